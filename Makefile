@@ -1,0 +1,80 @@
+# One verb each. Every target makes the machine ready first; that is quick when it is.
+# YES=1 answers set-up's question, ARGS adds to what demo and bench run: make bench ARGS=reads
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+python := .venv/bin/python
+sources := nm tests benchmarks setup.py
+ARGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+# What the whole suite reaches with real parts; without root they are left out.
+floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
+
+.NOTPARALLEL:
+.PHONY: help setup demo test lint types layers tests forward format bench crash test-kernel test-system config docs install deb clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup:  ## Debian packages (asks first) and the Python environment .venv
+	@scripts/setup.sh
+
+demo: setup  ## a rack on this machine: groups deployed for real, and who reaches whom
+	@$(python) -m nm.demo $(ARGS)
+
+test: lint types layers tests  ## everything that a change must pass
+
+lint: setup  ## style and likely bugs
+	@.venv/bin/ruff check --quiet $(sources)
+	@.venv/bin/ruff format --check --quiet $(sources)
+
+types: setup  ## mypy, strict
+	@.venv/bin/mypy --no-error-summary
+
+layers: setup  ## which room may import which
+	@said=$$(.venv/bin/lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
+
+forward: setup  ## forward_api_calls, the login shell of delegate accounts
+	@$(MAKE) --silent -C forward_api_calls
+
+tests: setup forward  ## the tests alone, with coverage
+	@rm -rf .coverage-data
+	@$(python) -m pytest -n 2 --dist worksteal --cov --cov-report=term $(floor)
+
+format: setup  ## lays the code out
+	@.venv/bin/ruff check --quiet --fix-only $(sources)
+	@.venv/bin/ruff format --quiet $(sources)
+
+bench: setup  ## the benchmarks, or those that ARGS names
+	@$(python) -m benchmarks $(ARGS)
+
+crash: setup  ## the full tests of durability: 100 power cuts and 2,000 kills
+	@$(python) -m tests.crash.powercut 100
+	@$(python) -m tests.crash.kill9 2000
+	@$(python) -m tests.crash.killed_daemon 2000
+
+test-kernel: setup  ## head nodes' host network on a stock kernel, in a VM
+	@tests/kernel/run.sh
+
+test-system: setup  ## the Debian package in a booted system: installed, killed, upgraded, purged
+	@NM_TEST_SYSTEM=1 $(python) -m pytest tests/service/test_package.py
+
+install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
+
+deb: setup  ## the Debian package, in dist/
+	@scripts/deb.sh
+
+config: setup  ## a configuration file that explains every key
+	@$(python) -m nm.config
+
+docs: setup  ## the reference pages in docs/, from the code
+	@$(python) -m nm.methods > docs/api.md
+	@$(python) -m nm.config > docs/nm.toml
+
+clean:  ## what can be made again, but for .venv
+	@$(MAKE) --silent -C forward_api_calls clean
+	@rm -rf build dist *.egg-info .coverage-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find nm tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,91 @@
+"""Who calls, and when: what a door hands to an operation beside the arguments."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nm.errors import Denied, NotFound
+from nm.records import Record
+from nm.switch import Registry
+
+
+@dataclass(frozen=True)
+class Site:
+    """What operations must know of this installation: limits, and what it can drive."""
+
+    drivers: Registry = field(default_factory=Registry)
+    power: Mapping[str, frozenset[str]] = field(default_factory=dict)  # power driver -> its required keys
+    longest_lease: int | None = None  # seconds; None: no limit
+    methods: frozenset[str] = frozenset()  # those that can be delegated; empty: not checked
+    uid_of: Callable[[str], int | None] = field(default=lambda name: None)  # an account's uid, by name
+    uids: tuple[int, int] | None = (
+        None  # first and last uid of the accounts that nm makes; None: it makes none
+    )
+    uid_in_use: Callable[[int], bool] = field(default=lambda uid: False)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody the kernel vouches for. `name` is the account's name, or the uid as text."""
+
+    uid: int | None
+    name: str
+    admin: bool = False
+    door: str = "unix"  # unix or tcp
+
+    def owns(self, group: Record) -> bool:
+        """Administrator, or the owner."""
+        return self.admin or self.is_(group["owner"])
+
+    def is_(self, person: Record) -> bool:
+        """By uid and name both: a uid that is somebody else's by now inherits nothing."""
+        return self.uid is not None and person["uid"] == self.uid and person["name"] == self.name
+
+    def member_of(self, group: Record, method: str) -> bool:
+        """Owner, the group's own account, or delegated to: the whole group, or this one method."""
+        return self.owns(group) or self.is_account_of(group) or self.delegated(group, None, method)
+
+    def is_account_of(self, group: Record) -> bool:
+        """Whether this is the Unix account that nm made for the group."""
+        return bool(group.get("account")) and self.is_(group["account"])
+
+    def delegated(self, group: Record, *methods: str | None) -> bool:
+        """Whether one of these was delegated to the caller; None is the whole group."""
+        return any(
+            self.is_(delegation) and delegation["method"] in methods
+            for delegation in group.get("delegations", ())
+        )
+
+
+NOBODY = Caller(uid=None, name="nobody")
+NM = Caller(uid=0, name="nm", admin=True, door="daemon")  # what the daemon does of its own accord
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: the caller, the method's name, and the time (seconds since 1970)."""
+
+    caller: Caller
+    method: str
+    now: float
+    site: Site = Site()
+    rights: Mapping[str, Any] = field(default_factory=dict)  # what the caller's account record grants
+
+    @property
+    def reader(self) -> bool:
+        """Whether the caller sees everything."""
+        return self.caller.admin or "spy" in self.rights
+
+    def denied(self, right: str) -> Denied:
+        """The refusal that says what was missing."""
+        return Denied(
+            f"{self.caller.name} may not call {self.method}: it needs {right}",
+            "WhoAmI tells what you may; ask an administrator for more",
+        )
+
+    def no_group(self, name: str) -> NotFound:
+        """The same answer whether the group does not exist or the caller may not know of it."""
+        return NotFound(
+            f"no group {name} that {self.caller.name} is a member of",
+            "GetGroups lists the groups you may use",
+        )

@@ -1,0 +1,421 @@
+"""The site's configuration: one TOML file, every key optional, read strictly.
+
+Ground: pure but for `load`, which reads the file. The daemon loads it at start and again on SIGHUP;
+rooms are handed the section that concerns them. Values are frozen and need no lock.
+`python -m nm.config` prints a commented file with the defaults.
+"""
+
+import difflib
+import ipaddress
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+from nm.errors import NMError
+
+DEFAULT_PATH = Path("/etc/nm/nm.toml")
+SOCKET_PATH_BYTES = 107  # what the kernel takes as the name of a Unix socket
+
+
+class ConfigError(NMError):
+    """The configuration cannot be used; the message names the file and the key's path."""
+
+    exit_status = 3
+
+
+Check = Callable[[Any], str | None]  # answers what was expected when the value will not do
+
+
+def key(default: object, doc: str, check: Check | None = None, *, live: bool = False) -> Any:
+    """A key of the configuration. `live`: a reload changes it without a restart."""
+    return field(default=default, metadata={"doc": doc, "check": check, "live": live})
+
+
+def between(lowest: float, highest: float) -> Check:
+    """The value lies in that range, ends included; NaN never does."""
+    return lambda value: None if lowest <= value <= highest else f"{lowest:g} to {highest:g}"
+
+
+def one_of(*choices: str) -> Check:
+    """The value is one of these words."""
+    return lambda value: None if value in choices else "one of " + ", ".join(choices)
+
+
+def path(value: str) -> str | None:
+    """The value is an absolute path, without NUL."""
+    return None if value.startswith("/") and "\0" not in value else "an absolute path"
+
+
+def path_or_empty(value: str) -> str | None:
+    """The value is an absolute path, or empty for none."""
+    return None if value == "" or path(value) is None else 'an absolute path, or ""'
+
+
+def socket_path(value: str) -> str | None:
+    """The value can name a Unix socket, or is empty for none."""
+    if path_or_empty(value) is None and len(value.encode()) <= SOCKET_PATH_BYTES:
+        return None
+    return f'an absolute path of at most {SOCKET_PATH_BYTES} bytes, or ""'
+
+
+def group_name(value: str) -> str | None:
+    """The value can name a Unix group."""
+    fits = 0 < len(value) <= 32 and not any(sign in ":,/\n\0 " for sign in value)
+    return None if fits else "the name of a Unix group"
+
+
+def loopback(value: tuple[str, ...]) -> str | None:
+    """The values are different loopback addresses, at least one."""
+    expected = "different loopback addresses, such as 127.0.0.1 and ::1"
+    try:
+        addresses = {ipaddress.ip_address(address) for address in value}
+    except ValueError:
+        return expected
+    fits = len(addresses) == len(value) > 0 and all(address.is_loopback for address in addresses)
+    return None if fits else expected
+
+
+DAY = 86400.0
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The daemon's own files, and its log."""
+
+    database: str = key("/var/lib/nm", "Folder of the database; made when absent.", path)
+    lock: str = key("/run/nm/nmd.lock", "File whose flock decides that there is one daemon.", path)
+    pid_file: str = key("/run/nm/nmd.pid", "Where nmd --daemonize leaves its process id.", path)
+    log: str = key(
+        "/var/log/nm/nmd.log",
+        'Log file, opened anew on SIGUSR2; "" logs to stderr, the journal.',
+        path_or_empty,
+    )
+    log_level: str = key("info", "Least important lines that are logged.", one_of(*LEVELS), live=True)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The XML-RPC doors."""
+
+    socket: str = key("/run/nm/api.sock", 'The Unix socket; "" for none.', socket_path)
+    tcp: bool = key(True, "Whether to listen on TCP as well.")
+    port: int = key(812, "TCP port.", between(1, 65535))
+    addresses: tuple[str, ...] = key(
+        ("127.0.0.1", "::1"),
+        "Addresses to listen on: loopback only, for only there the caller is known.",
+        loopback,
+    )
+    tcp_admin: bool = key(True, "Whether administrators have their rights on TCP too.", live=True)
+    admin_group: str = key(
+        "nm-admin", "Unix group whose members are administrators, beside root.", group_name, live=True
+    )
+    max_connections: int = key(256, "Connections at a time; more are refused.", between(1, 10_000), live=True)
+    max_connections_per_user: int = key(
+        64, "Connections at a time of one user.", between(1, 10_000), live=True
+    )
+    request_seconds: float = key(
+        10.0, "How long a request may take to arrive, from its first byte on.", between(0.1, 600), live=True
+    )
+    idle_seconds: float = key(
+        60.0, "How long a connection may be silent between two requests.", between(0.1, DAY), live=True
+    )
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """How long work on devices is tried."""
+
+    deadline_seconds: float = key(
+        600.0, "A job that keeps failing is called failed after this time.", between(1, 7 * DAY), live=True
+    )
+    retry_first_seconds: float = key(
+        1.0, "Delay before the second try; it doubles.", between(0.01, 3600), live=True
+    )
+    retry_longest_seconds: float = key(
+        60.0, "Longest delay between two tries.", between(0.01, DAY), live=True
+    )
+
+
+@dataclass(frozen=True)
+class Leases:
+    """How groups end by themselves."""
+
+    longest_seconds: int = key(
+        0,
+        "Longest lease that others than administrators may ask for; 0 for no limit.",
+        between(0, 2**31),
+        live=True,
+    )
+    grace_seconds: float = key(
+        3600.0,
+        "How long a removal that looks like a mistake waits for an administrator.",
+        between(0, 30 * DAY),
+        live=True,
+    )
+    mass_share: float = key(
+        0.25, "Share of all groups which, ending at once, looks like a mistake.", between(0.01, 1), live=True
+    )
+    mass_floor: int = key(
+        3, "Up to this many groups may end at once, whatever their share.", between(0, 100_000), live=True
+    )
+    clock_jump_seconds: float = key(
+        120.0,
+        "A clock that moves by more than this between two looks has jumped.",
+        between(1, DAY),
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Network switches."""
+
+    timeout_seconds: float = key(30.0, "How long a switch may be silent.", between(0.1, 3600), live=True)
+
+
+@dataclass(frozen=True)
+class Power:
+    """The power of nodes."""
+
+    off_seconds: float = key(
+        60.0,
+        "How long a node may take to switch off before it is isolated regardless.",
+        between(0, 3600),
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class Export:
+    """The machine lists for head nodes."""
+
+    folder: str = key("/run/nm/headnodes", "Folder with one folder a group; best in memory.", path)
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The Unix accounts that nm makes: delegates, and one a group."""
+
+    shell: str = key(
+        "", 'Their login shell, as "/usr/lib/nm/forward_api_calls"; "": nm makes no accounts.', path_or_empty
+    )
+    homes: str = key("/var/lib/nm-homes", "Folder with their homes; every account passes through it.", path)
+    first_uid: int = key(70_000, "The lowest of their uids.", between(1000, 2**31 - 2))
+    last_uid: int = key(99_999, "The highest; a uid is never used again.", between(1000, 2**31 - 2))
+    root: str = key("/", "Folder below which etc/passwd and the homes are.", path)
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Passwords and keys of devices, which records know by name only."""
+
+    folder: str = key("/etc/nm/secrets", "Folder with one file a secret, readable by its owner only.", path)
+
+
+@dataclass(frozen=True)
+class Events:
+    """What is kept of what happened."""
+
+    max_megabytes: float = key(64.0, "Largest size of the events' files.", between(1, 100_000), live=True)
+    max_days: float = key(90.0, "Greatest age of an event.", between(1, 36_500), live=True)
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database's own working."""
+
+    snapshot_megabytes: float = key(
+        16.0, "A journal that has grown to this size gives way to a snapshot.", between(0.01, 4096)
+    )
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What nm measures, as text for Prometheus."""
+
+    port: int = key(
+        0, "TCP port of the endpoint http://localhost:PORT/metrics; 0 for none.", between(0, 65535)
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration, one section an attribute."""
+
+    daemon: Daemon = Daemon()
+    api: Api = Api()
+    jobs: Jobs = Jobs()
+    leases: Leases = Leases()
+    switches: Switches = Switches()
+    power: Power = Power()
+    export: Export = Export()
+    accounts: Accounts = Accounts()
+    secrets: Secrets = Secrets()
+    events: Events = Events()
+    database: Database = Database()
+    metrics: Metrics = Metrics()
+
+    @property
+    def reloadable(self) -> frozenset[str]:
+        """Dotted paths of the keys that SIGHUP changes; the others need a restart."""
+        return frozenset(f"{section}.{item.name}" for section, item in all_keys() if item.metadata["live"])
+
+
+class Differences(NamedTuple):
+    """Dotted paths of the keys in which two configurations differ."""
+
+    live: tuple[str, ...]
+    restart: tuple[str, ...]
+
+
+SECTIONS: dict[str, type[Any]] = get_type_hints(Config)
+
+
+def all_keys() -> Iterator[tuple[str, Field[Any]]]:
+    """Every key with its section's name, in the order of the file."""
+    for section, kind in SECTIONS.items():
+        for item in fields(kind):
+            yield section, item
+
+
+def differences(old: Config, new: Config) -> Differences:
+    """What a change from `old` to `new` touches; a reload is refused when anything needs a restart."""
+    changed = [
+        (f"{section}.{item.name}", item.metadata["live"])
+        for section, item in all_keys()
+        if getattr(getattr(old, section), item.name) != getattr(getattr(new, section), item.name)
+    ]
+    return Differences(
+        tuple(name for name, live in changed if live), tuple(name for name, live in changed if not live)
+    )
+
+
+def load(file: str | Path | None = None) -> Config:
+    """Read the file. The default one may be absent; one that is named must be there."""
+    place = DEFAULT_PATH if file is None else Path(file)
+    try:
+        return parse(place.read_text(encoding="utf-8"), str(place))
+    except FileNotFoundError:
+        if file is None:
+            return Config()
+        raise ConfigError(
+            f"{place}: no such file", "correct the path, or leave it out to use the defaults"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{place}: {error.strerror}", "let the daemon's user read it") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: is not UTF-8", "save it as UTF-8 text") from None
+
+
+def parse(text: str, source: str = "nm.toml") -> Config:
+    """The configuration in that text; `source` is named in errors."""
+    try:
+        try:
+            tables = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
+            raise ConfigError(f"is not TOML: {error}", "correct that line") from None
+        sections = {name: _section(name, table) for name, table in tables.items()}
+        return _agreeing(Config(**sections))
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error.message}", error.hint) from None
+
+
+def _section(name: str, table: object) -> Any:
+    if name not in SECTIONS:
+        raise ConfigError(f"{_quoted(name)} is no section", _unknown(name, list(SECTIONS), "section"))
+    if not isinstance(table, dict):
+        raise ConfigError(
+            f"{name}: found {_shown(table)}, expected a table", f"write [{name}] on a line of its own"
+        )
+    kind = SECTIONS[name]
+    items = {item.name: item for item in fields(kind)}
+    types = get_type_hints(kind)
+    values = {}
+    for word, value in table.items():
+        if word not in items:
+            raise ConfigError(
+                f"{name}.{_quoted(word)} is no key", _unknown(word, list(items), "key", f"{name}.")
+            )
+        values[word] = _value(f"{name}.{word}", value, types[word], items[word].metadata["check"])
+    return kind(**values)
+
+
+EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+
+
+def _value(name: str, value: object, kind: Any, check: Check | None) -> object:
+    """The value as its key's type; a whole number will do for a float, nothing else is converted."""
+    expected = EXPECTED.get(kind, "a list of strings")
+    if kind is float and type(value) is int and abs(value) < 2**53:
+        value = float(value)
+    if kind in EXPECTED:
+        fits = type(value) is kind
+    else:
+        fits = isinstance(value, list) and all(isinstance(element, str) for element in value)
+        value = tuple(value) if fits and isinstance(value, list) else value
+    if fits and check is not None:
+        expected = check(value) or ""
+        fits = not expected
+    if not fits:
+        raise ConfigError(
+            f"{name}: found {_shown(value)}, expected {expected}", "correct it, or leave it out"
+        )
+    return value
+
+
+def _agreeing(config: Config) -> Config:
+    """The configuration, when its keys agree with each other."""
+    api, daemon, jobs = config.api, config.daemon, config.jobs
+    if not api.tcp and not api.socket:
+        raise ConfigError("api.tcp is false and api.socket is empty", "leave at least one door open")
+    if daemon.lock == daemon.pid_file:
+        raise ConfigError("daemon.lock and daemon.pid_file are the same file", "name two files")
+    if config.accounts.first_uid > config.accounts.last_uid:
+        raise ConfigError("accounts.first_uid is greater than accounts.last_uid", "exchange or correct them")
+    if jobs.retry_first_seconds > jobs.retry_longest_seconds:
+        raise ConfigError(
+            "jobs.retry_first_seconds is greater than jobs.retry_longest_seconds", "exchange or correct them"
+        )
+    return config
+
+
+def _unknown(word: str, known: list[str], what: str, prefix: str = "") -> str:
+    """What to do about a word that is not known where it stands."""
+    homes = [section for section, item in all_keys() if item.name == word]
+    if homes:
+        return f"it belongs in [{homes[0]}]"
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {prefix}{near[0]}?" if near else f"valid {what}s: {', '.join(known)}"
+
+
+def _quoted(word: str) -> str:
+    """A word of the file, fit to be shown."""
+    return word if word.isidentifier() and len(word) <= 64 else repr(word[:64])
+
+
+def _shown(value: object) -> str:
+    """A value of the file, fit to be shown."""
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def reference() -> str:
+    """A configuration file that says of every key what it does, and sets it to its default."""
+    lines = ["# nm's configuration. Every key may be left out; these are the defaults."]
+    section = ""
+    for name, item in all_keys():
+        if name != section:
+            section = name
+            lines += ["", f"# {SECTIONS[name].__doc__}", f"[{name}]"]
+        when = "" if item.metadata["live"] else " A change needs a restart."
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        lines += [f"# {item.metadata['doc']}{when}", f"{item.name} = {json.dumps(default)}"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

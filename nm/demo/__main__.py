@@ -1,0 +1,72 @@
+"""The demo's main program: `python -m nm.demo`."""
+
+import argparse
+import signal
+import sys
+from types import FrameType
+from xmlrpc.client import Fault
+
+from rich.console import Console
+
+from nm.client import ClientError
+from nm.demo.racks import LabWorld
+from nm.demo.show import Show
+from nm.demo.story import DemoFailed, Story, World
+from nm.demo.tables import TableWorld
+from nm.lab.place import obstacle
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """0: all as it must be; 1: it is not, or the demo could not go on; 130: interrupted."""
+    parser = argparse.ArgumentParser(prog="nm.demo", description="who reaches whom, in five acts")
+    parser.add_argument(
+        "--simulated", action="store_true", help="simulated switches, even where a lab can be"
+    )
+    simulated = parser.parse_args().simulated
+    show = Show(Console(highlight=False))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    if not simulated and (why := obstacle()) is not None:
+        show.say(f"No real rack: {why}. The same story on simulated switches:", "bold yellow")
+        simulated = True
+    try:
+        return _play(show, simulated)
+    except KeyboardInterrupt:
+        show.say("\nInterrupted; everything is cleaned up.")
+        return INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _world(simulated: bool) -> World:
+    return TableWorld() if simulated else LabWorld()
+
+
+def _play(show: Show, simulated: bool) -> int:
+    world: World | None = None
+    try:
+        world = _world(simulated)
+        show.say(f"{world.title} {world.how}")
+        good = Story(world, show).play()
+    except (DemoFailed, ClientError) as error:
+        show.say(f"The demo failed: {error}", "bold red")
+        good = False
+    except Fault as fault:
+        show.say(f"The demo failed: {fault.faultString}", "bold red")
+        good = False
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted
+        if world is not None:
+            world.close()
+    words = "Every cell was as it must be." if good else "Not everything was as it must be."
+    show.say(f"\n{words}", "bold green" if good else "bold red")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Facts: the elementary things that hands make true, and the face of every hand.
+
+A group's target is a set of facts; what the hands made true and read back is another; the plan is
+their difference. A fact has a name (text) and a value (plain data). Kinds of fact:
+
+    node/NODE              {"power": bool}                  given out; unmake: power off when there is power
+    vlan/SWITCH/ID         {}                               the VLAN exists on that switch
+    trunk/SWITCH/ID/PORT   {"native": int}                  that trunk port carries that VLAN
+    port/SWITCH/PORT       {"untagged": id|None, "tagged": [id]}  it carries just these; unmake: isolated
+    bridge/HOST/ID         {}                               the host's network reaches that VLAN
+    head/NAME              {"host", "domain", "vlan"}       the head node runs, its NIC on that VLAN
+    export/GROUP           {"machines": [[mac, address]]}   the group's machine list
+    account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation
+
+PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nm.errors import NMError
+
+Value = dict[str, Any]
+_PARTS = {"node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "account": 1}
+
+
+def name(kind: str, *parts: str | int) -> str:
+    """The fact's name, as `trunk/sw0/101/eth0/1`."""
+    return "/".join((kind, *map(str, parts)))
+
+
+def split(fact: str) -> tuple[str, ...]:
+    """Kind and parts of a fact's name, as ("trunk", "sw0", "101", "eth0/1")."""
+    kind, _, rest = fact.partition("/")
+    return (kind, *rest.split("/", _PARTS[kind] - 1))
+
+
+def never() -> bool:
+    """The guard of an order that cannot become moot."""
+    return False
+
+
+@dataclass(frozen=True)
+class Order:
+    """Make a fact true with that value, or (value None) take it away.
+
+    `old` is what is believed to be there. `moot` is asked by the hand at the last moment: when it answers
+    True the world has moved on, nothing is done, and the order counts as done. (Something shared is needed
+    by others; a node is not the group's any more.) It is quick and raises nothing.
+    """
+
+    fact: str
+    value: Value | None
+    old: Value | None = None
+    moot: Callable[[], bool] = never
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a hand answers to one order: what it then read back, or why it could not.
+
+    `seen` is None when the thing is read back as absent (a port: as isolated).
+    """
+
+    seen: Value | None = None
+    error: NMError | None = None
+    moot: bool = False  # nothing was done, and nothing was read back
+    carriers: tuple[str, ...] = ()  # of a fact vlan/: the switch's ports that carry the VLAN
+
+
+class Hand(Protocol):
+    """Makes things true on one subject (a switch, a host ...), idempotently, and reads back.
+
+    Called by that subject's one worker thread only. `run` answers one Outcome an order, in order,
+    and raises nothing that an Outcome can say. `epoch` is the database's.
+    """
+
+    def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
+        """Carry out the orders and read back."""
+
+    def read(self, facts: Sequence[str]) -> list[Outcome]:
+        """What is there now for each of these facts; changes nothing."""
+
+    def close(self) -> None:
+        """Let go of connections; the next call opens them again."""

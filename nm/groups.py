@@ -1,0 +1,580 @@
+"""Operations on groups: staged edits, Deploy, and what happens at once. Pure.
+
+Each function is one API method (or one act of the daemon's own) inside one transaction: it checks who
+calls, then the values, then writes. A group has three states: `wanted` is what calls edit, `target`
+what was deployed and workers act on, `deployed` the facts that hands made true.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nm import facts, jobs, people, plan, specs, views
+from nm.calls import Call
+from nm.errors import Conflict, Denied, Invalid, NMError, NotFound
+from nm.keys import parse_keys
+from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
+from nm.store import Event, Reader, Transaction
+
+LAST_SECOND = 253402300799  # of the year 9999
+SETTINGS = ("alias", "delegations", "expires", "headnode", "keys", "networks", "nodes", "owner", "vlan")
+
+
+# ---- making and editing
+
+
+def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, Any]) -> int:
+    """A new group, staged: nothing is connected before Deploy."""
+    check_name(name, "group")
+    unknown = set(settings) - set(SETTINGS)
+    if unknown:
+        raise Invalid(f"unknown setting {min(unknown)!r}", f"a group has {', '.join(SETTINGS)}")
+    if (there := find(tx, name)) is not None:
+        hint = "wait until it is gone" if there["destroying"] else "choose another name, or destroy it first"
+        raise Conflict(
+            f"group {name} {'is being destroyed' if there['destroying'] else 'exists already'}", hint
+        )
+    spec = {
+        "networks": _networks(tx, settings, None),
+        "nodes": _nodes(settings.get("nodes", [])),
+        "headnode": _headnode(settings.get("headnode")),
+    }
+    owner, keys = _owner(call, settings.get("owner")), parse_keys(settings.get("keys", []))
+    group = new(
+        "group",
+        name,
+        call.now,
+        _expires(tx, call, settings.get("expires"), owner),
+        owner=owner,
+        alias=_alias(tx, settings.get("alias"), name, call.now),
+        delegations=people.parse_delegations(call, settings.get("delegations", [])),
+        keys=keys,
+        wanted=spec,
+        target=None,
+        revision=0,
+        deployed={},
+        deployed_revision=0,
+        destroying=False,
+        job=None,
+        error=None,
+        created=call.now,
+        checks={},
+        account=_account(tx, call, name, keys),
+        _audit=None,
+    )
+    people.check_limits(tx, call, None, group)
+    people.own(tx, owner, name, call.now)
+    specs.save(tx, None, group, call.now)
+    _tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
+    return 1
+
+
+def add_nodes(tx: Transaction, call: Call, group: str, nodes: list[str]) -> int:
+    """Stage nodes into the group: all of them or none."""
+    old = _editable(tx, call, group)
+    added = _nodes(nodes)
+    for node in added:
+        if node in old["wanted"]["nodes"]:
+            raise Conflict(f"node {node} is in group {group} already", "name only nodes that are to be added")
+    _edit(tx, call, old, "nodes added", ", ".join(added), nodes=[*old["wanted"]["nodes"], *added])
+    return 1
+
+
+def remove_nodes(tx: Transaction, call: Call, group: str, nodes: list[str]) -> int:
+    """Stage nodes out of the group; what was deployed stays the group's until it is isolated."""
+    old = _editable(tx, call, group)
+    removed = _nodes(nodes)
+    for node in removed:
+        if node not in old["wanted"]["nodes"]:
+            raise NotFound(f"no node {node} in group {group}", "GetStatus lists the group's nodes")
+    left = [node for node in old["wanted"]["nodes"] if node not in removed]
+    _edit(tx, call, old, "nodes removed", ", ".join(removed), nodes=left)
+    return 1
+
+
+def set_vlan(tx: Transaction, call: Call, group: str, vlan: int) -> int:
+    """Stage another VLAN for the group's main network."""
+    old = _editable(tx, call, group)
+    specs.check_vlan(vlan)
+    given = {**old["wanted"]["networks"], "main": {**old["wanted"]["networks"]["main"], "vlan": vlan}}
+    _edit(tx, call, old, "VLAN set", str(vlan), networks=specs.parse_networks(given, lambda: vlan))
+    return 1
+
+
+def set_networks(tx: Transaction, call: Call, group: str, networks: Mapping[str, Any]) -> int:
+    """Stage the group's networks; one that keeps its name and names no VLAN keeps its VLAN."""
+    old = _editable(tx, call, group)
+    if "main" not in networks:
+        raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
+    wanted = _networks(tx, {"networks": networks}, old["wanted"]["networks"])
+    _edit(tx, call, old, "networks set", ", ".join(wanted), networks=wanted)
+    return 1
+
+
+def set_head_node(tx: Transaction, call: Call, group: str, name: str | None) -> int:
+    """Stage another head node, or none."""
+    old = _editable(tx, call, group)
+    _edit(tx, call, old, "head node set", name or "none", headnode=_headnode(name))
+    return 1
+
+
+def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, **parts: Any) -> None:
+    group = changed(old, call.now, wanted={**old["wanted"], **parts})
+    people.check_limits(tx, call, old, group)
+    specs.save(tx, old, group, call.now)
+    _tell(tx, call, name_of(old["record_key"]), what, detail)
+
+
+# ---- deploying
+
+
+def plan_deploy(reader: Reader, call: Call, group: str) -> dict[str, Any]:
+    """What Deploy would do now."""
+    record = need(reader, call, group)
+    steps = planned(reader, record)
+    return {"hash": plan.fingerprint(steps), "steps": [step.public() for step in steps]}
+
+
+def planned(reader: Reader, group: Record) -> list[plan.Step]:
+    """The steps from what is deployed (or was attempted) to what is wanted."""
+    wanted = plan.expand(reader, name_of(group["record_key"]), group["wanted"])
+    if unverified := plan.unverified_trunks(reader, wanted):
+        raise Conflict(
+            f"the trunk at switch {unverified[0]} is unverified",
+            "ResetPorts or AdoptPorts on that switch first",
+        )
+    return plan.plan(reader, wanted, _starting(attempted(reader, group)))
+
+
+def _starting(deployed: plan.Facts) -> plan.Facts:
+    """Deploy leaves the head node running, whoever stopped it: its host's part is done again."""
+    return {
+        fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
+        for fact, value in deployed.items()
+    }
+
+
+def attempted(reader: Reader, group: Record) -> plan.Facts:
+    """What is deployed, with doubts where the current target may be half made."""
+    if group["deployed_revision"] == group["revision"]:
+        return dict(group["deployed"])
+    name = name_of(group["record_key"])
+    return plan.doubted(group["deployed"], plan.expand(reader, name, group["target"]))
+
+
+def needed_by_others(reader: Reader, group: str, fact: str) -> bool:
+    """Whether the target of another group of a shared VLAN has the fact (vlan/, trunk/ or bridge/)."""
+    vlan = reader.get(record_key("vlan", facts.split(fact)[2]))
+    for name in (vlan or {}).get("groups", ()):
+        other = reader.get(record_key("group", name)) if name != group else None
+        if other is not None and _targets(reader, other, fact):
+            return True
+    return False
+
+
+def _targets(reader: Reader, group: Record, fact: str) -> bool:
+    try:
+        return fact in plan.expand(reader, name_of(group["record_key"]), group["target"])
+    except NMError:
+        return True  # what cannot be told is kept
+
+
+def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] | None = None) -> int:
+    """Make what is wanted the target; the worker does the rest. A newer Deploy supersedes an older."""
+    old = _editable(tx, call, group)
+    unknown = set(options or {}) - {"if_plan"}
+    if unknown:
+        raise Invalid(f"unknown option {min(unknown)!r}", "Deploy knows if_plan")
+    steps = planned(tx, old)
+    if options and options.get("if_plan") != plan.fingerprint(steps):
+        raise Conflict("the plan is another one by now", "look at PlanDeploy again")
+    return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(attempted(tx, old)))
+
+
+def _retarget(tx: Transaction, call: Call, old: Record, target: specs.Spec, kind: str, **fields: Any) -> int:
+    """A new target, a new revision and a job; whatever the old target may have begun is put in doubt."""
+    name = name_of(old["record_key"])
+    if old["job"] is not None:
+        jobs.advance(tx, old["job"], call.now, state="superseded", step="a newer command took over")
+    job = jobs.submit(tx, call, f"group:{name}", kind, group=name)
+    fields = {"deployed": attempted(tx, old), **fields}
+    group = changed(old, call.now, target=target, revision=old["revision"] + 1, job=job, error=None, **fields)
+    specs.save(tx, old, group, call.now)
+    _tell(tx, call, name, f"{kind} called", f"job {job}, revision {group['revision']}")
+    return job
+
+
+def destroy_group(tx: Transaction, call: Call, name: str) -> int:
+    """Take everything back; the group is gone when all its nodes are isolated again."""
+    old = need(tx, call, name)
+    return _destroy(tx, call, old)
+
+
+def _destroy(tx: Transaction, call: Call, old: Record) -> int:
+    if old["destroying"] and _under_way(tx, old["job"]):
+        return int(old["job"])
+    # Nodes that were never deployed leave by the worker too: a group may hold more than one
+    # transaction can free.
+    staged = {
+        f"node/{node}": {"power": False}
+        for node in old["wanted"]["nodes"]
+        if f"node/{node}" not in old["deployed"]
+    }
+    deployed = {**staged, **attempted(tx, old)}
+    return _retarget(
+        tx, call, old, specs.EMPTY, "destroy", wanted=specs.EMPTY, destroying=True, deployed=deployed
+    )
+
+
+def _under_way(reader: Reader, number: int | None) -> bool:
+    job = reader.get(record_key("job", number)) if number is not None else None
+    return job is not None and job["state"] not in jobs.OVER
+
+
+def expire_group(tx: Transaction, call: Call, name: str) -> int | None:
+    """Destroy a group whose lease is over. None when it has been renewed or is going already."""
+    old = tx.get(record_key("group", name))
+    if old is None or old["destroying"] or old["expiry"] is None or old["expiry"] > call.now:
+        return None
+    _tell(tx, call, name, "expired", f"its lease ended at {old['expiry']}")
+    return _destroy(tx, call, old)
+
+
+# ---- at once
+
+
+def set_delegations(tx: Transaction, call: Call, group: str, delegations: list[Any]) -> int:
+    """Who may act for the group: names (all methods) or structs {name, method}."""
+    old = need(tx, call, group)
+    tx.put(changed(old, call.now, delegations=people.parse_delegations(call, delegations)))
+    _tell(tx, call, name_of(old["record_key"]), "delegations set", f"{len(delegations)} of them")
+    return 1
+
+
+def set_keys(tx: Transaction, call: Call, group: str, keys: list[str]) -> int:
+    """The public SSH keys of the group's people."""
+    old = need(tx, call, group)
+    given = parse_keys(keys)
+    tx.put(changed(old, call.now, keys=given))
+    if (account := people.account_of(tx, name_of(old["record_key"]))) is not None:
+        tx.put(changed(account, call.now, keys=given))
+        jobs.submit(tx, call, f"account:{account['account']}", "keys", group=name_of(old["record_key"]))
+    _tell(tx, call, name_of(old["record_key"]), "keys set", f"{len(keys)} of them")
+    return 1
+
+
+def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
+    """A new end of the lease; for all but administrators bounded by the site's longest lease."""
+    old = need(tx, call, group)
+    if old["destroying"]:
+        raise Conflict(f"group {group} is being destroyed", "create another one")
+    tx.put(changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"])))
+    _tell(tx, call, name_of(old["record_key"]), "renewed", f"until {int(expires)}")
+    return 1
+
+
+# ---- looking
+
+
+def get_groups(reader: Reader, call: Call, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The groups that the caller may see."""
+    found = views.find(reader, "group", dict(wanted), lambda group: view(reader, group))
+    return [struct for struct in found if views.sees_group(reader, call, struct["name"])]
+
+
+def get_status(reader: Reader, call: Call, group: str) -> dict[str, Any]:
+    """The group's struct, its three states, and what was last read of its ports."""
+    record = need(reader, call, group)
+    ports = []
+    names = [
+        *record["wanted"]["nodes"],
+        *(fact[5:] for fact in record["deployed"] if fact.startswith("node/")),
+    ]
+    nodes = {name: reader.get(record_key("node", name)) for name in dict.fromkeys(names)}
+    for node, found in nodes.items():
+        for nic in found["nics"] if found else ():
+            port = reader.get(port_key(nic["switch"], nic["port"])) if nic.get("switch") else None
+            if port is not None:
+                ports.append({"node": node, "nic": nic["name"], "switch": nic["switch"], "port": nic["port"],
+                              "seen": port["_seen"], "read_at": port["_read_at"]})  # fmt: skip
+    return {
+        **view(reader, record),
+        "wanted": record["wanted"],
+        "target": record["target"],
+        "deployed": record["deployed"],
+        "node_states": {name: views.node_state(reader, found) for name, found in nodes.items() if found},
+        "ports": ports,
+    }
+
+
+def view(reader: Reader, group: Record) -> dict[str, Any]:
+    """A group's struct as api.md has it."""
+    spec = group["wanted"]
+    main = spec["networks"].get("main")
+    return {
+        "name": name_of(group["record_key"]),
+        "alias": group["alias"],
+        "vlan": main["vlan"] if main else None,
+        "networks": spec["networks"],
+        "headnode": spec["headnode"],
+        "nodes": spec["nodes"],
+        "owner": group["owner"],
+        "expires": group["expiry"],
+        "delegations": group["delegations"],
+        "state": state(reader, group),
+        "pending": pending(group),
+        "revision": group["revision"],
+        "job": group["job"],
+        "error": group["error"],
+    }
+
+
+def pending(group: Record) -> bool:
+    """Wanted is not target, or target is not deployed."""
+    return bool(group["wanted"] != group["target"] or group["revision"] != group["deployed_revision"])
+
+
+def state(reader: Reader, group: Record) -> str:
+    """staged, deploying, deployed, failed or destroying."""
+    if group["destroying"]:
+        return "destroying"
+    if group["target"] is None:
+        return "staged"
+    if group["revision"] == group["deployed_revision"]:
+        return "deployed"
+    return "deploying" if _under_way(reader, group["job"]) else "failed"
+
+
+def find(reader: Reader, name: str) -> Record | None:
+    """The group of that name or alias."""
+    group = reader.get(record_key("group", name))
+    if group is None and (claim := reader.get(record_key("claim", f"alias:{name}"))) is not None:
+        group = reader.get(claim["owner"])
+    return group
+
+
+def need(reader: Reader, call: Call, name: str) -> Record:
+    """The group of that name or alias; who may not know of it was told the same before."""
+    group = find(reader, name)
+    if group is None:
+        raise call.no_group(name)
+    return group
+
+
+# ---- audits, power, and taking back
+
+
+def start_audit(tx: Transaction, call: Call, group: str) -> int:
+    """Compare what is deployed with what is there; changes nothing."""
+    return _check(tx, call, group, "audit")
+
+
+def get_audit(reader: Reader, call: Call, group: str) -> dict[str, Any]:
+    """The last audit: {at, differences}; at 0 when there was none."""
+    record = need(reader, call, group)
+    return record["_audit"] or {"at": 0, "differences": []}
+
+
+def repair(tx: Transaction, call: Call, group: str) -> int:
+    """Audit, and make what differs as the target says."""
+    return _check(tx, call, group, "repair")
+
+
+def _check(tx: Transaction, call: Call, group: str, kind: str) -> int:
+    """An audit or repair; the one that waits already, if there is one."""
+    record = need(tx, call, group)
+    waiting = tx.get(record_key("job", record["checks"].get(kind, 0)))
+    if waiting is not None and waiting["state"] == "queued":
+        return int(waiting["id"])
+    name = name_of(record["record_key"])
+    job = jobs.submit(tx, call, f"group:{name}", kind, group=name)
+    tx.put(changed(record, call.now, checks={**record["checks"], kind: job}))
+    return job
+
+
+POWER_ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")
+
+
+def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
+    """Switch a node on or off, ask its state, or choose what it boots from next."""
+    record = tx.get(record_key("node", node))
+    group = find(tx, record["group"]) if record and record["group"] else None
+    if record is None:
+        raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
+    if action not in POWER_ACTIONS:
+        raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(POWER_ACTIONS)}")
+    if group is not None and views.node_state(tx, record) == "leaving":
+        raise Conflict(f"node {node} is leaving its group", "wait until it is free")
+    if record["management"] is None:
+        raise Conflict(f"node {node} has no management to switch its power", "give it one with UpdateNode")
+    return jobs.submit(tx, call, f"node:{node}", "power", group=record["group"], action=action)
+
+
+def release_node(tx: Transaction, call: Call, node: str, force: bool = False) -> int:
+    """Take a node back from its group now.
+
+    With `force` the group lets go at once, and what cannot be undone yet becomes a debt that is paid
+    when the device returns; the node is not free before that.
+    """
+    record = tx.get(record_key("node", node))
+    if record is None:
+        raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
+    old = tx.get(record_key("group", record["group"])) if record["group"] else None
+    if old is None:
+        isolated: plan.Facts = {
+            views.port_fact(nic): {"untagged": None, "tagged": []} for nic in views.wired(record)
+        }
+        return _owe(tx, call, record, node, isolated)
+    _tell(tx, call, name_of(old["record_key"]), "node taken back" + (" by force" if force else ""), node)
+    if old["destroying"] and not force:
+        return int(old["job"])
+    if old["target"] is None:
+        specs.save(tx, old, changed(old, call.now, wanted=_without(old["wanted"], node)), call.now)
+        return jobs.submit(tx, call, f"node:{node}", "release", group=name_of(old["record_key"]))
+    target, wanted = _without(old["target"], node), _without(old["wanted"], node)
+    if not force:
+        return _retarget(tx, call, old, target, "deploy", wanted=wanted)
+    mine = {f"node/{node}", *(views.port_fact(nic) for nic in views.wired(record))}
+    facts_now = attempted(tx, old)
+    job = _owe(tx, call, record, node, {fact: facts_now[fact] for fact in mine if fact in facts_now})
+    left = {fact: value for fact, value in facts_now.items() if fact not in mine}
+    kind = "destroy" if old["destroying"] else "deploy"
+    _retarget(tx, call, old, target, kind, wanted=wanted, deployed=left)
+    return job
+
+
+def _owe(tx: Transaction, call: Call, record: Record, node: str, owed: plan.Facts) -> int:
+    """A debt: these facts are to be undone, and until then their VLANs are not given out again."""
+    if tx.get(record_key("debt", node)) is not None:
+        raise Conflict(f"node {node} is being taken back already", "GetNodes shows its state")
+    vlans = sorted(
+        set().union(*(plan.carried(value) for fact, value in owed.items() if fact.startswith("port/")))
+    )
+    for vlan in vlans:
+        if (held := tx.get(record_key("vlan", vlan))) is not None:
+            tx.put(changed(held, call.now, _debts=[*held["_debts"], node]))
+    tx.put(changed(record, call.now, _debt=True))
+    job = jobs.submit(tx, call, f"node:{node}", "release")
+    tx.put(new("debt", node, call.now, node=node, group=record["group"], owed=owed, vlans=vlans, job=job))
+    tx.tell(Event(call.caller.name, f"node {node}", "debt", f"{len(owed)} things to undo"))
+    return job
+
+
+def pay_debt(tx: Transaction, node: str, now: float, failed: str | None) -> None:
+    """All that was owed has been undone and read back. `failed`: why the node is not fit to be free."""
+    debt = tx.get(record_key("debt", node))
+    if debt is None:
+        return
+    tx.delete(debt["record_key"])
+    for vlan in debt["vlans"]:
+        if (held := tx.get(record_key("vlan", vlan))) is not None:
+            tx.put(changed(held, now, _debts=[name for name in held["_debts"] if name != node]))
+    if (record := tx.get(record_key("node", node))) is not None:
+        tx.put(changed(record, now, _debt=False, _failed=failed or record["_failed"]))
+    tx.tell(Event("nm", f"node {node}", "debt paid", failed or ""))
+
+
+def _without(spec: specs.Spec, node: str) -> specs.Spec:
+    return {**spec, "nodes": [name for name in spec["nodes"] if name != node]}
+
+
+# ---- checks of values
+
+
+def _editable(tx: Reader, call: Call, name: str) -> Record:
+    group = need(tx, call, name)
+    if group["destroying"]:
+        raise Conflict(f"group {name} is being destroyed", "create another one")
+    return group
+
+
+def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = dict(settings.get("networks") or {"main": {}})
+    if not all(isinstance(entry, Mapping) for entry in given.values()):
+        raise Invalid("networks is not a struct of structs", 'as {"main": {"vlan": 101, "nics": ["boot"]}}')
+    if settings.get("vlan") is not None:
+        main = given.get("main", {})
+        if main.get("vlan") not in (None, settings["vlan"]):
+            raise Invalid("vlan and networks name different VLANs for main", "leave one of them out")
+        given["main"] = {**main, "vlan": settings["vlan"]}
+    for name, entry in given.items():
+        if kept and name in kept and "vlan" not in entry:
+            given[name] = {**entry, "vlan": kept[name]["vlan"]}
+    taken = {entry["vlan"] for entry in given.values() if isinstance(entry.get("vlan"), int)}
+
+    def choose() -> int:
+        vlan = specs.free_vlan(tx, taken)
+        taken.add(vlan)
+        return vlan
+
+    return specs.parse_networks(given, choose)
+
+
+def _nodes(nodes: object) -> list[str]:
+    if not isinstance(nodes, list) or (not nodes and nodes != []):
+        raise Invalid("nodes is not a list of node names", 'as ["n1", "n2"]')
+    for node in nodes:
+        check_name(node, "node")
+    if len(set(nodes)) != len(nodes):
+        raise Invalid("a node is named twice", "name each node once")
+    if len(nodes) > specs.NODES_A_CALL:
+        raise Invalid(
+            f"{len(nodes)} nodes in one call", f"add or remove at most {specs.NODES_A_CALL} at a time"
+        )
+    return list(nodes)
+
+
+def _headnode(name: object) -> str | None:
+    return None if name is None else check_name(name, "head node")
+
+
+def _expires(reader: Reader, call: Call, expires: object, owner: Mapping[str, Any]) -> int | None:
+    longest = people.longest_lease(reader, call, owner)
+    if expires is None:
+        return None if longest is None else int(call.now) + longest
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        raise Invalid(f"{expires!r} is not a time", "give whole seconds since 1970 UTC")
+    if not call.now < expires <= LAST_SECOND:
+        raise Invalid(
+            "the end of the lease is in the past, or after 9999", "give whole seconds since 1970 UTC"
+        )
+    if longest is not None and expires > call.now + longest:
+        raise Denied(
+            f"{call.caller.name} may lease for at most {longest} s",
+            "choose an earlier end, or ask an administrator",
+        )
+    return int(expires)
+
+
+def _alias(tx: Transaction, alias: object, group: str, now: float) -> str | None:
+    if alias is None:
+        return None
+    if not isinstance(alias, str) or not 0 < len(alias.encode()) <= 256:
+        raise Invalid("the alias is not a text of 1 to 256 bytes", "as urn:publicid:IDN+site+slice+name")
+    key = record_key("claim", f"alias:{alias}")
+    if tx.get(key) is not None or tx.get(record_key("group", alias)) is not None:
+        raise Conflict(f"alias {alias} is taken", "choose another one")
+    tx.put(new("claim", f"alias:{alias}", now, owner=record_key("group", group)))
+    return alias
+
+
+def _owner(call: Call, name: object) -> dict[str, Any]:
+    """Who owns a new group: the caller, unless an administrator names somebody else."""
+    if name is None or name == call.caller.name:
+        return {"name": call.caller.name, "uid": call.caller.uid}
+    if not call.caller.admin:
+        raise Denied(
+            f"{call.caller.name} may not make a group for somebody else: it needs an administrator",
+            "leave owner out, and delegate the group to others",
+        )
+    return people.named(call, name)
+
+
+def _account(tx: Transaction, call: Call, group: str, keys: list[str]) -> dict[str, Any] | None:
+    """The group's own Unix account, made when it is deployed; None where nm makes no accounts."""
+    if call.site.uids is None:
+        return None
+    return people.person(people.enroll(tx, call, people.GROUP, group, keys=keys))
+
+
+def _tell(tx: Transaction, call: Call, group: str, what: str, detail: str) -> None:
+    tx.tell(Event(call.caller.name, f"group {group}", what, detail, group))

@@ -1,0 +1,80 @@
+"""Which hand belongs to which subject, and how its worker opens it.
+
+Between the workers, who know subjects, and the hands, who know devices. Called by the service only.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from nm import jobs
+from nm import switchwork as work
+from nm.errors import NMError, NotFound
+from nm.facts import Hand, Order
+from nm.records import Record, name_of, record_key
+from nm.store import Store
+from nm.switch import Registry
+from nm.switches.executor import Executor, make_executor
+from nm.vm import HostHand
+from nm.workers import HandWorker
+
+
+def worker(
+    kind: str, name: str, store: Store, registry: Registry, secret: Callable[[str], str], timeout: float
+) -> HandWorker:
+    """The handler of a switch or host."""
+
+    def open_hand() -> Hand:
+        record = _record(store, kind, name)
+        if kind == "switch":
+            return make_executor({"timeout": timeout, **record}, registry, secret, _natives(store, name))
+        return HostHand(name, record, lambda head: store.get(record_key("headnode", head)))
+
+    def do_job(hand: Hand, number: int) -> None:
+        job = store.get(record_key("job", number))
+        if job is None or job["state"] in jobs.OVER:
+            return
+        _advance(store, number, state="running", total=1)
+        result = _switch_job(store, cast("Executor", hand), _record(store, kind, name), job)
+        _advance(store, number, state="done", done=1, result=result)
+
+    def fail_job(number: int, error: NMError) -> None:
+        _advance(store, number, state="failed", error={"code": error.code, "text": str(error)})
+
+    return HandWorker(open_hand, store.epoch, do_job, fail_job)
+
+
+def _switch_job(store: Store, executor: Executor, record: Record, job: Record) -> Any:
+    if job["kind"] == "inspect":
+        return work.inspect(store, executor, record, time.time())
+    act = work.reset if job["kind"] == "reset" else work.adopt
+    return act(store, executor, record, job["arguments"].get("ports"), time.time())
+
+
+def _record(store: Store, kind: str, name: str) -> Record:
+    record = store.get(record_key(kind, name))
+    if record is None:
+        raise NotFound(f"no {kind} {name}", f"register the {kind} again")
+    return record
+
+
+def _natives(store: Store, switch: str) -> dict[str, int]:
+    """Native VLANs of the switch's trunk ports."""
+    return {
+        end["port"]: trunk["native"]
+        for trunk in store.range("trunk")
+        for end in trunk["ends"]
+        if end.get("switch") == switch
+    }
+
+
+def _advance(store: Store, number: int, **fields: Any) -> None:
+    now = time.time()
+    store.transact(lambda tx: jobs.advance(tx, number, now, **fields))
+
+
+def export_orders(group: Record) -> list[Order]:
+    """The order that writes a group's machine list as it was deployed; none when it has none."""
+    fact = f"export/{name_of(group['record_key'])}"
+    value = group["deployed"].get(fact)
+    return [Order(fact, value)] if value and "doubt" not in value else []

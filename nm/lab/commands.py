@@ -1,0 +1,112 @@
+"""`nmctl lab`: its arguments, and what is printed."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from nm.client import ClientError
+from nm.lab.layout import Layout
+from nm.lab.place import Lab, environment, labs
+
+DEFAULT_NAME = "lab"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The subcommands of `nmctl lab`."""
+    verbs = parser.add_subparsers(dest="lab_verb", required=True, metavar="VERB")
+    up = verbs.add_parser("up", help="build a rack, start its daemon, register everything")
+    up.add_argument("--name", default=DEFAULT_NAME, help="the lab's name (default: %(default)s)")
+    sizes = Layout()
+    for word in ("switches", "nodes", "headnodes"):
+        size = getattr(sizes, word)
+        up.add_argument(
+            f"--{word}", type=int, default=size, metavar="N", help="how many (default: %(default)s)"
+        )
+    execute = verbs.add_parser("exec", help="run a command inside a lab")
+    execute.add_argument("name")
+    execute.add_argument("--node", help="inside this node")
+    execute.add_argument("command", nargs="+", metavar="-- COMMAND ...")
+    for verb, text in (("status", "show labs, or one in full"), ("down", "end a lab and clean up")):
+        verbs.add_parser(verb, help=text).add_argument(
+            "name", nargs="?", default=None if verb == "status" else DEFAULT_NAME
+        )
+    restart = verbs.add_parser("daemon", help="kill -9 a lab's daemon, or start it")
+    restart.add_argument("action", choices=("kill", "start"))
+    restart.add_argument("name", nargs="?", default=DEFAULT_NAME)
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """The arguments. What stands behind the first -- is a command; argparse would drop a second --."""
+    here = words.index("--") + 1 if "--" in words else len(words)
+    behind = words[here:]
+    args = parser.parse_args([*words[:here], *behind[:1]])
+    if behind:
+        args.command[-1:] = behind
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry it out; the exit status, 1 for what a message has told."""
+    actions = {"up": _up, "exec": _exec, "status": _status, "down": _down, "daemon": _daemon}
+    try:
+        return actions[args.lab_verb](args)
+    except ClientError as error:
+        print(f"nmctl: {error}", file=sys.stderr)
+        return 1
+
+
+def _up(args: argparse.Namespace) -> int:
+    from nm.lab import lifecycle
+
+    began = time.monotonic()
+    layout = Layout(args.switches, args.nodes, args.headnodes)
+    lab = lifecycle.up(args.name, layout)
+    print(
+        f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "
+        f"{layout.switches} switches, {layout.nodes} nodes, {layout.headnodes} head nodes"
+    )
+    print(f"its daemon: nmctl --lab {lab.name} ...")
+    if layout.nodes:
+        print(f"a shell on a node: nmctl lab exec {lab.name} --node n1 -- sh")
+    return 0
+
+
+def _exec(args: argparse.Namespace) -> int:
+    entering = Lab(args.name).enter(args.command, args.node)
+    os.execvpe(entering[0], entering, environment())
+
+
+def _status(args: argparse.Namespace) -> int:
+    if args.name is None and len(found := labs()) != 1:
+        for lab in found:
+            print(f"{lab.name}\t{'up' if lab.holder else 'dead'}\t{lab.socket}")
+        return 0
+    from nm.lab import daemon, lifecycle
+
+    lab = (Lab(args.name) if args.name else found[0]).need()
+    running = lifecycle.running_domains(lab)
+    print(f"lab        {lab.name}, holder {lab.holder}, logs in {lab.folder}/log")
+    print(f"daemon     {'answers' if daemon.answers(lab) else 'does not answer'} at {lab.socket}")
+    print(f"switches   {' '.join(lab.layout.switch_names)}")
+    for node in lab.layout.rack:
+        print(f"node       {node.name}\t{node.address}\t{node.mac}\t{node.switch} {node.port}")
+    for head in lab.layout.heads:
+        power = "on" if head.name in running else "off"
+        print(f"head node  {head.name}\t{head.address}\t{head.mac}\t{power}")
+    return 0
+
+
+def _down(args: argparse.Namespace) -> int:
+    from nm.lab import lifecycle
+
+    print(f"lab {args.name} is gone" if lifecycle.down(args.name) else f"there was no lab {args.name}")
+    return 0
+
+
+def _daemon(args: argparse.Namespace) -> int:
+    from nm.lab import daemon
+
+    {"kill": daemon.kill, "start": daemon.start}[args.action](Lab(args.name).need())
+    return 0

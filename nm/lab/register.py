@@ -1,0 +1,73 @@
+"""Registers the rack with its daemon as an administrator would, through the API.
+
+Called by lifecycle, and by the demo, which also registers a rack of simulated switches. It waits
+for the ports' reset, after which every node is verified and free.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from xmlrpc.client import Fault
+
+from nm.client import connect
+from nm.lab.errors import LabError
+from nm.lab.layout import HOST, VLANS, Layout
+from nm.lab.place import Lab
+
+PATIENCE = 20  # seconds for the ports of a switch to be reset
+Settings = dict[str, Any]
+Job = dict[str, Any]
+
+
+def pool(lab: Lab) -> None:
+    """The lab's rack: Open vSwitch bridges, QEMU."""
+    host = {"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}}
+    address = "unix:/run/openvswitch/db.sock"
+    with connect(str(lab.socket)) as nm:
+        rack(nm, lab.layout, lambda switch: {"driver": "ovs", "address": address, "bridge": switch}, host)
+
+
+def rack(nm: Any, layout: Layout, switch_settings: Callable[[str], Settings], host: Settings) -> None:
+    """Everything of a rack: switches, ports, trunks, the host, nodes, VLANs, head nodes; ports reset."""
+    try:
+        _register(nm, layout, switch_settings, host)
+        resets = [nm.ResetPorts(switch, ports(layout, switch)) for switch in layout.switch_names]
+        for job in resets:
+            finish(nm, job, PATIENCE)
+    except Fault as fault:
+        raise LabError(f"the pool could not be registered: {fault.faultString}") from None
+
+
+def _register(nm: Any, layout: Layout, switch_settings: Callable[[str], Settings], host: Settings) -> None:
+    for switch in layout.switch_names:
+        nm.RegisterSwitch(switch, switch_settings(switch))
+        for port in ports(layout, switch):
+            nm.RegisterPort(switch, port)
+    nm.RegisterHost(HOST, host)
+    for trunk in layout.trunks:
+        ends = [
+            {"host": HOST, "device": port} if bridge == HOST else {"switch": bridge, "port": port}
+            for bridge, port in trunk.ends
+        ]
+        nm.RegisterTrunk(trunk.name, {"ends": ends})
+    for node in layout.rack:
+        nic = {"name": "eth0", "mac": node.mac, "switch": node.switch, "port": node.port, "role": "boot"}
+        nm.RegisterNode(node.name, {"nics": [nic], "ip": node.address})
+    for vlan in VLANS:
+        nm.RegisterVlan(vlan)
+    for head in layout.heads:
+        nm.RegisterHeadNode(head.name, {"host": HOST, "domain": head.name})
+
+
+def ports(layout: Layout, switch: str) -> list[str]:
+    """The names of a switch's ports: to nodes, then to its neighbours."""
+    nodes = [node.port for node in layout.rack if node.switch == switch]
+    return nodes + [port for trunk in layout.trunks for bridge, port in trunk.ends if bridge == switch]
+
+
+def finish(nm: Any, job: int, seconds: int) -> Job:
+    """Wait for the job to be done; LabError in its own words when it fails or takes longer."""
+    seen: Job = nm.WaitJob(job, seconds)
+    if seen["state"] != "done":
+        error = seen["error"] or f"{seen['state']} at {seen['step'] or 'its beginning'}"
+        raise LabError(f"job {job} of {seen['subject']} failed: {error}", "GetStatus and the log tell more")
+    return seen

@@ -1,0 +1,290 @@
+"""libvirt behind the face of nm/hypervisor.py; the only module that imports libvirt.
+
+No call of libvirt's is trusted to return. Each runs in a thread of its own that is waited for with a
+deadline; when it is over, the call is left to itself together with its connection, and the next call
+opens a new one. Keepalive (which needs libvirt's event loop: one thread for all hosts, started with
+the first real host) makes libvirt end such calls when the daemon or the way to it is dead. So many as
+STUCK of them may hang at one host; then calls fail at once until one returns.
+
+Used by one worker thread a host. `_loop_lock` is held while the event loop is started, nothing else.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import libvirt
+
+from nm import domain_xml
+from nm.errors import DeviceFailed, NMError
+from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, check_uri, is_remote
+
+T = TypeVar("T")
+
+OPEN_SECONDS = 20.0  # for a connection to come about
+CALL_SECONDS = 60.0  # for any one call
+ALIVE_SECONDS, ALIVE_COUNT = 5, 3  # keepalive: dead after about 20 s of silence
+STUCK = 3
+
+_REFUSALS = frozenset(
+    {
+        libvirt.VIR_ERR_NO_CONNECT,
+        libvirt.VIR_ERR_NO_SUPPORT,
+        libvirt.VIR_ERR_INVALID_ARG,
+        libvirt.VIR_ERR_OPERATION_DENIED,
+        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+        libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+        libvirt.VIR_ERR_XML_ERROR,
+        libvirt.VIR_ERR_XML_DETAIL,
+        libvirt.VIR_ERR_AUTH_FAILED,
+        libvirt.VIR_ERR_AUTH_CANCELLED,
+        libvirt.VIR_ERR_AUTH_UNAVAILABLE,
+        libvirt.VIR_ERR_ACCESS_DENIED,
+    }
+)
+_CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+
+_loop_lock = threading.Lock()
+_loop: threading.Thread | None = None
+_stand_ins: list[libvirt.virConnect] = []  # test:///default forgets its domains with its last connection
+
+libvirt.registerErrorHandler(lambda *_: None, None)  # it would write every error to stderr
+
+
+def connect(uri: str) -> Hypervisor:
+    """The host behind an allowed URI. Nothing is opened before the first call."""
+    return LibvirtHost(check_uri(uri))
+
+
+class LibvirtHost:
+    """A host's domains by libvirt; nm.hypervisor.Hypervisor says what the methods promise."""
+
+    def __init__(
+        self, uri: str, open_seconds: float = OPEN_SECONDS, call_seconds: float = CALL_SECONDS
+    ) -> None:
+        self._uri = uri
+        self._open_seconds = open_seconds
+        self._call_seconds = call_seconds
+        self._connection: libvirt.virConnect | None = None
+        self._stuck: list[threading.Thread] = []
+
+    def state(self, domain: str) -> DomainState | None:
+        """Running or not, and the NICs by the live and by the stored description."""
+
+        def read(found: libvirt.virDomain) -> tuple[bool, str, str]:
+            return bool(found.isActive()), found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+        seen = self._call(lambda connection: self._with(connection, domain, read))
+        if seen is None:
+            return None
+        running, now, later = seen
+        return DomainState(running, domain_xml.nics(now), domain_xml.nics(later))
+
+    def set_next_nic(self, domain: str, nic: Nic) -> None:
+        """Change the stored description."""
+        self._redefine(domain, lambda xml: domain_xml.with_nic(xml, nic))
+
+    def set_boot(self, domain: str, device: str) -> None:
+        """Change the stored description."""
+        self._redefine(domain, lambda xml: domain_xml.with_boot(xml, device))
+
+    def set_nic(self, domain: str, nic: Nic) -> None:
+        """Attach the NIC, or change it where it is."""
+
+        def change(found: libvirt.virDomain) -> bool:
+            present = domain_xml.changed_nic(found.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE), nic)
+            try:
+                if present is None:
+                    found.attachDeviceFlags(domain_xml.new_nic(nic), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+                else:
+                    found.updateDeviceFlags(present, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            except libvirt.libvirtError as error:
+                if _alive(found.connect()) and error.get_error_code() != libvirt.VIR_ERR_OPERATION_TIMEOUT:
+                    raise NotLive(f"{domain}: NIC {nic.mac}: {error.get_error_message()}") from error
+                raise
+            return True
+
+        self._on(domain, change)
+
+    def start(self, domain: str) -> None:
+        """Create it from the stored description."""
+
+        def create(found: libvirt.virDomain) -> None:
+            if not found.isActive():
+                _forget_memory(found)
+                found.create()
+
+        self._on(domain, create)
+
+    def ask_to_stop(self, domain: str) -> None:
+        """Press the ACPI power button."""
+        self._on(domain, lambda found: _while_active(found, found.shutdown))
+
+    def stop(self, domain: str) -> None:
+        """Destroy it, as libvirt calls that."""
+        self._on(domain, lambda found: _while_active(found, found.destroy))
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._bounded(connection.close, self._call_seconds)
+
+    def _redefine(self, domain: str, edit: Callable[[str], str]) -> None:
+        def define(found: libvirt.virDomain) -> None:
+            if not found.isActive():
+                _forget_memory(found)
+            found.connect().defineXML(edit(found.XMLDesc(_CONFIG)))
+
+        self._on(domain, define)
+
+    def _on(self, domain: str, action: Callable[[libvirt.virDomain], Any]) -> None:
+        def act(connection: libvirt.virConnect) -> bool:
+            return self._with(connection, domain, lambda found: (action(found), True)[1]) or False
+
+        if not self._call(act):
+            raise DeviceFailed(
+                f"there is no domain {domain} at {self._uri}",
+                "define it there (virsh define), or name another one with UpdateHeadNode",
+                passing=False,
+            )
+
+    def _with(
+        self, connection: libvirt.virConnect, domain: str, action: Callable[[libvirt.virDomain], T]
+    ) -> T | None:
+        """What `action` says of the domain; None when there is none."""
+        try:
+            return action(self._find(connection, domain))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+    def _find(self, connection: libvirt.virConnect, domain: str) -> libvirt.virDomain:
+        try:
+            return connection.lookupByName(domain)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN or not _is_stand_in(self._uri):
+                raise
+            return connection.defineXML(domain_xml.stand_in(domain))
+
+    def _call(self, action: Callable[[libvirt.virConnect], T]) -> T:
+        """Run `action` on the connection; on a new one when that one turns out to be dead."""
+        for again in (True, False):
+            connection = self._connected()
+            try:
+                return self._bounded(partial(action, connection), self._call_seconds)
+            except libvirt.libvirtError as error:
+                if _alive(connection):
+                    raise self._explained(error) from error
+                self._connection = None
+                if not again:
+                    raise DeviceFailed(f"{self._uri} hung up twice: {error.get_error_message()}") from error
+        raise AssertionError("the loop above always ends")
+
+    def _connected(self) -> libvirt.virConnect:
+        if self._connection is None:
+            try:
+                self._connection = self._bounded(partial(_open, self._uri), self._open_seconds)
+            except libvirt.libvirtError as error:
+                raise self._explained(error) from error
+        return self._connection
+
+    def _bounded(self, call: Callable[[], T], seconds: float) -> T:
+        """What `call` returns or raises, or DeviceFailed after `seconds`."""
+        self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+        if len(self._stuck) >= STUCK:
+            raise DeviceFailed(f"{self._uri} hangs: {len(self._stuck)} calls wait for its answer", _HUNG)
+        answers: list[T] = []
+        errors: list[libvirt.libvirtError | NMError] = []
+
+        def run() -> None:
+            try:
+                answers.append(call())
+            except (libvirt.libvirtError, NMError) as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=run, name=f"libvirt {self._uri}", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        if thread.is_alive():
+            self._stuck.append(thread)
+            self._connection = None
+            raise DeviceFailed(f"{self._uri} did not answer within {seconds:.0f} s", _HUNG)
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    def _explained(self, error: libvirt.libvirtError) -> DeviceFailed:
+        return DeviceFailed(
+            f"{self._uri}: {error.get_error_message()}",
+            "see the host's libvirtd and its log",
+            passing=error.get_error_code() not in _REFUSALS,
+        )
+
+
+_HUNG = "see whether libvirtd and the domain's own process still run on that host"
+
+
+def _open(uri: str) -> libvirt.virConnect:
+    if _is_stand_in(uri):
+        if not _stand_ins:
+            _stand_ins.append(libvirt.open(uri))
+        return libvirt.open(uri)
+    _start_loop()
+    connection = libvirt.open(f"{uri}?no_tty=1" if is_remote(uri) else uri)  # ssh must not ask anybody
+    try:
+        connection.setKeepAlive(ALIVE_SECONDS, ALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:  # then there is no daemon between
+            raise
+    return connection
+
+
+def _is_stand_in(uri: str) -> bool:
+    return uri.startswith("test:")
+
+
+def _alive(connection: libvirt.virConnect) -> bool:
+    """Whether the connection itself still works; says nothing about the daemon's speed."""
+    try:
+        return bool(connection.isAlive() == 1)
+    except libvirt.libvirtError:
+        return False
+
+
+def _while_active(domain: libvirt.virDomain, end: Callable[[], object]) -> None:
+    """Call `end`; that the domain has meanwhile ended by itself is no error."""
+    try:
+        if domain.isActive():
+            end()
+    except libvirt.libvirtError:
+        if domain.isActive():
+            raise
+
+
+def _forget_memory(domain: libvirt.virDomain) -> None:
+    """Remove a saved memory image: started from it, the domain would be on the VLAN of that time."""
+    try:
+        if domain.hasManagedSaveImage():
+            domain.managedSaveRemove()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+
+
+def _start_loop() -> None:
+    """The event loop of libvirt, which keepalive needs; it must be there before a connection is."""
+    global _loop
+    with _loop_lock:
+        if _loop is None:
+            libvirt.virEventRegisterDefaultImpl()
+            _loop = threading.Thread(target=_run_loop, name="libvirt events", daemon=True)
+            _loop.start()
+
+
+def _run_loop() -> None:
+    while True:
+        libvirt.virEventRunDefaultImpl()

@@ -1,0 +1,161 @@
+"""XML-RPC to values and back: what a request's body means, and an answer's body.
+
+Used by the door (nm/api.py). Requests are read by the standard library's unmarshaller behind defusedxml's
+guard (no DTD, no entity), with a limit of depth and no tolerance for what is not XML-RPC. Answers are written
+by a small marshaller of our own, which is faster and knows what XML 1.0 cannot carry. Pure.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+from xml.parsers.expat import ExpatError
+from xmlrpc.client import Fault, ResponseError, Unmarshaller
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.xmlrpc import DefusedExpatParser
+
+from nm.arguments import MAX_INT
+from nm.errors import Invalid
+
+MAX_DEPTH = 32  # lists and structs within each other
+_EXACT = 2**53  # up to here a double holds every int
+_SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_NO_CHARACTER = "\ufffd"
+
+_HEAD = "<?xml version='1.0'?>\n<methodResponse>"
+_TAIL = "</methodResponse>\n"
+
+
+class MalformedError(ValueError):
+    """The body is not well-formed XML, or not a call of XML-RPC."""
+
+
+class _Reader(Unmarshaller):
+    """The standard unmarshaller, minus its tolerance."""
+
+    def start(self, tag: str, attrs: dict[str, str]) -> None:
+        """Nothing nests without bound."""
+        super().start(tag, attrs)
+        if len(self._marks) > MAX_DEPTH:
+            raise MalformedError(f"more than {MAX_DEPTH} lists and structs within each other")
+
+    def end_struct(self, data: str) -> None:
+        """A struct whose members all have a name of their own, and a value."""
+        members: list[Any] = self._stack[self._marks[-1] :]
+        names = members[::2]
+        if len(members) % 2 or not all(isinstance(name, str) for name in names):
+            raise MalformedError("a struct's member lacks its name or its value")
+        if len(set(names)) < len(names):
+            twice = Counter(names).most_common(1)[0][0]
+            raise Invalid(f"a struct has the member {twice[:70]!r} twice", "name each member once")
+        super().end_struct(data)
+
+    dispatch = {**Unmarshaller.dispatch, "struct": end_struct}  # type: ignore[dict-item]  # noqa: RUF012
+
+
+def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
+    """Method name and arguments of a call.
+
+    MalformedError when it is none; Invalid for a struct that says a thing twice.
+    """
+    reader = _Reader()
+    parser = DefusedExpatParser(reader, forbid_dtd=True)
+    try:
+        parser.feed(body)
+        parser.close()
+        arguments = reader.close()
+    except DefusedXmlException:
+        raise MalformedError("document types and entities are refused") from None
+    except ExpatError as error:
+        raise MalformedError(f"malformed XML: {error}") from None
+    except MalformedError:
+        raise
+    except (
+        Fault,
+        ResponseError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise MalformedError(f"no XML-RPC call: {error}") from None
+    name = reader.getmethodname()
+    if not name:
+        raise MalformedError("no XML-RPC call: methodName is missing")
+    return name, arguments
+
+
+def answer(value: object) -> bytes:
+    """The body that answers a call with that value. TypeError for what XML-RPC has no word for."""
+    parts = [_HEAD, "<params><param>"]
+    _write(value, parts.append)
+    parts += ("</param></params>", _TAIL)
+    return "".join(parts).encode()
+
+
+def fault(code: int, text: str) -> bytes:
+    """The body that answers a call with a fault."""
+    parts = [_HEAD, "<fault>"]
+    _write({"faultCode": code, "faultString": text}, parts.append)
+    parts += ("</fault>", _TAIL)
+    return "".join(parts).encode()
+
+
+def escape(text: str) -> str:
+    """The text as XML; a character that XML 1.0 has no place for becomes U+FFFD."""
+    if _SPECIAL.search(text) is None:
+        return text
+    return _SPECIAL.sub(lambda match: _ESCAPES.get(match[0], _NO_CHARACTER), text)
+
+
+def _write(value: Any, out: Callable[[str], None]) -> None:
+    writer = _WRITERS.get(type(value))
+    if writer is None:
+        raise TypeError(f"no XML-RPC type for {type(value).__name__}")
+    writer(value, out)
+
+
+def _write_text(value: str, out: Callable[[str], None]) -> None:
+    out(f"<value><string>{escape(value)}</string></value>")
+
+
+def _write_struct(value: dict[Any, Any], out: Callable[[str], None]) -> None:
+    out("<value><struct>")
+    for name, member in value.items():
+        if type(name) is not str:
+            raise TypeError(f"a struct's member is named by {type(name).__name__}")
+        out(f"<member><name>{escape(name)}</name>")
+        _write(member, out)
+        out("</member>")
+    out("</struct></value>")
+
+
+def _write_list(value: Sequence[Any], out: Callable[[str], None]) -> None:
+    out("<value><array><data>")
+    for item in value:
+        _write(item, out)
+    out("</data></array></value>")
+
+
+def _write_int(value: int, out: Callable[[str], None]) -> None:
+    if -MAX_INT - 1 <= value <= MAX_INT:
+        out(f"<value><int>{value}</int></value>")
+    elif abs(value) <= _EXACT:  # as a time past 2038
+        out(f"<value><double>{float(value)!r}</double></value>")
+    else:
+        raise TypeError("an int is too large for XML-RPC")
+
+
+_WRITERS: dict[type, Callable[[Any, Callable[[str], None]], None]] = {
+    str: _write_text,
+    dict: _write_struct,
+    list: _write_list,
+    tuple: _write_list,
+    int: _write_int,
+    bool: lambda value, out: out(f"<value><boolean>{value:d}</boolean></value>"),
+    float: lambda value, out: out(f"<value><double>{value!r}</double></value>"),
+    type(None): lambda _, out: out("<value><nil/></value>"),
+}

@@ -1,0 +1,550 @@
+"""The table of the API: every method with its arguments, its right, its operation and its documentation.
+
+The door (nm/api.py) dispatches by it, checks arguments by it, and Help, system.methodHelp and the printed
+reference (`python -m nm.methods`) are made from it. Who may call a method says nm/rights.py, and a method
+without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nm import delegates, groups, leases, pool
+from nm.arguments import (
+    COUNT,
+    FLAG,
+    GROUP,
+    KEYS,
+    LIST,
+    NAME,
+    NAME_OR_NIL,
+    NAMES,
+    PATH,
+    PORT,
+    PORTS,
+    RIGHTS,
+    SECONDS,
+    STRUCT,
+    TEXT,
+    TIME,
+    VLAN,
+    Method,
+    Param,
+)
+from nm.rights import TABLE
+
+
+def _write(name: str, operation: Callable[..., Any], doc: str, *parameters: Param, since: int = 1) -> Method:
+    return Method(name, parameters, TABLE[name].words, operation, True, "int", doc, since)
+
+
+def _read(
+    name: str,
+    operation: Callable[..., Any],
+    result: str,
+    doc: str,
+    *parameters: Param,
+    since: int = 1,
+) -> Method:
+    return Method(name, parameters, TABLE[name].words, operation, False, result, doc, since)
+
+
+def _door(name: str, result: str, doc: str, *parameters: Param, since: int = 1) -> Method:
+    return Method(name, parameters, TABLE[name].words, None, False, result, doc, since)
+
+
+_CHANGES = Param("changes", STRUCT, "the keys to change; those not named stay")
+_FILTER = Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all")
+_SWITCH = Param("switch", NAME)
+_PORT = Param("port", PORT)
+_PORTS = Param("ports", PORTS, "all that no group uses when left out", optional=True)
+_NAME = Param("name", NAME)
+_NODE = Param("node", NAME)
+_GROUP = Param("group", GROUP)
+_NODES = Param("nodes", NAMES)
+_JOB = Param("id", COUNT, "a job's id")
+_VLAN_ID = Param("id", VLAN, "from 2 to 4094")
+
+_POOL = (
+    _write(
+        "RegisterSwitch",
+        pool.register_switch,
+        "Records a switch; touches nothing. Answers 1.",
+        _NAME,
+        Param("settings", STRUCT, "driver, address, the driver's own keys, secrets by name"),
+    ),
+    _write(
+        "UpdateSwitch",
+        pool.update_switch,
+        "Changes a switch's settings, or takes it out of service: available, reason. Answers 1.",
+        _NAME,
+        _CHANGES,
+    ),
+    _write(
+        "UnregisterSwitch",
+        pool.unregister_switch,
+        "Forgets a switch that nothing uses, and its ports. Answers 1.",
+        _NAME,
+    ),
+    _read(
+        "GetSwitches",
+        pool.get_switches,
+        "array",
+        "The switches, in the order of their names.",
+        _FILTER,
+    ),
+    _write(
+        "RegisterPort",
+        pool.register_port,
+        "Records a port of a switch. Answers 1.",
+        _SWITCH,
+        _PORT,
+        Param("settings", STRUCT, optional=True),
+    ),
+    _write(
+        "UnregisterPort",
+        pool.unregister_port,
+        "Forgets a port that nothing is connected to. Answers 1.",
+        _SWITCH,
+        _PORT,
+    ),
+    _read(
+        "GetPorts",
+        pool.get_ports,
+        "array",
+        "The ports, in the order of their names.",
+        _FILTER,
+    ),
+    _write(
+        "RegisterTrunk",
+        pool.register_trunk,
+        "Records a link that carries several VLANs between two switches, or a switch and a host. Answers 1.",
+        _NAME,
+        Param("settings", STRUCT, "ends: two of {switch, port} or {host, device}; native"),
+    ),
+    _write(
+        "UnregisterTrunk",
+        pool.unregister_trunk,
+        "Forgets a trunk that no group's path needs. Answers 1.",
+        _NAME,
+    ),
+    _read(
+        "GetTrunks",
+        pool.get_trunks,
+        "array",
+        "The trunks, in the order of their names.",
+        _FILTER,
+    ),
+    _write(
+        "RegisterHost",
+        pool.register_host,
+        "Records a machine that runs libvirt. Answers 1.",
+        _NAME,
+        Param("settings", STRUCT, "uri, network: {kind: linux or ovs, device}"),
+    ),
+    _write("UpdateHost", pool.update_host, "Changes a host. Answers 1.", _NAME, _CHANGES),
+    _write(
+        "UnregisterHost",
+        pool.unregister_host,
+        "Forgets a host that has no head node and no trunk. Answers 1.",
+        _NAME,
+    ),
+    _read(
+        "GetHosts",
+        pool.get_hosts,
+        "array",
+        "The hosts, in the order of their names.",
+        _FILTER,
+    ),
+    _write(
+        "RegisterNode",
+        pool.register_node,
+        "Records a machine of the pool. Answers 1.",
+        _NAME,
+        Param(
+            "settings",
+            STRUCT,
+            "nics: list of {name, mac, switch, port, [role]}; management; [id, hostname, ip, hardware_type, "
+            "location, metadata, image]",
+        ),
+    ),
+    _write(
+        "UpdateNode",
+        pool.update_node,
+        "Changes a node's settings, or takes it out of service. Answers 1.",
+        _NAME,
+        _CHANGES,
+    ),
+    _write("UnregisterNode", pool.unregister_node, "Forgets a node that no group has. Answers 1.", _NAME),
+    _read(
+        "GetNodes",
+        pool.get_nodes,
+        "array",
+        'The nodes, in the order of their names; {"free": true}: those that can be given out now.',
+        _FILTER,
+    ),
+    _write(
+        "ConnectNic",
+        pool.connect_nic,
+        "Records to which port of which switch a NIC is connected. Answers 1.",
+        _NODE,
+        Param("nic", NAME),
+        _SWITCH,
+        _PORT,
+    ),
+    _write(
+        "RegisterVlan",
+        pool.register_vlan,
+        "Adds a VLAN to those that groups may have. Answers 1.",
+        _VLAN_ID,
+        Param("settings", STRUCT, "shared", optional=True),
+    ),
+    _write("UpdateVlan", pool.update_vlan, "Changes a VLAN. Answers 1.", _VLAN_ID, _CHANGES),
+    _write(
+        "UnregisterVlan",
+        pool.unregister_vlan,
+        "Takes away a VLAN that no group has. Answers 1.",
+        _VLAN_ID,
+    ),
+    _read(
+        "GetVlans",
+        pool.get_vlans,
+        "array",
+        "The VLANs, in the order of their ids.",
+        _FILTER,
+    ),
+    _write(
+        "RegisterHeadNode",
+        pool.register_head_node,
+        "Records a VM that can control a group. Answers 1.",
+        _NAME,
+        Param("settings", STRUCT, "host, and domain (an existing one) or image"),
+    ),
+    _write(
+        "UpdateHeadNode",
+        pool.update_head_node,
+        "Changes a head node, or takes it out of service. Answers 1.",
+        _NAME,
+        _CHANGES,
+    ),
+    _write(
+        "UnregisterHeadNode",
+        pool.unregister_head_node,
+        "Forgets a head node that no group has. Answers 1.",
+        _NAME,
+    ),
+    _read(
+        "GetHeadNodes",
+        pool.get_head_nodes,
+        "array",
+        "The head nodes, in the order of their names.",
+        _FILTER,
+    ),
+    _write(
+        "ClearHeadNode",
+        pool.clear_head_node,
+        "Declares a head node that was used clean again. Answers 1.",
+        _NAME,
+    ),
+    _write(
+        "InspectSwitch",
+        pool.inspect_switch,
+        "Reads a switch. Answers a job's id; its result: model, ports, VLANs, differences.",
+        _NAME,
+    ),
+    _read(
+        "GetSwitchState",
+        pool.get_switch_state,
+        "struct",
+        "What was last read of a switch: vlans, ports, read_at.",
+        _NAME,
+    ),
+    _write(
+        "ResetPorts",
+        pool.reset_ports,
+        "Isolates ports, so that their nodes can be given out. Answers a job's id.",
+        _SWITCH,
+        _PORTS,
+    ),
+    _write(
+        "AdoptPorts",
+        pool.adopt_ports,
+        "Takes ports over as they are. Answers a job's id.",
+        _SWITCH,
+        _PORTS,
+    ),
+    _write(
+        "ReleaseNode",
+        groups.release_node,
+        "Takes a node back from its group. Answers a job's id.",
+        _NODE,
+        Param(
+            "force", FLAG, "do not wait for devices: what is owed is undone when they return", optional=True
+        ),
+    ),
+    _write("ClearNode", pool.clear_node, "Declares a failed or dirty node good. Answers 1.", _NODE),
+)
+
+_GROUPS = (
+    _write(
+        "CreateGroup",
+        groups.create_group,
+        "Makes a group; staged until Deploy. Answers 1.",
+        _NAME,
+        Param(
+            "settings",
+            STRUCT,
+            "all optional: vlan (chosen when absent), headnode, nodes, owner, expires, delegations, keys, "
+            "alias, networks",
+        ),
+    ),
+    _write(
+        "AddNodes",
+        groups.add_nodes,
+        "Adds nodes, all or none; staged until Deploy. Answers 1.",
+        _GROUP,
+        _NODES,
+    ),
+    _write(
+        "RemoveNodes",
+        groups.remove_nodes,
+        "Removes nodes, all or none; staged until Deploy. Answers 1.",
+        _GROUP,
+        _NODES,
+    ),
+    _write(
+        "SetVlan",
+        groups.set_vlan,
+        "Chooses the VLAN of the network main; staged until Deploy. Answers 1.",
+        _GROUP,
+        _VLAN_ID,
+    ),
+    _write(
+        "SetNetworks",
+        groups.set_networks,
+        "Chooses the networks; staged until Deploy. Answers 1.",
+        _GROUP,
+        Param("networks", STRUCT, "a network's name to {vlan, nics, tagged}; the first is main"),
+    ),
+    _write(
+        "SetHeadNode",
+        groups.set_head_node,
+        "Chooses the head node, nil for none; staged until Deploy. Answers 1.",
+        _GROUP,
+        Param("name", NAME_OR_NIL),
+    ),
+    _read(
+        "PlanDeploy",
+        groups.plan_deploy,
+        "struct",
+        "What Deploy would do: hash, steps of {stage, hand, target, action, text} in order. Changes nothing.",
+        _GROUP,
+    ),
+    _write(
+        "Deploy",
+        groups.deploy,
+        "Makes real what is staged. Answers a job's id.",
+        _GROUP,
+        Param(
+            "options",
+            STRUCT,
+            "if_plan: a hash of PlanDeploy; a conflict when the world has moved",
+            optional=True,
+        ),
+    ),
+    _write(
+        "DestroyGroup",
+        groups.destroy_group,
+        "Ends a group at once; it is gone when all its nodes are isolated again. Answers a job's id.",
+        _NAME,
+    ),
+    _write(
+        "SetDelegations",
+        groups.set_delegations,
+        "Says who else may act for the group; at once. Answers 1.",
+        _GROUP,
+        Param("delegations", LIST, "names of accounts, or structs {name, method}"),
+    ),
+    _write(
+        "SetKeys",
+        groups.set_keys,
+        "Sets the SSH keys of the group's people; at once. Answers 1.",
+        _GROUP,
+        Param("keys", KEYS),
+    ),
+    _write(
+        "RenewGroup",
+        groups.renew_group,
+        "Moves the end of the lease; at once; for non-administrators within the longest lease. Answers 1.",
+        _GROUP,
+        Param("expires", TIME),
+    ),
+    _read(
+        "GetGroups",
+        groups.get_groups,
+        "array",
+        "The groups, in the order of their names.",
+        _FILTER,
+    ),
+    _read(
+        "GetStatus",
+        groups.get_status,
+        "struct",
+        "The group's struct, wanted, target, deployed, and per node and port what was last read.",
+        _GROUP,
+    ),
+    _write(
+        "StartAudit",
+        groups.start_audit,
+        "Compares what is deployed with what is there. Answers a job's id.",
+        _GROUP,
+    ),
+    _read(
+        "GetAudit",
+        groups.get_audit,
+        "struct",
+        "The last audit: at, and differences of {hand, target, wanted, seen}.",
+        _GROUP,
+    ),
+    _write(
+        "Repair",
+        groups.repair,
+        "Makes the world what the group's target says. Answers a job's id.",
+        _GROUP,
+    ),
+    _write(
+        "PowerNode",
+        groups.power_node,
+        "Switches a node on or off. Answers a job's id; its result: the state.",
+        _NODE,
+        Param("action", TEXT, "on, off, cycle, status, pxe or disk"),
+    ),
+    _write(
+        "ConfirmExpiry",
+        leases.confirm_expiry,
+        "Lets groups end whose end was held back because too many were due at once. Answers 1.",
+        Param("names", NAMES, "groups; [] for all that are held back"),
+    ),
+    _read(
+        "GetHolds",
+        leases.get_holds,
+        "array",
+        "The groups whose end is held back: {group, expires, reason}.",
+    ),
+)
+
+_RIGHTS = Param("rights", RIGHTS, "spy, reserve, describe; reserve may have limits: {groups, nodes, lease}")
+
+_ACCOUNTS = (
+    _write(
+        "CreateDelegate",
+        delegates.create_delegate,
+        "Makes a Unix account that can do nothing but call the API, through SSH. Answers a job's id.",
+        _NAME,
+        Param("keys", KEYS),
+        _RIGHTS,
+        since=2,
+    ),
+    _write(
+        "DestroyDelegate",
+        delegates.destroy_delegate,
+        "Removes a delegate's account and ends its connections. Answers a job's id.",
+        _NAME,
+        since=2,
+    ),
+    _read(
+        "GetDelegates",
+        delegates.get_delegates,
+        "array",
+        "The delegates, and the accounts of this machine that have rights, in the order of their names.",
+        _FILTER,
+        since=2,
+    ),
+    _write(
+        "SetRights",
+        delegates.set_rights,
+        "Sets all rights of a delegate, or of an account of this machine; at once. Answers 1.",
+        _NAME,
+        _RIGHTS,
+        since=2,
+    ),
+)
+
+_DOOR = (
+    _door(
+        "GetJob",
+        "struct",
+        "A job: id, subject, state (queued, running, done, failed, superseded), done, total, step, result or "
+        "nil, error or nil, started, finished. Kept for 7 days.",
+        _JOB,
+    ),
+    _door(
+        "WaitJob",
+        "struct",
+        "The same as GetJob, as soon as the job is over or the time has passed.",
+        _JOB,
+        Param("seconds", SECONDS, "60 at most are waited"),
+    ),
+    _door(
+        "GetEvents",
+        "array",
+        "What happened: list of {id, time, who, subject, what, detail} with ids greater than `after`.",
+        Param("after", COUNT, "the id of the last event already seen, 0 for none"),
+        Param("limit", COUNT, "how many at most; 1000 are the most in one answer"),
+    ),
+    _door(
+        "Backup",
+        "int",
+        "Writes a copy of the database while the daemon runs. Answers 1.",
+        Param("path", PATH, "a new file, written by the daemon"),
+    ),
+    _door(
+        "WhoAmI",
+        "struct",
+        "Who the daemon takes you for: name, uid, rights, groups (that you may act for), daemon.",
+    ),
+    _door(
+        "GetVersion",
+        "struct",
+        "nm: the program's version; api: grows by one with every addition; database: the format's number.",
+    ),
+    _door("Help", "string", "One text: every method with its documentation."),
+    _door("system.listMethods", "array", "The names of all methods."),
+    _door("system.methodHelp", "string", "The documentation of a method.", Param("name", TEXT)),
+    _door(
+        "system.methodSignature",
+        "array",
+        "For each number of arguments: the types of the answer and of the arguments.",
+        Param("name", TEXT),
+    ),
+)
+
+SECTIONS = {
+    "The pool": _POOL,
+    "Groups": _GROUPS,
+    "Accounts": _ACCOUNTS,
+    "Jobs, events and introspection": _DOOR,
+}
+METHODS: dict[str, Method] = {method.name: method for section in SECTIONS.values() for method in section}
+API_VERSION = max(method.since for method in METHODS.values())
+
+
+def help_text() -> str:
+    """Every method with its documentation, in the order of their names."""
+    return "\n\n".join(METHODS[name].help() for name in sorted(METHODS)) + "\n"
+
+
+def reference() -> Iterator[str]:
+    """The lines of the reference in Markdown."""
+    yield f"# The methods of nm's API (version {API_VERSION})"
+    for title, section in SECTIONS.items():
+        yield f"\n## {title}\n"
+        for method in section:
+            yield f"- **`{method.usage}`** → {method.result} (right: {method.right})  \n  {method.doc}"
+            for parameter in method.parameters:
+                doc = f", {parameter.doc}" if parameter.doc else ""
+                yield f"    - `{parameter.name}`: {parameter.kind.expected}{doc}"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in reference())

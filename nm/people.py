@@ -1,0 +1,305 @@
+"""Accounts as records: how Unix accounts are named and numbered, and what rights they have. Pure.
+
+One record an account, kept under its Unix name (`account_NAME`), so that a name is taken by a
+compare-and-set of one record: delegates and group accounts, which nm makes, and accounts of the machine
+that were given rights. Called inside transactions, by operations and by the door.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nm.calls import Call, Caller
+from nm.errors import Conflict, Invalid, LimitReached, NotFound
+from nm.records import Record, changed, new, record_key
+from nm.specs import claims
+from nm.store import Event, Reader, Transaction
+
+DELEGATE, GROUP, UNIX = "delegate", "group", "unix"  # types of accounts; the last is not nm's
+LIMITS = ("groups", "nodes", "lease")
+RIGHTS = ("spy", "reserve", "describe")
+LARGEST = 2**31 - 1
+
+SUBJECT = "accounts:"  # whose worker makes them all, one at a time: they are lines of one file
+
+_UNIX_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+
+def unix_name(name: str) -> str:
+    """The Unix account's name for a name of the API: the same where Linux takes it, else a likeness.
+
+    A likeness ends in a hash, so that Web.1 and web-1 have accounts of their own.
+    """
+    if _UNIX_NAME.fullmatch(name):
+        return name
+    alike = re.sub("[^a-z0-9_-]", "-", name.lower())[:23]
+    alike = alike if alike[0] in "_abcdefghijklmnopqrstuvwxyz" else "_" + alike
+    return f"{alike[:23]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def account_key(name: str) -> str:
+    """The key of the account's record, by its Unix name."""
+    return record_key("account", name)
+
+
+def account_of(reader: Reader, group: str) -> Record | None:
+    """The group's own account; None where nm makes none."""
+    record = reader.get(account_key(unix_name(group)))
+    mine = record is not None and record["type"] == GROUP and record["name"] == group
+    return record if mine else None
+
+
+# ---- rights
+
+
+def parse_rights(given: Any) -> dict[str, Any]:
+    """Rights as records keep them, from a list of their names or a struct of name to limits.
+
+    `reserve` takes limits of groups, nodes and lease (seconds); one that is not named does not limit.
+    """
+    pairs = dict.fromkeys(given, True) if _is_words(given) else given
+    if not isinstance(pairs, Mapping):
+        raise Invalid(
+            "rights are neither a list of words nor a struct", 'as ["spy"] or {"reserve": {"nodes": 4}}'
+        )
+    rights: dict[str, Any] = {}
+    for name, value in pairs.items():
+        if name not in RIGHTS:
+            raise Invalid(f"no right {str(name)[:70]!r}", f"rights are {', '.join(RIGHTS)}")
+        if value is False or value is None:
+            continue
+        if isinstance(value, Mapping) and name == "reserve":
+            rights[name] = _limits(value)
+        elif value is True:
+            rights[name] = {}
+        else:
+            raise Invalid(f"right {name}: not true or false" + _or_limits(name), "give true, or leave it out")
+    return rights
+
+
+def _is_words(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(word, str) for word in given)
+
+
+def _or_limits(name: str) -> str:
+    return f", nor a struct of {', '.join(LIMITS)}" if name == "reserve" else ""
+
+
+def _limits(given: Mapping[str, Any]) -> dict[str, int]:
+    for name, value in given.items():
+        if name not in LIMITS:
+            raise Invalid(f"reserve has no limit {str(name)[:70]!r}", f"limits are {', '.join(LIMITS)}")
+        if type(value) is not int or not 0 <= value <= LARGEST:
+            raise Invalid(f"limit {name} is not an int from 0 to {LARGEST}", "lease is in seconds")
+    return dict(given)
+
+
+def rights_of(reader: Reader, caller: Caller) -> Mapping[str, Any]:
+    """What the caller's account was granted; nothing when the name belongs to another uid by now."""
+    if caller.uid is None:
+        return {}
+    record = reader.get(account_key(caller.name))
+    return record["rights"] if record is not None and is_live(record) and caller.is_(person(record)) else {}
+
+
+def is_live(account: Record) -> bool:
+    """Whether the account is meant to exist."""
+    return not account["destroying"]
+
+
+def person(account: Record) -> dict[str, Any]:
+    """Who that is, as owners and delegations are kept."""
+    return {"name": account["account"], "uid": account["uid"]}
+
+
+def public_rights(rights: Mapping[str, Any]) -> dict[str, Any]:
+    """Rights as answers give them: a right without limits is true."""
+    return {name: dict(limits) if limits else True for name, limits in sorted(rights.items())}
+
+
+# ---- owners and delegations
+
+
+def named(call: Call, name: object) -> dict[str, Any]:
+    """The account of that name, as owners are kept."""
+    if not isinstance(name, str):
+        raise Invalid(f"{name!r} is not the name of an account", "give a Unix account's name")
+    uid = call.site.uid_of(name)
+    if uid is None:
+        raise NotFound(f"no account {name} on this machine", "make it first, or name another")
+    return {"name": name, "uid": uid}
+
+
+def parse_delegations(call: Call, given: object) -> list[dict[str, Any]]:
+    """Delegations as groups keep them: of the whole group, or of one method."""
+    if not isinstance(given, list):
+        raise Invalid("delegations is not a list", 'as ["alice", {"name": "bob", "method": "Deploy"}]')
+    result = []
+    for entry in given:
+        pair = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(pair, Mapping) or set(pair) - {"name", "method"} or "name" not in pair:
+            raise Invalid(
+                "a delegation is neither a name nor a struct {name, method}",
+                'as "alice" or {"name": "bob", "method": "Deploy"}',
+            )
+        method = pair.get("method")
+        if method is not None and method not in (call.site.methods or (method,)):
+            raise Invalid(f"{str(method)[:70]!r} is no method", 'as "Deploy"; system.listMethods lists them')
+        result.append({**named(call, pair["name"]), "method": method})
+    return result
+
+
+# ---- limits that come with `reserve`
+
+
+def longest_lease(reader: Reader, call: Call, owner: Mapping[str, Any]) -> int | None:
+    """How long a lease of this owner's group may be, in seconds; None for any."""
+    if call.caller.admin:
+        return None
+    limits = [call.site.longest_lease, _limit(reader, owner, "lease")]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _limit(reader: Reader, owner: Mapping[str, Any], name: str) -> int | None:
+    caller = Caller(owner["uid"], owner["name"])
+    found: int | None = rights_of(reader, caller).get("reserve", {}).get(name)
+    return found
+
+
+def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) -> None:
+    """LimitReached when the owner would hold more groups or nodes than allowed. Not for administrators."""
+    if call.caller.admin:
+        return
+    owner = group["owner"]
+    most_groups, most_nodes = _limit(reader, owner, "groups"), _limit(reader, owner, "nodes")
+    if most_groups is None and most_nodes is None:
+        return
+    others = [record for name in owned(reader, owner) if (record := reader.get(record_key("group", name)))]
+    others = [record for record in others if record["record_key"] != group["record_key"]]
+    if old is None and most_groups is not None and len(others) + 1 > most_groups:
+        raise LimitReached(
+            f"{owner['name']} may have {most_groups} groups", "destroy one, or ask an administrator"
+        )
+    nodes = sum(map(_nodes, [*others, group]))
+    if most_nodes is not None and nodes > most_nodes and nodes > sum(map(_nodes, others)) + _nodes(old):
+        raise LimitReached(
+            f"{owner['name']} may have {most_nodes} nodes, this makes {nodes}",
+            "remove some (those that were deployed count until they are isolated), or ask an administrator",
+        )
+
+
+def _nodes(group: Record | None) -> int:
+    """How many nodes a group holds: in wanted, in target, or deployed."""
+    return sum(key.startswith("node_") for key in claims(group))
+
+
+def owned(reader: Reader, owner: Mapping[str, Any]) -> list[str]:
+    """The names of the owner's groups."""
+    index = reader.get(_owned_key(owner))
+    return list(index["groups"]) if index is not None else []
+
+
+def own(tx: Transaction, owner: Mapping[str, Any], group: str, now: float) -> None:
+    """The owner has one group more."""
+    _put_owned(tx, owner, [*owned(tx, owner), group], now)
+
+
+def disown(tx: Transaction, owner: Mapping[str, Any], group: str, now: float) -> None:
+    """The group is gone."""
+    _put_owned(tx, owner, [name for name in owned(tx, owner) if name != group], now)
+
+
+def _put_owned(tx: Transaction, owner: Mapping[str, Any], groups: list[str], now: float) -> None:
+    key = _owned_key(owner)
+    if groups:
+        tx.put(new("meta", key.removeprefix("meta_"), now, groups=groups))
+    else:
+        tx.delete(key)
+
+
+def _owned_key(owner: Mapping[str, Any]) -> str:
+    return record_key("meta", f"groups:{owner['name']}:{owner['uid']}")
+
+
+# ---- accounts that nm makes
+
+
+def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> Record:
+    """A record for an account that is to be made: its Unix name, its uid, its incarnation.
+
+    Uids are never given out twice. A name whose account is still being removed may be taken again: what is
+    left of the predecessor is in `before`, and goes first.
+    """
+    account = unix_name(name)
+    old = tx.get(account_key(account))
+    if old is not None and (is_live(old) or old["type"] == UNIX):
+        raise Conflict(f"account {account} exists already, for {spoken(old)}", "choose another name")
+    if old is None and call.site.uid_of(account) is not None:
+        raise Conflict(
+            f"this machine has an account {account} already, which nm did not make", "choose another name"
+        )
+    uid, number = _numbers(tx, call)
+    before = [*old["before"], {"uid": old["uid"], "id": old["id"]}] if old is not None else []
+    record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
+    tx.put(record)
+    return record
+
+
+def machines_own(call: Call, name: str, uid: int) -> Record:
+    """A record of an account that the machine has, so that it can have rights."""
+    return _account(call, UNIX, name, name, uid, 0)
+
+
+def _account(call: Call, type: str, account: str, name: str, uid: int, number: int) -> Record:
+    return new(
+        "account", account, call.now, type=type, account=account, name=name, uid=uid, id=number, before=[],
+        destroying=False, keys=[], rights={}, job=None, error=None, _made=False,
+    )  # fmt: skip
+
+
+def spoken(account: Record) -> str:
+    """Whose account it is, in words."""
+    return "the machine's own use" if account["type"] == UNIX else f"{account['type']} {account['name']}"
+
+
+def _numbers(tx: Transaction, call: Call) -> tuple[int, int]:
+    """The next uid and incarnation."""
+    first, last = call.site.uids or (0, -1)
+    counter = tx.get("meta_accounts") or new("meta", "accounts", call.now, uid=first - 1, id=0)
+    uid = max(counter["uid"] + 1, first)
+    while uid <= last and call.site.uid_in_use(uid):
+        uid += 1
+    if uid > last:
+        raise LimitReached(
+            "no uid is left for another account", "widen accounts.last_uid in the configuration"
+        )
+    tx.put(changed(counter, call.now, uid=uid, id=counter["id"] + 1))
+    return uid, counter["id"] + 1
+
+
+def recall(tx: Transaction, account: Record, now: float) -> Record:
+    """The account is to go; its record stays until it is gone."""
+    record = changed(account, now, destroying=True, rights={}, keys=[])
+    tx.put(record)
+    return record
+
+
+def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> None:
+    """What became of an account: `seen` is the record that was acted on. A newer one is not touched."""
+    record = tx.get(seen["record_key"])
+    if record is None or (record["id"], record["destroying"]) != (seen["id"], seen["destroying"]):
+        return
+    if error is not None:
+        if record["error"] != error:
+            tx.put(changed(record, now, error=error))
+            tx.tell(Event("nm", f"account {record['account']}", "error", error))
+    elif record["destroying"]:
+        tx.delete(record["record_key"])
+    elif not record["_made"] or record["before"] or record["error"]:
+        tx.put(changed(record, now, _made=True, before=[], error=None))
+
+
+def unsettled(account: Record) -> bool:
+    """Whether an account of a delegate is still to be made or removed."""
+    return account["type"] == DELEGATE and (account["destroying"] or not account["_made"])

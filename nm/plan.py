@@ -1,0 +1,435 @@
+"""The plan: target minus deployed, as readable steps in stages. Pure.
+
+Stages: 1 leave and confirm, 2 VLANs, trunks and bridges, 3 join, 4 export, head node and account, 5 clear
+away. A step waits for just the steps it depends on (`needs`: they must have succeeded; `after`: they must be
+over), so that a switch that hangs holds up only what goes through it. Called by operations (PlanDeploy)
+and by the group's worker.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nm import facts, paths, people, views
+from nm.errors import Conflict, NotFound
+from nm.facts import Value
+from nm.records import Record, port_key, record_key
+from nm.specs import Spec
+from nm.store import Reader
+
+Facts = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. `value` None takes the fact away; `subject` is whose worker does it."""
+
+    id: str
+    stage: int
+    subject: str
+    hand: str
+    target: str
+    action: str
+    text: str
+    fact: str
+    value: Value | None
+    old: Value | None
+    needs: frozenset[str] = frozenset()
+    after: frozenset[str] = frozenset()
+
+    def public(self) -> dict[str, Any]:
+        """The step as PlanDeploy tells it."""
+        return {
+            "stage": self.stage,
+            "hand": self.hand,
+            "target": self.target,
+            "action": self.action,
+            "text": self.text,
+        }
+
+
+def doubt(*values: Value | None) -> Value:
+    """The value of a fact of which only this is known: it is one of those (None: absent), or half of one."""
+    flat: list[Value | None] = []
+    for value in values:
+        for one in value["doubt"] if value and "doubt" in value else [value]:
+            if one not in flat:
+                flat.append(one)
+    return {"doubt": flat}
+
+
+def doubted(deployed: Facts, attempted: Facts) -> Facts:
+    """Deployed, with everything that may have been attempted and was not recorded put in doubt.
+
+    Workers act on the target only, so this is called when a target is replaced before it was reached: what
+    it was to make may be there, what it was to take away may be gone.
+    """
+    result = dict(deployed)
+    for fact in deployed.keys() | attempted.keys():
+        if deployed.get(fact) != attempted.get(fact):
+            result[fact] = doubt(deployed.get(fact), attempted.get(fact))
+    return result
+
+
+# ---- from a spec to facts
+
+
+def expand(reader: Reader, group: str, spec: Spec | None) -> Facts:
+    """The facts of a group whose target is `spec`. NotFound or Conflict when it cannot be made."""
+    if not spec or not spec["networks"]:
+        return {}
+    result: Facts = {}
+    nodes = [_record(reader, "node", name) for name in spec["nodes"]]
+    for node in nodes:
+        result[facts.name("node", node["name"])] = {"power": node["management"] is not None}
+        _expand_nics(node, spec, result)
+    if spec["headnode"]:
+        _expand_head(reader, spec, result)
+    trunks = list(reader.range("trunk"))
+    for name, network in spec["networks"].items():
+        places = _places(reader, spec, name)
+        others = _places_of_others(reader, group, network["vlan"])
+        if places and others:
+            places |= paths.reachable(trunks, min(places), others)
+        _expand_network(network["vlan"], places, trunks, result)
+    result[facts.name("export", group)] = {"machines": machines(nodes)}
+    if (account := people.account_of(reader, group)) is not None:
+        result[facts.name("account", account["account"])] = {"uid": account["uid"], "id": account["id"]}
+    return result
+
+
+def _record(reader: Reader, kind: str, name: str) -> Record:
+    record = reader.get(record_key(kind, name))
+    if record is None:
+        raise NotFound(f"no {kind} {name}", "it is not in the pool any more; take it out of the group")
+    return {"name": name, **record}
+
+
+def _places(reader: Reader, spec: Spec, network: str) -> set[str]:
+    """Where the network is needed: the switches of its nodes' NICs and, for main, the head node's host."""
+    nodes = [_record(reader, "node", name) for name in spec["nodes"]]
+    found = {
+        f"switch:{nic['switch']}"
+        for node in nodes
+        for nic in views.wired(node)
+        if views.in_network(nic, spec["networks"][network])
+    }
+    if network == "main" and spec["headnode"]:
+        found.add(f"host:{_record(reader, 'headnode', spec['headnode'])['host']}")
+    return found
+
+
+def _places_of_others(reader: Reader, group: str, vlan: int) -> set[str]:
+    """Where a shared VLAN is needed by other groups: it is one network, so the trunks join all of them."""
+    record = reader.get(record_key("vlan", vlan))
+    found: set[str] = set()
+    for name in record["groups"] if record is not None else ():
+        other = reader.get(record_key("group", name)) if name != group else None
+        spec: Spec = (other or {}).get("target") or {"networks": {}}
+        for network, entry in spec["networks"].items():
+            if entry["vlan"] == vlan:
+                found |= _places(reader, spec, network)
+    return found
+
+
+def _expand_nics(node: Record, spec: Spec, result: Facts) -> None:
+    for nic in views.wired(node):
+        value = views.port_value(nic, spec)
+        if value is None:
+            continue
+        result[views.port_fact(nic)] = value
+        joined = [name for name, network in spec["networks"].items() if views.in_network(nic, network)]
+        if sum(not spec["networks"][name]["tagged"] for name in joined) > 1:
+            raise Conflict(
+                f"NIC {nic['name']} of node {node['name']} is untagged in networks {' and '.join(joined)}",
+                "let it join all but one of them tagged",
+            )
+
+
+def _expand_head(reader: Reader, spec: Spec, result: Facts) -> None:
+    head = _record(reader, "headnode", spec["headnode"])
+    vlan = spec["networks"]["main"]["vlan"]
+    result[facts.name("bridge", head["host"], vlan)] = {}
+    result[facts.name("head", head["name"])] = {"host": head["host"], "domain": head["domain"], "vlan": vlan}
+
+
+def _expand_network(vlan: int, places: set[str], trunks: list[Record], result: Facts) -> None:
+    switches = {place.partition(":")[2] for place in places if place.startswith("switch:")}
+    for trunk in paths.spanning(trunks, places):
+        if vlan == trunk["native"]:
+            raise Conflict(
+                f"VLAN {vlan} is the native VLAN of trunk {trunk['record_key']}", "choose another VLAN"
+            )
+        for end in trunk["ends"]:
+            if "switch" in end:
+                switches.add(end["switch"])
+                result[facts.name("trunk", end["switch"], vlan, end["port"])] = {"native": trunk["native"]}
+    for switch in sorted(switches):
+        result[facts.name("vlan", switch, vlan)] = {}
+
+
+def machines(nodes: Iterable[Record]) -> list[list[str]]:
+    """The machine list: [MAC of the boot NIC, management address] a node."""
+    return [
+        [nic["mac"], str((node["management"] or {}).get("address") or node.get("ip") or "")]
+        for node in nodes
+        for nic in node["nics"]
+        if nic["role"] == "boot"
+    ]
+
+
+# ---- from two sets of facts to steps
+
+
+def plan(reader: Reader, target: Facts, deployed: Facts) -> list[Step]:
+    """The steps that make `target` of `deployed`, in an order in which they could be done one by one."""
+    gone = {fact: value for fact, value in deployed.items() if fact not in target}
+    changes = {fact: value for fact, value in target.items() if deployed.get(fact) != value}
+    steps: dict[str, Step] = {}
+    _leave(reader, gone, changes, deployed, steps)
+    _open_ways(changes, deployed, steps)
+    _join(changes, deployed, steps)
+    _serve(changes, deployed, steps)
+    _clear_away(gone, steps)
+    _let_in(gone, changes, deployed, steps)
+    return sorted(steps.values(), key=lambda step: step.stage)
+
+
+def fingerprint(steps: Iterable[Step]) -> str:
+    """A hash by which `Deploy(if_plan=...)` knows that the plan is still the one that was shown."""
+    text = json.dumps({step.id: [step.value, step.old] for step in steps}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def carried(value: Value | None) -> set[int]:
+    """The VLANs that a port's or head's value (or each value in doubt) means."""
+    if value is None:
+        return set()
+    if "doubt" in value:
+        return set().union(*(carried(one) for one in value["doubt"]))
+    ids = (value.get("untagged"), value.get("vlan"), *value.get("tagged", ()))
+    return {vlan for vlan in ids if vlan}
+
+
+def _add(
+    steps: dict[str, Step],
+    stage: int,
+    verb: str,
+    fact: str,
+    text: str,
+    value: Value | None,
+    old: Value | None,
+    needs: Iterable[str] = (),
+    after: Iterable[str] = (),
+) -> None:
+    kind, *parts = facts.split(fact)
+    subject, hand = ("", "pool") if verb in ("give", "free") else _whose(kind, parts, value or old)
+    wanted = frozenset(need for need in needs if need in steps)
+    over = frozenset(one for one in after if one in steps)
+    step = Step(
+        f"{verb} {fact}", stage, subject, hand, "/".join(parts), verb, text, fact, value, old, wanted, over
+    )
+    steps[step.id] = step
+
+
+def _whose(kind: str, parts: list[str], value: Value | None) -> tuple[str, str]:
+    if kind in ("vlan", "trunk", "port"):
+        return f"switch:{parts[0]}", "switch"
+    if kind == "bridge":
+        return f"host:{parts[0]}", "host"
+    if kind == "head":
+        known = next((one for one in (value or {}).get("doubt", [value]) if one), None)
+        return f"host:{known['host'] if known else ''}", "host"
+    if kind == "account":
+        return people.SUBJECT, "accounts"
+    return ("", "export") if kind == "export" else (f"node:{parts[0]}", "power")
+
+
+def unverified_trunks(reader: Reader, target: Facts) -> list[str]:
+    """The trunk ports that the facts need and that were neither reset nor adopted."""
+    found = []
+    for fact in target:
+        kind, *parts = facts.split(fact)
+        if kind == "trunk":
+            port = reader.get(port_key(parts[0], parts[2]))
+            if port is None or not port["_verified"]:
+                found.append(f"{parts[0]} port {parts[2]}")
+    return sorted(set(found))
+
+
+def subject_of(fact: str, value: Value) -> str:
+    """Whose worker reads or changes the fact; empty for what the group's own worker does."""
+    kind, *parts = facts.split(fact)
+    return _whose(kind, parts, value)[0]
+
+
+def is_bookkeeping(step: Step) -> bool:
+    """True for steps that only the database sees."""
+    return step.hand == "pool"
+
+
+def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    for fact, value in gone.items():
+        kind, *parts = facts.split(fact)
+        if kind == "node" and powered(value):
+            _add(steps, 1, "power-off", fact, f"node {parts[0]}: power off", None, value)
+        elif kind == "head":
+            _add(steps, 1, "leave", fact, f"head node {parts[0]}: off the network, stop", None, value)
+    for fact, value in deployed.items():
+        kind, *parts = facts.split(fact)
+        if kind == "port" and (fact in gone or fact in changes):
+            text = f"switch {parts[0]} port {parts[1]}: leave {_words(value)}, isolate"
+            _add(
+                steps,
+                1,
+                "leave",
+                fact,
+                text,
+                None,
+                value,
+                after=[f"power-off node/{_node_of(reader, parts)}"],
+            )
+    leaves: dict[str | None, list[str]] = {}
+    for step in steps.values():
+        kind, *parts = facts.split(step.fact)
+        if kind == "port":
+            leaves.setdefault(_node_of(reader, parts), []).append(step.id)
+    for fact, value in gone.items():
+        kind, *parts = facts.split(fact)
+        if kind == "node":
+            text = f"node {parts[0]}: back to the pool"
+            _add(steps, 1, "free", fact, text, None, value, leaves.get(parts[0], ()), [f"power-off {fact}"])
+
+
+def powered(value: Value) -> bool:
+    """Whether the node may be on and can be switched off."""
+    return any(one is not None and one["power"] for one in value.get("doubt", [value]))
+
+
+def _node_of(reader: Reader, port: list[str]) -> str | None:
+    record = reader.get(port_key(*port))
+    return record["node"] if record else None
+
+
+def _open_ways(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "vlan":
+            _add(
+                steps,
+                2,
+                "create",
+                fact,
+                f"switch {parts[0]}: create VLAN {parts[1]}",
+                value,
+                deployed.get(fact),
+            )
+        elif kind == "bridge":
+            _add(
+                steps,
+                2,
+                "create",
+                fact,
+                f"host {parts[0]}: network for VLAN {parts[1]}",
+                value,
+                deployed.get(fact),
+            )
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "trunk":
+            text = f"switch {parts[0]} trunk {parts[2]}: add VLAN {parts[1]}"
+            _add(
+                steps, 2, "add", fact, text, value, deployed.get(fact), [f"create vlan/{parts[0]}/{parts[1]}"]
+            )
+
+
+def _join(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    ways: dict[tuple[str, str], list[str]] = {}
+    for step in steps.values():
+        kind, *parts = facts.split(step.fact)
+        if step.stage == 2 and kind in ("vlan", "trunk"):
+            ways.setdefault((parts[0], parts[1]), []).append(step.id)
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "port":
+            needs = [f"leave {fact}"]
+            for vlan in carried(value):
+                needs += ways.get((parts[0], str(vlan)), [])
+            text = f"switch {parts[0]} port {parts[1]}: join {_words(value)}"
+            _add(steps, 3, "join", fact, text, value, deployed.get(fact), needs)
+        elif kind == "node":
+            _add(steps, 3, "give", fact, f"node {parts[0]}: given out", value, deployed.get(fact))
+
+
+def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "export":
+            _add(
+                steps,
+                4,
+                "write",
+                fact,
+                f"machine list of {parts[0]}: {len(value['machines'])} machines",
+                value,
+                deployed.get(fact),
+            )
+    leaves = [step.id for step in steps.values() if step.action == "leave" and step.fact.startswith("head/")]
+    writes = [step.id for step in steps.values() if step.action == "write"]
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "head":
+            bridge = f"create {facts.name('bridge', value['host'], value['vlan'])}"
+            text = f"head node {parts[0]}: on VLAN {value['vlan']}, running"
+            _add(steps, 4, "connect", fact, text, value, deployed.get(fact), [bridge, *leaves, *writes])
+
+
+def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    """The group's own account comes last and goes first; nothing waits for it."""
+    for fact, value in gone.items():
+        kind, *parts = facts.split(fact)
+        if kind == "account":
+            _add(steps, 1, "remove", fact, f"account {parts[0]}: remove, end its connections", None, value)
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "account":
+            text = f"account {parts[0]}: with the group's keys"
+            _add(steps, 4, "make", fact, text, value, deployed.get(fact))
+
+
+def _clear_away(gone: Facts, steps: dict[str, Step]) -> None:
+    for fact, value in gone.items():
+        kind, *parts = facts.split(fact)
+        if kind == "export":
+            _add(steps, 5, "remove", fact, f"machine list of {parts[0]}: remove", None, value)
+        elif kind == "bridge":
+            text = f"host {parts[0]}: no network for VLAN {parts[1]} any more"
+            _add(steps, 5, "remove", fact, text, None, value, _leaving(steps, int(parts[1])))
+        elif kind == "trunk":
+            text = f"switch {parts[0]} trunk {parts[2]}: remove VLAN {parts[1]}"
+            _add(steps, 5, "remove", fact, text, None, value, _leaving(steps, int(parts[1])))
+    for fact, value in gone.items():
+        kind, *parts = facts.split(fact)
+        if kind == "vlan":
+            trunks = [
+                step.id
+                for step in steps.values()
+                if step.stage == 5 and step.fact.startswith(f"trunk/{parts[0]}/{parts[1]}/")
+            ]
+            text = f"switch {parts[0]}: delete VLAN {parts[1]}"
+            _add(steps, 5, "remove", fact, text, None, value, [*_leaving(steps, int(parts[1])), *trunks])
+
+
+def _leaving(steps: Mapping[str, Step], vlan: int) -> list[str]:
+    """The steps after which nothing of the group is on the VLAN: leaves, and moves of its head node."""
+    moves = [step for step in steps.values() if step.hand in ("switch", "host")]
+    return [step.id for step in moves if step.action in ("leave", "connect") and vlan in carried(step.old)]
+
+
+def _words(value: Value) -> str:
+    if "doubt" in value:
+        return "whatever it carries"
+    untagged = [f"VLAN {value['untagged']}"] if value["untagged"] else []
+    return ", ".join(untagged + [f"VLAN {vlan} tagged" for vlan in value["tagged"]])

@@ -1,0 +1,102 @@
+"""Operations on head nodes.
+
+Pure; called through nm.pool.
+"""
+
+from nm import views
+from nm.calls import Call
+from nm.errors import Conflict, Invalid
+from nm.pool import values
+from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
+from nm.records import Record, changed, new
+from nm.store import Reader, Transaction
+
+_CHANGES: dict[str, values.Check] = {"management": values.macs, **SERVICE}
+_CHECKS: dict[str, values.Check] = {
+    "host": values.legal_name,
+    "domain": values.domain,
+    "image": values.legal_name,
+    **_CHANGES,
+}
+
+
+def register_head_node(tx: Transaction, call: Call, name: str, settings: Record) -> int:
+    """Tell nm of a VM that can control a group: an existing domain, or one to be made from an image.
+
+    `management` lists the MACs of those of its NICs that nm leaves alone.
+    """
+    need_new(tx, "headnode", name)
+    given = values.struct(settings, f"head node {name}", _CHECKS, ["host"])
+    if ("domain" in given) == ("image" in given):
+        raise Invalid(
+            f"head node {name} needs a domain or an image, and just one of them", "leave the other one out"
+        )
+    need(tx, "host", given["host"])
+    record = new(
+        "headnode",
+        name,
+        call.now,
+        host=given["host"],
+        domain=given.get("domain"),
+        image=given.get("image"),
+        management=given.get("management", []),
+        group=None,
+        _dirty=False,
+        _running=None,
+        **service(IN_SERVICE, given),
+    )
+    if "domain" in given:
+        claim(tx, call, "domain", _domain(record), record["record_key"], "a domain is one head node only")
+    tx.put(record)
+    tell(tx, call, "headnode", name, "registered", f"on host {given['host']}")
+    return 1
+
+
+def _domain(record: Record) -> str:
+    return f"{record['host']}:{record['domain']}"
+
+
+def update_head_node(tx: Transaction, call: Call, name: str, changes: Record) -> int:
+    """Take a head node out of service, or change which NICs are not nm's while no group uses it."""
+    record = need(tx, "headnode", name)
+    given = values.changes(changes, f"head node {name}", _CHANGES, {"management": [], "reason": ""})
+    if given.get("management", record["management"]) != record["management"]:
+        _refuse_in_use(record)
+    tx.put(changed(record, call.now, **{**given, **service(record, given)}))
+    tell(tx, call, "headnode", name, "changed", detail(given))
+    return 1
+
+
+def clear_head_node(tx: Transaction, call: Call, name: str) -> int:
+    """Declare that a head node which a group has used is clean again."""
+    record = need(tx, "headnode", name)
+    _refuse_in_use(record)
+    if not record["_dirty"]:
+        raise Conflict(f"head node {name} is not dirty", "nothing needs clearing")
+    tx.put(changed(record, call.now, _dirty=False))
+    tell(tx, call, "headnode", name, "cleared")
+    return 1
+
+
+def unregister_head_node(tx: Transaction, call: Call, name: str) -> int:
+    """Forget a head node that no group uses; the domain stays as it is."""
+    record = need(tx, "headnode", name)
+    _refuse_in_use(record)
+    if record["image"] is None:
+        unclaim(tx, "domain", _domain(record))
+    tx.delete(record["record_key"])
+    tell(tx, call, "headnode", name, "unregistered")
+    return 1
+
+
+def _refuse_in_use(record: Record) -> None:
+    if record["group"] is not None:
+        raise Conflict(
+            f"head node {views.named(record)} is used by group {record['group']}",
+            "SetHeadNode another one and Deploy, or DestroyGroup",
+        )
+
+
+def get_head_nodes(reader: Reader, call: Call, filter: Record) -> list[Record]:
+    """The head nodes that the filter matches."""
+    return views.find(reader, "headnode", filter, lambda record: views.head_node(reader, call, record))

@@ -1,0 +1,105 @@
+"""Operations on trunks: links between switches, or a switch and a host, that carry several VLANs.
+
+Pure; called through nm.pool. Trunks form a tree, and their native VLAN is none of the pool's.
+"""
+
+import re
+from typing import Any
+
+from nm import paths, views
+from nm.calls import Call
+from nm.errors import Conflict, Invalid
+from nm.pool import uses, values
+from nm.pool.common import claim, need, need_free_port, need_new, need_port, tell, unclaim
+from nm.records import Record, changed, new, record_key
+from nm.store import Reader, Transaction
+
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+
+
+def _device(value: Any, what: str) -> str:
+    if not _DEVICE.fullmatch(values.of_type(str, value, what)):
+        raise Invalid(f"{what} is no name of a network device", "use 1 to 15 of A-Z a-z 0-9 _ . -")
+    return str(value)
+
+
+def _end(value: Any, what: str) -> Record:
+    values.of_type(dict, value, what)
+    checks: dict[str, values.Check] = {"switch": values.legal_name, "port": values.port_name}
+    if "host" in value or "device" in value:
+        checks = {"host": values.legal_name, "device": _device}
+    return values.struct(value, what, checks, checks)
+
+
+def _ends(value: Any, what: str) -> list[Record]:
+    if len(values.of_type(list, value, what)) != 2:
+        raise Invalid(
+            f"{what} has {len(value)} of them", "a trunk has two ends: {switch, port} or {host, device}"
+        )
+    return [_end(end, f"{what} {number}") for number, end in enumerate(value, 1)]
+
+
+_TRUNK: dict[str, values.Check] = {"ends": _ends, "native": values.integer(1, 4094)}
+
+
+def register_trunk(tx: Transaction, call: Call, name: str, settings: Record) -> int:
+    """Tell nm of a link that carries several VLANs. Trunks form a tree; a host has one trunk."""
+    need_new(tx, "trunk", name)
+    given = values.struct(settings, f"trunk {name}", _TRUNK, ["ends"])
+    record = {**new("trunk", name, call.now), "native": 1, **given}
+    _check_trunk(tx, name, record)
+    for end in record["ends"]:
+        if "switch" in end:
+            port = need_free_port(tx, end["switch"], end["port"])
+            tx.put(changed(port, call.now, trunk=name))
+        else:
+            hint = "let the host have one trunk, a LAG when it has several links"
+            claim(tx, call, "uplink", end["host"], record["record_key"], hint)
+    tx.put(record)
+    tell(tx, call, "trunk", name, "registered", " - ".join(paths.ends(record)))
+    return 1
+
+
+def _check_trunk(tx: Transaction, name: str, record: Record) -> None:
+    for end in record["ends"]:
+        if "switch" in end:
+            need_free_port(tx, end["switch"], end["port"])
+        else:
+            need(tx, "host", end["host"])
+    if all("host" in end for end in record["ends"]):
+        raise Invalid(f"trunk {name} joins two hosts", "one end must be a switch's port")
+    if paths.would_loop(tx.range("trunk"), record["ends"]):
+        one, other = paths.ends(record)
+        raise Conflict(
+            f"trunk {name} would close a loop: {one} and {other} are joined already",
+            "trunks form a tree; make parallel links a LAG and register that",
+        )
+    if tx.get(record_key("vlan", record["native"])) is not None:
+        raise Conflict(
+            f"the native VLAN {record['native']} of trunk {name} is in the pool",
+            "use another native VLAN, or UnregisterVlan it",
+        )
+
+
+def unregister_trunk(tx: Transaction, call: Call, name: str) -> int:
+    """Forget a trunk that no group's wiring lies on. Its ports are unverified then."""
+    record = need(tx, "trunk", name)
+    if (group := uses.trunks(tx).get(name)) is not None:
+        raise Conflict(
+            f"trunk {name} carries group {group}",
+            f"take the nodes or the head node behind it out of group {group} and Deploy, or DestroyGroup",
+        )
+    for end in record["ends"]:
+        if "switch" in end:
+            port = need_port(tx, end["switch"], end["port"])
+            tx.put(changed(port, call.now, trunk=None, _verified=False))
+        else:
+            unclaim(tx, "uplink", end["host"])
+    tx.delete(record["record_key"])
+    tell(tx, call, "trunk", name, "unregistered")
+    return 1
+
+
+def get_trunks(reader: Reader, call: Call, filter: Record) -> list[Record]:
+    """The trunks that the filter matches."""
+    return views.find(reader, "trunk", filter, lambda record: views.trunk(call, record))

@@ -1,0 +1,98 @@
+"""Who uses what: which group's wiring lies on a trunk or a port.
+
+Pure; called by this package before something is taken away or changed. Looking for a trunk's users
+costs a look at every group, which is why only calls that remove or reset something do it.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from nm import facts, paths, views
+from nm.errors import Conflict
+from nm.records import Record, name_of, record_key
+from nm.store import Reader
+
+
+def node(record: Record) -> str | None:
+    """Who relies on a node's wiring, in words: its group, or a debt; None when nobody does."""
+    if record["group"] is not None:
+        return f"group {record['group']}"
+    return "a debt that its switch has yet to pay" if record["_debt"] else None
+
+
+def ports(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
+    """For each of the ports that is used by a group: its record key, and the user in words."""
+    used: dict[str, str] = {}
+    carrying: dict[str, str] | None = None
+    for port in records:
+        if port["trunk"] is not None:
+            carrying = trunks(reader) if carrying is None else carrying
+            if port["trunk"] in carrying:
+                used[port["record_key"]] = f"group {carrying[port['trunk']]} by trunk {port['trunk']}"
+        elif port["node"] is not None:
+            owner = reader.get(record_key("node", port["node"]))
+            if owner is not None and (user := node(owner)) is not None:
+                used[port["record_key"]] = f"{user} by node {port['node']}"
+    return used
+
+
+def untouchable(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
+    """`ports`, and those ports whose NIC has the role `none`."""
+    records = list(records)
+    found = ports(reader, records)
+    for port in records:
+        owner = None if port["node"] is None else reader.get(record_key("node", port["node"]))
+        if owner is not None and any(
+            nic["name"] == port["nic"] and nic["role"] == "none" for nic in owner["nics"]
+        ):
+            found[port["record_key"]] = f"NIC {port['nic']} of node {port['node']}, whose role is none"
+    return found
+
+
+def trunks(reader: Reader) -> dict[str, str]:
+    """For each trunk that a group's wiring lies on, or will after its next deploy: one such group."""
+    every = list(reader.range("trunk"))
+    by_end = {
+        (end["switch"], end["port"]): name_of(trunk["record_key"])
+        for trunk in every
+        for end in trunk["ends"]
+        if "switch" in end
+    }
+    used: dict[str, str] = {}
+    for group in reader.range("group") if every else ():
+        name = name_of(group["record_key"])
+        used.update(dict.fromkeys(_deployed(group, by_end), name))
+        for places in _places(reader, group):
+            used.update(dict.fromkeys(_spanned(every, places), name))
+    return used
+
+
+def _deployed(group: Record, by_end: dict[tuple[str, str], str]) -> Iterator[str]:
+    for fact in group["deployed"]:
+        if fact.startswith("trunk/"):
+            _, switch, _, port = facts.split(fact)
+            if (switch, port) in by_end:
+                yield by_end[switch, port]
+
+
+def _places(reader: Reader, group: Record) -> Iterator[set[str]]:
+    """The places that each network of the group joins, as wanted and as targeted."""
+    for spec in (group["wanted"], group["target"]):
+        if spec is None or (spec is group["target"] and spec == group["wanted"]):
+            continue
+        nodes = [found for name in spec["nodes"] if (found := reader.get(record_key("node", name)))]
+        for name, network in spec["networks"].items():
+            places = {
+                f"switch:{nic['switch']}"
+                for found in nodes
+                for nic in views.wired(found)
+                if views.in_network(nic, network)
+            }
+            head = reader.get(record_key("headnode", spec["headnode"])) if name == "main" else None
+            yield places | ({f"host:{head['host']}"} if head is not None else set())
+
+
+def _spanned(trunks: list[Record], places: set[str]) -> list[str]:
+    try:
+        return [name_of(trunk["record_key"]) for trunk in paths.spanning(trunks, places)]
+    except Conflict:
+        return []  # these places are not joined, so no trunk serves them

@@ -1,0 +1,163 @@
+"""Rights: who may call what. One table, checked in one place, before any operation runs.
+
+A row says for a method which right it needs; the reference and the tests are made from the same rows. What
+depends on values (how long a lease, how many nodes) is the operations' business. Pure; called by the door
+inside the transaction of a call that writes, so that what was checked is still so when it is committed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nm import groups, people
+from nm.calls import Call
+from nm.errors import NotFound
+from nm.jobs import KEPT
+from nm.records import Record, record_key
+from nm.store import Reader
+
+Check = Callable[[Reader, Call, Sequence[Any]], None]
+
+
+@dataclass(frozen=True)
+class Right:
+    """What a method needs. `words` is how the reference says it; `check` raises when it is missing."""
+
+    words: str
+    check: Check
+
+
+def authorize(reader: Reader, call: Call, arguments: Sequence[Any]) -> Call:
+    """The call with what the caller's account grants; Denied or NotFound when that is not enough."""
+    call = replace(call, rights=people.rights_of(reader, call.caller))
+    TABLE[call.method].check(reader, call, arguments)
+    return call
+
+
+# ---- the checks
+
+
+def _anyone(_reader: Reader, _call: Call, _arguments: Sequence[Any]) -> None:
+    """Nothing is needed; what is answered may still depend on who asks."""
+
+
+def _admin(_reader: Reader, call: Call, _arguments: Sequence[Any]) -> None:
+    if not call.caller.admin:
+        raise call.denied("an administrator")
+
+
+def _reader(_reader: Reader, call: Call, _arguments: Sequence[Any]) -> None:
+    if not call.reader:
+        raise call.denied("an administrator or the right spy")
+
+
+def _reserve(_reader: Reader, call: Call, _arguments: Sequence[Any]) -> None:
+    if not (call.caller.admin or "reserve" in call.rights):
+        raise call.denied("an administrator or the right reserve")
+
+
+def _owner(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """The owner, or whom the owner gave just this method; a delegation of the whole group is not enough."""
+    group = _visible(reader, call, arguments[0])
+    if not (call.caller.owns(group) or call.caller.delegated(group, call.method)):
+        raise call.denied(f"the owner of group {arguments[0]}")
+
+
+def _member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    group = _visible(reader, call, arguments[0])
+    if not call.caller.member_of(group, call.method):
+        raise call.denied(f"a member of group {arguments[0]}")
+
+
+def _member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    _visible(reader, call, arguments[0])
+
+
+def _visible(reader: Reader, call: Call, name: str) -> Record:
+    group = groups.find(reader, name)
+    if group is None or not (call.reader or call.caller.member_of(group, call.method)):
+        raise call.no_group(name)
+    return group
+
+
+def _node_member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """A member of the node's group. Nodes are no secret, but who has them is."""
+    if call.caller.admin:
+        return
+    node = reader.get(record_key("node", arguments[0]))
+    group = groups.find(reader, node["group"]) if node is not None and node["group"] else None
+    if group is None or not call.caller.member_of(group, call.method):
+        raise NotFound(
+            f"no node {arguments[0]} in a group of {call.caller.name}'s", "GetGroups lists your groups' nodes"
+        )
+
+
+def _job(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    visible_job(reader, call, arguments[0])
+
+
+# ---- what the door asks while it answers
+
+
+def visible_job(reader: Reader, call: Call, number: int) -> Record:
+    """The job, when the caller submitted it, is a member of its group, or sees everything."""
+    job = reader.get(record_key("job", number))
+    if job is None or not (call.reader or call.caller.is_(job["who"]) or _was_member(reader, call, job)):
+        raise NotFound(
+            f"no job {number} that {call.caller.name} may see", f"jobs are kept for {KEPT // 86400} days"
+        )
+    return job
+
+
+def _was_member(reader: Reader, call: Call, job: Record) -> bool:
+    return job["group"] is not None and was_member(reader, call, job["group"], job["created"])
+
+
+def sees_event(reader: Reader, call: Call, event: Record) -> bool:
+    """Whether the event is one of a group of the caller's, or the caller sees everything."""
+    group = event.get("group")
+    return call.reader or (group is not None and was_member(reader, call, group, event["time"]))
+
+
+def was_member(reader: Reader, call: Call, name: str, time: float) -> bool:
+    """Whether the caller is a member of the group that had the name at that time."""
+    group = reader.get(record_key("group", name))
+    return group is not None and int(group["created"]) <= time and call.caller.member_of(group, call.method)
+
+
+# ---- the table
+
+ANYONE = Right("anyone", _anyone)
+SEEN = Right("anyone (names and availability), reader", _anyone)
+OWN_GROUPS = Right("member (own groups), reader", _anyone)
+OWN_EVENTS = Right("reader, members for their groups", _anyone)
+ADMIN = Right("admin", _admin)
+READER = Right("reader", _reader)
+RESERVE = Right("admin, or reserve (within its limits; the caller is the owner)", _reserve)
+OWNER = Right("owner", _owner)
+MEMBER = Right("member", _member)
+LOOK = Right("member, reader", _member_or_reader)
+NODE_MEMBER = Right("member of the node's group", _node_member)
+JOB = Right("who submitted it, members of its group, reader", _job)
+
+_ROWS: Mapping[Right, str] = {
+    ADMIN: """
+        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UnregisterPort RegisterTrunk UnregisterTrunk
+        RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
+        RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
+        ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup
+        CreateDelegate DestroyDelegate GetDelegates SetRights
+        """,
+    READER: "GetSwitchState",
+    SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",
+    RESERVE: "CreateGroup",
+    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
+    MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair",
+    LOOK: "PlanDeploy GetStatus GetAudit",
+    NODE_MEMBER: "PowerNode",
+    OWN_GROUPS: "GetGroups",
+    OWN_EVENTS: "GetEvents",
+    JOB: "GetJob WaitJob",
+    ANYONE: "WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature",
+}
+TABLE: dict[str, Right] = {name: right for right, names in _ROWS.items() for name in names.split()}

@@ -1,0 +1,335 @@
+"""The daemon's parts, put together: database, workers, hands, doors. Started and stopped in order.
+
+Only the daemon's main program (and tests that need a whole nm in their own process) come here. It is
+the one room that knows all others; it decides nothing itself.
+"""
+
+import logging
+import pwd
+import socket
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power
+from nm.accountwork import AccountsWorker
+from nm.calls import NM, Call, Site
+from nm.config import Config
+from nm.database import Database
+from nm.events import EventLog
+from nm.export import ExportHand
+from nm.facts import Order
+from nm.http import Limits
+from nm.identity import People
+from nm.methods import METHODS
+from nm.nodework import NodeWorker
+from nm.recording import unfinished
+from nm.records import kind_of, name_of, record_key
+from nm.secrets import Secrets, nobody
+from nm.snapshot import FORMAT, RESTORED
+from nm.store import Published
+from nm.switches import builtin
+from nm.timekeeper import Timekeeper
+from nm.workers import Crew, Handler, Job
+
+if TYPE_CHECKING:
+    from nm.metrics import Metrics
+
+log = logging.getLogger("nm.service")
+
+MEGABYTE = 1 << 20
+TROUBLE = ("error", "failed", "drift", "debt", "ends held back")  # events that are warnings in the log
+
+
+class Service:
+    """A whole nm. `hide` is told every secret that is looked up."""
+
+    def __init__(self, config: Config, hide: Any = nobody) -> None:
+        self._config = config
+        self._secrets = Secrets(config.secrets.folder, tell=hide)
+        self._registry = builtin()
+        self._metrics = _metrics(config)
+        self.database = Database.open(
+            config.daemon.database,
+            journal_limit=int(config.database.snapshot_megabytes * MEGABYTE),
+            disk=self._metrics.disk() if self._metrics else None,
+        )
+        self._events = EventLog(Path(config.daemon.database) / "events", *_kept(config))
+        self._export = ExportHand(Path(config.export.folder))
+        self._clocks = leases.Clocks(time.time, lambda: time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
+        self._tools = converge.Tools(
+            self.database, self._send, self._export, time.time, time.monotonic, _patience(config)
+        )
+        self._listens = False  # whether the Unix socket is ours
+        self._rebooted = leases.rebooted(self.database, self._clocks.boot)
+        self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self.crew = Crew(self._handler)
+        self._api = api.Api(
+            self.database,
+            self._events,
+            self._site(),
+            _people(config),
+            api.ApiSettings(
+                limits=_limits(config),
+                daemon=f"nmd on {socket.gethostname()}",
+                database_format=FORMAT,
+                backup=self.database.backup,
+                measured=self._metrics.called if self._metrics else None,
+            ),
+        )
+
+    # ---- life
+
+    def start(self) -> None:
+        """Take up what was left, then open the doors."""
+        self._rewrite_exports()
+        self.database.subscribe(self._published)
+        self._resume()
+        if self._metrics:
+            self._metrics.serve(
+                self._config.metrics.port,
+                self.database.lock_holds,
+                self.crew.depths,
+                partial(self.database.range, "group"),
+            )
+        self._api.serve(_sockets(self._config))
+        self._listens = bool(self._config.api.socket)
+
+    def reload(self, config: Config) -> None:
+        """Use another configuration whose differences are all `live`."""
+        self._config = config
+        self._tools.patience = _patience(config)
+        self._timekeeper.rules = _rules(config)
+        self._api.reload(_people(config), _limits(config), self._site())
+        self._events.reload(*_kept(config))
+
+    def stop(self, seconds: float) -> bool:
+        """Close the doors, let workers end the batch they are at, close the database."""
+        self._api.stop(min(seconds, 10.0))
+        if self._metrics:
+            self._metrics.close()
+        if self._listens:
+            Path(self._config.api.socket).unlink(missing_ok=True)
+        drained = self.crew.stop(seconds)
+        self.database.close()
+        self._events.close()
+        return drained
+
+    # ---- from the database to the workers
+
+    def _send(self, subject: str, item: Any) -> None:
+        self.crew.send(subject, item)
+
+    def _published(self, publication: Published) -> None:
+        """A transaction is durable: write its events, wake the workers whom it concerns."""
+        self._events.record(publication, time.time())
+        for event in publication.events:
+            level = logging.WARNING if event.what in TROUBLE else logging.INFO
+            log.log(
+                level, event.what, extra={"who": event.who, "subject": event.subject, "detail": event.detail}
+            )
+        for key, record in publication.changes.items():
+            if kind_of(key) == "job" and record is not None and record["state"] == "queued":
+                self._wake(record)
+            if (
+                self._metrics
+                and kind_of(key) == "job"
+                and record is not None
+                and record["state"] in jobs.OVER
+            ):
+                self._metrics.job_over(record["kind"], record["state"])
+        ends = leases.ending(publication.changes.values())
+        if ends or leases.HOLDS in publication.changes:
+            self.crew.send("pool:", leases.Look(ends))
+
+    def _wake(self, job: Mapping[str, Any]) -> None:
+        convergence = job["kind"] in ("deploy", "destroy")
+        subject = people.SUBJECT if job["subject"].startswith("account:") else job["subject"]
+        self.crew.send(subject, converge.Wake() if convergence else Job(job["id"]))
+
+    def _resume(self) -> None:
+        """Whatever was unfinished when the last daemon ended goes on."""
+        if restored := self.database.get(RESTORED):
+            self._distrust_ports()
+        if self._rebooted or restored:
+            self._look_again()
+        if restored:
+            self.database.transact(lambda tx: tx.delete(RESTORED))
+        for group in self.database.range("group"):
+            if unfinished(group):
+                self.crew.send(f"group:{name_of(group['record_key'])}", converge.Wake())
+        for job in self.database.range("job"):
+            if job["state"] not in jobs.OVER and job["kind"] != "release":
+                self._wake(job)
+        for debt in self.database.range("debt"):
+            self.crew.send(f"node:{debt['node']}", Job(debt["job"]))
+        for account in filter(people.unsettled, self.database.range("account")):
+            self.crew.send(people.SUBJECT, Job(account["job"]))
+        self.crew.send("pool:", leases.Look())
+
+    def _distrust_ports(self) -> None:
+        """The database was restored from a copy: what happened since then is not known here.
+
+        Ports that no group has by the copy may be on a VLAN all the same: unverified until reset or adopted.
+        """
+        log.warning("the database was restored: ports of no group are unverified, reset or adopt them")
+        keys = [port["record_key"] for port in self.database.range("port")]
+        for start in range(0, len(keys), 90):
+            self.database.transact(partial(pool.distrust, keys=keys[start : start + 90], now=time.time()))
+
+    def _look_again(self) -> None:
+        """Rebooted, bridges are gone and head nodes off; restored, nothing is sure: groups are repaired."""
+        call = Call(NM, "Repair", time.time(), self._site())
+        for group in list(self.database.range("group")):
+            if group["deployed"] and not group["destroying"]:
+                self.database.transact(partial(groups.repair, call=call, group=name_of(group["record_key"])))
+
+    def _rewrite_exports(self) -> None:
+        """Machine lists live in memory: write them anew, before any worker may change one."""
+        kept = set()
+        for group in self.database.range("group"):
+            for order in hands.export_orders(group):
+                kept.add(order.fact)
+                outcome = self._export.run([order], self.database.epoch)[0]
+                if outcome.error is not None:
+                    log.error(
+                        "machine list not written",
+                        extra={"group": group["record_key"], "why": str(outcome.error)},
+                    )
+
+        for fact in self._export.known():
+            if fact not in kept:
+                self._export.run([Order(fact, None)], self.database.epoch)
+
+    # ---- one handler a subject
+
+    def _handler(self, subject: str) -> Handler:
+        kind, _, name = subject.partition(":")
+        if kind == "group":
+            return converge.GroupWorker(name, self._tools)
+        if kind == "pool":
+            return self._timekeeper
+        if kind == "accounts":
+            return AccountsWorker(accounts.System(_places(self._config)), self._tools)
+        if kind == "node":
+            return NodeWorker(name, self._tools, self._power_hand, self._act)
+        return hands.worker(
+            kind,
+            name,
+            self.database,
+            self._registry,
+            self._secrets.lookup,
+            self._config.switches.timeout_seconds,
+        )
+
+    def _power_hand(self) -> power.PowerHand:
+        return power.PowerHand(
+            lambda name: self.database.get(record_key("node", name)),
+            secrets=self._management_secrets,
+            limit=self._config.power.off_seconds,
+        )
+
+    def _act(self, node: Mapping[str, Any], action: str) -> str:
+        management = node["management"] or {}
+        limit = self._config.power.off_seconds
+        return power.act(management, action, secrets=self._management_secrets(management), limit=limit)
+
+    def _management_secrets(self, management: Mapping[str, Any]) -> Mapping[str, str]:
+        return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
+
+    def _site(self) -> Site:
+        return Site(
+            drivers=self._registry,
+            power=power.required_keys(),
+            longest_lease=self._config.leases.longest_seconds or None,
+            methods=frozenset(METHODS),
+            **_accounts(self._config),
+        )
+
+
+# ---- from the configuration
+
+
+def _metrics(config: Config) -> "Metrics | None":
+    """Made, and its library loaded, only where somebody wants it."""
+    if not config.metrics.port:
+        return None
+    from nm.metrics import Metrics
+
+    return Metrics()
+
+
+def _patience(config: Config) -> converge.Patience:
+    return converge.Patience(
+        config.jobs.deadline_seconds, config.jobs.retry_first_seconds, config.jobs.retry_longest_seconds
+    )
+
+
+def _rules(config: Config) -> leases.Rules:
+    found = config.leases
+    return leases.Rules(found.grace_seconds, found.clock_jump_seconds, found.mass_share, found.mass_floor)
+
+
+def _kept(config: Config) -> tuple[int, float]:
+    """Bytes and seconds that events are kept."""
+    return int(config.events.max_megabytes * MEGABYTE), config.events.max_days * 86400
+
+
+def _people(config: Config) -> People:
+    return People(config.api.admin_group, config.api.tcp_admin)
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        header_seconds=config.api.request_seconds,
+        request_seconds=config.api.request_seconds,
+        idle_seconds=config.api.idle_seconds,
+        connections=config.api.max_connections,
+        connections_per_user=config.api.max_connections_per_user,
+    )
+
+
+def _sockets(config: Config) -> list[socket.socket]:
+    found = []
+    if config.api.socket:
+        folder = Path(config.api.socket).parent
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        found.append(api.listen_unix(config.api.socket))
+    if config.api.tcp:
+        found += [api.listen_tcp(address, config.api.port) for address in config.api.addresses]
+    return found
+
+
+def _places(config: Config) -> accounts.Places:
+    found = config.accounts
+    return accounts.Places(Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid)
+
+
+def _accounts(config: Config) -> dict[str, Any]:
+    """What a Site says of Unix accounts."""
+    places = _places(config)
+    return {
+        "uids": (places.first_uid, places.last_uid) if places.shell else None,
+        "uid_of": _uid_of if places.root == Path("/") else partial(accounts.uid_of, places.root),
+        "uid_in_use": _uid_in_use if places.root == Path("/") else partial(accounts.uid_in_use, places.root),
+    }
+
+
+def _uid_of(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _uid_in_use(uid: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(uid))
+    except KeyError:
+        return False
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,107 @@
+"""Waiting for jobs: a progress bar on a terminal, plain lines elsewhere. Ctrl-C ends the watching only."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from nm.shell import times
+from nm.shell.failures import CONFLICT, INTERRUPTED, Failure, of_fault
+from nm.shell.session import Session
+
+SLICE = 0.5  # seconds that one WaitJob waits; so often is progress shown
+OVER = ("done", "failed", "superseded")
+
+Job = dict[str, Any]
+
+
+def wait(session: Session, number: int, title: str, seconds: float | None = None) -> Job:
+    """The job when it is over (or `seconds` have passed), its progress shown meanwhile."""
+    try:
+        return _watch(session, number, title, seconds)
+    except KeyboardInterrupt:
+        raise Failure(
+            f"stopped watching; job {number} goes on", f"nmctl job wait {number}", INTERRUPTED
+        ) from None
+
+
+def _watch(session: Session, number: int, title: str, seconds: float | None) -> Job:
+    if session.output.json or session.output.quiet:
+        return _last(_states(session, number, seconds))
+    if session.output.terminal:
+        return _bar(session, number, title, seconds)
+    return _lines(session, number, title, seconds)
+
+
+def _states(session: Session, number: int, seconds: float | None) -> Iterator[Job]:
+    end = None if seconds is None else session.clock() + seconds
+    while True:
+        left = SLICE if end is None else min(SLICE, max(0.0, end - session.clock()))
+        job = session.call("WaitJob", number, left)
+        yield job
+        if job["state"] in OVER or (end is not None and session.clock() >= end):
+            return
+
+
+def _last(states: Iterator[Job]) -> Job:
+    job: Job = {}
+    for job in states:  # noqa: B007
+        pass
+    return job
+
+
+def _lines(session: Session, number: int, title: str, seconds: float | None) -> Job:
+    shown = ""
+    job: Job = {}
+    for job in _states(session, number, seconds):
+        line = progress(job, title)
+        if line != shown:
+            session.output.note(line)
+            shown = line
+    return job
+
+
+def progress(job: Job, title: str) -> str:
+    """Where a job is, in one line."""
+    count = f" {job['done']}/{job['total']}" if job["total"] else ""
+    step = f": {job['step']}" if job["step"] and job["state"] not in OVER else ""
+    return f"job {job['id']} {title}: {job['state']}{count}{step}"
+
+
+def _bar(session: Session, number: int, title: str, seconds: float | None) -> Job:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    job: Job = {}
+    console = Console(file=session.output.stderr)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[step]}", markup=False, style="dim"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"job {number} {title}", total=None, step="")
+        for job in _states(session, number, seconds):
+            bar.update(task, total=job["total"] or None, completed=job["done"], step=job["step"])
+    return job
+
+
+def ended(job: Job, title: str) -> str:
+    """How a job ended, in one line."""
+    took = ""
+    if None not in (job["started"], job["finished"]) and job["finished"] > job["started"]:
+        took = f" in {times.length(job['finished'] - job['started'])}"
+    return f"job {job['id']} {title}: {job['state']}{took}"
+
+
+def trouble(job: Job, title: str) -> Failure | None:
+    """Why a job that is over counts as failed; None when it is done (or still going on)."""
+    if job["state"] == "superseded":
+        hint = "`nmctl group status` shows the job that took over"
+        return Failure(f"job {job['id']} {title}: a newer command took over", hint, CONFLICT, 105)
+    if job["state"] == "failed":
+        error = job["error"] or {"code": 107, "text": "no reason was told"}
+        failure = of_fault(error["code"], error["text"])
+        failure.message = f"job {job['id']} {title} failed: {failure.message}"
+        return failure
+    return None

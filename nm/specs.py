@@ -1,0 +1,202 @@
+"""What a group is made of: its spec, the claims that follow from it, and how claims are kept. Pure.
+
+A spec is {"networks": {"main": {"vlan", "nics", "tagged"}, ...}, "nodes": [names], "headnode": name
+or None}. A group has three: wanted, target, and (as facts) deployed. What any of the three speaks of
+is claimed: the claim is the owner field of the claimed thing's own record. Called by operations and
+by the workers' recording, inside transactions only.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nm import facts
+from nm.errors import Conflict, Invalid, NotFound
+from nm.records import Record, changed, check_name, kind_of, name_of, record_key
+from nm.store import Reader, Transaction
+from nm.views import head_node_state, node_state
+
+Spec = dict[str, Any]
+
+EMPTY: Spec = {"networks": {}, "nodes": [], "headnode": None}
+NODES_A_CALL = 70  # one transaction holds 100 writes
+NETWORKS = 16
+
+
+def network(vlan: int, nics: Iterable[str] = ("boot",), tagged: bool = False) -> dict[str, Any]:
+    """One network of a spec. `nics`: names or roles of NICs that join it."""
+    return {"vlan": vlan, "nics": list(nics), "tagged": tagged}
+
+
+def vlans(spec: Spec | None) -> set[int]:
+    """The VLAN ids that a spec names."""
+    return {entry["vlan"] for entry in spec["networks"].values()} if spec else set()
+
+
+def parse_networks(given: Mapping[str, Any], choose: Callable[[], int]) -> dict[str, Any]:
+    """Check networks as callers give them; `choose` picks a VLAN where none is named.
+
+    main comes first and joins the boot NIC untagged, others join the data NICs, unless told otherwise.
+    """
+    if len(given) > NETWORKS:
+        raise Invalid(f"{len(given)} networks in one group", f"a group may have {NETWORKS}")
+    names = sorted(given, key=lambda name: (name != "main", name))
+    networks = {}
+    for name in names:
+        networks[check_name(name, "network")] = _parse_network(name, given[name], choose)
+    if names and names[0] != "main":
+        raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
+    _check_untagged(networks)
+    return networks
+
+
+def _parse_network(name: str, given: object, choose: Callable[[], int]) -> dict[str, Any]:
+    if not isinstance(given, Mapping) or set(given) - {"vlan", "nics", "tagged"}:
+        raise Invalid(
+            f"network {name} is not a struct of vlan, nics and tagged", "see SetNetworks in docs/api.md"
+        )
+    nics = given.get("nics", ["boot"] if name == "main" else ["data"])
+    if not isinstance(nics, list) or not nics or not all(isinstance(nic, str) for nic in nics):
+        raise Invalid(
+            f"network {name}: nics is not a list of NIC names or roles", 'as ["boot"] or ["eth0", "eth1"]'
+        )
+    tagged = given.get("tagged", False)
+    if not isinstance(tagged, bool):
+        raise Invalid(f"network {name}: tagged is neither true nor false", "say True or False")
+    vlan = given["vlan"] if given.get("vlan") is not None else choose()
+    return network(check_vlan(vlan), nics, tagged)
+
+
+def check_vlan(vlan: object) -> int:
+    """A VLAN id: an int from 2 to 4094."""
+    if isinstance(vlan, bool) or not isinstance(vlan, int) or not 2 <= vlan <= 4094:
+        raise Invalid(f"{vlan!r} is not a VLAN id", "use an int from 2 to 4094")
+    return vlan
+
+
+def _check_untagged(networks: Mapping[str, Any]) -> None:
+    used: dict[str, str] = {}
+    seen: dict[int, str] = {}
+    for name, entry in networks.items():
+        if entry["vlan"] in seen:
+            raise Invalid(
+                f"networks {seen[entry['vlan']]} and {name} have the same VLAN", "give each its own"
+            )
+        seen[entry["vlan"]] = name
+        for nic in () if entry["tagged"] else entry["nics"]:
+            if nic in used:
+                raise Invalid(
+                    f"NIC {nic} is untagged in networks {used[nic]} and {name}",
+                    "let it join one of them tagged",
+                )
+            used[nic] = name
+
+
+def free_vlan(reader: Reader, taken: Iterable[int] = ()) -> int:
+    """The lowest free VLAN of the pool that is not in `taken`."""
+    skip = set(taken)
+    free = [
+        vlan["id"]
+        for vlan in reader.range("vlan")
+        if vlan_is_free(vlan) and not vlan["shared"] and vlan["id"] not in skip
+    ]
+    if not free:
+        raise Conflict("no VLAN of the pool is free", "register more with RegisterVlan, or destroy a group")
+    return int(min(free))
+
+
+def vlan_is_free(vlan: Record) -> bool:
+    """True when a group may claim it now: available, no owner, and no debt is still on it."""
+    return bool(vlan["available"]) and vlan["group"] is None and not vlan["_debts"]
+
+
+def claims(group: Record | None) -> set[str]:
+    """The keys of all records that the group holds: in wanted, in target, or deployed."""
+    if group is None:
+        return set()
+    keys: set[str] = set()
+    for spec in (group["wanted"], group["target"]):
+        if spec:
+            keys |= {record_key("vlan", vlan) for vlan in vlans(spec)}
+            keys |= {record_key("node", node) for node in spec["nodes"]}
+            if spec["headnode"]:
+                keys.add(record_key("headnode", spec["headnode"]))
+    for fact, value in group["deployed"].items():
+        keys |= fact_claims(fact, value)
+    return keys
+
+
+def fact_claims(fact: str, value: facts.Value) -> set[str]:
+    """The records that a deployed fact holds. A fact in doubt holds what each of its values would."""
+    kind, *parts = facts.split(fact)
+    if kind == "node":
+        return {record_key("node", parts[0])}
+    if kind in ("vlan", "trunk", "bridge"):
+        return {record_key("vlan", parts[1])}
+    values = [v for v in value["doubt"] if v] if "doubt" in value else [value]
+    if kind == "port":
+        return {record_key("vlan", vlan) for v in values for vlan in (v["untagged"], *v["tagged"]) if vlan}
+    if kind == "head":
+        return {record_key("headnode", parts[0]), *(record_key("vlan", v["vlan"]) for v in values)}
+    return set()
+
+
+def save(tx: Transaction, old: Record | None, new: Record | None, now: float) -> None:
+    """Put (or, `new` None, delete) a group and bring the owner fields of what it claims in line."""
+    key = (new or old or {})["record_key"]
+    name = name_of(key)
+    before, after = claims(old), claims(new)
+    for claimed in sorted(after - before):
+        _claim(tx, claimed, name, now)
+    for released in sorted(before - after):
+        _release(tx, released, name, now)
+    if new is None:
+        tx.delete(key)
+    else:
+        tx.put(new)
+
+
+def _claim(tx: Transaction, key: str, group: str, now: float) -> None:
+    kind, name = kind_of(key), name_of(key)
+    record = tx.get(key)
+    if record is None:
+        raise NotFound(f"no {WORDS[kind]} {name}", f"Get{PLURALS[kind]} lists what there is")
+    if kind == "vlan" and record["shared"] and record["available"]:
+        tx.put(changed(record, now, groups=sorted({*record["groups"], group})))
+        return
+    if record["group"] is not None:
+        raise Conflict(f"{WORDS[kind]} {name} is taken", f"Get{PLURALS[kind]} with free=True lists free ones")
+    if problem := _not_free(tx, kind, record):
+        raise Conflict(
+            f"{WORDS[kind]} {name} cannot be given out: it is {problem}", FREE_HINTS.get(problem, "")
+        )
+    tx.put(changed(record, now, group=group))
+
+
+def _not_free(reader: Reader, kind: str, record: Record) -> str | None:
+    if kind == "vlan":
+        if not record["available"]:
+            return "out"
+        return None if vlan_is_free(record) else "still on a port that could not be reached"
+    state = node_state(reader, record) if kind == "node" else head_node_state(reader, record)
+    return None if state == "free" else state
+
+
+def _release(tx: Transaction, key: str, group: str, now: float) -> None:
+    record = tx.get(key)
+    if record is None:
+        return
+    if record.get("shared"):
+        tx.put(changed(record, now, groups=[name for name in record["groups"] if name != group]))
+    elif record["group"] == group:
+        tx.put(changed(record, now, group=None))
+
+
+WORDS = {"vlan": "VLAN", "node": "node", "headnode": "head node"}
+PLURALS = {"vlan": "Vlans", "node": "Nodes", "headnode": "HeadNodes"}
+FREE_HINTS = {
+    "unverified": "ResetPorts or AdoptPorts on its switch first",
+    "dirty": "clean it, then ClearNode or ClearHeadNode",
+    "failed": "GetNodes tells why; ClearNode when it is good again",
+    "out": "it was taken out of service; an administrator may set available again",
+    "still on a port that could not be reached": "wait until the debt is paid, or choose another",
+}

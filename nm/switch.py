@@ -1,0 +1,138 @@
+"""What a switch can do, without saying how: the driver's face, and the registry of kinds.
+
+A driver knows one kind of switch. It is called by the switch's executor only
+(nm/switches/executor.py), one call at a time, and holds no lock of nm's.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from nm.errors import DeviceFailed, Invalid
+
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.1, 3600.0  # seconds
+LONGEST_PORT_NAME = 128  # characters
+
+
+@dataclass(frozen=True)
+class PortState:
+    """What a port carries. The default is an isolated port: on no VLAN, shut or parked."""
+
+    untagged: int | None = None
+    tagged: tuple[int, ...] = ()  # ascending
+    open: bool = False  # carries VLANs beyond those named, as a factory-new trunk does
+
+    @property
+    def isolated(self) -> bool:
+        """True when no frame of any group can pass."""
+        return self == PortState()
+
+
+@dataclass(frozen=True)
+class SetPort:
+    """Let the port carry exactly this; whatever else it carried is gone."""
+
+    port: str
+    state: PortState
+
+
+@dataclass(frozen=True)
+class SetTrunk:
+    """Let the trunk port carry the VLAN, or no longer; its other VLANs stay as they are."""
+
+    port: str
+    vlan: int
+    present: bool
+    native: int = 1  # the trunk's native VLAN, which carries nothing of nm's
+
+
+@dataclass(frozen=True)
+class SetVlan:
+    """Let the VLAN exist on the switch, or no longer."""
+
+    vlan: int
+    present: bool
+
+
+Change = SetPort | SetTrunk | SetVlan
+
+
+@dataclass(frozen=True)
+class SwitchState:
+    """What was read from a switch. `vlans` is None for kinds that keep no table of VLANs."""
+
+    vlans: frozenset[int] | None
+    ports: Mapping[str, PortState]
+    model: str = ""
+
+
+class Driver(Protocol):
+    """One kind of switch. Constructed with the switch's name, its settings and its secrets."""
+
+    kind: ClassVar[str]
+    settings: ClassVar[Mapping[str, type]]  # keys of RegisterSwitch's settings beside `driver`
+    required: ClassVar[frozenset[str]]
+    identity: ClassVar[tuple[str, ...]]  # the settings that say which device it is; () when none does
+    parking: ClassVar[int | None]  # the VLAN that it parks isolated ports on, if it needs one of 2 to 4094
+
+    def __init__(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None: ...
+
+    @staticmethod
+    def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The (typed and complete) settings as all spellings of them are claimed; Invalid says what is wrong.
+
+        Pure: asks no device and no name server. A driver without it takes its settings as they are.
+        """
+
+    def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
+        """Make the changes in one session, in order; answer those that were rejected.
+
+        Raises DeviceFailed when the whole session failed.
+        """
+
+    def read(self, ports: Iterable[str] | None = None) -> SwitchState:
+        """Read the ports named (all: None) and the VLANs. DeviceFailed when it cannot."""
+
+    def close(self) -> None:
+        """End the session, if one is open."""
+
+
+def is_port_name(value: object) -> bool:
+    """Whether a switch may call a port so: printable characters, and no spaces at its ends."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= LONGEST_PORT_NAME
+        and value.isprintable()
+        and value == value.strip()
+    )
+
+
+def check_timeout(settings: Mapping[str, Any]) -> None:
+    """Invalid when `timeout` is there and no time to wait for a switch."""
+    timeout = settings.get("timeout", 10)
+    if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
+        raise Invalid(f"timeout is {timeout:g} s", f"use {SHORTEST_TIMEOUT:g} to {LONGEST_TIMEOUT:g} seconds")
+
+
+@dataclass
+class Registry:
+    """The kinds of switch that this daemon can drive, by name."""
+
+    kinds: dict[str, type[Driver]] = field(default_factory=dict)
+
+    def register(self, driver: type[Driver]) -> None:
+        """Add a kind; a second one of the same name is an error."""
+        if self.kinds.setdefault(driver.kind, driver) is not driver:
+            raise Invalid(f"switch driver {driver.kind} is registered twice")
+
+    def find(self, kind: str) -> type[Driver]:
+        """The driver of that kind; Invalid names the kinds there are."""
+        if kind not in self.kinds:
+            raise Invalid(f"no switch driver {kind!r}", f"use one of: {', '.join(sorted(self.kinds))}")
+        return self.kinds[kind]
+
+    def canonical(self, kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What the driver of that kind makes of the settings; as they are when it has no say in it."""
+        driver = self.find(kind)
+        own = {key: settings[key] for key in driver.settings if key in settings}
+        return driver.canonical(own) if hasattr(driver, "canonical") else own

@@ -1,0 +1,332 @@
+"""The structs that answers give of records, the states computed for them, and the filters of Get….
+
+Pure; called by the operations and doors. A struct never holds a secret, the name of one, or an
+observation under its private name. Who may not see a thing whole gets its name and availability,
+and filters work on what the caller sees, so that they tell nothing more.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any
+
+from nm import facts
+from nm.calls import Call
+from nm.errors import Invalid
+from nm.records import Record, name_of, natural, port_key, record_key
+from nm.store import Reader
+
+View = Callable[[Record], Record]
+Fields = Mapping[str, type] | Iterable[str]
+
+# The keys of each kind's struct that a filter may name, with their types. The first ones name the record.
+FIELDS: dict[str, dict[str, type]] = {
+    "switch": {"name": str, "driver": str, "model": str, "free": bool, "available": bool, "reason": str},
+    "port": {
+        "switch": str, "port": str, "node": str, "nic": str, "trunk": str,
+        "verified": bool, "free": bool, "available": bool,
+    },
+    "trunk": {"name": str, "native": int, "free": bool, "available": bool},
+    "host": {"name": str, "uri": str, "free": bool, "available": bool, "reason": str},
+    "node": {
+        "name": str, "id": int, "hostname": str, "ip": str, "hardware_type": str, "location": str,
+        "image": str, "group": str, "state": str, "free": bool, "available": bool, "reason": str,
+    },
+    "vlan": {"id": int, "shared": bool, "group": str, "free": bool, "available": bool, "reason": str},
+    "headnode": {
+        "name": str, "host": str, "domain": str, "image": str, "group": str, "state": str,
+        "running": bool, "free": bool, "available": bool, "reason": str,
+    },
+    "account": {
+        "name": str, "account": str, "uid": int, "type": str, "state": str, "job": int,
+    },
+    "group": {
+        "name": str, "alias": str, "vlan": int, "headnode": str, "state": str, "pending": bool,
+        "expires": int, "revision": int, "job": int,
+    },
+}  # fmt: skip
+MOST_VALUES = 1000  # in one list of a filter; also the most records that are looked up one by one
+_SPOKEN = {str: "a string", int: "an int", bool: "a boolean", float: "a double"}
+
+
+def find(reader: Reader, kind: str, filter: Mapping[str, Any], view: View) -> list[Record]:
+    """What `view` makes of the records of a kind, where the filter matches, in the order of their names.
+
+    `filter` maps keys of FIELDS[kind] to a value or a list of values. One that names the records
+    costs as much as those records, not as much as all.
+    """
+    check_filter(filter, FIELDS[kind])
+    matches = _matcher(filter, FIELDS[kind])
+    found = [
+        (record, struct) for record in _candidates(reader, kind, filter) if matches(struct := view(record))
+    ]
+    found.sort(key=lambda pair: natural(pair[0]["record_key"]))
+    return [struct for _, struct in found]
+
+
+def select(structs: Iterable[Record], filter: Mapping[str, Any], fields: Fields) -> list[Record]:
+    """Those of the structs that the filter matches, in the order they come."""
+    check_filter(filter, fields)
+    matches = _matcher(filter, fields)
+    return [struct for struct in structs if matches(struct)]
+
+
+def check_filter(filter: Mapping[str, Any], fields: Fields) -> None:
+    """Invalid when the filter names a key that is none of `fields`, or a value not of that key's type."""
+    if not isinstance(filter, Mapping):
+        raise Invalid("the filter must be a struct", "use {} for all")
+    types = fields if isinstance(fields, Mapping) else dict.fromkeys(fields)
+    for key, wanted in filter.items():
+        if key not in types:
+            raise Invalid(f"no filter key {str(key)[:40]!r}", f"valid keys: {', '.join(sorted(types))}")
+        kind, values = types[key], _listed(wanted)
+        if len(values) > MOST_VALUES:
+            raise Invalid(
+                f"filter: {key} lists {len(values)} values",
+                f"list at most {MOST_VALUES} of them, or leave the key out to match all",
+            )
+        for value in values:
+            if kind is not None and value is not None and type(value) is not kind:
+                raise Invalid(
+                    f"filter: {key} must be {_SPOKEN[kind]} or a list of such", "leave a key out to match all"
+                )
+
+
+def _candidates(reader: Reader, kind: str, filter: Mapping[str, Any]) -> Iterable[Record]:
+    naming = ["switch", "port"] if kind == "port" else [next(iter(FIELDS[kind]))]
+    if not all(key in filter for key in naming):
+        return reader.range(kind)
+    parts = [list(dict.fromkeys(map(str, _listed(filter[key])))) for key in naming]
+    if math.prod(map(len, parts)) > MOST_VALUES:
+        return reader.range(kind)
+    names = map(":".join, itertools.product(*parts))
+    return [record for name in names if (record := reader.get(record_key(kind, name)))]
+
+
+def _listed(wanted: Any) -> list[Any]:
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def _matcher(filter: Mapping[str, Any], fields: Fields) -> Callable[[Record], bool]:
+    """Whether a struct has every key of the (checked) filter, with one of the values wanted.
+
+    Keys of a declared type have values that a set can hold; others may have lists or structs.
+    """
+    values = frozenset if isinstance(fields, Mapping) else list
+    wanted: dict[str, Container[Any]] = {key: values(_listed(value)) for key, value in filter.items()}
+    return lambda struct: all(key in struct and struct[key] in values for key, values in wanted.items())
+
+
+def named(record: Record) -> str:
+    """The name in a record's key."""
+    return name_of(record["record_key"])
+
+
+def sees_group(reader: Reader, call: Call, group: str | None) -> bool:
+    """Whether the caller sees what that group holds: a reader, or a member."""
+    if call.reader or group is None:
+        return call.reader
+    record = reader.get(record_key("group", group))
+    return record is not None and call.caller.member_of(record, call.method)
+
+
+def wired(node: Record) -> list[Record]:
+    """The NICs that nm works on: connected to a port, and not of the role `none`."""
+    return [nic for nic in node["nics"] if nic["switch"] is not None and nic["role"] != "none"]
+
+
+def in_network(nic: Record, network: Record) -> bool:
+    """Whether a network of a group names that NIC, by its name or its role."""
+    return nic["role"] != "none" and (nic["name"] in network["nics"] or nic["role"] in network["nics"])
+
+
+def port_fact(nic: Record) -> str:
+    """The name of the fact of a wired NIC's port."""
+    return facts.name("port", nic["switch"], nic["port"])
+
+
+def port_value(nic: Record, spec: Record) -> facts.Value | None:
+    """What the port of a NIC is to carry by a group's spec; None when the NIC is in no network of it.
+
+    A network that names the NIC itself goes before one that names its role.
+    """
+    joined = [network for network in spec["networks"].values() if in_network(nic, network)]
+    untagged = [network for network in joined if not network["tagged"]]
+    untagged.sort(key=lambda network: nic["name"] in network["nics"])
+    if not joined:
+        return None
+    return {
+        "untagged": untagged[-1]["vlan"] if untagged else None,
+        "tagged": sorted(network["vlan"] for network in joined if network["tagged"]),
+    }
+
+
+# ---- nodes ----------------------------------------------------------------------------------------------
+
+
+def node_state(reader: Reader, node: Record) -> str:
+    """unverified, free, joining, joined, leaving, failed, dirty or out; see the words of api.md."""
+    if not node["available"]:
+        return "out"
+    if node["_failed"] is not None or node["_debt"]:
+        return "failed"
+    if node["_dirty"]:
+        return "dirty"
+    if node["group"] is not None:
+        group = reader.get(record_key("group", node["group"]))
+        return "leaving" if group is None else _state_in(group, node)
+    return _state_idle(reader, node)
+
+
+def _state_in(group: Record, node: Record) -> str:
+    name, deployed, target = named(node), group["deployed"], group["target"]
+    ports = [port_fact(nic) for nic in wired(node)]
+    if group["destroying"]:
+        return "leaving"
+    if target is None or name not in target["nodes"]:
+        there = facts.name("node", name) in deployed or any(fact in deployed for fact in ports)
+        return "leaving" if there else "joining"
+    wanted = [port_value(nic, target) for nic in wired(node)]
+    joined = all(deployed.get(fact) == value for fact, value in zip(ports, wanted, strict=True))
+    return "joined" if joined else "joining"
+
+
+def _state_idle(reader: Reader, node: Record) -> str:
+    for nic in wired(node):
+        switch = reader.get(record_key("switch", nic["switch"]))
+        if switch is None or not switch["available"]:
+            return "out"
+    for nic in wired(node):
+        port = reader.get(port_key(nic["switch"], nic["port"]))
+        if port is None or not port["_verified"]:
+            return "unverified"
+    return "free"
+
+
+def node(reader: Reader, call: Call, record: Record) -> Record:
+    """A node: whole for readers and the members of its group."""
+    state = node_state(reader, record)
+    struct = {**_service(record), "free": record["group"] is None and state == "free"}
+    if not sees_group(reader, call, record["group"]):
+        return struct
+    for key in ("id", "hostname", "ip", "hardware_type", "location", "metadata", "image", "reason", "group"):
+        struct[key] = record[key]
+    struct["nics"] = [dict(nic) for nic in record["nics"]]
+    struct["management"] = _without_secrets(record["management"])
+    return {**struct, "state": state, "error": record["_failed"] or _owed(record)}
+
+
+def _owed(record: Record) -> str | None:
+    return "taken back, but not yet read back as isolated" if record["_debt"] else None
+
+
+def _without_secrets(management: Record | None) -> Record | None:
+    return management and {key: value for key, value in management.items() if key != "secrets"}
+
+
+# ---- head nodes, VLANs ----------------------------------------------------------------------------------
+
+
+def head_node_state(reader: Reader, record: Record) -> str:
+    """free, joining, joined, leaving, dirty or out, as for nodes."""
+    if not record["available"]:
+        return "out"
+    if record["_dirty"]:
+        return "dirty"
+    if record["group"] is None:
+        host = reader.get(record_key("host", record["host"]))
+        return "free" if host is not None and host["available"] else "out"
+    group = reader.get(record_key("group", record["group"]))
+    if group is None or group["destroying"]:
+        return "leaving"
+    there = facts.name("head", named(record)) in group["deployed"]
+    if group["target"] is not None and group["target"]["headnode"] == named(record):
+        return "joined" if there else "joining"
+    return "leaving" if there else "joining"
+
+
+def head_node(reader: Reader, call: Call, record: Record) -> Record:
+    """A head node: whole for readers and the members of its group."""
+    state = head_node_state(reader, record)
+    struct = {**_service(record), "free": state == "free"}
+    if not sees_group(reader, call, record["group"]):
+        return struct
+    for key in ("host", "domain", "image", "management", "reason", "group"):
+        struct[key] = record[key]
+    return {**struct, "running": record["_running"], "state": state}
+
+
+def vlan(reader: Reader, call: Call, record: Record) -> Record:
+    """A VLAN: whole for readers and the members of its group; the users of a shared one for readers."""
+    idle = record["group"] is None and not record["_debts"]
+    free = record["available"] and (record["shared"] or idle)
+    struct = {"id": record["id"], "shared": record["shared"], "available": record["available"], "free": free}
+    if call.reader:
+        struct["groups"] = list(record["groups"])
+    if sees_group(reader, call, record["group"]):
+        struct.update(group=record["group"], reason=record["reason"])
+    return struct
+
+
+# ---- switches, ports, trunks, hosts ---------------------------------------------------------------------
+
+
+def _service(record: Record) -> Record:
+    return {"name": named(record), "available": record["available"]}
+
+
+def switch(call: Call, record: Record) -> Record:
+    """A switch: readers see its settings and what was read of it."""
+    struct = {**_service(record), "free": record["available"]}
+    if not call.reader:
+        return struct
+    hidden = ("record_key", "timestamp", "expiry", "secrets")
+    settings = {key: value for key, value in record.items() if key[0] != "_" and key not in hidden}
+    return {
+        **settings,
+        **struct,
+        "model": record["_model"],
+        "read_at": record["_read_at"],
+        "error": record["_error"],
+    }
+
+
+def port(reader: Reader, call: Call, record: Record) -> Record:
+    """A port: readers see whom it serves and what was last read of it."""
+    switch = reader.get(record_key("switch", record["switch"]))
+    available = switch is not None and bool(switch["available"])
+    owned = record["node"] is not None or record["trunk"] is not None
+    struct = {
+        "switch": record["switch"],
+        "port": record["port"],
+        "available": available,
+        "free": available and not owned,
+    }
+    if not call.reader:
+        return struct
+    return {
+        **struct,
+        "node": record["node"],
+        "nic": record["nic"],
+        "trunk": record["trunk"],
+        "verified": record["_verified"],
+        "seen": record["_seen"],
+        "read_at": record["_read_at"],
+        "description": record["description"],
+    }
+
+
+def trunk(call: Call, record: Record) -> Record:
+    """A trunk: readers see its ends. `free` is there for the filter: a trunk serves all groups."""
+    struct: Record = {"name": named(record), "available": True, "free": True}
+    if call.reader:
+        struct.update(ends=[dict(end) for end in record["ends"]], native=record["native"])
+    return struct
+
+
+def host(call: Call, record: Record) -> Record:
+    """A host: readers see how it is reached."""
+    struct = {**_service(record), "free": record["available"]}
+    if call.reader:
+        struct.update(uri=record["uri"], network=dict(record["network"]), reason=record["reason"])
+    return struct

@@ -1,0 +1,244 @@
+"""The hand of a VM host: bridges of VLANs, and head nodes that run with one NIC on their group's VLAN.
+
+A head node's NIC leaves its old VLAN with its link down before it comes to the new one. The NIC that
+is nm's is the first one whose MAC is not among the head node's `management`; all others, and all
+other domains, are left as they are. Called by the host's one worker thread; holds no lock.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from nm import hostnet, libvirt_host
+from nm.errors import DeviceFailed, NMError
+from nm.facts import Order, Outcome, Value, split
+from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
+from nm.records import Record
+from nm.waiting import REAL, Clock, wait_until
+
+GRACE = 20.0  # seconds that a guest gets to shut down by itself
+
+_log = logging.getLogger(__name__)
+
+
+class HostHand:
+    """Makes `bridge/HOST/ID` and `head/NAME` true on one host.
+
+    `headnode` answers a head node's record by its name; `connect` opens a hypervisor.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        host: Record,
+        headnode: Callable[[str], Record | None],
+        *,
+        connect: Callable[[str], Hypervisor] = libvirt_host.connect,
+        network: Callable[[Record], hostnet.HostNetwork] = hostnet.network_of,
+        grace: float = GRACE,
+        clock: Clock = REAL,
+    ) -> None:
+        self._name = name
+        self._headnode = headnode
+        self._network = network(host)
+        self._hypervisor = connect(host["uri"])
+        self._grace = grace
+        self._clock = clock
+
+    def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
+        """Carry out the orders, each by itself."""
+        return [_outcome(partial(self._one, order)) for order in orders]
+
+    def read(self, facts: Sequence[str]) -> list[Outcome]:
+        """Each head node and bridge as it is now."""
+        return [_outcome(partial(self._seen, fact)) for fact in facts]
+
+    def close(self) -> None:
+        """Let go of the host's connection."""
+        self._hypervisor.close()
+
+    def _one(self, order: Order) -> Value | None:
+        if order.moot():
+            return None
+        kind, *parts = split(order.fact)
+        if kind == "bridge":
+            return self._bridge(int(parts[1]), order)
+        if order.value is not None:
+            return self._make_head(parts[0], order.value)
+        domain = (order.old or {}).get("domain") or self._record(parts[0]).get("domain")
+        return self._unmake_head(parts[0], domain) if domain else None
+
+    def _seen(self, fact: str) -> Value | None:
+        kind, *parts = split(fact)
+        if kind == "bridge":
+            return {} if self._network.present(int(parts[1])) else None
+        record = self._record(parts[0])
+        domain = record.get("domain")
+        return self._head_seen(domain, self._management(record)) if domain else None
+
+    def _bridge(self, vlan: int, order: Order) -> Value | None:
+        if order.value is not None:
+            self._network.make(vlan)
+            if not self._network.present(vlan):
+                raise DeviceFailed(f"host {self._name}: VLAN {vlan} is not there after it was made")
+            return {}
+        self._network.unmake(vlan)
+        return None
+
+    def _record(self, name: str) -> Record:
+        record = self._headnode(name)
+        if record is None:
+            raise DeviceFailed(
+                f"head node {name} is not in the pool", "RegisterHeadNode first", passing=False
+            )
+        return record
+
+    @staticmethod
+    def _management(record: Record) -> frozenset[str]:
+        return frozenset(mac.lower() for mac in record.get("management") or ())
+
+    def _make_head(self, name: str, value: Value) -> Value:
+        domain, vlan = value["domain"], value["vlan"]
+        if not domain:
+            raise DeviceFailed(
+                f"head node {name} has no domain", "name one with UpdateHeadNode", passing=False
+            )
+        management = self._management(self._record(name))
+        state = self._state(domain)
+        mac = _ours(state, management) or _new_mac(self._name, domain)
+        bridge, tag = self._network.place(vlan)
+        wanted = Nic(mac, bridge, tag)
+        if state.running:
+            self._move(domain, wanted, state)
+        else:
+            self._set_next(domain, wanted, state)
+        self._hypervisor.start(domain)
+        return self._confirmed(name, domain, wanted)
+
+    def _confirmed(self, name: str, domain: str, wanted: Nic) -> Value:
+        state = self._state(domain)
+        if not state.running:
+            raise DeviceFailed(f"head node {name}: domain {domain} does not run after its start")
+        if _nic(state.nics, wanted.mac) != wanted or _nic(state.next_nics, wanted.mac) != wanted:
+            raise DeviceFailed(
+                f"head node {name}: NIC {wanted.mac} of domain {domain} is not where it was put"
+            )
+        vlan = self._network.vlan_at(wanted.bridge, wanted.vlan)
+        return {"host": self._name, "domain": domain, "vlan": vlan}
+
+    def _move(self, domain: str, wanted: Nic, state: DomainState) -> None:
+        """Bring a running domain's NIC to where it is wanted; by a restart when nothing else works."""
+        try:
+            self._move_live(domain, wanted, _nic(state.nics, wanted.mac))
+            self._set_next(domain, wanted, state)
+        except NotLive as reason:
+            _log.info("restart of domain=%s host=%s: %s", domain, self._name, reason.message)
+            self._stop(domain)
+            self._set_next(domain, wanted, state)
+
+    def _move_live(self, domain: str, wanted: Nic, present: Nic | None) -> None:
+        if present == wanted:
+            return
+        down = Nic(wanted.mac, wanted.bridge, wanted.vlan, link_up=False)
+        if present is not None:
+            self._set_live(domain, Nic(present.mac, present.bridge, present.vlan, link_up=False))
+        self._set_live(domain, down)
+        self._set_live(domain, wanted)
+
+    def _set_live(self, domain: str, nic: Nic) -> None:
+        """Change the running domain's NIC and read it back."""
+        self._hypervisor.set_nic(domain, nic)
+        if _nic(self._state(domain).nics, nic.mac) != nic:
+            raise NotLive(f"NIC {nic.mac} did not change while domain {domain} runs")
+
+    def _set_next(self, domain: str, wanted: Nic, state: DomainState) -> None:
+        if _nic(state.next_nics, wanted.mac) != wanted:
+            self._hypervisor.set_next_nic(domain, wanted)
+
+    def _unmake_head(self, name: str, domain: str) -> Value | None:
+        """Cut the NIC off, stop the domain, and let its next start find the NIC on nothing."""
+        management = self._management(self._headnode(name) or {})
+        state = self._hypervisor.state(domain)
+        if state is None:
+            return None  # a domain that is gone is on no VLAN
+        mac = _ours(state, management)
+        if state.running:
+            self._cut(domain, _nic(state.nics, mac or ""))
+            self._stop(domain)
+        if mac and self._hypervisor.state(domain) is not None:  # a transient one went with its stop
+            self._hypervisor.set_next_nic(domain, Nic(mac, None, link_up=False))
+        seen = self._head_seen(domain, management)
+        if seen is not None:
+            raise DeviceFailed(
+                f"head node {name}: domain {domain} is not off its VLAN after it was taken off"
+            )
+        return None
+
+    def _cut(self, domain: str, nic: Nic | None) -> None:
+        """Link down at once, so that the guest's way of shutting down happens off the VLAN."""
+        if nic is None or not nic.link_up:
+            return
+        try:
+            self._set_live(domain, Nic(nic.mac, nic.bridge, nic.vlan, link_up=False))
+        except NotLive as reason:  # then its power goes at once
+            _log.info("stop of domain=%s host=%s: %s", domain, self._name, reason.message)
+            self._hypervisor.stop(domain)
+
+    def _stop(self, domain: str) -> None:
+        """Off, by the guest itself when it does so in time."""
+        self._hypervisor.ask_to_stop(domain)
+        if not wait_until(lambda: not self._runs(domain), self._grace, self._clock):
+            self._hypervisor.stop(domain)
+        if self._runs(domain):
+            raise DeviceFailed(f"domain {domain} on host {self._name} runs after it was stopped")
+
+    def _runs(self, domain: str) -> bool:
+        state = self._hypervisor.state(domain)
+        return state is not None and state.running
+
+    def _head_seen(self, domain: str, management: frozenset[str]) -> Value | None:
+        """None when it is off and its NIC on nothing; vlan None when it is anything in between."""
+        state = self._hypervisor.state(domain)
+        if state is None:
+            return None
+        mac = _ours(state, management) or ""
+        later = _nic(state.next_nics, mac)
+        if not state.running and (later is None or later.bridge is None):
+            return None
+        now = _nic(state.nics, mac)
+        on_vlan = state.running and now is not None and now == later and now.link_up
+        vlan = self._network.vlan_at(now.bridge, now.vlan) if now is not None and on_vlan else None
+        return {"host": self._name, "domain": domain, "vlan": vlan}
+
+    def _state(self, domain: str) -> DomainState:
+        state = self._hypervisor.state(domain)
+        if state is None:
+            raise DeviceFailed(
+                f"host {self._name} has no domain {domain}",
+                "define it there (virsh define), or name another one with UpdateHeadNode",
+                passing=False,
+            )
+        return state
+
+
+def _outcome(act: Callable[[], Value | None]) -> Outcome:
+    try:
+        return Outcome(seen=act())
+    except NMError as error:
+        return Outcome(error=error)
+
+
+def _nic(nics: Sequence[Nic], mac: str) -> Nic | None:
+    return next((nic for nic in nics if nic.mac == mac), None)
+
+
+def _ours(state: DomainState, management: frozenset[str]) -> str | None:
+    """MAC of the first NIC that is not a management NIC."""
+    return next((nic.mac for nic in (*state.nics, *state.next_nics) if nic.mac not in management), None)
+
+
+def _new_mac(host: str, domain: str) -> str:
+    """A MAC for a NIC that nm adds: always the same for the same domain, in QEMU's own range."""
+    digest = hashlib.sha256(f"{host}/{domain}".encode()).hexdigest()
+    return f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"

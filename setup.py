@@ -1,0 +1,5 @@
+"""The package's set-up; everything about it is said in pyproject.toml."""
+
+from setuptools import setup
+
+setup()

@@ -1,0 +1,47 @@
+"""Run in a mount namespace of its own whose /etc is a copy: an account's life without --prefix."""
+
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+from nm.accounts import AccountsHand, Places, System
+from nm.facts import Order
+
+KEY = "ssh-ed25519 AAAAC3Nz alice"
+
+
+def as_account(*words: str) -> int:
+    account = pwd.getpwnam("nm-test")
+    drop = ["setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"]
+    return subprocess.run([*drop, *words], capture_output=True, check=False).returncode
+
+
+def main(homes: str) -> None:
+    os.umask(0o077)  # as the service has it
+    record = {
+        "account": "nm-test", "name": "nm-test", "type": "delegate", "uid": 70_000, "id": 1, "keys": [KEY],
+        "before": [],
+    }  # fmt: skip
+    hand = AccountsHand(System(Places(homes=homes, shell="/bin/false")), {"nm-test": record}.get)
+    value = {"uid": 70_000, "id": 1}
+    assert hand.run([Order("account/nm-test", value)], 1)[0].seen == value
+    account = pwd.getpwnam("nm-test")
+    assert (account.pw_uid, account.pw_gid, account.pw_shell) == (70_000, 70_000, "/bin/false")
+    assert os.getgrouplist("nm-test", account.pw_gid) == [account.pw_gid]
+    file = Path(account.pw_dir) / ".ssh/authorized_keys"
+    assert as_account("grep", "-q", "^restrict ", str(file)) == 0  # sshd reads it as the account
+    for words in (
+        ("touch", f"{account.pw_dir}/x"),
+        ("sh", "-c", f"echo x >> {file}"),
+        ("rm", "-f", str(file)),
+    ):
+        assert as_account(*words) != 0, words
+    assert hand.run([Order("account/nm-test", None, value)], 1)[0].seen is None
+    assert not Path(account.pw_dir).exists()
+    assert "nm-test" not in [entry.pw_name for entry in pwd.getpwall()]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

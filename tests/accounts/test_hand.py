@@ -1,0 +1,255 @@
+"""The hand: real useradd, usermod and userdel on a copy of this machine's files."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm.accounts import (
+    FORWARD,
+    REFRESH,
+    REGISTRY,
+    Account,
+    AccountsHand,
+    Places,
+    Registry,
+    System,
+    read_passwd,
+)
+from nm.errors import DeviceFailed
+from nm.facts import Order, Outcome, Value
+from nm.records import Record
+
+KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
+
+
+class Bench:
+    """Records in a dict, and the hand that makes their accounts."""
+
+    def __init__(self, places: Places) -> None:
+        self.records: dict[str, Record] = {}
+        self.system = System(places)
+        self.root = places.root
+        self.hand = AccountsHand(self.system, self.records.get)
+
+    def want(
+        self, name: str, uid: int = 70_000, number: int = 1, type: str = "delegate", **more: Any
+    ) -> Value:
+        record = {
+            "account": name,
+            "name": name,
+            "uid": uid,
+            "id": number,
+            "type": type,
+            "keys": [KEY],
+            "before": [],
+        }
+        self.records[name] = {**record, **more}
+        return {"uid": uid, "id": number}
+
+    def make(self, name: str, **more: Any) -> Outcome:
+        return self.hand.run([Order(f"account/{name}", self.want(name, **more))], 1)[0]
+
+    def remove(self, name: str, **old: Any) -> Outcome:
+        return self.hand.run([Order(f"account/{name}", None, old or None)], 1)[0]
+
+    def file(self, name: str) -> list[str]:
+        return (self.root / "etc" / name).read_text().splitlines()
+
+    def keys(self, name: str) -> list[str]:
+        return (self.root / "homes" / name / ".ssh" / "authorized_keys").read_text().splitlines()
+
+    def files(self) -> list[bytes]:
+        return [(self.root / "etc" / name).read_bytes() for name in ("passwd", "group", "shadow", "gshadow")]
+
+
+@pytest.fixture
+def bench(places: Places) -> Bench:
+    return Bench(places)
+
+
+@pytest.fixture
+def visitor() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that runs as uid 70000, as a connection's would."""
+    with subprocess.Popen(["setpriv", "--reuid", "70000", "--clear-groups", "sleep", "60"]) as process:
+        while os.stat(f"/proc/{process.pid}").st_uid != 70_000:
+            assert process.poll() is None
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account may enter."""
+    with tempfile.TemporaryDirectory(prefix="nm-accounts-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_an_account_is_made_as_it_should_be(bench: Bench) -> None:
+    before = len(bench.file("passwd")), len(bench.file("group"))
+    assert bench.make("snoop").seen == {"uid": 70_000, "id": 1}
+    assert f"snoop:x:70000:70000:nm delegate snoop:/homes/snoop:{FORWARD}" in bench.file("passwd")
+    assert "snoop:*:" in next(line for line in bench.file("shadow") if line.startswith("snoop:"))
+    assert [line for line in bench.file("group") if "snoop" in line] == ["snoop:x:70000:"]
+    assert (len(bench.file("passwd")), len(bench.file("group"))) == (before[0] + 1, before[1] + 1)
+    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    for place, mode in (("", 0o750), (".ssh", 0o750), (".ssh/authorized_keys", 0o640)):
+        found = (bench.root / "homes/snoop" / place).stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, 70_000, mode)
+
+
+def test_what_is_made_already_is_not_made_again(bench: Bench) -> None:
+    bench.make("snoop")
+    files, keys = bench.files(), (bench.root / "homes/snoop/.ssh/authorized_keys").stat().st_ino
+    assert bench.make("snoop").seen == {"uid": 70_000, "id": 1}
+    assert bench.files() == files
+    assert (bench.root / "homes/snoop/.ssh/authorized_keys").stat().st_ino == keys
+
+
+def test_drift_is_seen_and_mended(bench: Bench) -> None:
+    bench.make("snoop")
+    subprocess.run(["usermod", "--prefix", bench.root, "--shell", "/bin/bash", "snoop"], check=True)
+    assert "differs" in (bench.hand.read(["account/snoop"])[0].seen or {})
+    assert bench.make("snoop").seen == {"uid": 70_000, "id": 1}
+    (bench.root / "homes/snoop/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA eve\n")
+    assert "differs" in (bench.hand.read(["account/snoop"])[0].seen or {})
+    assert bench.make("snoop").seen == {"uid": 70_000, "id": 1}
+    assert bench.keys("snoop") == [f"restrict {KEY}"]
+
+
+def test_a_strangers_account_is_not_touched(bench: Bench) -> None:
+    subprocess.run(["useradd", "--prefix", bench.root, "--uid", "70007", "snoop"], check=True)
+    (bench.root / "homes/snoop").mkdir(parents=True)
+    files = bench.files()
+    made = bench.make("snoop")
+    assert isinstance(made.error, DeviceFailed) and not made.error.passing
+    assert bench.remove("snoop").seen is None
+    bench.hand.run([Order("account/snoop", REFRESH)], 1)
+    assert bench.files() == files
+    assert (bench.root / "homes/snoop").is_dir()
+
+
+def test_a_uid_that_is_taken_is_told(bench: Bench) -> None:
+    subprocess.run(["useradd", "--prefix", bench.root, "--uid", "70000", "other"], check=True)
+    error = bench.make("snoop").error
+    assert error is not None and "70000" in error.message
+    assert "snoop" not in read_passwd(bench.root)
+
+
+def test_new_keys_leave_connections_and_keys_taken_away_end_them(
+    bench: Bench, visitor: subprocess.Popen[bytes]
+) -> None:
+    bench.make("snoop")
+    bench.make("snoop", keys=[KEY, OTHER])
+    assert visitor.poll() is None
+    bench.make("snoop", keys=[OTHER])
+    assert visitor.wait(10) == -9
+    assert bench.keys("snoop") == [f"restrict {OTHER}"]
+
+
+def test_an_account_goes_with_its_connections_and_its_home(
+    bench: Bench, visitor: subprocess.Popen[bytes]
+) -> None:
+    files = bench.files()
+    bench.make("snoop")
+    assert bench.remove("snoop", uid=70_000, id=1).seen is None
+    assert visitor.wait(10) == -9
+    assert bench.files() == files and not (bench.root / "homes/snoop").exists()
+    assert bench.remove("snoop").seen is None
+
+
+def test_processes_of_others_are_never_ended(bench: Bench) -> None:
+    with pytest.raises(DeviceFailed, match="none of nm's"):
+        bench.system.end_processes(os.getuid())
+
+
+def test_no_old_order_touches_a_new_account_of_the_name(bench: Bench) -> None:
+    old = bench.want("snoop")
+    bench.make("snoop")
+    new = bench.want("snoop", uid=70_001, number=2, before=[old])
+    assert bench.remove("snoop", **old).seen is None  # the old one is gone
+    assert bench.hand.run([Order("account/snoop", new)], 1)[0].seen == new
+    assert bench.remove("snoop", **old).seen == new
+    assert bench.hand.run([Order("account/snoop", old)], 1)[0].seen == new
+    assert bench.keys("snoop") == [f"restrict {KEY}"]
+
+
+def test_refreshing_makes_nothing(bench: Bench) -> None:
+    bench.want("alpha", type="group")
+    assert bench.hand.run([Order("account/alpha", REFRESH)], 1)[0].seen is None
+    assert "alpha" not in read_passwd(bench.root)
+
+
+def test_an_order_that_is_moot_is_not_carried_out(bench: Bench) -> None:
+    order = Order("account/snoop", bench.want("snoop"), moot=lambda: True)
+    assert bench.hand.run([order], 1)[0].seen is None
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_passwd_is_read_once_a_change_and_not_once_an_account(bench: Bench, count: int) -> None:
+    values = {f"a{at}": bench.want(f"a{at}", uid=70_000 + at, number=at + 1) for at in range(count)}
+    made = bench.hand.run([Order(f"account/{name}", value) for name, value in values.items()], 1)
+    assert [outcome.seen for outcome in made] == list(values.values())
+    assert bench.system.reads == 2
+    gone = bench.hand.run([Order(f"account/{name}", None, value) for name, value in values.items()], 1)
+    assert [outcome.seen for outcome in gone] == [None] * count
+    assert bench.system.reads == 4
+    assert not any((bench.root / "homes").iterdir())
+
+
+def test_types_are_registered_by_both_marks() -> None:
+    assert {kind.TYPE for kind in REGISTRY.of_shell(FORWARD)} == {"delegate", "group"}
+    assert REGISTRY.of_shell("/bin/bash") == []
+    with pytest.raises(DeviceFailed, match="no account type"):
+        REGISTRY.of_type("sliver.VServer")
+    registry = Registry()
+
+    @registry.register
+    class Sliver(Account):
+        TYPE, SHELL = "sliver.LXC", "/usr/sbin/vsh"
+
+    assert registry.of_type("sliver.LXC") is Sliver and registry.of_shell("/usr/sbin/vsh") == [Sliver]
+    with pytest.raises(ValueError, match="twice"):
+        registry.register(Sliver)
+
+
+def test_the_five_duties(bench: Bench) -> None:
+    bench.want("snoop")
+    account = REGISTRY.of_type("delegate")(bench.system, bench.records["snoop"])
+    account.create()
+    assert not account.as_wanted()
+    account.start(delay=0.01)
+    assert account.as_wanted()
+    account.stop()
+    assert not bench.keys("snoop")
+    account.configure()
+    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    account.destroy()
+    assert "snoop" not in read_passwd(bench.root)
+
+
+def test_a_tool_that_fails_is_told(bench: Bench) -> None:
+    (bench.root / "etc/group").rename(bench.root / "etc/away")
+    (bench.root / "etc/group").mkdir()
+    error = bench.make("snoop").error
+    assert isinstance(error, DeviceFailed) and error.passing and "useradd" in error.message
+
+
+def test_on_an_etc_of_its_own(bench: Bench, open_folder: Path) -> None:
+    """Without --prefix, in a mount namespace whose /etc is a copy."""
+    etc = open_folder / "etc"
+    shutil.copytree("/etc", etc, symlinks=True)
+    program = f'"{sys.executable}" -m tests.accounts.real_etc "{open_folder}/homes"'
+    inside = f'mount --bind "{etc}" /etc && exec {program}'
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", inside],
+        capture_output=True, text=True, timeout=50, check=False, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,252 @@
+"""Every method for every kind of caller: what is refused, how, and that a refusal changes nothing.
+
+The expectations are written out here and not taken from nm/rights.py; a method without a row fails.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nm import rights
+from nm.calls import NOBODY, Caller
+from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
+from nm.methods import METHODS
+from tests.api.test_methods import GOOD, UIDS, Bench, refused
+from tests.pool.world import ROOT
+
+OWNER, WHOLE, ONE, OTHER = (Caller(uid, name) for name, uid in UIDS.items())
+ADMIN = Caller(2000, "boss", admin=True)
+SPY, RESERVER, DESCRIBER = Caller(2001, "snoop"), Caller(2002, "booker"), Caller(2003, "writer")
+STRANGER = Caller(2004, "stranger")
+NAMESAKE = Caller(2005, "alice")  # the owner's name, on another uid
+SUCCESSOR = Caller(OWNER.uid, "eve")  # the owner's uid, by another name
+CALLERS = {
+    "root": ROOT, "admin": ADMIN, "reader": SPY, "owner": OWNER, "whole": WHOLE, "one": ONE, "other": OTHER,
+    "reserve": RESERVER, "describe": DESCRIBER, "account": Caller(0, "set below"), "namesake": NAMESAKE,
+    "successor": SUCCESSOR,
+    "stranger": STRANGER, "nobody": NOBODY,
+}  # fmt: skip
+
+ALL = " ".join(CALLERS)
+ADMINS = "root admin"
+OWNERS = f"{ADMINS} owner one"
+MEMBERS = f"{OWNERS} whole account"
+# Who may call each method on the group alpha (or its node, or its job).
+ROWS: dict[str, str] = {
+    ADMINS: """
+        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UnregisterPort RegisterTrunk UnregisterTrunk
+        RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
+        UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
+        InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
+        CreateDelegate DestroyDelegate GetDelegates SetRights
+        """,
+    f"{ADMINS} reader": "GetSwitchState",
+    f"{ADMINS} reserve": "CreateGroup",
+    OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
+    MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
+    f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
+    ALL: """
+        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetEvents WhoAmI
+        GetVersion Help system.listMethods system.methodHelp system.methodSignature
+        """,
+}
+EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
+# Methods of a group, whose members only are told that it exists.
+SECRET = {
+    "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
+    "SetNetworks", "SetHeadNode", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit", "Repair",
+    "PowerNode", "GetJob", "WaitJob",
+}  # fmt: skip
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def prepared(bench: Bench, method: str) -> dict[str, Caller]:
+    """The callers, once alpha is alice's, bob's by delegation and carol's for this one method."""
+    group = bench.get("group_alpha")
+    account = Caller(group["account"]["uid"], group["account"]["name"])
+    bench.edit(
+        "group_alpha",
+        owner={"name": OWNER.name, "uid": OWNER.uid},
+        delegations=[
+            {"name": WHOLE.name, "uid": WHOLE.uid, "method": None},
+            {"name": ONE.name, "uid": ONE.uid, "method": method},
+        ],
+    )
+    bench.call("RegisterVlan", 103)
+    bench.call("CreateGroup", "others", {"owner": OTHER.name, "vlan": 103})
+    for caller, granted in ((SPY, "spy"), (RESERVER, "reserve"), (DESCRIBER, "describe")):
+        key = f"account_{caller.name}"
+        if bench.store.get(key) is None:
+            bench.grant(caller, [granted])
+        else:
+            bench.edit(key, uid=caller.uid)
+    bench.edit("job_1", group="alpha")
+    return {**CALLERS, "account": account}
+
+
+def test_every_method_has_a_row() -> None:
+    assert set(EXPECTED) == set(METHODS) == set(rights.TABLE)
+    for method in METHODS.values():
+        assert method.right == rights.TABLE[method.name].words
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("who", CALLERS)
+def test_cell(bench: Bench, name: str, who: str) -> None:
+    caller = prepared(bench, name)[who]
+    if who in EXPECTED[name].split():
+        bench.call(name, *GOOD[name], caller=caller)
+        return
+    error = refused(bench, METHODS[name], GOOD[name], caller)
+    assert caller.name in error.message
+    knows = who in ("reader", "whole", "account") and name != "PowerNode"
+    if name in SECRET and not knows:
+        assert isinstance(error, NotFound), error
+        absent: Any = 4000 if isinstance(GOOD[name][0], int) else "absent"
+        other = refused(bench, METHODS[name], [absent, *GOOD[name][1:]], caller)
+        assert str(other) == re.sub(rf"\b{GOOD[name][0]}\b", str(absent), str(error), count=1)
+    else:
+        assert isinstance(error, Denied), error
+        assert re.search("administrator|owner|member|right (spy|reserve)", error.message)
+
+
+@pytest.mark.parametrize("name", sorted(SECRET - {"PowerNode", "GetJob", "WaitJob"}))
+def test_a_whole_delegation_is_no_ownership(bench: Bench, name: str) -> None:
+    caller = prepared(bench, "nothing")["whole"]
+    if name in ("DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup"):
+        assert "owner of group alpha" in refused(bench, METHODS[name], GOOD[name], caller).message
+    else:
+        bench.call(name, *GOOD[name], caller=caller)
+
+
+def test_what_is_seen(bench: Bench) -> None:
+    callers = prepared(bench, "GetNothing")
+
+    def groups(who: str) -> list[str]:
+        return [group["name"] for group in bench.call("GetGroups", {}, caller=callers[who])]
+
+    for who in CALLERS:
+        expected = ["alpha"] * (who in ["root", "admin", "reader", "owner", "whole", "account"])
+        expected += ["others"] * (who in ["root", "admin", "reader", "other"])
+        assert groups(who) == expected, who
+    whole = {"root", "admin", "reader"}
+    for method in ("GetSwitches", "GetPorts", "GetTrunks", "GetHosts"):
+        seen = {who: bench.call(method, {}, caller=callers[who])[0].keys() for who in CALLERS}
+        least = seen["stranger"]
+        assert all((seen[who] > least) == (who in whole) for who in CALLERS), method
+    members = {
+        who for who in CALLERS if "state" in bench.call("GetNodes", {"name": "n1"}, caller=callers[who])[0]
+    }
+    assert members == whole | {"owner", "whole", "account"}
+
+
+def test_who_am_i_tells_rights_and_groups(bench: Bench) -> None:
+    callers = prepared(bench, "SetVlan")
+    bench.call("SetRights", "dave", {"reserve": {"nodes": 3}, "spy": True})
+
+    def found(who: str) -> tuple[list[str], list[str]]:
+        answer = bench.call("WhoAmI", caller=callers[who])
+        return answer["rights"], answer["groups"]
+
+    assert found("root") == (["admin"], [])
+    assert found("reader") == (["spy"], [])
+    assert found("other") == (["reserve", "spy"], ["others"])
+    assert bench.call("WhoAmI", caller=callers["other"])["limits"] == {"nodes": 3}
+    for who in ("owner", "whole", "one", "account"):
+        assert found(who) == ([], ["alpha"])
+    assert found("namesake") == found("nobody") == ([], [])
+
+
+def test_rights_end_with_the_uid(bench: Bench) -> None:
+    bench.call("SetRights", "alice", ["spy"])
+    assert bench.call("GetSwitchState", "sw0", caller=OWNER)
+    refused(bench, METHODS["GetSwitchState"], ["sw0"], NAMESAKE)
+    bench.call("SetRights", "alice", [])
+    refused(bench, METHODS["GetSwitchState"], ["sw0"], OWNER)
+    assert bench.store.get("account_alice") is None
+
+
+def test_rights_of_a_delegate(bench: Bench) -> None:
+    found = bench.call("GetDelegates", {"name": "snoop"})[0]
+    caller = Caller(found["uid"], found["account"])
+    assert found["rights"] == {"spy": True} and found["state"] == "making"
+    assert bench.call("GetSwitchState", "sw0", caller=caller)
+    bench.call("SetRights", "snoop", {"reserve": {"groups": 1}, "spy": False})
+    assert bench.call("GetDelegates", {})[0]["rights"] == {"reserve": {"groups": 1}}
+    refused(bench, METHODS["GetSwitchState"], ["sw0"], caller)
+    bench.call("DestroyDelegate", "snoop")
+    assert bench.call("WhoAmI", caller=caller)["rights"] == []
+    with pytest.raises(NotFound):
+        bench.call("SetRights", "snoop", ["spy"])
+
+
+def refuses(wrong: type[NMError], match: str, act: Callable[[], Any]) -> None:
+    with pytest.raises(wrong, match=match):
+        act()
+
+
+def test_limits_of_reserve(bench: Bench) -> None:
+    now = 1_800_000_000
+    for vlan in (103, 104):
+        bench.call("RegisterVlan", vlan)
+    bench.call("SetRights", "alice", {"reserve": {"groups": 2, "nodes": 1, "lease": 1000}})
+
+    def call(name: str, *arguments: Any) -> Any:
+        return bench.call(name, *arguments, caller=OWNER)
+
+    refuses(Denied, "1000 s", lambda: call("CreateGroup", "a", {"expires": now + 1001}))
+    refuses(Denied, "somebody else", lambda: call("CreateGroup", "a", {"owner": "bob"}))
+    refuses(LimitReached, "1 nodes", lambda: call("CreateGroup", "a", {"nodes": ["n2", "n10"]}))
+    call("CreateGroup", "a", {"nodes": ["n2"]})
+    group = call("GetGroups", {})[0]
+    assert group["owner"] == {"name": "alice", "uid": OWNER.uid} and group["expires"] == now + 1000
+    call("CreateGroup", "b", {"expires": now + 10, "delegations": ["bob"]})
+    refuses(LimitReached, "2 groups", lambda: call("CreateGroup", "c", {}))
+    refuses(LimitReached, "1 nodes", lambda: call("AddNodes", "b", ["n10"]))
+    refuses(LimitReached, "1 nodes", lambda: bench.call("AddNodes", "b", ["n10"], caller=WHOLE))
+    refuses(Denied, "1000 s", lambda: call("RenewGroup", "b", now + 1001))
+    call("RemoveNodes", "a", ["n2"])
+    call("AddNodes", "b", ["n10"])
+    bench.call("AddNodes", "b", ["n2"])  # an administrator may
+    call("RemoveNodes", "b", ["n2"])  # and what is too much may become less
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["admin"], [1], {"spy": 1}, {"spy": {}}, {"reserve": {"cats": 1}}, {"reserve": {"nodes": -1}},
+        {"reserve": {"nodes": "1"}}, {"reserve": {"nodes": True}}, {"describe": "x"}, {"": True},
+    ],
+)  # fmt: skip
+def test_rights_that_make_no_sense(bench: Bench, given: Any) -> None:
+    assert isinstance(refused(bench, METHODS["SetRights"], ["snoop", given]), Invalid)
+
+
+def test_names_of_accounts(bench: Bench) -> None:
+    bench.call("CreateDelegate", "Web.1", [], [])
+    account = bench.call("GetDelegates", {"name": "Web.1"})[0]["account"]
+    assert re.fullmatch("web-1-[0-9a-f]{8}", account)
+    bench.call("CreateDelegate", "web-1", [], [])
+    long = (
+        bench.call("CreateDelegate", "9" * 64, [], []) and bench.call("GetDelegates", {"name": "9" * 64})[0]
+    )
+    assert re.fullmatch("[a-z_][a-z0-9_-]{0,31}", long["account"])
+    for taken in ("alice", "snoop", "alpha"):
+        error = refused(bench, METHODS["CreateDelegate"], [taken, [], []])
+        assert isinstance(error, Conflict) and taken in error.message
+    assert isinstance(refused(bench, METHODS["CreateGroup"], ["bob", {}]), Conflict)
+
+
+def test_a_name_made_again_is_another_incarnation(bench: Bench) -> None:
+    first = bench.get("account_snoop")
+    bench.call("DestroyDelegate", "snoop")
+    bench.call("CreateDelegate", "snoop", [], [])
+    second = bench.get("account_snoop")
+    assert second["uid"] > first["uid"] and second["id"] > first["id"]
+    assert second["before"] == [{"uid": first["uid"], "id": first["id"]}] and second["rights"] == {}

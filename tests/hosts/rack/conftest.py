@@ -1,0 +1,129 @@
+"""A bridge of Open vSwitch and tiny domains; only inside rackns.sh, which sets RACK."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import libvirt
+import pytest
+
+from nm.hypervisor import Nic
+from nm.libvirt_host import LibvirtHost
+from nm.records import Record
+
+if "RACK" not in os.environ:
+    collect_ignore_glob = ["test_*.py"]
+
+BRIDGE = "rack0"
+HOST: Record = {"uri": "qemu:///system", "network": {"kind": "ovs", "device": BRIDGE}}
+MANAGEMENT = "52:54:00:0a:00:01"
+_numbers = count(1)
+
+
+def sh(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+
+
+def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something to become so; fail when it does not."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it did not become so in time"
+        time.sleep(0.02)
+
+
+def start_libvirtd() -> int:
+    """Start it where none runs; return its process id when it answers."""
+    sh("libvirtd", "-d")
+    until(
+        lambda: (
+            subprocess.run(
+                ["virsh", "-c", HOST["uri"], "version"], capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+    )
+    return libvirtd()
+
+
+def libvirtd() -> int:
+    return int(Path("/run/libvirtd.pid").read_text())
+
+
+def qemu(domain: str) -> int:
+    return int(Path(f"/run/libvirt/qemu/{domain}.pid").read_text())
+
+
+def tag_of(nic_name: str) -> str:
+    return sh("ovs-vsctl", "get", "port", nic_name, "tag")
+
+
+def tags() -> dict[str, str]:
+    """The tag of each port of a domain, by the domain NIC's MAC."""
+    found = {}
+    for line in sh("ovs-vsctl", "-f", "csv", "--no-headings", "--columns=name", "list", "port").splitlines():
+        if line != BRIDGE:
+            mac = sh("ovs-vsctl", "get", "interface", line, "external_ids:attached-mac").strip('"')
+            found[mac] = tag_of(line)
+    return found
+
+
+def interface(
+    mac: str, network: str = f"<source bridge='{BRIDGE}'/><virtualport type='openvswitch'/>"
+) -> str:
+    return f"<interface type='bridge'><mac address='{mac}'/>{network}<model type='virtio'/></interface>"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bridge() -> None:
+    sh("ovs-vsctl", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, "datapath_type=netdev")
+    sh("ip", "link", "set", BRIDGE, "up")
+
+
+class Domains:
+    """Domains that sit in their firmware, and what libvirt says of them by another connection."""
+
+    def __init__(self) -> None:
+        self.connection = libvirt.open(HOST["uri"])
+        self.names: list[str] = []
+
+    def define(self, *interfaces: str, machine: str = "pc") -> str:
+        name = f"d{next(_numbers)}"
+        self.connection.defineXML(
+            f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
+            f"<os><type arch='x86_64' machine='{machine}'>hvm</type></os><features><acpi/></features>"
+            "<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/>"
+            f"{''.join(interfaces)}<memballoon model='none'/></devices></domain>"
+        )
+        self.names.append(name)
+        return name
+
+    def find(self, name: str) -> libvirt.virDomain:
+        return self.connection.lookupByName(name)
+
+
+@pytest.fixture
+def domains() -> Iterator[Domains]:
+    made = Domains()
+    yield made
+    for name in made.names:
+        sh("sh", "-c", f"virsh destroy {name}; virsh undefine --managed-save {name}; true")
+    try:
+        made.connection.close()
+    except libvirt.libvirtError:
+        assert not made.connection.isAlive()  # its libvirtd was killed
+
+
+class Watched(LibvirtHost):
+    """Notes each change of a running domain's NIC."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.changes: list[tuple[int | None, bool]] = []
+
+    def set_nic(self, domain: str, nic: Nic) -> None:
+        super().set_nic(domain, nic)
+        self.changes.append((nic.vlan, nic.link_up))

@@ -1,0 +1,173 @@
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from nm.errors import DeviceFailed, Invalid
+from nm.facts import Order
+from nm.power import KINDS, PowerDriver, PowerHand, act, required_keys
+from nm.records import Record
+from nm.waiting import Clock
+
+
+class Watch:
+    """A clock that waits by moving itself; `meanwhile` happens while it waits."""
+
+    def __init__(self, meanwhile: Callable[[float], None] = lambda _: None) -> None:
+        self.time = 0.0
+        self._meanwhile = meanwhile
+        self.clock = Clock(lambda: self.time, self.wait)
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+        self._meanwhile(self.time)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "n1.json"
+
+
+def management(file: Path) -> Record:
+    return {"driver": "simulated", "file": str(file)}
+
+
+def state(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
+def test_each_action_and_the_state_after_it(file: Path) -> None:
+    actions = ("status", "on", "on", "pxe", "cycle", "disk", "off", "off", "status")
+    assert [act(management(file), action) for action in actions] == ["off", *["on"] * 5, *["off"] * 3]
+    assert state(file) == {"power": "off", "boot": "disk"}
+    act(management(file), "pxe")
+    assert state(file)["boot"] == "pxe"
+
+
+def test_the_kinds_and_their_keys() -> None:
+    assert required_keys() == {"simulated": {"file"}, "libvirt": {"uri", "domain"}}
+    assert all(kind.required <= set(kind.settings) for kind in KINDS.values())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "action", "told"),
+    [
+        ({"driver": "simulated", "file": "x"}, "reboot", "on, off, cycle, status, pxe, disk"),
+        ({"driver": "ipmi"}, "on", "libvirt, simulated"),
+        ({}, "on", "libvirt, simulated"),
+        ({"driver": "simulated"}, "on", "lacks file"),
+        ({"driver": "libvirt", "uri": "xen:///", "domain": "d"}, "on", "not allowed"),
+    ],
+)
+def test_what_cannot_be_is_refused(wrong: Record, action: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told):
+        act(wrong, action)
+
+
+def test_one_that_says_yes_and_does_nothing_is_found_out(file: Path) -> None:
+    file.write_text('{"power": "on", "fault": "idle"}')
+    watch = Watch()
+    with pytest.raises(DeviceFailed, match="power off was not confirmed within 60 s") as failure:
+        act(management(file), "off", clock=watch.clock)
+    assert failure.value.passing
+    assert 60 <= watch.time < 62
+    assert state(file)["power"] == "on"
+
+
+def test_one_that_is_silent_is_given_time(file: Path) -> None:
+    file.write_text('{"power": "on", "fault": "silent"}')
+    watch = Watch()
+    with pytest.raises(DeviceFailed, match=r"within 5 s.*does not answer"):
+        act(management(file), "off", limit=5, clock=watch.clock)
+
+
+def test_one_that_answers_in_time_is_believed(file: Path) -> None:
+    file.write_text('{"power": "on", "fault": "silent"}')
+
+    def wake(now: float) -> None:
+        if now == 3:
+            file.write_text('{"power": "on"}')
+
+    watch = Watch(wake)
+    assert act(management(file), "off", limit=5, clock=watch.clock) == "off"
+    assert watch.time < 5
+
+
+@pytest.mark.parametrize("content", ["precious", "[]", '{"power": "yes"}', "\xff"])
+def test_a_file_that_is_something_else_is_left_alone(content: str, file: Path) -> None:
+    file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(DeviceFailed, match="not the state") as failure:
+        act(management(file), "on", clock=Watch().clock)
+    assert not failure.value.passing
+    assert file.read_bytes() == content.encode("latin-1")
+
+
+def test_a_link_is_not_followed(file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text('{"power": "off"}')
+    file.symlink_to(target)
+    with pytest.raises(DeviceFailed, match="not the state"):
+        act(management(file), "on", clock=Watch().clock)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(DeviceFailed, match="not the state"):
+        act(management(file), "on", clock=Watch().clock)
+
+
+def hand(nodes: Mapping[str, Record], watch: Watch | None = None, **more: Any) -> PowerHand:
+    return PowerHand(nodes.get, clock=(watch or Watch()).clock, **more)
+
+
+def test_a_node_given_out_keeps_its_power_and_one_taken_back_loses_it(file: Path) -> None:
+    file.write_text('{"power": "on"}')
+    keeper = hand({"n1": {"management": management(file)}, "n2": {"management": None}})
+    made = keeper.run([Order("node/n1", {"power": True}), Order("node/n2", {"power": False})], 1)
+    assert [outcome.seen for outcome in made] == [{"power": True}, {"power": False}]
+    assert keeper.read(["node/n1", "node/n2"]) == made
+    assert state(file)["power"] == "on"
+    taken = keeper.run([Order("node/n1", None), Order("node/n2", None), Order("node/gone", None)], 1)
+    assert [(outcome.error, outcome.seen) for outcome in taken] == [(None, None)] * 3
+    assert state(file)["power"] == "off"
+
+
+def test_one_that_fails_holds_no_other(tmp_path: Path) -> None:
+    nodes = {f"n{number}": {"management": management(tmp_path / f"{number}")} for number in range(3)}
+    for number in range(3):
+        (tmp_path / f"{number}").write_text(
+            json.dumps({"power": "on", "fault": "idle" if number == 1 else None})
+        )
+    outcomes = hand(nodes, limit=3.0).run([Order(f"node/{name}", None) for name in nodes], 1)
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert isinstance(outcomes[1].error, DeviceFailed)
+    assert [state(tmp_path / f"{number}")["power"] for number in range(3)] == ["off", "on", "off"]
+
+
+def test_another_kind_is_one_class_and_gets_its_secrets() -> None:
+    class Lamp(PowerDriver):
+        kind: ClassVar[str] = "lamp"
+        settings: ClassVar[Mapping[str, type]] = {"room": str}
+        required: ClassVar[frozenset[str]] = frozenset({"room"})
+        log: ClassVar[list[str]] = []
+
+        def __init__(self, management: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+            self._on = True
+            self.log.append(f"open {management['room']} with {secrets['password']}")
+
+        def is_on(self) -> bool:
+            return self._on
+
+        def switch(self, on: bool) -> None:
+            self._on = on
+
+        def boot_from(self, device: str) -> None:
+            self.log.append(device)
+
+        def close(self) -> None:
+            self.log.append("close")
+
+    node = {"management": {"driver": "lamp", "room": "7", "secrets": {"password": "lamp7"}}}
+    keeper = hand({"n1": node}, kinds={"lamp": Lamp}, secrets=lambda _: {"password": "swordfish"})
+    assert keeper.run([Order("node/n1", None)], 1)[0].error is None
+    assert Lamp.log == ["open 7 with swordfish", "close"]

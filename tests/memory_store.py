@@ -1,0 +1,81 @@
+"""The second, trivial implementation of the database's face: a dict and a lock."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from nm.errors import Invalid
+from nm.records import Record, kind_of
+from nm.store import Event, Published, Transaction
+
+T = TypeVar("T")
+
+
+class MemoryTransaction:
+    """Reads through to the store, gathers writes."""
+
+    def __init__(self, records: dict[str, Record]) -> None:
+        self._records = records
+        self.writes: dict[str, Record | None] = {}
+        self.events: list[Event] = []
+
+    def get(self, key: str) -> Record | None:
+        return self.writes[key] if key in self.writes else self._records.get(key)
+
+    def range(self, kind: str) -> Iterator[Record]:
+        merged = {**self._records, **self.writes}
+        return (record for key, record in merged.items() if record is not None and kind_of(key) == kind)
+
+    def put(self, record: Record) -> None:
+        self.writes[record["record_key"]] = record
+
+    def delete(self, key: str) -> None:
+        self.writes[key] = None
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+
+class MemoryStore:
+    """Records in memory; durable as long as the process."""
+
+    epoch = 1
+
+    def __init__(self) -> None:
+        self._records: dict[str, Record] = {}
+        self._log: list[Published] = []
+        self._listeners: list[Callable[[Published], None]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def revision(self) -> int:
+        return len(self._log)
+
+    def get(self, key: str) -> Record | None:
+        return self._records.get(key)
+
+    def range(self, kind: str) -> Iterator[Record]:
+        return (record for key, record in list(self._records.items()) if kind_of(key) == kind)
+
+    def transact(self, operation: Callable[[Transaction], T]) -> T:
+        with self._lock:
+            transaction = MemoryTransaction(self._records)
+            answer = operation(transaction)
+            if len(transaction.writes) > 100:
+                raise Invalid("more than 100 writes in one transaction")
+            for key, record in transaction.writes.items():
+                if record is None:
+                    self._records.pop(key, None)
+                else:
+                    self._records[key] = record
+            published = Published(self.revision + 1, transaction.writes, tuple(transaction.events))
+            self._log.append(published)
+            for listener in self._listeners:
+                listener(published)
+        return answer
+
+    def changes(self, after: int) -> list[Published] | None:
+        return self._log[after:]
+
+    def subscribe(self, listener: Callable[[Published], None]) -> None:
+        self._listeners.append(listener)

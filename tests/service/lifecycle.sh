@@ -1,0 +1,124 @@
+# The package's life in a booted system; run by test_package.py. /shared has old.deb and new.deb.
+# Every line must succeed; what is tested is said before.
+
+say() { printf '\n== %s\n' "$*"; }
+fails() { if "$@"; then echo "did not fail: $*"; exit 1; fi; }
+main_pid() { systemctl show --property=MainPID --value nmd; }
+until_true() { # waits for it, a minute at most
+    for _ in $(seq 600); do if "$@" >/dev/null 2>&1; then return; fi; sleep 0.1; done
+    echo "never became true: $*"
+    journalctl --unit=nmd --no-pager | tail -30
+    exit 1
+}
+another() { [ "$(main_pid)" != "$1" ] && [ "$(main_pid)" != 0 ] && systemctl is-active --quiet nmd; }
+by() { local name=$1; shift; setpriv --reuid="$name" --regid="$name" --init-groups "$@"; }
+by_tcp() { by "$1" python3 -c 'import xmlrpc.client; print(xmlrpc.client.ServerProxy("http://localhost:812").WhoAmI()["name"])'; }
+
+say "install"
+dpkg --install old.deb
+systemctl is-active nmd
+systemctl is-enabled nmd
+nmctl --quiet --json version | grep '"nm": "0.1.0"'
+[ "$(stat -c '%a %U' /run/nm /run/nm/api.sock /var/lib/nm /etc/nm/secrets | tr '\n' ,)" = "755 root,666 root,700 root,700 root," ]
+
+say "who calls is known, on the socket and on localhost"
+useradd alice
+useradd --groups nm-admin admin
+by alice nmctl --json whoami | grep '"name": "alice"'
+fails by alice nmctl vlan register 200
+by admin nmctl vlan register 100-110
+[ "$(by_tcp alice)" = alice ]
+echo '<methodCall><methodName>WhoAmI</methodName></methodCall>' | by alice forward_api_calls | grep '<string>alice</string>'
+man --where nmd nmctl nm.toml forward_api_calls
+
+say "a group is deployed: switch, libvirt, machine list"
+nmctl switch register sw0 --driver simulated file=/var/lib/nm/sw0.json ports='["p0", "p1", "t0"]'
+nmctl port register sw0 p0 p1 t0
+nmctl host register h0 --uri test:///default --network kind=linux,device=eth9
+nmctl trunk register t0 --end switch=sw0,port=t0 --end host=h0,device=eth9
+nmctl node register n0 --nic boot,52:54:00:00:00:01,sw0,p0
+nmctl headnode register head --host h0 --domain head
+nmctl switch reset sw0 --all --wait
+nmctl group create alpha --nodes n0 --headnode head
+nmctl deploy alpha --wait
+ls /run/nm/headnodes/alpha
+
+nmctl health
+
+say "kill -9, and it comes back with its data"
+old=$(main_pid)
+kill -9 "$old"
+until_true another "$old"
+nmctl group show alpha | grep deployed
+ls /run/nm/headnodes/alpha
+
+say "a daemon that hangs is killed by the watchdog"
+mkdir -p /etc/systemd/system/nmd.service.d
+printf '[Service]\nWatchdogSec=3\nRestartSec=100ms\n' >/etc/systemd/system/nmd.service.d/soon.conf
+systemctl daemon-reload
+systemctl restart nmd
+old=$(main_pid)
+kill -STOP "$old"
+until_true another "$old"
+nmctl group list --json | grep alpha
+rm -r /etc/systemd/system/nmd.service.d
+systemctl daemon-reload
+
+say "reload: good, then bad; a start with a bad configuration is not tried again"
+old=$(main_pid)
+printf '[daemon]\nlog_level = "debug"\n' >/etc/nm/nm.toml
+systemctl reload nmd
+printf '[daemon]\nlog_level = "loud"\n' >/etc/nm/nm.toml
+systemctl reload nmd
+[ "$(main_pid)" = "$old" ]
+nmctl whoami
+fails systemctl restart nmd
+[ "$(systemctl show --property=SubState,NRestarts --value nmd | tr '\n' ,)" = "0,failed," ]
+printf '# ours\n[metrics]\nport = 9812\n' >/etc/nm/nm.toml
+systemctl reset-failed nmd
+systemctl start nmd
+by alice python3 -c 'from urllib.request import urlopen; print(urlopen("http://127.0.0.1:9812/metrics").read().decode())' |
+    grep '^nm_groups 1.0'
+
+say "what it may write, and what it may not"
+inside() { nsenter --target "$(main_pid)" --mount "$@"; }
+inside sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
+fails inside sh -c 'echo x >/etc/nm/written' 2>&1
+fails inside sh -c 'echo x >/tmp/written' 2>&1
+mkdir -p /var/backups
+nmctl backup /var/backups/nm.backup
+fails nmctl backup /tmp/nm.backup
+fails nmctl backup /root/nm.backup
+[ "$(grep CapBnd "/proc/$(main_pid)/status" | cut -f2)" = 0000000000001400 ]
+
+say "upgrade: the configuration and the data stay, the daemon is the new one"
+old=$(main_pid)
+dpkg --install --force-confold new.deb
+until_true another "$old"
+nmctl --quiet --json version | grep '"nm": "0.1.1"'
+nmctl group show alpha | grep deployed
+[ "$(head -1 /etc/nm/nm.toml)" = "# ours" ]
+
+say "remove: the database and the configuration stay"
+dpkg --remove nm
+fails systemctl is-active nmd
+fails pgrep nmd
+ls /var/lib/nm/database.pickle /etc/nm/nm.toml
+fails test -e /usr/lib/nm
+fails test -e /usr/sbin/nmd
+
+say "and are there when it is installed again"
+dpkg --install new.deb
+nmctl group show alpha | grep deployed
+[ "$(head -1 /etc/nm/nm.toml)" = "# ours" ]
+
+say "purge: nothing stays"
+dpkg --purge nm
+for path in /var/lib/nm /var/log/nm /run/nm /etc/nm /usr/lib/nm /lib/systemd/system/nmd.service /usr/bin/nmctl; do
+    fails test -e "$path"
+done
+[ -z "$(find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name '*nmd*')" ]
+
+say "systemd found nothing wrong"
+journalctl --no-pager | grep -E 'nmd\.service: .*(Unknown|Failed to parse|ignoring)' && exit 1
+echo done

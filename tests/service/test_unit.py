@@ -1,0 +1,104 @@
+"""The systemd unit: well formed, and as hard as was asked for."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nm import config
+from tests.project.tree import ROOT
+
+UNIT = ROOT / "packaging/nmd.service"
+DOCS = ROOT / "docs/service.md"
+MOST = 3.2
+
+pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+
+
+def analyzed(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *words], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with programs that are there, for systemd looks whether they are."""
+    path = tmp_path / "nmd.service"
+    text = UNIT.read_text().replace("/usr/sbin/nmd", "/bin/true")
+    path.write_text(re.sub("^Documentation=.*\n", "", text, flags=re.MULTILINE))
+    return path
+
+
+def test_systemd_has_nothing_to_say(unit: Path) -> None:
+    said = analyzed("verify", "--man=no", str(unit))
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_a_word_that_systemd_does_not_know_is_seen(unit: Path) -> None:
+    unit.write_text(unit.read_text().replace("WatchdogSec", "WatchdogSeconds"))
+    assert "WatchdogSeconds" in analyzed("verify", "--man=no", str(unit)).stderr
+
+
+def crosses() -> tuple[float, dict[str, float]]:
+    """The exposure, and what of it is left by which setting."""
+    said = analyzed("security", "--offline=true", "--no-pager", "--json=short", str(UNIT))
+    table = {row["name"]: float(row["exposure"]) for row in json.loads(said.stdout) if row["exposure"]}
+    told = analyzed("security", "--offline=true", "--no-pager", str(UNIT)).stdout
+    exposure = re.search(r"Overall exposure level for nmd\.service: ([0-9.]+)", told)
+    assert exposure is not None
+    return float(exposure[1]), table
+
+
+def test_exposure_is_small_and_explained() -> None:
+    exposure, left = crosses()
+    assert exposure <= MOST
+    docs = DOCS.read_text()
+    explained = set(re.findall(r"^- `([^`]+)`", docs, re.MULTILINE))
+    assert explained == set(left), "docs/service.md explains other crosses than there are"
+    assert f"exposure is {exposure}" in docs
+
+
+def test_folders_are_those_of_the_configuration() -> None:
+    unit = UNIT.read_text()
+    defaults = config.Config()
+    for setting, above, path in (
+        ("StateDirectory", "/var/lib", defaults.daemon.database),
+        ("RuntimeDirectory", "/run", str(Path(defaults.api.socket).parent)),
+        ("LogsDirectory", "/var/log", str(Path(defaults.daemon.log).parent)),
+        ("ConfigurationDirectory", "/etc", str(config.DEFAULT_PATH.parent)),
+    ):
+        assert f"\n{setting}={Path(path).relative_to(above)}\n" in unit
+
+
+def test_the_group_and_the_folders_that_are_made() -> None:
+    defaults = config.Config()
+    assert f"\ng {defaults.api.admin_group} -\n" in (ROOT / "packaging/sysusers.conf").read_text()
+    folders = (ROOT / "packaging/tmpfiles.conf").read_text()
+    assert f"\nd {Path(defaults.api.socket).parent} 0755 root root -\n" in folders
+    assert f"\nd {defaults.secrets.folder} 0700 root root -\n" in folders
+
+
+@pytest.mark.parametrize(
+    ("tool", "kind"), [("systemd-sysusers", "sysusers"), ("systemd-tmpfiles", "tmpfiles")]
+)
+def test_systemd_understands_them(tool: str, kind: str, tmp_path: Path) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    for path in ("etc", "run"):
+        (tmp_path / path).mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
+    (tmp_path / "etc/group").write_text("root:x:0:\n")
+    create = ["--create"] if kind == "tmpfiles" else []
+    done = subprocess.run(
+        [tool, *create, f"--root={tmp_path}", str(ROOT / f"packaging/{kind}.conf")],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    if kind == "tmpfiles":
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "etc/nm/secrets").stat().st_mode & 0o777 == 0o700
+    else:
+        assert "\nnm-admin:x:" in (tmp_path / "etc/group").read_text()

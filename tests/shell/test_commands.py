@@ -1,0 +1,512 @@
+"""Every command once, against a whole nm, its effect read back through the API and on the switches."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm.methods import METHODS
+from nm.shell import guide
+from nm.switches.simulated import edit_table
+from tests.rack import Rack
+from tests.shell.conftest import Nmctl, run
+
+Story = Callable[[Nmctl, Path], None]
+STORIES: dict[str, Story] = {}
+MAC = "52:54:00:00:ff:01"
+
+
+def story(*commands: str) -> Callable[[Story], Story]:
+    """The test of these commands."""
+
+    def note(function: Story) -> Story:
+        STORIES.update(dict.fromkeys(commands, function))
+        return function
+
+    return note
+
+
+def group_of_two(nmctl: Nmctl) -> Rack:
+    nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0", "n1"]})
+    nmctl.rack.deploy("alpha")
+    return nmctl.rack
+
+
+def port(nmctl: Nmctl, node: str) -> Any:
+    switch, name = nmctl.rack.home(node)
+    return nmctl.rack.ports(switch)[name]
+
+
+# ---- the pool
+
+
+@story("switch list", "switch show", "switch register", "switch update", "switch unregister", "port register",
+       "port list", "port unregister")  # fmt: skip
+def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
+    table = str(folder / "extra.json")
+    nmctl("switch", "register", "sw9", "--driver", "simulated", f"file={table}", 'ports=["1", "2", "3"]')
+    assert nmctl.one("GetSwitches", name="sw9")["file"] == table
+    assert "sw9   simulated" in nmctl("switch", "list").out
+    assert nmctl("switch", "list", "name=sw9", "--json").json["result"][0]["name"] == "sw9"
+    shown = nmctl("switch", "show", "sw9", "--json").json["result"]
+    assert shown["driver"] == "simulated"
+    nmctl("switch", "update", "sw9", "available=false", "reason=fan")
+    assert nmctl.one("GetSwitches", name="sw9")["reason"] == "fan"
+
+    nmctl("port", "register", "sw9", "1", "2", "3", "--description", "lab bench")
+    assert [p["port"] for p in nmctl.rack.call("GetPorts", {"switch": "sw9"})] == ["1", "2", "3"]
+    assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "lab bench"
+    assert "sw9     3     -        no" in nmctl("port", "list", "switch=sw9").out
+    nmctl("port", "unregister", "sw9", "1", "2", "3")
+    assert nmctl.rack.call("GetPorts", {"switch": "sw9"}) == []
+    nmctl("switch", "unregister", "sw9")
+    assert nmctl.rack.call("GetSwitches", {"name": "sw9"}) == []
+
+
+@story("switch inspect", "switch state")
+def reading_a_switch(nmctl: Nmctl, folder: Path) -> None:
+    with nmctl.rack.edit("sw0") as table:
+        table["ports"]["p0"]["untagged"] = 120
+    found = nmctl("switch", "inspect", "sw0", "--wait")
+    assert "simulated switch" in found.out
+    assert "untagged 120" in found.out
+    assert nmctl("switch", "inspect", "sw0", "--json", "--wait").json["result"]["state"] == "done"
+    state = nmctl("switch", "state", "sw0")
+    assert "p0    untagged 120" in state.out
+    assert "p2    isolated" in state.out
+
+
+@story("switch reset", "switch adopt")
+def resetting_and_adopting(nmctl: Nmctl, folder: Path) -> None:
+    settings = {"driver": "simulated", "file": str(folder / "9"), "ports": ["1", "2"]}
+    nmctl.rack.call("RegisterSwitch", "sw9", settings)
+    nmctl("port", "register", "sw9", "1", "2")
+    nmctl("switch", "reset", "sw9", "1", "--wait")
+    assert nmctl.one("GetPorts", switch="sw9", port="1")["verified"]
+    assert not nmctl.one("GetPorts", switch="sw9", port="2")["verified"]
+    refused = nmctl("switch", "adopt", "sw9", "--all", "--wait", status=9)
+    assert "done in part: 2: refused" in refused.err
+    assert refused.err.count("refused") == 1
+    assert "isolated" in refused.out
+    assert "refused" not in refused.out
+    assert not nmctl.one("GetPorts", switch="sw9", port="2")["verified"]
+    with edit_table(folder / "9") as table:
+        table["ports"]["2"] = table["ports"]["1"]
+    nmctl("switch", "adopt", "sw9", "--all", "--wait")
+    assert nmctl.one("GetPorts", switch="sw9", port="2")["verified"]
+
+
+@story("trunk list", "trunk register", "trunk unregister", "host list", "host show", "host register",
+       "host update", "host unregister")  # fmt: skip
+def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
+    nmctl("port", "register", "sw1", "up")
+    nmctl("host", "register", "h0", "--uri", "qemu:///system", "--network", "kind=ovs,device=br0")
+    host = nmctl.one("GetHosts", name="h0")
+    assert (host["uri"], host["network"]) == ("qemu:///system", {"kind": "ovs", "device": "br0"})
+    ends = ("--end", "switch=sw1,port=up", "--end", "host=h0,device=br0")
+    nmctl("trunk", "register", "t9", *ends, "--native", "2")
+    assert nmctl.one("GetTrunks", name="t9")["native"] == 2
+    assert "sw1:up -- h0:br0" in nmctl("trunk", "list").out
+    nmctl("host", "update", "h0", "available=false", "reason=moved")
+    assert "moved" in nmctl("host", "list").out
+    assert nmctl("host", "show", "h0", "--json").json["result"]["available"] is False
+    nmctl("trunk", "unregister", "t9")
+    nmctl("host", "unregister", "h0")
+    assert nmctl.rack.call("GetHosts", {"name": "h0"}) == []
+
+
+@story("node list", "node show", "node register", "node update", "node connect", "node unregister")
+def nodes(nmctl: Nmctl, folder: Path) -> None:
+    nmctl("port", "register", "sw0", "7", "8")
+    nmctl("node", "register", "m1", "--nic", f"boot,{MAC},sw0,7,boot", "--management",
+          f"driver=simulated,file={folder / 'm1'},address=10.9.9.9", "--id", "7", "location=12",
+          "metadata.rack=4")  # fmt: skip
+    node = nmctl.one("GetNodes", name="m1")
+    assert node["nics"] == [{"name": "boot", "mac": MAC, "switch": "sw0", "port": "7", "role": "boot"}]
+    assert node["management"]["address"] == "10.9.9.9"
+    assert (node["id"], node["location"], node["metadata"]) == (7, "12", {"rack": 4})
+    nmctl("node", "update", "m1", "hostname=m1.example.org")
+    assert nmctl.one("GetNodes", name="m1")["hostname"] == "m1.example.org"
+    nmctl("node", "connect", "m1", "boot", "sw0", "8")
+    assert nmctl.one("GetNodes", name="m1")["nics"][0]["port"] == "8"
+    assert MAC in nmctl("node", "show", "m1").out
+    listed = nmctl("node", "list").out.splitlines()
+    assert listed[0].split() == ["NAME", "STATE", "GROUP", "NICS", "ADDRESS", "NOTE"]
+    assert listed[1].split() == ["m1", "unverified", "-", "boot", "sw0:8", "m1.example.org", "-"]
+    free = nmctl("node", "list", "--free", "--json").json["result"]
+    assert [node["name"] for node in free] == ["n0", "n1", "n2", "n3"]
+    assert "m1" in nmctl("node", "list", "name=n0,m1", "--json").out
+    nmctl("node", "unregister", "m1,n3")
+    assert [node["name"] for node in nmctl.rack.call("GetNodes", {})] == ["n0", "n1", "n2"]
+
+
+@story("vlan list", "vlan show", "vlan register", "vlan update", "vlan unregister")
+def vlans(nmctl: Nmctl, folder: Path) -> None:
+    nmctl("vlan", "register", "200,205-207")
+    nmctl("vlan", "register", "300", "--shared")
+    assert [v["id"] for v in nmctl.rack.call("GetVlans", {"id": [200, 205, 206, 207]})] == [
+        200,
+        205,
+        206,
+        207,
+    ]
+    assert nmctl.one("GetVlans", id=300)["shared"]
+    nmctl("vlan", "update", "200", "available=false", "reason=12")
+    assert nmctl("vlan", "show", "200", "--json").json["result"]["reason"] == "12"
+    assert [v["id"] for v in nmctl("vlan", "list", "id=200,205", "--free", "--json").json["result"]] == [205]
+    nmctl("vlan", "unregister", "200", "205-207")
+    assert nmctl.rack.call("GetVlans", {"id": [200, 205, 206, 207]}) == []
+
+
+@story("headnode list", "headnode show", "headnode register", "headnode update", "headnode clear",
+       "headnode unregister")  # fmt: skip
+def head_nodes(nmctl: Nmctl, folder: Path) -> None:
+    nmctl("headnode", "register", "head1", "--host", "vm", "--domain", "vm-1")
+    assert nmctl.one("GetHeadNodes", name="head1")["domain"] == "vm-1"
+    nmctl("headnode", "update", "head1", "available=false", "reason=kept")
+    assert nmctl("headnode", "show", "head1", "--json").json["result"]["reason"] == "kept"
+    nmctl("headnode", "update", "head1", "available=true")
+    dirty(nmctl, "headnode_head1")
+    assert nmctl.one("GetHeadNodes", name="head1")["state"] == "dirty"
+    assert "dirty" in nmctl("headnode", "list").out
+    nmctl("headnode", "clear", "head1")
+    assert nmctl.one("GetHeadNodes", name="head1")["state"] == "free"
+    nmctl("headnode", "unregister", "head1")
+    assert nmctl.rack.call("GetHeadNodes", {"name": "head1"}) == []
+
+
+def dirty(nmctl: Nmctl, key: str) -> None:
+    """As a worker would mark it."""
+    assert nmctl.rack.service is not None
+    nmctl.rack.service.database.transact(lambda tx: tx.put({**(tx.get(key) or {}), "_dirty": True}))
+
+
+@story("node clear", "node release")
+def taking_nodes_back(nmctl: Nmctl, folder: Path) -> None:
+    dirty(nmctl, "node_n3")
+    nmctl("node", "clear", "n3")
+    assert nmctl.one("GetNodes", name="n3")["state"] == "free"
+    group_of_two(nmctl)
+    nmctl("node", "release", "n0", "--wait")
+    assert port(nmctl, "n0")["untagged"] is None
+    assert nmctl.one("GetGroups", name="alpha")["nodes"] == ["n1"]
+    nmctl("node", "release", "n1", "--force", "--wait")
+    assert port(nmctl, "n1")["untagged"] is None
+    assert nmctl.one("GetNodes", name="n1")["group"] is None
+
+
+@story("power")
+def power(nmctl: Nmctl, folder: Path) -> None:
+    nmctl("power", "n0,n1", "on", "--wait")
+    assert nmctl("node", "power", "n0", "status", "--wait", "--json").json["result"][0]["result"] == "on"
+    assert "result: on" in nmctl("power", "n1", "status", "--wait").out
+    nmctl("power", "n0", "off", "--wait")
+    assert "result: off" in nmctl("power", "n0", "status", "--wait").out
+
+
+# ---- groups
+
+
+@story("group create", "group list", "group show", "group status")
+def making_a_group(nmctl: Nmctl, folder: Path) -> None:
+    keys = folder / "keys"
+    keys.write_text("# people\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    nmctl("group", "create", "alpha", "--vlan", "105", "--nodes", "n0,n1", "--expires", "+2d",
+          "--alias", "urn:x", "--delegate", "daemon", "--delegate", "bin:PowerNode", "--key-file", str(keys),
+          "--owner", "nobody", "--network", "storage=107:eth9:tagged")  # fmt: skip
+    group = nmctl.one("GetGroups", name="alpha")
+    assert (group["vlan"], group["nodes"], group["alias"]) == (105, ["n0", "n1"], "urn:x")
+    assert abs(group["expires"] - time.time() - 2 * 86400) < 60
+    assert [(d["name"], d["method"]) for d in group["delegations"]] == [
+        ("daemon", None),
+        ("bin", "PowerNode"),
+    ]
+    assert group["networks"]["storage"] == {"vlan": 107, "nics": ["eth9"], "tagged": True}
+    assert group["owner"]["name"] == "nobody"
+    assert "alpha  staged  yes      105   n0, n1" in nmctl("group", "list").out
+    assert "in 2d" in nmctl("group", "show", "alpha").out
+    assert "n0    joining" in nmctl("group", "status", "urn:x").out
+    nmctl("group", "create", "beta", "--expires", "never")
+    assert nmctl.one("GetGroups", name="beta")["expires"] is None
+
+
+@story("group add", "group remove", "group set-vlan", "group set-networks", "group set-headnode")
+def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    nmctl("group", "add", "alpha", "n0,n1", "n2")
+    nmctl("group", "remove", "alpha", "n1")
+    nmctl("group", "set-vlan", "alpha", "110")
+    assert nmctl.one("GetGroups", name="alpha")["nodes"] == ["n0", "n2"]
+    assert nmctl.one("GetGroups", name="alpha")["vlan"] == 110
+    nmctl("group", "set-networks", "alpha", "main=111", "storage=any:eth1,eth2:tagged")
+    networks = nmctl.one("GetGroups", name="alpha")["networks"]
+    assert networks["main"]["vlan"] == 111
+    assert networks["storage"]["tagged"]
+    nmctl.rack.call("RegisterHeadNode", "head1", {"host": "vm", "domain": "vm-1"})
+    nmctl("group", "set-headnode", "alpha", "head1")
+    assert nmctl.one("GetGroups", name="alpha")["headnode"] == "head1"
+    nmctl("group", "set-headnode", "alpha", "none")
+    assert nmctl.one("GetGroups", name="alpha")["headnode"] is None
+
+
+@story("group plan", "deploy", "group destroy")
+def deploying(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0", "n1"], "vlan": 101})
+    plan = nmctl("plan", "alpha", "--json").json["result"]
+    shown = nmctl("group", "plan", "alpha").out
+    assert f"nmctl deploy alpha --if-plan {plan['hash']}" in shown
+    assert f"{len(plan['steps'])} steps" in shown
+    assert port(nmctl, "n0")["untagged"] is None
+    nmctl("deploy", "alpha", "--if-plan", "0", status=6)
+    done = nmctl("deploy", "alpha", "--if-plan", plan["hash"], "--wait")
+    assert "done" in done.out
+    assert f"{len(plan['steps'])}/{len(plan['steps'])}" in done.err
+    assert port(nmctl, "n0")["untagged"] == port(nmctl, "n1")["untagged"] == 101
+    assert "nothing to do" in nmctl("group", "plan", "alpha").out
+    nmctl("group", "destroy", "alpha", "--wait")
+    assert nmctl.rack.call("GetGroups", {}) == []
+    assert port(nmctl, "n0")["untagged"] is None
+
+
+@story("group renew", "group keys", "group delegations")
+def changing_a_group_at_once(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    nmctl("group", "renew", "alpha", "2030-01-01T00:00Z")
+    assert nmctl.one("GetGroups", name="alpha")["expires"] == 1893456000
+    nmctl("group", "renew", "alpha", "2040-01-01T00:00Z")
+    assert nmctl.one("GetGroups", name="alpha")["expires"] == 2208988800
+    keys = folder / "keys"
+    keys.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    nmctl("group", "keys", "alpha", str(keys))
+    assert nmctl.rack.service is not None
+    stored = nmctl.rack.service.database.get("group_alpha")
+    assert stored is not None
+    assert stored["keys"] == [keys.read_text().strip()]
+    nmctl("group", "delegations", "alpha", "daemon", "bin:Deploy")
+    assert [d["method"] for d in nmctl.one("GetGroups", name="alpha")["delegations"]] == [None, "Deploy"]
+    nmctl("group", "delegations", "alpha", "--none")
+    assert nmctl.one("GetGroups", name="alpha")["delegations"] == []
+
+
+@story("audit", "repair")
+def auditing_and_repairing(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    assert "never audited" in nmctl("audit", "alpha", "--last").out
+    with nmctl.rack.edit("sw0") as table:
+        table["ports"]["p0"]["untagged"] = 120
+    found = nmctl("audit", "alpha", "--wait", status=9).out
+    assert "p0" in found
+    assert "120" in found
+    assert len(nmctl("audit", "alpha", "--last", "--json").json["result"]["differences"]) == 1
+    nmctl("group", "repair", "alpha", "--wait")
+    nmctl.rack.until(lambda: port(nmctl, "n0")["untagged"] == 101)
+    assert nmctl("group", "audit", "alpha", "--wait", "--json").json["result"]["differences"] == []
+    job = nmctl("audit", "alpha", "--json").json["result"]
+    assert nmctl.rack.wait(job)["state"] == "done"
+
+
+@story("expiry holds", "expiry confirm")
+def ends_that_are_held_back(nmctl: Nmctl, folder: Path) -> None:
+    assert "no end is held back" in nmctl("expiry", "holds").out
+    end = int(time.time()) + 2
+    for number in range(7):
+        nmctl.rack.call("CreateGroup", f"g{number}", {"expires": end})
+    nmctl.rack.until(lambda: len(nmctl.rack.call("GetHolds")) == 7)
+    assert "g4" in nmctl("expiry", "holds").out
+    nmctl("expiry", "confirm", "g0", "g1")
+    nmctl.rack.until(lambda: len(nmctl.rack.call("GetGroups", {})) == 5)
+    nmctl("expiry", "confirm", "--all")
+    nmctl.rack.until(lambda: nmctl.rack.call("GetGroups", {}) == [])
+
+
+# ---- the daemon
+
+
+@story("job show", "job wait")
+def jobs(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0"]})
+    started = nmctl("deploy", "alpha")
+    number = started.out.split()[1]
+    assert f"nmctl job wait {number}" in started.err
+    assert "done" in nmctl("job", "wait", number).out
+    assert nmctl("job", "wait", number, "--json", "--seconds", "1").json["result"]["state"] == "done"
+    assert "group:alpha" in nmctl("job", "show", number).out
+    assert nmctl("--quiet", "deploy", "alpha").out.strip().isdigit()
+
+
+@story("events")
+def events(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    for number in range(3):
+        nmctl.rack.call("RenewGroup", "alpha", time.time() + 1000 + number)
+    newest = nmctl("events", "--limit", "3", "--json").json["result"]
+    assert [event["what"] for event in newest] == ["renewed"] * 3
+    assert newest[-1]["id"] == nmctl.rack.call("GetEvents", 0, 1000)[-1]["id"]
+    last = nmctl("events", "--after", str(newest[1]["id"]), "--json").json["result"]
+    assert [event["id"] for event in last] == [newest[2]["id"]]
+    everything = nmctl("events", "--after", "0", "--limit", "5000", "--json").json["result"]
+    assert everything == nmctl.rack.call("GetEvents", 0, 1000)
+    assert "renewed" in nmctl("events").out
+
+
+@story("whoami", "version", "methods", "help", "call", "backup")
+def the_daemon(nmctl: Nmctl, folder: Path) -> None:
+    assert nmctl("whoami", "--json").json["result"]["uid"] == os.geteuid()
+    assert nmctl("version", "--json").json["result"]["api"] == 2
+    assert nmctl("methods").out.split() == sorted(METHODS)
+    assert nmctl("help", "PowerNode").out.startswith("PowerNode(node, action)")
+    assert nmctl("help", "RegisterPort", "--signature").out.splitlines() == [
+        "(string, string) -> int",
+        "(string, string, struct) -> int",
+    ]
+    assert "UnregisterVlan" in nmctl("help", "--all").out
+    nmctl("call", "CreateGroup", "alpha", '{"nodes": ["n0"]}')
+    assert json.loads(nmctl("call", "GetGroups", '{"name": "alpha"}').out)[0]["nodes"] == ["n0"]
+    nmctl("backup", str(folder / "copy"))
+    assert (folder / "copy").stat().st_size > 0
+
+
+@story("database check", "database show", "database restore")
+def databases(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("UpdateSwitch", "sw0", {"secrets": {"password": "the-name-of-it"}})
+    nmctl("backup", str(folder / "copy"))
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    database = str(folder / "db")
+    nmctl("database", "restore", database, str(folder / "copy"), status=6)
+    nmctl.rack.stop()
+    assert "the database is good" in nmctl("database", "check", str(folder / "copy")).out
+    checked = nmctl("database", "check", database)
+    assert "the database is good" in checked.out
+    counts = nmctl("database", "check", database, "--json").json["result"]["counts"]
+    assert (counts["group"], counts["node"], counts["switch"]) == (1, 4, 2)
+    shown = nmctl("database", "show", "switch", database)
+    assert "switch_sw0" in shown.out
+    assert "node_n0" not in shown.out
+    everything = nmctl("database", "show", database, "--json")
+    assert {"group_alpha", "node_n0"} <= {record["record_key"] for record in everything.json["result"]}
+    assert "the-name-of-it" not in shown.out + everything.out
+    restored = nmctl("database", "restore", database, str(folder / "copy"))
+    assert restored.err == "start nmd; ports of no group are unverified until reset or adopted\n"
+    assert "no records" in nmctl("database", "show", "group", database).out
+    (folder / "db" / "database.pickle").write_bytes(b"nothing of nm's")
+    assert "damaged" in nmctl("database", "check", database, status=7).err
+    nmctl("database", "check", str(folder / "none"), status=5)
+
+
+@story("health")
+def health(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    assert "all is well" in nmctl("health").out
+    nmctl.rack.set_faults("sw0", down=True)
+    run("switch", "inspect", "sw0", "--wait")
+    assert "switch sw0" in nmctl("health", status=7).out
+    troubled = nmctl("health", "--json", status=7).json["result"]
+    assert [problem["subject"] for problem in troubled] == ["switch sw0"]
+    assert troubled[0]["problem"] == nmctl.one("GetSwitches", name="sw0")["error"]
+    nmctl.rack.set_faults("sw0", down=False)
+    run("switch", "inspect", "sw0", "--wait")
+    assert nmctl("health", "--json").json["result"] == []
+
+
+# ---- all of it
+
+
+@pytest.mark.parametrize("function", sorted({f.__name__ for f in STORIES.values()}))
+def test_story(function: str, nmctl: Nmctl, tmp_path: Path) -> None:
+    next(f for f in STORIES.values() if f.__name__ == function)(nmctl, tmp_path)
+
+
+# ---- accounts
+
+
+@story("rights set", "delegate list")
+def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
+    nmctl("rights", "set", "daemon", "spy", "reserve.groups=2", "reserve.lease=3600")
+    assert nmctl.one("GetDelegates", name="daemon")["rights"] == {
+        "spy": True,
+        "reserve": {"groups": 2, "lease": 3600},
+    }
+    assert "daemon  daemon   1    unix  ready" in nmctl("delegate", "list").out
+    assert "say --none" in nmctl("rights", "set", "daemon", status=2).err
+    nmctl("rights", "set", "daemon", "--none")
+    assert nmctl.rack.call("GetDelegates", {}) == []
+
+
+@story("delegate create", "delegate destroy")
+def delegates(nmctl: Nmctl, folder: Path) -> None:
+    assert "makes no accounts" in nmctl("delegate", "create", "snoop", "spy", status=6).err
+    assert "no delegate snoop" in nmctl("delegate", "destroy", "snoop", status=5).err
+
+
+def test_every_command_has_its_story() -> None:
+    assert set(STORIES) == {command.words for command in guide.commands()}
+
+
+def test_every_method_is_reached_by_some_command() -> None:
+    reached = {method for command in guide.commands() for method in (command.method, *command.uses)}
+    assert set(METHODS) - reached == set()
+    assert reached - set(METHODS) == {""}
+
+
+def test_no_two_commands_have_the_same_words() -> None:
+    words = [words for command in guide.commands() for words in (command.words, *command.also)]
+    assert len(words) == len(set(words))
+
+
+def test_what_is_done_in_part(nmctl: Nmctl) -> None:
+    ran = run("vlan", "register", "119-122", "--json")
+    assert ran.status == 9
+    assert ran.json["ok"] is False
+    assert ran.json["error"]["code"] == 105
+    assert ran.json["result"] == [1, 1]
+    assert [v["id"] for v in nmctl.rack.call("GetVlans", {"id": [119, 120, 121, 122]})] == [
+        119,
+        120,
+        121,
+        122,
+    ]
+    both = run("vlan", "register", "119", "120")
+    assert both.status == 6
+    assert both.err.count("hint: ") == 2
+    assert run("vlan", "register", "119,130").status == 9
+
+
+def test_equal_errors_are_told_once(nmctl: Nmctl) -> None:
+    refused = run("port", "register", "sw77", "p1", "p2", "p3")
+    assert refused.status == 5
+    assert len(refused.err.splitlines()) == 2
+    assert refused.err.startswith("nmctl: no switch sw77")
+
+
+def test_a_job_that_does_nothing_has_failed(nmctl: Nmctl) -> None:
+    nmctl.rack.set_faults("sw0", reject=["p0", "p2"])
+    refused = run("switch", "reset", "sw0", "p0", "p2", "--wait")
+    assert refused.status == 7, refused
+    assert "nothing was done: p0: " in refused.err
+    assert refused.err.count("p2: ") == 1
+    assert refused.out == ""
+    assert run("switch", "reset", "sw0", "p0", "p2", "--wait", "--json").json["error"]["code"] == 107
+    nmctl.rack.set_faults("sw0", reject=["p2"])
+    partly = run("switch", "reset", "sw0", "p0", "p2", "--wait")
+    assert partly.status == 9
+    assert "p0  isolated" in partly.out
+    assert "done in part: p2: " in partly.err
+
+
+def test_a_job_that_fails(nmctl: Nmctl) -> None:
+    with nmctl.rack.edit("sw0") as table:
+        table["faults"]["down"] = True
+    ran = run("switch", "inspect", "sw0", "--wait", "--json")
+    assert ran.status == 7
+    assert ran.json["error"]["code"] == 107
+    assert "inspect sw0 failed" in ran.json["error"]["message"]
+    number = nmctl.last_job()
+    shown = nmctl("job", "show", number).out
+    told = nmctl("job", "show", number, "--json").json["result"]["error"]
+    assert told["code"] == 107
+    assert "code=" not in shown
+    assert told["text"].partition(";")[0] in shown
