@@ -1,0 +1,1 @@
+"""Calls to a daemon on another machine, through SSH into an account whose login shell passes them on."""
