@@ -190,6 +190,13 @@ class Power:
 
 
 @dataclass(frozen=True)
+class Startup:
+    """The start of head nodes after a reboot, or by nmd --startup."""
+
+    pause_seconds: float = key(3.0, "Between the starts of two head nodes.", between(0, 3600))
+
+
+@dataclass(frozen=True)
 class Export:
     """The machine lists for head nodes."""
 
@@ -252,6 +259,7 @@ class Config:
     leases: Leases = Leases()
     switches: Switches = Switches()
     power: Power = Power()
+    startup: Startup = Startup()
     export: Export = Export()
     accounts: Accounts = Accounts()
     secrets: Secrets = Secrets()

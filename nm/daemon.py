@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.daemonize:
             return _daemonized(config, options, lock)
         _write_pid(lock)
-        return run(config, options.config, log_file=config.daemon.log if options.log else "")
+        return run(config, options, log_file=config.daemon.log if options.log else "")
     except NMError as error:
         print(
             f"nmd: {error.message}",
@@ -78,6 +78,12 @@ def parser() -> argparse.ArgumentParser:
         "--check-config", action="store_true", help="read the configuration, say what is wrong with it, end"
     )
     found.add_argument("--database", metavar="FOLDER", help="folder of the database, made when absent")
+    found.add_argument(
+        "-s",
+        "--startup",
+        action="store_true",
+        help="start the head nodes of all groups, one after another (done unasked after a reboot)",
+    )
     found.add_argument("-d", "--daemonize", action="store_true", help="go into the background once ready")
     found.add_argument(
         "--log", action="store_true", help="log to the configured file, not to stderr (implied by -d)"
@@ -140,7 +146,7 @@ def _daemonized(config: Config, options: argparse.Namespace, lock: int) -> int:
     )
     with context:
         _write_pid(lock)
-        return run(config, options.config, log_file=config.daemon.log, ready=lambda: _told(tell))
+        return run(config, options, log_file=config.daemon.log, ready=lambda: _told(tell))
 
 
 def _told(tell: int) -> None:
@@ -151,7 +157,7 @@ def _told(tell: int) -> None:
 # ---- the main loop
 
 
-def run(config: Config, config_file: str | None, log_file: str = "", ready: object = None) -> int:
+def run(config: Config, options: argparse.Namespace, log_file: str = "", ready: object = None) -> int:
     """Start everything, serve until told to stop."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     sys.setswitchinterval(0.001)  # seconds; turns of the default 5 ms add up when many clients ask at once
@@ -162,7 +168,7 @@ def run(config: Config, config_file: str | None, log_file: str = "", ready: obje
             f"cannot log to {log_file}: {error.strerror}", "set daemon.log to a file that can be written"
         ) from None
     try:
-        service = Service(config, logger.guard.hide)
+        service = Service(config, logger.guard.hide, start_heads=options.startup)
     except NMError as error:
         log.error("could not start", extra={"why": str(error)})
         raise
@@ -172,7 +178,7 @@ def run(config: Config, config_file: str | None, log_file: str = "", ready: obje
         notify("READY=1")
         if callable(ready):
             ready()
-        _serve(service, config, config_file, logger)
+        _serve(service, config, options.config, logger)
     finally:
         notify("STOPPING=1")
         drained = service.stop(DRAIN)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power
+from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power, startup
 from nm.accountwork import AccountsWorker
 from nm.calls import NM, Call, Site
 from nm.config import Config
@@ -44,10 +44,11 @@ TROUBLE = ("error", "failed", "drift", "debt", "ends held back")  # events that 
 
 
 class Service:
-    """A whole nm. `hide` is told every secret that is looked up."""
+    """A whole nm. `hide` is told every secret that is looked up; `start_heads` asks for --startup."""
 
-    def __init__(self, config: Config, hide: Any = nobody) -> None:
+    def __init__(self, config: Config, hide: Any = nobody, start_heads: bool = False) -> None:
         self._config = config
+        self._start_heads = start_heads
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._metrics = _metrics(config)
@@ -153,8 +154,7 @@ class Service:
         """Whatever was unfinished when the last daemon ended goes on."""
         if restored := self.database.get(RESTORED):
             self._distrust_ports()
-        if self._rebooted or restored:
-            self._look_again()
+        self._look_again(bool(restored))
         if restored:
             self.database.transact(lambda tx: tx.delete(RESTORED))
         for group in self.database.range("group"):
@@ -179,12 +179,25 @@ class Service:
         for start in range(0, len(keys), 90):
             self.database.transact(partial(pool.distrust, keys=keys[start : start + 90], now=time.time()))
 
-    def _look_again(self) -> None:
-        """Rebooted, bridges are gone and head nodes off; restored, nothing is sure: groups are repaired."""
-        call = Call(NM, "Repair", time.time(), self._site())
+    def _look_again(self, restored: bool) -> None:
+        """Rebooted, bridges are gone and head nodes off; restored, nothing is sure: groups are repaired.
+
+        After a reboot those with head nodes are repaired one after another. A restart of nmd alone repairs
+        nothing.
+        """
+        starting = startup.waiting(self.database) if self._rebooted or self._start_heads else []
+        if starting:
+            self.crew.send(startup.SUBJECT, startup.Begin(starting))
+        if not (self._rebooted or restored):
+            return
+        later = set() if restored else set(starting)
         for group in list(self.database.range("group")):
-            if group["deployed"] and not group["destroying"]:
-                self.database.transact(partial(groups.repair, call=call, group=name_of(group["record_key"])))
+            name = name_of(group["record_key"])
+            if group["deployed"] and not group["destroying"] and name not in later:
+                self.database.transact(partial(groups.repair, call=self._repair_call(), group=name))
+
+    def _repair_call(self) -> Call:
+        return Call(NM, "Repair", time.time(), self._site())
 
     def _rewrite_exports(self) -> None:
         """Machine lists live in memory: write them anew, before any worker may change one."""
@@ -211,6 +224,9 @@ class Service:
             return converge.GroupWorker(name, self._tools)
         if kind == "pool":
             return self._timekeeper
+        if kind == "startup":
+            pause = self._config.startup.pause_seconds
+            return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
         if kind == "accounts":
             return AccountsWorker(accounts.System(_places(self._config)), self._tools)
         if kind == "node":
