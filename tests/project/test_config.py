@@ -46,6 +46,7 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "leases.clock_jump_seconds": (120.0, "1", ["0.5", "inf"]),
     "switches.timeout_seconds": (30.0, "0.1", ["0", "3601"]),
     "power.off_seconds": (60.0, "0", ["-1"]),
+    "startup.pause_seconds": (3.0, "0", ["-1", "3601"]),
     "export.folder": ("/run/nm/headnodes", '"/srv/heads"', ['"heads"']),
     "accounts.shell": ("", '"/usr/lib/nm/forward_api_calls"', ['"forward_api_calls"']),
     "accounts.homes": ("/var/lib/nm-homes", '"/srv/homes"', ['"homes"', '""']),
