@@ -1,0 +1,275 @@
+"""A house: a whole nm with Unix accounts and an sshd, in private namespaces of this machine.
+
+Tests for it are tests/ssh/inside/test_*.py. Each of these modules runs in a house of its own, as root;
+tests/ssh/test_in_house.py makes the houses and runs them, as does `python -m tests.ssh.house` with pytest's
+arguments. A test takes the fixture `house`, a House. There is one a module: give things names of your own.
+
+Private: all of /etc (passwd!), /run, /var/lib, /var/log, root's home, TMPDIR, processes, network (only lo),
+and the host name. All of it ends with the command, however that ends.
+Running: nm in the test's own process (tests/rack.py) with a simulated rack, at /run/nm/api.sock,
+localhost:812 and [::1]:812. Its accounts' shell is a forward_api_calls that was built for the house. And an
+sshd on 127.0.0.1, ports 22 and 2222, that allows all it can: what delegates may not do, their keys and their
+shell must forbid.
+"""
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import xmlrpc.client
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nm import config
+from tests.rack import Rack
+
+PROJECT = Path(__file__).parents[2]
+TOOLS = ("unshare", "setpriv", "sshd", "ssh", "ssh-keygen", "useradd", "make", "cc", "ip")
+SHELL = "/var/lib/nm/forward_api_calls"
+PORT, OTHER_PORT = 22, 2222
+UNSHARE = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
+SECONDS = 100.0  # for all that happens in a house
+LOUD_SSHD = f"""
+Port {PORT}
+Port {OTHER_PORT}
+ListenAddress 127.0.0.1
+PidFile none
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+AuthorizedKeysFile .ssh/authorized_keys
+StrictModes yes
+Subsystem sftp /usr/lib/openssh/sftp-server
+AcceptEnv *
+AllowAgentForwarding yes
+AllowStreamLocalForwarding yes
+AllowTcpForwarding yes
+GatewayPorts clientspecified
+PermitTTY yes
+PermitTunnel yes
+PermitUserEnvironment yes
+PermitUserRC yes
+X11Forwarding yes
+MaxStartups 200
+MaxSessions 200
+LogLevel VERBOSE
+"""
+
+
+# ---- outside: namespaces
+
+
+def in_a_house(*command: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new house; when the time is up, or the caller ends, all in there is killed."""
+    with tempfile.TemporaryDirectory(prefix="nm-house.") as folder:
+        Path(folder).chmod(0o755)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        walls = Path(__file__).with_name("walls.sh")
+        return subprocess.run(
+            ["setpriv", "--pdeathsig", "KILL", *UNSHARE, str(walls), *command],
+            cwd=PROJECT,
+            env={**inherited, "HOUSE": folder},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+
+def pytest_in_a_house(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run tests of tests/ssh/inside in a house."""
+    return in_a_house(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, arguments))
+
+
+# ---- inside
+
+
+@dataclass(frozen=True)
+class Key:
+    """A pair of keys: the file of the private one, and the line of the public one."""
+
+    file: Path
+    public: str
+
+
+class HouseRack(Rack):
+    """The rack, at the places where nm is by default."""
+
+    def start(self) -> None:
+        self.config = replace(self.config, api=config.Api())
+        super().start()
+
+
+class House:
+    """Everything that runs in the house. `folder` is for scratch; root's alone is `private`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.private = folder / "private"
+        self.private.mkdir(mode=0o700)
+        self.known_hosts = folder / "known_hosts"
+        self._sshd: subprocess.Popen[bytes] | None = None
+        self._keys: dict[str, Key] = {}
+        build_shell(folder / "build")
+        self._make_host_key()
+        (folder / "rack").mkdir(mode=0o700)
+        self.rack = HouseRack(folder / "rack", nodes=4, accounts=config.Accounts(shell=SHELL))
+
+    # ---- sshd
+
+    @property
+    def sshd_log(self) -> Path:
+        """What sshd says, for who wants to know why."""
+        return self.folder / "sshd.log"
+
+    def _make_host_key(self) -> None:
+        public = self.key("host").public.split()[:2]
+        places = ["127.0.0.1", "localhost", f"[127.0.0.1]:{OTHER_PORT}", f"[localhost]:{OTHER_PORT}"]
+        self.known_hosts.write_text(f"{','.join(places)} {' '.join(public)}\n")
+        self.known_hosts.chmod(0o644)
+
+    def start_sshd(self, more: str = "") -> None:
+        """Start it, with more lines of configuration; returns when it answers."""
+        Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)
+        file = self.private / "sshd_config"
+        file.write_text(f"HostKey {self.key('host').file}\n{LOUD_SSHD}\n{more}\n")
+        with self.sshd_log.open("ab") as log:
+            self._sshd = subprocess.Popen(
+                ["/usr/sbin/sshd", "-D", "-e", "-f", file], stdin=subprocess.DEVNULL, stderr=log
+            )
+        self.rack.until(self._sshd_answers)
+
+    def _sshd_answers(self) -> bool:
+        assert self._sshd is not None
+        assert self._sshd.poll() is None, self.sshd_log.read_text()
+        return answers(PORT) and answers(OTHER_PORT)
+
+    def stop_sshd(self) -> None:
+        """Kill who listens, by its pid; open connections stay."""
+        if self._sshd is not None:
+            self._sshd.kill()
+            self._sshd.wait()
+            self._sshd = None
+
+    # ---- people
+
+    def key(self, name: str) -> Key:
+        """The pair of keys of that name; made when first asked for."""
+        if name not in self._keys:
+            file = self.private / f"key-{name}"
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(file))
+            self._keys[name] = Key(file, file.with_name(f"{file.name}.pub").read_text().strip())
+        return self._keys[name]
+
+    def delegate(self, name: str, key: Key | None = None, rights: Sequence[str] = ()) -> str:
+        """A new delegate that may log in with the key (or the key of its own name): its Unix account."""
+        key = key or self.key(name)
+        job = self.rack.wait(self.rack.call("CreateDelegate", name, [key.public], list(rights)))
+        assert job["state"] == "done", job
+        account: str = self.rack.call("GetDelegates", {"name": name})[0]["account"]
+        return account
+
+    def user(self, name: str, uid: int, shell: str = "/bin/sh", options: str = "", groups: str = "") -> None:
+        """An account that nm did not make, and its key of the same name, with these options."""
+        home = f"/var/lib/people/{name}"
+        Path(home).parent.mkdir(exist_ok=True)
+        more = ["--groups", groups] if groups else []
+        run("useradd", "--uid", str(uid), "--create-home", "--home", home, "-K", "SUB_UID_COUNT=0",
+            "-K", "SUB_GID_COUNT=0", "--password", "*", "--shell", shell, *more, name)  # fmt: skip
+        self.authorize(name, Path(home), options)
+
+    def authorize(self, name: str, home: Path, options: str = "") -> None:
+        """Let the key of that name log in there."""
+        folder = home / ".ssh"
+        folder.mkdir(exist_ok=True, mode=0o755)
+        (folder / "authorized_keys").write_text(f"{options} {self.key(name).public}\n".lstrip())
+
+    # ---- clients
+
+    def ssh_options(self, key: Key) -> list[str]:
+        """Options with which ssh asks nobody, and has nothing of its own but this key."""
+        settings = {
+            "BatchMode": "yes", "IdentitiesOnly": "yes", "IdentityAgent": "none", "IdentityFile": key.file,
+            "StrictHostKeyChecking": "yes", "UserKnownHostsFile": self.known_hosts,
+            "GlobalKnownHostsFile": "/dev/null", "KexAlgorithms": "curve25519-sha256", "ConnectTimeout": 10,
+            "LogLevel": "ERROR",
+        }  # fmt: skip
+        return ["-F", "none", *(f"-o{name}={value}" for name, value in settings.items())]
+
+    def ssh_command(self, account: str, key: Key, *words: str, options: Sequence[str] = ()) -> list[str]:
+        """`ssh -T`; these options go before all others, and win."""
+        return ["ssh", "-T", *options, *self.ssh_options(key), f"{account}@127.0.0.1", *words]
+
+    def ssh(
+        self,
+        account: str,
+        *words: str,
+        key: Key | None = None,
+        options: Sequence[str] = (),
+        given: bytes = b"",
+        seconds: float = 20.0,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run `ssh -T OPTIONS account@127.0.0.1 WORDS`; the key is by default that of the account's name."""
+        command = self.ssh_command(account, key or self.key(account), *words, options=options)
+        return subprocess.run(command, input=given, capture_output=True, timeout=seconds, check=False)
+
+    def call(self, account: str, method: str, *arguments: Any, key: Key | None = None) -> Any:
+        """Call a method through ssh and the forwarder: its answer, or xmlrpc.client.Fault."""
+        request = xmlrpc.client.dumps(arguments, method, allow_none=True).encode()
+        done = self.ssh(account, key=key, given=request)
+        assert done.stdout, (done.returncode, done.stderr)
+        return xmlrpc.client.loads(done.stdout)[0][0]
+
+    # ---- life
+
+    def close(self) -> None:
+        """Stop nm and sshd."""
+        self.stop_sshd()
+        self.rack.stop()
+
+
+@contextmanager
+def house() -> Iterator[House]:
+    """The house that this process is in, with everything running; stopped at the end."""
+    made = House(Path(os.environ["HOUSE"]))
+    try:
+        made.rack.register()
+        made.start_sshd()
+        yield made
+    finally:
+        made.close()
+
+
+def build_shell(folder: Path) -> None:
+    """Build the forwarder as it is shipped, for the socket that it has by default."""
+    run("make", "--silent", "-C", str(PROJECT / "forward_api_calls"), f"BUILD={folder}", "all")
+    Path(SHELL).parent.mkdir(parents=True)
+    run("install", "-m", "755", str(folder / "forward_api_calls"), SHELL)
+
+
+def run(*command: str) -> None:
+    """Run a command that must work."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout}{done.stderr}"
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    found = pytest_in_a_house(*sys.argv[1:])
+    print(found.stdout + found.stderr)
+    sys.exit(found.returncode)
