@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import nm
-from nm import marshal, methods, rights
+from nm import marshal, methods, rights, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 PORT = 812
 LONGEST_WAIT = 60.0  # seconds that WaitJob may hold a connection
 EVENTS_AT_ONCE = 1000
+JOBS_AT_ONCE = 1000
 _EVENT = ("id", "time", "who", "subject", "what", "detail")
 _BACKLOG = 1024  # on a Unix socket, who finds the queue full is refused at once
 
@@ -84,6 +85,7 @@ class Api:
         self._own: Mapping[str, Callable[..., Any]] = {
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
+            "GetJobs": self._get_jobs,
             "GetEvents": self._get_events,
             "Backup": self._backup,
             "WhoAmI": self._who_am_i,
@@ -173,6 +175,12 @@ class Api:
                 if job["state"] in OVER or left <= 0 or self._waiters.stopped:
                     return _job_struct(job)
                 changed.wait(left)
+
+    def _get_jobs(self, call: Call, filter: Record) -> list[Record]:
+        views.check_filter(filter, views.FIELDS["job"])
+        seen = (job for job in self._store.range("job") if rights.sees_job(self._store, call, job))
+        found = views.select(map(_job_struct, seen), filter, views.FIELDS["job"])
+        return sorted(found, key=lambda job: int(job["id"]))[-JOBS_AT_ONCE:]
 
     def _get_events(self, call: Call, after: int, limit: int) -> list[Record]:
         groups = self._store.range("group")

@@ -486,6 +486,13 @@ _DOOR = (
         Param("seconds", SECONDS, "60 at most are waited"),
     ),
     _door(
+        "GetJobs",
+        "array",
+        "The jobs that the caller may see, as GetJob tells them, in the order of their ids; the newest 1000.",
+        _FILTER,
+        since=3,
+    ),
+    _door(
         "GetEvents",
         "array",
         "What happened: list of {id, time, who, subject, what, detail} with ids greater than `after`.",

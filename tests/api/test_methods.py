@@ -91,6 +91,7 @@ GOOD: dict[str, list[Any]] = {
     "SetRights": ["snoop", ["spy", "reserve"]],
     "GetJob": [1],
     "WaitJob": [1, 0],
+    "GetJobs": [{}],
     "GetEvents": [0, 10],
     "Backup": ["/nowhere/copy"],
     "WhoAmI": [],

@@ -48,7 +48,7 @@ ROWS: dict[str, str] = {
     MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
     f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
     ALL: """
-        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetEvents WhoAmI
+        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents WhoAmI
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
 }
@@ -144,6 +144,18 @@ def test_what_is_seen(bench: Bench) -> None:
         who for who in CALLERS if "state" in bench.call("GetNodes", {"name": "n1"}, caller=callers[who])[0]
     }
     assert members == whole | {"owner", "whole", "account"}
+
+
+def test_jobs_that_are_seen(bench: Bench) -> None:
+    callers = prepared(bench, "GetNothing")
+    bench.edit("job_1", group="alpha", who={"uid": STRANGER.uid, "name": STRANGER.name})
+    for who in CALLERS:
+        seen = [job["id"] for job in bench.call("GetJobs", {"id": 1}, caller=callers[who])]
+        sees = who in ("root", "admin", "reader", "owner", "whole", "account", "stranger")
+        assert seen == [1] * sees, who
+    everything = bench.call("GetJobs", {})
+    assert [job["id"] for job in everything] == sorted(job["id"] for job in everything)
+    assert bench.call("GetJobs", {"state": "nothing like that"}) == []
 
 
 def test_who_am_i_tells_rights_and_groups(bench: Bench) -> None:
