@@ -15,12 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import nm
-from nm import marshal, methods, rights, views
+from nm import dryrun, marshal, methods, rights, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
@@ -85,6 +85,7 @@ class Api:
         self._own: Mapping[str, Callable[..., Any]] = {
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
+            "DryRun": self._dry_run,
             "GetJobs": self._get_jobs,
             "GetEvents": self._get_events,
             "Backup": self._backup,
@@ -160,6 +161,21 @@ class Api:
         self._refusals.flush_if_due(time.monotonic())
 
     # ---- the door's own methods
+
+    def _dry_run(self, call: Call, name: str, arguments: list[Any]) -> Record:
+        method = _method(name)
+        method.check(arguments)
+        operation = method.operation
+        if operation is None or not method.writes:
+            raise Invalid(f"{name} cannot be tried out", "DryRun is for methods that change the database")
+        inner = replace(call, method=name)
+        return self._store.transact(
+            lambda tx: dryrun.dry_run(
+                tx,
+                call,
+                lambda scratch: operation(scratch, rights.authorize(scratch, inner, arguments), *arguments),
+            )
+        )
 
     def _get_job(self, call: Call, number: int) -> Record:
         return _job_struct(rights.visible_job(self._store, call, number))

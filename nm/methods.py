@@ -486,6 +486,16 @@ _DOOR = (
         Param("seconds", SECONDS, "60 at most are waited"),
     ),
     _door(
+        "DryRun",
+        "struct",
+        "What a call would do; nothing is done. Refused where the call would be. Answers {answer: the "
+        "call's, nil when that is a job; changes: list of {action (add, change, remove), kind, name, keys, "
+        "for readers values: key to [before, after]}; jobs: list of {kind, subject}; steps: as PlanDeploy}.",
+        Param("method", NAME, "one that changes something"),
+        Param("arguments", LIST, "its arguments"),
+        since=3,
+    ),
+    _door(
         "GetJobs",
         "array",
         "The jobs that the caller may see, as GetJob tells them, in the order of their ids; the newest 1000.",

@@ -134,6 +134,7 @@ def was_member(reader: Reader, call: Call, name: str, time: float) -> bool:
 
 ANYONE = Right("anyone", _anyone)
 SEEN = Right("anyone (names and availability), reader", _anyone)
+OWN_CALLS = Right("what the method itself needs", _anyone)
 OWN_GROUPS = Right("member (own groups), reader", _anyone)
 OWN_JOBS = Right("who submitted them, members for their groups, reader", _anyone)
 OWN_EVENTS = Right("reader, members for their groups", _anyone)
@@ -162,6 +163,7 @@ _ROWS: Mapping[Right, str] = {
     LOOK: "PlanDeploy GetStatus GetAudit",
     NODE_MEMBER: "PowerNode",
     OWN_GROUPS: "GetGroups",
+    OWN_CALLS: "DryRun",
     OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
     JOB: "GetJob WaitJob",

@@ -40,15 +40,16 @@ ROWS: dict[str, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
-        CreateDelegate DestroyDelegate GetDelegates SetRights
-        """,
+        CreateDelegate DestroyDelegate GetDelegates SetRights DryRun
+        """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
     f"{ADMINS} reader": "GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
     f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
     ALL: """
-        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents WhoAmI
+        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents
+        WhoAmI
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
 }
