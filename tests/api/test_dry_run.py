@@ -1,6 +1,6 @@
 """DryRun: refused just as the call itself, tells what the call then does, and does nothing."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -9,6 +9,7 @@ from nm.methods import METHODS
 from nm.records import Record
 from tests.api.test_methods import GOOD, Bench
 from tests.api.test_rights import CALLERS, prepared
+from tests.memory_store import MemoryStore
 
 WRITING = [method.name for method in METHODS.values() if method.writes]
 
@@ -19,7 +20,7 @@ def bench() -> Bench:
 
 
 def state(bench: Bench) -> dict[str, Record]:
-    return dict(bench.store._records)
+    return dict(cast("MemoryStore", bench.store)._records)
 
 
 @pytest.mark.parametrize("name", WRITING)
