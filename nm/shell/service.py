@@ -34,7 +34,7 @@ def wait_job(session: Session, _command: Command, options: Options) -> int:
 
 def events(session: Session, _command: Command, options: Options) -> int:
     """List events; with --follow go on until Ctrl-C, as one line (or JSON document) an event."""
-    last = max(0, _newest(session) - options.limit) if options.after is None else options.after
+    last = max(0, newest_event(session) - options.limit) if options.after is None else options.after
     if not options.follow:
         found = _events_after(session, last, options.limit)
         return show_answer(session, found, columns.listed("events"), options)
@@ -59,7 +59,7 @@ def _events_after(session: Session, after: int, limit: int) -> list[dict[str, An
     return found
 
 
-def _newest(session: Session) -> int:
+def newest_event(session: Session) -> int:
     """The id of the newest event, found with few calls: double until there is none, then halve."""
     low, high = 0, 1
     while session.call("GetEvents", high, 1):
