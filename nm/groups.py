@@ -8,7 +8,7 @@ what was deployed and workers act on, `deployed` the facts that hands made true.
 from collections.abc import Mapping
 from typing import Any
 
-from nm import facts, jobs, people, plan, specs, views
+from nm import facts, jobs, people, plan, planwords, specs, views
 from nm.calls import Call
 from nm.errors import Conflict, Denied, Invalid, NMError, NotFound
 from nm.keys import parse_keys
@@ -24,6 +24,13 @@ SETTINGS = ("alias", "delegations", "expires", "headnode", "keys", "networks", "
 
 def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, Any]) -> int:
     """A new group, staged: nothing is connected before Deploy."""
+    return make_group(tx, call, name, settings)
+
+
+def make_group(
+    tx: Transaction, call: Call, name: str, settings: Mapping[str, Any], as_it_is: bool = False
+) -> int:
+    """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service."""
     check_name(name, "group")
     unknown = set(settings) - set(SETTINGS)
     if unknown:
@@ -63,7 +70,7 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
     )
     people.check_limits(tx, call, None, group)
     people.own(tx, owner, name, call.now)
-    specs.save(tx, None, group, call.now)
+    specs.save(tx, None, group, call.now, as_it_is)
     _tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
     return 1
 
@@ -131,7 +138,12 @@ def plan_deploy(reader: Reader, call: Call, group: str) -> dict[str, Any]:
     """What Deploy would do now."""
     record = need(reader, call, group)
     steps = planned(reader, record)
-    return {"hash": plan.fingerprint(steps), "steps": [step.public() for step in steps]}
+    wanted = plan.expand(reader, name_of(record["record_key"]), record["wanted"])
+    return {
+        "hash": plan.fingerprint(steps),
+        "steps": [step.public() for step in steps],
+        "changes": planwords.changes(wanted, attempted(reader, record)),
+    }
 
 
 def planned(reader: Reader, group: Record) -> list[plan.Step]:
@@ -142,15 +154,27 @@ def planned(reader: Reader, group: Record) -> list[plan.Step]:
             f"the trunk at switch {unverified[0]} is unverified",
             "ResetPorts or AdoptPorts on that switch first",
         )
-    return plan.plan(reader, wanted, _starting(attempted(reader, group)))
+    return plan.plan(reader, wanted, _starting(reader, group))
 
 
-def _starting(deployed: plan.Facts) -> plan.Facts:
-    """Deploy leaves the head node running, whoever stopped it: its host's part is done again."""
-    return {
-        fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
-        for fact, value in deployed.items()
+def _starting(reader: Reader, group: Record) -> plan.Facts:
+    """What a Deploy begins with.
+
+    The head node runs at its end, whoever stopped it: its host's part is done again. A node of an imported
+    group may be unverified: its ports carry who knows what, so they are isolated before they join.
+    """
+    unverified = {
+        views.port_fact(nic): plan.doubt(None)
+        for name in group["wanted"]["nodes"]
+        if (node := reader.get(record_key("node", name))) is not None
+        for nic in views.wired(node)
+        if (port := reader.get(port_key(nic["switch"], nic["port"]))) is None or not port["_verified"]
     }
+    known = {
+        fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
+        for fact, value in attempted(reader, group).items()
+    }
+    return {**unverified, **known}
 
 
 def attempted(reader: Reader, group: Record) -> plan.Facts:
@@ -187,7 +211,7 @@ def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] |
     steps = planned(tx, old)
     if options and options.get("if_plan") != plan.fingerprint(steps):
         raise Conflict("the plan is another one by now", "look at PlanDeploy again")
-    return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(attempted(tx, old)))
+    return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(tx, old))
 
 
 def _retarget(tx: Transaction, call: Call, old: Record, target: specs.Spec, kind: str, **fields: Any) -> int:
@@ -488,8 +512,9 @@ def _editable(tx: Reader, call: Call, name: str) -> Record:
 
 
 def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = dict(settings.get("networks") or {"main": {}})
-    if not all(isinstance(entry, Mapping) for entry in given.values()):
+    networks = settings.get("networks") or {"main": {}}
+    given = dict(networks) if isinstance(networks, Mapping) else {}
+    if not given or not all(isinstance(entry, Mapping) for entry in given.values()):
         raise Invalid("networks is not a struct of structs", 'as {"main": {"vlan": 101, "nics": ["boot"]}}')
     if settings.get("vlan") is not None:
         main = given.get("main", {})

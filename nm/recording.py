@@ -55,7 +55,8 @@ def _take(
         deployed[step.fact] = step.value
     if kind == "port":
         seen = outcome.seen or {"untagged": None, "tagged": []}
-        _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=now)
+        isolated = {"_verified": True} if step.value is None else {}
+        _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=now, **isolated)
     elif kind == "trunk":
         _mark_vlan(tx, port_key(parts[0], parts[2]), int(parts[1]), step.value is not None, now)
     elif kind == "vlan":

@@ -37,8 +37,7 @@ def register_switch(tx: Transaction, call: Call, name: str, settings: Record) ->
     need_new(tx, "switch", name)
     what = f"switch {name}"
     values.of_type(dict, settings, what)
-    kind = values.struct({"driver": settings.get("driver")}, what, {"driver": values.text(64)}, ["driver"])
-    checks, required = _checks(call, kind["driver"])
+    checks, required = _checks(call, kind := _kind(settings, what))
     given = values.struct(settings, what, checks, required)
     seen = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
     record = {**new("switch", name, call.now), "secrets": {}, **given, **service(IN_SERVICE, given), **seen}
@@ -46,17 +45,27 @@ def register_switch(tx: Transaction, call: Call, name: str, settings: Record) ->
     _refuse_parked(tx, call, name, record["driver"])
     _claim_device(tx, call, record)
     tx.put(record)
-    tell(tx, call, "switch", name, "registered", f"driver {kind['driver']}")
+    tell(tx, call, "switch", name, "registered", f"driver {kind}")
     return 1
 
 
 def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> int:
-    """Change how a switch is reached, or take it out of service. Its driver stays."""
+    """Change how a switch is reached, or take it out of service.
+
+    With another driver comes all that it needs; what the old one was told is forgotten.
+    """
     record = need(tx, "switch", name)
-    checks, _ = _checks(call, record["driver"])
-    del checks["driver"]
+    what = f"switch {name}"
+    values.of_type(dict, changes, what)
+    checks, required = _checks(call, kind := _kind({"driver": record["driver"], **changes}, what))
     defaults: Record = {"secrets": {}, "reason": ""}
-    given = values.changes(changes, f"switch {name}", checks, defaults)
+    given = values.changes(changes, what, checks, defaults)
+    if kind != record["driver"]:
+        values.struct(changes, what, checks, required)
+        _refuse_parked(tx, call, name, kind)
+        own = call.site.drivers.kinds.get(record["driver"])
+        record = {key: part for key, part in record.items() if own is None or key not in own.settings}
+        record = {**record, "secrets": {}}
     device = {
         key for key in given if key not in SERVICE and key != "secrets" and given[key] != record.get(key)
     }
@@ -91,6 +100,12 @@ def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
         tx.delete(one["record_key"])
     tell(tx, call, "switch", name, "unregistered", f"with {len(ports)} ports")
     return 1
+
+
+def _kind(settings: Record, what: str) -> str:
+    """The driver that the settings name."""
+    named = {"driver": settings.get("driver")}
+    return str(values.struct(named, what, {"driver": values.text(64)}, ["driver"])["driver"])
 
 
 def _checks(call: Call, kind: str) -> tuple[dict[str, values.Check], frozenset[str]]:
