@@ -8,7 +8,7 @@ another target, the steps that its worker would take are planned on the same scr
 from collections.abc import Callable
 from typing import Any
 
-from nm import plan
+from nm import plan, planwords
 from nm.calls import Call
 from nm.records import Record, kind_of, name_of
 from nm.scratch import Scratch
@@ -26,6 +26,7 @@ def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> 
     check_writes(len(scratch.writes))
     changes = scratch.changes()
     jobs = [after for key, before, after in changes if kind_of(key) == "job" and before is None and after]
+    plans = [_plan(scratch, key, before, after) for key, before, after in changes]
     return {
         "answer": None if jobs else answer,
         "changes": [
@@ -34,7 +35,8 @@ def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> 
             if kind_of(key) not in _UNSPOKEN and _keys(before, after)
         ],
         "jobs": [{"kind": job["kind"], "subject": job["subject"]} for job in jobs],
-        "steps": [step for key, before, after in changes for step in _steps(scratch, key, before, after)],
+        "steps": [step for plan in plans for step in plan.get("steps", ())],
+        "plan": [change for plan in plans for change in plan.get("changes", ())],
     }
 
 
@@ -65,11 +67,16 @@ def _change(call: Call, key: str, before: Record | None, after: Record | None) -
     return change
 
 
-def _steps(scratch: Scratch, key: str, before: Record | None, after: Record | None) -> list[dict[str, Any]]:
+def _plan(scratch: Scratch, key: str, before: Record | None, after: Record | None) -> dict[str, Any]:
     """What the group's worker would do, when it got something to do."""
     if kind_of(key) != "group" or after is None or after["target"] is None:
-        return []
+        return {}
     if before is not None and before["revision"] == after["revision"]:
-        return []
+        return {}
     target = plan.expand(scratch, name_of(key), after["target"])
-    return [step.public() for step in plan.plan(scratch, target, after["deployed"])]
+    steps = plan.plan(scratch, target, after["deployed"])
+    deployed = before["deployed"] if before is not None else {}
+    return {
+        "steps": [step.public() for step in steps],
+        "changes": planwords.changes(target, deployed),
+    }

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nm import facts, paths, people, views
+from nm import facts, paths, people, planwords, views
 from nm.errors import Conflict, NotFound
 from nm.facts import Value
 from nm.records import Record, port_key, record_key
@@ -429,7 +429,4 @@ def _leaving(steps: Mapping[str, Step], vlan: int) -> list[str]:
 
 
 def _words(value: Value) -> str:
-    if "doubt" in value:
-        return "whatever it carries"
-    untagged = [f"VLAN {value['untagged']}"] if value["untagged"] else []
-    return ", ".join(untagged + [f"VLAN {vlan} tagged" for vlan in value["tagged"]])
+    return "whatever it carries" if "doubt" in value else planwords.port(value)

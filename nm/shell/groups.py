@@ -5,6 +5,7 @@ from typing import Any
 
 from nm.shell import columns, times, values
 from nm.shell.failures import CONFIG, PARTIAL, Failure, Usage
+from nm.shell.plan import plan
 from nm.shell.pool import first
 from nm.shell.run import show_answer, show_job, wait_for
 from nm.shell.session import Session
@@ -125,8 +126,9 @@ MAKING = (
 )  # fmt: skip
 
 ACTING = (
-    Command("group plan", "PlanDeploy", "show what deploy would do; changes nothing", (GROUP,),
-            show=columns.steps, also=("plan",)),
+    Command("plan", "PlanDeploy", "show what deploy would do; exit status 2 when there is something to do",
+            (names("group", "groups; without any all that have something staged", count="*"),),
+            run=plan, uses=("GetGroups", "DryRun"), also=("group plan",)),
     Command("deploy", "Deploy", "make real what is staged",
             (GROUP, option("if-plan", "only when the plan still has this hash", metavar="HASH"), WAIT),
             struct=True, job=True, say="deploy {group}", also=("group deploy",)),

@@ -150,7 +150,7 @@ def parser_of(command: Command, now: float) -> Parser:
         epilog=command.epilog and f"as: {command.epilog}",
         allow_abbrev=False,
     )
-    add_arguments(parser, command.args, now)
+    add_arguments(parser, command.arguments, now)
     return parser
 
 

@@ -25,9 +25,10 @@ STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text."""
+    """One line of text. `style` is rich's word for how it looks on a terminal."""
 
     text: str
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def _show_rich(block: Block, stdout: TextIO) -> None:
 
     console = Console(file=stdout, highlight=False)
     if isinstance(block, Line) or (isinstance(block, Table) and not block.rows):
-        console.print(Text("\n".join(plain(block))), soft_wrap=True)
+        style = block.style if isinstance(block, Line) else ""
+        console.print(Text("\n".join(plain(block)), style), soft_wrap=True)
         return
     headed = isinstance(block, Table)
     table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=headed, header_style="bold")

@@ -82,6 +82,16 @@ class Command:
     also: tuple[str, ...] = field(default=())  # the same command in other words
     epilog: str = ""
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something by one plain method, so that it can be tried out."""
+        return bool(self.method and (self.say or self.job))
+
+    @property
+    def arguments(self) -> tuple[Arg, ...]:
+        """What can be given: the row's own, and --dry-run where that makes sense."""
+        return (*self.args, DRY_RUN) if self.changes else self.args
+
     def told(self, options: Options) -> str:
         """What was done, or is being done, in words."""
         return self.say.format(**{name: _spoken(value) for name, value in vars(options).items()})
@@ -181,4 +191,6 @@ CHANGES = Arg("changes", "what changes, as KEY=VALUE; keys not named stay", valu
 FILTER = Arg("filter", "only those with KEY=VALUE, or one of KEY=VALUE,VALUE", values.wanted, MANY, "*",
              metavar="KEY=VALUE")  # fmt: skip
 FREE = option("free", "only what can be given out now", flag=True)
+DRY_RUN = Arg("--dry-run", "tell what would change, and change nothing",
+              flag=True, local=True)  # fmt: skip
 WAIT = Arg("--wait", "wait for the job and show its progress", flag=True, local=True)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from nm.methods import METHODS
+from nm.methods import API_VERSION, METHODS
 from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
+from tests.shell.test_program import start
 
 Story = Callable[[Nmctl, Path], None]
 STORIES: dict[str, Story] = {}
@@ -253,13 +256,13 @@ def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="alpha")["headnode"] is None
 
 
-@story("group plan", "deploy", "group destroy")
+@story("plan", "deploy", "group destroy")
 def deploying(nmctl: Nmctl, folder: Path) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0", "n1"], "vlan": 101})
-    plan = nmctl("plan", "alpha", "--json").json["result"]
-    shown = nmctl("group", "plan", "alpha").out
+    [plan] = nmctl("plan", "alpha", "--json", status=2).json["result"]
+    shown = nmctl("group", "plan", status=2).out
     assert f"nmctl deploy alpha --if-plan {plan['hash']}" in shown
-    assert f"{len(plan['steps'])} steps" in shown
+    assert f"{len(plan['changes'])} to add, 0 to change, 0 to remove" in shown
     assert port(nmctl, "n0")["untagged"] is None
     nmctl("deploy", "alpha", "--if-plan", "0", status=6)
     done = nmctl("deploy", "alpha", "--if-plan", plan["hash"], "--wait")
@@ -267,6 +270,7 @@ def deploying(nmctl: Nmctl, folder: Path) -> None:
     assert f"{len(plan['steps'])}/{len(plan['steps'])}" in done.err
     assert port(nmctl, "n0")["untagged"] == port(nmctl, "n1")["untagged"] == 101
     assert "nothing to do" in nmctl("group", "plan", "alpha").out
+    assert "nothing to do" in nmctl("plan").out
     nmctl("group", "destroy", "alpha", "--wait")
     assert nmctl.rack.call("GetGroups", {}) == []
     assert port(nmctl, "n0")["untagged"] is None
@@ -353,10 +357,34 @@ def events(nmctl: Nmctl, folder: Path) -> None:
     assert "renewed" in nmctl("events").out
 
 
+@story("watch")
+def watching(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    nmctl.rack.call("CreateGroup", "beta", {})
+    with start("watch", "beta", "--since", "1h", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert "group beta  created" in process.stdout.readline()
+        nmctl.rack.call("RenewGroup", "alpha", time.time() + 1000)
+        nmctl.rack.call("RenewGroup", "beta", time.time() + 1000)
+        assert "group beta  renewed" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert "is not a time that is over" in nmctl("watch", "--since", "+1h", status=2).err
+
+
+@story("job list")
+def listing_jobs(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    listed = nmctl("job", "list", "--json").json["result"]
+    assert listed == nmctl.rack.call("GetJobs", {})
+    assert f"{listed[-1]['id']}" in nmctl("job", "list", "state=done").out
+    assert nmctl("job", "list", "--running", "--json").json["result"] == []
+
+
 @story("whoami", "version", "methods", "help", "call", "backup")
 def the_daemon(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("whoami", "--json").json["result"]["uid"] == os.geteuid()
-    assert nmctl("version", "--json").json["result"]["api"] == 2
+    assert nmctl("version", "--json").json["result"]["api"] == API_VERSION
     assert nmctl("methods").out.split() == sorted(METHODS)
     assert nmctl("help", "PowerNode").out.startswith("PowerNode(node, action)")
     assert nmctl("help", "RegisterPort", "--signature").out.splitlines() == [
