@@ -6,6 +6,7 @@ that would steer a terminal are shown as escapes.
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ _COLOURS = {
     "red": ("failed", "dirty"),
     "dim": ("out", "superseded", "-"),
 }
+_ANSI = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
+LONG = 200  # rows of a table that is not worth folding
 STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
 
 
@@ -66,10 +69,15 @@ def plain(block: Block) -> list[str]:
     title = [block.title] if block.title else []
     if not block.rows:
         return [*title, block.empty]
-    rows = [list(block.columns), *([clean(cell) for cell in row] for row in block.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows, widths = _grid(block)
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [*title, *(line.rstrip() for line in lines)]
+
+
+def _grid(table: Table) -> tuple[list[list[str]], list[int]]:
+    """The table's headings and rows, and how wide each column is."""
+    rows = [list(table.columns), *([clean(cell) for cell in row] for row in table.rows)]
+    return rows, [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 class Unwritable(Exception):
@@ -121,10 +129,11 @@ class Output:
             for number, block in enumerate(blocks):
                 if number and not isinstance(block, Line):
                     print(file=self.stdout)
-                if self.terminal:
-                    _show_rich(block, self.stdout)
+                lines = _coloured(block) if self.terminal else plain(block)
+                if lines or not self.terminal:
+                    print("\n".join(lines), file=self.stdout)
                 else:
-                    print("\n".join(plain(block)), file=self.stdout)
+                    _show_rich(block, self.stdout)
 
     def result(self, value: Any) -> None:
         """Write the result of a command as JSON."""
@@ -154,6 +163,34 @@ class Output:
             print(f"nmctl: {clean(message)}", file=self.stderr)
             if hint:
                 print(f"hint: {clean(hint)}", file=self.stderr)
+
+
+def _coloured(block: Block) -> list[str]:
+    """The block's lines with colours, when nothing needs folding or it is long; none when rich is to do it.
+
+    Rich takes longer to load than a daemon to answer, and half a second for a thousand rows.
+    """
+    if isinstance(block, Line) and not block.style:
+        return plain(block)
+    if not isinstance(block, Table) or not block.rows:
+        return []
+    rows, widths = _grid(block)
+    if sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns and len(rows) < LONG:
+        return []
+    lines = [painted(block.title, "bold")] if block.title else []
+    for number, row in enumerate(rows):
+        styles = [STYLES.get(cell, "") if number else "bold" for cell in row]
+        cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
+        cells[-1] = cells[-1].rstrip()
+        lines.append("  ".join(map(painted, cells, styles)))
+    return lines
+
+
+def painted(text: str, style: str) -> str:
+    """The text in a colour of STYLES, or bold."""
+    if not style or "NO_COLOR" in os.environ:
+        return text
+    return f"\x1b[{_ANSI[style]}m{text}\x1b[0m"
 
 
 def _show_rich(block: Block, stdout: TextIO) -> None:
