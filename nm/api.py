@@ -26,7 +26,7 @@ from nm.calls import Call, Caller, Site
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
 from nm.http import Limits, RefusedError, Server
 from nm.identity import People
-from nm.jobs import OVER
+from nm.jobs import OVER, parts_of
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
 from nm.store import Published, Store
@@ -251,7 +251,7 @@ def _acts_for(caller: Caller, group: Record) -> bool:
 def _job_struct(job: Record) -> Record:
     names = ("id", "subject", "kind", "group", "state", "done", "total", "step", "result", "error")
     times = ("created", "started", "finished")
-    struct = {name: job[name] for name in names}
+    struct = {name: job[name] for name in names} | {"parts": parts_of(job)}
     return struct | {name: None if job[name] is None else int(job[name]) for name in times}
 
 

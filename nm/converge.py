@@ -6,6 +6,7 @@ that hangs costs the steps that go through it and nothing else. What it knows be
 only which orders are under way; after a restart it begins from the records.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,7 +155,8 @@ class GroupWorker:
             return False
         self._steps = {step.id: step for step in steps}
         now = self._tools.now()
-        store.transact(lambda tx: recording.begin(tx, self._name, len(steps), now))
+        totals = Counter(step.subject for step in steps)
+        store.transact(lambda tx: recording.begin(tx, self._name, totals, now))
         return True
 
     def _ready(self) -> list[Step]:
@@ -266,8 +268,10 @@ class GroupWorker:
 
     def _tell(self, text: str, code: int, final: bool) -> None:
         now, revision = self._tools.now(), self._revision
+        failed = ((self._steps.get(step), error) for step, error in self._failed.items())
+        errors = {step.subject: str(error) for step, error in failed if step is not None}
         self._tools.store.transact(
-            lambda tx: recording.fail(tx, self._name, revision, text, code, final, now)
+            lambda tx: recording.fail(tx, self._name, revision, text, code, final, now, errors)
         )
 
 

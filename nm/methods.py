@@ -474,7 +474,8 @@ _DOOR = (
     _door(
         "GetJob",
         "struct",
-        "A job: id, subject, state (queued, running, done, failed, superseded), done, total, step, result or "
+        "A job: id, subject, state (queued, running, done, failed, superseded), done, total, step, "
+        "parts (subject to {done, total, error or nil, at or nil}: what each device has of it), result or "
         "nil, error or nil, started, finished. Kept for 7 days.",
         _JOB,
     ),

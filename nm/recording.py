@@ -38,8 +38,9 @@ def steps_done(
             _mark(tx, record_key("node", node), now, _failed=unpowered[node])
             tx.tell(Event("nm", f"node {node}", "failed", unpowered[node], name))
     if old["job"] is not None and (job := tx.get(record_key("job", old["job"]))) is not None:
-        last = done[-1][0].text
-        jobs.advance(tx, old["job"], now, done=min(job["done"] + len(done), job["total"]), step=last)
+        parts = jobs.progressed(job, (step.subject for step, _ in done), now)
+        count = min(job["done"] + len(done), job["total"])
+        jobs.advance(tx, old["job"], now, done=count, step=done[-1][0].text, parts=parts)
 
 
 def _take(
@@ -103,12 +104,13 @@ def _mark(tx: Transaction, key: str, now: float, **fields: object) -> None:
         tx.put(changed(record, now, **fields))
 
 
-def begin(tx: Transaction, name: str, total: int, now: float) -> None:
-    """The group's job runs, with that many steps ahead (beside those it has done already)."""
+def begin(tx: Transaction, name: str, totals: Mapping[str, int], now: float) -> None:
+    """The group's job runs, with so many steps ahead for each subject (beside those it has done already)."""
     group = tx.get(record_key("group", name))
     job = tx.get(record_key("job", group["job"])) if group and group["job"] is not None else None
     if job is not None:
-        jobs.advance(tx, job["id"], now, state="running", total=job["done"] + total)
+        total = job["done"] + sum(totals.values())
+        jobs.advance(tx, job["id"], now, state="running", total=total, parts=jobs.planned(job, totals))
 
 
 def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
@@ -134,19 +136,31 @@ def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
     return True
 
 
-def fail(tx: Transaction, name: str, revision: int, error: str, code: int, final: bool, now: float) -> None:
-    """Something of the target could not be made. `final`: the job ends as failed."""
+def fail(
+    tx: Transaction,
+    name: str,
+    revision: int,
+    error: str,
+    code: int,
+    final: bool,
+    now: float,
+    errors: Mapping[str, str] | None = None,
+) -> None:
+    """Something of the target could not be made. `final`: the job ends as failed. `errors`: by subject."""
     old = tx.get(record_key("group", name))
     if old is None or old["revision"] != revision:
         return
     if old["error"] != error:
         tx.put(changed(old, now, error=error))
         tx.tell(Event("nm", f"group {name}", "error", error, name))
-    if old["job"] is not None:
+    job = tx.get(record_key("job", old["job"])) if old["job"] is not None else None
+    if job is not None:
+        parts = jobs.troubled(job, errors or {})
         if final:
-            jobs.advance(tx, old["job"], now, state="failed", error={"code": code, "text": error})
+            failed = {"code": code, "text": error}
+            jobs.advance(tx, job["id"], now, state="failed", error=failed, parts=parts)
         else:
-            jobs.advance(tx, old["job"], now, step=f"to be tried again: {error}"[:500])
+            jobs.advance(tx, job["id"], now, step=f"to be tried again: {error}"[:500], parts=parts)
 
 
 def words(failures: Sequence[tuple[Step, NMError]]) -> str:
