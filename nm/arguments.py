@@ -171,6 +171,12 @@ RIGHTS = Kind(
     'as {"spy": true, "reserve": {"groups": 2, "nodes": 8, "lease": 86400}}, or ["spy"]; [] for none',
     _one(lambda value: isinstance(value, dict) or _is_plain_list(value)),
 )
+SITE = Kind(
+    "string",
+    "a site in JSON",
+    'as json.dumps({"vlans": {"101-110": {}}}); docs/import.md tells all of it',
+    _one(lambda value: isinstance(value, str) and value != ""),
+)
 PATH = Kind("string", "an absolute path", "give a path that begins with /", _one(_is_path))
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nm import delegates, groups, leases, pool
+from nm import delegates, groups, imports, leases, pool, settings
 from nm.arguments import (
     COUNT,
     FLAG,
@@ -24,6 +24,7 @@ from nm.arguments import (
     PORTS,
     RIGHTS,
     SECONDS,
+    SITE,
     STRUCT,
     TEXT,
     TIME,
@@ -470,6 +471,35 @@ _ACCOUNTS = (
     ),
 )
 
+_SITE = Param("site", SITE, "sections of names to settings, as Export answers them")
+
+_SITES = (
+    _read(
+        "CheckImport",
+        imports.check_import,
+        "struct",
+        "What Import would do; changes nothing. Answers {add: list of {kind, name, text}; same: how many "
+        "things are there already; notices; problems: list of {path, code, message, hint}}.",
+        _SITE,
+        since=3,
+    ),
+    _write(
+        "Import",
+        imports.import_site,
+        "Adds all things of a site, or none; what is there already and equal stays. One import runs at a "
+        "time. Answers a job's id; its result: same, and kept (what could not be taken back again).",
+        _SITE,
+        since=3,
+    ),
+    _read(
+        "Export",
+        settings.export,
+        "string",
+        "Everything that is registered, and the groups as they are wanted, as Import takes it.",
+        since=3,
+    ),
+)
+
 _DOOR = (
     _door(
         "GetJob",
@@ -541,6 +571,7 @@ SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
     "Accounts": _ACCOUNTS,
+    "Whole sites": _SITES,
     "Jobs, events and introspection": _DOOR,
 }
 METHODS: dict[str, Method] = {method.name: method for section in SECTIONS.values() for method in section}

@@ -23,6 +23,7 @@ from nm.export import ExportHand
 from nm.facts import Order
 from nm.http import Limits
 from nm.identity import People
+from nm.importwork import ImportWorker
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
 from nm.recording import unfinished
@@ -227,6 +228,8 @@ class Service:
         if kind == "startup":
             pause = self._config.startup.pause_seconds
             return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
+        if kind == "import":
+            return ImportWorker(self.database, self._site)
         if kind == "accounts":
             return AccountsWorker(accounts.System(_places(self._config)), self._tools)
         if kind == "node":

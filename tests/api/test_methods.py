@@ -89,6 +89,9 @@ GOOD: dict[str, list[Any]] = {
     "DestroyDelegate": ["snoop"],
     "GetDelegates": [{"name": "snoop"}],
     "SetRights": ["snoop", ["spy", "reserve"]],
+    "CheckImport": ['{"vlans": {"200-209": {}}}'],
+    "Import": ['{"vlans": {"200-209": {}}}'],
+    "Export": [],
     "GetJob": [1],
     "WaitJob": [1, 0],
     "GetJobs": [{}],
@@ -149,6 +152,7 @@ WRONG: dict[str, list[Any]] = {
     "LIST": [*without(list), [0] * 1001, [[2**31]], *[[bad] for bad in DEEP]],
     "KEYS": [*without(list), ["x" * (65 << 10)], [DATE]],
     "RIGHTS": [*without(list, dict), [0] * 1001],
+    "SITE": [*without(str), ""],
     "PATH": [*without(str), "", "relative/path", "/a\0b", "/a\nb", "/" + "x" * 4096],
 }
 KINDS = {id(getattr(arguments, name)): name for name in WRONG}
