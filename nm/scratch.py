@@ -61,3 +61,15 @@ class Scratch:
         """(record key, before, after) of all that differs now, in the order in which it was first written."""
         found = [(key, self._reader.get(key), after) for key, after in self.writes.items()]
         return [change for change in found if change[1] != change[2]]
+
+
+class Nothing:
+    """A Reader of an empty world."""
+
+    def get(self, key: str) -> Record | None:
+        """There is none."""
+        return None
+
+    def range(self, kind: str) -> Iterator[Record]:
+        """There are none."""
+        return iter(())

@@ -13,17 +13,31 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power, startup
+from nm import (
+    accounts,
+    api,
+    converge,
+    groups,
+    hands,
+    imports,
+    jobs,
+    leases,
+    people,
+    pool,
+    power,
+    startup,
+)
 from nm.accountwork import AccountsWorker
-from nm.calls import NM, Call, Site
+from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.database import Database
+from nm.errors import Conflict
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
 from nm.http import Limits
 from nm.identity import People
-from nm.importwork import ImportWorker
+from nm.importwork import ImportWorker, carry_out
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
 from nm.recording import unfinished
@@ -31,6 +45,7 @@ from nm.records import kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
 from nm.snapshot import FORMAT, RESTORED
 from nm.store import Published
+from nm.switch import Registry
 from nm.switches import builtin
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
@@ -41,15 +56,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("nm.service")
 
 MEGABYTE = 1 << 20
+ROOT = Caller(0, "root", admin=True)  # who starts nmd
 TROUBLE = ("error", "failed", "drift", "debt", "ends held back")  # events that are warnings in the log
 
 
 class Service:
-    """A whole nm. `hide` is told every secret that is looked up; `start_heads` asks for --startup."""
+    """A whole nm. `hide` is told every secret that is looked up; `start_heads` asks for --startup.
 
-    def __init__(self, config: Config, hide: Any = nobody, start_heads: bool = False) -> None:
+    `site` (see nm/firststart.py) is imported before the doors open.
+    """
+
+    def __init__(
+        self, config: Config, hide: Any = nobody, start_heads: bool = False, site: str | None = None
+    ) -> None:
         self._config = config
         self._start_heads = start_heads
+        self._first_site = site
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._metrics = _metrics(config)
@@ -88,6 +110,8 @@ class Service:
         """Take up what was left, then open the doors."""
         self._rewrite_exports()
         self.database.subscribe(self._published)
+        if self._first_site is not None:
+            self._begin_with(self._first_site)
         self._resume()
         if self._metrics:
             self._metrics.serve(
@@ -118,6 +142,18 @@ class Service:
         self.database.close()
         self._events.close()
         return drained
+
+    def _begin_with(self, site: str) -> None:
+        """Import it. Its worker is woken as for any import; who of the two takes a bite is all one.
+
+        Before anything else is written: so a database that was ever written to has the import in it.
+        """
+        call = Call(ROOT, "Import", time.time(), self._site())
+        number = self.database.transact(lambda tx: imports.import_site(tx, call, site))
+        carry_out(self.database, self._site)
+        job = self.database.get(record_key("job", number))
+        if job is None or job["state"] != "done":
+            raise Conflict(f"the site was not imported: {(job or {}).get('error')}", "import it by nmctl")
 
     # ---- from the database to the workers
 
@@ -259,16 +295,21 @@ class Service:
         return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
 
     def _site(self) -> Site:
-        return Site(
-            drivers=self._registry,
-            power=power.required_keys(),
-            longest_lease=self._config.leases.longest_seconds or None,
-            methods=frozenset(METHODS),
-            **_accounts(self._config),
-        )
+        return site_of(self._config, self._registry)
 
 
 # ---- from the configuration
+
+
+def site_of(config: Config, registry: Registry) -> Site:
+    """What operations must know of an installation with that configuration."""
+    return Site(
+        drivers=registry,
+        power=power.required_keys(),
+        longest_lease=config.leases.longest_seconds or None,
+        methods=frozenset(METHODS),
+        **_accounts(config),
+    )
 
 
 def _metrics(config: Config) -> "Metrics | None":

@@ -1,8 +1,8 @@
 """From records back to what made them: the settings that Register… and Create… would have to be told. Pure.
 
 What is nm's own (states, observations, whose a thing is now) is no setting. Settings at their defaults are
-left out, and keys are in alphabetical order, so that equal things are told in equal words. Names of secrets are
-in it, which is why only administrators are answered it; secrets are not in records at all.
+left out, and keys are in alphabetical order, so that equal things are told in equal words. Names of secrets
+are in it, which is why only administrators are answered it; secrets are not in records at all.
 """
 
 import json
