@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from nm.shell import accounts, groups, offline, pool, service
+from nm.shell import accounts, groups, importing, offline, pool, service
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
@@ -10,6 +10,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "Groups": groups.COMMANDS,
     "The pool": pool.COMMANDS,
     "Accounts": accounts.COMMANDS,
+    "Whole sites": importing.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,
 }
