@@ -71,6 +71,13 @@ def health(session: Session, _command: Command, options: Options) -> int:
     return DEVICE if found else OK
 
 
+def shell(session: Session, command: Command, options: Options) -> int:
+    """The prompt spl>, or a script of its commands."""
+    from nm.shell.spl import start
+
+    return start.run(session, command, options)
+
+
 def backup(session: Session, _command: Command, options: Options) -> int:
     """Let the daemon write a copy of its database; the path is meant from where the caller is."""
     path = os.path.abspath(options.file)
@@ -86,6 +93,11 @@ COMMANDS = (
     Command("job list", "GetJobs", "list the jobs that you may see, the newest last",
             (FILTER, option("running", "only those that are not over", flag=True, local=True)), struct=True,
             take=running, show=columns.listed("jobs")),
+    Command("shell", "", "a prompt with SPL's grammar and all of these commands; or a script of them",
+            (word("daemon", "the daemon's address, when no option names one", count="?", metavar="ADDRESS"),
+             Arg("--command", "carry this out instead; may be given again", short="-c", repeat=True,
+                 default=[], metavar="COMMAND"),
+             Arg("--keep-going", "go on behind a command that failed", flag=True)), run=shell),
     Command("job show", "GetJob", "show a job", (JOB,), show=columns.job),
     Command("job wait", "WaitJob", "wait for a job and show its progress",
             (JOB, option("seconds", "at most so long", parse=float, local=True)),

@@ -43,6 +43,7 @@ class Arg:
     choices: tuple[str, ...] = ()
     default: Any = None
     metavar: str = ""
+    short: str = ""  # a second name of an option, as -c
 
     @property
     def field(self) -> str:
@@ -153,7 +154,8 @@ def add_arguments(parser: argparse.ArgumentParser, args: Sequence[Arg], now: flo
             more["metavar"] = more["metavar"] or arg.name.upper()
         if arg.default is not None or arg.count == "*":
             more |= {"default": [] if arg.default is None else arg.default}
-        parser.add_argument(arg.name if arg.name.startswith("--") else arg.field, **more)
+        called = [arg.name, arg.short] if arg.short else [arg.name if arg.name.startswith("--") else arg.field]
+        parser.add_argument(*called, **more)
 
 
 class _Joined(argparse.Action):
