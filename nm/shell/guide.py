@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from nm.shell import accounts, groups, importing, offline, pool, service
+from nm.shell import accounts, groups, importing, offline, pool, rackmap, service
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
 SECTIONS: dict[str, Sequence[Command]] = {
     "Groups": groups.COMMANDS,
     "The pool": pool.COMMANDS,
+    "The picture": rackmap.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
     "The daemon": service.COMMANDS,

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,29 @@ def watching(nmctl: Nmctl, folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     assert "is not a time that is over" in nmctl("watch", "--since", "+1h", status=2).err
+
+
+@story("map")
+def drawing_the_rack(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    drawn = nmctl("map").out
+    assert " A  alpha  VLAN 101  deployed  n0 n1" in drawn
+    assert "\x1b" not in drawn
+    [home] = [port for port in nmctl("map", "--json").json["result"]["ports"] if port["node"] == "n0"]
+    assert (home["group"], home["vlan"], home["state"]) == ("alpha", 101, "joined")
+    assert "--watch draws on a terminal" in nmctl("map", "--watch", status=2).err
+
+
+@story("web")
+def serving_the_page(nmctl: Nmctl, folder: Path) -> None:
+    with start("web", "--json", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["result"]["url"]
+        with urllib.request.urlopen(url) as answer:
+            assert b"<h1>The rack</h1>" in answer.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "not the number of a TCP port" in nmctl("web", "--port", "99999", status=2).err
 
 
 @story("job list")
