@@ -15,7 +15,7 @@ from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.records import Record, record_key
-from nm.workers import Errand, Job, Reading
+from nm.workers import Errand, Job, Reading, answer_readings
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class AccountsWorker:
         for errand in errands:
             errand.reply([next(outcomes) for _ in errand.orders])
         again = [self._ended(work, outcome) for work, outcome in zip(works, outcomes, strict=True)]
-        for item in batch:
-            if isinstance(item, Reading):
-                item.reply(self._hand.read(item.facts))
+        answer_readings(self._hand, [item for item in batch if isinstance(item, Reading)])
         if not any(again):
             self._tries = 0
             return None

@@ -1,6 +1,6 @@
 """A group's worker: makes what was deployed true, step by step, until nothing is left to do.
 
-It is driven by what comes into its queue: a wake-up, a job, an answer of a hand. It never waits for a
+It is driven by what comes into its queue: a wake-up, an answer of a hand. It never waits for a
 device: orders go to the devices' own workers, and their answers come back into the queue. So a switch
 that hangs costs the steps that go through it and nothing else. What it knows beside the database is
 only which orders are under way; after a restart it begins from the records.
@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm import audits, facts, groups, jobs, plan, recording
+from nm import facts, groups, jobs, plan, recording
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Hand, Order, Outcome
 from nm.plan import Step
 from nm.records import Record, record_key
 from nm.specs import NODES_A_CALL
 from nm.store import Store
-from nm.workers import Errand, Job
+from nm.workers import Errand
 
 
 @dataclass(frozen=True)
@@ -60,33 +60,18 @@ class GroupWorker:
     def __init__(self, name: str, tools: Tools) -> None:
         self._name = name
         self._tools = tools
-        self._audits = audits.Audits(name, tools.store, tools.send, tools.export, tools.now)
         self._revision = -1  # of the plan that is being carried out
         self._steps: dict[str, Step] = {}  # by id, all of the plan
         self._done: set[str] = set()
         self._failed: dict[str, NMError] = {}
         self._running: dict[str, str] = {}  # fact -> step id, also of orders from an older plan
         self._unpowered: dict[str, str] = {}
-        self._again: list[Any] = []
         self._tries = 0
         self._retry_at: float | None = None  # by Tools.up
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Take in answers, plan anew where needed, send what is ready."""
-        told = [*self._again, *batch]
-        stale = self._take_answers([item for item in told if isinstance(item, Answer)])
-        for item in told:
-            if isinstance(item, Job):
-                self._audits.start(item.number)
-            elif isinstance(item, audits.Report):
-                self._audits.collect(item)
-        self._again = []
-        pause = self._converge(stale)
-        # While an audit's reports are awaited this worker must not go: the next one would know nothing.
-        return self._tools.patience.longest_pause if pause is None and self._audits.pending else pause
-
-    def _converge(self, stale: bool) -> float | None:
-        """Plan anew where needed, send what is ready; when to be called again."""
+        stale = self._take_answers([item for item in batch if isinstance(item, Answer)])
         group = self._tools.store.get(record_key("group", self._name))
         if group is None or not recording.unfinished(group):
             self._steps = {}
@@ -99,9 +84,8 @@ class GroupWorker:
         return self._rest(group)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
-        """Begin from the records the next time; what an audit was told is told again then."""
+        """Begin from the records the next time."""
         self._steps, self._running = {}, {}
-        self._again += [item for item in batch if isinstance(item, Job | audits.Report)]
 
     def close(self) -> None:
         """Nothing to let go of."""

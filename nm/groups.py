@@ -349,6 +349,7 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "revision": group["revision"],
         "job": group["job"],
         "error": group["error"],
+        "drift": len(group["_audit"]["differences"]) if group["_audit"] else 0,
     }
 
 
@@ -384,35 +385,7 @@ def need(reader: Reader, call: Call, name: str) -> Record:
     return group
 
 
-# ---- audits, power, and taking back
-
-
-def start_audit(tx: Transaction, call: Call, group: str) -> int:
-    """Compare what is deployed with what is there; changes nothing."""
-    return _check(tx, call, group, "audit")
-
-
-def get_audit(reader: Reader, call: Call, group: str) -> dict[str, Any]:
-    """The last audit: {at, differences}; at 0 when there was none."""
-    record = need(reader, call, group)
-    return record["_audit"] or {"at": 0, "differences": []}
-
-
-def repair(tx: Transaction, call: Call, group: str) -> int:
-    """Audit, and make what differs as the target says."""
-    return _check(tx, call, group, "repair")
-
-
-def _check(tx: Transaction, call: Call, group: str, kind: str) -> int:
-    """An audit or repair; the one that waits already, if there is one."""
-    record = need(tx, call, group)
-    waiting = tx.get(record_key("job", record["checks"].get(kind, 0)))
-    if waiting is not None and waiting["state"] == "queued":
-        return int(waiting["id"])
-    name = name_of(record["record_key"])
-    job = jobs.submit(tx, call, f"group:{name}", kind, group=name)
-    tx.put(changed(record, call.now, checks={**record["checks"], kind: job}))
-    return job
+# ---- power, and taking back
 
 
 POWER_ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from nm import delegates, groups, imports, leases, pool, settings
+from nm import delegates, drift, groups, imports, leases, pool, settings
 from nm.arguments import (
     COUNT,
     FLAG,
@@ -396,22 +396,56 @@ _GROUPS = (
     ),
     _write(
         "StartAudit",
-        groups.start_audit,
+        drift.start_audit,
         "Compares what is deployed with what is there. Answers a job's id.",
         _GROUP,
     ),
     _read(
         "GetAudit",
-        groups.get_audit,
+        drift.get_audit,
         "struct",
         "The last audit: at, and differences of {hand, target, wanted, seen}.",
         _GROUP,
     ),
     _write(
+        "AuditAll",
+        drift.audit_all,
+        "Compares everything with what is there, reading each device once. Answers a job's id.",
+        since=3,
+    ),
+    _read(
+        "GetDrift",
+        drift.get_drift,
+        "struct",
+        "All known differences: at (the last look at everything), groups (name: differences), pool.",
+        since=3,
+    ),
+    _write(
         "Repair",
-        groups.repair,
+        drift.repair,
         "Makes the world what the group's target says. Answers a job's id.",
         _GROUP,
+    ),
+    _write(
+        "RepairAll",
+        drift.repair_all,
+        "Makes everything as the database says. Answers a job's id; it is over when its groups' repairs are.",
+        since=3,
+    ),
+    _write(
+        "RepairSwitch",
+        drift.repair_switch,
+        "Makes a switch as the database says, also one that was wiped or replaced. Answers a job's id.",
+        _SWITCH,
+        since=3,
+    ),
+    _write(
+        "RepairPort",
+        drift.repair_port,
+        "Makes one port as the database says. Answers a job's id.",
+        _SWITCH,
+        _PORT,
+        since=3,
     ),
     _write(
         "PowerNode",

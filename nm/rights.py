@@ -153,9 +153,10 @@ _ROWS: Mapping[Right, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup
+        AuditAll RepairAll RepairSwitch RepairPort
         CreateDelegate DestroyDelegate GetDelegates SetRights CheckImport Import Export
         """,
-    READER: "GetSwitchState",
+    READER: "GetDrift GetSwitchState",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",

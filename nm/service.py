@@ -6,6 +6,7 @@ the one room that knows all others; it decides nothing itself.
 
 import logging
 import pwd
+import random
 import socket
 import time
 from collections.abc import Mapping
@@ -17,11 +18,12 @@ from nm import (
     accounts,
     api,
     converge,
-    groups,
+    drift,
     hands,
     imports,
     jobs,
     leases,
+    patrol,
     people,
     pool,
     power,
@@ -89,6 +91,7 @@ class Service:
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
         self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -128,6 +131,8 @@ class Service:
         self._config = config
         self._tools.patience = _patience(config)
         self._timekeeper.rules = _rules(config)
+        self._patrol.rules = _rounds(config)
+        self.crew.send(patrol.SUBJECT, patrol.Look())
         self._api.reload(_people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
 
@@ -171,21 +176,26 @@ class Service:
         for key, record in publication.changes.items():
             if kind_of(key) == "job" and record is not None and record["state"] == "queued":
                 self._wake(record)
-            if (
-                self._metrics
-                and kind_of(key) == "job"
-                and record is not None
-                and record["state"] in jobs.OVER
-            ):
-                self._metrics.job_over(record["kind"], record["state"])
+            if kind_of(key) == "job" and record is not None and record["state"] in jobs.OVER:
+                self._over(record)
         ends = leases.ending(publication.changes.values())
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
 
     def _wake(self, job: Mapping[str, Any]) -> None:
-        convergence = job["kind"] in ("deploy", "destroy")
-        subject = people.SUBJECT if job["subject"].startswith("account:") else job["subject"]
-        self.crew.send(subject, converge.Wake() if convergence else Job(job["id"]))
+        subject, item = job["subject"], Job(job["id"])
+        if subject.startswith("account:"):
+            self.crew.send(people.SUBJECT, item)
+        elif job["kind"] in ("audit", "repair"):
+            self.crew.send(patrol.SUBJECT, item)
+        else:
+            self.crew.send(subject, converge.Wake() if job["kind"] in ("deploy", "destroy") else item)
+
+    def _over(self, job: Mapping[str, Any]) -> None:
+        if (parent := job["arguments"].get("parent")) is not None:
+            self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
+        if self._metrics:
+            self._metrics.job_over(job["kind"], job["state"])
 
     def _resume(self) -> None:
         """Whatever was unfinished when the last daemon ended goes on."""
@@ -205,6 +215,7 @@ class Service:
         for account in filter(people.unsettled, self.database.range("account")):
             self.crew.send(people.SUBJECT, Job(account["job"]))
         self.crew.send("pool:", leases.Look())
+        self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_ports(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.
@@ -231,7 +242,7 @@ class Service:
         for group in list(self.database.range("group")):
             name = name_of(group["record_key"])
             if group["deployed"] and not group["destroying"] and name not in later:
-                self.database.transact(partial(groups.repair, call=self._repair_call(), group=name))
+                self.database.transact(partial(drift.repair, call=self._repair_call(), group=name))
 
     def _repair_call(self) -> Call:
         return Call(NM, "Repair", time.time(), self._site())
@@ -261,6 +272,8 @@ class Service:
             return converge.GroupWorker(name, self._tools)
         if kind == "pool":
             return self._timekeeper
+        if subject == patrol.SUBJECT:
+            return self._patrol
         if kind == "startup":
             pause = self._config.startup.pause_seconds
             return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
@@ -330,6 +343,10 @@ def _patience(config: Config) -> converge.Patience:
 def _rules(config: Config) -> leases.Rules:
     found = config.leases
     return leases.Rules(found.grace_seconds, found.clock_jump_seconds, found.mass_share, found.mass_floor)
+
+
+def _rounds(config: Config) -> patrol.Rules:
+    return patrol.Rules(config.audits.every_seconds, config.audits.wait_seconds)
 
 
 def _kept(config: Config) -> tuple[int, float]:

@@ -42,7 +42,7 @@ FIELDS: dict[str, dict[str, type]] = {
     },
     "group": {
         "name": str, "alias": str, "vlan": int, "headnode": str, "state": str, "pending": bool,
-        "expires": int, "revision": int, "job": int,
+        "expires": int, "revision": int, "job": int, "drift": int,
     },
     "job": {"id": int, "subject": str, "kind": str, "group": str, "state": str},
 }  # fmt: skip

@@ -288,10 +288,20 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-def distrust(tx: Transaction, keys: list[str], now: float) -> None:
-    """Of these ports, those that no group uses are unverified from now on. At most 90 of them."""
+def distrust(tx: Transaction, keys: list[str], now: float, drifted: bool = False) -> None:
+    """Of these ports, those that no group uses are unverified from now on. At most 90 of them.
+
+    `drifted`: they were just seen to carry what they should not, so a repair may isolate them.
+    """
     ports = [port for key in keys if (port := tx.get(key)) is not None]
     used = uses.ports(tx, ports)
     for port in ports:
         if port["_verified"] and port["record_key"] not in used:
-            tx.put(changed(port, now, _verified=False))
+            marks = {"_drift": _carrying(port)} if drifted else {}
+            tx.put(changed(port, now, _verified=False, **marks))
+
+
+def _carrying(port: Record) -> Record:
+    """The difference that a free port is which carries something."""
+    target = f"{port['switch']}/{port['port']}"
+    return {"hand": "port", "target": target, "wanted": "isolated", "seen": port["_seen"]}

@@ -40,9 +40,10 @@ ROWS: dict[str, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
+        AuditAll RepairAll RepairSwitch RepairPort
         CreateDelegate DestroyDelegate GetDelegates SetRights DryRun CheckImport Import Export
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
-    f"{ADMINS} reader": "GetSwitchState",
+    f"{ADMINS} reader": "GetDrift GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
