@@ -154,8 +154,8 @@ def add_arguments(parser: argparse.ArgumentParser, args: Sequence[Arg], now: flo
             more["metavar"] = more["metavar"] or arg.name.upper()
         if arg.default is not None or arg.count == "*":
             more |= {"default": [] if arg.default is None else arg.default}
-        called = [arg.name, arg.short] if arg.short else [arg.name if arg.name.startswith("--") else arg.field]
-        parser.add_argument(*called, **more)
+        name = arg.name if arg.name.startswith("--") else arg.field
+        parser.add_argument(*filter(None, (name, arg.short)), **more)
 
 
 class _Joined(argparse.Action):

@@ -228,7 +228,8 @@ def _taking(open_: Sequence[Reading], word: str) -> Iterator[Reading]:
         word = _whole(word, open_)
     for reading in open_:
         if isinstance(reading.token, Slot):
-            if not reading.token.kind.refused(word):
+            enough = reading.count and word in names  # `to` behind nodes is no further node
+            if not enough and not reading.token.kind.refused(word):
                 yield reading.after(word)
         elif isinstance(reading.token, Word) and word in reading.token.names:
             yield reading.after(word)

@@ -43,7 +43,7 @@ class Editor:
         """Readline's way to ask: the candidates one by one."""
         if number == 0:
             self._found = candidates(self._shell, readline.get_line_buffer()[: readline.get_endidx()])
-        return self._found[number] if number < len(self._found) else None
+        return f"{self._found[number]} " if number < len(self._found) else None
 
     def remember(self, line: str) -> None:
         """Keep a line in the history."""

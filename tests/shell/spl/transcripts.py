@@ -142,7 +142,8 @@ STORIES: dict[str, list[Step]] = {
     "nodes": [
         Step("create port 7 on sw0", of("GetPorts", "free", switch="sw0", port="7"), True),
         Step(f"create node 7 mac {MAC}7 port sw0:7 ip=10.0.0.7", of("GetNodes", "nics", "ip", name="7"),
-             ([{"name": "boot", "mac": f"{MAC}7", "switch": "sw0", "port": "7", "role": "boot"}], "10.0.0.7")),
+             ([{"name": "boot", "mac": f"{MAC}7", "switch": "sw0", "port": "7", "role": "boot"}],
+              "10.0.0.7")),
         Step(f"create node 9 mac {MAC}9",
              lambda spl: of("GetNodes", "nics", name="9")(spl)[0]["switch"], None),
         Step("change node 7 location=rack4", of("GetNodes", "location", name="7"), "rack4"),
