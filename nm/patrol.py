@@ -96,8 +96,12 @@ class _Round:
 
     def put_right(self) -> set[str]:
         """The things of the pool that were closed, and read back."""
-        failed = {one.mends for one in self.closing or () if _went_wrong(self.closed[one.order.fact])}
+        failed = {one.mends for one in self.closing or () if one.order.fact not in self.went_well()}
         return {one.mends for one in self.closing or () if one.mends} - failed
+
+    def went_well(self) -> set[str]:
+        """The facts of the orders that were carried out, and read back."""
+        return {fact for fact, outcome in self.closed.items() if not (outcome.error or outcome.moot)}
 
     def failures(self) -> list[str]:
         """What of the pool could not be put right, in words."""
@@ -348,15 +352,21 @@ class Patrol:
         """How much differs, by group; and the jobs that mend it."""
         counts: dict[str, int] = {}
         children: list[int] = []
-        right = round_.put_right()
+        closed = round_.went_well() | round_.put_right()
         alone = round_.job if round_.scope.group else None
         for name, wanted in round_.expected.groups.items():
             group = self._store.get(record_key("group", name))
             found = audits.judge(self._store, group, wanted, round_.seen) if group else audits.NOTHING
             look = recording.Look(
-                round_.at, found.differences, found.differing, round_.scope.covers, round_.repairing,
-                alone, None if alone else round_.job, right,
-            )  # fmt: skip
+                round_.at,
+                found.differences,
+                found.differing,
+                round_.scope.covers,
+                round_.repairing,
+                job=alone,
+                parent=None if alone else round_.job,
+                closed=closed,
+            )
             counts[name] = len(found.differences)
             if group is not None and not recording.is_news(self._store, group, look):
                 continue
@@ -415,10 +425,6 @@ class Patrol:
 
 def _facts(orders: Iterable[Order]) -> list[str]:
     return [order.fact for order in orders]
-
-
-def _went_wrong(outcome: Outcome) -> bool:
-    return outcome.error is not None or outcome.moot
 
 
 def _spoken(subject: str) -> str:

@@ -183,14 +183,18 @@ class Look:
     repairing: bool = False
     job: int | None = None  # the group's own audit or repair
     parent: int | None = None  # a repair of more than this group
-    closed: Collection[str] = ()  # facts of others that the round itself has put right
+    closed: Collection[str] = ()  # facts that the round itself has isolated or put right
+
+    def left(self, found: Sequence[Record]) -> list[Record]:
+        """Of these differences those that are still there. Its own port, isolated by now, has yet to join."""
+        return [one for one in found if fact_of(one) in self.differing or fact_of(one) not in self.closed]
 
 
 def is_news(reader: Reader, group: Record, look: Look) -> bool:
     """Whether there is something to write down, or to mend."""
-    known = {fact_of(one): one for one in _differences(group) if look.covers(fact_of(one))}
-    mending = look.repairing and (look.differing or stuck(reader, group))
-    return bool(look.job is not None or mending or known != {fact_of(one): one for one in look.differences})
+    known = [one for one in _differences(group) if look.covers(fact_of(one))]
+    mending = look.repairing and (bool(look.differing) or stuck(reader, group))
+    return look.job is not None or mending or known != look.left(look.differences)
 
 
 def audited(tx: Transaction, name: str, look: Look, now: float) -> int | None:
@@ -207,8 +211,7 @@ def audited(tx: Transaction, name: str, look: Look, now: float) -> int | None:
     still = [fact for fact, value in look.differing.items() if old["deployed"].get(fact) == value]
     found = [one for one in look.differences if fact_of(one) not in look.differing or fact_of(one) in still]
     before = _differences(old)
-    after = [one for one in before if not look.covers(fact_of(one))]
-    after += [one for one in found if fact_of(one) not in look.closed]
+    after = [*(one for one in before if not look.covers(fact_of(one))), *look.left(found)]
     group = changed(old, now, _audit={"at": int(look.at), "differences": after})
     number = _mend(tx, old, look, still, now) if look.repairing else None
     if number is not None:
