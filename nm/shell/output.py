@@ -22,7 +22,7 @@ _COLOURS = {
     "dim": ("out", "superseded", "-"),
 }
 _ANSI = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
-LONG = 200  # rows of a table that is not worth folding
+LONG = 200  # rows that are not worth folding
 STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
 
 
@@ -125,11 +125,13 @@ class Output:
 
     def show(self, blocks: Iterable[Block]) -> None:
         """Write blocks to stdout, with an empty line around tables that follow another block."""
+        blocks = list(blocks)
+        long = sum(len(block.rows) for block in blocks if isinstance(block, Table)) > LONG
         with self.writing():
             for number, block in enumerate(blocks):
                 if number and not isinstance(block, Line):
                     print(file=self.stdout)
-                lines = _coloured(block) if self.terminal else plain(block)
+                lines = _coloured(block, long) if self.terminal else plain(block)
                 if lines or not self.terminal:
                     print("\n".join(lines), file=self.stdout)
                 else:
@@ -165,8 +167,8 @@ class Output:
                 print(f"hint: {clean(hint)}", file=self.stderr)
 
 
-def _coloured(block: Block) -> list[str]:
-    """The block's lines with colours, when nothing needs folding or it is long; none when rich is to do it.
+def _coloured(block: Block, long: bool) -> list[str]:
+    """The block's lines with colours, when none needs folding or all is long; none when rich is to do it.
 
     Rich takes longer to load than a daemon to answer, and half a second for a thousand rows.
     """
@@ -175,7 +177,7 @@ def _coloured(block: Block) -> list[str]:
     if not isinstance(block, Table) or not block.rows:
         return []
     rows, widths = _grid(block)
-    if sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns and len(rows) < LONG:
+    if not long and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
         return []
     lines = [painted(block.title, "bold")] if block.title else []
     for number, row in enumerate(rows):
