@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nm.errors import Invalid, WrongArguments
+from nm.rights import TABLE
 from nm.switch import LONGEST_PORT_NAME, is_port_name
 
 MAX_INT = 2**31 - 1
@@ -244,3 +245,30 @@ class Method:
         lines = [f"{self.usage} -> {self.result}", self.doc]
         lines += [f"  {p.name}: {p.kind.expected}{', ' + p.doc if p.doc else ''}" for p in self.parameters]
         return "\n".join([*lines, f"  right: {self.right}"])
+
+
+# ---- rows of the table; who may call a method says nm/rights.py
+
+
+def write_row(
+    name: str, operation: Callable[..., Any], doc: str, *parameters: Param, since: int = 1
+) -> Method:
+    """The row of a method that changes something."""
+    return Method(name, parameters, TABLE[name].words, operation, True, "int", doc, since)
+
+
+def read_row(
+    name: str,
+    operation: Callable[..., Any],
+    result: str,
+    doc: str,
+    *parameters: Param,
+    since: int = 1,
+) -> Method:
+    """The row of a method that only looks."""
+    return Method(name, parameters, TABLE[name].words, operation, False, result, doc, since)
+
+
+def door_row(name: str, result: str, doc: str, *parameters: Param, since: int = 1) -> Method:
+    """The row of a method that the door answers itself."""
+    return Method(name, parameters, TABLE[name].words, None, False, result, doc, since)

@@ -6,10 +6,9 @@ without a row there does not load. A method whose operation is None is answered 
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from nm import delegates, drift, groups, imports, leases, pool, settings
+from nm import delegates, drift, groups, leases, pool
 from nm.arguments import (
     COUNT,
     FLAG,
@@ -24,7 +23,6 @@ from nm.arguments import (
     PORTS,
     RIGHTS,
     SECONDS,
-    SITE,
     STRUCT,
     TEXT,
     TIME,
@@ -32,27 +30,10 @@ from nm.arguments import (
     Method,
     Param,
 )
-from nm.rights import TABLE
-
-
-def _write(name: str, operation: Callable[..., Any], doc: str, *parameters: Param, since: int = 1) -> Method:
-    return Method(name, parameters, TABLE[name].words, operation, True, "int", doc, since)
-
-
-def _read(
-    name: str,
-    operation: Callable[..., Any],
-    result: str,
-    doc: str,
-    *parameters: Param,
-    since: int = 1,
-) -> Method:
-    return Method(name, parameters, TABLE[name].words, operation, False, result, doc, since)
-
-
-def _door(name: str, result: str, doc: str, *parameters: Param, since: int = 1) -> Method:
-    return Method(name, parameters, TABLE[name].words, None, False, result, doc, since)
-
+from nm.arguments import door_row as _door
+from nm.arguments import read_row as _read
+from nm.arguments import write_row as _write
+from nm.sitemethods import SITES
 
 _CHANGES = Param("changes", STRUCT, "the keys to change; those not named stay")
 _FILTER = Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all")
@@ -505,35 +486,6 @@ _ACCOUNTS = (
     ),
 )
 
-_SITE = Param("site", SITE, "sections of names to settings, as Export answers them")
-
-_SITES = (
-    _read(
-        "CheckImport",
-        imports.check_import,
-        "struct",
-        "What Import would do; changes nothing. Answers {add: list of {kind, name, text}; same: how many "
-        "things are there already; notices; problems: list of {path, code, message, hint}}.",
-        _SITE,
-        since=3,
-    ),
-    _write(
-        "Import",
-        imports.import_site,
-        "Adds all things of a site, or none; what is there already and equal stays. One import runs at a "
-        "time. Answers a job's id; its result: same, and kept (what could not be taken back again).",
-        _SITE,
-        since=3,
-    ),
-    _read(
-        "Export",
-        settings.export,
-        "string",
-        "Everything that is registered, and the groups as they are wanted, as Import takes it.",
-        since=3,
-    ),
-)
-
 _DOOR = (
     _door(
         "GetJob",
@@ -605,7 +557,7 @@ SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
     "Accounts": _ACCOUNTS,
-    "Whole sites": _SITES,
+    "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,
 }
 METHODS: dict[str, Method] = {method.name: method for section in SECTIONS.values() for method in section}

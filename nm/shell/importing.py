@@ -1,6 +1,6 @@
 """The commands for whole sites: import files, all of them or nothing, and export the same again.
 
-`bring_in` is the import itself, for the command and for whoever else finds an empty database.
+`bring_in` is the import itself, for the command and for whoever finds that the database `is_empty`.
 """
 
 import json
@@ -56,6 +56,11 @@ def bring_in(
     if not session.output.json and not session.output.quiet:
         session.output.show([Line(f"imported: {len(told['add'])} things")])
     return _end(session, told)
+
+
+def is_empty(session: Session) -> bool:
+    """Whether the daemon knows nothing yet, so that an import is what one wants."""
+    return not any(session.call(method, {}) for method in ("GetSwitches", "GetHosts", "GetVlans", "GetNodes"))
 
 
 def _placed(loaded: "Loaded", problems: Sequence[Struct]) -> list["Problem"]:
@@ -162,7 +167,8 @@ COMMANDS = (
              option("host", "the host that runs the VMs of SPL's vm.txt; else `local`, out of service",
                     local=True),
              Arg("--yes", "do not ask", flag=True, local=True), DRY_RUN),
-            run=import_site, uses=("CheckImport",), epilog="nmctl import --dry-run site.toml"),
+            run=import_site, uses=("CheckImport",)),
     Command("export", "Export", "write everything that is registered as a site file",
-            (word("file", "the file, .toml or .json; shown when left out", count="?"),), run=export_site),
+            (word("file", "the file, .toml or .json; shown when left out", count="?"),), run=export_site,
+            epilog="nmctl export site.toml"),
 )  # fmt: skip

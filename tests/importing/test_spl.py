@@ -1,10 +1,14 @@
 """SPL's data files, imported as they are."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nm.shell import importing
+from nm.shell.output import Output
+from nm.shell.session import Choice, Session
 from nm.site import BadFiles, load
 from tests.importing.conftest import Office
 from tests.importing.samples import SPL, write
@@ -126,3 +130,15 @@ def test_nobody_is_asked_where_nobody_is(office: Office, tmp_path: Path, monkeyp
     monkeypatch.setattr("builtins.input", lambda question: "y")
     office.nmctl("import", data)
     assert len(office.call("GetNodes", {})) == 3
+
+
+def test_who_finds_an_empty_database_can_ask_for_files(office: Office, tmp_path: Path) -> None:
+    """What the interactive shell does: it has a session, and paths that somebody typed."""
+    output = Output(io.StringIO(), io.StringIO())
+    session = Session(Choice(str(tmp_path / "nm" / "api.sock")), output)
+    try:
+        assert importing.is_empty(session)
+        assert importing.bring_in(session, [str(write(tmp_path / "data", SPL))], sure=True) == 0
+        assert not importing.is_empty(session)
+    finally:
+        session.close()

@@ -499,6 +499,21 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.rack.call("GetDelegates", {}) == []
 
 
+@story("import", "export")
+def whole_sites(nmctl: Nmctl, folder: Path) -> None:
+    site = folder / "site.toml"
+    nmctl("export", str(site))
+    text = site.read_text()
+    site.write_text(
+        f'{text}\n[hosts.h9]\nuri = "qemu:///system"\nnetwork = {{ kind = "ovs", device = "br9" }}\n'
+    )
+    assert "+ 1 host: h9" in nmctl("import", str(site), "--dry-run").out
+    assert nmctl.rack.call("GetHosts", {"name": "h9"}) == []
+    nmctl("import", str(site), "--yes")
+    assert nmctl.one("GetHosts", name="h9")["uri"] == "qemu:///system"
+    assert len(nmctl("export").out) > len(text)
+
+
 @story("delegate create", "delegate destroy")
 def delegates(nmctl: Nmctl, folder: Path) -> None:
     assert "makes no accounts" in nmctl("delegate", "create", "snoop", "spy", status=6).err

@@ -53,7 +53,8 @@ def test_a_dry_run_changes_nothing(nmctl: Nmctl, words: str) -> None:
 
 def test_every_changing_method_has_a_dry_run() -> None:
     dry = {COMMANDS[words].method for words in PLAIN}
-    assert {method.name for method in METHODS.values() if method.writes} - dry == set()
+    own = {"Import"}  # a dry run of its own, by CheckImport
+    assert {method.name for method in METHODS.values() if method.writes} - dry - own == set()
 
 
 def test_what_a_dry_run_says(nmctl: Nmctl) -> None:
