@@ -84,6 +84,15 @@ _POOL = (
         Param("settings", STRUCT, optional=True),
     ),
     _write(
+        "UpdatePort",
+        pool.update_port,
+        "Changes what is known of a port: description. Answers 1.",
+        _SWITCH,
+        _PORT,
+        _CHANGES,
+        since=3,
+    ),
+    _write(
         "UnregisterPort",
         pool.unregister_port,
         "Forgets a port that nothing is connected to. Answers 1.",
@@ -103,6 +112,14 @@ _POOL = (
         "Records a link that carries several VLANs between two switches, or a switch and a host. Answers 1.",
         _NAME,
         Param("settings", STRUCT, "ends: two of {switch, port} or {host, device}; native"),
+    ),
+    _write(
+        "UpdateTrunk",
+        pool.update_trunk,
+        "Changes the ends or the native VLAN of a trunk that no group's path needs. Answers 1.",
+        _NAME,
+        _CHANGES,
+        since=3,
     ),
     _write(
         "UnregisterTrunk",

@@ -149,7 +149,8 @@ JOB = Right("who submitted it, members of its group, reader", _job)
 
 _ROWS: Mapping[Right, str] = {
     ADMIN: """
-        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UnregisterPort RegisterTrunk UnregisterTrunk
+        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UpdatePort UnregisterPort
+        RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup

@@ -201,6 +201,16 @@ def register_port(tx: Transaction, call: Call, switch: str, port: str, settings:
     return 1
 
 
+def update_port(tx: Transaction, call: Call, switch: str, port: str, changes: Record) -> int:
+    """Change what is known of a port: what is at its other end, in words."""
+    record = need_port(tx, switch, port)
+    what = f"port {port} of switch {switch}"
+    given = values.changes(changes, what, {"description": values.text(256)}, {"description": ""})
+    tx.put(changed(record, call.now, **given))
+    tell(tx, call, "switch", switch, "port changed", port)
+    return 1
+
+
 def unregister_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
     """Forget a port that serves no NIC and no trunk."""
     record = need_free_port(tx, switch, port)

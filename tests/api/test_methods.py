@@ -35,6 +35,8 @@ GOOD: dict[str, list[Any]] = {
     "RegisterPort": ["sw0", "p9", {}],
     "UnregisterPort": ["sw0", "p3"],
     "GetPorts": [{"switch": "sw0"}],
+    "UpdatePort": ["sw0", "p3", {"description": "to the roof"}],
+    "UpdateTrunk": ["th", {"native": 3}],
     "RegisterTrunk": ["t9", {"ends": [{"switch": "sw0", "port": "p3"}, {"switch": "empty", "port": "p1"}]}],
     "UnregisterTrunk": ["th"],
     "GetTrunks": [{"name": ["t0", "th"]}],

@@ -36,7 +36,8 @@ MEMBERS = f"{OWNERS} whole account"
 # Who may call each method on the group alpha (or its node, or its job).
 ROWS: dict[str, str] = {
     ADMINS: """
-        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UnregisterPort RegisterTrunk UnregisterTrunk
+        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UpdatePort UnregisterPort
+        RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds

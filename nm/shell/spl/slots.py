@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "taken-nodes": Kind("the name of a node", _listed(_NAME), "taken node", listed=True),
     "vlan": Kind("a VLAN's id", r"\d+", "vlan"),
     "free-vlan": Kind("a VLAN's id", r"\d+", "free vlan"),
+    "new-vlan": Kind("a VLAN's id", r"\d+"),
     "vlans": Kind("a VLAN's id, or a range", _listed(_NUMBERS), "vlan", listed=True),
     "new-vlans": Kind("a VLAN's id, or a range", _listed(_NUMBERS), listed=True),
     "headnode": Kind("the name of a head node", _NAME, "headnode"),
