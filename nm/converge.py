@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm import facts, groups, jobs, plan, recording
+from nm import facts, jobs, plan, recording
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Hand, Order, Outcome
 from nm.plan import Step
@@ -132,7 +132,7 @@ class GroupWorker:
         self._done, self._failed = set(), {}
         try:
             target = plan.expand(store, self._name, group["target"])
-            steps = plan.plan(store, target, group["deployed"])
+            steps = plan.plan(store, self._name, target, group["deployed"])
         except NMError as error:
             self._steps = {}
             self._give_up(str(error), error.code)
@@ -184,7 +184,7 @@ class GroupWorker:
         if kind in ("node", "port"):
             return lambda: not recording.holds(store, self._name, step.fact)
         if kind in ("vlan", "trunk", "bridge") and step.value is None:
-            return lambda: groups.needed_by_others(store, self._name, step.fact)
+            return lambda: plan.needed_by_others(store, self._name, step.fact)
         return facts.never
 
     def _answer(self, steps: list[Step]) -> Callable[[list[Outcome]], None]:

@@ -73,10 +73,11 @@ def _plan(scratch: Scratch, key: str, before: Record | None, after: Record | Non
         return {}
     if before is not None and before["revision"] == after["revision"]:
         return {}
-    target = plan.expand(scratch, name_of(key), after["target"])
-    steps = plan.plan(scratch, target, after["deployed"])
+    name = name_of(key)
+    target = plan.expand(scratch, name, after["target"])
+    steps = plan.plan(scratch, name, target, after["deployed"])
     deployed = before["deployed"] if before is not None else {}
     return {
         "steps": [step.public() for step in steps],
-        "changes": planwords.changes(target, deployed),
+        "changes": planwords.changes(target, plan.own(scratch, name, target, deployed)),
     }

@@ -8,11 +8,12 @@ what was deployed and workers act on, `deployed` the facts that hands made true.
 from collections.abc import Mapping
 from typing import Any
 
-from nm import facts, jobs, people, plan, planwords, specs, views
+from nm import jobs, people, plan, planwords, specs, views
 from nm.calls import Call
-from nm.errors import Conflict, Denied, Invalid, NMError, NotFound
+from nm.errors import Conflict, Denied, Invalid, NotFound
 from nm.keys import parse_keys
 from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
+from nm.scratch import Scratch
 from nm.store import Event, Reader, Transaction
 
 LAST_SECOND = 253402300799  # of the year 9999
@@ -137,24 +138,34 @@ def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, **pa
 def plan_deploy(reader: Reader, call: Call, group: str) -> dict[str, Any]:
     """What Deploy would do now."""
     record = need(reader, call, group)
+    name = name_of(record["record_key"])
     steps = planned(reader, record)
-    wanted = plan.expand(reader, name_of(record["record_key"]), record["wanted"])
+    wanted = plan.expand(reader, name, record["wanted"])
+    known = plan.own(_deployed_to(reader, record), name, wanted, attempted(reader, record))
     return {
         "hash": plan.fingerprint(steps),
         "steps": [step.public() for step in steps],
-        "changes": planwords.changes(wanted, attempted(reader, record)),
+        "changes": planwords.changes(wanted, known),
     }
 
 
 def planned(reader: Reader, group: Record) -> list[plan.Step]:
     """The steps from what is deployed (or was attempted) to what is wanted."""
-    wanted = plan.expand(reader, name_of(group["record_key"]), group["wanted"])
+    name = name_of(group["record_key"])
+    wanted = plan.expand(reader, name, group["wanted"])
     if unverified := plan.unverified_trunks(reader, wanted):
         raise Conflict(
             f"the trunk at switch {unverified[0]} is unverified",
             "ResetPorts or AdoptPorts on that switch first",
         )
-    return plan.plan(reader, wanted, _starting(reader, group))
+    return plan.plan(_deployed_to(reader, group), name, wanted, _starting(reader, group))
+
+
+def _deployed_to(reader: Reader, group: Record) -> Reader:
+    """The records as they will be when what is wanted is the target: what others need depends on that."""
+    after = Scratch(reader)
+    after.put({**group, "target": group["wanted"]})
+    return after
 
 
 def _starting(reader: Reader, group: Record) -> plan.Facts:
@@ -183,23 +194,6 @@ def attempted(reader: Reader, group: Record) -> plan.Facts:
         return dict(group["deployed"])
     name = name_of(group["record_key"])
     return plan.doubted(group["deployed"], plan.expand(reader, name, group["target"]))
-
-
-def needed_by_others(reader: Reader, group: str, fact: str) -> bool:
-    """Whether the target of another group of a shared VLAN has the fact (vlan/, trunk/ or bridge/)."""
-    vlan = reader.get(record_key("vlan", facts.split(fact)[2]))
-    for name in (vlan or {}).get("groups", ()):
-        other = reader.get(record_key("group", name)) if name != group else None
-        if other is not None and _targets(reader, other, fact):
-            return True
-    return False
-
-
-def _targets(reader: Reader, group: Record, fact: str) -> bool:
-    try:
-        return fact in plan.expand(reader, name_of(group["record_key"]), group["target"])
-    except NMError:
-        return True  # what cannot be told is kept
 
 
 def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] | None = None) -> int:

@@ -61,10 +61,9 @@ def _take(
         seen = outcome.seen or {"untagged": None, "tagged": []}
         isolated = {"_verified": True} if step.value is None else {}
         _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=now, **isolated)
-    elif kind == "trunk":
-        _mark_vlan(tx, port_key(parts[0], parts[2]), int(parts[1]), step.value is not None, now)
-    elif kind == "vlan":
-        _mark_vlan(tx, record_key("switch", parts[0]), int(parts[1]), step.value is not None, now)
+    elif kind in ("trunk", "vlan") and not (outcome.moot or plan.is_bookkeeping(step)):
+        key = port_key(parts[0], parts[2]) if kind == "trunk" else record_key("switch", parts[0])
+        _mark_vlan(tx, key, int(parts[1]), step.value is not None, now)
     elif kind == "account":
         _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None)
     elif kind == "head":

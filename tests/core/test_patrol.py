@@ -135,7 +135,7 @@ def fill(lab: Rack) -> list[str]:
     assert lab.service is not None
     store = lab.service.database
     add_nodes(store, range(PORTS))
-    tables: dict[str, dict[str, Any]] = {f"sw{number // PER_SWITCH}": new_table([]) for number in range(0, PORTS, PER_SWITCH)}
+    tables = {f"sw{number}": new_table([]) for number in range(-(-PORTS // PER_SWITCH))}
     for number in range(PORTS):
         switch, port = f"sw{number // PER_SWITCH}", f"p{number % PER_SWITCH}"
         tables[switch]["ports"][port] = {"untagged": None, "tagged": [], "open": False}
@@ -144,8 +144,8 @@ def fill(lab: Rack) -> list[str]:
         mine = range(number * PER_SWITCH, number * PER_SWITCH + 5)
         store.transact(partial(add_group, name=f"g{number}", vlan=101 + number, nodes=mine))
         tables[f"sw{number}"]["vlans"].append(101 + number)
-        for port in range(5):
-            tables[f"sw{number}"]["ports"][f"p{port}"]["untagged"] = 101 + number
+        for place in range(5):
+            tables[f"sw{number}"]["ports"][f"p{place}"]["untagged"] = 101 + number
     for switch, table in tables.items():
         lab.table(switch).write_text(json.dumps(table))
         store.transact(partial(_at_home, switch=switch, file=str(lab.table(switch))))
