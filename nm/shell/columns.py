@@ -154,6 +154,7 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
     "differences": [("HAND", key("hand")), ("TARGET", key("target")), ("WANTED", _fact("wanted")),
                     ("SEEN", _fact("seen"))],
 }  # fmt: skip
+COLUMNS["drift"] = [("GROUP", key("group")), *COLUMNS["differences"]]
 EMPTY = {
     "holds": "no end is held back",
     "problems": "all is well",
@@ -253,6 +254,14 @@ def audit(answer: Struct, scene: Scene) -> Sequence[Block]:
         return [Line("never audited: nmctl audit GROUP --wait")]
     found = table("differences", answer["differences"], scene.now, empty="no differences")
     return [Line(f"audited {times.human(answer['at'], scene.now)}"), found]
+
+
+def drift(answer: Struct, scene: Scene) -> Sequence[Block]:
+    """All that is known to differ; what has no group is the pool's."""
+    rows = [{"group": name, **one} for name, found in answer["groups"].items() for one in found]
+    rows += [{"group": None, **one} for one in answer["pool"]]
+    when = f"audited {times.human(answer['at'], scene.now)}" if answer["at"] else "never audited as a whole"
+    return [Line(when), table("drift", rows, scene.now, empty="no differences")]
 
 
 def job(answer: Struct, scene: Scene) -> Sequence[Block]:

@@ -49,7 +49,7 @@ def port(nmctl: Nmctl, node: str) -> Any:
 
 
 @story("switch list", "switch show", "switch register", "switch update", "switch unregister", "port register",
-       "port list", "port unregister")  # fmt: skip
+       "port list", "port update", "port unregister")  # fmt: skip
 def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
     table = str(folder / "extra.json")
     nmctl("switch", "register", "sw9", "--driver", "simulated", f"file={table}", 'ports=["1", "2", "3"]')
@@ -64,6 +64,8 @@ def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
     nmctl("port", "register", "sw9", "1", "2", "3", "--description", "lab bench")
     assert [p["port"] for p in nmctl.rack.call("GetPorts", {"switch": "sw9"})] == ["1", "2", "3"]
     assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "lab bench"
+    nmctl("port", "update", "sw9", "1", "description=roof")
+    assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "roof"
     assert "sw9     3     -        no" in nmctl("port", "list", "switch=sw9").out
     nmctl("port", "unregister", "sw9", "1", "2", "3")
     assert nmctl.rack.call("GetPorts", {"switch": "sw9"}) == []
@@ -104,8 +106,8 @@ def resetting_and_adopting(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetPorts", switch="sw9", port="2")["verified"]
 
 
-@story("trunk list", "trunk register", "trunk unregister", "host list", "host show", "host register",
-       "host update", "host unregister")  # fmt: skip
+@story("trunk list", "trunk register", "trunk update", "trunk unregister", "host list", "host show",
+       "host register", "host update", "host unregister")  # fmt: skip
 def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("port", "register", "sw1", "up")
     nmctl("host", "register", "h0", "--uri", "qemu:///system", "--network", "kind=ovs,device=br0")
@@ -118,6 +120,8 @@ def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("host", "update", "h0", "available=false", "reason=moved")
     assert "moved" in nmctl("host", "list").out
     assert nmctl("host", "show", "h0", "--json").json["result"]["available"] is False
+    nmctl("trunk", "update", "t9", "--native", "3")
+    assert nmctl.one("GetTrunks", name="t9")["native"] == 3
     nmctl("trunk", "unregister", "t9")
     nmctl("host", "unregister", "h0")
     assert nmctl.rack.call("GetHosts", {"name": "h0"}) == []
@@ -312,6 +316,26 @@ def auditing_and_repairing(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("group", "audit", "alpha", "--wait", "--json").json["result"]["differences"] == []
     job = nmctl("audit", "alpha", "--json").json["result"]
     assert nmctl.rack.wait(job)["state"] == "done"
+
+
+@story("pool audit", "pool repair", "switch repair", "port repair", "drift")
+def auditing_and_repairing_everything(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    assert "never audited" in nmctl("drift").out
+    with nmctl.rack.edit("sw0") as table:
+        table["ports"]["p0"]["untagged"] = table["ports"]["p2"]["untagged"] = 120
+    found = nmctl("audit", "--wait", "--all", status=9).out
+    assert "p0" in found and "p2" in found and "120" in found
+    assert nmctl("drift", "--json").json["result"]["groups"].keys() == {"alpha"}
+    assert "120" in nmctl("drift").out
+    nmctl("repair", "--port", "sw0", "p0", "--wait")
+    assert port(nmctl, "n0")["untagged"] == 101 and port(nmctl, "n2")["untagged"] == 120
+    nmctl("repair", "--switch", "sw0", "--wait")
+    assert port(nmctl, "n2")["untagged"] is None
+    nmctl("repair", "--switch=sw1", "--wait")
+    nmctl("repair", "--all", "--wait")
+    assert "no differences" in nmctl("pool", "audit", "--wait").out
+    assert "no differences" in nmctl("drift").out
 
 
 @story("expiry holds", "expiry confirm")
