@@ -19,6 +19,7 @@ TICK = 0.5  # seconds between two questions for events
 LEAST = 1.0  # between two whole pictures, however much happens
 JOBS = 2.0  # between two questions for jobs while none is known
 WHOLE = {True: 10.0, False: 3.0}  # between two whole pictures when nothing happens: to readers, to others
+SHARE = 0.25  # of the time at most goes into whole pictures: large racks are asked for less often
 EVENTS = 60  # kept
 ENDED = 6  # jobs that were seen to run and are over, kept
 AUDITS = 50  # groups asked for their audits each time
@@ -114,7 +115,6 @@ class Lookout:
 
     def _ask_for_all(self, now: float) -> None:
         call = self._session.call
-        self._due.whole, self._due.earliest = now + WHOLE[self._answers.sees], now + LEAST
         self._stale = False
         self._answers = replace(
             self._answers,
@@ -128,6 +128,9 @@ class Lookout:
             groups=call("GetGroups", {}),
         )
         self._ask_for_audits()
+        took = self._clock() - now
+        self._due.earliest = now + max(LEAST, took / SHARE)
+        self._due.whole = now + max(WHOLE[self._answers.sees], took / SHARE)
 
     def _ask_for_audits(self) -> None:
         """Ask for the audits of some groups, those first that were asked for longest ago."""

@@ -46,6 +46,7 @@ PATTERNS = 4  # plain, and three kinds of stripes and dots, when there are more 
 MOVING = ("joining", "leaving")
 TROUBLED = ("failed", "dirty")
 _PIECES = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"\d+$")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Answers:
 
 def natural(text: str) -> list[tuple[int, str, int]]:
     """A key that sorts p2 before p10."""
-    return [(1, "", int(part)) if part.isdigit() else (0, part, 0) for part in _PIECES.split(text) if part]
+    return [(0, "", int(part)) if part.isdecimal() else (1, part, 0) for part in _PIECES.split(text) if part]
 
 
 # ---- marks
@@ -106,8 +107,10 @@ def _labels(name: str) -> Iterator[str]:
     """Labels for a group of that name, the best first."""
     first = name[:1].upper()
     rest = [letter for letter in name[1:] if letter.isalnum()]
+    number = _NUMBER.search(name)
     yield first
-    yield from (first + letter for letter in reversed(rest) if letter.isdigit())
+    if number:
+        yield first + number[0].lstrip("0") if len(number[0].lstrip("0")) < 2 else number[0][-2:]
     yield from (first + letter.lower() for letter in rest)
     every = "0123456789abcdefghijklmnopqrstuvwxyz"
     yield from (first + letter for letter in every)

@@ -109,13 +109,13 @@ def _panel(
 def _short_names(ports: Sequence[Struct]) -> dict[str, str]:
     """Names that fit over a cell: short ones whole, long ones by their number where that is enough."""
     tails = {port["id"]: picture.natural(port["name"])[-1:] for port in ports}
-    numbers = Counter(tail[0][2] for tail in tails.values() if tail and tail[0][0])
+    numbers = Counter(tail[0][2] for tail in tails.values() if tail and not tail[0][0])
     short = {}
     for port in ports:
         name, tail = str(port["name"]), tails[port["id"]]
         if len(name) <= LONGEST_NAME:
             short[port["id"]] = name
-        elif tail and tail[0][0] and numbers[tail[0][2]] == 1:
+        elif tail and not tail[0][0] and numbers[tail[0][2]] == 1:
             short[port["id"]] = str(tail[0][2])[-LONGEST_NAME:]
         else:
             short[port["id"]] = "…" + name[1 - LONGEST_NAME :]

@@ -13,7 +13,7 @@ from nm.shell.failures import Failure
 from nm.shell.lookout import Lookout
 from nm.shell.picture import Picture
 
-FRESH = 2.0  # seconds that a picture is good for who asks for it once
+FRESH = 60.0  # seconds that a picture is good to begin with: changes follow within a second, on /live
 PATIENCE = 10.0  # seconds that somebody waits for a first picture
 
 
@@ -24,7 +24,7 @@ class Feed:
         self._look = look
         self._changed = threading.Condition()
         self._revision = 1
-        self._looked_at = 0.0  # when the picture was last known to be true
+        self._looked_at = time.monotonic() if look.picture else -FRESH  # when the picture was true
         self._watchers = 0
         self._asked = False
         self._stopped = False
@@ -48,7 +48,7 @@ class Feed:
             self._changed.notify_all()
 
     def current(self) -> tuple[int, Picture]:
-        """Revision and picture as they are now."""
+        """Revision and picture to begin with: not the newest, perhaps, but at once."""
         self.ask()
         began = time.monotonic()
         with self._changed:

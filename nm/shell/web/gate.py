@@ -1,9 +1,9 @@
 """Who may look at the page: a token that is good once, a cookie for it, and headers that must be right.
 
 Anybody on this machine can connect to a port on 127.0.0.1, and any page in the browser can make it send
-requests there. So a request needs the cookie that was given for the token. It must name this machine as its host, for a
-stranger's name that leads to 127.0.0.1 would make that stranger's page the same origin. And it must not come
-from another page. Asked by the server's threads; `_lock` guards the token.
+requests there. So a request needs the cookie that was given for the token. It must name this machine as its
+host, for a stranger's name that leads to 127.0.0.1 would make that stranger's page the same origin. And it
+must not come from another page. Asked by the server's threads; `_lock` guards the token.
 """
 
 import re

@@ -16,7 +16,7 @@ const SIGNS = {free: "·", unused: "", taken: "•", trunk: "=", unverified: "?"
 const WORDS = {
   free: "free", unused: "nothing connected", taken: "in use", trunk: "trunk", unverified: "unverified",
   out: "out of service", failed: "failed", dirty: "failed", joining: "joining", leaving: "leaving",
-  parked: "in a group, isolated", joined: "in a group",
+  parked: "in a group, isolated", joined: "joined",
 };
 const LEGEND = ["free", "unused", "unverified", "trunk", "taken", "out", "failed"];
 
@@ -196,7 +196,7 @@ function drawPort(cell, port) {
 
 function described(port, group) {
   return [
-    `port ${port.name}`, group ? `group ${group.name}` : "", group ? port.state : WORDS[port.state] ?? port.state,
+    `port ${port.name}`, group ? `group ${group.name}` : "", WORDS[port.state] ?? port.state,
     port.node ? `node ${port.node} ${port.nic ?? ""}`.trim() : "", port.trunk ? `trunk ${port.trunk}` : "",
     port.carries, port.drift ? `differs: ${port.drift}` : "",
   ].filter(Boolean).join(", ");
@@ -521,6 +521,7 @@ function drawLines(picked) {
   const [front, behind] = [one("front"), one("behind")];
   (picked ? front : behind).replaceChildren(...ends.map(line));
   (picked ? behind : front).replaceChildren();
+  front.classList.toggle("crowd", ends.length > 16);
 }
 
 function line({cell, chip, machine, kind, box, dock}) {

@@ -54,6 +54,7 @@ class PageServer(ThreadingHTTPServer):
     """Listens, and gives each connection a thread as long as there is room."""
 
     daemon_threads = True
+    request_queue_size = MOST  # who finds the queue full waits for a second
     block_on_close = False  # a browser that does not read holds nobody up
 
     def __init__(self, port: int, feed: Feed) -> None:
