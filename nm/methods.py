@@ -83,15 +83,7 @@ _POOL = (
         _PORT,
         Param("settings", STRUCT, optional=True),
     ),
-    _write(
-        "UpdatePort",
-        pool.update_port,
-        "Changes what is known of a port: description. Answers 1.",
-        _SWITCH,
-        _PORT,
-        _CHANGES,
-        since=3,
-    ),
+    _write("UpdatePort", pool.update_port, "Describes a port. Answers 1.", _SWITCH, _PORT, _CHANGES, since=3),
     _write(
         "UnregisterPort",
         pool.unregister_port,
@@ -116,7 +108,7 @@ _POOL = (
     _write(
         "UpdateTrunk",
         pool.update_trunk,
-        "Changes the ends or the native VLAN of a trunk that no group's path needs. Answers 1.",
+        "Changes a trunk that no group's path needs. Answers 1.",
         _NAME,
         _CHANGES,
         since=3,

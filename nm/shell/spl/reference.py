@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator, Sequence
 
-from nm.shell import guide
 from nm.shell.failures import Usage
 from nm.shell.spl.grammar import Row, forms, spoken
 from nm.shell.spl.rows import ROWS, SECTIONS, of_nmctl
@@ -121,15 +120,7 @@ def page() -> Iterator[str]:
             for other in row.also:
                 yield f"  Also `{spoken(other)}`."
         yield ""
-    yield "### nmctl's own"
-    yield ""
-    nouns: dict[str, list[str]] = {}
-    for words in guide.spellings():
-        nouns.setdefault(words[0], []).extend(words[1:])
-    yield (
-        "; ".join(f"`{noun}`" + (f": {', '.join(verbs)}" if verbs else "") for noun, verbs in nouns.items())
-        + "."
-    )
+    yield "nmctl's own commands: `help WORD`, or `nmctl --help`."
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from nm.shell import importing
 from nm.shell import session as sessions
 from nm.shell.failures import UNREACHABLE, Failure
 from nm.shell.session import Session
@@ -41,6 +42,8 @@ def _at_a_keyboard(session: Session) -> int:
     session = _reached(session)
     shell = Interpreter(session)
     try:
+        if importing.is_empty(session):
+            _offer_import(shell)
         return converse(shell, Editor(shell, history_path(os.environ)))
     finally:
         session.close()
@@ -61,6 +64,17 @@ def _reached(session: Session) -> Session:
             continue
         session.output.note(f"nm {version}; `help` lists the commands, Tab completes, `exit` leaves")
         return session
+
+
+def _offer_import(shell: Interpreter) -> None:
+    """A new database is asked for its files, as SPL's was."""
+    try:
+        answer = input("nothing is recorded yet; files or folder to import (Enter: none): ").strip()
+    except (EOFError, KeyboardInterrupt):
+        answer = ""
+        shell.session.output.say("")
+    if answer:
+        shell.attempt(f"import {answer}")
 
 
 def _ask() -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rack import Rack
 from tests.shell.conftest import Nmctl
 from tests.shell.spl.terminal import CTRL_C, PROMPT, keyboard
 
@@ -105,6 +106,25 @@ def test_it_asks_for_the_daemon_when_there_is_none(nmctl: Nmctl, tmp_path: Path)
         user.sees("address of the daemon")
         user.type(CTRL_D)
         assert user.ends() == 8
+
+
+def test_a_new_database_is_asked_for_its_files(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "network.txt").write_text("101 vlan\n102 vlan\n")
+    empty = Rack(tmp_path)
+    try:
+        with keyboard(tmp_path, "shell", empty.config.api.socket) as user:
+            user.sees("files or folder to import (Enter: none): ")
+            user.type(f"{site}\n")
+            user.sees("[y/N] ")
+            user.type("y\n")
+            assert "imported: 2 things" in user.sees(PROMPT)
+            assert [vlan["id"] for vlan in empty.call("GetVlans", {})] == [101, 102]
+        with keyboard(tmp_path, "shell", empty.config.api.socket) as user:
+            assert "to import" not in user.sees(PROMPT)
+    finally:
+        empty.stop()
 
 
 @pytest.mark.parametrize("words", [("shell",), ("shell", "{address}")])
