@@ -29,7 +29,7 @@ def import_site(tx: Transaction, call: Call, site: str) -> int:
     number = jobs.submit(tx, call, SUBJECT, "import")
     jobs.advance(tx, number, call.now, total=len(verdict.steps), result={"same": verdict.same})
     tx.put(new("meta", name_of(RUNNING), call.now, job=number, steps=verdict.steps))
-    tx.tell(Event(call.caller.name, "pool", "import begun", f"{len(verdict.add)} things"))
+    tx.tell(Event(call.caller.name, "import", "begun", f"{len(verdict.add)} things"))
     return number
 
 
@@ -69,7 +69,7 @@ def _add(tx: Transaction, call: Call, steps: list[Step], job: Record) -> bool:
         return True
     tx.delete(RUNNING)
     jobs.advance(tx, job["id"], call.now, state="done", done=done, step="")
-    tx.tell(Event(call.caller.name, "pool", "imported", f"{done} steps"))
+    tx.tell(Event(call.caller.name, "import", "done", f"{done} steps"))
     return False
 
 
@@ -93,7 +93,7 @@ def _take_back(tx: Transaction, call: Call, steps: list[Step], job: Record) -> b
     if kept:
         error = {**error, "text": f"{error['text']}; but these stay: {'; '.join(kept[:5])}"}
     jobs.advance(tx, job["id"], call.now, state="failed", done=0, step="", result=result, error=error)
-    tx.tell(Event("nm", "pool", "import taken back", str(error["text"])))
+    tx.tell(Event("nm", "import", "failed", str(error["text"])))
     return False
 
 

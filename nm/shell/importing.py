@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONFLICT_CODE, INVALID_CODE = 105, 102
 SHOWN = 12  # names in one line
+LARGEST = (1 << 20) - 1024  # bytes of a site in a request, which has 1 MiB
 PLURALS = {"switch": "switches", "headnode": "head nodes", "vlan": "VLANs", "account": "accounts with rights"}
 
 Struct = dict[str, Any]
@@ -39,6 +40,7 @@ def bring_in(
     except BadFiles as error:
         return _refuse(session, error.problems, INVALID_CODE)
     text = loaded.text()
+    _check_size(text)
     told = session.call("CheckImport", text)
     if told["problems"]:
         conflicts = all(problem["code"] == CONFLICT_CODE for problem in told["problems"])
@@ -61,6 +63,15 @@ def bring_in(
 def is_empty(session: Session) -> bool:
     """Whether the daemon knows nothing yet, so that an import is what one wants."""
     return not any(session.call(method, {}) for method in ("GetSwitches", "GetHosts", "GetVlans", "GetNodes"))
+
+
+def _check_size(text: str) -> None:
+    """Failure when the daemon would not take a request with that text."""
+    import html
+
+    if (size := len(html.escape(text, quote=False).encode())) > LARGEST:
+        hint = "import it in several files: switches, ports and hosts first, groups last"
+        raise Failure(f"the site is {size} bytes as it is sent, {LARGEST} are the most", hint, USAGE)
 
 
 def _placed(loaded: "Loaded", problems: Sequence[Struct]) -> list["Problem"]:
@@ -163,7 +174,7 @@ def _write(path: str, text: str) -> None:
 COMMANDS = (
     Command("import", "Import", "take in a site from files: all of it, or nothing",
             (word("paths", "site.toml, site.json, SPL's files, or folders of them", count="+",
-                  metavar="PATH"),
+                  metavar="FILE"),
              option("host", "the host that runs the VMs of SPL's vm.txt; else `local`, out of service",
                     local=True),
              Arg("--yes", "do not ask", flag=True, local=True), DRY_RUN),

@@ -13,6 +13,7 @@ from nm.calls import Call, Caller, Site
 from nm.database import Database
 from nm.errors import Conflict, Invalid
 from nm.records import Record
+from nm.shell.importing import LARGEST
 from nm.switches import builtin
 from tests.core.test_daemon import Daemon, until
 from tests.importing.conftest import Office
@@ -173,8 +174,8 @@ def test_the_daemon_goes_on_after_a_restart(tmp_path: Path) -> None:
     try:
         assert office.rack.wait(number)["state"] == "done"
         assert len(office.call("GetStatus", "alpha")["nodes"]) == NODES
-        events = [event["what"] for event in office.call("GetEvents", 0, 1000)]
-        assert events[-1] == "imported"
+        last = office.call("GetEvents", 0, 1000)[-1]
+        assert (last["subject"], last["what"]) == ("import", "done")
     finally:
         office.rack.stop()
 
@@ -208,3 +209,11 @@ def test_kill_9_in_the_middle(tmp_path: Path) -> None:
         assert len(nmd.call("GetNodes", {"group": "alpha"})) == 400
     finally:
         nmd.end()
+
+
+def test_what_does_not_fit_into_a_request_is_told_before(office: Office, tmp_path: Path) -> None:
+    """The largest site that nmctl sends is taken by the daemon, and one that is larger never gets there."""
+    room = LARGEST - len(json.dumps({"format": 1, "vlans": {"101": {"reason": ""}}}, separators=(",", ":")))
+    for size, status, said in ((room, 2, "characters"), (room + 1, 2, "1047552 are the most")):
+        (tmp_path / "site.json").write_text(json.dumps({"vlans": {"101": {"reason": "x" * size}}}))
+        assert said in office.nmctl("import", str(tmp_path / "site.json"), "--yes", status=status).err

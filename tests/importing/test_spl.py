@@ -75,9 +75,11 @@ def test_a_switch_gets_its_driver_and_serves(office: Office, tmp_path: Path) -> 
     """The way an operator goes on: give the switch a driver, reset it, hand its nodes out."""
     office.nmctl("import", str(write(tmp_path / "data", SPL)), "--yes")
     office.nmctl("switch", "inspect", "1", "--wait", status=7)
-    more = {"driver": "simulated", "file": str(tmp_path / "1.json"), "ports": ["1", "7", "11"]}
-    office.call("UpdateSwitch", "1", {**more, "available": True})
-    assert office.rack.wait(office.call("ResetPorts", "1"))["state"] == "done"
+    more = (f"file={tmp_path / '1.json'}", 'ports=["1", "7", "11"]', "available=true")
+    office.nmctl("switch", "update", "1", "driver=simulated", *more)
+    office.nmctl("switch", "reset", "1", "--all", "--wait")
+    office.nmctl("host", "update", "local", 'network={"kind": "linux", "device": "eno1"}', "available=true")
+    assert {head["state"] for head in office.call("GetHeadNodes", {})} == {"free"}
     assert [node["name"] for node in office.call("GetNodes", {"free": True})] == ["1", "4", "6"]
     office.call("CreateGroup", "alpha", {"nodes": ["1", "4"]})
     office.rack.deploy("alpha")

@@ -1,6 +1,7 @@
 """A document with everything in it: imported, exported, the same again; and a property of all sites."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,11 @@ def test_what_is_no_site_at_all(office: Office, text: str) -> None:
     for method in ("CheckImport", "Import"):
         with pytest.raises(Invalid):
             office.call(method, text)
+
+
+def test_the_document_of_the_manual_is_a_good_one(office: Office, tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "import.md").read_text()
+    example = manual[manual.index("    format = 1") : manual.index("`available = false`")]
+    (tmp_path / "site.toml").write_text(textwrap.dedent(example))
+    told = office.nmctl("import", str(tmp_path / "site.toml"), "--dry-run", "--json", status=6).json
+    assert [problem["message"] for problem in told["problems"]] == ["this daemon makes no accounts"]
