@@ -129,6 +129,11 @@ class Session:
             return "`nmctl lab status` lists labs, `nmctl lab up` starts one"
         return hint
 
+    def move(self, choice: Choice) -> None:
+        """Talk to another daemon from now on."""
+        self.close()
+        self.address, self._origin = choice.address, choice.origin
+
     def close(self) -> None:
         """End the connection."""
         if self._proxy is not None:

@@ -129,6 +129,6 @@ def split(line: str) -> list[str]:
 
 
 def _refuse_another_daemon(options: dict[str, object]) -> None:
-    for name in ("address", "lab", "timeout"):
+    for name in ("address", "lab", "timeout", "identity"):
         if name in options:
             raise Usage(f"--{name} cannot change in a shell", f"leave, and start nmctl --{name} ... shell")

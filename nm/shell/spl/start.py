@@ -14,7 +14,7 @@ from nm.shell.table import Command, Options
 def run(session: Session, _command: Command, options: Options) -> int:
     """Carry out the commands of -c, the lines of stdin, or what somebody types."""
     if options.daemon:
-        session = _named(options.daemon, session)
+        session.move(sessions.Choice(options.daemon, "ADDRESS"))
     try:
         if options.command:
             lines = _lines(options.command)
@@ -30,32 +30,23 @@ def _lines(commands: list[str]) -> list[str]:
     return [line for command in commands for line in command.splitlines()]
 
 
-def _named(address: str, session: Session) -> Session:
-    """The same session with the daemon of that address."""
-    choice = sessions.choose_address(address, None, {})
-    return Session(choice, session.output, session.clock, session.timeout)
-
-
 def _at_a_keyboard(session: Session) -> int:
     from nm.shell.spl.prompt import Editor, converse, history_path
 
-    session = _reached(session)
+    _reach(session)
     shell = Interpreter(session)
-    try:
-        if importing.is_empty(session):
-            _offer_import(shell)
-        return converse(shell, Editor(shell, history_path(os.environ)))
-    finally:
-        session.close()
+    if importing.is_empty(session):
+        _offer_import(shell)
+    return converse(shell, Editor(shell, history_path(os.environ)))
 
 
-def _reached(session: Session) -> Session:
-    """A session whose daemon answers. Who named none, and has none here, is asked for one."""
+def _reach(session: Session) -> None:
+    """Greet, with the daemon's version. Who named no daemon, and has none here, is asked for one."""
     asking = session.address == sessions.DEFAULT and not os.path.exists(sessions.DEFAULT)
     while True:
         try:
             if asking:
-                session = _named(_ask(), session)
+                session.move(sessions.Choice(_ask(), "ADDRESS"))
             version = session.call("GetVersion")["nm"]
         except Failure as failure:
             if not asking:
@@ -63,7 +54,7 @@ def _reached(session: Session) -> Session:
             session.output.failure(failure.message, failure.hint)
             continue
         session.output.note(f"nm {version}; `help` lists the commands, Tab completes, `exit` leaves")
-        return session
+        return
 
 
 def _offer_import(shell: Interpreter) -> None:

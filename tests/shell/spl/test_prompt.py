@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl
 from tests.shell.spl.terminal import CTRL_C, PROMPT, keyboard
@@ -127,11 +125,7 @@ def test_a_new_database_is_asked_for_its_files(tmp_path: Path) -> None:
         empty.stop()
 
 
-@pytest.mark.parametrize("words", [("shell",), ("shell", "{address}")])
-def test_the_daemon_that_is_named(nmctl: Nmctl, tmp_path: Path, words: tuple[str, ...]) -> None:
-    address = nmctl.rack.config.api.socket
-    named = [word.replace("{address}", address) for word in words]
-    more = {"NM_ADDRESS": str(tmp_path / "none")} if len(words) > 1 else {}
-    with keyboard(tmp_path, *named, **more) as user:
+def test_the_daemon_that_is_named(nmctl: Nmctl, tmp_path: Path) -> None:
+    with keyboard(tmp_path, "shell", nmctl.rack.config.api.socket, NM_ADDRESS="/no/where") as user:
         user.sees(PROMPT)
         assert "root" in user.does("whoami")
