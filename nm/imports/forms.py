@@ -56,8 +56,10 @@ def parse(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text, object_pairs_hook=_struct)
     except (ValueError, RecursionError) as error:
-        said = str(error) if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        raise Invalid(f"the site is not JSON: {said}", "send what json.dumps makes of a struct") from None
+        said = str(error) if isinstance(error, ValueError) else "nested too deeply"
+        raise Invalid(
+            f"the site is not JSON: {said[:200]}", "send what json.dumps makes of a struct"
+        ) from None
     if not isinstance(found, dict):
         raise Invalid("the site is not a struct of sections", f"sections are {', '.join(SECTIONS)}")
     return found

@@ -31,7 +31,7 @@ def parse_toml(text: str, file: str) -> Loaded:
     """The site of a TOML document. BadFiles when it is none."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError is one; a number of too many digits another
         raise BadFiles([_toml_problem(str(error), text, file)]) from None
     except RecursionError:
         raise BadFiles([Problem(Origin(file, 1), "it is nested too deeply", "make it flatter")]) from None
@@ -81,8 +81,9 @@ def parse_json(text: str, file: str) -> Loaded:
     lines, twice = _json_lines(text)
     try:
         document = json.loads(text)
-    except json.JSONDecodeError as error:
-        problem = Problem(Origin(file, error.lineno), f"not JSON: {error.msg.lower()}", "see docs/import.md")
+    except ValueError as error:
+        line, said = getattr(error, "lineno", 1), getattr(error, "msg", str(error))
+        problem = Problem(Origin(file, line), f"not JSON: {said.lower()}", "see docs/import.md")
         raise BadFiles([problem]) from None
     except RecursionError:
         raise BadFiles([Problem(Origin(file, 1), "it is nested too deeply", "make it flatter")]) from None
@@ -158,18 +159,20 @@ def _take_section(loaded: Loaded, section: str, entries: Any, lines: Lines, orig
         return
     for name, value in entries.items():
         here = Origin(origin.file, lines.get((section, name), origin.line))
-        if (strange := _strange(value)) is not None:
+        if (strange := _strange({name: value})) is not None:
             hint = "use text, numbers, true, false, lists and tables"
-            loaded.problems.append(Problem(here, f"{section} {name} holds {strange}", hint))
+            loaded.problems.append(Problem(here, f"{section} {name!r} holds {strange}", hint))
         else:
             loaded.add((section, name), value, here)
 
 
 def _strange(value: Any) -> str | None:
-    """What in a value of TOML a site has no place for."""
+    """What in a value a site has no place for."""
     if isinstance(value, dict | list):
-        parts: Iterable[Any] = value.values() if isinstance(value, dict) else value
+        parts: Iterable[Any] = [*value, *value.values()] if isinstance(value, dict) else value
         return next((found for part in parts if (found := _strange(part)) is not None), None)
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        return "half a character"
     if isinstance(value, str | bool | int | float) or value is None:
         return None
     return "a date or time"

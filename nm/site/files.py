@@ -18,11 +18,19 @@ def load(paths: Sequence[str | Path], host: str | None = None) -> Loaded:
 
     `host`: who runs the VMs that SPL's files name.
     """
+    try:
+        return _loaded(paths, host)
+    except OSError as error:
+        origin, reason = Origin(str(error.filename), 1), (error.strerror or str(error)).lower()
+        raise BadFiles([Problem(origin, reason, "name a file that can be read")]) from None
+
+
+def _loaded(paths: Sequence[str | Path], host: str | None) -> Loaded:
     parts: list[Loaded] = []
     found: dict[str, str] = {}
     notices: list[str] = []
     for path in _files(paths, notices):
-        text = decode(_read(path), str(path))
+        text = decode(path.read_bytes(), str(path))
         if path.name in spl.FORMS:
             _refuse_second(found, path)
             found[str(path)] = text
@@ -68,11 +76,3 @@ def _refuse_second(found: Mapping[str, str], path: Path) -> None:
         if Path(other).name == path.name:
             problem = Problem(Origin(str(path), 1), f"{other} is given already", "name one of them")
             raise BadFiles([problem])
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BadFiles([Problem(Origin(str(path), 1), reason, "name a file that can be read")]) from None

@@ -1,0 +1,90 @@
+"""Whatever stands in a file or a request: it is taken, or refused in words. Nothing else is ever raised."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as limits
+from hypothesis import strategies as st
+
+from nm import imports
+from nm.calls import Call
+from nm.errors import Invalid, NMError
+from nm.site import BadFiles, load
+from nm.site.document import parse_json, parse_toml
+from nm.site.spl import FORMS, parse
+from tests.importing.samples import SPL, WHOLE
+from tests.importing.test_whole_site import ROOT, SITE, imported
+from tests.memory_store import MemoryStore
+
+TEXT = st.text(max_size=8)
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda part: st.one_of(st.lists(part, max_size=3), st.dictionaries(TEXT, part, max_size=3)),
+    max_leaves=6,
+)
+WHOLE_SITE: dict[str, Any] = json.loads(parse_toml(WHOLE, "f").text())
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all values in a value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(deeper for key, part in inner for deeper in places(part, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+@limits(max_examples=400, deadline=None)
+@given(st.sampled_from(places(WHOLE_SITE)[1:]), ANYTHING)
+def test_any_value_in_any_place_of_a_site(path: tuple[Any, ...], value: Any) -> None:
+    store, call = MemoryStore(), Call(ROOT, "CheckImport", 1_800_000_000.0, SITE)
+    text = json.dumps(replaced(WHOLE_SITE, path, value))
+    with contextlib.suppress(Invalid):
+        told = imports.check_import(store, call, text)
+        assert all(problem["message"] and problem["hint"] for problem in told["problems"]), told["problems"]
+        if told["problems"]:
+            with pytest.raises(NMError):
+                store.transact(lambda tx: imports.import_site(tx, call, text))
+            assert store.revision == 0
+        else:
+            imported(text)
+
+
+@limits(max_examples=100, deadline=None)
+@given(st.integers(0, len(WHOLE)), st.integers(0, 9), TEXT)
+def test_any_damage_to_a_document(at: int, cut: int, put: str) -> None:
+    for parse_it, whole in ((parse_toml, WHOLE), (parse_json, json.dumps(WHOLE_SITE, indent=1))):
+        with contextlib.suppress(BadFiles):
+            parse_it(whole[:at] + put + whole[at + cut :], "f").text().encode()
+
+
+@limits(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(SPL)), st.integers(0, 80), st.integers(0, 9), TEXT)
+def test_any_damage_to_a_file_of_spls(name: str, at: int, cut: int, put: str) -> None:
+    with contextlib.suppress(BadFiles):
+        loaded = parse({**SPL, name: SPL[name][:at] + put + SPL[name][at + cut :]})
+        imports.check_import(MemoryStore(), Call(ROOT, "CheckImport", 1.8e9, SITE), loaded.text())
+    assert set(SPL) == set(FORMS)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, '"\\ud800"', "[" * 50_000, "1e999"])
+def test_values_that_python_stumbles_over(tmp_path: Path, text: str) -> None:
+    for name, whole in (("a.json", f'{{"vlans": {{"101": {text}}}}}'), ("a.toml", f"vlans.101 = {text}")):
+        (tmp_path / name).write_text(whole)
+        with contextlib.suppress(BadFiles):
+            told = imports.check_import(
+                MemoryStore(), Call(ROOT, "x", 0.0, SITE), load([tmp_path / name]).text()
+            )
+            assert told["problems"]
+    with pytest.raises(Invalid):
+        imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), text)
