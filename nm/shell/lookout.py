@@ -1,8 +1,9 @@
 """Asks the daemon what the picture is made of: seldom, and no more than has to be asked.
 
-Events tell that something happened, so they are asked for most often; while jobs run, and when there was an
-event, everything is asked for, at most once a second. Readers learn of nearly everything by events; who gets
-none, or only a few groups', looks more often. Used by one thread, for so is the session.
+Events tell that something happened, so they are asked for most often. While jobs run, and when there was an
+event, everything is asked for, at most once a second, one part after the other. Readers learn of nearly
+everything by events; who gets none, or those of a few groups, looks more often. Used by one thread, for so is
+the session.
 """
 
 import time
@@ -22,8 +23,17 @@ WHOLE = {True: 10.0, False: 3.0}  # between two whole pictures when nothing happ
 SHARE = 0.25  # of the time at most goes into whole pictures: large racks are asked for less often
 EVENTS = 60  # kept
 ENDED = 6  # jobs that were seen to run and are over, kept
-AUDITS = 50  # groups asked for their audits each time
 GOING = ("queued", "running")
+PARTS = {
+    "groups": "GetGroups",
+    "nodes": "GetNodes",
+    "ports": "GetPorts",
+    "switches": "GetSwitches",
+    "trunks": "GetTrunks",
+    "hosts": "GetHosts",
+    "headnodes": "GetHeadNodes",
+    "vlans": "GetVlans",
+}
 
 
 @dataclass
@@ -47,27 +57,48 @@ class Lookout:
         self._marks: dict[str, Mark] = {}
         self._last: int | None = None  # the newest event's id
         self._stale = False  # something happened since the last whole picture
-        self._audited: dict[str, Mapping[str, Any]] = {}
+        self._left: list[str] = []  # the parts that a whole picture still needs
+        self._parts: dict[str, Any] = {}  # those that are there
+        self._began = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a whole picture is being asked for."""
+        return bool(self._left)
+
+    def refresh(self) -> bool:
+        """Ask for everything that is due; whether the picture is another one now."""
+        changed = self.tick()
+        while self.busy:
+            changed |= self.tick()
+        return changed
 
     def tick(self) -> bool:
-        """Ask for what is due; whether the picture is another one now. Failure when nobody answers."""
+        """Ask for events, and one more thing if it is due; whether the picture is another one now.
+
+        One more only, so that an event need not wait for all of a large rack. Failure when nobody answers.
+        """
         now = self._clock()
         if self._last is None:
             self._begin()
         news = self._hear()
-        if news or now >= self._due.jobs or self._going():
+        if news or now >= self._due.jobs or (self._going() and not self.busy):
             news |= self._ask_for_jobs(now)
         self._stale |= news
-        if now >= self._due.whole or ((self._stale or self._going()) and now >= self._due.earliest):
-            self._ask_for_all(now)
-        elif not news:
-            return False
-        return self._draw()
+        if not self.busy and self._is_due(now):
+            self._left, self._parts, self._stale, self._began = list(PARTS), {}, False, now
+        if not self.busy:
+            return news and self._draw()
+        news |= self._ask_for_part()
+        return news and self._draw()
+
+    def _is_due(self, now: float) -> bool:
+        return now >= self._due.whole or ((self._stale or self._going()) and now >= self._due.earliest)
 
     def trouble(self, words: str) -> bool:
         """Note on the picture why it is not up to date; whether that is new. "" when it is again."""
         if not self.picture:
-            self.picture = {kind: [] for kind in picture.KINDS} | {"rack": [{"id": "rack", "trouble": ""}]}
+            self.picture, _ = picture.build(self._answers)
         rack = self.picture["rack"][0]
         if rack["trouble"] == words:
             return False
@@ -113,42 +144,39 @@ class Lookout:
             return None
         return found
 
-    def _ask_for_all(self, now: float) -> None:
-        call = self._session.call
-        self._stale = False
-        self._answers = replace(
-            self._answers,
-            switches=call("GetSwitches", {}),
-            ports=call("GetPorts", {}),
-            trunks=call("GetTrunks", {}),
-            hosts=call("GetHosts", {}),
-            nodes=call("GetNodes", {}),
-            headnodes=call("GetHeadNodes", {}),
-            vlans=call("GetVlans", {}),
-            groups=call("GetGroups", {}),
-        )
-        self._ask_for_audits()
-        took = self._clock() - now
-        self._due.earliest = now + max(LEAST, took / SHARE)
-        self._due.whole = now + max(WHOLE[self._answers.sees], took / SHARE)
+    def _ask_for_part(self) -> bool:
+        """Ask for one part of a whole picture; whether it was the last."""
+        part = self._left[0]
+        self._parts[part] = self._session.call(PARTS[part], {})
+        self._left.pop(0)  # now that there was an answer
+        if self._left:
+            return False
+        self._answers = replace(self._answers, **self._parts)
+        self._ask_for_drift()
+        now = self._clock()
+        rest = (now - self._began) / SHARE
+        self._due.earliest = self._began + max(LEAST, rest)
+        self._due.whole = self._began + max(WHOLE[self._answers.sees], rest)
+        return True
 
-    def _ask_for_audits(self) -> None:
-        """Ask for the audits of some groups, those first that were asked for longest ago."""
-        names = [group["name"] for group in self._answers.groups]
-        known = {name: audit for name, audit in self._audited.items() if name in set(names)}
-        oldest = [*(name for name in names if name not in known), *known][:AUDITS]
-        for name in oldest:
-            known.pop(name, None)
+    def _ask_for_drift(self) -> None:
+        """Ask for what audits found: readers by one call, others for those of their groups that drifted."""
+        if self._answers.sees:
+            known = self._session.call("GetDrift")
+            drift = {**known["groups"], "": known["pool"]}
+            self._answers = replace(self._answers, drift=drift, audited=known["at"])
+            return
+        drift = {}
+        for name in (group["name"] for group in self._answers.groups if group["drift"]):
             try:
-                known[name] = self._session.call("GetAudit", name)  # at the end: asked last
+                drift[name] = self._session.call("GetAudit", name)["differences"]
             except Failure as failure:
                 if failure.status != NOT_FOUND:  # the group is gone since
                     raise
-        self._audited = known
+        self._answers = replace(self._answers, drift=drift)
 
     def _draw(self) -> bool:
-        answers = replace(self._answers, audits=self._audited)
         old = self.picture
-        self.picture, self._marks = picture.build(answers, self._marks)
+        self.picture, self._marks = picture.build(self._answers, self._marks)
         told = picture.difference(old, self.picture)
         return bool(told["set"] or told["all"])

@@ -60,7 +60,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the daemon answered. `sees`: to a reader, who sees everything. `audits`: GetAudit, by group."""
+    """What the daemon answered. `sees`: to a reader, who sees all. `drift`: by group, "" for no group's."""
 
     who: str = ""
     daemon: str = ""
@@ -75,7 +75,8 @@ class Answers:
     groups: Structs = ()
     jobs: Structs = ()
     events: Structs = ()
-    audits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    drift: Mapping[str, Structs] = field(default_factory=dict)
+    audited: int = 0  # when everything was last looked at
 
 
 def natural(text: str) -> list[tuple[int, str, int]]:
@@ -135,12 +136,10 @@ def build(answers: Answers, before: Mapping[str, Mark] | None = None) -> tuple[P
     """The picture, and the groups' marks, which the next picture is given."""
     found = marks((group["name"] for group in answers.groups), before)
     wired = _wired(answers)
-    drift = _drift(answers.audits)
+    drift = _drift(answers.drift)
     ways = _ways(answers.trunks)
     picture = {
-        "rack": [
-            {"id": "rack", "daemon": answers.daemon, "who": answers.who, "sees": answers.sees, "trouble": ""}
-        ],
+        "rack": [_rack(answers)],
         "switches": [_switch(switch, drift) for switch in _sorted(answers.switches)],
         "ports": _ports(answers, wired, drift),
         "trunks": [_trunk(trunk) for trunk in _sorted(answers.trunks)],
@@ -148,11 +147,25 @@ def build(answers: Answers, before: Mapping[str, Mark] | None = None) -> tuple[P
         "headnodes": [_head(head, ways, drift) for head in _sorted(answers.headnodes)],
         "nodes": [_node(node) for node in _sorted(answers.nodes)],
         "vlans": [_vlan(vlan) for vlan in sorted(answers.vlans, key=lambda vlan: int(vlan["id"]))],
-        "groups": [_group(group, found, answers.audits) for group in _sorted(answers.groups)],
+        "groups": [_group(group, found, answers.drift) for group in _sorted(answers.groups)],
         "jobs": [_job(job) for job in answers.jobs],
         "events": [dict(event) for event in answers.events],
     }
     return picture, found
+
+
+def _rack(answers: Answers) -> Struct:
+    """What belongs to nothing else. A switch that is silent says so itself."""
+    homeless = [one for one in answers.drift.get("", ()) if not _place(one) and one["hand"] != "switch"]
+    return {
+        "id": "rack",
+        "daemon": answers.daemon,
+        "who": answers.who,
+        "sees": answers.sees,
+        "audited": answers.audited or None,
+        "drift": [_told(difference) for difference in homeless],
+        "trouble": "",
+    }
 
 
 def _sorted(structs: Structs) -> list[Mapping[str, Any]]:
@@ -186,13 +199,9 @@ def _ways(trunks: Structs) -> dict[str, list[str]]:
     return found
 
 
-def _drift(audits: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What the last audits found, by kind and id of what it hangs on: ports:sw0:p1, switches:sw0 ..."""
-    found: dict[str, str] = {}
-    for audit in audits.values():
-        for difference in audit.get("differences", ()):
-            found[_place(difference)] = _told(difference)
-    return found
+def _drift(known: Mapping[str, Structs]) -> dict[str, str]:
+    """What audits found, by kind and id of what it hangs on: ports:sw0:p1, switches:sw0 ..."""
+    return {_place(difference): _told(difference) for found in known.values() for difference in found}
 
 
 def _told(difference: Mapping[str, Any]) -> str:
@@ -358,11 +367,8 @@ def _vlan(vlan: Mapping[str, Any]) -> Struct:
             "free": vlan["free"]}  # fmt: skip
 
 
-def _group(
-    group: Mapping[str, Any], found: Mapping[str, Mark], audits: Mapping[str, Mapping[str, Any]]
-) -> Struct:
+def _group(group: Mapping[str, Any], found: Mapping[str, Mark], drift: Mapping[str, Structs]) -> Struct:
     mark = found[group["name"]]
-    audit = audits.get(group["name"], {})
     return {
         "id": group["name"],
         "name": group["name"],
@@ -379,8 +385,7 @@ def _group(
         "owner": (group["owner"] or {}).get("name", ""),
         "expires": group["expires"],
         "error": columns.labelled("error", group["error"], 0) if group["error"] else "",
-        "audited": audit.get("at") or None,
-        "drift": [_told(difference) for difference in audit.get("differences", ())],
+        "drift": [_told(difference) for difference in drift.get(group["name"], ())],
     }
 
 

@@ -214,7 +214,7 @@ def troubles(rack: Picture) -> list[str]:
     told = [f"group {group['name']}: {words}" for group in rack["groups"] for words in group["drift"]]
     strays = [f"port {port['id']}: {port['drift']}" for port in rack["ports"]
               if port["drift"] and not any(port["drift"] in words for words in told)]  # fmt: skip
-    return found + told + strays
+    return [*found, *told, *strays, *rack["rack"][0]["drift"]]
 
 
 def _wrapped(line: Line, width: int) -> Iterator[Line]:
@@ -276,7 +276,7 @@ def draw_map(session: Session, _command: Command, options: Options) -> int:
             "--watch draws on a terminal", "leave it out, or say --json for a document with every change"
         )
     look = Lookout(session)
-    look.tick()
+    look.refresh()
     if not options.watch:
         _show(look.picture, output, session.clock())
         return OK
@@ -307,7 +307,7 @@ def _wait_for_change(look: "Lookout") -> None:
     while not changed:
         time.sleep(TICK)
         try:
-            changed = look.tick() | look.trouble("")
+            changed = look.refresh() | look.trouble("")
         except Failure as failure:
             changed = look.trouble(failure.message)
 
@@ -330,7 +330,7 @@ COMMANDS = (
             (option("watch", "draw it anew whenever something has changed, until Ctrl-C", flag=True),),
             run=draw_map,
             uses=("GetSwitches", "GetTrunks", "GetHosts", "GetNodes", "GetHeadNodes", "GetVlans", "GetGroups",
-                  "GetAudit", "GetJobs", "GetEvents", "WhoAmI")),
+                  "GetAudit", "GetDrift", "GetJobs", "GetEvents", "WhoAmI")),
     Command("web", "", "show the same live in a browser, on this machine alone, by a one-time link",
             (option("port", "the page's port on 127.0.0.1; a free one when left out", parse=_port_number,
                     default=0, metavar="PORT"),

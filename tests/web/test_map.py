@@ -56,7 +56,7 @@ head nodes: head1 (physics, joined) head2 (render-farm, joined) head3 (free)
 
 def drawn(seat: Seat, width: int = 110) -> str:
     look = Lookout(seat)
-    look.tick()
+    look.refresh()
     read = [switch["read_at"] for switch in look.picture["switches"] if switch["read_at"]]
     lines = draw(look.picture, width, max(read, default=0))
     return "".join(f"{plain(line)}\n" for line in lines)

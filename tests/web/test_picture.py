@@ -10,7 +10,7 @@ from tests.web.world import Laboratory, Seat
 
 def seen_by(lab: Laboratory, caller: Caller | None = None) -> Picture:
     look = Lookout(Seat(lab, caller) if caller else Seat(lab))
-    look.tick()
+    look.refresh()
     return look.picture
 
 

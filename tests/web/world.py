@@ -172,7 +172,7 @@ class Page:
 def served(session: Session) -> Iterator[Page]:
     """The page as that session sees the rack, on a free port."""
     look = Lookout(session)
-    look.tick()
+    look.refresh()
     feed = Feed(look)
     server = PageServer(0, feed)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -24,6 +24,7 @@ class Feed:
         self._look = look
         self._changed = threading.Condition()
         self._revision = 1
+        self._picture = look.picture
         self._looked_at = time.monotonic() if look.picture else -FRESH  # when the picture was true
         self._watchers = 0
         self._asked = False
@@ -53,7 +54,7 @@ class Feed:
         began = time.monotonic()
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or self._looked_at > began - FRESH, PATIENCE)
-            return self._revision, self._look.picture
+            return self._revision, self._picture
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -71,9 +72,8 @@ class Feed:
         """The next revision and its picture; None when there is none for so long, or never again."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or self._revision != revision, seconds)
-            return (
-                None if self._stopped or self._revision == revision else (self._revision, self._look.picture)
-            )
+            over = self._stopped or self._revision == revision
+            return None if over else (self._revision, self._picture)
 
     @property
     def stopped(self) -> bool:
@@ -81,26 +81,33 @@ class Feed:
         return self._stopped
 
     def _run(self) -> None:
+        pause = 0.0
         try:
-            while not self._stopped:
+            while True:
                 with self._changed:
+                    self._changed.wait_for(lambda: self._stopped, pause)
                     self._changed.wait_for(lambda: self._stopped or self._asked or self._watchers > 0)
-                    self._asked = False
-                if not self._stopped:
-                    self._tick()
-                with self._changed:
-                    self._changed.wait_for(lambda: self._stopped, lookout.TICK)
+                    if self._stopped:
+                        return
+                pause = 0.0 if self._tick() else lookout.TICK
         finally:  # without this thread nobody is to wait for a picture
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
 
-    def _tick(self) -> None:
+    def _tick(self) -> bool:
+        """Look once; whether there is more to be asked for at once."""
         try:
             changed = self._look.tick() | self._look.trouble("")
+            more = self._look.busy
         except Failure as failure:
             changed = self._look.trouble(f"{failure.message}; what is shown is of before")
+            more = False
         with self._changed:
-            self._looked_at = time.monotonic()
+            if not more:
+                self._looked_at = time.monotonic()
+                self._asked = False
+            self._picture = self._look.picture
             self._revision += changed
             self._changed.notify_all()
+        return more

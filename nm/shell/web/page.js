@@ -342,6 +342,7 @@ function drawTrouble() {
   for (const port of rack.ports.values()) {
     if (port.drift && !told.has(port.drift)) tell("ports", port, `port ${port.id} differs: ${port.drift}`);
   }
+  for (const words of rack.rack.get("rack")?.drift ?? []) tell("rack", {id: "rack"}, words);
   one("trouble").hidden = !found.length;
   keep(one("troubles"), found, byId, ({kind, thing, words}) => {
     const item = make("li");
@@ -355,8 +356,8 @@ function drawTrouble() {
 }
 
 function drawAbout() {
-  const {daemon, who, sees, trouble} = rack.rack.get("rack") ?? {};
-  const parts = [daemon, count(rack.switches.size, "switch").replace("switchs", "switches"), count(rack.ports.size, "port"), count(rack.nodes.size, "node"), count(rack.groups.size, "group"), who && `seen as ${who}`];
+  const {daemon, who, sees, trouble, audited} = rack.rack.get("rack") ?? {};
+  const parts = [daemon, count(rack.switches.size, "switch").replace("switchs", "switches"), count(rack.ports.size, "port"), count(rack.nodes.size, "node"), count(rack.groups.size, "group"), who && `seen as ${who}`, audited && `audited ${moment(audited)}`];
   put(one("about"), parts.filter(Boolean).join(" · ") + (sees === false ? " (names and availability, and your own groups)" : ""));
   tellTrouble(trouble ?? "");
 }
@@ -477,7 +478,7 @@ function facts(kind, thing) {
   const common = [["Trouble", thing.note], ["Differs", Array.isArray(thing.drift) ? thing.drift.join("; ") : thing.drift]];
   const ports = (thing.ports ?? []).join(", ");
   switch (kind) {
-    case "groups": return [["State", thing.state + (thing.pending ? ", changes staged" : "")], ["Error", thing.error], ["Networks", thing.networks.map((network) => `${network.name}: VLAN ${network.vlan ?? "none"}`).join(", ")], ["Nodes", thing.nodes.join(", ") || "none"], ["Head node", thing.headnode], ["Owner", thing.owner], ["Lease", until(thing.expires)], ["Audited", thing.audited && `${span(Date.now() / 1000 - thing.audited)} ago`], ...common];
+    case "groups": return [["State", thing.state + (thing.pending ? ", changes staged" : "")], ["Error", thing.error], ["Networks", thing.networks.map((network) => `${network.name}: VLAN ${network.vlan ?? "none"}`).join(", ")], ["Nodes", thing.nodes.join(", ") || "none"], ["Head node", thing.headnode], ["Owner", thing.owner], ["Lease", until(thing.expires)], ...common];
     case "switches": return [["State", thing.state === "ok" ? "in service" : thing.state === "out" ? "out of service" : "in trouble"], ["Model", thing.model], ["Read", thing.read_at && `${span(Math.max(0, Date.now() / 1000 - thing.read_at))} ago`], ...common];
     case "ports": return [["State", WORDS[thing.state] ?? thing.state], ["Group", group && `${group.name} (${group.label})`], ["Node", thing.node && `${thing.node} ${thing.nic ?? ""}`], ["Trunk", thing.trunk], ["Carries", thing.carries], ...common];
     case "nodes": return [["State", WORDS[thing.state] ?? thing.state], ["Group", group?.name], ["Ports", ports], ...common];
@@ -710,5 +711,5 @@ history.replaceState(null, "", "/"); // the token is used, and nobody's business
 const answer = await fetch("/picture.json");
 const {revision: first, picture} = await answer.json();
 take({revision: first, all: picture});
-performance.mark("first-picture");
+requestAnimationFrame(() => setTimeout(() => performance.mark("first-picture"))); // it has been painted
 listen();

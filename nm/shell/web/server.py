@@ -198,7 +198,7 @@ def _message(revision: int, told: Mapping[str, Mapping[str, Any]]) -> bytes:
 def serve(session: Session, port: int, browse: bool) -> int:
     """Serve the page until Ctrl-C. Failure when the daemon does not answer, or the port is taken."""
     look = Lookout(session)
-    look.tick()  # what is wrong with the daemon is told here, not in the browser
+    look.refresh()  # what is wrong with the daemon is told here, not in the browser
     feed = Feed(look)
     try:
         server = PageServer(port, feed)
