@@ -298,6 +298,8 @@ class Account:
             with _opened(place, os.O_DIRECTORY) as descriptor:
                 os.fchown(descriptor, 0, self._need().gid)
                 os.fchmod(descriptor, 0o750)
+        with _opened(self._home / ".hushlogin", os.O_WRONLY | os.O_CREAT):
+            pass  # without it sshd greets on standard output, where the answer alone belongs
 
     @property
     def _file(self) -> Path:
