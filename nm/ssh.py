@@ -460,6 +460,7 @@ class Connection:
     def close(self) -> None:
         """End it, its thread, and the command that it goes through."""
         self._hang_up()
+        self._transport.packetizer.complete_handshake()  # else its timer lives on
         self._transport.close()
         if self._transport.is_alive():
             self._transport.join(self._seconds)
