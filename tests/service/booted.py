@@ -40,7 +40,8 @@ mount -t tmpfs none /run/systemd
 mkdir "$layer/upper" "$layer/work" "$layer/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
 root=$layer/root
-rm -rf "$root"/etc/systemd/system/*.wants "$root/usr/sbin/policy-rc.d" "$root/var/lib/nm" "$root/etc/nm"
+rm -rf "$root"/etc/systemd/system/*.wants "$root/usr/sbin/policy-rc.d"
+rm -rf "$root/etc/nm" "$root/var/lib/nm" "$root/var/lib/nm-homes"
 mkdir "$root/shared"
 tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 cp "$shared/tested.service" "$root/etc/systemd/system/"
