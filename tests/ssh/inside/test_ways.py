@@ -10,13 +10,12 @@ import copy
 import http.client
 import multiprocessing.connection
 import os
-import socket
 import xmlrpc.client
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import paramiko
 import pytest
 
 from nm.api import listen_tcp, listen_unix
@@ -30,7 +29,7 @@ from tests.api.clients import UnixConnection
 from tests.api.test_identity import in_a_child
 from tests.api.test_methods import GOOD, Bench
 from tests.api.test_rights import CALLERS, EXPECTED, SECRET, prepared
-from tests.ssh.house import SHELL, House
+from tests.ssh.house import FIRST_UID, SHELL, House, call_on
 
 SOCKET = Path("/run/nm/api.sock")
 WAYS = ["unix", "tcp", "ssh"]
@@ -44,6 +43,7 @@ class Street:
 
     def __init__(self) -> None:
         self.bench = Bench()
+        self.bench.edit("group_alpha", account={"name": "alpha", "uid": FIRST_UID})
         self.callers = {**prepared(self.bench, "nothing"), "nobody": Caller(UNKNOWN, str(UNKNOWN))}
         self._world = copy.deepcopy(self.bench.memory._records)
         self.bench.api.reload(People(remember=0.0), Limits(), self.bench.api._site)
@@ -93,6 +93,8 @@ def street(house: House) -> Iterator[Street]:
     made = Street()
     yield made
     made.bench.api.stop(2.0)
+    SOCKET.unlink()
+    house.rack.start()
 
 
 # ---- the ways
@@ -100,13 +102,15 @@ def street(house: House) -> Iterator[Street]:
 
 @contextlib.contextmanager
 def account(caller: Caller) -> Iterator[None]:
-    """The machine has this account, and none of the other callers."""
+    """The machine has this account, and no other of its name or uid."""
     passwd = Path("/etc/passwd")
     before = passwd.read_text()
-    home = f"/var/lib/people/{caller.name}"
     shell = "/bin/sh" if caller.admin else SHELL
-    more = f"{caller.name}:*:{caller.uid}:{caller.uid}::{home}:{shell}\n" if caller.uid else ""
-    write(passwd, before + more)
+    mine = [caller.name, "*", str(caller.uid), str(caller.uid), "", f"/var/lib/people/{caller.name}", shell]
+    entries = [line.split(":") for line in before.splitlines()]
+    others = [entry for entry in entries if entry[0] != mine[0] and entry[2] != mine[2]]
+    if caller.uid != 0:
+        write(passwd, "".join(":".join(entry) + "\n" for entry in [*others, mine]))
     try:
         yield
     finally:
@@ -155,32 +159,8 @@ def by_ssh(house: House, caller: Caller) -> Iterator[Send]:
     (home / ".ssh").mkdir(parents=True, exist_ok=True, mode=0o755)
     command = f'command="{SHELL}",' if caller.admin else ""
     (home / ".ssh/authorized_keys").write_text(f"{command}restrict {key.public}\n")
-    connection = socket.create_connection(("127.0.0.1", 22))
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with connection, paramiko.SSHClient() as client:
-        client.load_host_keys(str(house.known_hosts))
-        client.connect(
-            "127.0.0.1",
-            sock=connection,
-            username=caller.name,
-            key_filename=str(key.file),
-            allow_agent=False,
-            look_for_keys=False,
-        )
-        transport = client.get_transport()
-        assert transport is not None
-
-        def send(body: bytes) -> bytes:
-            with transport.open_session(timeout=20) as channel:
-                channel.settimeout(20)
-                channel.invoke_shell()
-                channel.sendall(body)
-                channel.shutdown_write()
-                answer = b"".join(iter(lambda: channel.recv(1 << 16), b""))
-                assert channel.recv_exit_status() == 0, answer
-                return answer
-
-        yield send
+    with house.connection(caller.name, key) as connection:
+        yield partial(call_on, connection)
 
 
 @contextlib.contextmanager
