@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power, startup
-from nm.accountwork import AccountsWorker
+from nm.accountwork import AccountsWorker, Settle, Survey
 from nm.calls import NM, Call, Site
 from nm.config import Config
 from nm.database import Database
@@ -166,7 +166,9 @@ class Service:
         for debt in self.database.range("debt"):
             self.crew.send(f"node:{debt['node']}", Job(debt["job"]))
         for account in filter(people.unsettled, self.database.range("account")):
-            self.crew.send(people.SUBJECT, Job(account["job"]))
+            self.crew.send(people.SUBJECT, Settle(account["account"]))
+        if self._config.accounts.shell:
+            self.crew.send(people.SUBJECT, Survey())
         self.crew.send("pool:", leases.Look())
 
     def _distrust_ports(self) -> None:

@@ -22,7 +22,7 @@ def main(homes: str) -> None:
     os.umask(0o077)  # as the service has it
     record = {
         "account": "nm-test", "name": "nm-test", "type": "delegate", "uid": 70_000, "id": 1, "keys": [KEY],
-        "before": [],
+        "before": [], "destroying": False,
     }  # fmt: skip
     hand = AccountsHand(System(Places(homes=homes, shell="/bin/false")), {"nm-test": record}.get)
     value = {"uid": 70_000, "id": 1}
@@ -38,6 +38,7 @@ def main(homes: str) -> None:
         ("rm", "-f", str(file)),
     ):
         assert as_account(*words) != 0, words
+    record["destroying"] = True
     assert hand.run([Order("account/nm-test", None, value)], 1)[0].seen is None
     assert not Path(account.pw_dir).exists()
     assert "nm-test" not in [entry.pw_name for entry in pwd.getpwall()]

@@ -34,13 +34,13 @@ def keys(root: Path, name: str) -> list[str]:
 
 def break_tools(root: Path) -> None:
     """No tool can change an account now."""
-    (root / "etc/group").rename(root / "etc/away")
-    (root / "etc/group").mkdir()
+    (root / "etc/gshadow").rename(root / "etc/away")
+    (root / "etc/gshadow").mkdir()
 
 
 def mend_tools(root: Path) -> None:
-    (root / "etc/group").rmdir()
-    (root / "etc/away").rename(root / "etc/group")
+    (root / "etc/gshadow").rmdir()
+    (root / "etc/away").rename(root / "etc/gshadow")
 
 
 def test_a_delegates_life(lab: Rack, root: Path) -> None:
