@@ -56,14 +56,7 @@ WEAK = {
     "macs": ["hmac-sha1", "hmac-md5", "hmac-sha1-96", "hmac-md5-96"],
 }
 LOOK = "look what was done before you repeat the call"
-# The exit statuses of forward_api_calls: what is wrong, and whether the call may have been carried out.
-STATUSES = {
-    1: ("the request did not arrive there as a whole", False),
-    2: ("no nm takes calls there now", False),
-    3: ("nm gave no whole answer", True),
-    4: ("nm refused the request", False),
-    5: ("the answer could not be passed on", True),
-}
+NO_READER = 5  # of forward_api_calls' exit statuses, the only one without an answer: others come with a fault
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else its tracebacks go to standard error
 
@@ -547,9 +540,8 @@ class Link:
         said = (answer.errors.strip() or answer.body.strip())[:LARGEST_QUOTE].decode(errors="replace")
         if answer.status < 0:
             return SshError(f"the connection to {target} ended before the answer", LOOK, sent=True)
-        if answer.status in STATUSES and not answer.errors and (not said or said.startswith("<")):
-            message, sent = STATUSES[answer.status]
-            return SshError(f"{target}: {message}", LOOK if sent else "try again later", sent=sent)
+        if answer.status == NO_READER and not answer.errors:
+            return SshError(f"{target} could not pass on the whole answer", LOOK, sent=True)
         quote = " ".join(said.split()) or "nothing"
         return SshError(
             f"what answers as {target} is no nm: exit status {answer.status}, and it says: {quote}",
