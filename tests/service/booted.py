@@ -59,7 +59,7 @@ def missing() -> str:
     return f"{', '.join(absent)} is not installed" if absent else ""
 
 
-def boot(folder: Path, script: str, *binds: str, seconds: float = 60) -> str:
+def boot(folder: Path, script: str, *binds: str, seconds: float = 45) -> str:
     """Boot, run that script of bash as root, power off; what it printed. AssertionError when it failed.
 
     `folder`/shared is /shared inside, so what is put there before is found there. Each of `binds` is

@@ -10,6 +10,7 @@ until_true() { # waits for it, a minute at most
     journalctl --unit=nmd --no-pager | tail -30
     exit 1
 }
+gone() { ! kill -0 "$1"; }
 another() { [ "$(main_pid)" != "$1" ] && [ "$(main_pid)" != 0 ] && systemctl is-active --quiet nmd; }
 by() { local name=$1; shift; setpriv --reuid="$name" --regid="$name" --init-groups "$@"; }
 by_tcp() { by "$1" python3 -c 'import xmlrpc.client; print(xmlrpc.client.ServerProxy("http://localhost:812").WhoAmI()["name"])'; }
@@ -148,10 +149,29 @@ ssh -F none -i /run/people/other -o IdentitiesOnly=yes -o BatchMode=yes -N guest
 held=$!
 until_true pgrep -u guest -x sshd
 nmctl delegate destroy guest --wait
-fails wait "$held"
+until_true gone "$held"
 fails getent passwd guest
 fails test -e /var/lib/nm-homes/guest
 refused other guest
+
+say "a useradd that is at work when nmd is stopped comes to its end"
+cat >/usr/local/sbin/useradd <<'END'
+#!/bin/sh
+touch /run/nm/at-work
+until [ -e /run/nm/go-on ]; do sleep 0.1; done
+exec /usr/sbin/useradd "$@"
+END
+chmod 755 /usr/local/sbin/useradd
+nmctl delegate create late
+until_true test -e /run/nm/at-work
+systemctl stop --no-block nmd
+stopping() { systemctl show --property=SubState nmd | grep stop-sigterm; }
+until_true stopping
+touch /run/nm/go-on
+systemctl stop nmd
+getent passwd late
+rm /usr/local/sbin/useradd
+systemctl start nmd
 
 say "remove: the database, the configuration and the accounts stay, but nobody comes in"
 dpkg --remove nm
@@ -176,7 +196,7 @@ ssh -F none -i /run/people/web -o IdentitiesOnly=yes -o BatchMode=yes -N web@loc
 held=$!
 until_true pgrep -u web -x sshd
 dpkg --purge nm
-fails wait "$held"
+until_true gone "$held"
 fails getent passwd web
 fails getent passwd alpha
 fails getent group web
