@@ -229,7 +229,7 @@ class House:
 
     @contextmanager
     def connection(self, account: str, key: Key | None = None) -> Iterator[paramiko.Transport]:
-        """A login, with a session that was answered already; see `call_on`."""
+        """A login in which a session has come and gone already; see `call_on`."""
         made = socket.create_connection(("127.0.0.1", PORT))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         file = str((key or self.key(account)).file)
@@ -245,7 +245,10 @@ class House:
             )
             transport = client.get_transport()
             assert transport is not None
-            call_on(transport, b"")
+            with transport.open_session(timeout=20) as channel:
+                channel.exec_command("true")
+                channel.shutdown_write()
+                channel.recv_exit_status()
             yield transport
 
     # ---- life
