@@ -26,6 +26,7 @@ from nm.records import Record
 SIZES = (10, 1_000)
 FEW_ROUNDS = 5  # as often the few before and after the many: what else the machine does hits both
 GOAL = 1.5  # times the cost of one among the few
+FIRST_UID = 10_000_000  # an account that goes ends all processes of its uid: so none that anybody may have
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL somebody"
 _NEW_MOUNTS, _PRIVATE, _RECURSIVE, _BIND = 0x20000, 1 << 18, 1 << 14, 1 << 12  # of unshare and mount
 
@@ -38,7 +39,10 @@ class Api:
     def __init__(self, folder: Path, lists: Path) -> None:
         self._nmd = Nmd(folder, lists)
         with (folder / "nm.toml").open("a") as config:
-            config.write(f'[accounts]\nshell = "/usr/lib/nm/forward_api_calls"\nhomes = "{folder}/homes"\n')
+            config.write(
+                f'[accounts]\nshell = "/usr/lib/nm/forward_api_calls"\nhomes = "{folder}/homes"\n'
+                f"first_uid = {FIRST_UID}\nlast_uid = {2 * FIRST_UID}\n"
+            )
         self._nmd.start()
 
     def turn(self, count: int) -> Seconds:
@@ -64,13 +68,13 @@ class Hand:
 
     def __init__(self, folder: Path) -> None:
         self._records: dict[str, Record] = {}
-        self._system = System(Places(homes=f"{folder}/hand"))
+        self._system = System(Places(homes=f"{folder}/hand", first_uid=FIRST_UID, last_uid=2 * FIRST_UID))
         self._hand = AccountsHand(self._system, self._records.get)
 
     def turn(self, count: int) -> Seconds:
         """Make and remove so many accounts in two runs."""
         for at in range(count):
-            self._records[f"bench{at}"] = _record(f"bench{at}", 90_000 + at, at)
+            self._records[f"bench{at}"] = _record(f"bench{at}", FIRST_UID + at, at)
         meant = [
             (f"account/{name}", {"uid": one["uid"], "id": one["id"]}) for name, one in self._records.items()
         ]

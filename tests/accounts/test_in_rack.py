@@ -10,6 +10,7 @@ from nm import config
 from nm.accounts import Entry, read_passwd
 from nm.calls import Caller
 from nm.errors import Conflict, Denied, NotFound
+from tests.accounts import FIRST, LAST
 from tests.rack import Rack, rack
 from tests.shell.conftest import run
 
@@ -19,13 +20,13 @@ SHELL = "/usr/lib/nm/forward_api_calls"
 
 @pytest.fixture
 def lab(tmp_path: Path, root: Path) -> Iterator[Rack]:
-    accounts = config.Accounts(shell=SHELL, homes="/homes", root=str(root))
+    accounts = config.Accounts(shell=SHELL, homes="/homes", root=str(root), first_uid=FIRST, last_uid=LAST)
     with rack(tmp_path, nodes=2, accounts=accounts) as made:
         yield made
 
 
 def found(root: Path) -> dict[str, Entry]:
-    return {name: entry for name, entry in read_passwd(root).items() if 70_000 <= entry.uid < 100_000}
+    return {name: entry for name, entry in read_passwd(root).items() if FIRST <= entry.uid <= LAST}
 
 
 def keys(root: Path, name: str) -> list[str]:
@@ -152,7 +153,7 @@ def test_nmctl(lab: Rack, root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     words = ("snoop", "spy", "reserve.nodes=3", "--key-file", str(tmp_path / "keys"), "--wait")
     assert "create delegate snoop" in run("delegate", "create", *words).out
     assert keys(root, "snoop") == [f"restrict {KEY}", f"restrict {OTHER}"]
-    assert "snoop  snoop    70000  delegate  ready" in run("delegate", "list").out
+    assert f"snoop  snoop    {FIRST}  delegate  ready" in run("delegate", "list").out
     assert run("rights", "set", "snoop", "--none").status == 0
     assert lab.call("GetDelegates", {})[0]["rights"] == {}
     assert run("delegate", "destroy", "snoop", "--wait").status == 0
