@@ -323,11 +323,13 @@ class Keys:
             self.unusable.append(f"{file} is no private key that can be used here")
         return None
 
-    def refused(self) -> SshError:
+    def refused(self, how: str) -> SshError:
         """What to say when no key was good."""
-        tried = f"takes none of our keys (tried: {', '.join(self.tried)})" if self.tried else "wants a key"
-        hint = "is the key in the list of this account? another one is named by key_file, or nmctl --identity"
-        return SshError(f"{self._target} {tried}", "; ".join([*self.unusable, hint]))
+        tried = f" (tried: {', '.join(self.tried)})" if self.tried else ""
+        hint = (
+            "is the key in the list of this account? one key alone is named by key_file, or nmctl --identity"
+        )
+        return SshError(f"{self._target} {how}{tried}", "; ".join([*self.unusable, hint]))
 
 
 def _public_half(file: str) -> bytes:
@@ -409,12 +411,14 @@ class Connection:
                         f"{self._target} takes no keys", "ask its administrator: sshd's PubkeyAuthentication"
                     ) from None
                 except paramiko.AuthenticationException as error:
+                    if self._late:
+                        raise
                     if not self._transport.is_active():
-                        raise keys.refused() from error  # too many attempts for sshd's taste
+                        raise keys.refused("ended the login") from error  # sshd bears only so many attempts
                 else:
                     if not wanted_too:
                         return
-            raise keys.refused()
+            raise keys.refused("takes none of our keys" if keys.tried else "wants a key")
 
     def open_session(self, seconds: float) -> paramiko.Channel:
         """A session in which the login shell runs, which has got nothing yet. Its waits are that long."""

@@ -9,11 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
 
 from nm import client, ssh
 from nm.client import Unreachable
@@ -31,6 +37,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
     monkeypatch.setattr(ssh, "SYSTEM_CONFIG", str(tmp_path / "etc/ssh_config"))
     return tmp_path
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> str:
+    """A private key that is nowhere known."""
+    paramiko.ECDSAKey.generate().write_private_key_file(str(tmp_path / "key"))
+    return str(tmp_path / "key")
 
 
 def configure(home: Path, text: str, file: str = ".ssh/config") -> None:
@@ -224,6 +237,63 @@ def test_an_authority_is_no_host(home: Path, keys: list[paramiko.PKey]) -> None:
 # ---- servers that are none
 
 
+class Odd(paramiko.ServerInterface):
+    """An sshd with one oddity."""
+
+    def __init__(self, oddity: str, ended: threading.Event) -> None:
+        self._oddity = oddity
+        self._ended = ended
+
+    def _hang(self, where: str) -> None:
+        if self._oddity == f"hangs at {where}":
+            self._ended.wait(20)
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "password" if self._oddity == "takes no keys" else "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self._hang("login")
+        return AUTH_FAILED if self._oddity == "takes no keys" else AUTH_SUCCESSFUL
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        self._hang("opening")
+        prohibited = OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return prohibited if self._oddity == "opens nothing" else OPEN_SUCCEEDED
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        self._hang("shell")
+        return self._oddity != "has no shell"
+
+
+@contextmanager
+def odd_sshd(home: Path, oddity: str, answer: bytes = b"", status: int | None = None) -> Iterator[str]:
+    """Such a server; when it gets as far as a request it says that, and has that exit status, if any."""
+    ended = threading.Event()
+    host_key = paramiko.ECDSAKey.generate()
+
+    def treat(connection: socket.socket) -> None:
+        with paramiko.Transport(connection) as transport:
+            transport.add_server_key(host_key)
+            with suppress(paramiko.SSHException, EOFError):
+                transport.start_server(server=Odd(oddity, ended))
+                if channel := transport.accept(20):
+                    while channel.recv(65536):
+                        pass
+                    channel.sendall(answer)
+                    if status is not None:
+                        channel.send_exit_status(status)
+                    channel.close()
+            ended.wait(20)
+
+    with server(treat) as address:
+        name = address.removeprefix("ssh://").replace("127.0.0.1", "[127.0.0.1]")
+        (home / ".ssh/known_hosts").write_text(line(name, host_key))
+        try:
+            yield address
+        finally:
+            ended.set()
+
+
 @contextmanager
 def server(treat: Callable[[socket.socket], None]) -> Iterator[str]:
     """Treats one who connects; its address."""
@@ -281,6 +351,61 @@ def test_who_says_nothing_is_unreachable_after_the_timeout(home: Path) -> None:
         server(until_they_leave) as address,
         client.connect(address, timeout=0.2) as nm,
         pytest.raises(Unreachable, match=r"not in 0\.2 seconds"),
+    ):
+        nm.WhoAmI()
+
+
+@pytest.mark.parametrize(
+    ("oddity", "said"),
+    [
+        ("takes no keys", "takes no keys"),
+        ("opens nothing", "no SSH session"),
+        ("has no shell", "no SSH session"),
+        ("hangs at login", "not in 1 seconds"),
+        ("hangs at opening", "not in 1 seconds|timeout opening channel"),
+        ("hangs at shell", "not in 1 seconds"),
+    ],
+)
+def test_what_is_odd_before_the_request_was_sent(home: Path, key_file: str, oddity: str, said: str) -> None:
+    timeout = 1 if oddity.startswith("hangs") else 75
+    with (
+        odd_sshd(home, oddity) as address,
+        client.connect(address, timeout, key_file) as nm,
+        pytest.raises(Unreachable, match=said) as refused,
+    ):
+        nm.WhoAmI()
+    assert not refused.value.sent
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("oddity", "answer", "status", "said"),
+    [
+        ("passes on a half", b"<?xml version='1.0'?><methodResponse>", 5, "could not pass on the whole"),
+        ("is killed", b"<?xml version='1.0'?><methodResponse>", None, "ended before the answer"),
+    ],
+)
+def test_what_is_odd_after_the_request_was_sent(
+    home: Path, key_file: str, oddity: str, answer: bytes, status: int | None, said: str
+) -> None:
+    with (
+        odd_sshd(home, oddity, answer, status) as address,
+        client.connect(address, 75, key_file) as nm,
+        pytest.raises(Unreachable, match=said) as lost,
+    ):
+        nm.WhoAmI()
+    assert lost.value.sent
+    assert "look what was done" in lost.value.hint
+
+
+def test_an_answer_larger_than_any_is_cut_off(
+    home: Path, key_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "LARGEST_ANSWER", 1000)
+    with (
+        odd_sshd(home, "talks", b"x" * 2000, 0) as address,
+        client.connect(address, 75, key_file) as nm,
+        pytest.raises(Unreachable, match="more than 1000 bytes"),
     ):
         nm.WhoAmI()
 

@@ -388,7 +388,7 @@ def test_the_agent_opens_what_has_a_passphrase(house: House, agent: None, tmp_pa
     with connect(house, "phrase", key_file=str(behind)) as nm:
         assert nm.WhoAmI()["name"] == "phrase"
     why = refused(house, "phrase", key_file=None)
-    assert "takes none of our keys (tried: agent's 0 of the agent" in why.message
+    assert "ended the login (tried: agent's 0 of the agent" in why.message
 
 
 # ---- OpenSSH's configuration
