@@ -3,12 +3,14 @@
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nm import config, leases
+from nm.database import Database
 from nm.database_tools import restore
 from nm.errors import Conflict, NMError, NotFound
 from nm.store import Transaction
@@ -143,6 +145,28 @@ def test_too_many_ends_at_once_wait_for_a_word(peopled: Rack, root: Path) -> Non
     peopled.until(lambda: set(found(root)) == {"ann", "bob"})
 
 
+def test_what_an_old_copy_takes_for_over_waits(peopled: Rack, root: Path, tmp_path: Path) -> None:
+    """Few enough to end by themselves; but they may have been renewed after the copy was made."""
+    peopled.call("Backup", str(tmp_path / "copy"))
+    before = found(root)
+    peopled.stop()
+    restore(peopled.folder / "db", tmp_path / "copy")
+    with closing(Database.open(peopled.folder / "db")) as store:
+        end(store, GROUPS[:2])
+    for _ in range(2):
+        peopled.start()
+        peopled.until(lambda: len(peopled.call("GetHolds")) == 2)
+        quiet(peopled)
+        assert found(root) == before
+        assert {hold["reason"] for hold in peopled.call("GetHolds")} == {leases.COPY}
+        peopled.stop()
+    peopled.start()
+    peopled.call("ConfirmExpiry", ["g0"])
+    peopled.until(lambda: "g0" not in found(root))
+    quiet(peopled)
+    assert set(found(root)) == set(before) - {"g0"}
+
+
 def test_a_restart_does_not_forget_that_a_word_is_needed(peopled: Rack, root: Path) -> None:
     before = found(root)
     over(peopled)
@@ -187,12 +211,14 @@ def test_few_ends_go_by_themselves(peopled: Rack, root: Path) -> None:
 def over(lab: Rack, names: list[str] = GROUPS) -> None:
     """The leases of those groups are over, all in the same second."""
     assert lab.service is not None
-    now = int(time.time())
+    end(lab.service.database, names)
 
-    def end(tx: Transaction) -> None:
+
+def end(store: Database, names: list[str]) -> None:
+    def write(tx: Transaction) -> None:
         for name in names:
             record = tx.get(f"group_{name}")
             assert record is not None
-            tx.put({**record, "expiry": now})
+            tx.put({**record, "expiry": int(time.time())})
 
-    lab.service.database.transact(end)
+    store.transact(write)
