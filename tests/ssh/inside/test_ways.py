@@ -106,7 +106,7 @@ def account(caller: Caller) -> Iterator[None]:
     passwd = Path("/etc/passwd")
     before = passwd.read_text()
     shell = "/bin/sh" if caller.admin else SHELL
-    mine = [caller.name, "*", str(caller.uid), str(caller.uid), "", f"/var/lib/people/{caller.name}", shell]
+    mine = [caller.name, "*", str(caller.uid), "100", "", f"/var/lib/people/{caller.name}", shell]
     entries = [line.split(":") for line in before.splitlines()]
     others = [entry for entry in entries if entry[0] != mine[0] and entry[2] != mine[2]]
     if caller.uid != 0:
