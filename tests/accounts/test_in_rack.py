@@ -67,6 +67,7 @@ def test_a_groups_account_comes_and_goes_with_it(lab: Rack, root: Path) -> None:
     assert name.startswith("web-1-") and keys(root, name) == [f"restrict {KEY}"]
     account = Caller(entry.uid, name)
     assert lab.call("WhoAmI", caller=account)["groups"] == ["Web.1"]
+    assert lab.call("GetGroups", {})[0]["account"] == name
     lab.wait(lab.call("Deploy", "Web.1", caller=account))
     with pytest.raises(Denied):
         lab.call("SetKeys", "Web.1", [], caller=account)
