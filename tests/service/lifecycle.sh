@@ -192,6 +192,7 @@ answers web web
 say "purge: nothing stays, also not who is connected; what nm did not make does"
 useradd --comment "nm delegate like" --home /var/lib/nm-homes/like --shell /bin/sh like
 useradd --comment "like web" --home /var/lib/nm-homes/unlike --shell /usr/lib/nm/forward_api_calls unlike
+useradd --comment "nm group afar" --home /home/afar --shell /usr/lib/nm/forward_api_calls afar
 ssh -F none -i /run/people/web -o IdentitiesOnly=yes -o BatchMode=yes -N web@localhost &
 held=$!
 until_true pgrep -u web -x sshd
@@ -200,7 +201,7 @@ until_true gone "$held"
 fails getent passwd web
 fails getent passwd alpha
 fails getent group web
-getent passwd alice like unlike
+getent passwd alice like unlike afar
 for path in /var/lib/nm /var/lib/nm-homes /var/log/nm /run/nm /etc/nm /usr/lib/nm /lib/systemd/system/nmd.service /usr/bin/nmctl; do
     fails test -e "$path"
 done
