@@ -136,10 +136,10 @@ class House:
         self.known_hosts.chmod(0o644)
 
     def start_sshd(self, more: str = "") -> None:
-        """Start it, with more lines of configuration; returns when it answers."""
+        """Start it; what more lines of configuration say counts. Returns when it answers."""
         Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)
         file = self.private / "sshd_config"
-        file.write_text(f"HostKey {self.key('host').file}\n{SSHD}\n{more}\n")
+        file.write_text(f"HostKey {self.key('host').file}\n{more}\n{SSHD}")
         with self.sshd_log.open("ab") as log:
             self._sshd = subprocess.Popen(
                 ["/usr/sbin/sshd", "-D", "-e", "-f", file], stdin=subprocess.DEVNULL, stderr=log
@@ -307,5 +307,5 @@ def answers(port: int) -> bool:
 
 if __name__ == "__main__":
     found = pytest_in_a_house(*sys.argv[1:])
-    print(found.stdout + found.stderr)
+    print(found.stdout + found.stderr, end="")
     sys.exit(found.returncode)

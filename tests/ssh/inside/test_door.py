@@ -137,6 +137,20 @@ def test_a_forced_command_hears_nothing(house: House) -> None:
         assert house.ssh("forced", words, given=WHO).stdout == plain
 
 
+def test_no_greeting(house: House, plain: bytes) -> None:
+    """As Debian has sshd, with PAM, which greets on standard output."""
+    Path("/etc/motd").write_text("Welcome!\n")
+    house.stop_sshd()
+    house.start_sshd("UsePAM yes\nPrintMotd yes\nPrintLastLog yes")
+    try:
+        assert b"Welcome!\nhello" in house.ssh("free", given=b"echo hello").stdout
+        assert house.ssh("guest", given=WHO).stdout == plain
+        assert not opens(house, "guest", "free")
+    finally:
+        house.stop_sshd()
+        house.start_sshd()
+
+
 def copies(house: House, name: str, folder: Path) -> dict[Path, list[str]]:
     """Commands that copy the sheet, by the file that is there when one has worked."""
     options, at = house.ssh_options(house.key(name)), f"{name}@127.0.0.1"
