@@ -45,7 +45,8 @@ class Street:
         self.bench = Bench()
         self.bench.edit("group_alpha", account={"name": "alpha", "uid": FIRST_UID})
         self.callers = {**prepared(self.bench, "nothing"), "nobody": Caller(UNKNOWN, str(UNKNOWN))}
-        self._world = copy.deepcopy(self.bench.memory._records)
+        self._world = dict(self.bench.memory._records)
+        self._before = copy.deepcopy(self._world)
         self.bench.api.reload(People(remember=0.0), Limits(), self.bench.api._site)
         self.bench.api.serve([listen_unix(SOCKET), listen_tcp("127.0.0.1"), listen_tcp("::1")])
 
@@ -53,7 +54,11 @@ class Street:
         """All records, with this one method delegated to whom is delegated one."""
         group = self._world["group_alpha"]
         delegations = [{**one, "method": one["method"] and method} for one in group["delegations"]]
-        return copy.deepcopy({**self._world, "group_alpha": {**group, "delegations": delegations}})
+        return {**self._world, "group_alpha": {**group, "delegations": delegations}}
+
+    def unharmed(self) -> bool:
+        """Whether no record was changed in its place."""
+        return self._world == self._before
 
     def expected(self, who: str, method: str) -> str:
         """What the caller is told without any way in; a refusal only where the table has one."""
@@ -187,3 +192,4 @@ def test_callers_are_told_the_same_on_all_ways(house: House, street: Street, way
         assert (answer["uid"], answer["name"]) == (caller.uid, caller.name)
         found = {method: street.found(send, who, method) for method in METHODS}
     assert found == {method: street.expected(who, method) for method in METHODS}
+    assert street.unharmed()
