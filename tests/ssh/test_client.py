@@ -269,11 +269,12 @@ class Odd(paramiko.ServerInterface):
 def odd_sshd(home: Path, oddity: str, answer: bytes = b"", status: int | None = None) -> Iterator[str]:
     """Such a server; when it gets as far as a request it says that, and has that exit status, if any."""
     ended = threading.Event()
-    host_key = paramiko.ECDSAKey.generate()
+    host_keys = [paramiko.ECDSAKey.generate(), paramiko.RSAKey.generate(2048)]
 
     def treat(connection: socket.socket) -> None:
         with paramiko.Transport(connection) as transport:
-            transport.add_server_key(host_key)
+            for host_key in host_keys:
+                transport.add_server_key(host_key)
             with suppress(paramiko.SSHException, EOFError):
                 transport.start_server(server=Odd(oddity, ended))
                 if channel := transport.accept(20):
@@ -287,7 +288,8 @@ def odd_sshd(home: Path, oddity: str, answer: bytes = b"", status: int | None = 
 
     with server(treat) as address:
         name = address.removeprefix("ssh://").replace("127.0.0.1", "[127.0.0.1]")
-        (home / ".ssh/known_hosts").write_text(line(name, host_key))
+        # Only that kind is known which would not be agreed on by itself.
+        (home / ".ssh/known_hosts").write_text(line(name, host_keys[-1]))
         try:
             yield address
         finally:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 
 from nm import client
@@ -101,6 +102,7 @@ def test_faults_arrive_as_faults(house: House) -> None:
             ("GetNodes", (), 101),
             ("GetNodes", ("x",), 102),
             ("GetGroups", ({"name": "x" * (1 << 20)},), 102),  # the login shell's own: too long
+            ("GetGroups", ({"name": "x" * (1 << 23)},), 102),  # not all of it is sent before it ends
             ("Deploy", ("none-such",), 106),
             ("RegisterVlan", (7,), 108),
         ):
@@ -374,6 +376,8 @@ def test_the_agent_holds_the_key(house: House, agent: None) -> None:
     run("ssh-add", "-q", str(house.key("trusting").file))
     with connect(house, "trusting", key_file=None) as nm:
         assert nm.WhoAmI()["name"] == "trusting"
+    other = house.key("another")
+    assert f"(tried: {other.file})" in refused(house, "trusting", key=other).message
 
 
 def test_the_agent_opens_what_has_a_passphrase(house: House, agent: None, tmp_path: Path) -> None:
@@ -453,6 +457,7 @@ def test_nothing_is_left_of_calls_and_connections(house: House) -> None:
         for _ in range(300):
             nm.WhoAmI()
         settled(house, *before)
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, paramiko.Transport)]
     settled(house, before[0] - 1, before[1] - 1)
     for _ in range(20):
         with connect(house, "tidy") as nm:
