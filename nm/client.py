@@ -28,7 +28,10 @@ from typing import Any
 DEFAULT = "/run/nm/api.sock"
 TIMEOUT = 75.0  # seconds without a byte: then the daemon is unreachable. More than the longest WaitJob
 PORT = 812
-FORMS = "use a socket's path (/run/nm/api.sock), unix:///run/nm/api.sock, http://localhost:812, or ssh://del_x@host"
+FORMS = (
+    "use a socket's path (/run/nm/api.sock), unix:///run/nm/api.sock, http://localhost:812, "
+    "or ssh://ACCOUNT@HOST"
+)
 # No word in it can do harm among the words of a ProxyCommand, in which OpenSSH's configuration may put it.
 SSH = re.compile(
     r"ssh://((?P<user>[a-z0-9_][a-z0-9_.+-]*)@)?((?P<host>[a-z0-9_][a-z0-9_.-]*)|\[(?P<host6>[0-9a-f:.]+)\])"
