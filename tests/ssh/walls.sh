@@ -9,6 +9,7 @@ done
 export HOUSE=/var/lib/house HOME=/var/lib/root
 export TMPDIR="$HOUSE/tmp"
 mkdir -p "$TMPDIR"
+chmod 1777 "$TMPDIR"
 cp -a /etc "$HOUSE/etc"
 mount --bind "$HOUSE/etc" /etc
 mkdir -m 700 /var/lib/root

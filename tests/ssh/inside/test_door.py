@@ -57,10 +57,10 @@ def processes(uid: int) -> dict[int, str]:
 
 
 @contextlib.contextmanager
-def started(command: list[str], **how: object) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A client that runs for the time of the block."""
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **how) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
             yield process
         finally:
@@ -68,11 +68,12 @@ def started(command: list[str], **how: object) -> Iterator[subprocess.Popen[byte
 
 
 @contextlib.contextmanager
-def session(house: House, name: str, *options: str, **how: object) -> Iterator[subprocess.Popen[bytes]]:
+def session(house: House, name: str, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """An open session whose shell runs, and waits for input."""
-    before = processes(uid_of(house, name))
-    with started(house.ssh_command(name, house.key(name), options=options), **how) as process:
-        house.rack.until(lambda: len(processes(uid_of(house, name))) > len(before))
+    uid = uid_of(house, name)
+    house.rack.until(lambda: not processes(uid))  # what another test ended may still be there
+    with started(house.ssh_command(name, house.key(name), options=options)) as process:
+        house.rack.until(lambda: bool(processes(uid)))
         yield process
 
 
@@ -166,11 +167,11 @@ def copies(house: House, name: str, folder: Path) -> dict[Path, list[str]]:
 
 
 def test_no_files(house: House, tmp_path: Path) -> None:
-    Path("/var/lib/house/tmp").chmod(0o1777)
     for file, command in copies(house, "free", tmp_path / "free").items():
         subprocess.run(command, check=True, capture_output=True, timeout=30)
         assert file.read_bytes() == PASSED
     uid, wanted = uid_of(house, "guest"), copies(house, "guest", tmp_path / "guest")
+    house.rack.until(lambda: not processes(uid))
     with contextlib.ExitStack() as clients:
         for command in wanted.values():
             clients.enter_context(started(command))
@@ -254,7 +255,6 @@ FORWARDS = {
 @pytest.mark.parametrize("kind", FORWARDS)
 def test_no_forwarding(house: House, inside: Path, kind: str) -> None:
     option, hello = FORWARDS[kind]
-    Path("/var/lib/house/tmp").chmod(0o1777)
     door = house.folder / "tmp/door.sock" if kind == "remote from a socket" else DOOR
     assert PASSED in passed(house, "free", [option], door, hello)
     if isinstance(door, Path):
@@ -317,7 +317,6 @@ def test_what_sshd_runs_at_a_login_is_not_run(house: House, plain: bytes) -> Non
         file = home / ".ssh/rc"
         file.write_text(f"touch /var/lib/house/tmp/{name}-rc\n")
         file.chmod(0o644)
-    Path("/var/lib/house/tmp").chmod(0o1777)
     try:
         house.ssh("free")
         assert house.ssh("guest", given=WHO).stdout == plain
