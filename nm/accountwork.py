@@ -24,7 +24,7 @@ from nm.workers import Errand, Job, Reading
 
 log = logging.getLogger("nm.accountwork")
 
-BITE = 30  # accounts, and seldom more: a second or so
+BITE = 20  # accounts, and seldom more: half a second or so
 _WRITES = 30  # in a transaction, each of at most three records
 _NAMED = 10  # of strangers, in one event
 _KEYS, _GOING, _COMING = range(3)  # what goes first
@@ -120,9 +120,11 @@ class AccountsWorker:
         return [task for task in self._tasks.values() if task.at <= now]
 
     def _bite(self) -> tuple[list[Errand], list[_Task]]:
-        """What is done now: the most urgent, and in the order it came."""
+        """What is done now: what is most urgent, in the order it came, and nothing that would hold it up."""
         all_due: list[Errand | _Task] = [*self._errands, *self._due()]
-        chosen = sorted(all_due, key=self._urgency)[:BITE]
+        due = [(self._urgency(one), one) for one in all_due]
+        first = min((urgency for urgency, _ in due), default=None)
+        chosen = [one for urgency, one in due if urgency == first][:BITE]
         errands = [one for one in chosen if isinstance(one, Errand)]
         return errands, [one for one in chosen if isinstance(one, _Task)]
 
