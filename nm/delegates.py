@@ -54,6 +54,17 @@ def destroy_delegate(tx: Transaction, call: Call, name: str) -> int:
     return job
 
 
+def set_delegate_keys(tx: Transaction, call: Call, name: str, keys: list[str]) -> int:
+    """Let a delegate in by these keys, and no others any more."""
+    record = _find(tx, name)
+    if record is None or record["type"] != people.DELEGATE or record["destroying"]:
+        raise NotFound(f"no delegate {name}", "GetDelegates lists them")
+    lines = parse_keys(keys)
+    job = _submit(tx, call, changed(record, call.now, keys=lines), "keys")
+    _tell(tx, call, name, "keys set", f"{len(lines)} of them")
+    return job
+
+
 def set_rights(tx: Transaction, call: Call, name: str, rights: Any) -> int:
     """Set all rights of an account, nm's own or the machine's."""
     granted = people.parse_rights(rights)

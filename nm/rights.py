@@ -146,7 +146,7 @@ _ROWS: Mapping[Right, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup
-        CreateDelegate DestroyDelegate GetDelegates SetRights
+        CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
     READER: "GetSwitchState",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",

@@ -155,6 +155,9 @@ def test_nmctl(lab: Rack, root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "create delegate snoop" in run("delegate", "create", *words).out
     assert keys(root, "snoop") == [f"restrict {KEY}", f"restrict {OTHER}"]
     assert f"snoop  snoop    {FIRST}  delegate  ready" in run("delegate", "list").out
+    (tmp_path / "new").write_text(f"{OTHER}\n")
+    assert run("delegate", "keys", "snoop", str(tmp_path / "new"), "--wait").status == 0
+    assert keys(root, "snoop") == [f"restrict {OTHER}"]
     assert run("rights", "set", "snoop", "--none").status == 0
     assert lab.call("GetDelegates", {})[0]["rights"] == {}
     assert run("delegate", "destroy", "snoop", "--wait").status == 0

@@ -40,7 +40,7 @@ ROWS: dict[str, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
-        CreateDelegate DestroyDelegate GetDelegates SetRights
+        CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
     f"{ADMINS} reader": "GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",

@@ -436,10 +436,11 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.rack.call("GetDelegates", {}) == []
 
 
-@story("delegate create", "delegate destroy")
+@story("delegate create", "delegate destroy", "delegate keys")
 def delegates(nmctl: Nmctl, folder: Path) -> None:
     assert "makes no accounts" in nmctl("delegate", "create", "snoop", "spy", status=6).err
     assert "no delegate snoop" in nmctl("delegate", "destroy", "snoop", status=5).err
+    assert "no delegate snoop" in nmctl("delegate", "keys", "snoop", "--none", status=5).err
 
 
 def test_every_command_has_its_story() -> None:
