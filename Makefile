@@ -73,6 +73,7 @@ config: setup  ## a configuration file that explains every key
 docs: setup  ## the reference pages in docs/, from the code
 	@$(python) -m nm.methods > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
+	@$(python) -m nm.shell.spl.reference > docs/shell.md
 
 clean:  ## what can be made again, but for .venv
 	@$(MAKE) --silent -C forward_api_calls clean

@@ -20,7 +20,7 @@ from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.records import Record, record_key
 from nm.store import Event, Transaction
-from nm.workers import Errand, Job, Reading
+from nm.workers import Errand, Job, Reading, answer_readings
 
 log = logging.getLogger("nm.accountwork")
 
@@ -204,10 +204,7 @@ class AccountsWorker:
     def _read(self) -> None:
         """Answer all who want to know, from one look."""
         readings, self._readings = self._readings, []
-        wanted = [fact for reading in readings for fact in reading.facts]
-        seen = iter(self._hand.read(wanted) if wanted else ())
-        for reading in readings:
-            reading.reply([next(seen) for _ in reading.facts])
+        answer_readings(self._hand, readings)
 
     def _survey(self) -> None:
         try:

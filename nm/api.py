@@ -15,18 +15,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import nm
-from nm import marshal, methods, rights
+from nm import dryrun, marshal, methods, rights, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
 from nm.http import Limits, RefusedError, Server
 from nm.identity import People
-from nm.jobs import OVER
+from nm.jobs import OVER, parts_of
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
 from nm.store import Published, Store
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 PORT = 812
 LONGEST_WAIT = 60.0  # seconds that WaitJob may hold a connection
 EVENTS_AT_ONCE = 1000
+JOBS_AT_ONCE = 1000
 _EVENT = ("id", "time", "who", "subject", "what", "detail")
 _BACKLOG = 1024  # on a Unix socket, who finds the queue full is refused at once
 
@@ -84,6 +85,8 @@ class Api:
         self._own: Mapping[str, Callable[..., Any]] = {
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
+            "DryRun": self._dry_run,
+            "GetJobs": self._get_jobs,
             "GetEvents": self._get_events,
             "Backup": self._backup,
             "WhoAmI": self._who_am_i,
@@ -159,6 +162,21 @@ class Api:
 
     # ---- the door's own methods
 
+    def _dry_run(self, call: Call, name: str, arguments: list[Any]) -> Record:
+        method = _method(name)
+        method.check(arguments)
+        operation = method.operation
+        if operation is None or not method.writes:
+            raise Invalid(f"{name} cannot be tried out", "DryRun is for methods that change the database")
+        inner = replace(call, method=name)
+        return self._store.transact(
+            lambda tx: dryrun.dry_run(
+                tx,
+                call,
+                lambda scratch: operation(scratch, rights.authorize(scratch, inner, arguments), *arguments),
+            )
+        )
+
     def _get_job(self, call: Call, number: int) -> Record:
         return _job_struct(rights.visible_job(self._store, call, number))
 
@@ -173,6 +191,12 @@ class Api:
                 if job["state"] in OVER or left <= 0 or self._waiters.stopped:
                     return _job_struct(job)
                 changed.wait(left)
+
+    def _get_jobs(self, call: Call, filter: Record) -> list[Record]:
+        views.check_filter(filter, views.FIELDS["job"])
+        seen = (job for job in self._store.range("job") if rights.sees_job(self._store, call, job))
+        found = views.select(map(_job_struct, seen), filter, views.FIELDS["job"])
+        return sorted(found, key=lambda job: int(job["id"]))[-JOBS_AT_ONCE:]
 
     def _get_events(self, call: Call, after: int, limit: int) -> list[Record]:
         groups = self._store.range("group")
@@ -227,7 +251,7 @@ def _acts_for(caller: Caller, group: Record) -> bool:
 def _job_struct(job: Record) -> Record:
     names = ("id", "subject", "kind", "group", "state", "done", "total", "step", "result", "error")
     times = ("created", "started", "finished")
-    struct = {name: job[name] for name in names}
+    struct = {name: job[name] for name in names} | {"parts": parts_of(job)}
     return struct | {name: None if job[name] is None else int(job[name]) for name in times}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nm.errors import Invalid, WrongArguments
+from nm.rights import TABLE
 from nm.switch import LONGEST_PORT_NAME, is_port_name
 
 MAX_INT = 2**31 - 1
@@ -171,6 +172,12 @@ RIGHTS = Kind(
     'as {"spy": true, "reserve": {"groups": 2, "nodes": 8, "lease": 86400}}, or ["spy"]; [] for none',
     _one(lambda value: isinstance(value, dict) or _is_plain_list(value)),
 )
+SITE = Kind(
+    "string",
+    "a site in JSON",
+    'as json.dumps({"vlans": {"101-110": {}}}); docs/import.md tells all of it',
+    _one(lambda value: isinstance(value, str) and value != ""),
+)
 PATH = Kind("string", "an absolute path", "give a path that begins with /", _one(_is_path))
 
 
@@ -238,3 +245,30 @@ class Method:
         lines = [f"{self.usage} -> {self.result}", self.doc]
         lines += [f"  {p.name}: {p.kind.expected}{', ' + p.doc if p.doc else ''}" for p in self.parameters]
         return "\n".join([*lines, f"  right: {self.right}"])
+
+
+# ---- rows of the table; who may call a method says nm/rights.py
+
+
+def write_row(
+    name: str, operation: Callable[..., Any], doc: str, *parameters: Param, since: int = 1
+) -> Method:
+    """The row of a method that changes something."""
+    return Method(name, parameters, TABLE[name].words, operation, True, "int", doc, since)
+
+
+def read_row(
+    name: str,
+    operation: Callable[..., Any],
+    result: str,
+    doc: str,
+    *parameters: Param,
+    since: int = 1,
+) -> Method:
+    """The row of a method that only looks."""
+    return Method(name, parameters, TABLE[name].words, operation, False, result, doc, since)
+
+
+def door_row(name: str, result: str, doc: str, *parameters: Param, since: int = 1) -> Method:
+    """The row of a method that the door answers itself."""
+    return Method(name, parameters, TABLE[name].words, None, False, result, doc, since)

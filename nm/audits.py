@@ -1,154 +1,307 @@
-"""Audits and repairs of a group: what is deployed against what is there.
+"""Audits as values: what should be there, and where what was read differs from it. Pure.
 
-Owned by the group's worker and called by its thread only. An audit sends readings to the workers of
-all subjects that hold something of the group, gathers the reports, and writes the differences down; a
-repair then puts what differs in doubt, so that the group's plan makes it good.
+The patrol (nm/patrol.py) lets the hands read what `expected` names; `judge` and `judge_pool` compare. A group
+answers for its deployed facts. What no group has is the pool's: free ports, which were read back as isolated,
+trunk ports, and the accounts of delegates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-from nm import facts, jobs, plan, recording
-from nm.facts import Hand, Outcome, Value
-from nm.records import record_key
-from nm.store import Store
-from nm.workers import Reading
+from nm import facts, people, plan, recording
+from nm.errors import DeviceFailed, NMError
+from nm.facts import Outcome, Value
+from nm.plan import Facts
+from nm.pool import uses
+from nm.records import Record, in_order, name_of, port_key, record_key
+from nm.store import Reader
+
+MOST_STRANGERS = 10  # ports told of one VLAN on one switch; the rest is counted
 
 
 @dataclass(frozen=True)
-class Report:
-    """What one subject read for an audit."""
+class Scope:
+    """What a round looks at: one group, one switch, one port of it; everything when all are None."""
 
-    job: int
-    facts: Sequence[str]
-    outcomes: Sequence[Outcome]
-
-
-@dataclass
-class _Audit:
-    expected: dict[str, Value]
-    repairing: bool
-    seen: dict[str, Outcome] = field(default_factory=dict)
-
-
-class Audits:
-    """The audits of one group that are under way."""
-
-    def __init__(
-        self,
-        group: str,
-        store: Store,
-        send: Callable[[str, Any], None],
-        export: Hand,
-        now: Callable[[], float],
-    ) -> None:
-        self._group = group
-        self._store = store
-        self._send = send
-        self._export = export
-        self._now = now
-        self._audits: dict[int, _Audit] = {}  # one at most
-        self._waiting: list[int] = []
+    group: str | None = None
+    switch: str | None = None
+    port: str | None = None
 
     @property
-    def pending(self) -> bool:
-        """True while reports are awaited."""
-        return bool(self._audits)
+    def whole(self) -> bool:
+        """Whether it is everything."""
+        return self == Scope()
 
-    def start(self, number: int) -> None:
-        """Send the readings of an audit or repair job, or let it wait for the one that is under way."""
-        if self._audits:
-            self._waiting.append(number)
-            return
-        job = self._store.get(record_key("job", number))
-        group = self._store.get(record_key("group", self._group))
-        if job is None or job["kind"] not in ("audit", "repair") or job["state"] in jobs.OVER:
-            return
-        if group is not None and group["job"] == number:  # a repair that is past its audit already
-            return
-        now = self._now()
-        self._store.transact(lambda tx: jobs.advance(tx, number, now, state="running"))
-        deployed = group["deployed"] if group else {}
-        expected = {f: v for f, v in deployed.items() if "doubt" not in v and not f.startswith("node/")}
-        self._audits[number] = _Audit(expected, job["kind"] == "repair")
-        by_subject: dict[str, list[str]] = {}
-        for fact, value in expected.items():
-            by_subject.setdefault(plan.subject_of(fact, value), []).append(fact)
-        here = by_subject.pop("", [])
-        for subject, wanted in by_subject.items():
-            self._send(subject, Reading(wanted, self._reporter(number, wanted)))
-        self.collect(Report(number, here, self._export.read(here) if here else []))
-
-    def _reporter(self, number: int, wanted: list[str]) -> Callable[[list[Outcome]], None]:
-        return lambda outcomes: self._send(f"group:{self._group}", Report(number, wanted, outcomes))
-
-    def collect(self, report: Report) -> None:
-        """Take in one report; the last one ends the audit."""
-        audit = self._audits.get(report.job)
-        if audit is None:
-            return
-        audit.seen.update(zip(report.facts, report.outcomes, strict=True))
-        if len(audit.seen) < len(audit.expected):
-            return
-        differing = {
-            fact: audit.seen[fact]
-            for fact, value in audit.expected.items()
-            if _differs(value, audit.seen[fact])
-        }
-        strangers = self._strangers(audit)
-        differences = [
-            _difference(fact, audit.expected[fact], outcome) for fact, outcome in differing.items()
-        ] + [_stranger(*found) for found in strangers]
-        now = self._now()
-        self._store.transact(
-            lambda tx: recording.audited(
-                tx,
-                self._group,
-                report.job,
-                differences,
-                list(differing),
-                [(switch, port) for switch, port, _ in strangers],
-                audit.repairing,
-                now,
-            )
-        )
-        del self._audits[report.job]
-        waiting, self._waiting = self._waiting, []
-        for number in waiting:
-            self.start(number)
-
-    def _strangers(self, audit: _Audit) -> list[tuple[str, str, int]]:
-        """(switch, port, VLAN): ports that carry a VLAN of the group and are none of its ports and trunks."""
-        ours = {tuple(facts.split(fact)[1:]) for fact in audit.expected if fact.startswith("port/")}
-        ways = {tuple(facts.split(fact)[1:]) for fact in audit.expected if fact.startswith("trunk/")}
-        found = []
-        for fact, outcome in audit.seen.items():
-            kind, *parts = facts.split(fact)
-            vlan = self._store.get(record_key("vlan", parts[1])) if kind == "vlan" else None
-            if vlan is None or vlan["shared"]:
-                continue
-            switch, vlan_id = parts
-            foreign = [port for port in outcome.carriers if (switch, port) not in ours]
-            found += [(switch, port, int(vlan_id)) for port in foreign if (switch, vlan_id, port) not in ways]
-        return found
+    def covers(self, fact: str) -> bool:
+        """Whether the fact, of a group that is looked at, is one of those."""
+        kind, *parts = facts.split(fact)
+        if self.switch is None:
+            return True
+        if kind not in ("vlan", "trunk", "port") or parts[0] != self.switch:
+            return False
+        return self.port is None or (kind != "vlan" and parts[-1] == self.port)
 
 
-def _stranger(switch: str, port: str, vlan: int) -> dict[str, Any]:
+def scope_of(job: Record) -> Scope:
+    """The scope of an audit's or repair's job."""
+    kind, _, name = job["subject"].partition(":")
+    if kind == "group":
+        return Scope(group=name)
+    return Scope(switch=name, port=job["arguments"].get("port")) if kind == "switch" else Scope()
+
+
+# ---- what should be there
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a round expects to read."""
+
+    groups: dict[str, Facts]  # by name of the group
+    pool: dict[str, Value | None]  # free ports (None: isolated) and accounts, by fact
+    trunks: dict[str, set[int]] = field(default_factory=dict)  # by trunk port (as a fact port/)
+
+    def readings(self) -> dict[str, list[str]]:
+        """The facts to be read, each once, by whose worker reads them."""
+        found: dict[str, dict[str, None]] = {}
+        wanted: list[Mapping[str, Value | None]] = [*self.groups.values(), self.pool]
+        for fact, value in chain(*(some.items() for some in wanted), ((fact, None) for fact in self.trunks)):
+            found.setdefault(plan.subject_of(fact, value or {}), {})[fact] = None
+        return {subject: list(named) for subject, named in found.items()}
+
+
+def expected(reader: Reader, scope: Scope) -> Expected:
+    """What should be there now, as far as it is in scope and not in doubt."""
+    if scope.group is not None:
+        group = reader.get(record_key("group", scope.group))
+        return Expected({scope.group: _sure(group, scope) if group else {}}, {})
+    found = Expected({}, dict(_accounts(reader)) if scope.whole else {})
+    ways: dict[str, set[int]] = {}
+    for one in in_order(reader.range("group")):
+        for fact in one["deployed"]:
+            if fact.startswith("trunk/"):
+                _, switch, vlan, port_name = facts.split(fact)
+                ways.setdefault(facts.name("port", switch, port_name), set()).add(int(vlan))
+        if any(map(scope.covers, one["deployed"])) or _stuck_in(reader, one, scope):
+            found.groups[name_of(one["record_key"])] = {} if one["destroying"] else _sure(one, scope)
+    ports = [port for port in _ports(reader, scope) if port["_verified"] or port.get("_drift")]
+    used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
+    for port in ports:
+        fact = facts.name("port", port["switch"], port["port"])
+        if port["trunk"] is not None:
+            found.trunks[fact] = ways.get(fact, set())
+        elif port["record_key"] not in used:
+            found.pool[fact] = None
+    return found
+
+
+def _sure(group: Record, scope: Scope) -> Facts:
+    """The deployed facts that can be read and are not in doubt."""
+    return {
+        fact: value
+        for fact, value in group["deployed"].items()
+        if "doubt" not in value and not fact.startswith("node/") and scope.covers(fact)
+    }
+
+
+def _stuck_in(reader: Reader, group: Record, scope: Scope) -> bool:
+    """Whether the group gave up on something in scope."""
+    if not recording.stuck(reader, group):
+        return False
+    try:
+        return any(map(scope.covers, plan.expand(reader, name_of(group["record_key"]), group["target"])))
+    except NMError:
+        return scope.whole
+
+
+def _ports(reader: Reader, scope: Scope) -> Iterator[Record]:
+    """The ports in scope; of everything those of switches in service."""
+    switches = {
+        name_of(switch["record_key"])
+        for switch in reader.range("switch")
+        if switch["available"] or not scope.whole
+    }
+    for port in reader.range("port"):
+        named = scope.switch in (None, port["switch"]) and scope.port in (None, port["port"])
+        if named and port["switch"] in switches:
+            yield port
+
+
+def _accounts(reader: Reader) -> Iterator[tuple[str, Value]]:
+    for account in reader.range("account"):
+        if account["type"] == people.DELEGATE and not people.unsettled(account) and not account["before"]:
+            fact = facts.name("account", account["account"])
+            yield fact, {"uid": account["uid"], "id": account["id"]}
+
+
+def unverified(reader: Reader, scope: Scope) -> list[str]:
+    """The ports in scope of which nm knows nothing, as "sw0 p1": a repair leaves them alone."""
+    ports = [port for port in _ports(reader, scope) if not port["_verified"] and not port.get("_drift")]
+    used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
+    return [f"{port['switch']} {port['port']}" for port in in_order(ports) if port["record_key"] not in used]
+
+
+# ---- what differs: groups
+
+
+@dataclass(frozen=True)
+class Found:
+    """What differs of a group."""
+
+    differing: Facts  # the facts, with the values that were expected
+    strangers: list[tuple[str, str, int]]  # (switch, port, VLAN) that are none of its ports
+    differences: list[Record]  # both, as they are told
+
+
+NOTHING = Found({}, [], [])
+
+
+def judge(reader: Reader, group: Record, wanted: Facts, seen: Mapping[str, Outcome]) -> Found:
+    """What differs of a group, but for what its worker is changing at the moment."""
+    moving = _Moving(reader, group)
+    differing = {
+        fact: value
+        for fact, value in wanted.items()
+        if _differs(value, seen[fact]) and group["deployed"].get(fact) == value and not moving.has(fact)
+    }
+    strangers = list(_strangers(reader, group, moving.target, wanted, seen))
+    told = [_difference(fact, value, seen[fact]) for fact, value in differing.items()]
+    return Found(differing, strangers, [*told, *_stranger_differences(strangers)])
+
+
+class _Moving:
+    """What a group's worker may be changing: where the target is not what is deployed."""
+
+    def __init__(self, reader: Reader, group: Record) -> None:
+        self._deployed = group["deployed"]
+        self.target: Facts | None = None  # None when the group rests, or its target cannot be made
+        if recording.unfinished(group):
+            try:
+                self.target = plan.expand(reader, name_of(group["record_key"]), group["target"])
+            except NMError:
+                self.target = None
+
+    def has(self, fact: str) -> bool:
+        return self.target is not None and self.target.get(fact) != self._deployed.get(fact)
+
+
+def rests_on(reader: Reader, name: str, fact: str, value: Value) -> bool:
+    """Whether the fact is deployed with that value and no order about it can be under way."""
+    group = reader.get(record_key("group", name))
+    return group is not None and group["deployed"].get(fact) == value and not _Moving(reader, group).has(fact)
+
+
+def _strangers(
+    reader: Reader, group: Record, target: Facts | None, wanted: Facts, seen: Mapping[str, Outcome]
+) -> Iterator[tuple[str, str, int]]:
+    ours = {*wanted, *group["deployed"], *(target or ())}
+    for fact in wanted:
+        kind, *parts = facts.split(fact)
+        vlan = reader.get(record_key("vlan", parts[1])) if kind == "vlan" else None
+        if vlan is None or vlan["shared"]:
+            continue
+        switch, number = parts
+        for port in seen[fact].carriers:
+            if not {facts.name("port", switch, port), facts.name("trunk", switch, number, port)} & ours:
+                yield switch, port, int(number)
+
+
+def _stranger_differences(strangers: Iterable[tuple[str, str, int]]) -> Iterator[Record]:
+    told: dict[tuple[str, int], int] = {}
+    for switch, port, vlan in strangers:
+        told[switch, vlan] = told.get((switch, vlan), 0) + 1
+        if told[switch, vlan] <= MOST_STRANGERS:
+            yield stranger(switch, port, vlan)
+    for (switch, vlan), count in told.items():
+        if count > MOST_STRANGERS:
+            more = f"{count - MOST_STRANGERS} more ports on it"
+            yield {"hand": "vlan", "target": f"{switch}/{vlan}", "wanted": "no other ports", "seen": more}
+
+
+def stranger(switch: str, port: str, vlan: int) -> Record:
+    """The difference that a port is which carries a group's VLAN and is none of the group's."""
     target = f"{switch}/{port}"
     return {"hand": "port", "target": target, "wanted": f"not on VLAN {vlan}", "seen": f"on VLAN {vlan}"}
+
+
+def is_idle(reader: Reader, port: Record | None) -> bool:
+    """Whether the port is registered and serves nobody, no trunk either."""
+    return port is not None and port["trunk"] is None and not uses.untouchable(reader, [port])
 
 
 def _differs(value: Value, outcome: Outcome) -> bool:
     return outcome.error is not None or outcome.seen != value
 
 
-def _difference(fact: str, value: Value, outcome: Outcome) -> dict[str, Any]:
+def _difference(fact: str, wanted: Any, outcome: Outcome) -> Record:
     kind, *parts = facts.split(fact)
     seen = f"unreadable: {outcome.error}" if outcome.error else outcome.seen
     return {
         "hand": kind,
         "target": "/".join(parts),
-        "wanted": value,
+        "wanted": wanted,
         "seen": seen if seen is not None else "absent",
     }
+
+
+# ---- what differs: the pool
+
+
+def judge_pool(reader: Reader, wanted: Expected, seen: Mapping[str, Outcome]) -> dict[str, Record | None]:
+    """By fact the difference, or None where it is as it should be. What could not be read is left out."""
+    found: dict[str, Record | None] = {}
+    for fact, value in wanted.pool.items():
+        if not _unread(seen[fact]):
+            told = value if value is not None else "isolated"
+            found[fact] = _difference(fact, told, seen[fact]) if _differs_in_pool(value, seen[fact]) else None
+    for fact, vlans in wanted.trunks.items():
+        if not _unread(seen[fact]):
+            found[fact] = _trunk_difference(reader, fact, vlans, seen[fact])
+    return found
+
+
+def _unread(outcome: Outcome) -> bool:
+    """Whether nothing is known: a switch that has no such port says so, one that is down says nothing."""
+    return isinstance(outcome.error, DeviceFailed) and outcome.error.passing
+
+
+def _differs_in_pool(value: Value | None, outcome: Outcome) -> bool:
+    return outcome.error is not None or outcome.seen != value
+
+
+def _trunk_difference(reader: Reader, fact: str, vlans: set[int], outcome: Outcome) -> Record | None:
+    if outcome.error is not None:
+        return _difference(fact, "there", outcome)
+    strays = strays_of(reader, fact, vlans, outcome.seen)
+    if not strays and not (outcome.seen or {}).get("open"):
+        return None
+    carried = plan.carried(outcome.seen)
+    rest = {"untagged": None, "tagged": sorted(carried - strays - {native_of(reader, fact)})}
+    return {**_difference(fact, rest, outcome), "hand": "trunk"}
+
+
+def strays_of(reader: Reader, fact: str, vlans: set[int], seen: Value | None) -> set[int]:
+    """The VLANs that a trunk port carries and no group has on it."""
+    _, switch, port = facts.split(fact)
+    strange = plan.carried(seen) - vlans - {native_of(reader, fact)}
+    return {vlan for vlan in strange if not has_way(reader, facts.name("trunk", switch, vlan, port))}
+
+
+def native_of(reader: Reader, fact: str) -> int:
+    """The native VLAN of the trunk of that port, given as a fact port/."""
+    port = reader.get(port_key(*facts.split(fact)[1:]))
+    trunk = reader.get(record_key("trunk", port["trunk"])) if port and port["trunk"] else None
+    return int(trunk["native"]) if trunk else 1
+
+
+def has_way(reader: Reader, fact: str) -> bool:
+    """Whether a group has, or is about to have, the fact trunk/ ."""
+    vlan = reader.get(record_key("vlan", facts.split(fact)[2]))
+    names = {vlan["group"], *vlan["groups"]} - {None} if vlan is not None else set()
+    for group in filter(None, (reader.get(record_key("group", name)) for name in names)):
+        target = _Moving(reader, group).target
+        if fact in group["deployed"] or fact in (target or ()):
+            return True
+    return False

@@ -41,6 +41,13 @@ def between(lowest: float, highest: float) -> Check:
     return lambda value: None if lowest <= value <= highest else f"{lowest:g} to {highest:g}"
 
 
+def zero_or(lowest: float, highest: float) -> Check:
+    """The value is 0, or lies in that range."""
+    return lambda value: (
+        None if value == 0 or lowest <= value <= highest else f"0, or {lowest:g} to {highest:g}"
+    )
+
+
 def one_of(*choices: str) -> Check:
     """The value is one of these words."""
     return lambda value: None if value in choices else "one of " + ", ".join(choices)
@@ -199,6 +206,24 @@ class Startup:
 
 
 @dataclass(frozen=True)
+class Audits:
+    """The audits of everything that nmd makes by itself: it compares and marks, and repairs nothing."""
+
+    every_seconds: float = key(
+        600.0,
+        "Time between two of them, varied by a tenth; 0 for never.",
+        zero_or(1, 7 * DAY),
+        live=True,
+    )
+    wait_seconds: float = key(
+        120.0,
+        "How long an audit waits for a device; what is unread by then is a difference.",
+        between(0.1, DAY),
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
 class Export:
     """The machine lists for head nodes."""
 
@@ -270,6 +295,7 @@ class Config:
     switches: Switches = Switches()
     power: Power = Power()
     startup: Startup = Startup()
+    audits: Audits = Audits()
     export: Export = Export()
     accounts: Accounts = Accounts()
     secrets: Secrets = Secrets()

@@ -1,23 +1,24 @@
 """A group's worker: makes what was deployed true, step by step, until nothing is left to do.
 
-It is driven by what comes into its queue: a wake-up, a job, an answer of a hand. It never waits for a
+It is driven by what comes into its queue: a wake-up, an answer of a hand. It never waits for a
 device: orders go to the devices' own workers, and their answers come back into the queue. So a switch
 that hangs costs the steps that go through it and nothing else. What it knows beside the database is
 only which orders are under way; after a restart it begins from the records.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm import audits, facts, groups, jobs, plan, recording
+from nm import facts, jobs, plan, recording
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Hand, Order, Outcome
 from nm.plan import Step
 from nm.records import Record, record_key
 from nm.specs import NODES_A_CALL
 from nm.store import Store
-from nm.workers import Errand, Job
+from nm.workers import Errand
 
 
 @dataclass(frozen=True)
@@ -59,33 +60,18 @@ class GroupWorker:
     def __init__(self, name: str, tools: Tools) -> None:
         self._name = name
         self._tools = tools
-        self._audits = audits.Audits(name, tools.store, tools.send, tools.export, tools.now)
         self._revision = -1  # of the plan that is being carried out
         self._steps: dict[str, Step] = {}  # by id, all of the plan
         self._done: set[str] = set()
         self._failed: dict[str, NMError] = {}
         self._running: dict[str, str] = {}  # fact -> step id, also of orders from an older plan
         self._unpowered: dict[str, str] = {}
-        self._again: list[Any] = []
         self._tries = 0
         self._retry_at: float | None = None  # by Tools.up
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Take in answers, plan anew where needed, send what is ready."""
-        told = [*self._again, *batch]
-        stale = self._take_answers([item for item in told if isinstance(item, Answer)])
-        for item in told:
-            if isinstance(item, Job):
-                self._audits.start(item.number)
-            elif isinstance(item, audits.Report):
-                self._audits.collect(item)
-        self._again = []
-        pause = self._converge(stale)
-        # While an audit's reports are awaited this worker must not go: the next one would know nothing.
-        return self._tools.patience.longest_pause if pause is None and self._audits.pending else pause
-
-    def _converge(self, stale: bool) -> float | None:
-        """Plan anew where needed, send what is ready; when to be called again."""
+        stale = self._take_answers([item for item in batch if isinstance(item, Answer)])
         group = self._tools.store.get(record_key("group", self._name))
         if group is None or not recording.unfinished(group):
             self._steps = {}
@@ -98,9 +84,8 @@ class GroupWorker:
         return self._rest(group)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
-        """Begin from the records the next time; what an audit was told is told again then."""
+        """Begin from the records the next time."""
         self._steps, self._running = {}, {}
-        self._again += [item for item in batch if isinstance(item, Job | audits.Report)]
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -147,14 +132,15 @@ class GroupWorker:
         self._done, self._failed = set(), {}
         try:
             target = plan.expand(store, self._name, group["target"])
-            steps = plan.plan(store, target, group["deployed"])
+            steps = plan.plan(store, self._name, target, group["deployed"])
         except NMError as error:
             self._steps = {}
             self._give_up(str(error), error.code)
             return False
         self._steps = {step.id: step for step in steps}
         now = self._tools.now()
-        store.transact(lambda tx: recording.begin(tx, self._name, len(steps), now))
+        totals = Counter(step.subject for step in steps)
+        store.transact(lambda tx: recording.begin(tx, self._name, totals, now))
         return True
 
     def _ready(self) -> list[Step]:
@@ -198,7 +184,7 @@ class GroupWorker:
         if kind in ("node", "port"):
             return lambda: not recording.holds(store, self._name, step.fact)
         if kind in ("vlan", "trunk", "bridge") and step.value is None:
-            return lambda: groups.needed_by_others(store, self._name, step.fact)
+            return lambda: plan.needed_by_others(store, self._name, step.fact)
         return facts.never
 
     def _answer(self, steps: list[Step]) -> Callable[[list[Outcome]], None]:
@@ -266,8 +252,10 @@ class GroupWorker:
 
     def _tell(self, text: str, code: int, final: bool) -> None:
         now, revision = self._tools.now(), self._revision
+        failed = ((self._steps.get(step), error) for step, error in self._failed.items())
+        errors = {step.subject: str(error) for step, error in failed if step is not None}
         self._tools.store.transact(
-            lambda tx: recording.fail(tx, self._name, revision, text, code, final, now)
+            lambda tx: recording.fail(tx, self._name, revision, text, code, final, now, errors)
         )
 
 

@@ -24,6 +24,7 @@ from nm import config as configuration
 from nm import logs
 from nm.config import Config, ConfigError
 from nm.errors import Conflict, NMError
+from nm.firststart import first_site
 from nm.service import Service
 
 log = logging.getLogger("nm.daemon")
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{options.config or configuration.DEFAULT_PATH}: the configuration is good")
             return 0
         lock = _lock(Path(config.daemon.lock))
+        options.site = first_site(config, options.init) if options.init else None
         if options.daemonize:
             return _daemonized(config, options, lock)
         _write_pid(lock)
@@ -83,6 +85,11 @@ def parser() -> argparse.ArgumentParser:
         "--startup",
         action="store_true",
         help="start the head nodes of all groups, one after another (done unasked after a reboot)",
+    )
+    found.add_argument(
+        "--init",
+        metavar="PATH",
+        help="on the first start, when there is no database yet: import this site file or folder",
     )
     found.add_argument("-d", "--daemonize", action="store_true", help="go into the background once ready")
     found.add_argument(
@@ -168,7 +175,7 @@ def run(config: Config, options: argparse.Namespace, log_file: str = "", ready: 
             f"cannot log to {log_file}: {error.strerror}", "set daemon.log to a file that can be written"
         ) from None
     try:
-        service = Service(config, logger.guard.hide, start_heads=options.startup)
+        service = Service(config, logger.guard.hide, options.startup, options.site)
     except NMError as error:
         log.error("could not start", extra={"why": str(error)})
         raise
@@ -176,6 +183,8 @@ def run(config: Config, options: argparse.Namespace, log_file: str = "", ready: 
         _start(service)
         log.info("ready", extra={"version": nm.__version__, "database": config.daemon.database})
         notify("READY=1")
+        if options.init and options.site is None:
+            log.info("there is a database already, --init imports nothing", extra={"init": options.init})
         if callable(ready):
             ready()
         _serve(service, config, options.config, logger)

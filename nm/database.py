@@ -25,19 +25,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from nm.disk import Disk, explained, failed
-from nm.errors import Conflict, DeviceFailed, Invalid
+from nm.errors import Conflict, DeviceFailed
 from nm.folder import Folder, Loaded
 from nm.journal import Journal
 from nm.lock import Lock, LockHolds
 from nm.pickles import Changes, dump
 from nm.records import Record, kind_of
 from nm.snapshot import FORMAT, STEPS, Head, Kinds, Step, apply, write_snapshot
-from nm.store import Event, Published, Transaction
+from nm.store import Event, Published, Transaction, check_writes
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-MOST_WRITES = 100
 _COLLISIONS = 3
 _REMEMBERED = 1000  # publications that `changes` can still tell
 _RETRY_AFTER = 1.0  # seconds of read-only before a failed disk is tried again
@@ -84,11 +83,7 @@ class _Attempt:
         """Run the operation; what it raised is kept in `error`: it may come of reads that no longer hold."""
         try:
             answer = operation(self)
-            if len(self.writes) > MOST_WRITES:
-                raise Invalid(
-                    f"{len(self.writes)} writes in one transaction; {MOST_WRITES} are allowed",
-                    "do it in several smaller calls",
-                )
+            check_writes(len(self.writes))
             if self.writes or self.events:
                 self.pickled = dump(self.writes)
         except Exception as error:  # noqa: BLE001 - transact raises it again, if the reads still hold

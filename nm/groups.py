@@ -8,11 +8,12 @@ what was deployed and workers act on, `deployed` the facts that hands made true.
 from collections.abc import Mapping
 from typing import Any
 
-from nm import facts, jobs, people, plan, specs, views
+from nm import jobs, people, plan, planwords, specs, views
 from nm.calls import Call
-from nm.errors import Conflict, Denied, Invalid, NMError, NotFound
+from nm.errors import Conflict, Denied, Invalid, NotFound
 from nm.keys import parse_keys
 from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
+from nm.scratch import Scratch
 from nm.store import Event, Reader, Transaction
 
 LAST_SECOND = 253402300799  # of the year 9999
@@ -24,6 +25,13 @@ SETTINGS = ("alias", "delegations", "expires", "headnode", "keys", "networks", "
 
 def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, Any]) -> int:
     """A new group, staged: nothing is connected before Deploy."""
+    return make_group(tx, call, name, settings)
+
+
+def make_group(
+    tx: Transaction, call: Call, name: str, settings: Mapping[str, Any], as_it_is: bool = False
+) -> int:
+    """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service."""
     check_name(name, "group")
     unknown = set(settings) - set(SETTINGS)
     if unknown:
@@ -63,7 +71,7 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
     )
     people.check_limits(tx, call, None, group)
     people.own(tx, owner, name, call.now)
-    specs.save(tx, None, group, call.now)
+    specs.save(tx, None, group, call.now, as_it_is)
     _tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
     return 1
 
@@ -130,27 +138,54 @@ def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, **pa
 def plan_deploy(reader: Reader, call: Call, group: str) -> dict[str, Any]:
     """What Deploy would do now."""
     record = need(reader, call, group)
+    name = name_of(record["record_key"])
     steps = planned(reader, record)
-    return {"hash": plan.fingerprint(steps), "steps": [step.public() for step in steps]}
+    wanted = plan.expand(reader, name, record["wanted"])
+    known = plan.own(_deployed_to(reader, record), name, wanted, attempted(reader, record))
+    return {
+        "hash": plan.fingerprint(steps),
+        "steps": [step.public() for step in steps],
+        "changes": planwords.changes(wanted, known),
+    }
 
 
 def planned(reader: Reader, group: Record) -> list[plan.Step]:
     """The steps from what is deployed (or was attempted) to what is wanted."""
-    wanted = plan.expand(reader, name_of(group["record_key"]), group["wanted"])
+    name = name_of(group["record_key"])
+    wanted = plan.expand(reader, name, group["wanted"])
     if unverified := plan.unverified_trunks(reader, wanted):
         raise Conflict(
             f"the trunk at switch {unverified[0]} is unverified",
             "ResetPorts or AdoptPorts on that switch first",
         )
-    return plan.plan(reader, wanted, _starting(attempted(reader, group)))
+    return plan.plan(_deployed_to(reader, group), name, wanted, _starting(reader, group))
 
 
-def _starting(deployed: plan.Facts) -> plan.Facts:
-    """Deploy leaves the head node running, whoever stopped it: its host's part is done again."""
-    return {
-        fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
-        for fact, value in deployed.items()
+def _deployed_to(reader: Reader, group: Record) -> Reader:
+    """The records as they will be when what is wanted is the target: what others need depends on that."""
+    after = Scratch(reader)
+    after.put({**group, "target": group["wanted"]})
+    return after
+
+
+def _starting(reader: Reader, group: Record) -> plan.Facts:
+    """What a Deploy begins with.
+
+    The head node runs at its end, whoever stopped it: its host's part is done again. A node of an imported
+    group may be unverified: its ports carry who knows what, so they are isolated before they join.
+    """
+    unverified = {
+        views.port_fact(nic): plan.doubt(None)
+        for name in group["wanted"]["nodes"]
+        if (node := reader.get(record_key("node", name))) is not None
+        for nic in views.wired(node)
+        if (port := reader.get(port_key(nic["switch"], nic["port"]))) is None or not port["_verified"]
     }
+    known = {
+        fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
+        for fact, value in attempted(reader, group).items()
+    }
+    return {**unverified, **known}
 
 
 def attempted(reader: Reader, group: Record) -> plan.Facts:
@@ -159,23 +194,6 @@ def attempted(reader: Reader, group: Record) -> plan.Facts:
         return dict(group["deployed"])
     name = name_of(group["record_key"])
     return plan.doubted(group["deployed"], plan.expand(reader, name, group["target"]))
-
-
-def needed_by_others(reader: Reader, group: str, fact: str) -> bool:
-    """Whether the target of another group of a shared VLAN has the fact (vlan/, trunk/ or bridge/)."""
-    vlan = reader.get(record_key("vlan", facts.split(fact)[2]))
-    for name in (vlan or {}).get("groups", ()):
-        other = reader.get(record_key("group", name)) if name != group else None
-        if other is not None and _targets(reader, other, fact):
-            return True
-    return False
-
-
-def _targets(reader: Reader, group: Record, fact: str) -> bool:
-    try:
-        return fact in plan.expand(reader, name_of(group["record_key"]), group["target"])
-    except NMError:
-        return True  # what cannot be told is kept
 
 
 def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] | None = None) -> int:
@@ -187,7 +205,7 @@ def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] |
     steps = planned(tx, old)
     if options and options.get("if_plan") != plan.fingerprint(steps):
         raise Conflict("the plan is another one by now", "look at PlanDeploy again")
-    return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(attempted(tx, old)))
+    return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(tx, old))
 
 
 def _retarget(tx: Transaction, call: Call, old: Record, target: specs.Spec, kind: str, **fields: Any) -> int:
@@ -326,6 +344,7 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "revision": group["revision"],
         "job": group["job"],
         "error": group["error"],
+        "drift": len(group["_audit"]["differences"]) if group["_audit"] else 0,
     }
 
 
@@ -361,35 +380,7 @@ def need(reader: Reader, call: Call, name: str) -> Record:
     return group
 
 
-# ---- audits, power, and taking back
-
-
-def start_audit(tx: Transaction, call: Call, group: str) -> int:
-    """Compare what is deployed with what is there; changes nothing."""
-    return _check(tx, call, group, "audit")
-
-
-def get_audit(reader: Reader, call: Call, group: str) -> dict[str, Any]:
-    """The last audit: {at, differences}; at 0 when there was none."""
-    record = need(reader, call, group)
-    return record["_audit"] or {"at": 0, "differences": []}
-
-
-def repair(tx: Transaction, call: Call, group: str) -> int:
-    """Audit, and make what differs as the target says."""
-    return _check(tx, call, group, "repair")
-
-
-def _check(tx: Transaction, call: Call, group: str, kind: str) -> int:
-    """An audit or repair; the one that waits already, if there is one."""
-    record = need(tx, call, group)
-    waiting = tx.get(record_key("job", record["checks"].get(kind, 0)))
-    if waiting is not None and waiting["state"] == "queued":
-        return int(waiting["id"])
-    name = name_of(record["record_key"])
-    job = jobs.submit(tx, call, f"group:{name}", kind, group=name)
-    tx.put(changed(record, call.now, checks={**record["checks"], kind: job}))
-    return job
+# ---- power, and taking back
 
 
 POWER_ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")
@@ -489,8 +480,9 @@ def _editable(tx: Reader, call: Call, name: str) -> Record:
 
 
 def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = dict(settings.get("networks") or {"main": {}})
-    if not all(isinstance(entry, Mapping) for entry in given.values()):
+    networks = settings.get("networks") or {"main": {}}
+    given = dict(networks) if isinstance(networks, Mapping) else {}
+    if not given or not all(isinstance(entry, Mapping) for entry in given.values()):
         raise Invalid("networks is not a struct of structs", 'as {"main": {"vlan": 101, "nics": ["boot"]}}')
     if settings.get("vlan") is not None:
         main = given.get("main", {})

@@ -4,6 +4,8 @@ A job is submitted in the same transaction as the change that calls for it, so t
 it. States: queued, running, done, failed, superseded.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nm.calls import Call
@@ -38,6 +40,7 @@ def submit(
             state="queued",
             done=0,
             total=0,
+            parts={},
             step="",
             result=None,
             error=None,
@@ -47,6 +50,41 @@ def submit(
         )
     )
     return number
+
+
+def parts_of(job: Record) -> dict[str, Record]:
+    """The job's parts; none in jobs of the time before there were any."""
+    found: dict[str, Record] = job.get("parts") or {}
+    return found
+
+
+def planned(job: Record, totals: Mapping[str, int]) -> dict[str, Record]:
+    """The job's parts with so many more steps ahead: subject -> {done, total, error or None, at or None}.
+
+    A part is what one device's worker does for the job; `at` is when its last step so far was over.
+    """
+    parts = {
+        name: {**part, "total": part["done"]} for name, part in parts_of(job).items() if part["done"] > 0
+    }
+    for name, count in totals.items():
+        part = parts.get(name, {"done": 0, "total": 0, "error": None, "at": None})
+        parts[name] = {**part, "total": part["total"] + count, "error": None}
+    return parts
+
+
+def progressed(job: Record, steps: Iterable[str], now: float) -> dict[str, Record]:
+    """The job's parts after steps of these subjects were done."""
+    parts = dict(parts_of(job))
+    for name, count in Counter(steps).items():
+        if (part := parts.get(name)) is not None:
+            done = min(part["done"] + count, part["total"])
+            parts[name] = {**part, "done": done, "error": None, "at": int(now)}
+    return parts
+
+
+def troubled(job: Record, errors: Mapping[str, str]) -> dict[str, Record]:
+    """The job's parts with what went wrong in them."""
+    return {name: {**part, "error": errors.get(name, part["error"])} for name, part in parts_of(job).items()}
 
 
 def advance(tx: Transaction, number: int, now: float, **fields: Any) -> Record | None:

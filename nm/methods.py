@@ -6,10 +6,9 @@ without a row there does not load. A method whose operation is None is answered 
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from nm import delegates, groups, leases, pool
+from nm import delegates, drift, groups, leases, pool
 from nm.arguments import (
     COUNT,
     FLAG,
@@ -31,27 +30,10 @@ from nm.arguments import (
     Method,
     Param,
 )
-from nm.rights import TABLE
-
-
-def _write(name: str, operation: Callable[..., Any], doc: str, *parameters: Param, since: int = 1) -> Method:
-    return Method(name, parameters, TABLE[name].words, operation, True, "int", doc, since)
-
-
-def _read(
-    name: str,
-    operation: Callable[..., Any],
-    result: str,
-    doc: str,
-    *parameters: Param,
-    since: int = 1,
-) -> Method:
-    return Method(name, parameters, TABLE[name].words, operation, False, result, doc, since)
-
-
-def _door(name: str, result: str, doc: str, *parameters: Param, since: int = 1) -> Method:
-    return Method(name, parameters, TABLE[name].words, None, False, result, doc, since)
-
+from nm.arguments import door_row as _door
+from nm.arguments import read_row as _read
+from nm.arguments import write_row as _write
+from nm.sitemethods import SITES
 
 _CHANGES = Param("changes", STRUCT, "the keys to change; those not named stay")
 _FILTER = Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all")
@@ -101,6 +83,7 @@ _POOL = (
         _PORT,
         Param("settings", STRUCT, optional=True),
     ),
+    _write("UpdatePort", pool.update_port, "Describes a port. Answers 1.", _SWITCH, _PORT, _CHANGES, since=3),
     _write(
         "UnregisterPort",
         pool.unregister_port,
@@ -121,6 +104,14 @@ _POOL = (
         "Records a link that carries several VLANs between two switches, or a switch and a host. Answers 1.",
         _NAME,
         Param("settings", STRUCT, "ends: two of {switch, port} or {host, device}; native"),
+    ),
+    _write(
+        "UpdateTrunk",
+        pool.update_trunk,
+        "Changes a trunk that no group's path needs. Answers 1.",
+        _NAME,
+        _CHANGES,
+        since=3,
     ),
     _write(
         "UnregisterTrunk",
@@ -395,22 +386,56 @@ _GROUPS = (
     ),
     _write(
         "StartAudit",
-        groups.start_audit,
+        drift.start_audit,
         "Compares what is deployed with what is there. Answers a job's id.",
         _GROUP,
     ),
     _read(
         "GetAudit",
-        groups.get_audit,
+        drift.get_audit,
         "struct",
         "The last audit: at, and differences of {hand, target, wanted, seen}.",
         _GROUP,
     ),
     _write(
+        "AuditAll",
+        drift.audit_all,
+        "Compares everything with what is there, reading each device once. Answers a job's id.",
+        since=3,
+    ),
+    _read(
+        "GetDrift",
+        drift.get_drift,
+        "struct",
+        "All known differences: at (the last look at everything), groups (name: differences), pool.",
+        since=3,
+    ),
+    _write(
         "Repair",
-        groups.repair,
+        drift.repair,
         "Makes the world what the group's target says. Answers a job's id.",
         _GROUP,
+    ),
+    _write(
+        "RepairAll",
+        drift.repair_all,
+        "Makes everything as the database says. Answers a job's id; it is over when its groups' repairs are.",
+        since=3,
+    ),
+    _write(
+        "RepairSwitch",
+        drift.repair_switch,
+        "Makes a switch as the database says, also one that was wiped or replaced. Answers a job's id.",
+        _SWITCH,
+        since=3,
+    ),
+    _write(
+        "RepairPort",
+        drift.repair_port,
+        "Makes one port as the database says. Answers a job's id.",
+        _SWITCH,
+        _PORT,
+        since=3,
     ),
     _write(
         "PowerNode",
@@ -482,7 +507,8 @@ _DOOR = (
     _door(
         "GetJob",
         "struct",
-        "A job: id, subject, state (queued, running, done, failed, superseded), done, total, step, result or "
+        "A job: id, subject, state (queued, running, done, failed, superseded), done, total, step, "
+        "parts (subject to {done, total, error or nil, at or nil}: what each device has of it), result or "
         "nil, error or nil, started, finished. Kept for 7 days.",
         _JOB,
     ),
@@ -492,6 +518,23 @@ _DOOR = (
         "The same as GetJob, as soon as the job is over or the time has passed.",
         _JOB,
         Param("seconds", SECONDS, "60 at most are waited"),
+    ),
+    _door(
+        "DryRun",
+        "struct",
+        "What a call would do; nothing is done. Refused where the call would be. Answers {answer: the "
+        "call's, nil when that is a job; changes: list of {action (add, change, remove), kind, name, keys, "
+        "for readers values: key to [before, after]}; jobs: list of {kind, subject}; steps: as PlanDeploy}.",
+        Param("method", NAME, "one that changes something"),
+        Param("arguments", LIST, "its arguments"),
+        since=3,
+    ),
+    _door(
+        "GetJobs",
+        "array",
+        "The jobs that the caller may see, as GetJob tells them, in the order of their ids; the newest 1000.",
+        _FILTER,
+        since=3,
     ),
     _door(
         "GetEvents",
@@ -531,6 +574,7 @@ SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
     "Accounts": _ACCOUNTS,
+    "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,
 }
 METHODS: dict[str, Method] = {method.name: method for section in SECTIONS.values() for method in section}

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nm import facts, paths, people, views
-from nm.errors import Conflict, NotFound
+from nm import facts, paths, people, planwords, views
+from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
-from nm.records import Record, port_key, record_key
+from nm.records import Record, name_of, port_key, record_key
 from nm.specs import Spec
 from nm.store import Reader
 
@@ -183,18 +183,52 @@ def machines(nodes: Iterable[Record]) -> list[list[str]]:
 # ---- from two sets of facts to steps
 
 
-def plan(reader: Reader, target: Facts, deployed: Facts) -> list[Step]:
-    """The steps that make `target` of `deployed`, in an order in which they could be done one by one."""
+def plan(reader: Reader, group: str, target: Facts, deployed: Facts) -> list[Step]:
+    """The group's steps that make `target` of `deployed`, in an order in which they could be done one by one.
+
+    `target` is the group's target in `reader`, too: what others need depends on it.
+    """
     gone = {fact: value for fact, value in deployed.items() if fact not in target}
     changes = {fact: value for fact, value in target.items() if deployed.get(fact) != value}
+    kept = [fact for fact in gone if needed_by_others(reader, group, fact)]
     steps: dict[str, Step] = {}
     _leave(reader, gone, changes, deployed, steps)
     _open_ways(changes, deployed, steps)
     _join(changes, deployed, steps)
     _serve(changes, deployed, steps)
-    _clear_away(gone, steps)
+    _clear_away({fact: value for fact, value in gone.items() if fact not in kept}, steps)
+    _leave_to_others({fact: gone[fact] for fact in kept}, steps)
     _let_in(gone, changes, deployed, steps)
     return sorted(steps.values(), key=lambda step: step.stage)
+
+
+def needed_by_others(reader: Reader, group: str, fact: str) -> bool:
+    """Whether another group of a shared VLAN relies on the fact (vlan/, trunk/ or bridge/), or is to."""
+    kind, *parts = facts.split(fact)
+    vlan = reader.get(record_key("vlan", parts[1])) if kind in ("vlan", "trunk", "bridge") else None
+    for name in (vlan or {}).get("groups", ()):
+        other = reader.get(record_key("group", name)) if name != group else None
+        if other is not None and _targets(reader, other, fact):
+            return True
+    return False
+
+
+def _targets(reader: Reader, group: Record, fact: str) -> bool:
+    if group["revision"] == group["deployed_revision"] and fact in group["deployed"]:
+        return True
+    try:
+        return fact in expand(reader, name_of(group["record_key"]), group["target"])
+    except NMError:
+        return True  # what cannot be told is kept
+
+
+def own(reader: Reader, group: str, target: Facts, deployed: Facts) -> Facts:
+    """Of what is deployed, that which is there for the group alone, or is to stay the group's."""
+    return {
+        fact: value
+        for fact, value in deployed.items()
+        if fact in target or not needed_by_others(reader, group, fact)
+    }
 
 
 def fingerprint(steps: Iterable[Step]) -> str:
@@ -225,7 +259,7 @@ def _add(
     after: Iterable[str] = (),
 ) -> None:
     kind, *parts = facts.split(fact)
-    subject, hand = ("", "pool") if verb in ("give", "free") else _whose(kind, parts, value or old)
+    subject, hand = ("", "pool") if verb in ("give", "free", "keep") else _whose(kind, parts, value or old)
     wanted = frozenset(need for need in needs if need in steps)
     over = frozenset(one for one in after if one in steps)
     step = Step(
@@ -422,6 +456,15 @@ def _clear_away(gone: Facts, steps: dict[str, Step]) -> None:
             _add(steps, 5, "remove", fact, text, None, value, [*_leaving(steps, int(parts[1])), *trunks])
 
 
+def _leave_to_others(kept: Facts, steps: dict[str, Step]) -> None:
+    """What is not the group's any more and stays where it is, because another group of the VLAN needs it."""
+    for fact, value in kept.items():
+        kind, place, vlan, *port = facts.split(fact)
+        where = f"host {place}" if kind == "bridge" else " trunk ".join([f"switch {place}", *port])
+        text = f"{where}: VLAN {vlan} stays, for others"
+        _add(steps, 5, "keep", fact, text, None, value, _leaving(steps, int(vlan)))
+
+
 def _leaving(steps: Mapping[str, Step], vlan: int) -> list[str]:
     """The steps after which nothing of the group is on the VLAN: leaves, and moves of its head node."""
     moves = [step for step in steps.values() if step.hand in ("switch", "host")]
@@ -429,7 +472,4 @@ def _leaving(steps: Mapping[str, Step], vlan: int) -> list[str]:
 
 
 def _words(value: Value) -> str:
-    if "doubt" in value:
-        return "whatever it carries"
-    untagged = [f"VLAN {value['untagged']}"] if value["untagged"] else []
-    return ", ".join(untagged + [f"VLAN {vlan} tagged" for vlan in value["tagged"]])
+    return "whatever it carries" if "doubt" in value else planwords.port(value)

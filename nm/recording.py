@@ -3,14 +3,15 @@
 Each function runs inside one transaction. They are the only ones that change a group's `deployed`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from nm import facts, jobs, people, plan, specs
-from nm.calls import NM, Call
+from nm.calls import NM, Call, Caller
 from nm.errors import NMError
 from nm.facts import Outcome
 from nm.plan import Step
-from nm.records import Record, changed, port_key, record_key
+from nm.records import Record, changed, name_of, port_key, record_key
 from nm.store import Event, Reader, Transaction
 
 Done = tuple[Step, Outcome]
@@ -31,15 +32,18 @@ def steps_done(
         # A port's order is moot when the node is not the group's any more; nobody has looked at the port.
         if not (outcome.moot and step.fact.startswith("port/")):
             _take(tx, name, step, outcome, deployed, now)
-    specs.save(tx, old, changed(old, now, deployed=deployed), now)
+    audit = _without(old["_audit"], {step.fact for step, outcome in done if not outcome.moot})
+    specs.save(tx, old, changed(old, now, deployed=deployed, _audit=audit), now)
+    _tell_drift(tx, name, _differences(old), audit["differences"] if audit else ())
     for step, _ in done:
         node = facts.split(step.fact)[1]
         if step.action == "free" and unpowered and node in unpowered:
             _mark(tx, record_key("node", node), now, _failed=unpowered[node])
             tx.tell(Event("nm", f"node {node}", "failed", unpowered[node], name))
     if old["job"] is not None and (job := tx.get(record_key("job", old["job"]))) is not None:
-        last = done[-1][0].text
-        jobs.advance(tx, old["job"], now, done=min(job["done"] + len(done), job["total"]), step=last)
+        parts = jobs.progressed(job, (step.subject for step, _ in done), now)
+        count = min(job["done"] + len(done), job["total"])
+        jobs.advance(tx, old["job"], now, done=count, step=done[-1][0].text, parts=parts)
 
 
 def _take(
@@ -55,11 +59,11 @@ def _take(
         deployed[step.fact] = step.value
     if kind == "port":
         seen = outcome.seen or {"untagged": None, "tagged": []}
-        _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=now)
-    elif kind == "trunk":
-        _mark_vlan(tx, port_key(parts[0], parts[2]), int(parts[1]), step.value is not None, now)
-    elif kind == "vlan":
-        _mark_vlan(tx, record_key("switch", parts[0]), int(parts[1]), step.value is not None, now)
+        isolated = {"_verified": True} if step.value is None else {}
+        _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=now, **isolated)
+    elif kind in ("trunk", "vlan") and not (outcome.moot or plan.is_bookkeeping(step)):
+        key = port_key(parts[0], parts[2]) if kind == "trunk" else record_key("switch", parts[0])
+        _mark_vlan(tx, key, int(parts[1]), step.value is not None, now)
     elif kind == "account":
         _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None)
     elif kind == "head":
@@ -102,12 +106,13 @@ def _mark(tx: Transaction, key: str, now: float, **fields: object) -> None:
         tx.put(changed(record, now, **fields))
 
 
-def begin(tx: Transaction, name: str, total: int, now: float) -> None:
-    """The group's job runs, with that many steps ahead (beside those it has done already)."""
+def begin(tx: Transaction, name: str, totals: Mapping[str, int], now: float) -> None:
+    """The group's job runs, with so many steps ahead for each subject (beside those it has done already)."""
     group = tx.get(record_key("group", name))
     job = tx.get(record_key("job", group["job"])) if group and group["job"] is not None else None
     if job is not None:
-        jobs.advance(tx, job["id"], now, state="running", total=job["done"] + total)
+        total = job["done"] + sum(totals.values())
+        jobs.advance(tx, job["id"], now, state="running", total=total, parts=jobs.planned(job, totals))
 
 
 def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
@@ -133,19 +138,31 @@ def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
     return True
 
 
-def fail(tx: Transaction, name: str, revision: int, error: str, code: int, final: bool, now: float) -> None:
-    """Something of the target could not be made. `final`: the job ends as failed."""
+def fail(
+    tx: Transaction,
+    name: str,
+    revision: int,
+    error: str,
+    code: int,
+    final: bool,
+    now: float,
+    errors: Mapping[str, str] | None = None,
+) -> None:
+    """Something of the target could not be made. `final`: the job ends as failed. `errors`: by subject."""
     old = tx.get(record_key("group", name))
     if old is None or old["revision"] != revision:
         return
     if old["error"] != error:
         tx.put(changed(old, now, error=error))
         tx.tell(Event("nm", f"group {name}", "error", error, name))
-    if old["job"] is not None:
+    job = tx.get(record_key("job", old["job"])) if old["job"] is not None else None
+    if job is not None:
+        parts = jobs.troubled(job, errors or {})
         if final:
-            jobs.advance(tx, old["job"], now, state="failed", error={"code": code, "text": error})
+            failed = {"code": code, "text": error}
+            jobs.advance(tx, job["id"], now, state="failed", error=failed, parts=parts)
         else:
-            jobs.advance(tx, old["job"], now, step=f"to be tried again: {error}"[:500])
+            jobs.advance(tx, job["id"], now, step=f"to be tried again: {error}"[:500], parts=parts)
 
 
 def words(failures: Sequence[tuple[Step, NMError]]) -> str:
@@ -154,57 +171,103 @@ def words(failures: Sequence[tuple[Step, NMError]]) -> str:
     return "; ".join(said) + (f"; and {len(failures) - 3} more" if len(failures) > 3 else "")
 
 
-def audited(
-    tx: Transaction,
-    name: str,
-    job: int,
-    differences: list[Record],
-    differing: Collection[str],
-    strangers: Iterable[tuple[str, str]],
-    repairing: bool,
-    now: float,
-) -> None:
-    """An audit's result. When repairing, what differs is in doubt and a new revision begins.
+@dataclass(frozen=True)
+class Look:
+    """What an audit found of one group."""
 
-    `strangers`: (switch, port) on a VLAN of the group that are none of its ports. Those that serve nobody
-    are not trusted any more, and isolated when repairing.
+    at: float
+    differences: Sequence[Record]
+    differing: plan.Facts  # facts, with the values that they were expected to have
+    covers: Callable[[str], bool]  # which facts were looked at
+    repairing: bool = False
+    job: int | None = None  # the group's own audit or repair
+    parent: int | None = None  # a repair of more than this group
+    closed: Collection[str] = ()  # facts that the round itself has isolated or put right
+
+    def left(self, found: Sequence[Record]) -> list[Record]:
+        """Of these differences those that are still there. Its own port, isolated by now, has yet to join."""
+        return [one for one in found if fact_of(one) in self.differing or fact_of(one) not in self.closed]
+
+
+def is_news(reader: Reader, group: Record, look: Look) -> bool:
+    """Whether there is something to write down, or to mend."""
+    known = [one for one in _differences(group) if look.covers(fact_of(one))]
+    mending = look.repairing and (bool(look.differing) or stuck(reader, group))
+    return look.job is not None or mending or known != look.left(look.differences)
+
+
+def audited(tx: Transaction, name: str, look: Look, now: float) -> int | None:
+    """Write an audit's result down. When repairing, what differs is in doubt and a new revision begins.
+
+    Answers the job that mends the group; None when there is nothing to mend.
     """
     old = tx.get(record_key("group", name))
     if old is None:
-        jobs.advance(tx, job, now, state="failed", error={"code": 106, "text": f"group {name} is gone"})
-        return
-    group = changed(old, now, _audit={"at": int(now), "differences": differences})
-    result = {"differences": len(differences)}
-    if repairing and old["target"] is not None:
-        deployed = dict(old["deployed"])
-        for fact in differing:
-            if fact in deployed:
-                deployed[fact] = plan.doubt(deployed[fact])
-        if old["job"] not in (None, job):
-            jobs.advance(tx, old["job"], now, state="superseded", step="a repair took over")
-        group = changed(group, now, deployed=deployed, revision=old["revision"] + 1, job=job, error=None)
-        jobs.advance(tx, job, now, state="running", result=result)
-    else:
-        jobs.advance(tx, job, now, state="done", result=result, done=1, total=1)
-    specs.save(tx, old, group, now)
-    _distrust(tx, strangers, repairing, now)
-    for fact in differing:
+        if look.job is not None:
+            gone = {"code": 106, "text": f"group {name} is gone"}
+            jobs.advance(tx, look.job, now, state="failed", error=gone)
+        return None
+    still = [fact for fact, value in look.differing.items() if old["deployed"].get(fact) == value]
+    found = [one for one in look.differences if fact_of(one) not in look.differing or fact_of(one) in still]
+    before = _differences(old)
+    after = [*(one for one in before if not look.covers(fact_of(one))), *look.left(found)]
+    group = changed(old, now, _audit={"at": int(look.at), "differences": after})
+    number = _mend(tx, old, look, still, now) if look.repairing else None
+    if number is not None:
+        deployed = {fact: plan.doubt(v) if fact in still else v for fact, v in old["deployed"].items()}
+        group = changed(group, now, deployed=deployed, revision=old["revision"] + 1, job=number, error=None)
+        jobs.advance(tx, number, now, state="running", result={"differences": len(found)})
+    elif look.job is not None:
+        jobs.advance(tx, look.job, now, state="done", result={"differences": len(found)}, done=1, total=1)
+    if look.job is not None or number is not None or after != before:
+        specs.save(tx, old, group, now)
+    for fact in still:
         if fact.startswith("head/"):
             _mark(tx, record_key("headnode", facts.split(fact)[1]), now, _running=None)
-    if differences:
-        tx.tell(Event("nm", f"group {name}", "drift", f"{len(differences)} differences", name))
+    _tell_drift(tx, name, before, after)
+    return number
 
 
-def _distrust(tx: Transaction, strangers: Iterable[tuple[str, str]], repairing: bool, now: float) -> None:
-    idle: dict[str, list[str]] = {}
-    for switch, port in strangers:
-        record = tx.get(port_key(switch, port))
-        node = tx.get(record_key("node", record["node"])) if record and record["node"] else None
-        if record is not None and record["trunk"] is None and (node is None or node["group"] is None):
-            _mark(tx, record["record_key"], now, _verified=False)
-            idle.setdefault(switch, []).append(port)
-    for switch, ports in idle.items() if repairing else ():
-        jobs.submit(tx, Call(NM, "Repair", now), f"switch:{switch}", "reset", ports=ports)
+def _mend(tx: Transaction, old: Record, look: Look, differing: Sequence[str], now: float) -> int | None:
+    """The job that makes the group's target true again; it takes over from the one that is under way."""
+    if old["target"] is None or not (look.job is not None or differing or stuck(tx, old)):
+        return None
+    number = look.job
+    if number is None:
+        name = name_of(old["record_key"])
+        parent = tx.get(record_key("job", look.parent)) if look.parent is not None else None
+        caller = Caller(parent["who"]["uid"], parent["who"]["name"], admin=True) if parent else NM
+        call = Call(caller, "Repair", now)
+        number = jobs.submit(tx, call, f"group:{name}", "repair", group=name, parent=look.parent)
+    if old["job"] not in (None, number):
+        jobs.advance(tx, old["job"], now, state="superseded", step="a repair took over")
+    return number
+
+
+def fact_of(difference: Record) -> str:
+    """The name of the fact that a difference is about."""
+    return f"{difference['hand']}/{difference['target']}"
+
+
+def _differences(group: Record) -> list[Record]:
+    return list(group["_audit"]["differences"]) if group["_audit"] else []
+
+
+def _without(audit: Record | None, mended: Collection[str]) -> Record | None:
+    """The audit's result when these facts were made true, and read back, since then."""
+    if audit is None:
+        return None
+    left = [one for one in audit["differences"] if fact_of(one) not in mended]
+    return audit if len(left) == len(audit["differences"]) else {**audit, "differences": left}
+
+
+def _tell_drift(tx: Transaction, name: str, before: Sequence[Record], after: Sequence[Record]) -> None:
+    """Tell when something differs that did not before, and when nothing does any more."""
+    known = set(map(fact_of, before))
+    if any(fact_of(one) not in known for one in after):
+        tx.tell(Event("nm", f"group {name}", "drift", f"{len(after)} differences", name))
+    elif before and not after:
+        tx.tell(Event("nm", f"group {name}", "drift gone", "", name))
 
 
 def reap(tx: Transaction, key: str, now: float) -> None:
@@ -212,6 +275,12 @@ def reap(tx: Transaction, key: str, now: float) -> None:
     record = tx.get(key)
     if record is not None and record["expiry"] is not None and record["expiry"] <= now:
         tx.delete(key)
+
+
+def stuck(reader: Reader, group: Record) -> bool:
+    """True when the group has something to do, and its worker gave up on it."""
+    job = reader.get(record_key("job", group["job"])) if group["job"] is not None else None
+    return unfinished(group) and (job is None or job["state"] in jobs.OVER)
 
 
 def unfinished(group: Record) -> bool:

@@ -102,11 +102,16 @@ def _job(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
 def visible_job(reader: Reader, call: Call, number: int) -> Record:
     """The job, when the caller submitted it, is a member of its group, or sees everything."""
     job = reader.get(record_key("job", number))
-    if job is None or not (call.reader or call.caller.is_(job["who"]) or _was_member(reader, call, job)):
+    if job is None or not sees_job(reader, call, job):
         raise NotFound(
             f"no job {number} that {call.caller.name} may see", f"jobs are kept for {KEPT // 86400} days"
         )
     return job
+
+
+def sees_job(reader: Reader, call: Call, job: Record) -> bool:
+    """Whether the caller submitted the job, is a member of its group, or sees everything."""
+    return call.reader or call.caller.is_(job["who"]) or _was_member(reader, call, job)
 
 
 def _was_member(reader: Reader, call: Call, job: Record) -> bool:
@@ -129,7 +134,9 @@ def was_member(reader: Reader, call: Call, name: str, time: float) -> bool:
 
 ANYONE = Right("anyone", _anyone)
 SEEN = Right("anyone (names and availability), reader", _anyone)
+OWN_CALLS = Right("what the method itself needs", _anyone)
 OWN_GROUPS = Right("member (own groups), reader", _anyone)
+OWN_JOBS = Right("who submitted them, members for their groups, reader", _anyone)
 OWN_EVENTS = Right("reader, members for their groups", _anyone)
 ADMIN = Right("admin", _admin)
 READER = Right("reader", _reader)
@@ -142,13 +149,15 @@ JOB = Right("who submitted it, members of its group, reader", _job)
 
 _ROWS: Mapping[Right, str] = {
     ADMIN: """
-        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UnregisterPort RegisterTrunk UnregisterTrunk
+        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UpdatePort UnregisterPort
+        RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup
+        AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
-    READER: "GetSwitchState",
+    READER: "GetDrift GetSwitchState",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
@@ -156,6 +165,8 @@ _ROWS: Mapping[Right, str] = {
     LOOK: "PlanDeploy GetStatus GetAudit",
     NODE_MEMBER: "PowerNode",
     OWN_GROUPS: "GetGroups",
+    OWN_CALLS: "DryRun",
+    OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
     JOB: "GetJob WaitJob",
     ANYONE: "WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature",

@@ -6,6 +6,7 @@ the one room that knows all others; it decides nothing itself.
 
 import logging
 import pwd
+import random
 import socket
 import time
 from collections.abc import Mapping
@@ -13,16 +14,32 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power, startup
+from nm import (
+    accounts,
+    api,
+    converge,
+    drift,
+    hands,
+    imports,
+    jobs,
+    leases,
+    patrol,
+    people,
+    pool,
+    power,
+    startup,
+)
 from nm.accountwork import AccountsWorker, Settle, Survey
-from nm.calls import NM, Call, Site
+from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.database import Database
+from nm.errors import Conflict
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
 from nm.http import Limits
 from nm.identity import People
+from nm.importwork import ImportWorker, carry_out
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
 from nm.recording import unfinished
@@ -30,6 +47,7 @@ from nm.records import kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
 from nm.snapshot import FORMAT, RESTORED
 from nm.store import Published
+from nm.switch import Registry
 from nm.switches import builtin
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
@@ -40,15 +58,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("nm.service")
 
 MEGABYTE = 1 << 20
+ROOT = Caller(0, "root", admin=True)  # who starts nmd
 TROUBLE = ("error", "failed", "drift", "debt", "ends held back")  # events that are warnings in the log
 
 
 class Service:
-    """A whole nm. `hide` is told every secret that is looked up; `start_heads` asks for --startup."""
+    """A whole nm. `hide` is told every secret that is looked up; `start_heads` asks for --startup.
 
-    def __init__(self, config: Config, hide: Any = nobody, start_heads: bool = False) -> None:
+    `site` (see nm/firststart.py) is imported before the doors open.
+    """
+
+    def __init__(
+        self, config: Config, hide: Any = nobody, start_heads: bool = False, site: str | None = None
+    ) -> None:
         self._config = config
         self._start_heads = start_heads
+        self._first_site = site
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._metrics = _metrics(config)
@@ -66,6 +91,7 @@ class Service:
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
         self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -87,6 +113,8 @@ class Service:
         """Take up what was left, then open the doors."""
         self._rewrite_exports()
         self.database.subscribe(self._published)
+        if self._first_site is not None:
+            self._begin_with(self._first_site)
         self._resume()
         if self._metrics:
             self._metrics.serve(
@@ -103,6 +131,8 @@ class Service:
         self._config = config
         self._tools.patience = _patience(config)
         self._timekeeper.rules = _rules(config)
+        self._patrol.rules = _rounds(config)
+        self.crew.send(patrol.SUBJECT, patrol.Look())
         self._api.reload(_people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
 
@@ -117,6 +147,18 @@ class Service:
         self.database.close()
         self._events.close()
         return drained
+
+    def _begin_with(self, site: str) -> None:
+        """Import it. Its worker is woken as for any import; who of the two takes a bite is all one.
+
+        Before anything else is written: so a database that was ever written to has the import in it.
+        """
+        call = Call(ROOT, "Import", time.time(), self._site())
+        number = self.database.transact(lambda tx: imports.import_site(tx, call, site))
+        carry_out(self.database, self._site)
+        job = self.database.get(record_key("job", number))
+        if job is None or job["state"] != "done":
+            raise Conflict(f"the site was not imported: {(job or {}).get('error')}", "import it by nmctl")
 
     # ---- from the database to the workers
 
@@ -134,21 +176,26 @@ class Service:
         for key, record in publication.changes.items():
             if kind_of(key) == "job" and record is not None and record["state"] == "queued":
                 self._wake(record)
-            if (
-                self._metrics
-                and kind_of(key) == "job"
-                and record is not None
-                and record["state"] in jobs.OVER
-            ):
-                self._metrics.job_over(record["kind"], record["state"])
+            if kind_of(key) == "job" and record is not None and record["state"] in jobs.OVER:
+                self._over(record)
         ends = leases.ending(publication.changes.values())
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
 
     def _wake(self, job: Mapping[str, Any]) -> None:
-        convergence = job["kind"] in ("deploy", "destroy")
-        subject = people.SUBJECT if job["subject"].startswith("account:") else job["subject"]
-        self.crew.send(subject, converge.Wake() if convergence else Job(job["id"]))
+        subject, item = job["subject"], Job(job["id"])
+        if subject.startswith("account:"):
+            self.crew.send(people.SUBJECT, item)
+        elif job["kind"] in ("audit", "repair"):
+            self.crew.send(patrol.SUBJECT, item)
+        else:
+            self.crew.send(subject, converge.Wake() if job["kind"] in ("deploy", "destroy") else item)
+
+    def _over(self, job: Mapping[str, Any]) -> None:
+        if (parent := job["arguments"].get("parent")) is not None:
+            self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
+        if self._metrics:
+            self._metrics.job_over(job["kind"], job["state"])
 
     def _resume(self) -> None:
         """Whatever was unfinished when the last daemon ended goes on."""
@@ -170,6 +217,7 @@ class Service:
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
         self.crew.send("pool:", leases.Look())
+        self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_ports(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.
@@ -196,7 +244,7 @@ class Service:
         for group in list(self.database.range("group")):
             name = name_of(group["record_key"])
             if group["deployed"] and not group["destroying"] and name not in later:
-                self.database.transact(partial(groups.repair, call=self._repair_call(), group=name))
+                self.database.transact(partial(drift.repair, call=self._repair_call(), group=name))
 
     def _repair_call(self) -> Call:
         return Call(NM, "Repair", time.time(), self._site())
@@ -226,9 +274,13 @@ class Service:
             return converge.GroupWorker(name, self._tools)
         if kind == "pool":
             return self._timekeeper
+        if subject == patrol.SUBJECT:
+            return self._patrol
         if kind == "startup":
             pause = self._config.startup.pause_seconds
             return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
+        if kind == "import":
+            return ImportWorker(self.database, self._site)
         if kind == "accounts":
             return AccountsWorker(accounts.System(_places(self._config)), self._tools)
         if kind == "node":
@@ -258,16 +310,21 @@ class Service:
         return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
 
     def _site(self) -> Site:
-        return Site(
-            drivers=self._registry,
-            power=power.required_keys(),
-            longest_lease=self._config.leases.longest_seconds or None,
-            methods=frozenset(METHODS),
-            **_accounts(self._config),
-        )
+        return site_of(self._config, self._registry)
 
 
 # ---- from the configuration
+
+
+def site_of(config: Config, registry: Registry) -> Site:
+    """What operations must know of an installation with that configuration."""
+    return Site(
+        drivers=registry,
+        power=power.required_keys(),
+        longest_lease=config.leases.longest_seconds or None,
+        methods=frozenset(METHODS),
+        **_accounts(config),
+    )
 
 
 def _metrics(config: Config) -> "Metrics | None":
@@ -288,6 +345,10 @@ def _patience(config: Config) -> converge.Patience:
 def _rules(config: Config) -> leases.Rules:
     found = config.leases
     return leases.Rules(found.grace_seconds, found.clock_jump_seconds, found.mass_share, found.mass_floor)
+
+
+def _rounds(config: Config) -> patrol.Rules:
+    return patrol.Rules(config.audits.every_seconds, config.audits.wait_seconds)
 
 
 def _kept(config: Config) -> tuple[int, float]:

@@ -140,13 +140,16 @@ def fact_claims(fact: str, value: facts.Value) -> set[str]:
     return set()
 
 
-def save(tx: Transaction, old: Record | None, new: Record | None, now: float) -> None:
-    """Put (or, `new` None, delete) a group and bring the owner fields of what it claims in line."""
+def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as_it_is: bool = False) -> None:
+    """Put (or, `new` None, delete) a group and bring the owner fields of what it claims in line.
+
+    `as_it_is`: it may claim what nobody has even though it could not be given out now.
+    """
     key = (new or old or {})["record_key"]
     name = name_of(key)
     before, after = claims(old), claims(new)
     for claimed in sorted(after - before):
-        _claim(tx, claimed, name, now)
+        _claim(tx, claimed, name, now, as_it_is)
     for released in sorted(before - after):
         _release(tx, released, name, now)
     if new is None:
@@ -155,17 +158,17 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float) ->
         tx.put(new)
 
 
-def _claim(tx: Transaction, key: str, group: str, now: float) -> None:
+def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) -> None:
     kind, name = kind_of(key), name_of(key)
     record = tx.get(key)
     if record is None:
         raise NotFound(f"no {WORDS[kind]} {name}", f"Get{PLURALS[kind]} lists what there is")
-    if kind == "vlan" and record["shared"] and record["available"]:
+    if kind == "vlan" and record["shared"] and (record["available"] or as_it_is):
         tx.put(changed(record, now, groups=sorted({*record["groups"], group})))
         return
     if record["group"] is not None:
         raise Conflict(f"{WORDS[kind]} {name} is taken", f"Get{PLURALS[kind]} with free=True lists free ones")
-    if problem := _not_free(tx, kind, record):
+    if not as_it_is and (problem := _not_free(tx, kind, record)):
         raise Conflict(
             f"{WORDS[kind]} {name} cannot be given out: it is {problem}", FREE_HINTS.get(problem, "")
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nm import groups
+from nm import drift
 from nm.calls import Call
 from nm.errors import NotFound
 from nm.records import name_of, record_key
@@ -86,7 +86,7 @@ class Startup:
                 continue
             log.info("starting", extra={"group": name, "headnode": headnode})
             try:
-                self._store.transact(partial(groups.repair, call=self._call(), group=name))
+                self._store.transact(partial(drift.repair, call=self._call(), group=name))
             except NotFound:  # it ended this very moment
                 continue
             return True

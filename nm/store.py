@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from nm.errors import Invalid
 from nm.records import Record
 
 T = TypeVar("T")
+
+MOST_WRITES = 100  # of one transaction; so that a store which allows no more can stand behind this face
+
+
+def check_writes(count: int) -> None:
+    """Invalid when a transaction would have more writes than any may have."""
+    if count > MOST_WRITES:
+        raise Invalid(
+            f"{count} writes in one transaction; {MOST_WRITES} are allowed", "do it in several smaller calls"
+        )
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def _distrust(store: Store, switch: str, state: SwitchState, now: float) -> None
         if port["trunk"] is None and port["port"] in state.ports and not state.ports[port["port"]].isolated
     ]
     for start in range(0, len(keys), MOST_WRITES):
-        store.transact(partial(distrust, keys=keys[start : start + MOST_WRITES], now=now))
+        store.transact(partial(distrust, keys=keys[start : start + MOST_WRITES], now=now, drifted=True))
 
 
 def seen_value(state: PortState) -> Record:

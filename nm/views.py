@@ -42,8 +42,9 @@ FIELDS: dict[str, dict[str, type]] = {
     },
     "group": {
         "name": str, "alias": str, "vlan": int, "headnode": str, "state": str, "pending": bool,
-        "expires": int, "revision": int, "job": int,
+        "expires": int, "revision": int, "job": int, "drift": int,
     },
+    "job": {"id": int, "subject": str, "kind": str, "group": str, "state": str},
 }  # fmt: skip
 MOST_VALUES = 1000  # in one list of a filter; also the most records that are looked up one by one
 _SPOKEN = {str: "a string", int: "an int", bool: "a boolean", float: "a double"}

@@ -194,6 +194,14 @@ class Job:
     number: int
 
 
+def answer_readings(hand: Hand, readings: Sequence[Reading]) -> None:
+    """Answer them all by one look at the device."""
+    wanted = list(dict.fromkeys(fact for reading in readings for fact in reading.facts))
+    seen = dict(zip(wanted, hand.read(wanted), strict=True)) if wanted else {}
+    for reading in readings:
+        reading.reply([seen[fact] for fact in reading.facts])
+
+
 class HandWorker:
     """The handler of a subject that has a hand: merges the errands that wait into one run."""
 
@@ -225,10 +233,9 @@ class HandWorker:
             outcomes = iter(hand.run([order for errand in errands for order in errand.orders], self._epoch))
             for errand in errands:
                 errand.reply([next(outcomes) for _ in errand.orders])
+        answer_readings(hand, [item for item in batch if isinstance(item, Reading)])
         for item in batch:
-            if isinstance(item, Reading):
-                item.reply(hand.read(item.facts))
-            elif isinstance(item, Job):
+            if isinstance(item, Job):
                 try:
                     self._do_job(hand, item.number)
                 except NMError as error:

@@ -4,9 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from nm.errors import Invalid
 from nm.records import Record, kind_of
-from nm.store import Event, Published, Transaction
+from nm.store import Event, Published, Transaction, check_writes
 
 T = TypeVar("T")
 
@@ -61,8 +60,7 @@ class MemoryStore:
         with self._lock:
             transaction = MemoryTransaction(self._records)
             answer = operation(transaction)
-            if len(transaction.writes) > 100:
-                raise Invalid("more than 100 writes in one transaction")
+            check_writes(len(transaction.writes))
             for key, record in transaction.writes.items():
                 if record is None:
                     self._records.pop(key, None)

@@ -41,6 +41,7 @@ class Rack:
             daemon=config.Daemon(database=str(folder / "db"), log=""),
             api=config.Api(socket=str(folder / "api.sock"), tcp=False),
             jobs=config.Jobs(**patience),
+            audits=config.Audits(every_seconds=0),
             export=config.Export(folder=str(folder / "export")),
             secrets=config.Secrets(folder=str(folder / "secrets")),
             accounts=accounts or config.Accounts(),

@@ -33,9 +33,10 @@ from nm.pool.switches import (
     reset_ports,
     unregister_port,
     unregister_switch,
+    update_port,
     update_switch,
 )
-from nm.pool.trunks import get_trunks, register_trunk, unregister_trunk
+from nm.pool.trunks import get_trunks, register_trunk, unregister_trunk, update_trunk
 from nm.pool.vlans import get_vlans, register_vlan, unregister_vlan, update_vlan
 
 __all__ = [
@@ -71,6 +72,8 @@ __all__ = [
     "update_head_node",
     "update_host",
     "update_node",
+    "update_port",
     "update_switch",
+    "update_trunk",
     "update_vlan",
 ]

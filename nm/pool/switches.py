@@ -37,8 +37,7 @@ def register_switch(tx: Transaction, call: Call, name: str, settings: Record) ->
     need_new(tx, "switch", name)
     what = f"switch {name}"
     values.of_type(dict, settings, what)
-    kind = values.struct({"driver": settings.get("driver")}, what, {"driver": values.text(64)}, ["driver"])
-    checks, required = _checks(call, kind["driver"])
+    checks, required = _checks(call, kind := _kind(settings, what))
     given = values.struct(settings, what, checks, required)
     seen = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
     record = {**new("switch", name, call.now), "secrets": {}, **given, **service(IN_SERVICE, given), **seen}
@@ -46,17 +45,27 @@ def register_switch(tx: Transaction, call: Call, name: str, settings: Record) ->
     _refuse_parked(tx, call, name, record["driver"])
     _claim_device(tx, call, record)
     tx.put(record)
-    tell(tx, call, "switch", name, "registered", f"driver {kind['driver']}")
+    tell(tx, call, "switch", name, "registered", f"driver {kind}")
     return 1
 
 
 def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> int:
-    """Change how a switch is reached, or take it out of service. Its driver stays."""
+    """Change how a switch is reached, or take it out of service.
+
+    With another driver comes all that it needs; what the old one was told is forgotten.
+    """
     record = need(tx, "switch", name)
-    checks, _ = _checks(call, record["driver"])
-    del checks["driver"]
+    what = f"switch {name}"
+    values.of_type(dict, changes, what)
+    checks, required = _checks(call, kind := _kind({"driver": record["driver"], **changes}, what))
     defaults: Record = {"secrets": {}, "reason": ""}
-    given = values.changes(changes, f"switch {name}", checks, defaults)
+    given = values.changes(changes, what, checks, defaults)
+    if kind != record["driver"]:
+        values.struct(changes, what, checks, required)
+        _refuse_parked(tx, call, name, kind)
+        own = call.site.drivers.kinds.get(record["driver"])
+        record = {key: part for key, part in record.items() if own is None or key not in own.settings}
+        record = {**record, "secrets": {}}
     device = {
         key for key in given if key not in SERVICE and key != "secrets" and given[key] != record.get(key)
     }
@@ -91,6 +100,12 @@ def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
         tx.delete(one["record_key"])
     tell(tx, call, "switch", name, "unregistered", f"with {len(ports)} ports")
     return 1
+
+
+def _kind(settings: Record, what: str) -> str:
+    """The driver that the settings name."""
+    named = {"driver": settings.get("driver")}
+    return str(values.struct(named, what, {"driver": values.text(64)}, ["driver"])["driver"])
 
 
 def _checks(call: Call, kind: str) -> tuple[dict[str, values.Check], frozenset[str]]:
@@ -186,6 +201,16 @@ def register_port(tx: Transaction, call: Call, switch: str, port: str, settings:
     return 1
 
 
+def update_port(tx: Transaction, call: Call, switch: str, port: str, changes: Record) -> int:
+    """Change what is known of a port: what is at its other end, in words."""
+    record = need_port(tx, switch, port)
+    what = f"port {port} of switch {switch}"
+    given = values.changes(changes, what, {"description": values.text(256)}, {"description": ""})
+    tx.put(changed(record, call.now, **given))
+    tell(tx, call, "switch", switch, "port changed", port)
+    return 1
+
+
 def unregister_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
     """Forget a port that serves no NIC and no trunk."""
     record = need_free_port(tx, switch, port)
@@ -273,10 +298,20 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
-def distrust(tx: Transaction, keys: list[str], now: float) -> None:
-    """Of these ports, those that no group uses are unverified from now on. At most 90 of them."""
+def distrust(tx: Transaction, keys: list[str], now: float, drifted: bool = False) -> None:
+    """Of these ports, those that no group uses are unverified from now on. At most 90 of them.
+
+    `drifted`: they were just seen to carry what they should not, so a repair may isolate them.
+    """
     ports = [port for key in keys if (port := tx.get(key)) is not None]
     used = uses.ports(tx, ports)
     for port in ports:
         if port["_verified"] and port["record_key"] not in used:
-            tx.put(changed(port, now, _verified=False))
+            marks = {"_drift": _carrying(port)} if drifted else {}
+            tx.put(changed(port, now, _verified=False, **marks))
+
+
+def _carrying(port: Record) -> Record:
+    """The difference that a free port is which carries something."""
+    target = f"{port['switch']}/{port['port']}"
+    return {"hand": "port", "target": target, "wanted": "isolated", "seen": port["_seen"]}

@@ -10,7 +10,7 @@ from nm import paths, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
-from nm.pool.common import claim, need, need_free_port, need_new, need_port, tell, unclaim
+from nm.pool.common import claim, detail, need, need_free_port, need_new, need_port, tell, unclaim
 from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
@@ -47,8 +47,29 @@ def register_trunk(tx: Transaction, call: Call, name: str, settings: Record) -> 
     need_new(tx, "trunk", name)
     given = values.struct(settings, f"trunk {name}", _TRUNK, ["ends"])
     record = {**new("trunk", name, call.now), "native": 1, **given}
-    _check_trunk(tx, name, record)
-    for end in record["ends"]:
+    _connect(tx, call, record, record["ends"])
+    tell(tx, call, "trunk", name, "registered", " - ".join(paths.ends(record)))
+    return 1
+
+
+def update_trunk(tx: Transaction, call: Call, name: str, changes: Record) -> int:
+    """Change the ends or the native VLAN of a trunk that no group's wiring lies on."""
+    before = need(tx, "trunk", name)
+    given = values.changes(changes, f"trunk {name}", _TRUNK, {"native": 1})
+    _refuse_in_use(tx, name)
+    after = changed(before, call.now, **given)
+    _disconnect(tx, call, [end for end in before["ends"] if end not in after["ends"]])
+    tx.delete(before["record_key"])  # it closes no loop with itself
+    _connect(tx, call, after, [end for end in after["ends"] if end not in before["ends"]])
+    tell(tx, call, "trunk", name, "changed", detail(given))
+    return 1
+
+
+def _connect(tx: Transaction, call: Call, record: Record, ends: list[Record]) -> None:
+    """Record a trunk whose new ends these are."""
+    name = views.named(record)
+    _check_trunk(tx, name, record, ends)
+    for end in ends:
         if "switch" in end:
             port = need_free_port(tx, end["switch"], end["port"])
             tx.put(changed(port, call.now, trunk=name))
@@ -56,12 +77,20 @@ def register_trunk(tx: Transaction, call: Call, name: str, settings: Record) -> 
             hint = "let the host have one trunk, a LAG when it has several links"
             claim(tx, call, "uplink", end["host"], record["record_key"], hint)
     tx.put(record)
-    tell(tx, call, "trunk", name, "registered", " - ".join(paths.ends(record)))
-    return 1
 
 
-def _check_trunk(tx: Transaction, name: str, record: Record) -> None:
-    for end in record["ends"]:
+def _disconnect(tx: Transaction, call: Call, ends: list[Record]) -> None:
+    """Free what the ends hold; their ports are unverified then."""
+    for end in ends:
+        if "switch" in end:
+            port = need_port(tx, end["switch"], end["port"])
+            tx.put(changed(port, call.now, trunk=None, _verified=False))
+        else:
+            unclaim(tx, "uplink", end["host"])
+
+
+def _check_trunk(tx: Transaction, name: str, record: Record, ends: list[Record]) -> None:
+    for end in ends:
         if "switch" in end:
             need_free_port(tx, end["switch"], end["port"])
         else:
@@ -84,20 +113,19 @@ def _check_trunk(tx: Transaction, name: str, record: Record) -> None:
 def unregister_trunk(tx: Transaction, call: Call, name: str) -> int:
     """Forget a trunk that no group's wiring lies on. Its ports are unverified then."""
     record = need(tx, "trunk", name)
+    _refuse_in_use(tx, name)
+    _disconnect(tx, call, record["ends"])
+    tx.delete(record["record_key"])
+    tell(tx, call, "trunk", name, "unregistered")
+    return 1
+
+
+def _refuse_in_use(tx: Transaction, name: str) -> None:
     if (group := uses.trunks(tx).get(name)) is not None:
         raise Conflict(
             f"trunk {name} carries group {group}",
             f"take the nodes or the head node behind it out of group {group} and Deploy, or DestroyGroup",
         )
-    for end in record["ends"]:
-        if "switch" in end:
-            port = need_port(tx, end["switch"], end["port"])
-            tx.put(changed(port, call.now, trunk=None, _verified=False))
-        else:
-            unclaim(tx, "uplink", end["host"])
-    tx.delete(record["record_key"])
-    tell(tx, call, "trunk", name, "unregistered")
-    return 1
 
 
 def get_trunks(reader: Reader, call: Call, filter: Record) -> list[Record]:

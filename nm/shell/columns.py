@@ -117,6 +117,10 @@ def _users(vlan: Struct, _now: float) -> str:
     return text(vlan.get("groups") or vlan.get("group"))
 
 
+def _steps(job: Struct, _now: float) -> str:
+    return f"{job.get('done')}/{job['total']}" if job.get("total") else "-"
+
+
 COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
     "switches": [("NAME", key("name")), ("DRIVER", key("driver")), ("ADDRESS", key("address")),
                  ("MODEL", key("model")), ("AVAILABLE", key("available")),
@@ -145,11 +149,12 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
                ("WHAT", key("what")), ("DETAIL", key("detail"))],
     "holds": [("GROUP", key("group")), ("EXPIRES", key("expires")), ("REASON", key("reason"))],
     "problems": [("SUBJECT", key("subject")), ("PROBLEM", key("problem"))],
-    "steps": [("STAGE", key("stage")), ("HAND", key("hand")), ("TARGET", key("target")),
-              ("ACTION", key("action")), ("WHAT", key("text"))],
+    "jobs": [("JOB", key("id")), ("SUBJECT", key("subject")), ("KIND", key("kind")), ("STATE", key("state")),
+             ("STEPS", _steps), ("STARTED", key("started")), ("NOW", joined("error", "step"))],
     "differences": [("HAND", key("hand")), ("TARGET", key("target")), ("WANTED", _fact("wanted")),
                     ("SEEN", _fact("seen"))],
 }  # fmt: skip
+COLUMNS["drift"] = [("GROUP", key("group")), *COLUMNS["differences"]]
 EMPTY = {
     "holds": "no end is held back",
     "problems": "all is well",
@@ -243,20 +248,20 @@ def group(answer: Struct, scene: Scene) -> Sequence[Block]:
     return [fields(answer, scene.now, ["networks"]), _networks(answer.get("networks") or {})]
 
 
-def steps(answer: Struct, scene: Scene) -> Sequence[Block]:
-    """A plan: its steps in order and how to carry out just these."""
-    if not answer["steps"]:
-        return [Line("nothing to do: what is wanted is what is deployed")]
-    how = f"to do just this: nmctl deploy {scene.options.group} --if-plan {answer['hash']}"
-    return [table("steps", answer["steps"], scene.now), Line(f"{len(answer['steps'])} steps; {how}")]
-
-
 def audit(answer: Struct, scene: Scene) -> Sequence[Block]:
     """The last audit of a group."""
     if not answer["at"]:
         return [Line("never audited: nmctl audit GROUP --wait")]
     found = table("differences", answer["differences"], scene.now, empty="no differences")
     return [Line(f"audited {times.human(answer['at'], scene.now)}"), found]
+
+
+def drift(answer: Struct, scene: Scene) -> Sequence[Block]:
+    """All that is known to differ; what has no group is the pool's."""
+    rows = [{"group": name, **one} for name, found in answer["groups"].items() for one in found]
+    rows += [{"group": None, **one} for one in answer["pool"]]
+    when = f"audited {times.human(answer['at'], scene.now)}" if answer["at"] else "never audited as a whole"
+    return [Line(when), table("drift", rows, scene.now, empty="no differences")]
 
 
 def job(answer: Struct, scene: Scene) -> Sequence[Block]:

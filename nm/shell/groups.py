@@ -5,6 +5,7 @@ from typing import Any
 
 from nm.shell import columns, times, values
 from nm.shell.failures import CONFIG, PARTIAL, Failure, Usage
+from nm.shell.plan import plan
 from nm.shell.pool import first
 from nm.shell.run import show_answer, show_job, wait_for
 from nm.shell.session import Session
@@ -78,6 +79,17 @@ def audit(session: Session, command: Command, options: Options) -> int:
     return PARTIAL if found["differences"] and options.wait and not options.last else status
 
 
+def audit_all(session: Session, command: Command, options: Options) -> int:
+    """Audit everything, and when it is waited for show all that is known to differ."""
+    number = session.call(command.method)
+    if not options.wait:
+        return show_job(session, number)
+    wait_for(session, command, options, number)
+    found = session.call("GetDrift")
+    status = show_answer(session, found, columns.drift, options)
+    return PARTIAL if found["groups"] or found["pool"] else status
+
+
 MAKING = (
     Command("group list", "GetGroups", "list the groups that you may see", (FILTER,), struct=True,
             show=columns.listed("groups")),
@@ -125,8 +137,9 @@ MAKING = (
 )  # fmt: skip
 
 ACTING = (
-    Command("group plan", "PlanDeploy", "show what deploy would do; changes nothing", (GROUP,),
-            show=columns.steps, also=("plan",)),
+    Command("plan", "PlanDeploy", "show what deploy would do; exit status 2 when there is something to do",
+            (names("group", "groups; without any all that have something staged", count="*"),),
+            run=plan, uses=("GetGroups", "DryRun"), also=("group plan",)),
     Command("deploy", "Deploy", "make real what is staged",
             (GROUP, option("if-plan", "only when the plan still has this hash", metavar="HASH"), WAIT),
             struct=True, job=True, say="deploy {group}", also=("group deploy",)),
@@ -134,10 +147,19 @@ ACTING = (
             (names("group", "the groups' names", each=True), WAIT), job=True, say="destroy {group}"),
     Command("audit", "StartAudit",
             "compare what is deployed with what is there; --wait ends with 9 when they differ",
-            (GROUP, Arg("--last", "show the last audit, start none", flag=True, local=True), WAIT),
+            (GROUP, Arg("--last", "show the last audit, start none", flag=True, local=True),
+             Arg("--all", "instead: everything, as `pool audit`", flag=True, local=True), WAIT),
             job=True, say="audit {group}", run=audit, uses=("GetAudit",), also=("group audit",)),
-    Command("repair", "Repair", "make the world what the group's target says", (GROUP, WAIT), job=True,
-            say="repair {group}", also=("group repair",)),
+    Command("pool audit", "AuditAll", "audit everything, each device read once; ends as audit does", (WAIT,),
+            job=True, say="audit everything", run=audit_all, uses=("GetDrift",)),
+    Command("drift", "GetDrift", "show all that is known to differ", show=columns.drift),
+    Command("repair", "Repair", "make the world what the group's target says",
+            (GROUP, Arg("--switch", "instead: a switch, as `switch repair`", local=True, metavar="SWITCH"),
+             Arg("--port", "instead: one port, as `port repair`", local=True, metavar="SWITCH PORT"),
+             Arg("--all", "instead: everything, as `pool repair`", flag=True, local=True), WAIT),
+            job=True, say="repair {group}", also=("group repair",)),
+    Command("pool repair", "RepairAll", "make everything what the database says", (WAIT,), job=True,
+            say="repair everything"),
     Command("expiry holds", "GetHolds", "list groups whose end is held back", show=columns.listed("holds")),
     Command("expiry confirm", "ConfirmExpiry", "let groups end whose end was held back",
             (Arg("groups", "the groups' names", count="*"),

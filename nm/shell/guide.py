@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 
-from nm.shell import accounts, groups, offline, pool, service
+from nm.shell import accounts, groups, importing, offline, pool, rackmap, service
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
 SECTIONS: dict[str, Sequence[Command]] = {
     "Groups": groups.COMMANDS,
     "The pool": pool.COMMANDS,
+    "The picture": rackmap.COMMANDS,
     "Accounts": accounts.COMMANDS,
+    "Whole sites": importing.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,
+}
+# Options that make another command of one: `repair --switch sw0` is `switch repair sw0`.
+ELSEWHERE = {
+    ("audit", "--all"): ("pool", "audit"),
+    ("repair", "--all"): ("pool", "repair"),
+    ("repair", "--switch"): ("switch", "repair"),
+    ("repair", "--port"): ("port", "repair"),
 }
 LAB = ("lab up|exec|status|down", "a rack on this machine to try things on")
 HELP = ("-h", "--help", "help")
@@ -44,6 +53,10 @@ def spellings() -> dict[tuple[str, ...], Command]:
 def find(words: Sequence[str]) -> tuple[Command | None, list[str]]:
     """The command that the words begin with, and the words behind it; None when its noun's help is wanted."""
     known = spellings()
+    for place, word in enumerate(words[1:], 1):
+        option, _, value = word.partition("=")
+        if other := ELSEWHERE.get((words[0], option)):
+            return known[other], [*words[1:place], *([value] if value else []), *words[place + 1 :]]
     for count in (2, 1):
         command = known.get(tuple(words[:count]))
         if command is not None:

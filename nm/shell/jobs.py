@@ -1,6 +1,9 @@
-"""Waiting for jobs: a progress bar on a terminal, plain lines elsewhere. Ctrl-C ends the watching only."""
+"""Waiting for jobs: bars on a terminal, one for each device at work; plain lines elsewhere.
 
-from collections.abc import Iterator
+Ctrl-C ends the watching only.
+"""
+
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nm.shell import times
@@ -9,6 +12,7 @@ from nm.shell.session import Session
 
 SLICE = 0.5  # seconds that one WaitJob waits; so often is progress shown
 OVER = ("done", "failed", "superseded")
+HERE = "machine list, pool"  # the part that no device has
 
 Job = dict[str, Any]
 
@@ -27,7 +31,7 @@ def _watch(session: Session, number: int, title: str, seconds: float | None) -> 
     if session.output.json or session.output.quiet:
         return _last(_states(session, number, seconds))
     if session.output.terminal:
-        return _bar(session, number, title, seconds)
+        return _bars(session, number, title, seconds)
     return _lines(session, number, title, seconds)
 
 
@@ -49,14 +53,51 @@ def _last(states: Iterator[Job]) -> Job:
 
 
 def _lines(session: Session, number: int, title: str, seconds: float | None) -> Job:
+    """A line whenever the job has come further, and one for each part that is over or in trouble."""
     shown = ""
+    told: dict[str, str] = {}
     job: Job = {}
     for job in _states(session, number, seconds):
+        for name, part in parts(job).items():
+            line = part_line(name, part, job)
+            if line and told.get(name) != line:
+                session.output.note(line)
+                told[name] = line
         line = progress(job, title)
         if line != shown:
             session.output.note(line)
             shown = line
     return job
+
+
+def parts(job: Job) -> dict[str, Mapping[str, Any]]:
+    """The job's parts under names for people, devices first; none for a job that is not a group's."""
+    found = {named(subject): part for subject, part in sorted((job.get("parts") or {}).items()) if subject}
+    if "" in (job.get("parts") or {}) and found:
+        found[HERE] = job["parts"][""]
+    return found
+
+
+def named(subject: str) -> str:
+    """A subject as people call it: `switch:sw0` is switch sw0."""
+    kind, _, name = subject.partition(":")
+    return f"{kind} {name}".strip()
+
+
+def part_line(name: str, part: Mapping[str, Any], job: Job) -> str:
+    """What there is to tell of a part: that it is over, or what went wrong; else nothing."""
+    if part["error"]:
+        return f"  {name}: {part['done']}/{part['total']}, to be tried again: {part['error']}"
+    if part["done"] < part["total"]:
+        return ""
+    return f"  {name}: {part['done']}/{part['total']} done{took(part, job)}"
+
+
+def took(part: Mapping[str, Any], job: Job) -> str:
+    """How long after the job's start the part was over."""
+    if part["at"] is None or job["started"] is None:
+        return ""
+    return f" after {times.length(max(part['at'] - job['started'], 0))}"
 
 
 def progress(job: Job, title: str) -> str:
@@ -66,7 +107,8 @@ def progress(job: Job, title: str) -> str:
     return f"job {job['id']} {title}: {job['state']}{count}{step}"
 
 
-def _bar(session: Session, number: int, title: str, seconds: float | None) -> Job:
+def _bars(session: Session, number: int, title: str, seconds: float | None) -> Job:
+    """A bar for the job, and below it one for each part. They go when it is over; a summary stays."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -79,10 +121,19 @@ def _bar(session: Session, number: int, title: str, seconds: float | None) -> Jo
         TimeElapsedColumn(),
         TextColumn("{task.fields[step]}", markup=False, style="dim"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"job {number} {title}", total=None, step="")
+    with Progress(*columns, console=console, transient=True) as bars:
+        whole = bars.add_task(f"job {number} {title}", total=None, step="")
+        tasks: dict[str, Any] = {}
         for job in _states(session, number, seconds):
-            bar.update(task, total=job["total"] or None, completed=job["done"], step=job["step"])
+            bars.update(whole, total=job["total"] or None, completed=job["done"], step=job["step"])
+            for name, part in parts(job).items():
+                if name not in tasks:
+                    tasks[name] = bars.add_task(f"  {name}", total=part["total"], step="")
+                step = f"to be tried again: {part['error']}" if part["error"] else ""
+                bars.update(tasks[name], total=part["total"], completed=part["done"], step=step)
+    for name, part in parts(job).items():
+        if line := part_line(name, part, job):
+            session.output.note(line)
     return job
 
 

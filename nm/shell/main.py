@@ -158,7 +158,7 @@ def parser_of(command: Command, now: float) -> Parser:
         allow_abbrev=False,
         conflict_handler="resolve",  # a head node has a --host of its own; the daemon's stands before it
     )
-    add_arguments(parser, command.args, now)
+    add_arguments(parser, command.arguments, now)
     return parser
 
 

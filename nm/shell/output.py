@@ -6,6 +6,7 @@ that would steer a terminal are shown as escapes.
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,14 +21,17 @@ _COLOURS = {
     "red": ("failed", "dirty"),
     "dim": ("out", "superseded", "-"),
 }
+_ANSI = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "magenta": 35, "cyan": 36}
+LONG = 200  # rows that are not worth folding
 STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text."""
+    """One line of text. `style` is rich's word for how it looks on a terminal."""
 
     text: str
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,15 @@ def plain(block: Block) -> list[str]:
     title = [block.title] if block.title else []
     if not block.rows:
         return [*title, block.empty]
-    rows = [list(block.columns), *([clean(cell) for cell in row] for row in block.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows, widths = _grid(block)
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [*title, *(line.rstrip() for line in lines)]
+
+
+def _grid(table: Table) -> tuple[list[list[str]], list[int]]:
+    """The table's headings and rows, and how wide each column is."""
+    rows = [list(table.columns), *([clean(cell) for cell in row] for row in table.rows)]
+    return rows, [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 class Unwritable(Exception):
@@ -116,14 +125,17 @@ class Output:
 
     def show(self, blocks: Iterable[Block]) -> None:
         """Write blocks to stdout, with an empty line around tables that follow another block."""
+        blocks = list(blocks)
+        long = sum(len(block.rows) for block in blocks if isinstance(block, Table)) > LONG
         with self.writing():
             for number, block in enumerate(blocks):
                 if number and not isinstance(block, Line):
                     print(file=self.stdout)
-                if self.terminal:
-                    _show_rich(block, self.stdout)
+                lines = _coloured(block, long) if self.terminal else plain(block)
+                if lines or not self.terminal:
+                    print("\n".join(lines), file=self.stdout)
                 else:
-                    print("\n".join(plain(block)), file=self.stdout)
+                    _show_rich(block, self.stdout)
 
     def result(self, value: Any) -> None:
         """Write the result of a command as JSON."""
@@ -155,6 +167,34 @@ class Output:
                 print(f"hint: {clean(hint)}", file=self.stderr)
 
 
+def _coloured(block: Block, long: bool) -> list[str]:
+    """The block's lines with colours, when none needs folding or all is long; none when rich is to do it.
+
+    Rich takes longer to load than a daemon to answer, and half a second for a thousand rows.
+    """
+    if isinstance(block, Line) and not block.style:
+        return plain(block)
+    if not isinstance(block, Table) or not block.rows:
+        return []
+    rows, widths = _grid(block)
+    if not long and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
+        return []
+    lines = [painted(block.title, "bold")] if block.title else []
+    for number, row in enumerate(rows):
+        styles = [STYLES.get(cell, "") if number else "bold" for cell in row]
+        cells = [f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)]
+        cells[-1] = cells[-1].rstrip()
+        lines.append("  ".join(map(painted, cells, styles)))
+    return lines
+
+
+def painted(text: str, style: str) -> str:
+    """The text in a colour of STYLES, or bold."""
+    if not style or "NO_COLOR" in os.environ:
+        return text
+    return f"\x1b[{_ANSI[style]}m{text}\x1b[0m"
+
+
 def _show_rich(block: Block, stdout: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -162,7 +202,8 @@ def _show_rich(block: Block, stdout: TextIO) -> None:
 
     console = Console(file=stdout, highlight=False)
     if isinstance(block, Line) or (isinstance(block, Table) and not block.rows):
-        console.print(Text("\n".join(plain(block))), soft_wrap=True)
+        style = block.style if isinstance(block, Line) else ""
+        console.print(Text("\n".join(plain(block)), style), soft_wrap=True)
         return
     headed = isinstance(block, Table)
     table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=headed, header_style="bold")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nm.shell import columns, jobs, wording
+from nm.shell import columns, jobs, plan, wording
 from nm.shell.failures import DEVICE, INTERRUPTED, OK, PARTIAL, UNREACHABLE, Failure
 from nm.shell.output import Line
 from nm.shell.session import Session
@@ -14,6 +14,8 @@ def run(session: Session, command: Command, options: Options) -> int:
     """Carry out the command and return the exit status; Failure when all of it failed."""
     if command.check is not None:
         command.check(options)
+    if command.changes and options.dry_run:
+        return plan.dry_run(session, command, options)
     if command.run is not None:
         return command.run(session, command, options)
     return run_calls(session, command, options)

@@ -1,22 +1,24 @@
 """The commands that look at the daemon: jobs, events, versions, help, raw calls, backup."""
 
 import os
-import time
 from typing import Any
 
 from nm.shell import columns, jobs, times, values
-from nm.shell.failures import DEVICE, INTERRUPTED, OK, Usage
+from nm.shell.failures import DEVICE, OK, Usage
 from nm.shell.output import Line
 from nm.shell.run import show_answer
 from nm.shell.session import Session
-from nm.shell.table import Arg, Command, Options, option, word
-
-PAGE = 1000  # events that one call asks for
-PAUSE = 1.0  # seconds between two looks at the events
+from nm.shell.table import FILTER, Arg, Command, Options, option, word
+from nm.shell.watch import events, watch
 
 TROUBLED = (("group", "GetGroups"), ("switch", "GetSwitches"), ("host", "GetHosts"), ("node", "GetNodes"))
 
 JOB = Arg("job", "the job's id", int)
+
+
+def running(answer: Any, options: Options) -> Any:
+    """The jobs that were asked for."""
+    return [job for job in answer if job["state"] not in jobs.OVER] if options.running else answer
 
 
 def wait_job(session: Session, _command: Command, options: Options) -> int:
@@ -30,54 +32,6 @@ def wait_job(session: Session, _command: Command, options: Options) -> int:
     else:
         session.output.show([Line(jobs.ended(job, title)), *columns.outcome(job, session.clock())])
     return OK
-
-
-def events(session: Session, _command: Command, options: Options) -> int:
-    """List events; with --follow go on until Ctrl-C, as one line (or JSON document) an event."""
-    last = max(0, _newest(session) - options.limit) if options.after is None else options.after
-    if not options.follow:
-        found = _events_after(session, last, options.limit)
-        return show_answer(session, found, columns.listed("events"), options)
-    try:
-        while True:
-            for event in _events_after(session, last, PAGE):
-                last = event["id"]
-                _tell_event(session, event)
-            time.sleep(PAUSE)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-
-
-def _events_after(session: Session, after: int, limit: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while len(found) < limit:
-        page = session.call("GetEvents", after, min(PAGE, limit - len(found)))
-        found.extend(page)
-        if not page or len(page) < PAGE:
-            break
-        after = page[-1]["id"]
-    return found
-
-
-def _newest(session: Session) -> int:
-    """The id of the newest event, found with few calls: double until there is none, then halve."""
-    low, high = 0, 1
-    while session.call("GetEvents", high, 1):
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if session.call("GetEvents", middle, 1) else (low, middle)
-    return high
-
-
-def _tell_event(session: Session, event: dict[str, Any]) -> None:
-    if session.output.json:
-        session.output.document(event)
-        return
-    moment = times.clock_time(event["time"])
-    words = (str(event.get(name, "")) for name in ("who", "subject", "what", "detail"))
-    session.output.show([Line("  ".join((str(event["id"]), moment, *words)).rstrip())])
-    session.output.stdout.flush()
 
 
 def raw(session: Session, _command: Command, options: Options) -> int:
@@ -117,6 +71,13 @@ def health(session: Session, _command: Command, options: Options) -> int:
     return DEVICE if found else OK
 
 
+def shell(session: Session, command: Command, options: Options) -> int:
+    """The prompt spl>, or a script of its commands."""
+    from nm.shell.spl import start
+
+    return start.run(session, command, options)
+
+
 def backup(session: Session, _command: Command, options: Options) -> int:
     """Let the daemon write a copy of its database; the path is meant from where the caller is."""
     path = os.path.abspath(options.file)
@@ -129,6 +90,14 @@ def backup(session: Session, _command: Command, options: Options) -> int:
 
 
 COMMANDS = (
+    Command("job list", "GetJobs", "list the jobs that you may see, the newest last",
+            (FILTER, option("running", "only those that are not over", flag=True, local=True)), struct=True,
+            take=running, show=columns.listed("jobs")),
+    Command("shell", "", "a prompt with SPL's grammar and all of these commands; or a script of them",
+            (word("daemon", "the daemon's address, when no option names one", count="?", metavar="ADDRESS"),
+             Arg("--command", "carry this out instead; may be given again", short="-c", repeat=True,
+                 default=[], metavar="COMMAND"),
+             Arg("--keep-going", "go on behind a command that failed", flag=True)), run=shell),
     Command("job show", "GetJob", "show a job", (JOB,), show=columns.job),
     Command("job wait", "WaitJob", "wait for a job and show its progress",
             (JOB, option("seconds", "at most so long", parse=float, local=True)),
@@ -137,6 +106,10 @@ COMMANDS = (
             (option("after", "those with greater ids; without it the newest", parse=int, metavar="ID"),
              option("limit", "at most so many", parse=int, default=50, metavar="N"),
              option("follow", "go on until Ctrl-C", flag=True)), run=events),
+    Command("watch", "GetEvents", "show what happens as it happens, until Ctrl-C",
+            (word("group", "only what happens to this group", count="?"),
+             Arg("--since", "begin at this time: -2h, a date; else now", times.past, timed=True, local=True,
+                 metavar="TIME")), run=watch, uses=("WhoAmI",)),
     Command("health", "", "show what is in trouble; exit status 7 when anything is", run=health,
             uses=("WhoAmI", "GetHolds", *(method for _, method in TROUBLED))),
     Command("whoami", "WhoAmI", "show whom the daemon takes you for", show=columns.detailed),

@@ -43,6 +43,7 @@ class Arg:
     choices: tuple[str, ...] = ()
     default: Any = None
     metavar: str = ""
+    short: str = ""  # a second name of an option, as -c
 
     @property
     def field(self) -> str:
@@ -81,6 +82,16 @@ class Command:
     uses: tuple[str, ...] = ()  # further methods that `run` or showing calls
     also: tuple[str, ...] = field(default=())  # the same command in other words
     epilog: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something by one plain method, so that it can be tried out."""
+        return bool(self.method and (self.say or self.job))
+
+    @property
+    def arguments(self) -> tuple[Arg, ...]:
+        """What can be given: the row's own, and --dry-run where that makes sense."""
+        return (*self.args, DRY_RUN) if self.changes else self.args
 
     def told(self, options: Options) -> str:
         """What was done, or is being done, in words."""
@@ -143,7 +154,8 @@ def add_arguments(parser: argparse.ArgumentParser, args: Sequence[Arg], now: flo
             more["metavar"] = more["metavar"] or arg.name.upper()
         if arg.default is not None or arg.count == "*":
             more |= {"default": [] if arg.default is None else arg.default}
-        parser.add_argument(arg.name if arg.name.startswith("--") else arg.field, **more)
+        name = arg.name if arg.name.startswith("--") else arg.field
+        parser.add_argument(*filter(None, (name, arg.short)), **more)
 
 
 class _Joined(argparse.Action):
@@ -181,4 +193,6 @@ CHANGES = Arg("changes", "what changes, as KEY=VALUE; keys not named stay", valu
 FILTER = Arg("filter", "only those with KEY=VALUE, or one of KEY=VALUE,VALUE", values.wanted, MANY, "*",
              metavar="KEY=VALUE")  # fmt: skip
 FREE = option("free", "only what can be given out now", flag=True)
+DRY_RUN = Arg("--dry-run", "tell what would change, and change nothing",
+              flag=True, local=True)  # fmt: skip
 WAIT = Arg("--wait", "wait for the job and show its progress", flag=True, local=True)

@@ -23,6 +23,15 @@ def when(text: str, now: float, zone: dt.tzinfo | None = None) -> int | None:
     return moment
 
 
+def past(text: str, now: float, zone: dt.tzinfo | None = None) -> int:
+    """Seconds since 1970 of a time that is over: 2h (ago), -2h, or a date or time of that zone."""
+    ago = span(text.removeprefix("-"))
+    moment = int(now) - ago if ago is not None else _moment(text, now, zone)
+    if moment is None or moment > now:
+        raise Usage(f"{text!r} is not a time that is over", "write 2h, 2027-01-31 or seconds since 1970")
+    return moment
+
+
 def _moment(text: str, now: float, zone: dt.tzinfo | None) -> int | None:
     """Seconds since 1970; None when the text has none of the forms."""
     if text[:1] in ("+", "-") and (seconds := span(text[1:])) is not None:

@@ -51,6 +51,7 @@ def new_table(ports: Iterable[str], **faults: Any) -> Table:
         "ports": {port: _entry(FACTORY) for port in ports},
         "faults": {**NO_FAULTS, **faults},
         "sessions": 0,  # sessions of changes so far
+        "reads": 0,
     }
 
 
@@ -166,7 +167,7 @@ class Simulated:
 
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
         """What the file says."""
-        self._reach()
+        self._reach(reading=True)
         self._wait_for_answer(0)
         return state_of(read_table(self._file), ports)
 
@@ -176,10 +177,11 @@ class Simulated:
     def _edit(self) -> contextlib.AbstractContextManager[Table]:
         return edit_table(self._file, self._ports)
 
-    def _reach(self) -> dict[str, Any]:
+    def _reach(self, reading: bool = False) -> dict[str, Any]:
         """The faults, when the switch can be reached; creates the file when it is missing."""
         with self._edit() as table:
             faults: dict[str, Any] = table["faults"]
+            table["reads"] = table.get("reads", 0) + reading
             failing = faults["fail_times"] > 0
             faults["fail_times"] -= failing
         if faults["down"]:

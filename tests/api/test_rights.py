@@ -36,19 +36,22 @@ MEMBERS = f"{OWNERS} whole account"
 # Who may call each method on the group alpha (or its node, or its job).
 ROWS: dict[str, str] = {
     ADMINS: """
-        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UnregisterPort RegisterTrunk UnregisterTrunk
+        RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UpdatePort UnregisterPort
+        RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
-        CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
-        """,
-    f"{ADMINS} reader": "GetSwitchState",
+        AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
+        CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
+        """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
+    f"{ADMINS} reader": "GetDrift GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
     f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
     ALL: """
-        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetEvents WhoAmI
+        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents
+        WhoAmI
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
 }
@@ -144,6 +147,18 @@ def test_what_is_seen(bench: Bench) -> None:
         who for who in CALLERS if "state" in bench.call("GetNodes", {"name": "n1"}, caller=callers[who])[0]
     }
     assert members == whole | {"owner", "whole", "account"}
+
+
+def test_jobs_that_are_seen(bench: Bench) -> None:
+    callers = prepared(bench, "GetNothing")
+    bench.edit("job_1", group="alpha", who={"uid": STRANGER.uid, "name": STRANGER.name})
+    for who in CALLERS:
+        seen = [job["id"] for job in bench.call("GetJobs", {"id": 1}, caller=callers[who])]
+        sees = who in ("root", "admin", "reader", "owner", "whole", "account", "stranger")
+        assert seen == [1] * sees, who
+    everything = bench.call("GetJobs", {})
+    assert [job["id"] for job in everything] == sorted(job["id"] for job in everything)
+    assert bench.call("GetJobs", {"state": "nothing like that"}) == []
 
 
 def test_who_am_i_tells_rights_and_groups(bench: Bench) -> None:

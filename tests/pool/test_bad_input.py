@@ -90,7 +90,8 @@ BAD: list[Case] = [
     (pool.register_switch, switch(available=False, reason="a" * 257), "257 characters"),
     (pool.update_switch, ["sw0", {}], "names no key"),
     (pool.update_switch, ["sw0", "x"], "must be a struct"),
-    (pool.update_switch, ["sw0", {"driver": "plain"}], "no key 'driver'"),
+    (pool.update_switch, ["sw0", {"driver": "none"}], "no switch driver 'none'"),
+    (pool.update_switch, ["sw0", {"driver": None}], "lacks driver"),
     (pool.update_switch, ["sw0", {"address": None}], "cannot be nil"),
     (pool.update_switch, ["sw0", {"address": 7}], "must be a string"),
     (pool.update_switch, ["sw0", {"token": "hunter2"}], "holds a secret"),
@@ -370,7 +371,7 @@ def test_taken(world: World, operation: Callable[..., Any], arguments: list[Any]
 
 def test_unknown_keys_name_the_valid_ones(world: World) -> None:
     error = refused(world, Invalid, "no key 'adress'", pool.update_switch, "sw0", {"adress": "x"})
-    assert error.hint == "valid keys: address, available, delay, fast, reason, secrets, slots"
+    assert error.hint == "valid keys: address, available, delay, driver, fast, reason, secrets, slots"
     error = refused(world, Invalid, "holds a secret", pool.register_switch, *switch(password="hunter2"))
     assert "name that file in `secrets`" in error.hint
 

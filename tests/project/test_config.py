@@ -47,6 +47,8 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "switches.timeout_seconds": (30.0, "0.1", ["0", "3601"]),
     "power.off_seconds": (60.0, "0", ["-1"]),
     "startup.pause_seconds": (3.0, "0", ["-1", "3601"]),
+    "audits.every_seconds": (600.0, "0", ["-1", "0.5", "604801", "nan"]),
+    "audits.wait_seconds": (120.0, "0.5", ["0", "86401"]),
     "export.folder": ("/run/nm/headnodes", '"/srv/heads"', ['"heads"']),
     "accounts.shell": ("", '"/usr/lib/nm/forward_api_calls"', ['"forward_api_calls"']),
     "accounts.homes": ("/var/lib/nm-homes", '"/srv/homes"', ['"homes"', '""']),

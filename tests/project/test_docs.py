@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("module", "page"), [("nm.methods", "api.md"), ("nm.config", "nm.toml")])
+@pytest.mark.parametrize(
+    ("module", "page"),
+    [("nm.methods", "api.md"), ("nm.config", "nm.toml"), ("nm.shell.spl.reference", "shell.md")],
+)
 def test_reference_page_is_true(module: str, page: str) -> None:
     made = subprocess.run(
         [sys.executable, "-m", module], capture_output=True, text=True, check=True, cwd=ROOT

@@ -67,7 +67,7 @@ class TestManual:
         for command in guide.commands():
             said = sections[command.words]
             assert " ".join(command.help.split()) in said
-            assert [name for name in map(shown, command.args) if name not in said] == [], command.words
+            assert [name for name in map(shown, command.arguments) if name not in said] == [], command.words
         assert {"lab up", "lab exec", "lab status", "lab down"} <= set(sections)
         for word in ("--address", "--json", "NM_ADDRESS", "9 done in part"):
             assert word in page
@@ -129,7 +129,7 @@ def test_every_word_of_every_command_is_offered(script: Path) -> None:
 
 def test_every_option_of_every_command_is_offered(script: Path) -> None:
     for words, command in guide.spellings().items():
-        options = {arg.name for arg in command.args if arg.name.startswith("--")}
+        options = {arg.name for arg in command.arguments if arg.name.startswith("--")}
         options |= {word for action in main.common()._actions for word in action.option_strings}
         assert options <= set(offered(script, *words, "-")), words
 

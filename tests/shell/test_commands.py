@@ -2,18 +2,22 @@
 
 import json
 import os
+import signal
+import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nm.methods import METHODS
+from nm.methods import API_VERSION, METHODS
 from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
+from tests.shell.test_program import start
 
 Story = Callable[[Nmctl, Path], None]
 STORIES: dict[str, Story] = {}
@@ -45,7 +49,7 @@ def port(nmctl: Nmctl, node: str) -> Any:
 
 
 @story("switch list", "switch show", "switch register", "switch update", "switch unregister", "port register",
-       "port list", "port unregister")  # fmt: skip
+       "port list", "port update", "port unregister")  # fmt: skip
 def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
     table = str(folder / "extra.json")
     nmctl("switch", "register", "sw9", "--driver", "simulated", f"file={table}", 'ports=["1", "2", "3"]')
@@ -60,6 +64,8 @@ def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
     nmctl("port", "register", "sw9", "1", "2", "3", "--description", "lab bench")
     assert [p["port"] for p in nmctl.rack.call("GetPorts", {"switch": "sw9"})] == ["1", "2", "3"]
     assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "lab bench"
+    nmctl("port", "update", "sw9", "1", "description=roof")
+    assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "roof"
     assert "sw9     3     -        no" in nmctl("port", "list", "switch=sw9").out
     nmctl("port", "unregister", "sw9", "1", "2", "3")
     assert nmctl.rack.call("GetPorts", {"switch": "sw9"}) == []
@@ -100,8 +106,8 @@ def resetting_and_adopting(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetPorts", switch="sw9", port="2")["verified"]
 
 
-@story("trunk list", "trunk register", "trunk unregister", "host list", "host show", "host register",
-       "host update", "host unregister")  # fmt: skip
+@story("trunk list", "trunk register", "trunk update", "trunk unregister", "host list", "host show",
+       "host register", "host update", "host unregister")  # fmt: skip
 def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("port", "register", "sw1", "up")
     nmctl("host", "register", "h0", "--uri", "qemu:///system", "--network", "kind=ovs,device=br0")
@@ -114,6 +120,8 @@ def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("host", "update", "h0", "available=false", "reason=moved")
     assert "moved" in nmctl("host", "list").out
     assert nmctl("host", "show", "h0", "--json").json["result"]["available"] is False
+    nmctl("trunk", "update", "t9", "--native", "3")
+    assert nmctl.one("GetTrunks", name="t9")["native"] == 3
     nmctl("trunk", "unregister", "t9")
     nmctl("host", "unregister", "h0")
     assert nmctl.rack.call("GetHosts", {"name": "h0"}) == []
@@ -253,13 +261,13 @@ def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="alpha")["headnode"] is None
 
 
-@story("group plan", "deploy", "group destroy")
+@story("plan", "deploy", "group destroy")
 def deploying(nmctl: Nmctl, folder: Path) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0", "n1"], "vlan": 101})
-    plan = nmctl("plan", "alpha", "--json").json["result"]
-    shown = nmctl("group", "plan", "alpha").out
+    [plan] = nmctl("plan", "alpha", "--json", status=2).json["result"]
+    shown = nmctl("group", "plan", status=2).out
     assert f"nmctl deploy alpha --if-plan {plan['hash']}" in shown
-    assert f"{len(plan['steps'])} steps" in shown
+    assert f"{len(plan['changes'])} to add, 0 to change, 0 to remove" in shown
     assert port(nmctl, "n0")["untagged"] is None
     nmctl("deploy", "alpha", "--if-plan", "0", status=6)
     done = nmctl("deploy", "alpha", "--if-plan", plan["hash"], "--wait")
@@ -267,6 +275,7 @@ def deploying(nmctl: Nmctl, folder: Path) -> None:
     assert f"{len(plan['steps'])}/{len(plan['steps'])}" in done.err
     assert port(nmctl, "n0")["untagged"] == port(nmctl, "n1")["untagged"] == 101
     assert "nothing to do" in nmctl("group", "plan", "alpha").out
+    assert "nothing to do" in nmctl("plan").out
     nmctl("group", "destroy", "alpha", "--wait")
     assert nmctl.rack.call("GetGroups", {}) == []
     assert port(nmctl, "n0")["untagged"] is None
@@ -307,6 +316,26 @@ def auditing_and_repairing(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("group", "audit", "alpha", "--wait", "--json").json["result"]["differences"] == []
     job = nmctl("audit", "alpha", "--json").json["result"]
     assert nmctl.rack.wait(job)["state"] == "done"
+
+
+@story("pool audit", "pool repair", "switch repair", "port repair", "drift")
+def auditing_and_repairing_everything(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    assert "never audited" in nmctl("drift").out
+    with nmctl.rack.edit("sw0") as table:
+        table["ports"]["p0"]["untagged"] = table["ports"]["p2"]["untagged"] = 120
+    found = nmctl("audit", "--wait", "--all", status=9).out
+    assert "p0" in found and "p2" in found and "120" in found
+    assert nmctl("drift", "--json").json["result"]["groups"].keys() == {"alpha"}
+    assert "120" in nmctl("drift").out
+    nmctl("repair", "--port", "sw0", "p0", "--wait")
+    assert port(nmctl, "n0")["untagged"] == 101 and port(nmctl, "n2")["untagged"] == 120
+    nmctl("repair", "--switch", "sw0", "--wait")
+    assert port(nmctl, "n2")["untagged"] is None
+    nmctl("repair", "--switch=sw1", "--wait")
+    nmctl("repair", "--all", "--wait")
+    assert "no differences" in nmctl("pool", "audit", "--wait").out
+    assert "no differences" in nmctl("drift").out
 
 
 @story("expiry holds", "expiry confirm")
@@ -353,10 +382,57 @@ def events(nmctl: Nmctl, folder: Path) -> None:
     assert "renewed" in nmctl("events").out
 
 
+@story("watch")
+def watching(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    nmctl.rack.call("CreateGroup", "beta", {})
+    with start("watch", "beta", "--since", "1h", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert "group beta  created" in process.stdout.readline()
+        nmctl.rack.call("RenewGroup", "alpha", time.time() + 1000)
+        nmctl.rack.call("RenewGroup", "beta", time.time() + 1000)
+        assert "group beta  renewed" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    assert "is not a time that is over" in nmctl("watch", "--since", "+1h", status=2).err
+
+
+@story("map")
+def drawing_the_rack(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    drawn = nmctl("map").out
+    assert " A  alpha  VLAN 101  deployed  n0 n1" in drawn
+    assert "\x1b" not in drawn
+    [home] = [port for port in nmctl("map", "--json").json["result"]["ports"] if port["node"] == "n0"]
+    assert (home["group"], home["vlan"], home["state"]) == ("alpha", 101, "joined")
+    assert "--watch draws on a terminal" in nmctl("map", "--watch", status=2).err
+
+
+@story("web")
+def serving_the_page(nmctl: Nmctl, folder: Path) -> None:
+    with start("web", "--json", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["result"]["url"]
+        with urllib.request.urlopen(url) as answer:
+            assert b"<h1>The rack</h1>" in answer.read()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "not the number of a TCP port" in nmctl("web", "--port", "99999", status=2).err
+
+
+@story("job list")
+def listing_jobs(nmctl: Nmctl, folder: Path) -> None:
+    group_of_two(nmctl)
+    listed = nmctl("job", "list", "--json").json["result"]
+    assert listed == nmctl.rack.call("GetJobs", {})
+    assert f"{listed[-1]['id']}" in nmctl("job", "list", "state=done").out
+    assert nmctl("job", "list", "--running", "--json").json["result"] == []
+
+
 @story("whoami", "version", "methods", "help", "call", "backup")
 def the_daemon(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("whoami", "--json").json["result"]["uid"] == os.geteuid()
-    assert nmctl("version", "--json").json["result"]["api"] == 2
+    assert nmctl("version", "--json").json["result"]["api"] == API_VERSION
     assert nmctl("methods").out.split() == sorted(METHODS)
     assert nmctl("help", "PowerNode").out.startswith("PowerNode(node, action)")
     assert nmctl("help", "RegisterPort", "--signature").out.splitlines() == [
@@ -412,6 +488,17 @@ def health(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("health", "--json").json["result"] == []
 
 
+@story("shell")
+def the_shell(nmctl: Nmctl, folder: Path) -> None:
+    ran = nmctl("shell", "-c", "create group alpha vlan 105", "-c", "add n0-n1 to alpha", "-c", "deploy")
+    assert "added to alpha: n0, n1" in ran.out
+    assert port(nmctl, "n1")["untagged"] == 105
+    nmctl("shell", "-c", "destroy group nosuch", "-c", "destroy group alpha", status=5)
+    assert nmctl.one("GetGroups", name="alpha")["state"] == "deployed"
+    nmctl("shell", "--keep-going", "-c", "destroy group nosuch", "-c", "destroy group alpha", status=5)
+    assert nmctl.rack.call("GetGroups", {}) == []
+
+
 # ---- all of it
 
 
@@ -434,6 +521,21 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
     assert "say --none" in nmctl("rights", "set", "daemon", status=2).err
     nmctl("rights", "set", "daemon", "--none")
     assert nmctl.rack.call("GetDelegates", {}) == []
+
+
+@story("import", "export")
+def whole_sites(nmctl: Nmctl, folder: Path) -> None:
+    site = folder / "site.toml"
+    nmctl("export", str(site))
+    text = site.read_text()
+    site.write_text(
+        f'{text}\n[hosts.h9]\nuri = "qemu:///system"\nnetwork = {{ kind = "ovs", device = "br9" }}\n'
+    )
+    assert "+ 1 host: h9" in nmctl("import", str(site), "--dry-run").out
+    assert nmctl.rack.call("GetHosts", {"name": "h9"}) == []
+    nmctl("import", str(site), "--yes")
+    assert nmctl.one("GetHosts", name="h9")["uri"] == "qemu:///system"
+    assert len(nmctl("export").out) > len(text)
 
 
 @story("delegate create", "delegate destroy", "delegate keys")

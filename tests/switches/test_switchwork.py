@@ -286,7 +286,8 @@ def test_a_deployed_group_makes_the_rest_true_for_an_adopted_node(simulated: Sim
     assert (group["revision"], group["deployed_revision"]) == (revision + 1, revision)
     job = world.get(f"job_{group['job']}")
     assert (job["subject"], job["kind"], job["state"]) == ("group:alpha", "deploy", "queued")
-    steps = plan.plan(world.store, plan.expand(world.store, "alpha", group["target"]), group["deployed"])
+    target = plan.expand(world.store, "alpha", group["target"])
+    steps = plan.plan(world.store, "alpha", target, group["deployed"])
     assert "port" not in {step.fact.split("/")[0] for step in steps}
 
 

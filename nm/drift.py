@@ -1,0 +1,221 @@
+"""Drift: what audits found, written down where it belongs, told, and mended. Pure.
+
+A group's differences are in the group's record (recording.audited), those of the pool's things in their own:
+`_drift` of a port or an account. Here are the marks of the pool, and the operations that ask for audits and
+repairs and tell what is known.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nm import audits, facts, groups, jobs, people
+from nm.calls import Call
+from nm.errors import Conflict
+from nm.facts import Outcome, Value
+from nm.pool.common import need as need_in_pool
+from nm.pool.common import need_port, tell
+from nm.records import Record, changed, in_order, name_of, new, port_key, record_key
+from nm.store import Event, Reader, Transaction
+
+PATROL = record_key("meta", "patrol")  # when everything was looked at last
+
+
+# ---- marks on things of the pool
+
+
+def is_news(reader: Reader, fact: str, difference: Record | None) -> bool:
+    """Whether the mark of that thing of the pool says something else."""
+    record = reader.get(_key(fact))
+    return record is not None and record.get("_drift") != difference
+
+
+def mark(
+    tx: Transaction, found: Mapping[str, Record | None], seen: Mapping[str, Outcome], now: float
+) -> None:
+    """Write down what was found of things of the pool; a free port that carries something is not trusted.
+
+    At most as many as a transaction may write.
+    """
+    new_ones: dict[str, list[str]] = {}
+    gone: dict[str, list[str]] = {}
+    for fact, difference in found.items():
+        record = tx.get(_key(fact))
+        if record is None or not _still_pools(tx, record) or not _was_known(record):
+            continue
+        fields: dict[str, Any] = {"_drift": difference}
+        if difference and record.get("_verified") and record["trunk"] is None:
+            fields["_verified"] = False
+        if fact in seen and seen[fact].error is None and "_seen" in record:
+            fields |= {"_seen": _as_kept(seen[fact].seen), "_read_at": now}
+        if record.get("_drift") != difference or fields.get("_verified") is False:
+            tx.put(changed(record, now, **fields))
+            _note(record, difference, new_ones, gone)
+    _tell(tx, "drift", new_ones)
+    _tell(tx, "drift gone", gone)
+
+
+def mended(tx: Transaction, done: Iterable[str], now: float) -> None:
+    """These things of the pool were made as they should be, and read back. A free port is trusted again."""
+    gone: dict[str, list[str]] = {}
+    for fact in done:
+        record = tx.get(_key(fact))
+        if record is None or not _still_pools(tx, record):
+            continue
+        fields: dict[str, Any] = {"_drift": None}
+        if record.get("trunk", "") is None:
+            fields |= {"_verified": True, "_seen": _as_kept(None), "_read_at": now}
+        tx.put(changed(record, now, **fields))
+        _note(record, None, {}, gone)
+    _tell(tx, "drift gone", gone)
+
+
+def unreadable(tx: Transaction, switch: str, error: str | None, now: float) -> None:
+    """Why a switch could not be read; None when it could."""
+    record = tx.get(record_key("switch", switch))
+    if record is not None:
+        tx.put(changed(record, now, _error=error))
+
+
+def children(reader: Reader, parent: int) -> list[int]:
+    """The jobs that a repair gave out and that are not over."""
+    return [
+        job["id"]
+        for job in reader.range("job")
+        if job["arguments"].get("parent") == parent and job["state"] not in jobs.OVER
+    ]
+
+
+def _key(fact: str) -> str:
+    kind, *parts = facts.split(fact)
+    return people.account_key(parts[0]) if kind == "account" else port_key(*parts)
+
+
+def _still_pools(reader: Reader, record: Record) -> bool:
+    """Whether nobody has taken the port meanwhile, and the account is still meant to be there."""
+    if "port" in record:
+        return record["trunk"] is not None or audits.is_idle(reader, record)
+    return not people.unsettled(record)
+
+
+def _was_known(record: Record) -> bool:
+    """False for a free port that was never reset or adopted: whatever it carries is no drift."""
+    free = "port" in record and record["trunk"] is None
+    return not free or record["_verified"] or bool(record.get("_drift"))
+
+
+def _as_kept(seen: Value | None) -> Record:
+    return {"open": False, **(seen or {"untagged": None, "tagged": []})}
+
+
+def _note(
+    record: Record, after: Record | None, new_ones: dict[str, list[str]], gone: dict[str, list[str]]
+) -> None:
+    before = record.get("_drift")
+    whose = f"switch {record['switch']}" if "port" in record else f"delegate {record['name']}"
+    what = f"port {record['port']}" if "port" in record else "its account"
+    if after and not before:
+        new_ones.setdefault(whose, []).append(what)
+    elif before and not after:
+        gone.setdefault(whose, []).append(what)
+
+
+def _tell(tx: Transaction, word: str, whats: Mapping[str, list[str]]) -> None:
+    for whose, what in whats.items():
+        more = f" and {len(what) - 5} more" if len(what) > 5 else ""
+        tx.tell(Event("nm", whose, word, ", ".join(what[:5]) + more))
+
+
+# ---- operations
+
+
+def start_audit(tx: Transaction, call: Call, group: str) -> int:
+    """Compare what is deployed with what is there; changes nothing."""
+    return _check(tx, call, group, "audit")
+
+
+def repair(tx: Transaction, call: Call, group: str) -> int:
+    """Audit, and make what differs as the target says."""
+    return _check(tx, call, group, "repair")
+
+
+def _check(tx: Transaction, call: Call, group: str, kind: str) -> int:
+    """An audit or repair; the one that waits already, if there is one."""
+    record = groups.need(tx, call, group)
+    waiting = tx.get(record_key("job", record["checks"].get(kind, 0)))
+    if waiting is not None and waiting["state"] == "queued":
+        return int(waiting["id"])
+    name = name_of(record["record_key"])
+    job = jobs.submit(tx, call, f"group:{name}", kind, group=name)
+    tx.put(changed(record, call.now, checks={**record["checks"], kind: job}))
+    return job
+
+
+def audit_all(tx: Transaction, call: Call) -> int:
+    """Compare everything with what is there."""
+    return jobs.submit(tx, call, "pool:", "audit")
+
+
+def repair_all(tx: Transaction, call: Call) -> int:
+    """Make everything as the database says."""
+    return jobs.submit(tx, call, "pool:", "repair")
+
+
+def repair_switch(tx: Transaction, call: Call, switch: str) -> int:
+    """Make a switch as the database says: its groups' ports, its trunks, and its free ports."""
+    need_in_pool(tx, "switch", switch)
+    tell(tx, call, "switch", switch, "repair asked for")
+    return jobs.submit(tx, call, f"switch:{switch}", "repair")
+
+
+def repair_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
+    """The same for one port."""
+    record = need_port(tx, switch, port)
+    if audits.unverified(tx, audits.Scope(switch=switch, port=port)) == [f"{switch} {port}"]:
+        raise Conflict(f"port {port} of switch {switch} is unverified", "ResetPorts or AdoptPorts it first")
+    tell(tx, call, "switch", switch, "repair asked for", record["port"])
+    return jobs.submit(tx, call, f"switch:{switch}", "repair", port=port)
+
+
+def get_audit(reader: Reader, call: Call, group: str) -> dict[str, Any]:
+    """The last audit of a group: {at, differences}; at 0 when there was none."""
+    record = groups.need(reader, call, group)
+    known = record["_audit"] or {"at": 0, "differences": []}
+    patrolled = _patrolled(reader)
+    return {**known, "at": max(known["at"], patrolled if patrolled >= record["created"] else 0)}
+
+
+def get_drift(reader: Reader, _call: Call) -> dict[str, Any]:
+    """All differences that are known: {at, groups, pool}; at 0 when everything was never looked at."""
+    found = {
+        name_of(group["record_key"]): group["_audit"]["differences"]
+        for group in in_order(reader.range("group"))
+        if group["_audit"] and group["_audit"]["differences"]
+    }
+    silent = [
+        {
+            "hand": "switch",
+            "target": name_of(one["record_key"]),
+            "wanted": "readable",
+            "seen": one["_error"],
+        }
+        for one in in_order(reader.range("switch"))
+        if one["_error"]
+    ]
+    ports = [port["_drift"] for port in in_order(reader.range("port")) if _drifted(port)]
+    accounts = [one["_drift"] for one in in_order(reader.range("account")) if one.get("_drift")]
+    return {"at": _patrolled(reader), "groups": found, "pool": [*silent, *ports, *accounts]}
+
+
+def _drifted(port: Record) -> bool:
+    """A free port that was reset or adopted since it was seen has not drifted any more."""
+    return bool(port.get("_drift")) and (port["trunk"] is not None or not port["_verified"])
+
+
+def _patrolled(reader: Reader) -> int:
+    record = reader.get(PATROL)
+    return int(record["at"]) if record is not None else 0
+
+
+def patrolled(tx: Transaction, at: float, now: float) -> None:
+    """Everything was looked at, as it was at that time."""
+    tx.put(new("meta", "patrol", now, at=int(at)))

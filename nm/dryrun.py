@@ -1,0 +1,83 @@
+"""What a call would do, told without doing it: the answer of DryRun. Pure.
+
+The operation runs on a Scratch over the newest state, with the rights of who asks, so it is refused just as
+the call itself would be. What it would have written becomes a list of changes; where a group would have got
+another target, the steps that its worker would take are planned on the same scratch.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from nm import plan, planwords
+from nm.calls import Call
+from nm.records import Record, kind_of, name_of
+from nm.scratch import Scratch
+from nm.store import Reader, check_writes
+
+_UNSPOKEN = ("job", "meta", "claim")  # nm's own book-keeping
+_ALWAYS = ("record_key", "timestamp")
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> dict[str, Any]:
+    """Run the operation on a scratch; what it answers and would change. Raises what the call would raise."""
+    scratch = Scratch(reader)
+    answer = operation(scratch)
+    check_writes(len(scratch.writes))
+    changes = scratch.changes()
+    jobs = [after for key, before, after in changes if kind_of(key) == "job" and before is None and after]
+    plans = [_plan(scratch, key, before, after) for key, before, after in changes]
+    return {
+        "answer": None if jobs else answer,
+        "changes": [
+            _change(call, key, before, after)
+            for key, before, after in changes
+            if kind_of(key) not in _UNSPOKEN and _keys(before, after)
+        ],
+        "jobs": [{"kind": job["kind"], "subject": job["subject"]} for job in jobs],
+        "steps": [step for plan in plans for step in plan.get("steps", ())],
+        "plan": [change for plan in plans for change in plan.get("changes", ())],
+    }
+
+
+def _keys(before: Record | None, after: Record | None) -> list[str]:
+    """The public keys in which they differ."""
+    old, new = before or {}, after or {}
+    return sorted(
+        key
+        for key in old.keys() | new.keys()
+        if key not in _ALWAYS and not key.startswith("_") and old.get(key) != new.get(key)
+    )
+
+
+def _change(call: Call, key: str, before: Record | None, after: Record | None) -> dict[str, Any]:
+    keys = _keys(before, after)
+    change: dict[str, Any] = {
+        "action": "add" if before is None else "remove" if after is None else "change",
+        "kind": kind_of(key),
+        "name": name_of(key),
+        "keys": keys,
+    }
+    if call.reader and before is not None and after is not None:
+        change["values"] = {
+            name: [before.get(name), after.get(name)]
+            for name in keys
+            if isinstance(before.get(name), _PLAIN) and isinstance(after.get(name), _PLAIN)
+        }
+    return change
+
+
+def _plan(scratch: Scratch, key: str, before: Record | None, after: Record | None) -> dict[str, Any]:
+    """What the group's worker would do, when it got something to do."""
+    if kind_of(key) != "group" or after is None or after["target"] is None:
+        return {}
+    if before is not None and before["revision"] == after["revision"]:
+        return {}
+    name = name_of(key)
+    target = plan.expand(scratch, name, after["target"])
+    steps = plan.plan(scratch, name, target, after["deployed"])
+    deployed = before["deployed"] if before is not None else {}
+    return {
+        "steps": [step.public() for step in steps],
+        "changes": planwords.changes(target, plan.own(scratch, name, target, deployed)),
+    }

@@ -1,0 +1,146 @@
+"""What an import would do, and all that stands in its way: the site tried on a scratch. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from nm import people, settings
+from nm.calls import Call
+from nm.errors import Conflict, Invalid, NMError, NotFound
+from nm.imports.forms import Entry, Notes, entries, sections
+from nm.imports.steps import Step, tried
+from nm.keys import parse_keys
+from nm.pool.common import spoken
+from nm.records import Record, kind_of, name_of
+from nm.scratch import Scratch
+from nm.store import Reader
+
+
+@dataclass
+class Verdict:
+    """What an import would do, and what stands in its way."""
+
+    steps: list[Step] = field(default_factory=list)
+    add: list[Record] = field(default_factory=list)
+    same: int = 0
+    problems: list[Record] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def refuse(self, place: Sequence[str], error: NMError) -> None:
+        """One more problem."""
+        told = {"path": list(place), "code": error.code, "message": error.message, "hint": error.hint}
+        self.problems.append(told)
+
+
+def check_import(reader: Reader, call: Call, site: str) -> Record:
+    """What Import would do: its Verdict but for the steps."""
+    verdict = judge(reader, call, site)
+    return {
+        "add": verdict.add,
+        "same": verdict.same,
+        "notices": verdict.notices,
+        "problems": verdict.problems,
+    }
+
+
+def judge(reader: Reader, call: Call, text: str) -> Verdict:
+    """Try the whole site on a scratch. Invalid when the text is no site at all."""
+    verdict = Verdict()
+    world = Scratch(reader)
+    missing: list[str] = []  # what later problems would say of things that are refused themselves
+    for entry in entries(reader, call, sections(text), Notes(verdict.notices, verdict.refuse)):
+        there = reader.get(entry.key)
+        if there is not None and not there.get("destroying"):
+            _compare(reader, call, entry, there, verdict)
+            continue
+        try:
+            if world.get(entry.key) is not there:
+                raise Invalid(f"{_spoken(entry)} is there twice", "leave one of them out")
+            attempt = tried(world, call, entry.steps)
+        except NMError as error:
+            if not (isinstance(error, NotFound) and error.message in missing):
+                verdict.refuse(entry.place, error)
+            missing.append(_missing(entry))
+            continue
+        attempt.apply(world)
+        verdict.steps += entry.steps
+        told = next((event.detail for event in attempt.events if event.detail), "")
+        verdict.add.append({"kind": kind_of(entry.key), "name": name_of(entry.key), "text": told})
+    return verdict
+
+
+def _spoken(entry: Entry) -> str:
+    kind, name = kind_of(entry.key), name_of(entry.key)
+    if kind == "port":
+        return f"port {entry.steps[0][2]} of switch {entry.steps[0][1]}"
+    return spoken(kind, name)
+
+
+def _missing(entry: Entry) -> str:
+    """How operations say that this is not there."""
+    if kind_of(entry.key) == "port":
+        return f"switch {entry.steps[0][1]} has no port {entry.steps[0][2]}"
+    return f"no {_spoken(entry)}"
+
+
+def _compare(reader: Reader, call: Call, entry: Entry, there: Record, verdict: Verdict) -> None:
+    """What is there already must be what would be made; else it is a problem."""
+    try:
+        wanted = _as_told(reader, call, entry, there)
+    except NMError as error:
+        verdict.refuse(entry.place, error)
+        return
+    known = settings.of(there)
+    keys = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
+    if not keys:
+        verdict.same += 1
+        return
+    hint = "change it by its own command, or leave it out; an import only adds"
+    said = f"{_spoken(entry)} is there already, with other {', '.join(keys)}"
+    verdict.refuse(entry.place, Conflict(said, hint))
+
+
+def _as_told(reader: Reader, call: Call, entry: Entry, there: Record) -> Record:
+    """The settings that the thing would have if it were made now, and were not there."""
+    if kind_of(entry.key) == "account":
+        return _account_as_told(entry, there)
+    call = replace(call, site=replace(call.site, uids=None))  # a group's account is there as well
+    told: Record = settings.of(tried(Without(reader, entry.key), call, entry.steps).writes[entry.key] or {})
+    return told
+
+
+def _account_as_told(entry: Entry, there: Record) -> Record:
+    method, name, *_, rights = entry.steps[0]
+    if (there["type"], there["name"]) != (people.UNIX if method == "SetRights" else people.DELEGATE, name):
+        said = f"account {there['account']} exists already, for {people.spoken(there)}"
+        raise Conflict(said, "choose another name")
+    granted = people.public_rights(people.parse_rights(rights))
+    if method == "SetRights":
+        return granted
+    keys = parse_keys(entry.steps[0][2])
+    return {**({"keys": keys} if keys else {}), **({"rights": granted} if granted else {})}
+
+
+class Without:
+    """The world as it would be if one thing had never been made: what it holds is nobody's."""
+
+    def __init__(self, reader: Reader, key: str) -> None:
+        self._reader = reader
+        self._key, self._kind, self._name = key, kind_of(key), name_of(key)
+
+    def get(self, key: str) -> Record | None:
+        """The record as it would be."""
+        record = self._reader.get(key)
+        return None if record is None else self._seen(record)
+
+    def range(self, kind: str) -> Iterator[Record]:
+        """The records of a kind as they would be."""
+        seen = (self._seen(record) for record in self._reader.range(kind))
+        return (record for record in seen if record is not None)
+
+    def _seen(self, record: Record) -> Record | None:
+        key = record["record_key"]
+        if key == self._key or (kind_of(key) == "claim" and record["owner"] == self._key):
+            return None
+        if self._kind in ("node", "trunk", "group") and record.get(self._kind) == self._name:
+            return {**record, self._kind: None}
+        return record

@@ -1,0 +1,105 @@
+"""The steps of an import: the operations that it calls, and how each is undone. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from nm import delegates, groups, people, pool, recording, specs
+from nm.calls import Call
+from nm.errors import Conflict, Invalid, NMError, NotFound
+from nm.records import Record, changed, check_name
+from nm.scratch import Scratch
+from nm.store import Reader, Transaction
+
+Step = list[Any]  # the API's word for a call: a method's name and its arguments
+
+
+def tried(reader: Reader, call: Call, steps: Sequence[Step]) -> Scratch:
+    """The scratch in which these steps are done. Raises what stands in the way."""
+    scratch = Scratch(reader)
+    for step in steps:
+        _take(scratch, call, step)
+    return scratch
+
+
+def _take(tx: Transaction, call: Call, step: Step) -> None:
+    """Do one step. Accounts that were made in the same import can own groups before the machine has them."""
+    method, *arguments = step
+    operation, _ = _OPERATIONS[method]
+    site = replace(call.site, uid_of=lambda name: _uid_of(tx, call, name))
+    operation(tx, replace(call, site=site, method=method), *arguments)
+
+
+def _uid_of(reader: Reader, call: Call, name: str) -> int | None:
+    record = reader.get(people.account_key(name))
+    known = record is not None and record["type"] == people.DELEGATE and people.is_live(record)
+    return int(record["uid"]) if known and record is not None else call.site.uid_of(name)
+
+
+def undone(reader: Reader, call: Call, step: Step) -> tuple[Scratch, list[str]]:
+    """The scratch in which a step is undone, and what stays all the same, in words."""
+    method, *arguments = step
+    _, undo = _OPERATIONS[method]
+    attempt = Scratch(reader)
+    try:
+        undo(attempt, call, *arguments)
+    except NotFound:
+        return Scratch(reader), []  # somebody was quicker
+    except NMError as error:
+        return Scratch(reader), [error.message]
+    return attempt, []
+
+
+def _create_group(tx: Transaction, call: Call, name: str, told: Record) -> int:
+    """As it is: a node that was not reset yet, or is out of service, may be in it."""
+    return groups.make_group(tx, call, name, told, as_it_is=True)
+
+
+def _remove_group(tx: Transaction, call: Call, name: str, _told: Record) -> bool:
+    group = _staged(tx, call, name)
+    tx.put(changed(group, call.now, destroying=True))
+    return recording.finish(tx, name, group["revision"], call.now)
+
+
+def _staged(tx: Transaction, call: Call, name: str) -> Record:
+    group = groups.need(tx, call, name)
+    if group["target"] is not None:
+        raise Conflict(f"group {name} was deployed meanwhile", "DestroyGroup")
+    return group
+
+
+def _add_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> None:
+    group = groups.need(tx, call, name)
+    if twice := next((node for node in nodes if node in group["wanted"]["nodes"]), None):
+        raise Invalid(f"node {twice} is named twice", "name each node once")
+    _set_nodes(tx, call, group, [*group["wanted"]["nodes"], *(check_name(node, "node") for node in nodes)])
+
+
+def _drop_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> None:
+    group = _staged(tx, call, name)
+    _set_nodes(tx, call, group, [node for node in group["wanted"]["nodes"] if node not in nodes])
+
+
+def _set_nodes(tx: Transaction, call: Call, group: Record, nodes: list[str]) -> None:
+    after = changed(group, call.now, wanted={**group["wanted"], "nodes": nodes})
+    specs.save(tx, group, after, call.now, as_it_is=True)
+
+
+def _first(undo: Callable[..., Any], count: int = 1) -> Callable[..., Any]:
+    """An operation that takes but the first arguments of the step that it undoes."""
+    return lambda tx, call, *arguments: undo(tx, call, *arguments[:count])
+
+
+_OPERATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "RegisterSwitch": (pool.register_switch, _first(pool.unregister_switch)),
+    "RegisterPort": (pool.register_port, _first(pool.unregister_port, 2)),
+    "RegisterHost": (pool.register_host, _first(pool.unregister_host)),
+    "RegisterVlan": (pool.register_vlan, _first(pool.unregister_vlan)),
+    "RegisterTrunk": (pool.register_trunk, _first(pool.unregister_trunk)),
+    "RegisterNode": (pool.register_node, _first(pool.unregister_node)),
+    "RegisterHeadNode": (pool.register_head_node, _first(pool.unregister_head_node)),
+    "CreateDelegate": (delegates.create_delegate, _first(delegates.destroy_delegate)),
+    "SetRights": (delegates.set_rights, lambda tx, call, name, _: delegates.set_rights(tx, call, name, [])),
+    "CreateGroup": (_create_group, _remove_group),
+    "AddNodes": (_add_nodes, _drop_nodes),
+}

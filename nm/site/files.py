@@ -1,0 +1,78 @@
+"""The files that hold a site: TOML or JSON documents, SPL's data files, and folders of them.
+
+The one part of this room that reads files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from nm.site import document, spl
+from nm.site.places import BadFiles, Loaded, Origin, Problem, merged
+
+NAMES = ("site.toml", "site.json")  # what a folder's document may be called
+DOCUMENTS = (".toml", ".json")
+
+
+def load(paths: Sequence[str | Path], host: str | None = None) -> Loaded:
+    """Read documents, and folders or files of SPL's. BadFiles when any of it cannot be read.
+
+    `host`: who runs the VMs that SPL's files name.
+    """
+    parts: list[Loaded] = []
+    found: dict[str, str] = {}
+    notices: list[str] = []
+    for path in _files(paths, notices):
+        text = decode(_read(path), str(path))
+        if path.name in spl.FORMS:
+            _refuse_second(found, path)
+            found[str(path)] = text
+        else:
+            parse = document.parse_json if path.suffix == ".json" else document.parse_toml
+            parts.append(parse(text, str(path)))
+    if found:
+        parts.append(spl.parse(found, host))
+    whole = merged(parts)
+    whole.notices[:0] = notices
+    return whole
+
+
+def decode(data: bytes, file: str) -> str:
+    """The text of a file. BadFiles names the line that is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadFiles([Problem(Origin(file, line), "not text in UTF-8", "save it as UTF-8")]) from None
+
+
+def _files(paths: Sequence[str | Path], notices: list[str]) -> Iterator[Path]:
+    """The files to read: those named, and of a folder those that are known."""
+    for path in map(Path, paths):
+        if not path.is_dir():
+            if path.name not in spl.FORMS and path.suffix not in DOCUMENTS:
+                hint = f"use a .toml or .json file, or SPL's: {', '.join(spl.FORMS)}"
+                raise BadFiles([Problem(Origin(str(path), 1), "it is no kind of file that nm imports", hint)])
+            yield path
+            continue
+        known = [path / name for name in (*NAMES, *spl.FORMS) if (path / name).exists()]
+        if not known:
+            hint = f"put a site.toml there, or SPL's files: {', '.join(spl.FORMS)}"
+            raise BadFiles([Problem(Origin(str(path), 1), "the folder has no file that nm imports", hint)])
+        others = sorted(set(path.glob("*.txt")) - set(known))
+        notices += [f"{other} was not read: it is none of the files that nm imports" for other in others]
+        yield from known
+
+
+def _refuse_second(found: Mapping[str, str], path: Path) -> None:
+    for other in found:
+        if Path(other).name == path.name:
+            problem = Problem(Origin(str(path), 1), f"{other} is given already", "name one of them")
+            raise BadFiles([problem])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadFiles([Problem(Origin(str(path), 1), reason, "name a file that can be read")]) from None

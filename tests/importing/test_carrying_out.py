@@ -1,0 +1,219 @@
+"""An import of many bites: whole or nothing, across restarts, kills, and a world that moves meanwhile."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm import imports, pool
+from nm.calls import Call, Caller, Site
+from nm.database import Database
+from nm.errors import Conflict, Invalid
+from nm.records import Record
+from nm.shell.importing import LARGEST
+from nm.switches import builtin
+from tests.core.test_daemon import Daemon, until
+from tests.importing.conftest import Office
+
+ROOT = Caller(0, "root", admin=True)
+SITE = Site(drivers=builtin())
+KINDS = ("switch", "port", "host", "trunk", "vlan", "node", "headnode", "group", "account", "claim")
+NODES = 120
+
+
+def big(nodes: int = NODES) -> dict[str, Any]:
+    """A site of several bites, with a group of more nodes than one call may name."""
+    ports = [f"p{number}" for number in range(nodes)]
+    return {
+        "switches": {"sw0": {"driver": "none"}},
+        "ports": {"sw0": ports},
+        "hosts": {"h0": {"uri": "test:///default", "network": {"kind": "ovs", "device": "br0"}}},
+        "vlans": {"101-140": {}},
+        "nodes": {f"n{number}": node(number) for number in range(nodes)},
+        "headnodes": {"h1": {"host": "h0", "domain": "vm1"}},
+        "groups": {"alpha": {"nodes": [f"n{number}" for number in range(nodes)], "headnode": "h1"}},
+    }
+
+
+def node(number: int) -> dict[str, Any]:
+    mac = f"52:54:00:00:{number // 256:02x}:{number % 256:02x}"
+    return {"nics": [{"name": "eth0", "mac": mac, "switch": "sw0", "port": f"p{number}"}]}
+
+
+def call() -> Call:
+    return Call(ROOT, "Import", 1_800_000_000.0, SITE)
+
+
+class Desk:
+    """A database without workers, so that the bites come one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.open()
+
+    def open(self) -> None:
+        self.database = Database.open(self.folder)
+
+    def begin(self, site: dict[str, Any]) -> int:
+        return self.database.transact(lambda tx: imports.import_site(tx, call(), json.dumps(site)))
+
+    def bite(self) -> bool:
+        return self.database.transact(lambda tx: imports.carry_on(tx, call()))
+
+    def do(self, operation: Any, *arguments: Any) -> Any:
+        return self.database.transact(lambda tx: operation(tx, call(), *arguments))
+
+    def records(self) -> dict[str, Record]:
+        return {record["record_key"]: record for kind in KINDS for record in self.database.range(kind)}
+
+    def job(self, number: int) -> Record:
+        found = self.database.get(f"job_{number}")
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "nm" / "db")
+    try:
+        yield made
+    finally:
+        made.database.close()
+
+
+def test_bite_by_bite_with_a_restart_behind_each(desk: Desk) -> None:
+    number = desk.begin(big())
+    bites = 1
+    while desk.bite():
+        assert desk.job(number)["state"] == "running"
+        bites += 1
+        desk.database.close()
+        desk.open()
+    assert bites > 5
+    job = desk.job(number)
+    assert (job["state"], job["done"], job["total"]) == ("done", job["total"], 2 * NODES + 45)
+    group = desk.records()["group_alpha"]
+    assert len(group["wanted"]["nodes"]) == NODES
+    assert all(
+        record["group"] == "alpha" for key, record in desk.records().items() if key.startswith("node_")
+    )
+    assert desk.database.get(imports.RUNNING) is None
+
+
+@pytest.mark.parametrize("before", [0, 2, 3, 4, 5])
+def test_a_world_that_moves_undoes_all(desk: Desk, before: int) -> None:
+    """Somebody takes what the last steps need; restarts come between the bites of taking back, too."""
+    number = desk.begin(big())
+    for _ in range(before):
+        assert desk.bite()
+    assert desk.job(number)["done"] < 2 * NODES + 40
+    if before:
+        desk.do(pool.register_head_node, "other", {"host": "h0", "domain": "vm1"})
+    else:
+        network = {"kind": "ovs", "device": "b"}
+        desk.do(pool.register_host, "other", {"uri": "test:///default", "network": network})
+    mine = {key: record for key, record in desk.records().items() if "other" in str(record)}
+    while desk.bite():
+        desk.database.close()
+        desk.open()
+    job = desk.job(number)
+    assert job["state"] == "failed" and "belongs to" in job["error"]["text"], job["error"]
+    left = desk.records()
+    if before:  # the stranger's head node keeps the host that it runs on
+        assert "these stay: host h0 has head node other" in job["error"]["text"]
+        mine["host_h0"] = left["host_h0"]
+        mine["claim_uri:test:///default"] = left["claim_uri:test:///default"]
+    assert left == mine
+    assert desk.database.get(imports.RUNNING) is None
+    desk.begin({"vlans": {"300": {}}})
+
+
+def test_what_is_used_meanwhile_stays_and_is_told(desk: Desk) -> None:
+    site = big()
+    site["groups"] = {"zeta": {"headnode": "h1", "networks": {"main": {"vlan": 140}}}}
+    number = desk.begin(site)
+    while not any(key == "node_n5" for key in desk.records()):
+        assert desk.bite()
+    held = {**desk.records()["node_n5"], "group": "beta"}  # as a group would hold it
+    desk.database.transact(lambda tx: tx.put(held))
+    desk.do(pool.update_vlan, 140, {"available": False, "reason": "x"})
+    desk.do(pool.unregister_vlan, 140)
+    while desk.bite():
+        pass
+    text = desk.job(number)["error"]["text"]
+    assert "no VLAN 140" in text
+    assert "node n5 is used by group beta" in text
+    assert "port p5 of switch sw0 serves NIC eth0 of node n5" in text
+    kept = {key for key in desk.records() if not key.startswith("claim")}
+    assert kept == {"node_n5", "port_sw0:p5", "switch_sw0"}
+
+
+def test_one_import_at_a_time(desk: Desk) -> None:
+    number = desk.begin(big())
+    with pytest.raises(Conflict, match=f"job {number}"):
+        desk.begin({"vlans": {"300": {}}})
+
+
+def test_problems_change_nothing(desk: Desk) -> None:
+    site = big()
+    site["nodes"]["n7"]["nics"][0]["mac"] = "x"
+    with pytest.raises(Invalid, match=r"nodes\.n7: .*is no MAC"):
+        desk.begin(site)
+    assert desk.records() == {} and desk.database.get("meta_jobs") is None
+
+
+def test_the_daemon_goes_on_after_a_restart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "nm" / "db")
+    number = desk.begin(big())
+    assert desk.bite() and desk.bite()
+    desk.database.close()
+    office = Office(tmp_path / "nm")
+    try:
+        assert office.rack.wait(number)["state"] == "done"
+        assert len(office.call("GetStatus", "alpha")["nodes"]) == NODES
+        last = office.call("GetEvents", 0, 1000)[-1]
+        assert (last["subject"], last["what"]) == ("import", "done")
+    finally:
+        office.rack.stop()
+
+
+def test_a_thousand_nodes_fit_into_a_request(office: Office, tmp_path: Path) -> None:
+    site = big(1000)
+    for number, one in enumerate(site["nodes"].values()):
+        one["nics"].append({"name": "eth1", "mac": f"52:54:01:00:{number // 256:02x}:{number % 256:02x}"})
+        one["management"] = {"driver": "simulated", "file": f"/nowhere/n{number}", "address": "10.0.0.1"}
+        one["location"] = f"rack {number // 40}, unit {number % 40}"
+    (tmp_path / "site.json").write_text(json.dumps(site))
+    office.nmctl("import", str(tmp_path / "site.json"), "--yes")
+    assert len(office.call("GetNodes", {})) == 1000
+    assert len(office.call("GetStatus", "alpha")["nodes"]) == 1000
+    office.nmctl("export", str(tmp_path / "out.toml"))
+    assert "\n0 to add" in "\n" + office.nmctl("import", str(tmp_path / "out.toml")).out
+
+
+def test_kill_9_in_the_middle(tmp_path: Path) -> None:
+    nmd = Daemon(tmp_path)
+    try:
+        first = nmd.start("--log")  # a line for each thing: more than an unread pipe holds
+        nmd.wait_ready()
+        number = nmd.call("Import", json.dumps(big(400)))
+        until(lambda: nmd.call("GetJob", number)["done"] > 0)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        nmd.start("--log")
+        nmd.wait_ready()
+        until(lambda: nmd.call("GetJob", number)["state"] == "done")
+        assert len(nmd.call("GetNodes", {"group": "alpha"})) == 400
+    finally:
+        nmd.end()
+
+
+def test_what_does_not_fit_into_a_request_is_told_before(office: Office, tmp_path: Path) -> None:
+    """The largest site that nmctl sends is taken by the daemon, and one that is larger never gets there."""
+    room = LARGEST - len(json.dumps({"format": 1, "vlans": {"101": {"reason": ""}}}, separators=(",", ":")))
+    for size, status, said in ((room, 2, "characters"), (room + 1, 2, "1047552 are the most")):
+        (tmp_path / "site.json").write_text(json.dumps({"vlans": {"101": {"reason": "x" * size}}}))
+        assert said in office.nmctl("import", str(tmp_path / "site.json"), "--yes", status=status).err

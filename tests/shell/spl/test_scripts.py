@@ -1,0 +1,95 @@
+"""Lines from -c and from stdin: where a script stops, what it says, and its status."""
+
+import io
+import json
+from collections.abc import Iterable
+
+import pytest
+
+from tests.shell.conftest import Nmctl, Ran, run
+
+
+def script(monkeypatch: pytest.MonkeyPatch, lines: Iterable[str], *words: str) -> Ran:
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+    return run(*words, "shell")
+
+
+LINES = ["# two groups", "", "create group alpha vlan 101", "add n0 of alpha", "create group beta vlan 102"]
+
+
+def groups(nmctl: Nmctl) -> list[str]:
+    return [group["name"] for group in nmctl.rack.call("GetGroups", {})]
+
+
+def test_the_first_line_that_fails_ends_a_script(nmctl: Nmctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = script(monkeypatch, LINES)
+    assert ran.status == 2
+    assert ran.err == (
+        "nmctl: line 4: add: `to` is missing\nhint: as: add 1,4 to alpha\n"
+        "not deployed: alpha (stays staged; `deploy` makes it real)\n"
+    )
+    assert groups(nmctl) == ["alpha"]
+
+
+def test_keep_going(nmctl: Nmctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*LINES, "destroy group gamma"])))
+    ran = run("shell", "--keep-going")
+    assert ran.status == 2, "the status is that of the first that failed"
+    assert "line 6: no group gamma" in ran.err
+    assert groups(nmctl) == ["alpha", "beta"]
+
+
+def test_exit_ends_a_script_without_asking(nmctl: Nmctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = script(monkeypatch, ["create group alpha", "node create 7", "exit", "create group beta"])
+    assert ran.status == 0
+    assert "not deployed: alpha" in ran.err
+    assert "forgotten now: node 7" in ran.err
+    assert groups(nmctl) == ["alpha"]
+
+
+def test_looking_tells_nothing_of_what_is_pending(nmctl: Nmctl) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {})
+    assert nmctl("shell", "-c", "show group").err == ""
+
+
+def test_json_of_one_line_and_of_all(nmctl: Nmctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = nmctl("shell", "-c", "show node --json", "-c", "show host")
+    first, rest = ran.out.split("\n", 1)
+    assert [node["name"] for node in json.loads(first)["result"]] == ["n0", "n1", "n2", "n3"]
+    assert "test:///default" in rest
+    ran = script(monkeypatch, ["show all", "create group alpha", "deploy", "nic create 1"], "--json")
+    everything, created, deployed, refused = map(json.loads, ran.out.splitlines())
+    assert everything["result"].keys() >= {"groups", "nodes", "vlans", "switches", "delegates"}
+    assert created == {"ok": True, "result": 1}
+    assert deployed["result"][0]["state"] == "done"
+    assert refused["error"]["code"] == 2
+    assert refused["error"]["hint"].startswith("as: nic create")
+
+
+def test_quotation_marks(nmctl: Nmctl) -> None:
+    nmctl("shell", "-c", "change node n0 location='rack 4, left'")
+    assert nmctl.one("GetNodes", name="n0")["location"] == "rack 4, left"
+    assert "never closed" in nmctl("shell", "-c", "show node 'n0", status=2).err
+
+
+def test_another_daemon_is_not_reached_by_an_option(nmctl: Nmctl) -> None:
+    assert "cannot change in a shell" in nmctl("shell", "-c", "show node --address /x", status=2).err
+
+
+def test_options_of_nmctl_behind_a_line(nmctl: Nmctl) -> None:
+    ran = nmctl("shell", "-c", "create group alpha vlan 105 --nodes n0,n1 --dry-run")
+    assert "alpha" in ran.out
+    assert groups(nmctl) == []
+    nmctl("shell", "-c", "create group alpha --nodes n0,n1 --vlan 105")
+    assert nmctl.one("GetGroups", name="alpha")["vlan"] == 105
+
+
+def test_several_deploys_go_on_when_one_fails(nmctl: Nmctl) -> None:
+    for name, node in (("alpha", "n0"), ("beta", "n1")):
+        nmctl.rack.call("CreateGroup", name, {"nodes": [node]})
+    nmctl.rack.set_faults("sw0", reject=["p0"])
+    ran = nmctl("shell", "-c", "deploy", status=9)
+    assert "deploy beta: done" in ran.out
+    assert "nmctl: alpha: job" in ran.err
+    assert nmctl.one("GetGroups", name="beta")["state"] == "deployed"
+    assert "not deployed: alpha" in ran.err
