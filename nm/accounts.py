@@ -2,18 +2,20 @@
 
 An account's type has five duties: create, destroy, configure, start, stop; types are registered by TYPE and
 by SHELL. What nm made is known by name and uid together, as records have them: an account with another uid
-is somebody else's and is never touched. Homes belong to root, so that an account cannot change its own
-keys. Called by the accounts' one worker; holds no lock (the tools lock the files themselves).
+is somebody else's and is never touched, and none goes unless its record says that it is to go. Homes belong
+to root, so that an account cannot change its own keys. Called by the accounts' one worker; holds no lock
+(the tools lock the files themselves).
 """
 
 import contextlib
 import logging
 import os
+import select
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,8 +30,9 @@ log = logging.getLogger("nm.accounts")
 FORWARD = "/usr/lib/nm/forward_api_calls"
 TOOL_SECONDS = 60.0  # for one run of useradd and its like
 END_SECONDS = 10.0  # for the processes of an account to be gone
-_USER_IN_USE = 8  # userdel's exit status
-_ABSENT = 6
+_TAKEN = (4, 9)  # useradd's exit statuses: the uid, or the name, is somebody's
+_ABSENT = 6  # userdel's and groupdel's
+_IN_USE = 8  # userdel's
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Files:
+    """What the files of accounts say now."""
+
+    accounts: dict[str, Entry]
+    groups: dict[str, int]  # Unix groups: name -> gid
+    shadowed: set[str]  # who has a line in shadow
+
+
+@dataclass(frozen=True)
 class Places:
     """Where accounts live. `root` is where etc/passwd is looked for; all else is below it too."""
 
@@ -56,27 +68,36 @@ class Places:
 
 
 class System:
-    """The machine's accounts: passwd as a whole, the tools that change it, and processes."""
+    """The machine's accounts: their files as a whole, the tools that change them, and processes.
+
+    `reads`, `scans` and `runs` count how often the files were read, /proc was looked through, a tool was run.
+    """
 
     def __init__(self, places: Places, proc: Path = Path("/proc")) -> None:
         self.places = places
         self._proc = proc
-        self._entries: dict[str, Entry] | None = None
-        self.reads = 0  # how often passwd was read
+        self._files: Files | None = None
+        self._running: dict[int, list[int]] | None = None
+        self.reads = self.scans = self.runs = 0
 
-    # ---- passwd
+    # ---- files
+
+    @property
+    def files(self) -> Files:
+        """Read when first asked for, and kept up with what is done here."""
+        if self._files is None:
+            self.reads += 1
+            self._files = read_files(self.places.root)
+        return self._files
 
     @property
     def entries(self) -> dict[str, Entry]:
-        """All accounts by name; read when first asked for, and kept up with what is done here."""
-        if self._entries is None:
-            self.reads += 1
-            self._entries = read_passwd(self.places.root)
-        return self._entries
+        """All accounts by name."""
+        return self.files.accounts
 
     def forget(self) -> None:
-        """Read passwd anew the next time."""
-        self._entries = None
+        """Read the files anew the next time."""
+        self._files = None
 
     def add(self, entry: Entry) -> None:
         """Make an account without a password, in a Unix group of its own."""
@@ -88,7 +109,12 @@ class System:
             "useradd", "--uid", str(entry.uid), "--user-group", "--no-create-home", "--no-log-init",
             "--password", "*", *self._looks(entry), *options, entry.name,
         )  # fmt: skip
-        self.entries[entry.name] = entry  # useradd gives the group the account's number where it is free
+        if entry.gid in self.files.groups.values():
+            self.forget()  # useradd gave the group another number
+            return
+        self.entries[entry.name] = entry
+        self.files.groups[entry.name] = entry.gid
+        self.files.shadowed.add(entry.name)
 
     def change(self, entry: Entry) -> None:
         """Give an account this comment, home and shell."""
@@ -96,13 +122,24 @@ class System:
         self.entries[entry.name] = entry
 
     def remove(self, entry: Entry) -> None:
-        """Remove an account that has no process any more."""
+        """Remove an account and its Unix group. It has no process any more; userdel sees to that."""
         for _ in range(3):
-            self.end_processes(entry.uid)
-            if self._tool("userdel", entry.name, fine=(0, _USER_IN_USE, _ABSENT)) != _USER_IN_USE:
+            if self._tool("userdel", entry.name, fine=(0, _IN_USE, _ABSENT)) != _IN_USE:
                 self.entries.pop(entry.name, None)
+                self.files.groups.pop(entry.name, None)
                 return
+            self.look_again()
+            self.end_processes(entry.uid)
         raise DeviceFailed(f"userdel: account {entry.name} is in use", "it is tried again")
+
+    def remove_group(self, name: str) -> None:
+        """Remove a Unix group."""
+        self._tool("groupdel", name, fine=(0, _ABSENT))
+        self.files.groups.pop(name, None)
+
+    def whole(self, entry: Entry) -> bool:
+        """Whether all files know the account: a tool that was cut off leaves a part of it."""
+        return self.files.groups.get(entry.name) == entry.gid and entry.name in self.files.shadowed
 
     @staticmethod
     def _looks(entry: Entry) -> list[str]:
@@ -110,6 +147,7 @@ class System:
 
     def _tool(self, name: str, *arguments: str, fine: Sequence[int] = (0,)) -> int:
         where = [] if self.places.root == Path("/") else ["--prefix", str(self.places.root)]
+        self.runs += 1
         try:
             done = subprocess.run(
                 [name, *where, *arguments],
@@ -118,47 +156,90 @@ class System:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise DeviceFailed(f"{name}: {error}", "see that shadow-utils are installed and answer") from None
         if done.returncode not in fine:
-            words = done.stderr.strip() or f"exit status {done.returncode}"
-            raise DeviceFailed(f"{name}: {words}"[:500], "it is tried again")
+            words = f"{name}: {done.stderr.strip() or f'exit status {done.returncode}'}"[:500]
+            if done.returncode in _TAKEN:
+                raise DeviceFailed(words, "remove or rename what is there", passing=False)
+            raise DeviceFailed(words, "it is tried again")
         return done.returncode
 
     # ---- processes
 
+    @property
+    def running(self) -> dict[int, list[int]]:
+        """The processes of accounts in nm's range, by uid. One look through /proc serves all accounts."""
+        if self._running is None:
+            self.scans += 1
+            self._running = {}
+            for pid in map(int, filter(str.isdigit, os.listdir(self._proc))):
+                for uid in self._uids(pid):
+                    if self.is_ours(uid):
+                        self._running.setdefault(uid, []).append(pid)
+        return self._running
+
+    def look_again(self) -> None:
+        """Somebody may have come in since /proc was looked through."""
+        self._running = None
+
     def end_processes(self, uid: int) -> None:
         """Kill whatever runs as that uid, which is one of nm's: its connections end with that."""
-        if not self.places.first_uid <= uid <= self.places.last_uid:
+        if not self.is_ours(uid):
             raise DeviceFailed(f"uid {uid} is none of nm's", "nothing was done", passing=False)
         until = time.monotonic() + END_SECONDS
-        while found := self._processes(uid):
-            if time.monotonic() > until:
-                raise DeviceFailed(f"process {found[0]} of uid {uid} cannot be ended", "it is tried again")
-            for pid in found:
+        while pids := self.running.get(uid):
+            if (left := until - time.monotonic()) <= 0:
+                raise DeviceFailed(f"process {pids[0]} of uid {uid} cannot be ended", "it is tried again")
+            self._kill(uid, pids, left)
+            self.look_again()
+
+    def is_ours(self, uid: int) -> bool:
+        """Whether a uid is of nm's own range."""
+        return self.places.first_uid <= uid <= self.places.last_uid
+
+    def _kill(self, uid: int, pids: Sequence[int], seconds: float) -> None:
+        """Kill these and wait until they are gone; a number that is another's by now is left alone."""
+        gone, left = select.poll(), 0
+        with contextlib.ExitStack() as descriptors:
+            for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)
+                    descriptor = os.pidfd_open(pid)
+                    descriptors.callback(os.close, descriptor)
+                    if uid in self._uids(pid):
+                        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                        gone.register(descriptor, select.POLLIN)
+                        left += 1
+            while left and (ended := gone.poll(seconds * 1000)):
+                for descriptor, _ in ended:
+                    gone.unregister(descriptor)
+                    left -= 1
 
-    def _processes(self, uid: int) -> list[int]:
-        return [
-            pid for pid in map(int, filter(str.isdigit, os.listdir(self._proc))) if self._runs_as(pid, uid)
-        ]
-
-    def _runs_as(self, pid: int, uid: int) -> bool:
+    def _uids(self, pid: int) -> set[int]:
+        """As whom a process runs; nobody when it has ended."""
         try:
             lines = (self._proc / str(pid) / "status").read_text().splitlines()
-        except OSError:  # it ended meanwhile
-            return False
+        except OSError:
+            return set()
         fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-        return str(uid) in fields.get("Uid", "").split() and not fields.get("State", "").startswith("Z")
+        return set() if fields.get("State", "Z").startswith("Z") else set(map(int, fields["Uid"].split()))
+
+
+def read_files(root: Path) -> Files:
+    """passwd, group and shadow below that root."""
+    groups = {line[0]: int(line[2]) for line in _lines(root, "group") if len(line) == 4}
+    return Files(read_passwd(root), groups, {line[0] for line in _lines(root, "shadow")})
 
 
 def read_passwd(root: Path = Path("/")) -> dict[str, Entry]:
     """All accounts below that root by name."""
+    lines = [line for line in _lines(root, "passwd") if len(line) == 7]
+    return {line[0]: Entry(line[0], int(line[2]), int(line[3]), *line[4:7]) for line in lines}
+
+
+def _lines(root: Path, name: str) -> list[list[str]]:
     try:
-        lines = (root / "etc/passwd").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        text = (root / "etc" / name).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise DeviceFailed(f"etc/passwd: {error.strerror}", "nothing was changed") from None
-    fields = [line.split(":") for line in lines]
-    return {one[0]: Entry(one[0], int(one[2]), int(one[3]), *one[4:7]) for one in fields if len(one) == 7}
+        raise DeviceFailed(f"etc/{name}: {error.strerror}", "nothing was changed") from None
+    return [line.split(":") for line in text.splitlines()]
 
 
 def uid_of(root: Path, name: str) -> int | None:
@@ -197,6 +278,11 @@ class Registry:
                 f"no account type {name}", f"types: {', '.join(self._types)}", passing=False
             ) from None
 
+    def names(self, comment: str) -> bool:
+        """Whether a comment is one that nm gives to accounts of these types."""
+        words = comment.split(" ")
+        return words[0] == "nm" and len(words) == 3 and words[1] in self._types
+
     def of_shell(self, shell: str) -> list[type["Account"]]:
         """The types whose accounts have that login shell."""
         return [kind for kind in self._types.values() if shell == kind.SHELL]
@@ -231,6 +317,8 @@ class Account:
         name, uid = self._record["account"], self._record["uid"]
         if not self._system.places.shell:
             raise DeviceFailed("no forward shell is configured", "set accounts.shell", passing=False)
+        if (there := self.entry) is not None and not self._system.whole(there):
+            self._system.remove(there)
         if name in self._system.entries and self.entry is None:
             raise DeviceFailed(
                 f"this machine has an account {name} that nm did not make",
@@ -243,42 +331,64 @@ class Account:
         self._make_home()
 
     def destroy(self) -> None:
-        """Remove the account and its home; its connections end."""
+        """Remove the account, its group and its home; its connections end."""
         self.stop()
         if (entry := self.entry) is not None:
             self._system.remove(entry)
-        if self._record["account"] not in self._system.entries:  # else it is a successor's home by now
-            shutil.rmtree(self._home, ignore_errors=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what an account that is gone has left: a tool may have been cut off half way."""
+        name = self._record["account"]
+        if name in self._system.entries:
+            return  # it is a successor's by now
+        if self._system.files.groups.get(name) == self._record["uid"]:
+            self._system.remove_group(name)
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def configure(self) -> None:
         """Comment, home, shell and keys as they should be. Connections end when a key was taken away."""
         entry = self._need()
         if (entry.comment, entry.home, entry.shell) != self._wanted:
             self._system.change(Entry(entry.name, entry.uid, entry.gid, *self._wanted))
-        before, after = self._keys(), self._lines()
-        if before != after:
-            self._write_keys(after)
-        if set(before) - set(after):
-            self._system.end_processes(entry.uid)
+        self.shut(self.lines)
+        if self._keys() != self.lines:
+            self._write_keys(self.lines)
+        if self._ending.exists():
+            self._end()
 
-    def start(self, delay: float = 0.0) -> None:
-        """Let people in, after so many seconds."""
-        if delay > 0:
-            time.sleep(delay)
-        self.configure()
+    def start(self, delay: float = 0.0) -> float:
+        """Let people in. With a delay nothing is done yet: so many seconds later it is to be called again.
+
+        Nobody sleeps here, for other accounts wait for the same worker.
+        """
+        if delay <= 0:
+            self.configure()
+        return max(delay, 0.0)
 
     def stop(self) -> None:
         """Let nobody in any more, and end all connections."""
-        if (entry := self.entry) is not None:
-            if self._keys():
-                self._write_keys([])
-            self._system.end_processes(entry.uid)
+        if self.entry is not None:
+            self.shut()
+            self._end()
+
+    def shut(self, keep: Collection[str] = ()) -> None:
+        """Take away all other keys. That connections are to end is written down, whatever happens then."""
+        keys = self._keys()
+        if self.entry is not None and not set(keys) <= set(keep):
+            self._ending.touch()
+            self._write_keys([key for key in keys if key in keep])
+            self._system.look_again()
+
+    def _end(self) -> None:
+        self._system.end_processes(self._need().uid)
+        self._ending.unlink(missing_ok=True)
 
     def as_wanted(self) -> bool:
         """Whether all is as `configure` would leave it."""
         entry = self.entry
         looks = entry is not None and (entry.comment, entry.home, entry.shell) == self._wanted
-        return looks and self._keys() == self._lines()
+        return looks and self._keys() == self.lines and not self._ending.exists()
 
     # ---- home and keys
 
@@ -298,12 +408,21 @@ class Account:
             with _opened(place, os.O_DIRECTORY) as descriptor:
                 os.fchown(descriptor, 0, self._need().gid)
                 os.fchmod(descriptor, 0o750)
+        with _opened(self._home / ".hushlogin", os.O_WRONLY | os.O_CREAT):
+            pass  # without it sshd greets on standard output, where the answer alone belongs
 
     @property
     def _file(self) -> Path:
         return self._home / ".ssh" / "authorized_keys"
 
-    def _lines(self) -> list[str]:
+    @property
+    def _ending(self) -> Path:
+        """The file that says: a key was taken away, and connections have yet to end."""
+        return self._home / ".ssh" / ".ending"
+
+    @property
+    def lines(self) -> list[str]:
+        """What is to stand in authorized_keys."""
         return [f"restrict {key}" for key in self._record["keys"]]
 
     def _keys(self) -> list[str]:
@@ -359,7 +478,8 @@ class AccountsHand:
     """Makes `account/NAME` true. `record` gives an account's record by its Unix name.
 
     A value says that the account of that incarnation is to be there; None that it is to go. However many
-    orders there are, passwd is read twice: before, and to see what came of them.
+    orders there are, the files are read twice: before, and to see what came of them. Keys that are to go are
+    taken away first, of all accounts, so that one look through /proc serves them all.
     """
 
     def __init__(self, system: System, record: Callable[[str], Record | None]) -> None:
@@ -368,22 +488,34 @@ class AccountsHand:
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
         """Carry out the orders, each by itself."""
-        self._system.forget()
-        done = [self._outcome(order.fact, partial(self._one, order)) for order in orders]
-        self._system.forget()
+        self.close()
+        for order in orders:
+            self._outcome(order.fact, partial(self._shut, order))  # an error comes again below
+        done = [self._outcome(order.fact, partial(self._act, order)) for order in orders]
+        self.close()
         return [
-            self._outcome(order.fact, self._seen) if outcome.error is None else outcome
+            self._outcome(order.fact, partial(self._look, order)) if outcome.error is None else outcome
             for order, outcome in zip(orders, done, strict=True)
         ]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
         """Which accounts are there, and as they should be."""
-        self._system.forget()
+        self.close()
         return [self._outcome(fact, self._seen) for fact in facts]
 
+    def alike(self) -> list[tuple[str, int]]:
+        """Name and uid of all accounts that look like nm's: by their uid, or by their comment."""
+        self.close()
+        return [
+            (entry.name, entry.uid)
+            for entry in self._system.entries.values()
+            if self._system.is_ours(entry.uid) or REGISTRY.names(entry.comment)
+        ]
+
     def close(self) -> None:
-        """Forget what passwd said."""
+        """Forget what the files said, and who was there."""
         self._system.forget()
+        self._system.look_again()
 
     def _outcome(self, fact: str, act: Callable[[str], Value | None]) -> Outcome:
         name = split(fact)[1]
@@ -394,31 +526,53 @@ class AccountsHand:
         except OSError as error:
             return Outcome(error=DeviceFailed(f"account {name}: {error}", "it is tried again"))
 
-    def _one(self, order: Order, name: str) -> None:
+    def _concerned(self, order: Order, name: str) -> tuple[list["Account"], "Account | None"]:
+        """The accounts that are to go by an order, and the one that is to be there."""
         record = self._record(name)
         if record is None or order.moot():
-            return
-        for gone in record["before"]:
-            _account(self._system, {**record, **gone}).destroy()
-        account = _account(self._system, record)
+            return [], None
+        gone = [self._account({**record, **before}) for before in record["before"]]
         meant = order.value or order.old
         if meant and meant["id"] != record["id"]:
-            return  # another incarnation: its own order follows
-        if order.value is None:
-            account.destroy()
-        elif order.value != REFRESH:
+            return gone, None  # another incarnation: its own order follows
+        account = self._account(record)
+        if order.value is not None:
+            return gone, account
+        if not record["destroying"]:
+            raise DeviceFailed(
+                f"account {name} is not to go by its record", "nothing was removed; this is an error in nm",
+                passing=False,
+            )  # fmt: skip
+        return [*gone, account], None
+
+    def _shut(self, order: Order, name: str) -> None:
+        gone, account = self._concerned(order, name)
+        for one in gone:
+            one.shut()
+        if account is not None:
+            account.shut(account.lines)
+
+    def _act(self, order: Order, name: str) -> None:
+        gone, account = self._concerned(order, name)
+        for one in gone:
+            one.destroy()
+        if account is not None and order.value != REFRESH:
             account.create()
             account.start()
-        elif account.entry is not None:
+        elif account is not None and account.entry is not None:
             account.configure()
+
+    def _look(self, order: Order, name: str) -> Value | None:
+        for one in self._concerned(order, name)[0]:
+            one.sweep()
+        return self._seen(name)
 
     def _seen(self, name: str) -> Value | None:
         record = self._record(name)
-        if record is None or (account := _account(self._system, record)).entry is None:
+        if record is None or (account := self._account(record)).entry is None:
             return None
         seen = {"uid": record["uid"], "id": record["id"]}
         return seen if account.as_wanted() else {**seen, "differs": "its keys, home or shell"}
 
-
-def _account(system: System, record: Record) -> Account:
-    return REGISTRY.of_type(record["type"])(system, record)
+    def _account(self, record: Record) -> Account:
+        return REGISTRY.of_type(record["type"])(self._system, record)

@@ -1,7 +1,8 @@
 """A connection to nm's API for any Python program: `connect(address)`.
 
 It stands alone: the standard library only, no room of the daemon, so that a script may take this
-one file along. Anyone may call it. It holds no lock; use one proxy per thread.
+one file along; only an ssh:// address needs the package, and paramiko. Anyone may call it. It holds
+no lock; use one proxy per thread.
 
     with connect() as nm:
         nm.CreateGroup("alpha", {"nodes": ["n1", "n2"]})
@@ -15,6 +16,7 @@ what to do.
 import contextlib
 import http.client
 import os
+import re
 import select
 import socket
 import urllib.parse
@@ -26,7 +28,17 @@ from typing import Any
 DEFAULT = "/run/nm/api.sock"
 TIMEOUT = 75.0  # seconds without a byte: then the daemon is unreachable. More than the longest WaitJob
 PORT = 812
-FORMS = "use a socket's path (/run/nm/api.sock), unix:///run/nm/api.sock, or http://localhost:812"
+FORMS = (
+    "use a socket's path (/run/nm/api.sock), unix:///run/nm/api.sock, http://localhost:812, "
+    "or ssh://ACCOUNT@HOST"
+)
+# No word in it can do harm among the words of a ProxyCommand, in which OpenSSH's configuration may put it.
+SSH = re.compile(
+    r"ssh://((?P<user>[a-z0-9_][a-z0-9_.+-]*)@)?((?P<host>[a-z0-9_][a-z0-9_.-]*)|\[(?P<host6>[0-9a-f:.]+)\])"
+    r"(:(?P<port>[0-9]{1,5}))?/?",
+    re.ASCII | re.IGNORECASE,
+)
+NO_ANSWER = (xml.parsers.expat.ExpatError, xmlrpc.client.ResponseError)  # what parsing something else raises
 
 
 class ClientError(Exception):
@@ -59,15 +71,22 @@ class Busy(Unreachable):
 
 @dataclass(frozen=True)
 class Address:
-    """Where a daemon listens: the path of its socket, or a host and a TCP port."""
+    """Where a daemon listens: the path of its socket, or a host and a TCP port, or an account there.
+
+    An account is reached by SSH. `user` and `port` may be left to OpenSSH's configuration: empty, and 0.
+    """
 
     path: str = ""
     host: str = ""
     port: int = PORT
+    scheme: str = "http"
+    user: str = ""
 
     def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.path or f"http://{host}:{self.port}"
+        port = f":{self.port}" if self.port else ""
+        return self.path or f"{self.scheme}://{user}{host}{port}"
 
 
 def parse_address(text: str) -> Address:
@@ -79,6 +98,10 @@ def parse_address(text: str) -> Address:
         return Address(path=rest)
     if scheme == "http" and (address := _http_address(text)):
         return address
+    if scheme == "ssh" and (address := _ssh_address(text)):
+        return address
+    if "@" in rest:  # what stands before it may be a password
+        raise BadAddress("this is not the address of an nm daemon: none has a password", FORMS)
     raise BadAddress(f"{text!r} is not the address of an nm daemon", FORMS)
 
 
@@ -93,14 +116,32 @@ def _http_address(text: str) -> Address | None:
     return Address(host=parts.hostname, port=port)
 
 
-def connect(address: str = DEFAULT, timeout: float = TIMEOUT) -> xmlrpc.client.ServerProxy:
+def _ssh_address(text: str) -> Address | None:
+    found = SSH.fullmatch(text)
+    if found is None or (port := int(found["port"] or 0)) > 65535:
+        return None
+    return Address("", found["host"] or found["host6"], port, "ssh", found["user"] or "")
+
+
+def connect(
+    address: str = DEFAULT,
+    timeout: float = TIMEOUT,
+    key_file: str | None = None,
+    known_hosts: str | None = None,
+) -> xmlrpc.client.ServerProxy:
     """A proxy whose methods are the API's. Nothing is sent before the first call.
 
-    `timeout` must be longer than the longest WaitJob that is asked for.
+    `timeout` must be longer than the longest WaitJob that is asked for. With ssh:// `key_file` names the
+    private key to use, then no other is tried; and `known_hosts` the file that has the host's key.
     """
     where = parse_address(address)
+    transport: xmlrpc.client.Transport
+    if where.scheme == "ssh":
+        transport = _SshTransport(where, timeout, key_file=key_file, known_hosts=known_hosts)
+    else:
+        transport = _Transport(where, timeout)
     return xmlrpc.client.ServerProxy(
-        "http://localhost/RPC2", transport=_Transport(where, timeout), allow_none=True, use_builtin_types=True
+        "http://localhost/RPC2", transport=transport, allow_none=True, use_builtin_types=True
     )
 
 
@@ -165,8 +206,8 @@ class _Transport(xmlrpc.client.Transport):
             self.close()
             raise self._refused(response, body)
         try:
-            return self._parsed(body)
-        except (xml.parsers.expat.ExpatError, xmlrpc.client.ResponseError) as error:
+            return _parsed(body)
+        except NO_ANSWER as error:
             self.close()
             raise Unreachable(
                 f"what answers at {self._address} does not speak XML-RPC", "look at the address"
@@ -180,12 +221,6 @@ class _Transport(xmlrpc.client.Transport):
             self.send_request(host, handler, request_body, verbose)
         response = self._http.getresponse()
         return response, response.read()
-
-    def _parsed(self, body: bytes) -> Any:
-        parser, unmarshaller = self.getparser()
-        parser.feed(body)
-        parser.close()
-        return unmarshaller.close()
 
     def _refused(self, response: http.client.HTTPResponse, body: bytes) -> Unreachable:
         said = " ".join(body[:300].decode(errors="replace").split())
@@ -208,6 +243,42 @@ class _Transport(xmlrpc.client.Transport):
             "the call may have been carried out: look before repeating it",
             sent=True,
         )
+
+
+class _SshTransport(xmlrpc.client.Transport):
+    """Each call is one session of a kept connection; whoever answers there reads one request and ends."""
+
+    def __init__(self, address: Address, timeout: float, **files: str | None) -> None:
+        super().__init__(use_builtin_types=True)
+        try:
+            from nm import ssh
+        except ImportError as error:
+            raise Unreachable(
+                f"ssh:// needs more than this file: {error}", "install nm as a package, with paramiko"
+            ) from error
+        self._error = ssh.SshError
+        self._link = ssh.Link(address.host, address.port, address.user, timeout=timeout, **files)
+
+    def close(self) -> None:
+        self._link.close()
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
+        try:
+            answer = self._link.exchange(request_body)
+            try:
+                return _parsed(answer.body)
+            except NO_ANSWER:
+                raise self._link.explain(answer) from None
+        except self._error as error:
+            raise Unreachable(error.message, error.hint, sent=error.sent) from error
+
+
+def _parsed(body: bytes) -> Any:
+    """What an answer says; raises Fault, or one of NO_ANSWER."""
+    parser, unmarshaller = xmlrpc.client.getparser(use_builtin_types=True)
+    parser.feed(body)
+    parser.close()
+    return unmarshaller.close()
 
 
 def _has_input(sock: socket.socket) -> bool:

@@ -1,13 +1,15 @@
 """The site's configuration: one TOML file, every key optional, read strictly.
 
-Ground: pure but for `load`, which reads the file. The daemon loads it at start and again on SIGHUP;
-rooms are handed the section that concerns them. Values are frozen and need no lock.
+Ground: pure but for `load`, which reads the file, and for one look whether a login shell lies beside this
+Python. The daemon loads it at start and again on SIGHUP; rooms are handed the section that concerns them.
+Values are frozen and need no lock.
 `python -m nm.config` prints a commented file with the defaults.
 """
 
 import difflib
 import ipaddress
 import json
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, field, fields
@@ -228,12 +230,20 @@ class Export:
     folder: str = key("/run/nm/headnodes", "Folder with one folder a group; best in memory.", path)
 
 
+def _forward_shell() -> str:
+    """The login shell that was installed with nm, in the folder of its Python; nothing where none was."""
+    place = Path(sys.prefix, "forward_api_calls")
+    return str(place) if place.is_file() else ""
+
+
 @dataclass(frozen=True)
 class Accounts:
     """The Unix accounts that nm makes: delegates, and one a group."""
 
     shell: str = key(
-        "", 'Their login shell, as "/usr/lib/nm/forward_api_calls"; "": nm makes no accounts.', path_or_empty
+        _forward_shell(),
+        'Their login shell; left out, the forward_api_calls installed with nm. "": nm makes no accounts.',
+        path_or_empty,
     )
     homes: str = key("/var/lib/nm-homes", "Folder with their homes; every account passes through it.", path)
     first_uid: int = key(70_000, "The lowest of their uids.", between(1000, 2**31 - 2))

@@ -10,22 +10,35 @@ from nm import jobs, people, views
 from nm.calls import Call
 from nm.errors import Conflict, NotFound
 from nm.keys import parse_keys
-from nm.records import Record, changed, check_name
+from nm.records import Record, changed, check_name, record_key
 from nm.store import Event, Reader, Transaction
 
 
 def create_delegate(tx: Transaction, call: Call, name: str, keys: list[str], rights: Any) -> int:
-    """Have a Unix account made."""
+    """Have a Unix account made. One that could not be made may be asked for again."""
     check_name(name, "delegate")
     if call.site.uids is None:
         raise Conflict(
             "this daemon makes no accounts", "name the forward shell in the configuration: accounts.shell"
         )
-    granted = people.parse_rights(rights)
-    record = people.enroll(tx, call, people.DELEGATE, name, keys=parse_keys(keys), rights=granted)
+    granted, lines = people.parse_rights(rights), parse_keys(keys)
+    if (failed := _failed(tx, name)) is not None:
+        record = changed(failed, call.now, keys=lines, rights=granted, error=None)
+    else:
+        record = people.enroll(tx, call, people.DELEGATE, name, keys=lines, rights=granted)
     job = _submit(tx, call, record, "create")
     _tell(tx, call, name, "created", _detail(granted))
     return job
+
+
+def _failed(reader: Reader, name: str) -> Record | None:
+    """The delegate of that name that could not be made, and for which no job is under way."""
+    record = _find(reader, name)
+    if record is None or record["type"] != people.DELEGATE or record["name"] != name:
+        return None
+    job = reader.get(record_key("job", record["job"]))
+    under_way = job is not None and job["state"] not in jobs.OVER
+    return None if record["_made"] or record["destroying"] or under_way else record
 
 
 def destroy_delegate(tx: Transaction, call: Call, name: str) -> int:
@@ -38,6 +51,17 @@ def destroy_delegate(tx: Transaction, call: Call, name: str) -> int:
     record = people.recall(tx, record, call.now)
     job = _submit(tx, call, record, "remove")
     _tell(tx, call, name, "destroyed")
+    return job
+
+
+def set_delegate_keys(tx: Transaction, call: Call, name: str, keys: list[str]) -> int:
+    """Let a delegate in by these keys, and no others any more."""
+    record = _find(tx, name)
+    if record is None or record["type"] != people.DELEGATE or record["destroying"]:
+        raise NotFound(f"no delegate {name}", "GetDelegates lists them")
+    lines = parse_keys(keys)
+    job = _submit(tx, call, changed(record, call.now, keys=lines), "keys")
+    _tell(tx, call, name, "keys set", f"{len(lines)} of them")
     return job
 
 

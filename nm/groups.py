@@ -326,7 +326,7 @@ def get_status(reader: Reader, call: Call, group: str) -> dict[str, Any]:
 
 def view(reader: Reader, group: Record) -> dict[str, Any]:
     """A group's struct as api.md has it."""
-    spec = group["wanted"]
+    spec, account = group["wanted"], group["account"]
     main = spec["networks"].get("main")
     return {
         "name": name_of(group["record_key"]),
@@ -336,6 +336,7 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "headnode": spec["headnode"],
         "nodes": spec["nodes"],
         "owner": group["owner"],
+        "account": account["name"] if account is not None else None,
         "expires": group["expiry"],
         "delegations": group["delegations"],
         "state": state(reader, group),

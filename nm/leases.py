@@ -17,6 +17,7 @@ from nm.store import Event, Reader, Transaction
 
 HOLDS = "meta_holds"
 JUMPED = "the clock jumped"
+COPY = "an old copy was restored: it does not know what was renewed since"
 MANY = "many at once"
 CLOCK = "meta_clock"
 
@@ -100,11 +101,11 @@ def too_many(due: int, groups: int, rules: Rules) -> bool:
 
 
 def judge(
-    over: Iterable[str], held: Mapping[str, Record], doubtful: bool, count: Callable[[], int], rules: Rules
+    over: Iterable[str], held: Mapping[str, Record], doubt: str | None, count: Callable[[], int], rules: Rules
 ) -> tuple[list[str], dict[str, str]]:
     """Which of these groups end now, and why the others are held back.
 
-    `over`: names of groups whose lease is over. `doubtful`: the clock is not believed now. `count` tells
+    `over`: names of groups whose lease is over. `doubt`: why nothing ends by itself now. `count` tells
     how many groups there are; it is asked only when that matters. What was held back for being too many
     stays so until it is confirmed, however few are left.
     """
@@ -115,8 +116,8 @@ def judge(
             ending.append(name)
         elif entry is not None and entry["reason"] == MANY:
             waiting[name] = MANY
-        elif doubtful:
-            waiting[name] = JUMPED
+        elif doubt:
+            waiting[name] = entry["reason"] if entry is not None else doubt
         else:
             asking.append(name)
     if len(asking) > rules.mass_floor and too_many(len(asking), count(), rules):

@@ -477,6 +477,14 @@ _ACCOUNTS = (
         _NAME,
         since=2,
     ),
+    _write(
+        "SetDelegateKeys",
+        delegates.set_delegate_keys,
+        "Lets a delegate in by these keys only; connections end when one was taken away. Answers a job's id.",
+        _NAME,
+        Param("keys", KEYS),
+        since=2,
+    ),
     _read(
         "GetDelegates",
         delegates.get_delegates,

@@ -7,7 +7,7 @@ that were given rights. Called inside transactions, by operations and by the doo
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nm.calls import Call, Caller
@@ -285,21 +285,56 @@ def recall(tx: Transaction, account: Record, now: float) -> Record:
     return record
 
 
+def as_meant(reader: Reader, account: str) -> Record | None:
+    """The record of an account as its worker is to see it: a group's goes when its group is going."""
+    record = reader.get(account_key(account))
+    if record is None or record["type"] != GROUP:
+        return record
+    group = reader.get(record_key("group", record["name"]))
+    return {**record, "destroying": group is not None and group["destroying"]}
+
+
 def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> None:
     """What became of an account: `seen` is the record that was acted on. A newer one is not touched."""
     record = tx.get(seen["record_key"])
-    if record is None or (record["id"], record["destroying"]) != (seen["id"], seen["destroying"]):
+    if record is None or record["id"] != seen["id"]:
         return
-    if error is not None:
-        if record["error"] != error:
-            tx.put(changed(record, now, error=error))
-            tx.tell(Event("nm", f"account {record['account']}", "error", error))
-    elif record["destroying"]:
+    fields: dict[str, Any] = {"error": error}
+    if record["type"] == GROUP:  # its deploy makes it, and says so
+        _tell_group(tx, record, error, now)
+    elif record["destroying"] != seen["destroying"]:
+        return
+    elif error is None and record["destroying"]:
         tx.delete(record["record_key"])
-    elif not record["_made"] or record["before"] or record["error"]:
-        tx.put(changed(record, now, _made=True, before=[], error=None))
+        return
+    elif error is None:
+        fields |= {"_made": True, "before": []}
+    if error is not None and error != record["error"]:
+        group = record["name"] if record["type"] == GROUP else None
+        tx.tell(Event("nm", f"account {record['account']}", "error", error, group))
+    if any(record[name] != value for name, value in fields.items()):
+        tx.put(changed(record, now, **fields))
+
+
+def _tell_group(tx: Transaction, account: Record, error: str | None, now: float) -> None:
+    """What is wrong with a group's account is its group's error, until it is mended."""
+    group = tx.get(record_key("group", account["name"]))
+    if group is not None and group["error"] in (None, account["error"]) and group["error"] != error:
+        tx.put(changed(group, now, error=error))
 
 
 def unsettled(account: Record) -> bool:
-    """Whether an account of a delegate is still to be made or removed."""
-    return account["type"] == DELEGATE and (account["destroying"] or not account["_made"])
+    """Whether something is still to be done about an account, beside what its group's deploy does."""
+    if account["type"] == DELEGATE:
+        return bool(account["destroying"] or not account["_made"] or account["error"])
+    return account["type"] == GROUP and account["error"] is not None
+
+
+def strangers(reader: Reader, found: Iterable[tuple[str, int]]) -> list[str]:
+    """Those (name, uid) of `found` that no record knows, in words. nm leaves them alone."""
+    known = {
+        (record["account"], one["uid"])
+        for record in reader.range("account")
+        for one in (record, *record["before"])
+    }
+    return [f"{name} ({uid})" for name, uid in found if (name, uid) not in known]

@@ -154,8 +154,8 @@ _ROWS: Mapping[Right, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup
-        AuditAll RepairAll RepairSwitch RepairPort
-        CreateDelegate DestroyDelegate GetDelegates SetRights CheckImport Import Export
+        AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
+        CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
     READER: "GetDrift GetSwitchState",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",

@@ -29,7 +29,7 @@ from nm import (
     power,
     startup,
 )
-from nm.accountwork import AccountsWorker
+from nm.accountwork import AccountsWorker, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.database import Database
@@ -213,7 +213,9 @@ class Service:
         for debt in self.database.range("debt"):
             self.crew.send(f"node:{debt['node']}", Job(debt["job"]))
         for account in filter(people.unsettled, self.database.range("account")):
-            self.crew.send(people.SUBJECT, Job(account["job"]))
+            self.crew.send(people.SUBJECT, Settle(account["account"]))
+        if self._config.accounts.shell:
+            self.crew.send(people.SUBJECT, Survey())
         self.crew.send("pool:", leases.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 

@@ -13,6 +13,7 @@ from nm import groups, leases, recording
 from nm.calls import NM, Call
 from nm.errors import NMError
 from nm.records import Record, kind_of, name_of, record_key
+from nm.snapshot import RESTORED
 from nm.store import Store
 
 log = logging.getLogger("nm.timekeeper")
@@ -30,6 +31,10 @@ class Timekeeper:
         self._ends = leases.Ends()
         self._kept: Record | None = store.get(leases.CLOCK)
         self._doubtful_until: float | None = self._resume()
+        self._doubt = leases.JUMPED
+        if store.get(RESTORED) is not None:
+            self._doubt, self._kept = leases.COPY, None  # so that the clock is written down, with this doubt
+            self._doubtful_until = clocks.up() + rules.grace
         for kind in ("group", "job"):
             self._ends.note(store.range(kind))
 
@@ -59,7 +64,7 @@ class Timekeeper:
         off = leases.jumped(self._kept, now, up, self._clocks.boot, self.rules)
         if off:
             log.warning("the wall clock jumped", extra={"seconds": round(off), "grace": self.rules.grace})
-            self._doubtful_until = up + self.rules.grace
+            self._doubt, self._doubtful_until = leases.JUMPED, up + self.rules.grace
         stale = (
             self._kept is None or self._kept["boot"] != self._clocks.boot or now - self._kept["wall"] > 3600
         )
@@ -71,7 +76,7 @@ class Timekeeper:
     def _end(self, due: list[str], now: float, up: float) -> None:
         held = leases.held(self._store)
         over = [name for name in dict.fromkeys([*due, *held]) if self._over(name, now)]
-        ending, waiting = leases.judge(over, held, self._doubtful(up), self._count, self.rules)
+        ending, waiting = leases.judge(over, held, self._doubted(up), self._count, self.rules)
         if waiting:
             self._store.transact(partial(leases.hold, reasons=waiting, now=now))
         call = Call(NM, "expiry", now)
@@ -91,11 +96,11 @@ class Timekeeper:
             group and not group["destroying"] and group["expiry"] is not None and group["expiry"] <= now
         )
 
-    def _doubtful(self, up: float) -> bool:
-        """Whether the wall clock jumped so recently that it is not believed."""
+    def _doubted(self, up: float) -> str | None:
+        """Why leases that are over are not believed to be: the clock, or the copy, is too new."""
         if self._doubtful_until is not None and up >= self._doubtful_until:
             self._doubtful_until = None
-        return self._doubtful_until is not None
+        return None if self._doubtful_until is None else self._doubt
 
     def _count(self) -> int:
         return sum(1 for _ in self._store.range("group"))

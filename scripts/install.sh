@@ -50,13 +50,15 @@ put_environment() {
     mv "$root$home.new" "$root$home"
 }
 
+# Beside nm's own Python, where nm looks for it; it comes and goes with the rest.
+make_login_shell() {
+    make --silent -C forward_api_calls BUILD="$PWD/$work/forward" all
+    install -m 755 "$work/forward/forward_api_calls" "$work/nm/"
+}
+
 program() { # NAME MODULE PLACE
     printf '#!%s -I\nimport sys\n\nfrom %s import main\n\nsys.exit(main())\n' "$home/bin/python" "$2" >"$work/$1"
     put 755 "$work/$1" "$3/$1"
-}
-
-login_shell() {
-    make --silent -C forward_api_calls BUILD="$PWD/$work/forward" PREFIX="$prefix" DESTDIR="$root" install
 }
 
 # The service with its programs where they are.
@@ -85,10 +87,10 @@ manuals() {
 }
 
 make_environment
+make_login_shell
 put_environment
 program nmd nm.daemon "$prefix/sbin"
 program nmctl nm.shell.main "$prefix/bin"
-login_shell
 service
 manuals
 configuration

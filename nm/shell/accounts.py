@@ -3,9 +3,8 @@
 from typing import Any
 
 from nm.shell import columns, values
-from nm.shell.failures import Usage
-from nm.shell.groups import read_keys
-from nm.shell.table import FILTER, MANY, WAIT, Arg, Command, Options, names, option, word
+from nm.shell.groups import read_keys, some_or_none
+from nm.shell.table import FILTER, MANY, WAIT, Arg, Command, names, option, word
 
 NAME = word("name", "the delegate's name")
 
@@ -13,12 +12,6 @@ NAME = word("name", "the delegate's name")
 def right(text: str) -> tuple[str, Any]:
     """A right by its word, or a limit that comes with one, as reserve.nodes=8."""
     return values.pair(text) if "=" in text else (text, True)
-
-
-def some_or_none(options: Options) -> None:
-    """Refuses to take all rights away without saying so."""
-    if bool(options.rights) == options.none:
-        raise Usage("name rights, or say --none", "what is named replaces all that was set before")
 
 
 def _rights(count: str) -> Arg:
@@ -37,9 +30,14 @@ COMMANDS = (
     Command("delegate destroy", "DestroyDelegate", "remove delegates' accounts and end their connections",
             (names("name", "the delegates' names", each=True), WAIT), job=True,
             say="destroy delegate {name}"),
+    Command("delegate keys", "SetDelegateKeys", "let a delegate in by these keys only; at once",
+            (NAME, Arg("keys", "files of public SSH keys, as authorized_keys; - is stdin", read_keys,
+                       count="*", flat=True, metavar="FILE"),
+             Arg("--none", "no keys at all", flag=True, local=True), WAIT),
+            job=True, say="set keys of delegate {name}", check=some_or_none("keys")),
     Command("rights set", "SetRights", "set all rights of a delegate or an account of the machine; at once",
             (word("name", "the account's name"), _rights("*"),
              Arg("--none", "no rights at all", flag=True, local=True)), struct=True,
-            say="rights of {name} set", check=some_or_none,
+            say="rights of {name} set", check=some_or_none("rights"),
             epilog="nmctl rights set alice reserve.groups=2 reserve.nodes=8 reserve.lease=604800"),
 )  # fmt: skip

@@ -24,11 +24,12 @@ ELSEWHERE = {
 }
 LAB = ("lab up|exec|status|down", "a rack on this machine to try things on")
 HELP = ("-h", "--help", "help")
-USAGE = "nmctl [--address ADDRESS | --lab NAME] [--timeout SECONDS] [--json] [--quiet] COMMAND ..."
+USAGE = "nmctl [--host ADDRESS | --lab NAME] [--timeout SECONDS] [--json] [--quiet] COMMAND ..."
 SUMMARY = "nm hands out isolated slices of real machines; nmctl tells it what you want."
 REMARKS = (
     "nmctl COMMAND --help tells more. Commands that start a job take --wait.",
-    "The daemon: --address, --lab, the variable NM_ADDRESS, else /run/nm/api.sock.",
+    "The daemon: --host (or --address), --lab, the variable NM_ADDRESS, else /run/nm/api.sock.",
+    "On another machine: --host ssh://ACCOUNT@MACHINE; keys and known hosts are those of ssh.",
     (
         "Exit status: 0 ok, 1 general, 2 usage, 3 configuration, 4 denied, 5 not found, 6 conflict or busy,\n"
         "7 a device failed, 8 daemon unreachable, 9 done in part, or an audit found differences."

@@ -42,8 +42,13 @@ def common() -> Parser:
     """The options of every command. They may stand before and after it, so there are no defaults here."""
     parser = Parser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("options of every command")
-    group.add_argument("--address", help="the daemon: a socket's path, unix:///PATH or http://localhost:812")
+    group.add_argument(
+        "--address",
+        "--host",
+        help="the daemon: a socket's path, unix:///PATH, http://localhost:812 or ssh://ACCOUNT@HOST[:PORT]",
+    )
     group.add_argument("--lab", metavar="NAME", help="the daemon of that lab")
+    group.add_argument("--identity", "-i", metavar="FILE", help="the private key to use with ssh://")
     group.add_argument("--timeout", type=seconds, metavar="SECONDS", help="wait so long for an answer")
     group.add_argument("--json", action="store_true", help="answer in JSON")
     group.add_argument("--quiet", "-q", action="store_true", help="no remarks")
@@ -134,7 +139,9 @@ def _run(command: Command, rest: list[str], options: argparse.Namespace, out: Ou
     out.json = "json" in options
     out.quiet = "quiet" in options
     choice = choose_address(getattr(options, "address", None), getattr(options, "lab", None), os.environ)
-    session = Session(choice, out, timeout=getattr(options, "timeout", None))
+    session = Session(
+        choice, out, timeout=getattr(options, "timeout", None), identity=getattr(options, "identity", None)
+    )
     try:
         return run(session, command, options)
     finally:
@@ -149,6 +156,7 @@ def parser_of(command: Command, now: float) -> Parser:
         description=command.help,
         epilog=command.epilog and f"as: {command.epilog}",
         allow_abbrev=False,
+        conflict_handler="resolve",  # a head node has a --host of its own; the daemon's stands before it
     )
     add_arguments(parser, command.arguments, now)
     return parser

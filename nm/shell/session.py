@@ -37,7 +37,7 @@ class Choice:
 
 
 def choose_address(address: str | None, lab: str | None, environment: Mapping[str, str]) -> Choice:
-    """The address by --address, --lab, NM_ADDRESS, or the default, in that order."""
+    """The address by --address or --host, --lab, NM_ADDRESS, or the default, in that order."""
     if address and lab:
         raise Usage("--address and --lab name two daemons", "give one of them")
     if lab:
@@ -60,9 +60,11 @@ class Session:
         output: Output,
         clock: Callable[[], float] = time.time,
         timeout: float | None = None,
+        identity: str | None = None,
     ) -> None:
         self.address = choice.address
         self.timeout = timeout
+        self.identity = identity
         self.output = output
         self.clock = clock
         self._origin = choice.origin
@@ -113,7 +115,9 @@ class Session:
 
         if self._proxy is None:
             try:
-                self._proxy = client.connect(self.address, self.timeout or client.TIMEOUT)
+                self._proxy = client.connect(
+                    self.address, self.timeout or client.TIMEOUT, key_file=self.identity
+                )
             except client.BadAddress as error:
                 status = CONFIG if self._origin == "NM_ADDRESS" else USAGE
                 raise Failure(f"{self._origin}: {error.message}", error.hint, status) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nm.accounts import Places
+from tests.accounts import FIRST, LAST
 
 FILES = ("passwd", "group", "shadow", "gshadow", "login.defs")
 MACHINES = [Path("/etc") / name for name in FILES if name != "login.defs"]
@@ -40,4 +41,4 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def places(root: Path) -> Places:
-    return Places(root=root, homes="/homes", shell="/usr/lib/nm/forward_api_calls")
+    return Places(root, "/homes", "/usr/lib/nm/forward_api_calls", FIRST, LAST)

@@ -18,17 +18,19 @@ def as_account(*words: str) -> int:
     return subprocess.run([*drop, *words], capture_output=True, check=False).returncode
 
 
-def main(homes: str) -> None:
+def main(homes: str, uid: int) -> None:
     os.umask(0o077)  # as the service has it
     record = {
-        "account": "nm-test", "name": "nm-test", "type": "delegate", "uid": 70_000, "id": 1, "keys": [KEY],
-        "before": [],
+        "account": "nm-test", "name": "nm-test", "type": "delegate", "uid": uid, "id": 1, "keys": [KEY],
+        "before": [], "destroying": False,
     }  # fmt: skip
-    hand = AccountsHand(System(Places(homes=homes, shell="/bin/false")), {"nm-test": record}.get)
-    value = {"uid": 70_000, "id": 1}
+    hand = AccountsHand(
+        System(Places(homes=homes, shell="/bin/false", first_uid=uid, last_uid=uid)), {"nm-test": record}.get
+    )
+    value = {"uid": uid, "id": 1}
     assert hand.run([Order("account/nm-test", value)], 1)[0].seen == value
     account = pwd.getpwnam("nm-test")
-    assert (account.pw_uid, account.pw_gid, account.pw_shell) == (70_000, 70_000, "/bin/false")
+    assert (account.pw_uid, account.pw_gid, account.pw_shell) == (uid, uid, "/bin/false")
     assert os.getgrouplist("nm-test", account.pw_gid) == [account.pw_gid]
     file = Path(account.pw_dir) / ".ssh/authorized_keys"
     assert as_account("grep", "-q", "^restrict ", str(file)) == 0  # sshd reads it as the account
@@ -38,10 +40,11 @@ def main(homes: str) -> None:
         ("rm", "-f", str(file)),
     ):
         assert as_account(*words) != 0, words
+    record["destroying"] = True
     assert hand.run([Order("account/nm-test", None, value)], 1)[0].seen is None
     assert not Path(account.pw_dir).exists()
     assert "nm-test" not in [entry.pw_name for entry in pwd.getpwall()]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

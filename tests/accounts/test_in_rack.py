@@ -10,6 +10,7 @@ from nm import config
 from nm.accounts import Entry, read_passwd
 from nm.calls import Caller
 from nm.errors import Conflict, Denied, NotFound
+from tests.accounts import FIRST, LAST
 from tests.rack import Rack, rack
 from tests.shell.conftest import run
 
@@ -19,13 +20,13 @@ SHELL = "/usr/lib/nm/forward_api_calls"
 
 @pytest.fixture
 def lab(tmp_path: Path, root: Path) -> Iterator[Rack]:
-    accounts = config.Accounts(shell=SHELL, homes="/homes", root=str(root))
+    accounts = config.Accounts(shell=SHELL, homes="/homes", root=str(root), first_uid=FIRST, last_uid=LAST)
     with rack(tmp_path, nodes=2, accounts=accounts) as made:
         yield made
 
 
 def found(root: Path) -> dict[str, Entry]:
-    return {name: entry for name, entry in read_passwd(root).items() if 70_000 <= entry.uid < 100_000}
+    return {name: entry for name, entry in read_passwd(root).items() if FIRST <= entry.uid <= LAST}
 
 
 def keys(root: Path, name: str) -> list[str]:
@@ -34,13 +35,13 @@ def keys(root: Path, name: str) -> list[str]:
 
 def break_tools(root: Path) -> None:
     """No tool can change an account now."""
-    (root / "etc/group").rename(root / "etc/away")
-    (root / "etc/group").mkdir()
+    (root / "etc/gshadow").rename(root / "etc/away")
+    (root / "etc/gshadow").mkdir()
 
 
 def mend_tools(root: Path) -> None:
-    (root / "etc/group").rmdir()
-    (root / "etc/away").rename(root / "etc/group")
+    (root / "etc/gshadow").rmdir()
+    (root / "etc/away").rename(root / "etc/gshadow")
 
 
 def test_a_delegates_life(lab: Rack, root: Path) -> None:
@@ -66,6 +67,7 @@ def test_a_groups_account_comes_and_goes_with_it(lab: Rack, root: Path) -> None:
     assert name.startswith("web-1-") and keys(root, name) == [f"restrict {KEY}"]
     account = Caller(entry.uid, name)
     assert lab.call("WhoAmI", caller=account)["groups"] == ["Web.1"]
+    assert lab.call("GetGroups", {})[0]["account"] == name
     lab.wait(lab.call("Deploy", "Web.1", caller=account))
     with pytest.raises(Denied):
         lab.call("SetKeys", "Web.1", [], caller=account)
@@ -152,7 +154,10 @@ def test_nmctl(lab: Rack, root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     words = ("snoop", "spy", "reserve.nodes=3", "--key-file", str(tmp_path / "keys"), "--wait")
     assert "create delegate snoop" in run("delegate", "create", *words).out
     assert keys(root, "snoop") == [f"restrict {KEY}", f"restrict {OTHER}"]
-    assert "snoop  snoop    70000  delegate  ready" in run("delegate", "list").out
+    assert f"snoop  snoop    {FIRST}  delegate  ready" in run("delegate", "list").out
+    (tmp_path / "new").write_text(f"{OTHER}\n")
+    assert run("delegate", "keys", "snoop", str(tmp_path / "new"), "--wait").status == 0
+    assert keys(root, "snoop") == [f"restrict {OTHER}"]
     assert run("rights", "set", "snoop", "--none").status == 0
     assert lab.call("GetDelegates", {})[0]["rights"] == {}
     assert run("delegate", "destroy", "snoop", "--wait").status == 0

@@ -94,6 +94,7 @@ GOOD: dict[str, list[Any]] = {
     "GetHolds": [],
     "CreateDelegate": ["new", ["ssh-ed25519 AAAAC3Nz carol"], {"spy": True, "reserve": {"nodes": 2}}],
     "DestroyDelegate": ["snoop"],
+    "SetDelegateKeys": ["snoop", ["ssh-ed25519 AAAAC3Nz carol"]],
     "GetDelegates": [{"name": "snoop"}],
     "SetRights": ["snoop", ["spy", "reserve"]],
     "CheckImport": ['{"vlans": {"200-209": {}}}'],

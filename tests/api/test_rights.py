@@ -41,8 +41,8 @@ ROWS: dict[str, str] = {
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
-        AuditAll RepairAll RepairSwitch RepairPort
-        CreateDelegate DestroyDelegate GetDelegates SetRights DryRun CheckImport Import Export
+        AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
+        CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
     f"{ADMINS} reader": "GetDrift GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",

@@ -40,7 +40,8 @@ mount -t tmpfs none /run/systemd
 mkdir "$layer/upper" "$layer/work" "$layer/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
 root=$layer/root
-rm -rf "$root"/etc/systemd/system/*.wants "$root/usr/sbin/policy-rc.d" "$root/var/lib/nm" "$root/etc/nm"
+rm -rf "$root"/etc/systemd/system/*.wants "$root/usr/sbin/policy-rc.d"
+rm -rf "$root/etc/nm" "$root/var/lib/nm" "$root/var/lib/nm-homes"
 mkdir "$root/shared"
 tr -d - </proc/sys/kernel/random/uuid >"$root/etc/machine-id"
 cp "$shared/tested.service" "$root/etc/systemd/system/"
@@ -58,7 +59,7 @@ def missing() -> str:
     return f"{', '.join(absent)} is not installed" if absent else ""
 
 
-def boot(folder: Path, script: str, *binds: str, seconds: float = 60) -> str:
+def boot(folder: Path, script: str, *binds: str, seconds: float = 45) -> str:
     """Boot, run that script of bash as root, power off; what it printed. AssertionError when it failed.
 
     `folder`/shared is /shared inside, so what is put there before is found there. Each of `binds` is

@@ -23,6 +23,7 @@ install -m 755 nmctl /usr/bin/nmctl
 install -m 644 /opt/nm/packaging/nmd.service /etc/systemd/system/
 systemd-sysusers /opt/nm/packaging/sysusers.conf
 systemd-tmpfiles --create /opt/nm/packaging/tmpfiles.conf
+printf '[accounts]\nshell = "/bin/true"\n' >/etc/nm/nm.toml
 main_pid() { systemctl show --property=MainPID --value nmd; }
 systemctl start nmd
 nmctl vlan register 101
@@ -31,6 +32,10 @@ setpriv --reuid=alice --regid=alice --init-groups /opt/venv/bin/python -c '
 import xmlrpc.client
 nm = xmlrpc.client.ServerProxy("http://localhost:812")
 print(nm.WhoAmI(), nm.RegisterVlan(102, {}))'
+nmctl delegate create web --wait
+getent passwd web | grep ':/bin/true$'
+nmctl delegate destroy web --wait
+[ -z "$(getent passwd web; ls /var/lib/nm-homes)" ]
 old=$(main_pid)
 kill -9 "$old"
 for _ in $(seq 200); do

@@ -72,6 +72,9 @@ def test_make_install(tmp_path: Path) -> None:
     run(*install, **settings)
     assert sample.read_text() == "# ours\n"
     python = str(tmp_path / "opt/nm/lib/nm/bin/python")
+    shell = run(python, "-I", "-c", "from nm.config import Config; print(Config().accounts.shell)").strip()
+    assert shell == str(tmp_path / "opt/nm/lib/nm/forward_api_calls")
+    assert os.access(shell, os.X_OK)
     for program in ("sbin/nmd", "bin/nmctl"):
         text = (tmp_path / "opt/nm" / program).read_text()
         assert text.startswith("#!/opt/nm/lib/nm/bin/python -I\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import config
+from nm import accounts, config
 from tests.project.tree import ROOT
 
 UNIT = ROOT / "packaging/nmd.service"
@@ -80,6 +80,18 @@ def test_the_group_and_the_folders_that_are_made() -> None:
     folders = (ROOT / "packaging/tmpfiles.conf").read_text()
     assert f"\nd {Path(defaults.api.socket).parent} 0755 root root -\n" in folders
     assert f"\nd {defaults.secrets.folder} 0700 root root -\n" in folders
+
+
+def test_accounts_live_where_the_unit_and_the_package_know_them() -> None:
+    """What purging removes is known by its looks: they are those that nm gives its accounts."""
+    homes = config.Config().accounts.homes
+    assert f"\nd {homes} 0755 root root -\n" in (ROOT / "packaging/tmpfiles.conf").read_text()
+    assert f" -{homes} " in UNIT.read_text()
+    purge = (ROOT / "packaging/debian/postrm").read_text()
+    assert f'[ "$shell" = {accounts.FORWARD} ]' in purge
+    assert f'[ "$home" = "{homes}/$name" ]' in purge
+    looks = [f'"nm {kind.TYPE} "*' for kind in accounts.REGISTRY.of_shell(accounts.FORWARD)]
+    assert f"case $comment in {' | '.join(looks)})" in purge
 
 
 @pytest.mark.parametrize(

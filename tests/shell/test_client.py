@@ -28,6 +28,9 @@ ANSWER = xmlrpc.client.dumps((1,), methodresponse=True).encode()
         ("http://localhost:8120/", Address(host="localhost", port=8120)),
         ("http://[::1]:812/RPC2", Address(host="::1", port=812)),
         ("http://127.0.0.1:1", Address(host="127.0.0.1", port=1)),
+        ("ssh://host", Address(scheme="ssh", host="host", port=0)),
+        ("ssh://del_snoop@Host.example:2222/", Address("", "Host.example", 2222, "ssh", "del_snoop")),
+        ("ssh://del_snoop@[fe80::1]:22", Address("", "fe80::1", 22, "ssh", "del_snoop")),
     ],
 )
 def test_addresses(text: str, address: Address) -> None:
@@ -42,13 +45,26 @@ def test_a_relative_path_is_meant_from_here(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     "text",
-    ["", "api.sock", "unix://run/api.sock", "https://localhost", "ssh://host", "http://", "http://h:x",
-     "http://h:99999", "http://me@h", "http://h/other", "http://h/?a=1", "http://[::1"],
+    ["", "api.sock", "unix://run/api.sock", "https://localhost", "http://", "http://h:x",
+     "http://h:99999", "http://me@h", "http://h/other", "http://h/?a=1", "http://[::1", "ssh://", "ssh://@h",
+     "ssh://h:x", "ssh://h:99999", "ssh://h/other", "ssh://h?a=1", "ssh://-oProxyCommand=x", "ssh://-l@h",
+     "ssh://a b@h", "ssh://$(id)@h", "ssh://h`id`", "ssh://h;id", "ssh://%24@h", "ssh://h\n", "ssh://[::1"],
 )  # fmt: skip
 def test_other_addresses_are_refused_with_the_valid_forms(text: str) -> None:
     with pytest.raises(BadAddress) as refused:
         connect(text)
     assert "unix:///" in refused.value.hint
+    assert "ssh://" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "address", ["ssh://me:sesame@h", "http://me:sesame@h", "ssh://sesame@/", "https://a/sesame@h"]
+)
+def test_a_password_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(BadAddress) as refused:
+        connect(address)
+    assert "password" in str(refused.value)
+    assert "sesame" not in str(refused.value)
 
 
 # ---- the real daemon

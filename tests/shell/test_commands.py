@@ -533,10 +533,11 @@ def whole_sites(nmctl: Nmctl, folder: Path) -> None:
     assert len(nmctl("export").out) > len(text)
 
 
-@story("delegate create", "delegate destroy")
+@story("delegate create", "delegate destroy", "delegate keys")
 def delegates(nmctl: Nmctl, folder: Path) -> None:
     assert "makes no accounts" in nmctl("delegate", "create", "snoop", "spy", status=6).err
     assert "no delegate snoop" in nmctl("delegate", "destroy", "snoop", status=5).err
+    assert "no delegate snoop" in nmctl("delegate", "keys", "snoop", "--none", status=5).err
 
 
 def test_every_command_has_its_story() -> None:

@@ -27,6 +27,7 @@ LINES = {
     "node release": "n0", "node clear": "n1", "headnode register": "h9 --host vm --domain d9",
     "headnode clear": "h1",
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
+    "delegate keys": "x --none",
     "delegate destroy": "x", "rights set": "daemon spy",
 }  # fmt: skip
 COMMANDS = {command.words: command for command in guide.commands()}

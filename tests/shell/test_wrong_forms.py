@@ -8,6 +8,7 @@ import pytest
 
 from nm.shell import guide
 from nm.shell.failures import Usage
+from nm.shell.main import common as parser_common
 from nm.shell.main import main
 from nm.shell.output import Output
 from nm.shell.session import choose_address
@@ -161,6 +162,25 @@ def test_which_daemon_is_meant() -> None:
     assert choose_address(None, None, {}).address == "/run/nm/api.sock"
     with pytest.raises(Usage):
         choose_address("/a", "one", {})
+
+
+def test_host_is_another_word_for_address(nmctl: Nmctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NM_ADDRESS")
+    address = nmctl.rack.config.api.socket
+    assert nmctl("--host", address, "whoami").out == nmctl("whoami", "--host", address).out
+    words = ("--host", address, "headnode", "register", "h9", "--host", "there", "--domain", "d")
+    assert "there" in nmctl(*words, status=5).err
+
+
+def test_no_command_hides_another_option_of_all() -> None:
+    options = {word for action in parser_common()._actions for word in action.option_strings}
+    hidden = {
+        (command.words, arg.name)
+        for command in guide.commands()
+        for arg in command.args
+        if arg.name in options
+    }
+    assert hidden == {("headnode register", "--host")}
 
 
 def test_it_says_which_daemon_it_talks_to_to_somebody_at_a_terminal(

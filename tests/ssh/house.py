@@ -5,7 +5,7 @@ tests/ssh/test_in_house.py makes the houses and runs them, as does `python -m te
 arguments. A test takes the fixture `house`, a House. There is one a module: give things names of your own.
 
 Private: all of /etc (passwd!), /run, /var/lib, /var/log, root's home, TMPDIR, processes, network (only lo),
-and the host name. All of it ends with the command, however that ends.
+and the host name. All of it is in memory and ends with the command, however that ends.
 Running: nm in the test's own process (tests/rack.py) with a simulated rack, at /run/nm/api.sock,
 localhost:812 and [::1]:812. Its accounts' shell is a forward_api_calls that was built for the house. And an
 sshd on 127.0.0.1, ports 22 and 2222, that allows all it can: what delegates may not do, their keys and their
@@ -17,13 +17,14 @@ import shlex
 import socket
 import subprocess
 import sys
-import tempfile
 import xmlrpc.client
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import paramiko
 
 from nm import config
 from tests.rack import Rack
@@ -33,8 +34,9 @@ TOOLS = ("unshare", "setpriv", "sshd", "ssh", "ssh-keygen", "useradd", "make", "
 SHELL = "/var/lib/nm/forward_api_calls"
 PORT, OTHER_PORT = 22, 2222
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
+FIRST_UID = 90_000  # other tests on this machine end processes of lower ones, here as well
 SECONDS = 100.0  # for all that happens in a house
-LOUD_SSHD = f"""
+SSHD = f"""
 Port {PORT}
 Port {OTHER_PORT}
 ListenAddress 127.0.0.1
@@ -46,7 +48,7 @@ PermitRootLogin prohibit-password
 AuthorizedKeysFile .ssh/authorized_keys
 StrictModes yes
 Subsystem sftp /usr/lib/openssh/sftp-server
-AcceptEnv *
+AcceptEnv LANG LC_*
 AllowAgentForwarding yes
 AllowStreamLocalForwarding yes
 AllowTcpForwarding yes
@@ -67,20 +69,17 @@ LogLevel VERBOSE
 
 def in_a_house(*command: str, seconds: float = SECONDS) -> subprocess.CompletedProcess[str]:
     """Run a command in a new house; when the time is up, or the caller ends, all in there is killed."""
-    with tempfile.TemporaryDirectory(prefix="nm-house.") as folder:
-        Path(folder).chmod(0o755)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        walls = Path(__file__).with_name("walls.sh")
-        return subprocess.run(
-            ["setpriv", "--pdeathsig", "KILL", *UNSHARE, str(walls), *command],
-            cwd=PROJECT,
-            env={**inherited, "HOUSE": folder},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+    walls = Path(__file__).with_name("walls.sh")
+    return subprocess.run(
+        ["setpriv", "--pdeathsig", "KILL", *UNSHARE, str(walls), *command],
+        cwd=PROJECT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
 
 
 def pytest_in_a_house(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -120,7 +119,8 @@ class House:
         build_shell(folder / "build")
         self._make_host_key()
         (folder / "rack").mkdir(mode=0o700)
-        self.rack = HouseRack(folder / "rack", nodes=4, accounts=config.Accounts(shell=SHELL))
+        accounts = config.Accounts(shell=SHELL, first_uid=FIRST_UID)
+        self.rack = HouseRack(folder / "rack", nodes=4, accounts=accounts)
 
     # ---- sshd
 
@@ -136,10 +136,10 @@ class House:
         self.known_hosts.chmod(0o644)
 
     def start_sshd(self, more: str = "") -> None:
-        """Start it, with more lines of configuration; returns when it answers."""
+        """Start it; what more lines of configuration say counts. Returns when it answers."""
         Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)
         file = self.private / "sshd_config"
-        file.write_text(f"HostKey {self.key('host').file}\n{LOUD_SSHD}\n{more}\n")
+        file.write_text(f"HostKey {self.key('host').file}\n{more}\n{SSHD}")
         with self.sshd_log.open("ab") as log:
             self._sshd = subprocess.Popen(
                 ["/usr/sbin/sshd", "-D", "-e", "-f", file], stdin=subprocess.DEVNULL, stderr=log
@@ -227,6 +227,30 @@ class House:
         assert done.stdout, (done.returncode, done.stderr)
         return xmlrpc.client.loads(done.stdout)[0][0]
 
+    @contextmanager
+    def connection(self, account: str, key: Key | None = None) -> Iterator[paramiko.Transport]:
+        """A login in which a session has come and gone already; see `call_on`."""
+        made = socket.create_connection(("127.0.0.1", PORT))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a call takes 80 ms
+        file = str((key or self.key(account)).file)
+        with made, paramiko.SSHClient() as client:
+            client.load_host_keys(str(self.known_hosts))
+            client.connect(
+                "127.0.0.1",
+                sock=made,
+                username=account,
+                key_filename=file,
+                allow_agent=False,
+                look_for_keys=False,
+            )
+            transport = client.get_transport()
+            assert transport is not None
+            with transport.open_session(timeout=20) as channel:
+                channel.exec_command("true")
+                channel.shutdown_write()
+                channel.recv_exit_status()
+            yield transport
+
     # ---- life
 
     def close(self) -> None:
@@ -245,6 +269,18 @@ def house() -> Iterator[House]:
         yield made
     finally:
         made.close()
+
+
+def call_on(connection: paramiko.Transport, request: bytes) -> bytes:
+    """Send a request's body to the forwarder, in a session of its own: the answer's body."""
+    with connection.open_session(timeout=20) as channel:
+        channel.settimeout(20)
+        channel.invoke_shell()
+        channel.sendall(request)
+        channel.shutdown_write()
+        answer = b"".join(iter(lambda: channel.recv(1 << 16), b""))
+        assert answer, (channel.recv_exit_status(), channel.recv_stderr(1 << 16))
+        return answer
 
 
 def build_shell(folder: Path) -> None:
@@ -271,5 +307,5 @@ def answers(port: int) -> bool:
 
 if __name__ == "__main__":
     found = pytest_in_a_house(*sys.argv[1:])
-    print(found.stdout + found.stderr)
+    print(found.stdout + found.stderr, end="")
     sys.exit(found.returncode)

@@ -5,13 +5,13 @@ import xmlrpc.client
 from pathlib import Path
 from typing import Any
 
-from tests.ssh.house import SHELL, House
+from tests.ssh.house import FIRST_UID, SHELL, House
 
 
 def test_a_delegate_calls_through_ssh(house: House) -> None:
     account = house.delegate("alice")
     answer = house.call(account, "WhoAmI", key=house.key("alice"))
-    assert answer["name"] == account and answer["uid"] >= 70_000 and answer["daemon"] == "nmd on house"
+    assert answer["name"] == account and answer["uid"] >= FIRST_UID and answer["daemon"] == "nmd on house"
     assert house.ssh(account, key=house.key("nobody's")).returncode == 255
 
 
