@@ -129,9 +129,7 @@ def test_a_trunk_may_carry_what_a_group_has_there(store: MemoryStore) -> None:
     driver = {"driver": "simulated", "file": "/none"}
     ends = [{"switch": "sw0", "port": "t0"}, {"switch": "sw9", "port": "t9"}]
     for step in (
-        partial(
-            pool.register_switch, call=CALL, name="sw9", settings={"driver": "simulated", "file": "/none"}
-        ),
+        partial(pool.register_switch, call=CALL, name="sw9", settings=driver),
         partial(pool.register_port, call=CALL, switch="sw0", port="t0"),
         partial(pool.register_port, call=CALL, switch="sw9", port="t9"),
         partial(pool.register_trunk, call=CALL, name="t", settings={"ends": ends, "native": 5}),
