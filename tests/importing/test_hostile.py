@@ -44,9 +44,37 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-@limits(max_examples=400, deadline=None)
+NASTY: list[Any] = [
+    None,
+    True,
+    -1,
+    1.5,
+    "",
+    "x",
+    "a\nb",
+    [],
+    ["x"],
+    [["x"]],
+    [{}],
+    {},
+    {"x": 1},
+    {"vlan": "x"},
+]
+
+
+def test_nasty_values_in_every_place_of_a_site() -> None:
+    for path in places(WHOLE_SITE)[1:]:
+        for value in NASTY:
+            taken_or_refused(path, value)
+
+
+@limits(max_examples=60, deadline=None)
 @given(st.sampled_from(places(WHOLE_SITE)[1:]), ANYTHING)
 def test_any_value_in_any_place_of_a_site(path: tuple[Any, ...], value: Any) -> None:
+    taken_or_refused(path, value)
+
+
+def taken_or_refused(path: tuple[Any, ...], value: Any) -> None:
     store, call = MemoryStore(), Call(ROOT, "CheckImport", 1_800_000_000.0, SITE)
     text = json.dumps(replaced(WHOLE_SITE, path, value))
     with contextlib.suppress(Invalid):
@@ -60,7 +88,7 @@ def test_any_value_in_any_place_of_a_site(path: tuple[Any, ...], value: Any) -> 
             imported(text)
 
 
-@limits(max_examples=100, deadline=None)
+@limits(max_examples=60, deadline=None)
 @given(st.integers(0, len(WHOLE)), st.integers(0, 9), TEXT)
 def test_any_damage_to_a_document(at: int, cut: int, put: str) -> None:
     for parse_it, whole in ((parse_toml, WHOLE), (parse_json, json.dumps(WHOLE_SITE, indent=1))):
@@ -68,7 +96,7 @@ def test_any_damage_to_a_document(at: int, cut: int, put: str) -> None:
             parse_it(whole[:at] + put + whole[at + cut :], "f").text().encode()
 
 
-@limits(max_examples=100, deadline=None)
+@limits(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(SPL)), st.integers(0, 80), st.integers(0, 9), TEXT)
 def test_any_damage_to_a_file_of_spls(name: str, at: int, cut: int, put: str) -> None:
     with contextlib.suppress(BadFiles):
@@ -82,9 +110,8 @@ def test_values_that_python_stumbles_over(tmp_path: Path, text: str) -> None:
     for name, whole in (("a.json", f'{{"vlans": {{"101": {text}}}}}'), ("a.toml", f"vlans.101 = {text}")):
         (tmp_path / name).write_text(whole)
         with contextlib.suppress(BadFiles):
-            told = imports.check_import(
-                MemoryStore(), Call(ROOT, "x", 0.0, SITE), load([tmp_path / name]).text()
-            )
+            sent = load([tmp_path / name]).text().encode().decode()
+            told = imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), sent)
             assert told["problems"]
     with pytest.raises(Invalid):
         imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), text)
