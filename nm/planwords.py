@@ -1,7 +1,7 @@
 """A plan's changes in words: each fact that differs, as it is and as it will be. Pure.
 
-The steps (nm/plan.py) say what is done in which order; here is what comes of it, one line for each switch port,
-VLAN, trunk, bridge, head node, machine list, account and node, as people know such lists from other tools.
+The steps (nm/plan.py) say what is done in which order; here is what comes of it, one line for each switch
+port, VLAN, trunk, bridge, head node, machine list, account and node, as people know it from other tools.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def changes(target: Facts, deployed: Facts) -> list[dict[str, Any]]:
 
 def _change(fact: str, before: Value | None, after: Value | None) -> dict[str, Any]:
     kind, *parts = facts.split(fact)
-    change = {
+    change: dict[str, Any] = {
         "action": "add" if before is None else "remove" if after is None else "change",
         "what": NAMES.get(kind, kind),
         "target": "/".join(parts),

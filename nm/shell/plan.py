@@ -1,7 +1,7 @@
 """What would be done: `nmctl plan`, and --dry-run of every command that changes something.
 
-Lines begin with + for what comes, ~ for what changes and - for what goes, and end with the counts. A plan's exit
-status is 2 when there is something to do and 0 when there is nothing, so that scripts can ask.
+Lines begin with + for what comes, ~ for what changes and - for what goes, and end with the counts. A plan's
+exit status is 2 when there is something to do and 0 when there is nothing, so that scripts can ask.
 """
 
 from collections import Counter
