@@ -277,8 +277,8 @@ def _trunk_difference(reader: Reader, fact: str, vlans: set[int], outcome: Outco
     strays = strays_of(reader, fact, vlans, outcome.seen)
     if not strays and not (outcome.seen or {}).get("open"):
         return None
-    carried = plan.carried(outcome.seen)
-    rest = {"untagged": None, "tagged": sorted(carried - strays - {native_of(reader, fact)})}
+    rightly = plan.carried(outcome.seen) - strays - {native_of(reader, fact)}
+    rest = {"untagged": None, "tagged": sorted(vlans | rightly)}
     return {**_difference(fact, rest, outcome), "hand": "trunk"}
 
 

@@ -61,7 +61,10 @@ def health(session: Session, _command: Command, options: Options) -> int:
         for struct in session.call(method, {})
         if struct.get("error")
     ]
-    if "admin" in session.call("WhoAmI")["rights"]:
+    rights = session.call("WhoAmI")["rights"]
+    if {"admin", "spy"} & set(rights):
+        found += _drift(session.call("GetDrift"))
+    if "admin" in rights:
         held = session.call("GetHolds")
         found += [
             {"subject": f"group {end['group']}", "problem": f"its end is held back: {end['reason']}"}
@@ -76,6 +79,16 @@ def shell(session: Session, command: Command, options: Options) -> int:
     from nm.shell.spl import start
 
     return start.run(session, command, options)
+
+
+def _drift(known: dict[str, Any]) -> list[dict[str, str]]:
+    counts = {f"group {name}": len(found) for name, found in known["groups"].items()}
+    pool = [one for one in known["pool"] if one["hand"] != "switch"]  # what cannot be read has an error
+    counts |= {"the pool": len(pool)} if pool else {}
+    return [
+        {"subject": subject, "problem": f"differs in {count} places: `nmctl drift` tells where"}
+        for subject, count in counts.items()
+    ]
 
 
 def backup(session: Session, _command: Command, options: Options) -> int:
@@ -111,7 +124,7 @@ COMMANDS = (
              Arg("--since", "begin at this time: -2h, a date; else now", times.past, timed=True, local=True,
                  metavar="TIME")), run=watch, uses=("WhoAmI",)),
     Command("health", "", "show what is in trouble; exit status 7 when anything is", run=health,
-            uses=("WhoAmI", "GetHolds", *(method for _, method in TROUBLED))),
+            uses=("WhoAmI", "GetDrift", "GetHolds", *(method for _, method in TROUBLED))),
     Command("whoami", "WhoAmI", "show whom the daemon takes you for", show=columns.detailed),
     Command("version", "GetVersion", "show the daemon's version", show=columns.detailed),
     Command("methods", "system.listMethods", "list the methods of the API", show=columns.lines),

@@ -34,9 +34,11 @@ def test_a_replaced_switch_is_brought_back_by_one_command(nmctl: Nmctl) -> None:
         table["vlans"] = [1]
         table["ports"] = {port: {"untagged": 1, "tagged": [], "open": True} for port in table["ports"]}
     assert "p0" in nmctl("audit", "--all", "--wait", status=9).out
+    assert "group alpha" in nmctl("health", status=7).out
     told = nmctl("repair", "--switch", "sw0", "--wait").out
     assert "groups" in told and nmctl.rack.ports("sw0") == before
     assert "no differences" in nmctl("drift").out
+    assert "all is well" in nmctl("health").out
 
 
 def test_what_is_there_is_taken_over(nmctl: Nmctl) -> None:
