@@ -103,9 +103,27 @@ def _as_told(reader: Reader, call: Call, entry: Entry, there: Record) -> Record:
     """The settings that the thing would have if it were made now, and were not there."""
     if kind_of(entry.key) == "account":
         return _account_as_told(entry, there)
+    if kind_of(entry.key) == "group":
+        entry = _with_what_was_chosen(entry, there)
     call = replace(call, site=replace(call.site, uids=None))  # a group's account is there as well
     told: Record = settings.of(tried(Without(reader, entry.key), call, entry.steps).writes[entry.key] or {})
     return told
+
+
+def _with_what_was_chosen(entry: Entry, there: Record) -> Entry:
+    """A group's VLANs and owner, where the site leaves them to the daemon, are those that it has."""
+    method, name, told = entry.steps[0]
+    networks = told.get("networks") or {"main": {}}
+    if not isinstance(networks, dict):
+        return entry
+    filled = dict(networks)
+    for network, one in networks.items():
+        named = one.get("vlan") if isinstance(one, dict) else 0
+        known = there["wanted"]["networks"].get(network)
+        if known is not None and named is None and not (network == "main" and told.get("vlan") is not None):
+            filled[network] = {**one, "vlan": known["vlan"]}
+    told = {"owner": there["owner"]["name"], **told, "networks": filled}
+    return replace(entry, steps=[[method, name, told], *entry.steps[1:]])
 
 
 def _account_as_told(entry: Entry, there: Record) -> Record:

@@ -108,8 +108,8 @@ def _show(session: Session, notices: Sequence[str], told: Struct) -> None:
     for thing in told["add"]:
         kinds.setdefault(thing["kind"], []).append(thing["name"])
     lines = [Line(f"+ {_counted(kind, names)}: {_some(names)}") for kind, names in kinds.items()]
-    there = f"{told['same']} there already, and the same"
-    session.output.show([*lines, Line(f"{len(told['add'])} to add, {there}")])
+    there = f", {told['same']} there already, and the same" if told["same"] else ""
+    session.output.show([*lines, Line(f"{len(told['add'])} to add{there}")])
 
 
 def _counted(kind: str, names: Sequence[str]) -> str:

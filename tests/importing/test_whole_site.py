@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from nm import imports, power, settings, site
+from nm import groups, imports, power, settings, site
 from nm.calls import Call, Caller, Site
 from nm.importwork import carry_out
 from nm.records import Record
@@ -23,6 +23,7 @@ from tests.memory_store import MemoryStore
 
 ROOT = Caller(0, "root", admin=True)
 UIDS = {"root": 0, "alice": 1001, "bob": 1002}
+ADMIN = Call(ROOT, "Test", 1_800_000_000.0)
 SITE = Site(drivers=builtin(), power=power.required_keys(), uid_of=UIDS.get, uids=(70_000, 79_999))
 
 
@@ -115,6 +116,19 @@ def test_a_delegate_owns_a_group_and_the_machine_has_no_account_yet() -> None:
     assert group is not None and account is not None
     assert group["owner"] == {"name": "web", "uid": account["uid"]} and account["keys"] == [KEY]
     assert exported(imported(exported(store))) == exported(store)
+
+
+def test_what_was_left_to_the_daemon_is_the_same_again() -> None:
+    text = json.dumps({"vlans": {"101-110": {}}, "groups": {"alpha": {}, "beta": {"networks": {"main": {}}}}})
+    store = imported(text)
+    group, vlan = store.get("group_alpha"), store.get("vlan_101")
+    assert group is not None and vlan is not None and group["wanted"]["networks"]["main"]["vlan"] == 101
+    networks = {"main": {**group["wanted"]["networks"]["main"], "vlan": 109}}
+    store.transact(lambda tx: groups.set_networks(tx, ADMIN, "alpha", networks))
+    for caller in (ROOT, Caller(1001, "alice", admin=True)):
+        call = Call(caller, "CheckImport", 1_800_000_000.0, SITE)
+        told = imports.check_import(store, call, text)
+        assert (told["add"], told["problems"], told["same"]) == ([], [], 12)
 
 
 def test_what_differs_is_told_and_stays(office: Office, tmp_path: Path) -> None:
