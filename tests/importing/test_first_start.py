@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nm.database import Database
 from tests.core.test_daemon import Daemon
 from tests.importing.samples import SPL, damaged, write
 
@@ -37,30 +38,26 @@ def test_the_first_start_imports_and_the_next_goes_on(nmd: Daemon, tmp_path: Pat
     assert "--init imports nothing" in second.communicate(timeout=20)[1]
 
 
-@pytest.mark.parametrize("name", ["data", "missing"])
-def test_a_bad_file_leaves_nothing_behind(nmd: Daemon, tmp_path: Path, name: str) -> None:
-    write(tmp_path / "data", damaged("node.txt", 2, "4 00:23:ae:92:9f 10.0.0.4"))
-    process = nmd.start("--init", str(tmp_path / name))
+def test_a_bad_file_leaves_nothing_behind(nmd: Daemon, tmp_path: Path) -> None:
+    data = write(tmp_path / "data", damaged("node.txt", 2, "4 00:23:ae:92:9f 10.0.0.4"))
+    process = nmd.start("--init", str(data))
     said = process.communicate(timeout=20)[1]
-    assert process.returncode == 3
-    assert (f"{tmp_path}/data/node.txt:2: " if name == "data" else f"{tmp_path}/missing:1: ") in said
+    assert process.returncode == 3 and f"{data}/node.txt:2: " in said
     assert not (tmp_path / "db").exists()
-    write(tmp_path / "data", SPL)
-    nmd.start("--init", str(tmp_path / "data"))
-    nmd.wait_ready()
+    write(data, SPL)
+    starter = nmd.start("--daemonize", "--init", str(data))
+    assert starter.wait(timeout=20) == 0
     assert len(nmd.call("GetNodes", {})) == 3
 
 
-def test_in_the_background(nmd: Daemon, tmp_path: Path) -> None:
-    starter = nmd.start("--daemonize", "--init", str(write(tmp_path / "data", SPL)))
-    assert starter.wait(timeout=20) == 0
-    assert len(nmd.call("GetSwitches", {})) == 2
+def test_a_file_that_is_not_there(nmd: Daemon, tmp_path: Path) -> None:
+    process = nmd.start("--init", str(tmp_path / "missing"))
+    assert f"{tmp_path}/missing:1: " in process.communicate(timeout=20)[1]
+    assert process.returncode == 3 and not (tmp_path / "db").exists()
 
 
 def test_a_database_that_nothing_was_written_to_is_new(nmd: Daemon, tmp_path: Path) -> None:
     """As after a crash between making the files and importing."""
-    from nm.database import Database
-
     Database.open(tmp_path / "db").close()
     nmd.start("--init", str(write(tmp_path / "data", SPL)))
     nmd.wait_ready()
