@@ -68,12 +68,12 @@ def test_without_a_daemon_the_words_are_still_there(spl: Spl) -> None:
         ("n8-n9", ["n8-n9"]),
         ("n3-n1", ["n3-n1"]),
         ("1-4", ["1", "4"]),
-        ("a-1", ["a-1"]),
+        ("1-6", ["1-6"]),
         ("n1", ["n1"]),
     ],
 )
 def test_ranges(spl: Spl, typed: str, meant: list[str]) -> None:
-    for number, name in enumerate(("1", "4", "6", "a-1")):
+    for number, name in enumerate(("1", "4", "6", "1-6")):
         nics = [{"name": "boot", "mac": f"52:54:00:00:fe:0{number}"}]
         spl.rack.call("RegisterNode", name, {"nics": nics})
     assert spl.shell.names.expand("free node", [typed]) == meant

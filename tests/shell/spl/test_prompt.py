@@ -12,6 +12,8 @@ CTRL_A, CTRL_D, UP, BACKSPACE, TAB = "\x01", "\x04", "\x1b[A", "\x7f", "\t"
 
 def test_editing_completing_and_remembering(nmctl: Nmctl, tmp_path: Path) -> None:
     history = tmp_path / "nm" / "history"
+    history.parent.mkdir()
+    history.touch(0o644)
     with keyboard(tmp_path, "shell") as user:
         assert "Tab completes" in user.sees(PROMPT)
         assert "n3    free" in user.does(f"how nodex{BACKSPACE}{CTRL_A}s")

@@ -3,9 +3,16 @@
 import io
 import json
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
+from nm.calls import Caller
+from nm.errors import NMError
+from nm.shell.failures import of_fault
+from nm.shell.output import Output
+from nm.shell.session import Choice, Session
+from nm.shell.spl.interpreter import Interpreter
 from tests.shell.conftest import Nmctl, Ran, run
 
 
@@ -82,6 +89,31 @@ def test_options_of_nmctl_behind_a_line(nmctl: Nmctl) -> None:
     assert groups(nmctl) == []
     nmctl("shell", "-c", "create group alpha --nodes n0,n1 --vlan 105")
     assert nmctl.one("GetGroups", name="alpha")["vlan"] == 105
+
+
+def test_what_is_being_destroyed_is_not_pending(nmctl: Nmctl) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0"]})
+    nmctl.rack.deploy("alpha")
+    nmctl.rack.set_faults("sw0", down=True)
+    nmctl.rack.call("DestroyGroup", "alpha")
+    assert nmctl("shell", "-c", "deploy").out == "nothing is pending\n"
+    nmctl.rack.set_faults("sw0")
+
+
+def test_who_may_not_see_all_sees_the_rest(nmctl: Nmctl) -> None:
+    class AsBob(Session):
+        def call(self, method: str, *parameters: Any) -> Any:
+            try:
+                return nmctl.rack.call(method, *parameters, caller=Caller(4000, "bob"))
+            except NMError as error:
+                raise of_fault(error.code, str(error)) from None
+
+    out = io.StringIO()
+    shell = Interpreter(AsBob(Choice("nowhere"), Output(out, io.StringIO())))
+    assert shell.attempt("show all") == 0
+    assert "Nodes" in out.getvalue()
+    assert "Users" not in out.getvalue()
+    assert shell.attempt("show user") == 4
 
 
 def test_several_deploys_go_on_when_one_fails(nmctl: Nmctl) -> None:
