@@ -74,7 +74,7 @@ def draw(rack: Picture, width: int, now: float) -> Iterator[Line]:
         yield []
     if not rack["switches"]:
         yield [("no switches", "")]
-    yield from _legend(rack["ports"])
+    yield from _legend(rack["ports"], width)
     for group in rack["groups"]:
         yield from _wrapped(_group(group), width)
     yield from _machines(rack, width)
@@ -92,7 +92,8 @@ def _panel(
         read,
         "out of service" if switch["state"] == "out" else "",
     ]
-    yield [(switch["name"], "head"), ("  " + "  ".join(filter(None, about)), "dim")]
+    title = [(switch["name"], "head"), ("  " + "  ".join(filter(None, about)), "dim")]
+    yield from _wrapped(title, width)
     names = _short_names(ports)
     wide = 1 + max([3, *map(len, names.values())])
     rows = 1 if len(ports) <= ONE_ROW else 2
@@ -136,7 +137,7 @@ def _cell(port: Struct, groups: dict[str, Struct], wide: int) -> Iterator[Piece]
     yield (" ", "")
 
 
-def _legend(ports: Sequence[Struct]) -> Iterator[Line]:
+def _legend(ports: Sequence[Struct], width: int) -> Iterator[Line]:
     """The signs that were drawn, and what they mean."""
     alone = {port["state"] for port in ports if not port["group"]}
     behind = {port["state"] for port in ports if port["group"]}
@@ -146,9 +147,14 @@ def _legend(ports: Sequence[Struct]) -> Iterator[Line]:
     )
     if any(port["drift"] for port in ports):
         words.append(" ".join(DRIFTED))
-    if words:
-        yield [("  ".join(words), "dim")]
-        yield []
+    line = ""
+    for word in words:
+        if line and len(line) + 2 + len(word) > width:
+            yield [(line, "dim")]
+            line = ""
+        line += f"  {word}" if line else word
+    yield [(line, "dim")]
+    yield []
 
 
 def _group(group: Struct) -> Line:

@@ -11,12 +11,13 @@ import pytest
 from tests.web.world import Laboratory, Page, furnished, served, session_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ViewportSize
     from playwright.sync_api import Page as Tab
 
 CHROMIUM = shutil.which("chromium")
-WIDE = {"width": 1440, "height": 900}
-NARROW = {"width": 360, "height": 740}
+SANDBOX = [] if os.geteuid() else ["--no-sandbox"]  # Chromium has none for root
+WIDE: "ViewportSize" = {"width": 1440, "height": 900}
+NARROW: "ViewportSize" = {"width": 360, "height": 740}
 PATIENCE = 20_000  # ms
 
 Open = Callable[..., "Tab"]
@@ -59,8 +60,7 @@ def browser() -> Iterator["Browser"]:
         pytest.skip("chromium is not installed")
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
-        sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has none
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
         yield started
         started.close()
 

@@ -8,9 +8,11 @@ import select
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -37,8 +39,8 @@ leaf2  simulated switch  24 ports  read now
   P   P   .   R-  .   T-  .   W>  .   ?   -   =
   p2  p4  p6  p8  p10 p12 p14 p16 p18 p20 p22 p24
 
-. free  - nothing connected  = trunk  ? unverified  # out of service  > joining  - in a group, isolated\
-  ~ differs from what nm deployed
+. free  - nothing connected  = trunk  ? unverified  # out of service  > joining  - in a group, isolated
+~ differs from what nm deployed
 
  P  physics  VLAN 101, 102  deployed  node01 node02 node03 node04  head node head1
  R  render-farm  VLAN 103  deployed  node07 node08 node09  head node head2
@@ -66,11 +68,18 @@ def test_a_small_rack(still: Laboratory) -> None:
     assert re.sub(r"read .*", "read now", drawn(Seat(still))) == SMALL
 
 
+def test_the_page_about_it_shows_just_that() -> None:
+    page = Path(__file__).parents[2] / "docs/web.md"
+    shown = textwrap.indent(SMALL, "    ")
+    assert shown in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("width", [20, 40, 60, 80])
 def test_a_narrow_terminal(still: Laboratory, width: int) -> None:
     text = drawn(Seat(still), width)
     cells = [line for line in text.splitlines() if line.startswith("  ") and line.strip()]
     assert max(map(len, cells)) <= width
+    assert max(map(len, text.splitlines())) <= max(width, 40)  # a word is not cut
     assert {f"p{number}" for number in range(1, 25)} <= set(text.split())
 
 

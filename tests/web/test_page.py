@@ -222,10 +222,10 @@ def test_a_narrow_screen(still_page: Page, open_page: Open) -> None:
     assert right <= NARROW["width"]
     tab.focus('[data-port="leaf1:p2"]')
     tab.keyboard.press("ArrowDown")
-    assert focused(tab) == "leaf1:p17"  # the next pair of rows
-    tab.set_viewport_size({"width": 1440, "height": 900})
+    assert focused(tab) == "leaf1:p21"  # the next pair of rows
+    tab.set_viewport_size(WIDE)
     until(tab, "() => document.querySelectorAll('[data-switch=leaf1] [role=row]').length === 2")
-    assert focused(tab) == "leaf1:p17"
+    assert focused(tab) == "leaf1:p21"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

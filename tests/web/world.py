@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nm.calls import Caller
 from nm.errors import NMError
@@ -84,8 +84,8 @@ class Laboratory(Rack):
         self.call("UpdateNode", node, {"available": False, "reason": reason})
 
     def hold(self, seconds: float) -> None:
-        """Let the second switch be slow, so that a job is seen to run."""
-        self.set_faults("leaf2", delay=seconds)
+        """Let the first switch be slow, so that a job is seen to run."""
+        self.set_faults("leaf1", delay=seconds)
 
 
 class Hall(Rack):
@@ -132,6 +132,9 @@ class Hall(Rack):
             jobs.append(self.call("Deploy", f"project{number + 1:02}"))
         for job in jobs:
             assert self.wait(job, 60)["state"] == "done"
+
+
+Made = TypeVar("Made", Laboratory, Hall)
 
 
 class Seat(Session):
@@ -198,7 +201,7 @@ def session_of(rack: Rack) -> Iterator[Session]:
 
 
 @contextmanager
-def furnished(rack: Laboratory | Hall) -> Iterator[Laboratory | Hall]:
+def furnished(rack: Made) -> Iterator[Made]:
     """The rack with everything in it; stopped at the end."""
     try:
         rack.register_all()

@@ -85,6 +85,11 @@ function span(seconds) {
   return `${Math.floor(seconds / size)} ${unit}`;
 }
 
+function some(names) {
+  const more = names.length > 12 ? ` and ${names.length - 12} more` : "";
+  return names.slice(0, 12).join(", ") + more || "none";
+}
+
 function until(seconds) {
   if (seconds === null) return "";
   const left = seconds - Date.now() / 1000;
@@ -136,7 +141,7 @@ function drawSwitch(panel, found, ports) {
 function lay(grid, ports) {
   const cells = grid.cells ?? new Map();
   const focused = document.activeElement?.dataset?.port;
-  const across = narrow.matches ? 8 : WIDEST;
+  const across = narrow.matches ? 10 : WIDEST;
   const rows = ports.length <= 12 ? 1 : 2;
   grid.cells = new Map(ports.map((port) => [port.id, cells.get(port.id) ?? newPort(port)]));
   const drawn = [];
@@ -478,7 +483,7 @@ function facts(kind, thing) {
   const common = [["Trouble", thing.note], ["Differs", Array.isArray(thing.drift) ? thing.drift.join("; ") : thing.drift]];
   const ports = (thing.ports ?? []).join(", ");
   switch (kind) {
-    case "groups": return [["State", thing.state + (thing.pending ? ", changes staged" : "")], ["Error", thing.error], ["Networks", thing.networks.map((network) => `${network.name}: VLAN ${network.vlan ?? "none"}`).join(", ")], ["Nodes", thing.nodes.join(", ") || "none"], ["Head node", thing.headnode], ["Owner", thing.owner], ["Lease", until(thing.expires)], ...common];
+    case "groups": return [["State", thing.state + (thing.pending ? ", changes staged" : "")], ["Error", thing.error], ["Networks", thing.networks.map((network) => `${network.name}: VLAN ${network.vlan ?? "none"}`).join(", ")], ["Nodes", some(thing.nodes)], ["Head node", thing.headnode], ["Owner", thing.owner], ["Lease", until(thing.expires)], ...common];
     case "switches": return [["State", thing.state === "ok" ? "in service" : thing.state === "out" ? "out of service" : "in trouble"], ["Model", thing.model], ["Read", thing.read_at && `${span(Math.max(0, Date.now() / 1000 - thing.read_at))} ago`], ...common];
     case "ports": return [["State", WORDS[thing.state] ?? thing.state], ["Group", group && `${group.name} (${group.label})`], ["Node", thing.node && `${thing.node} ${thing.nic ?? ""}`], ["Trunk", thing.trunk], ["Carries", thing.carries], ...common];
     case "nodes": return [["State", WORDS[thing.state] ?? thing.state], ["Group", group?.name], ["Ports", ports], ...common];
