@@ -17,6 +17,7 @@ from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
+from tests.shell.site_stories import whole_sites
 from tests.shell.test_program import start
 
 Story = Callable[[Nmctl, Path], None]
@@ -518,19 +519,7 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.rack.call("GetDelegates", {}) == []
 
 
-@story("import", "export")
-def whole_sites(nmctl: Nmctl, folder: Path) -> None:
-    site = folder / "site.toml"
-    nmctl("export", str(site))
-    text = site.read_text()
-    site.write_text(
-        f'{text}\n[hosts.h9]\nuri = "qemu:///system"\nnetwork = {{ kind = "ovs", device = "br9" }}\n'
-    )
-    assert "+ 1 host: h9" in nmctl("import", str(site), "--dry-run").out
-    assert nmctl.rack.call("GetHosts", {"name": "h9"}) == []
-    nmctl("import", str(site), "--yes")
-    assert nmctl.one("GetHosts", name="h9")["uri"] == "qemu:///system"
-    assert len(nmctl("export").out) > len(text)
+story("import", "export")(whole_sites)
 
 
 @story("delegate create", "delegate destroy", "delegate keys")
