@@ -71,7 +71,7 @@ config: setup  ## a configuration file that explains every key
 	@$(python) -m nm.config
 
 docs: setup  ## the reference pages in docs/, from the code
-	@$(python) -m nm.methods > docs/api.md
+	@$(python) -m nm.reference > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
 	@$(python) -m nm.shell.spl.reference > docs/shell.md
 

@@ -1,12 +1,10 @@
 """The table of the API: every method with its arguments, its right, its operation and its documentation.
 
 The door (nm/api.py) dispatches by it, checks arguments by it, and Help, system.methodHelp and the printed
-reference (`python -m nm.methods`) are made from it. Who may call a method says nm/rights.py, and a method
+reference (nm/reference.py) are made from it. Who may call a method says nm/rights.py, and a method
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-import sys
-from collections.abc import Iterator
 
 from nm import delegates, drift, groups, leases, pool
 from nm.arguments import (
@@ -328,7 +326,8 @@ _GROUPS = (
         "PlanDeploy",
         groups.plan_deploy,
         "struct",
-        "What Deploy would do: hash, steps of {stage, hand, target, action, text} in order. Changes nothing.",
+        "What Deploy would do: hash; changes; steps of {stage, hand, target, action, text} in order. Changes "
+        "nothing.",
         _GROUP,
     ),
     _write(
@@ -584,19 +583,3 @@ API_VERSION = max(method.since for method in METHODS.values())
 def help_text() -> str:
     """Every method with its documentation, in the order of their names."""
     return "\n\n".join(METHODS[name].help() for name in sorted(METHODS)) + "\n"
-
-
-def reference() -> Iterator[str]:
-    """The lines of the reference in Markdown."""
-    yield f"# The methods of nm's API (version {API_VERSION})"
-    for title, section in SECTIONS.items():
-        yield f"\n## {title}\n"
-        for method in section:
-            yield f"- **`{method.usage}`** → {method.result} (right: {method.right})  \n  {method.doc}"
-            for parameter in method.parameters:
-                doc = f", {parameter.doc}" if parameter.doc else ""
-                yield f"    - `{parameter.name}`: {parameter.kind.expected}{doc}"
-
-
-if __name__ == "__main__":
-    sys.stdout.writelines(f"{line}\n" for line in reference())

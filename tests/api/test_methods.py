@@ -16,9 +16,10 @@ from nm.arguments import Kind, Method, Param
 from nm.calls import Caller
 from nm.errors import Denied, Invalid, NMError, NotFound, WrongArguments
 from nm.identity import People
-from nm.methods import METHODS, help_text, reference
+from nm.methods import METHODS, help_text
 from nm.pool import values
 from nm.records import Record
+from nm.reference import reference
 from tests.api.clients import EventsInMemory
 from tests.memory_store import MemoryStore
 from tests.pool.world import ALICE, BOB, ROOT, SITE, World, call, furnish

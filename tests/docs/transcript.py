@@ -1,4 +1,4 @@
-"""A page of the documentation as a transcript: its commands, what it shows of their output, whether that is so.
+"""A page of the documentation as a transcript: its commands, what it shows of their output, if that is so.
 
 A line of four spaces and `$ ` is a command; lines with `> ` go on with it, and what follows is what it says.
 A command that shows an error (`nmctl: ...`) must fail, `$ echo $?` tells a status, and all others must end

@@ -1,0 +1,361 @@
+"""The reference of the API in Markdown: `python -m nm.reference`, which `make docs` writes to docs/api.md.
+
+Made of the table of methods, the rights, the errors and the filters, so that it says what the code does. What
+a key of a struct means is said here, beside its name; a test holds the names against what the daemon answers.
+For the build only: no other room imports it.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from nm import errors, views
+from nm.arguments import MAX_LIST, Method
+from nm.methods import API_VERSION, METHODS, SECTIONS
+from nm.shell.failures import STATUS_OF_FAULT
+
+Lines = Iterator[str]
+_WORDS = {str: "string", int: "int", bool: "boolean", float: "double"}
+
+INTRODUCTION = """\
+# The API of nm (version {version})
+
+XML-RPC over HTTP: on the Unix socket `/run/nm/api.sock`, on `http://localhost:812`, and through SSH
+([access.md](access.md)). Every language that speaks XML-RPC can call it; no name or password is sent, the
+kernel tells nm who calls.
+
+    from xmlrpc.client import Fault
+    from nm.client import connect
+
+    with connect("/run/nm/api.sock") as nm:
+        free = [node["name"] for node in nm.GetNodes({{"free": True}})]
+        nm.CreateGroup("alpha", {{"nodes": free[:2], "expires": 1893456000}})
+        plan = nm.PlanDeploy("alpha")
+        job = nm.WaitJob(nm.Deploy("alpha", {{"if_plan": plan["hash"]}}), 60)
+        print(job["state"], job["error"])
+        try:
+            nm.AddNodes("alpha", ["n99"])
+        except Fault as fault:
+            print(fault.faultCode, fault.faultString)
+        nm.WaitJob(nm.DestroyGroup("alpha"), 60)
+
+`nm/client.py` needs the standard library only; take it along. On the machine itself
+`xmlrpc.client.ServerProxy("http://localhost:812", allow_none=True)` does the same. From a shell:
+`nmctl call GetNodes '{{"free": true}}'`.
+
+- **Types** are XML-RPC's: int (32 bits), boolean, double, string, array, struct, and `nil`. A time is in
+  seconds since 1970 UTC: an int, or a double where it has fractions or lies past 2038-01-19. A name is 1 to
+  64 of `A-Z a-z 0-9 _ . -` and begins with a letter or digit. A list holds at most {longest} entries.
+- **All or nothing.** A method that is refused changes nothing. What it answers is on disk.
+- **Jobs.** What needs a device answers a job's id at once. `WaitJob(id, seconds)` waits for it; a job that
+  is not over then is not an error: look at `state`. Of several Deploys of one group the newest counts; the
+  older jobs end as `superseded`.
+- **Filters** of `Get...` are structs: every key must match, a list of values means one of them, `{{}}` is
+  all. Keys that can be filtered by have a ✓ below.
+- **New versions** add methods, and keys to structs; `GetVersion().api` tells. What is there keeps its
+  meaning.
+"""
+
+FAULTS = """
+## Faults
+
+A refusal is an XML-RPC fault. `faultString` says what is wrong, then `; ` and what to do. The last column is
+nmctl's exit status.
+
+| code | name | when | nmctl |
+|---|---|---|---|"""
+
+RIGHTS = """
+## Rights
+
+A method names who may call it. An administrator may call everything.
+
+| right | who has it |
+|---|---|
+| admin | root, and the members of the Unix group `nm-admin` |
+| reader | an account with the right `spy`; it sees everything and changes nothing |
+| reserve | an account with that right; it makes groups of its own, within limits of groups, nodes and lease |
+| owner | the account that owns the group, and one to whom just this method is delegated |
+| member | the owner, whom the group (or this method) is delegated to, and the group's own account |
+| anyone | every account that can reach the API |
+"""
+
+STRUCTS_HEAD = """
+## Structs
+
+Who may not see a thing whole gets only what is marked with an asterisk.
+"""
+
+
+@dataclass(frozen=True)
+class Struct:
+    """What a method answers. A line of `keys` is `name: type; meaning`, without type where FIELDS has it."""
+
+    title: str
+    methods: str
+    kind: str  # of views.FIELDS; "": it cannot be filtered
+    keys: str
+
+
+STRUCTS = (
+    Struct(
+        "A node", "GetNodes", "node", """
+        name*: what it is called
+        available*: false: taken out of service by an administrator
+        free*: can be given out now
+        state: unverified (see ResetPorts), free, joining, joined, leaving, failed, dirty, out
+        group: whose it is, or nil
+        id: a number of its own, or nil
+        hostname: as registered
+        ip: as registered
+        hardware_type: as registered
+        location: as registered
+        image: as registered
+        reason: why it is not available
+        metadata: struct; as registered
+        nics: list of {name, mac, switch, port, role}; role: boot, data or none; switch and port may be nil
+        management: struct or nil; how its power is switched, without secrets
+        error: string or nil; why it is failed""",
+    ),
+    Struct(
+        "A group", "GetGroups", "group", """
+        name: what it is called
+        alias: another name, or nil
+        vlan: the VLAN of its network main
+        networks: struct; a network's name to {vlan, nics, tagged}
+        headnode: as wanted, or nil
+        nodes: list of names; as wanted
+        owner: struct; {name, uid}
+        account: string or nil; the Unix account of its people
+        expires: when it ends, or nil
+        delegations: list of {name, uid, method}; method is nil for all
+        state: staged, deploying, deployed, failed, destroying
+        pending: what is wanted is not what is deployed
+        revision: grows by one with every Deploy
+        job: its newest job, or nil
+        error: string or nil; what keeps it from being deployed, in the device's words
+        drift: how many differences the last audit found""",
+    ),
+    Struct(
+        "A job", "GetJob, WaitJob, GetJobs", "job", """
+        id: what the method answered
+        subject: whose job it is, as `group:alpha`
+        kind: deploy, destroy, repair, audit, reset, inspect, power and so on
+        group: the group it is of, or nil
+        state: queued, running, done, failed, superseded
+        done: int; steps that are done
+        total: int; of so many
+        step: string; what goes on, or what is tried again and why
+        parts: struct; subject (`switch:sw0`, "" for no device) to {done, total, error or nil, at or nil}
+        result: anything; what the job found, or nil
+        error: struct or nil; {code, text}: as a fault
+        created: int; a time
+        started: int or nil; a time
+        finished: int or nil; a time""",
+    ),
+    Struct(
+        "A switch", "GetSwitches", "switch", """
+        name*: what it is called
+        available*: false: taken out of service
+        free*: the same as available
+        driver: its kind; the driver's own settings are further keys (docs/drivers.md)
+        model: what it says it is, or nil
+        reason: why it is not available
+        read_at: double or nil; when it was last read
+        error: string or nil; why it could not be read""",
+    ),
+    Struct(
+        "A port", "GetPorts", "port", """
+        switch*: the switch's name
+        port*: as the switch calls it
+        available*: its switch is in service
+        free*: nothing is connected to it
+        node: whose NIC is connected, or nil
+        nic: the NIC's name, or nil
+        trunk: the trunk it is an end of, or nil
+        verified: it was reset or adopted
+        seen: struct or nil; what it carried when last read: {untagged, tagged, open (every other VLAN)}
+        read_at: double or nil; when it was last read
+        description: string; as registered""",
+    ),
+    Struct(
+        "A trunk", "GetTrunks", "trunk", """
+        name*: what it is called
+        available*: true
+        free*: true; a trunk serves all groups
+        native: its native VLAN, which carries nothing of nm's
+        ends: list of two of {switch, port} or {host, device}""",
+    ),
+    Struct(
+        "A host", "GetHosts", "host", """
+        name*: what it is called
+        available*: false: taken out of service
+        free*: the same as available
+        uri: libvirt's
+        reason: why it is not available
+        network: struct; {kind: linux or ovs, device}""",
+    ),
+    Struct(
+        "A VLAN", "GetVlans", "vlan", """
+        id*: 2 to 4094
+        shared*: several groups may have it
+        available*: false: taken out of service
+        free*: a group can have it now
+        group: whose it is, or nil
+        reason: why it is not available
+        groups: list; who uses a shared one (readers)""",
+    ),
+    Struct(
+        "A head node", "GetHeadNodes", "headnode", """
+        name*: what it is called
+        available*: false: taken out of service
+        free*: can be given out now
+        state: free, joining, joined, leaving, dirty, out
+        group: whose it is, or nil
+        host: the host it runs on
+        domain: libvirt's name for it, or nil
+        image: as registered, or nil
+        running: whether it ran when last seen, or nil
+        reason: why it is not available
+        management: list; as registered""",
+    ),
+    Struct(
+        "A delegate, or an account with rights", "GetDelegates", "account", """
+        name: what nm calls it
+        account: the Unix account
+        uid: its number
+        type: delegate, group or unix (an account of the machine, not nm's)
+        state: how far it is made, ready when it is
+        job: the job that makes or removes it, or nil
+        rights: struct; spy, reserve, describe
+        keys: list of public keys
+        error: string or nil; what keeps it from being ready""",
+    ),
+    Struct(
+        "A plan", "PlanDeploy", "", """
+        hash: string; for Deploy's if_plan
+        changes: list of {action (add, change, remove), what, target, before, after, lines}
+        steps: list of {stage, hand, target, action, text}, in the order in which they are done""",
+    ),
+    Struct(
+        "A status", "GetStatus", "", """
+        wanted: struct; networks, nodes, headnode as staged
+        target: struct or nil; the same as last deployed, or being deployed
+        deployed: struct; a fact's name (`port/sw0/p1`) to what is there
+        node_states: struct; a node's name to its state
+        ports: list of {node, nic, switch, port, seen, read_at}""",
+    ),
+    Struct(
+        "An audit", "GetAudit", "", """
+        at: int or nil; when
+        differences: list of {hand, target, wanted, seen}""",
+    ),
+    Struct(
+        "All drift", "GetDrift", "", """
+        at: int; the last look at everything, 0 for none
+        groups: struct; a group's name to its differences
+        pool: list of differences of what no group has""",
+    ),
+    Struct(
+        "The state of a switch", "GetSwitchState", "", """
+        vlans: list of ints
+        ports: struct; a port's name to {untagged, tagged, open, read_at}
+        read_at: double or nil; when it was last read""",
+    ),
+    Struct(
+        "An event", "GetEvents", "", """
+        id: int; grows, and never comes twice
+        time: int; when
+        who: string; the account, or nm itself
+        subject: string; as `group alpha`
+        what: string; what happened
+        detail: string; more""",
+    ),
+)  # fmt: skip
+
+
+def reference() -> Lines:
+    """The lines of the whole page."""
+    yield INTRODUCTION.format(version=API_VERSION, longest=MAX_LIST)
+    yield "Methods: " + ", ".join(f"[{name}](#{anchor(name)})" for name in METHODS if "." not in name) + "."
+    yield FAULTS
+    yield from _faults()
+    yield RIGHTS
+    yield from _who_may()
+    yield STRUCTS_HEAD
+    for struct in STRUCTS:
+        yield from _struct(struct)
+    for title, section in SECTIONS.items():
+        yield f"\n## {title}\n"
+        for method in section:
+            yield from _method(method)
+
+
+def anchor(method: str) -> str:
+    """What a link to the method names."""
+    return method.lower().replace(".", "")
+
+
+def _faults() -> Lines:
+    family = sorted(errors.NMError.__subclasses__(), key=lambda error: error.code)
+    inner = [(errors.NMError.code, "Internal", "A defect of nm; the log has more.")]
+    known = [(error.code, error.__name__, (error.__doc__ or "").splitlines()[0]) for error in family]
+    for code, name, doc in sorted([*known, *inner]):
+        yield f"| {code} | {name} | {doc} | {STATUS_OF_FAULT[code]} |"
+
+
+def _who_may() -> Lines:
+    yield "| methods | right |"
+    yield "|---|---|"
+    rights: dict[str, list[str]] = {}
+    for method in METHODS.values():
+        rights.setdefault(method.right, []).append(method.name)
+    for right, names in rights.items():
+        yield f"| {', '.join(names)} | {right} |"
+
+
+def _struct(struct: Struct) -> Lines:
+    fields = views.FIELDS.get(struct.kind, {})
+    yield f"### {struct.title} ({struct.methods})\n"
+    yield "| key | type | filter | |"
+    yield "|---|---|---|---|"
+    for name, seen, text in keys_of(struct):
+        kind, meaning = _typed(name, text, fields)
+        yield f"| `{name}`{seen} | {kind} | {'✓' if name in fields else ''} | {meaning} |"
+    yield ""
+
+
+def keys_of(struct: Struct) -> Iterable[tuple[str, str, str]]:
+    """The keys of a struct: name, an asterisk where everybody sees it, and the rest of the line."""
+    for line in struct.keys.strip().splitlines():
+        name, _, text = line.strip().partition(": ")
+        yield name.removesuffix("*"), "\\*" if name.endswith("*") else "", text
+
+
+def _typed(name: str, text: str, fields: dict[str, type]) -> tuple[str, str]:
+    """Type and meaning of a key."""
+    if name in fields:
+        word = _WORDS[fields[name]]
+        return (
+            (f"{word} or nil", text.removesuffix(", or nil")) if text.endswith(", or nil") else (word, text)
+        )
+    kind, _, meaning = text.partition("; ")
+    return kind, meaning
+
+
+def _method(method: Method) -> Lines:
+    yield f"### {method.name}\n"
+    yield f"`{method.usage}` → {method.result}  \n{method.doc}  \nRight: {method.right}."
+    if method.since > 1:
+        yield f"Since version {method.since}."
+    if method.parameters:
+        yield ""
+    for parameter in method.parameters:
+        doc = f"; {parameter.doc}" if parameter.doc else ""
+        optional = ", may be left out" if parameter.optional else ""
+        yield f"- `{parameter.name}`: {parameter.kind.expected}{optional}{doc}"
+    yield ""
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in reference())
