@@ -72,8 +72,11 @@ def mended(tx: Transaction, done: Iterable[str], now: float) -> None:
 def unreadable(tx: Transaction, switch: str, error: str | None, now: float) -> None:
     """Why a switch could not be read; None when it could."""
     record = tx.get(record_key("switch", switch))
-    if record is not None:
-        tx.put(changed(record, now, _error=error))
+    if record is None:
+        return
+    tx.put(changed(record, now, _error=error))
+    if bool(error) != bool(record["_error"]):
+        tx.tell(Event("nm", f"switch {switch}", "error" if error else "readable again", error or ""))
 
 
 def children(reader: Reader, parent: int) -> list[int]:

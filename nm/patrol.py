@@ -96,7 +96,8 @@ class _Round:
 
     def put_right(self) -> set[str]:
         """The things of the pool that were closed, and read back."""
-        failed = {one.mends for one in self.closing or () if one.order.fact not in self.went_well()}
+        good = self.went_well()
+        failed = {one.mends for one in self.closing or () if one.order.fact not in good}
         return {one.mends for one in self.closing or () if one.mends} - failed
 
     def went_well(self) -> set[str]:
@@ -341,6 +342,8 @@ class Patrol:
             self._store.transact(partial(drift.mended, done=some, now=now))
         counts, children = self._settle_groups(round_, now)
         if round_.scope.whole:
+            drifted = sum(map(bool, counts.values()))
+            log.info("everything audited", extra={"groups": len(counts), "drifted": drifted})
             self._store.transact(partial(drift.patrolled, at=round_.at, now=now))
         if round_.job is not None and round_.scope.group is None:
             self._end(round_, round_.job, counts, children)
@@ -357,7 +360,7 @@ class Patrol:
         for name, wanted in round_.expected.groups.items():
             group = self._store.get(record_key("group", name))
             found = audits.judge(self._store, group, wanted, round_.seen) if group else audits.NOTHING
-            look = recording.Look(
+            findings = recording.Findings(
                 round_.at,
                 found.differences,
                 found.differing,
@@ -368,9 +371,9 @@ class Patrol:
                 closed=closed,
             )
             counts[name] = len(found.differences)
-            if group is not None and not recording.is_news(self._store, group, look):
+            if group is not None and not recording.is_news(self._store, group, findings):
                 continue
-            number = self._store.transact(partial(recording.audited, name=name, look=look, now=now))
+            number = self._store.transact(partial(recording.audited, name=name, findings=findings, now=now))
             if number is not None:
                 children.append(number)
                 self._tools.send(f"group:{name}", Wake())
@@ -404,9 +407,7 @@ class Patrol:
         job = self._store.get(record_key("job", item.number))
         if job is not None and job["state"] == "failed":
             family.failed.append(f"group {job['group']} (job {item.number}): {job['error']['text']}")
-        self._advance(
-            item.parent, done=family.done, step=f"group {job['group']} {job['state']}" if job else ""
-        )
+        self._advance(item.parent, done=family.done, step=f"job {item.number} is over")
         self._end_family(item.parent)
 
     def _end_family(self, number: int) -> None:

@@ -172,7 +172,7 @@ def words(failures: Sequence[tuple[Step, NMError]]) -> str:
 
 
 @dataclass(frozen=True)
-class Look:
+class Findings:
     """What an audit found of one group."""
 
     at: float
@@ -189,37 +189,38 @@ class Look:
         return [one for one in found if fact_of(one) in self.differing or fact_of(one) not in self.closed]
 
 
-def is_news(reader: Reader, group: Record, look: Look) -> bool:
+def is_news(reader: Reader, group: Record, findings: Findings) -> bool:
     """Whether there is something to write down, or to mend."""
-    known = [one for one in _differences(group) if look.covers(fact_of(one))]
-    mending = look.repairing and (bool(look.differing) or stuck(reader, group))
-    return look.job is not None or mending or known != look.left(look.differences)
+    known = [one for one in _differences(group) if findings.covers(fact_of(one))]
+    mending = findings.repairing and (bool(findings.differing) or stuck(reader, group))
+    return findings.job is not None or mending or known != findings.left(findings.differences)
 
 
-def audited(tx: Transaction, name: str, look: Look, now: float) -> int | None:
+def audited(tx: Transaction, name: str, findings: Findings, now: float) -> int | None:
     """Write an audit's result down. When repairing, what differs is in doubt and a new revision begins.
 
     Answers the job that mends the group; None when there is nothing to mend.
     """
     old = tx.get(record_key("group", name))
     if old is None:
-        if look.job is not None:
+        if findings.job is not None:
             gone = {"code": 106, "text": f"group {name} is gone"}
-            jobs.advance(tx, look.job, now, state="failed", error=gone)
+            jobs.advance(tx, findings.job, now, state="failed", error=gone)
         return None
-    still = [fact for fact, value in look.differing.items() if old["deployed"].get(fact) == value]
-    found = [one for one in look.differences if fact_of(one) not in look.differing or fact_of(one) in still]
+    still = {fact for fact, value in findings.differing.items() if old["deployed"].get(fact) == value}
+    stale = findings.differing.keys() - still
+    found = [one for one in findings.differences if fact_of(one) not in stale]
     before = _differences(old)
-    after = [*(one for one in before if not look.covers(fact_of(one))), *look.left(found)]
-    group = changed(old, now, _audit={"at": int(look.at), "differences": after})
-    number = _mend(tx, old, look, still, now) if look.repairing else None
+    after = [*(one for one in before if not findings.covers(fact_of(one))), *findings.left(found)]
+    group = changed(old, now, _audit={"at": int(findings.at), "differences": after})
+    number = _mend(tx, old, findings, still, now) if findings.repairing else None
     if number is not None:
         deployed = {fact: plan.doubt(v) if fact in still else v for fact, v in old["deployed"].items()}
         group = changed(group, now, deployed=deployed, revision=old["revision"] + 1, job=number, error=None)
         jobs.advance(tx, number, now, state="running", result={"differences": len(found)})
-    elif look.job is not None:
-        jobs.advance(tx, look.job, now, state="done", result={"differences": len(found)}, done=1, total=1)
-    if look.job is not None or number is not None or after != before:
+    elif findings.job is not None:
+        jobs.advance(tx, findings.job, now, state="done", result={"differences": len(found)}, done=1, total=1)
+    if findings.job is not None or number is not None or after != before:
         specs.save(tx, old, group, now)
     for fact in still:
         if fact.startswith("head/"):
@@ -228,17 +229,19 @@ def audited(tx: Transaction, name: str, look: Look, now: float) -> int | None:
     return number
 
 
-def _mend(tx: Transaction, old: Record, look: Look, differing: Sequence[str], now: float) -> int | None:
+def _mend(
+    tx: Transaction, old: Record, findings: Findings, differing: Collection[str], now: float
+) -> int | None:
     """The job that makes the group's target true again; it takes over from the one that is under way."""
-    if old["target"] is None or not (look.job is not None or differing or stuck(tx, old)):
+    if old["target"] is None or not (findings.job is not None or differing or stuck(tx, old)):
         return None
-    number = look.job
+    number = findings.job
     if number is None:
         name = name_of(old["record_key"])
-        parent = tx.get(record_key("job", look.parent)) if look.parent is not None else None
+        parent = tx.get(record_key("job", findings.parent)) if findings.parent is not None else None
         caller = Caller(parent["who"]["uid"], parent["who"]["name"], admin=True) if parent else NM
         call = Call(caller, "Repair", now)
-        number = jobs.submit(tx, call, f"group:{name}", "repair", group=name, parent=look.parent)
+        number = jobs.submit(tx, call, f"group:{name}", "repair", group=name, parent=findings.parent)
     if old["job"] not in (None, number):
         jobs.advance(tx, old["job"], now, state="superseded", step="a repair took over")
     return number

@@ -1,8 +1,10 @@
 """What an operator does when a switch dies, comes back empty, or was there before nm: by nmctl alone."""
 
+from typing import Any
+
 from tests.shell.conftest import Nmctl
 
-ISOLATED = {"untagged": None, "tagged": [], "open": False}
+ISOLATED: dict[str, Any] = {"untagged": None, "tagged": [], "open": False}
 
 
 def state(nmctl: Nmctl, node: str) -> str:
