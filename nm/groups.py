@@ -174,18 +174,22 @@ def _starting(reader: Reader, group: Record) -> plan.Facts:
     The head node runs at its end, whoever stopped it: its host's part is done again. A node of an imported
     group may be unverified: its ports carry who knows what, so they are isolated before they join.
     """
-    unverified = {
-        views.port_fact(nic): plan.doubt(None)
-        for name in group["wanted"]["nodes"]
-        if (node := reader.get(record_key("node", name))) is not None
-        for nic in views.wired(node)
-        if (port := reader.get(port_key(nic["switch"], nic["port"]))) is None or not port["_verified"]
-    }
     known = {
         fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
         for fact, value in attempted(reader, group).items()
     }
-    return {**unverified, **known}
+    return {**dict.fromkeys(_unverified(reader, group), plan.doubt(None)), **known}
+
+
+def _unverified(reader: Reader, group: Record) -> list[str]:
+    """The ports, as facts, of the group's nodes for which neither reset nor adopt was chosen."""
+    return [
+        views.port_fact(nic)
+        for name in group["wanted"]["nodes"]
+        if (node := reader.get(record_key("node", name))) is not None
+        for nic in views.wired(node)
+        if (port := reader.get(port_key(nic["switch"], nic["port"]))) is None or not port["_verified"]
+    ]
 
 
 def attempted(reader: Reader, group: Record) -> plan.Facts:
@@ -203,6 +207,11 @@ def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] |
     if unknown:
         raise Invalid(f"unknown option {min(unknown)!r}", "Deploy knows if_plan")
     steps = planned(tx, old)
+    if not call.caller.admin and (unverified := _unverified(tx, old)):
+        raise Conflict(
+            f"{min(unverified)} is unverified",
+            "an administrator resets or adopts it, or deploys this group, which isolates it first",
+        )
     if options and options.get("if_plan") != plan.fingerprint(steps):
         raise Conflict("the plan is another one by now", "look at PlanDeploy again")
     return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(tx, old))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nm import groups, imports, power, settings, site
 from nm.calls import Call, Caller, Site
+from nm.errors import Conflict
 from nm.importwork import carry_out
 from nm.records import Record
 from nm.site import places
@@ -167,13 +168,19 @@ def test_an_imported_group_is_deployed_without_a_reset_before(office: Office, tm
     whole = {
         "switches": {"sw0": {"driver": "simulated", "file": str(table), "ports": ports}},
         "ports": {"sw0": ports}, "vlans": {"101-102": {}}, "nodes": nodes,
-        "groups": {"alpha": {"nodes": ["n1", "n2"], "networks": {"main": {"vlan": 102}}}},
+        "groups": {
+            "alpha": {
+                "nodes": ["n1", "n2"], "networks": {"main": {"vlan": 102}}, "delegations": ["bob"]
+            }
+        },
     }  # fmt: skip
     assert office.rack.wait(office.call("Import", json.dumps(whole)))["state"] == "done"
     states = {node["name"]: node["state"] for node in office.call("GetNodes", {})}
     assert states == {"n1": "joining", "n2": "joining", "n3": "unverified"}
     steps = [step["text"] for step in office.call("PlanDeploy", "alpha")["steps"]]
     assert "switch sw0 port p1: leave whatever it carries, isolate" in steps
+    with pytest.raises(Conflict, match="p1 is unverified"):  # that word is an administrator's
+        office.rack.call("Deploy", "alpha", caller=Caller(UIDS["bob"], "bob"))
     office.rack.deploy("alpha")
     told = json.loads(table.read_text())["ports"]
     assert [told[port]["untagged"] for port in ports] == [102, 102, 1]
