@@ -12,11 +12,11 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nm import config
 from nm.shell.main import main
@@ -43,6 +43,16 @@ def site(folder: Path) -> Iterator["Site"]:
         made.config = replace(made.config, power=config.Power(off_seconds=0.3))
         made.start()
         yield Site(made)
+
+
+class World(Protocol):
+    """Where a page's commands are carried out."""
+
+    def carry_out(self, step: Step) -> tuple[int, str]:
+        """The status of a command, and what it said."""
+
+    def meanwhile(self, words: str) -> None:
+        """Let something happen that nm was not asked for."""
 
 
 class Site:
@@ -89,18 +99,11 @@ class Site:
             status = int(end.code or 0)
         finally:
             os.chdir(where)
-        lines = remarks.getvalue().splitlines(keepends=True)
-        return status, said.getvalue() + "".join(line for line in lines if not _PROGRESS.match(line))
+        return status, said.getvalue() + without_progress(remarks.getvalue())
 
     def _shell(self, command: str) -> tuple[int, str]:
         path = f"{self.rack.folder}/bin:{os.environ['PATH']}"
-        ran = subprocess.run(
-            ["sh", "-c", command],
-            cwd=self.folder, env={**os.environ, "PATH": path, "PYTHONPATH": str(SOURCE)},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, check=False,
-        )  # fmt: skip
-        return ran.returncode, ran.stdout
+        return in_shell(command, self.folder, {**os.environ, "PATH": path, "PYTHONPATH": str(SOURCE)})
 
     def _here(self, text: str) -> str:
         for there, here in self._names.items():
@@ -159,29 +162,43 @@ class Site:
         )
 
 
+def in_shell(command: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """The status of a command that a shell carries out there, and what it said."""
+    ran = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return ran.returncode, ran.stdout + without_progress(ran.stderr)
+
+
+def without_progress(remarks: str) -> str:
+    """What was said on stderr, but the progress of jobs, which no two runs show alike."""
+    return "".join(line for line in remarks.splitlines(keepends=True) if not _PROGRESS.match(line))
+
+
 def _renamed(text: str, old: str, new: str) -> str:
     """The text with another name for something, where the name stands alone."""
     return re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _: new, text)
 
 
-def settled(site: Site, step: Step) -> tuple[int, str]:
+def settled(world: World, step: Step) -> tuple[int, str]:
     """What a command ends with and says; what only looks is asked again until it is as the page shows it."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        status, said = site.carry_out(step)
+        status, said = world.carry_out(step)
         shown = not step.shown or not differs(step.shown, said)
         if shown or not _LOOKS.match(step.command) or time.monotonic() > deadline:
             return status, said
         time.sleep(0.05)
 
 
-def troubles(site: Site, steps: list[Step]) -> list[str]:
+def troubles(world: World, steps: list[Step]) -> list[str]:
     """Carry out a page; what of it is not so, each with its line. Nothing is done behind the first."""
     for step in steps:
         if step.meanwhile:
-            site.meanwhile(step.command)
+            world.meanwhile(step.command)
             continue
-        status, said = settled(site, step)
+        status, said = settled(world, step)
         if (status == 0) if step.status is None else (status != step.status):
             return [
                 f"line {step.line}: {step.command}: status {status}, but the page has {step.status}:\n{said}"
