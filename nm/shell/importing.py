@@ -138,7 +138,7 @@ def _end(session: Session, told: Struct) -> int:
 
 def import_site(session: Session, _command: Command, options: Options) -> int:
     """Import what the command line names."""
-    return bring_in(session, options.paths, options.host, options.yes, options.dry_run)
+    return bring_in(session, options.paths, options.vmhost, options.yes, options.dry_run)
 
 
 def export_site(session: Session, _command: Command, options: Options) -> int:
@@ -175,7 +175,7 @@ COMMANDS = (
     Command("import", "Import", "take in a site from files: all of it, or nothing",
             (word("paths", "site.toml, site.json, SPL's files, or folders of them", count="+",
                   metavar="FILE"),
-             option("host", "the host that runs the VMs of SPL's vm.txt; else `local`, out of service",
+             option("vmhost", "the host that runs the VMs of SPL's vm.txt; else `local`, out of service",
                     local=True),
              Arg("--yes", "do not ask", flag=True, local=True), DRY_RUN),
             run=import_site, uses=("CheckImport",)),

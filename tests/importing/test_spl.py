@@ -99,7 +99,7 @@ def test_head_nodes_of_a_host_that_is_there(office: Office, tmp_path: Path) -> N
     data = str(write(tmp_path / "data", {"vm.txt": SPL["vm.txt"]}))
     refused = office.nmctl("import", data, "--yes", status=6)
     assert refused.err.startswith(f"{data}/vm.txt:1: uri qemu:///system belongs to host vmhost")
-    office.nmctl("import", data, "--yes", "--host", "vmhost")
+    office.nmctl("import", data, "--yes", "--vmhost", "vmhost")
     assert {head["host"] for head in office.call("GetHeadNodes", {})} == {"vmhost"}
 
 
