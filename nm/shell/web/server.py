@@ -8,6 +8,7 @@ person who started it, on the loopback, for as long as nmctl runs; whoever else 
 
 import json
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -88,7 +89,9 @@ class PageServer(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that has left is no news."""
+        """A browser that has left is no news; anything else is."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
