@@ -87,6 +87,14 @@ Who may not see a thing whole gets only what is marked with an asterisk.
 """
 
 
+SETTINGS_HEAD = """
+## Settings
+
+What is registered, and a group that is made, is described in a struct. What has an asterisk must be there.
+`Update...` takes the same keys; those that are not named stay.
+"""
+
+
 @dataclass(frozen=True)
 class Struct:
     """What a method answers. A line of `keys` is `name: type; meaning`, without type where FIELDS has it."""
@@ -217,7 +225,7 @@ STRUCTS = (
         image: as registered, or nil
         running: whether it ran when last seen, or nil
         reason: why it is not available
-        management: list; as registered""",
+        management: list; the MACs of its NICs that nm leaves alone""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """
@@ -274,6 +282,84 @@ STRUCTS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a method takes in a struct. A line of `keys` is `name: type; meaning`, with * where it is needed."""
+
+    what: str
+    method: str
+    keys: str
+
+
+SETTINGS = (
+    Settings(
+        "a switch", "RegisterSwitch", """
+        driver*: string; its kind: ovs, none, simulated; its own keys too (docs/drivers.md)
+        address: string; where it is managed
+        bridge: string; of Open vSwitch
+        timeout: int or double; seconds that an answer may take
+        secrets: struct; what the driver asks for to the name of a file in the folder of secrets
+        available: boolean; false takes it out of service
+        reason: string; why""",
+    ),
+    Settings("a port", "RegisterPort", """
+        description: string; what is at the other end"""),
+    Settings(
+        "a trunk", "RegisterTrunk", """
+        ends*: list of two of {switch, port} or {host, device}
+        native: int; its native VLAN, 1 when left out""",
+    ),
+    Settings(
+        "a host", "RegisterHost", """
+        uri*: string; libvirt's, as qemu:///system
+        network*: struct; {kind: linux or ovs, device}
+        available: boolean; false takes it out of service
+        reason: string; why""",
+    ),
+    Settings(
+        "a node", "RegisterNode", """
+        nics*: list of {name, mac, switch, port, role}; the last three may be left out; role: boot, data, none
+        management: struct; {driver, address, the driver's own keys}
+        id: int; a number of its own
+        hostname: string
+        ip: string; for the group's list of machines
+        hardware_type: string
+        location: string
+        metadata: struct
+        image: string
+        available: boolean; false takes it out of service
+        reason: string; why""",
+    ),
+    Settings(
+        "a VLAN", "RegisterVlan", """
+        shared: boolean; several groups may have it
+        available: boolean; false takes it out of service
+        reason: string; why""",
+    ),
+    Settings(
+        "a head node", "RegisterHeadNode", """
+        host*: string; the host's name
+        domain: string; libvirt's name for it
+        image: string
+        management: list of MACs of its NICs that nm leaves alone
+        available: boolean; false takes it out of service
+        reason: string; why""",
+    ),
+    Settings(
+        "a group", "CreateGroup", """
+        nodes: list of names
+        vlan: int; of its network main, chosen when left out
+        headnode: string; a head node's name
+        expires: int or double; a time, never when left out
+        owner: string; an account; the caller when left out
+        alias: string; another name, such as a URN
+        delegations: list of names of accounts, or of {name, method}
+        keys: list of public keys of its people
+        networks: struct; a name (one is main) to {vlan, nics: names or roles of NICs, tagged}""",
+    ),
+)  # fmt: skip
+
+
 def reference() -> Lines:
     """The lines of the whole page."""
     yield INTRODUCTION.format(version=API_VERSION, longest=MAX_LIST)
@@ -285,6 +371,9 @@ def reference() -> Lines:
     yield STRUCTS_HEAD
     for struct in STRUCTS:
         yield from _struct(struct)
+    yield SETTINGS_HEAD
+    for settings in SETTINGS:
+        yield from _settings(settings)
     for title, section in SECTIONS.items():
         yield f"\n## {title}\n"
         for method in section:
@@ -325,8 +414,15 @@ def _struct(struct: Struct) -> Lines:
     yield ""
 
 
-def keys_of(struct: Struct) -> Iterable[tuple[str, str, str]]:
-    """The keys of a struct: name, an asterisk where everybody sees it, and the rest of the line."""
+def _settings(settings: Settings) -> Lines:
+    yield f"### Settings of {settings.what} ([{settings.method}](#{anchor(settings.method)}))\n"
+    for name, needed, text in keys_of(settings):
+        yield f"- `{name}`{needed}: {text}"
+    yield ""
+
+
+def keys_of(struct: Struct | Settings) -> Iterable[tuple[str, str, str]]:
+    """The keys of a struct: name, the asterisk where there is one, and the rest of the line."""
     for line in struct.keys.strip().splitlines():
         name, _, text = line.strip().partition(": ")
         yield name.removesuffix("*"), "\\*" if name.endswith("*") else "", text

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from nm import views
+from nm.errors import Invalid
 from nm.methods import METHODS
-from nm.reference import INTRODUCTION, STRUCTS, Struct, anchor, keys_of
+from nm.reference import INTRODUCTION, SETTINGS, STRUCTS, Settings, Struct, anchor, keys_of
 from tests.rack import Rack, rack
 
 OWN = {"driver", "file", "ports"}  # of a simulated switch; `driver` is told
@@ -54,6 +55,18 @@ def test_every_filter_is_told(struct: Struct) -> None:
 
 def test_every_kind_with_filters_has_its_struct() -> None:
     assert {struct.kind for struct in STRUCTS} - {""} == set(views.FIELDS)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: str(settings.method))
+def test_settings_are_those_that_are_taken(settings: Settings, tmp_path: Path) -> None:
+    told = {name for name, _, _ in keys_of(settings)}
+    named: dict[str, list[Any]] = {"RegisterPort": ["sw0", "p99"], "RegisterVlan": [300]}
+    before = named.get(settings.method, ["x"])
+    given = {"bogus": 1, **({"driver": "ovs"} if settings.method == "RegisterSwitch" else {})}
+    with rack(tmp_path, nodes=0) as here, pytest.raises(Invalid) as refused:
+        here.call(settings.method, *before, given)
+    taken = refused.value.hint.removeprefix("valid keys: ").removeprefix("a group has ")
+    assert told == set(taken.split(", "))
 
 
 def test_the_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
