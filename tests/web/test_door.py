@@ -18,7 +18,8 @@ from nm.shell.web.server import MOST
 from tests.web.world import Laboratory, Page, Seat, served
 
 FOLDER = Path(nm.shell.web.server.__file__).parent
-PATHS = ("/", "/style.css", "/page.js", "/icon.svg", "/picture.json", "/live", "/nothing")
+FILES = ("/", "/style.css", "/page.js", "/elements.js", "/icon.svg", "/picture.json")
+PATHS = (*FILES, "/live", "/nothing")
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
 
@@ -71,7 +72,7 @@ def test_nothing_without_the_cookie(page: Page, cookie: str, path: str) -> None:
 
 
 def test_the_cookie_opens_everything_but_live_at_once(page: Page, cookie: str) -> None:
-    for path in PATHS[:5]:
+    for path in FILES:
         assert ask(page, path, Cookie=f"more=1; {cookie}")[0] == 200
     assert ask(page, "/nothing", Cookie=cookie)[0] == 404
     assert ask(page, "/../server.py", Cookie=cookie)[0] == 404
@@ -112,7 +113,7 @@ def test_only_get(page: Page, cookie: str, method: str) -> None:
 
 
 def test_what_the_browser_is_told(page: Page, cookie: str) -> None:
-    for path in PATHS[:5]:
+    for path in FILES:
         _, headers, _ = ask(page, path, Cookie=cookie)
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -123,7 +124,7 @@ def test_what_the_browser_is_told(page: Page, cookie: str) -> None:
 
 
 def test_the_page_needs_nobody_else() -> None:
-    for name in ("page.html", "page.js", "style.css", "icon.svg"):
+    for name in ("page.html", "page.js", "elements.js", "style.css", "icon.svg"):
         text = (FOLDER / name).read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|//[a-z]+\.|@import|<script(?! src=\"/)| style=|innerHTML", text), name
 
