@@ -284,7 +284,7 @@ STRUCTS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """What a method takes in a struct. A line of `keys` is `name: type; meaning`, with * where it is needed."""
+    """What a method takes in a struct. A line of `keys` is `name: type; meaning`, * where it is needed."""
 
     what: str
     method: str
