@@ -62,6 +62,7 @@ class Expected:
     groups: dict[str, Facts]  # by name of the group
     pool: dict[str, Value | None]  # free ports (None: isolated) and accounts, by fact
     trunks: dict[str, set[int]] = field(default_factory=dict)  # by trunk port (as a fact port/)
+    stuck: set[str] = field(default_factory=set)  # groups that gave up on something in scope
 
     def readings(self) -> dict[str, list[str]]:
         """The facts to be read, each once, by whose worker reads them."""
@@ -84,8 +85,12 @@ def expected(reader: Reader, scope: Scope) -> Expected:
             if fact.startswith("trunk/"):
                 _, switch, vlan, port_name = facts.split(fact)
                 ways.setdefault(facts.name("port", switch, port_name), set()).add(int(vlan))
-        if any(map(scope.covers, one["deployed"])) or _stuck_in(reader, one, scope):
-            found.groups[name_of(one["record_key"])] = {} if one["destroying"] else _sure(one, scope)
+        stuck = _stuck_in(reader, one, scope)
+        if stuck or any(map(scope.covers, one["deployed"])):
+            name = name_of(one["record_key"])
+            found.groups[name] = {} if one["destroying"] else _sure(one, scope)
+            if stuck:
+                found.stuck.add(name)
     ports = [port for port in _ports(reader, scope) if port["_verified"] or port.get("_drift")]
     used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
     for port in ports:
@@ -111,9 +116,12 @@ def _stuck_in(reader: Reader, group: Record, scope: Scope) -> bool:
     if not recording.stuck(reader, group):
         return False
     try:
-        return any(map(scope.covers, plan.expand(reader, name_of(group["record_key"]), group["target"])))
+        target = plan.expand(reader, name_of(group["record_key"]), group["target"])
     except NMError:
         return scope.whole
+    everything = target.keys() | group["deployed"].keys()
+    undone = [fact for fact in everything if target.get(fact) != group["deployed"].get(fact)]
+    return any(map(scope.covers, undone))
 
 
 def _ports(reader: Reader, scope: Scope) -> Iterator[Record]:

@@ -368,10 +368,11 @@ class Patrol:
                 round_.repairing,
                 job=alone,
                 parent=None if alone else round_.job,
+                stuck=name in round_.expected.stuck,
                 closed=closed,
             )
             counts[name] = len(found.differences)
-            if group is not None and not recording.is_news(self._store, group, findings):
+            if group is not None and not recording.is_news(group, findings):
                 continue
             number = self._store.transact(partial(recording.audited, name=name, findings=findings, now=now))
             if number is not None:

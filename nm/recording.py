@@ -182,6 +182,7 @@ class Findings:
     repairing: bool = False
     job: int | None = None  # the group's own audit or repair
     parent: int | None = None  # a repair of more than this group
+    stuck: bool = False  # its worker gave up on something that such a repair is about
     closed: Collection[str] = ()  # facts that the round itself has isolated or put right
 
     def left(self, found: Sequence[Record]) -> list[Record]:
@@ -189,10 +190,10 @@ class Findings:
         return [one for one in found if fact_of(one) in self.differing or fact_of(one) not in self.closed]
 
 
-def is_news(reader: Reader, group: Record, findings: Findings) -> bool:
+def is_news(group: Record, findings: Findings) -> bool:
     """Whether there is something to write down, or to mend."""
     known = [one for one in _differences(group) if findings.covers(fact_of(one))]
-    mending = findings.repairing and (bool(findings.differing) or stuck(reader, group))
+    mending = findings.repairing and (bool(findings.differing) or findings.stuck)
     return findings.job is not None or mending or known != findings.left(findings.differences)
 
 
@@ -233,7 +234,9 @@ def _mend(
     tx: Transaction, old: Record, findings: Findings, differing: Collection[str], now: float
 ) -> int | None:
     """The job that makes the group's target true again; it takes over from the one that is under way."""
-    if old["target"] is None or not (findings.job is not None or differing or stuck(tx, old)):
+    if old["target"] is None or not (
+        findings.job is not None or differing or (findings.stuck and stuck(tx, old))
+    ):
         return None
     number = findings.job
     if number is None:

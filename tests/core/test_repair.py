@@ -199,6 +199,19 @@ def test_a_new_switch_that_lacks_ports_is_an_error_of_their_groups_alone(lab: Ra
     assert lab.ports("sw0")["p0"] == access(101)
 
 
+def test_a_repair_of_a_switch_is_not_about_another_one(lab: Rack) -> None:
+    lab.set_faults("sw1", reject=["p5"])
+    lab.call("AddNodes", "b", ["n5"])
+    lab.deploy("b", "failed")
+    move_port(lab)
+    job = lab.wait(lab.call("RepairSwitch", "sw0"))
+    assert job["state"] == "done" and lab.ports("sw0")["p0"] == access(101)
+    assert lab.call("GetGroups", {"name": "b"})[0]["state"] == "failed"
+    lab.set_faults("sw1")
+    assert lab.wait(lab.call("RepairSwitch", "sw1"))["state"] == "done"
+    assert lab.ports("sw1")["p5"] == access(102)
+
+
 def test_a_free_port_that_is_missing_is_told(lab: Rack) -> None:
     wipe(lab, "sw0", without="p4")
     job = lab.wait(lab.call("RepairSwitch", "sw0"))
