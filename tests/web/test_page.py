@@ -197,7 +197,7 @@ def test_choosing_a_group_shows_what_belongs_to_it(still_page: Page, open_page: 
 )
 def test_finding_ports(still_page: Page, open_page: Open, words: str, count: int) -> None:
     tab = open_page(still_page)
-    tab.fill("#search", words)
+    tab.get_by_label("Find").fill(words)
     until(tab, "([count]) => document.querySelectorAll('#switches .port:not(.dim)').length === count", count)
     assert tab.text_content("#found") == f"{count} of 48 ports"
     tab.fill("#search", "")
@@ -208,7 +208,7 @@ def test_filtering_by_state(still: Laboratory, still_page: Page, open_page: Open
     tab = open_page(still_page)
     free = {node["name"] for node in still.call("GetNodes", {"free": True})}
     ports = [p for p in still.call("GetPorts", {}) if p["node"] in free]
-    tab.select_option("#filter", "free")
+    tab.get_by_label("Show").select_option("free")
     assert tab.text_content("#found") == f"{len(ports)} of 48 ports"
 
 
