@@ -29,6 +29,7 @@ _PROGRESS = re.compile(
     r"(job \d+ |  |to watch it: )"
 )  # how remarks on stderr begin that no two runs show alike
 _LOOKS = re.compile(r"nmctl (\w+ (list|show|status)|health|map)\b")
+_OURS = re.compile(r"(?<![\w/])/(var|etc|usr|root|home|run|opt|srv)\b")  # the machine's own
 PATIENCE = 10.0  # seconds
 SOURCE = Path(__file__).parents[2]
 _FACTORY: dict[str, Any] = {"untagged": FACTORY.untagged, "tagged": [], "open": FACTORY.open}
@@ -102,6 +103,8 @@ class Site:
         return status, said.getvalue() + without_progress(remarks.getvalue())
 
     def _shell(self, command: str) -> tuple[int, str]:
+        elsewhere = command.replace(str(self.rack.folder), "")
+        assert not _OURS.search(elsewhere), f"{command}: a page must leave the machine alone"
         path = f"{self.rack.folder}/bin:{os.environ['PATH']}"
         return in_shell(command, self.folder, {**os.environ, "PATH": path, "PYTHONPATH": str(SOURCE)})
 
