@@ -13,7 +13,7 @@ DESTDIR ?=
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-kernel test-system config docs install deb clean
+.PHONY: help setup demo test lint types layers tests forward format bench crash test-kernel test-system config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ docs: setup  ## the reference pages in docs/, from the code
 	@$(python) -m nm.reference > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
 	@$(python) -m nm.shell.spl.reference > docs/shell.md
+
+screenshots: setup  ## the pictures of the page, in docs/images
+	@$(python) -m tests.web.screenshots
 
 clean:  ## what can be made again, but for .venv
 	@$(MAKE) --silent -C forward_api_calls clean
