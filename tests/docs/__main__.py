@@ -1,4 +1,4 @@
-"""For whoever writes a page: `python -m tests.docs docs/tasks/PAGE.md` prints its commands and what they say."""
+"""For who writes a page: `python -m tests.docs docs/tasks/PAGE.md` prints its commands and what they say."""
 
 import os
 import sys
