@@ -523,7 +523,7 @@ _DOOR = (
         "struct",
         "What a call would do; nothing is done. Refused where the call would be. Answers {answer: the "
         "call's, nil when that is a job; changes: list of {action (add, change, remove), kind, name, keys, "
-        "for readers values: key to [before, after]}; jobs: list of {kind, subject}; steps: as PlanDeploy}.",
+        "for readers values: key to [before, after]}; jobs: list of {kind, subject}; plan, steps: as PlanDeploy's changes and steps}.",
         Param("method", NAME, "one that changes something"),
         Param("arguments", LIST, "its arguments"),
         since=3,
