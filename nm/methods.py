@@ -5,7 +5,6 @@ reference (nm/reference.py) are made from it. Who may call a method says nm/righ
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-
 from nm import delegates, drift, groups, leases, pool
 from nm.arguments import (
     COUNT,
@@ -523,7 +522,8 @@ _DOOR = (
         "struct",
         "What a call would do; nothing is done. Refused where the call would be. Answers {answer: the "
         "call's, nil when that is a job; changes: list of {action (add, change, remove), kind, name, keys, "
-        "for readers values: key to [before, after]}; jobs: list of {kind, subject}; plan, steps: as PlanDeploy's changes and steps}.",
+        "for readers values: key to [before, after]}; jobs: list of {kind, subject}; plan, "
+        "steps: PlanDeploy's changes and steps}.",
         Param("method", NAME, "one that changes something"),
         Param("arguments", LIST, "its arguments"),
         since=3,
