@@ -53,9 +53,9 @@ def still_page(still: Laboratory) -> Iterator[Page]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium."""
+    """Chromium, for one module's tests: while it is there an event loop runs, which pyroute2 does not bear."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     api = pytest.importorskip("playwright.sync_api")
