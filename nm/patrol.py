@@ -84,14 +84,18 @@ class _Round:
     done: int = 0  # subjects that have answered
 
     def unread(self) -> dict[str, str | None]:
-        """Each switch that was asked, and why it could not be read; None for one that was."""
-        found = {}
+        """Each switch of which that is known now: why it could not be read; None for one that was.
+
+        Where nothing but what a switch lacks was asked for, nothing is known of the switch.
+        """
+        found: dict[str, str | None] = {}
         for subject, named in self.readings.items():
             kind, _, name = subject.partition(":")
-            if kind == "switch":
-                errors = [self.seen[fact].error for fact in named]
-                silent = all(isinstance(error, DeviceFailed) and error.passing for error in errors)
-                found[name] = str(errors[0]) if silent else None
+            errors = [self.seen[fact].error for fact in named] if kind == "switch" else []
+            if errors and None in errors:
+                found[name] = None
+            elif errors and all(isinstance(error, DeviceFailed) and error.passing for error in errors):
+                found[name] = str(errors[0])
         return found
 
     def put_right(self) -> set[str]:

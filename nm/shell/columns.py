@@ -56,6 +56,19 @@ def joined(*names: str) -> Cell:
     )
 
 
+def spoken(*names: str) -> Cell:
+    """The same, with commands in the place of the daemon's methods."""
+    cell = joined(*names)
+    return lambda struct, now: wording.spoken(cell(struct, now))
+
+
+def _state(node: Struct, _now: float) -> str:
+    """Its state; who may not see that is told whether it is free."""
+    if "state" in node or "free" not in node:
+        return text(node.get("state"))
+    return "free" if node["free"] else "taken"
+
+
 def _nics(node: Struct, _now: float) -> str:
     return "  ".join(
         f"{nic['name']} {nic['switch']}:{nic['port']}" if nic.get("switch") else str(nic["name"])
@@ -130,7 +143,7 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
     "trunks": [("NAME", key("name")), ("ENDS", _ends), ("NATIVE", key("native"))],
     "hosts": [("NAME", key("name")), ("URI", key("uri")), ("NETWORK", key("network")),
               ("AVAILABLE", key("available")), ("NOTE", joined("error", "reason"))],
-    "nodes": [("NAME", key("name")), ("STATE", key("state")), ("GROUP", key("group")), ("NICS", _nics),
+    "nodes": [("NAME", key("name")), ("STATE", _state), ("GROUP", key("group")), ("NICS", _nics),
               ("ADDRESS", joined("ip", "hostname")), ("NOTE", joined("error", "reason"))],
     "vlans": [("ID", key("id")), ("FREE", key("free")), ("GROUP", _users), ("SHARED", key("shared")),
               ("NOTE", key("reason"))],
@@ -144,11 +157,11 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
                   ("TYPE", key("type")), ("STATE", key("state")), ("RIGHTS", key("rights")),
                   ("ERROR", key("error"))],
     "jobs": [("ID", key("id")), ("SUBJECT", key("subject")), ("KIND", key("kind")), ("STATE", key("state")),
-             ("STEPS", _steps), ("STARTED", key("started")), ("NOW", joined("error", "step"))],
+             ("STEPS", _steps), ("STARTED", key("started")), ("NOW", spoken("error", "step"))],
     "events": [("ID", key("id")), ("TIME", key("time")), ("WHO", key("who")), ("SUBJECT", key("subject")),
                ("WHAT", key("what")), ("DETAIL", key("detail"))],
     "holds": [("GROUP", key("group")), ("EXPIRES", key("expires")), ("REASON", key("reason"))],
-    "problems": [("SUBJECT", key("subject")), ("PROBLEM", key("problem"))],
+    "problems": [("SUBJECT", key("subject")), ("PROBLEM", spoken("problem"))],
     "differences": [("HAND", key("hand")), ("TARGET", key("target")), ("WANTED", _fact("wanted")),
                     ("SEEN", _fact("seen"))],
 }  # fmt: skip

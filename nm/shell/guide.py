@@ -32,7 +32,8 @@ REMARKS = (
     "On another machine: --host ssh://ACCOUNT@MACHINE; keys and known hosts are those of ssh.",
     (
         "Exit status: 0 ok, 1 general, 2 usage, 3 configuration, 4 denied, 5 not found, 6 conflict or busy,\n"
-        "7 a device failed, 8 daemon unreachable, 9 done in part, or an audit found differences."
+        "7 a device failed, 8 daemon unreachable, 9 done in part, or an audit found differences.\n"
+        "A plan ends with 2 when there is something to do."
     ),
 )
 

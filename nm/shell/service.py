@@ -23,7 +23,7 @@ def running(answer: Any, options: Options) -> Any:
 
 def wait_job(session: Session, _command: Command, options: Options) -> int:
     """Wait for a job that is going on."""
-    title = str(session.call("GetJob", options.job).get("subject", ""))
+    title = jobs.named(str(session.call("GetJob", options.job).get("subject", "")))
     job = jobs.wait(session, options.job, title, options.seconds)
     if failure := jobs.trouble(job, title):
         raise failure

@@ -99,7 +99,9 @@ class Command:
 
 
 def _spoken(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
 
 
 def parameters(command: Command, options: Options) -> list[tuple[Options, tuple[Any, ...]]]:

@@ -54,7 +54,7 @@ def pair(text: str) -> tuple[str, Any]:
     """KEY=VALUE; the value typed, but kept as text for keys that are text."""
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise Usage(f"{text!r} is not KEY=VALUE", "write for example location=rack4, or available=false")
+        raise Usage(f"{text!r} is not KEY=VALUE", "as location=rack4 or available=false; `show` takes a name")
     *path, last = key.split(".")
     if (last in TEXT_KEYS or "secrets" in path) and value[:1] != '"' and value != "nil":
         return key, value
