@@ -55,7 +55,7 @@ def still_page(still: Laboratory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium, for one module's tests: while it is there an event loop runs, which pyroute2 does not bear."""
+    """Chromium, for one module's tests: with it runs an event loop, which others' pyroute2 does not bear."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     api = pytest.importorskip("playwright.sync_api")
