@@ -187,9 +187,11 @@ class Service:
         After a reboot those with head nodes are repaired one after another. A restart of nmd alone repairs
         nothing.
         """
-        starting = startup.waiting(self.database) if self._rebooted or self._start_heads else []
+        starting = startup.candidates(self.database) if self._rebooted or self._start_heads else []
         if starting:
-            self.crew.send(startup.SUBJECT, startup.Begin(starting))
+            self.database.transact(partial(startup.line_up, names=starting, now=time.time()))
+        if startup.waiting(self.database):  # also those that the last daemon did not come to
+            self.crew.send(startup.SUBJECT, startup.Begin())
         if not (self._rebooted or restored):
             return
         later = set() if restored else set(starting)
