@@ -15,23 +15,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import nm
 from nm import marshal, methods, rights
 from nm.arguments import Method
-from nm.calls import Call, Caller, Site
+from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
 from nm.http import Limits, RefusedError, Server
 from nm.identity import People
 from nm.jobs import OVER
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
-from nm.store import Published, Store
+from nm.store import Published, Store, Transaction
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PORT = 812
 LONGEST_WAIT = 60.0  # seconds that WaitJob may hold a connection
@@ -118,13 +120,22 @@ class Api:
         operation = method.operation
         if method.writes and operation is not None:
             write = operation
-            return self._store.transact(
-                lambda tx: write(tx, rights.authorize(tx, call, arguments), *arguments)
+            return self._transact(
+                call, lambda tx, call: write(tx, rights.authorize(tx, call, arguments), *arguments)
             )
         call = rights.authorize(self._store, call, arguments)
         if operation is None:
             return self._own[name](call, *arguments)
         return operation(self._store, call, *arguments)
+
+    def _transact(self, call: Call, act: Callable[[Transaction, Call], T]) -> T:
+        """Let `act` write. What it asks the machine is looked up between two runs, never within one."""
+        call = replace(call, site=call.site.remembering())
+        while True:
+            try:
+                return self._store.transact(lambda tx: act(tx, call))
+            except UnansweredError as question:
+                question.ask()
 
     def answer(self, caller: Caller, body: bytes) -> bytes:
         """The answer's body for a request's body. RefusedError when it is no call at all."""

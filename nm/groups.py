@@ -38,7 +38,7 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
-    owner, keys = _owner(call, settings.get("owner")), parse_keys(settings.get("keys", []))
+    owner, keys = _owner(tx, call, settings.get("owner")), parse_keys(settings.get("keys", []))
     group = new(
         "group",
         name,
@@ -46,7 +46,7 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
         _expires(tx, call, settings.get("expires"), owner),
         owner=owner,
         alias=_alias(tx, settings.get("alias"), name, call.now),
-        delegations=people.parse_delegations(call, settings.get("delegations", [])),
+        delegations=people.parse_delegations(tx, call, settings.get("delegations", [])),
         keys=keys,
         wanted=spec,
         target=None,
@@ -245,7 +245,7 @@ def expire_group(tx: Transaction, call: Call, name: str) -> int | None:
 def set_delegations(tx: Transaction, call: Call, group: str, delegations: list[Any]) -> int:
     """Who may act for the group: names (all methods) or structs {name, method}."""
     old = need(tx, call, group)
-    tx.put(changed(old, call.now, delegations=people.parse_delegations(call, delegations)))
+    tx.put(changed(old, call.now, delegations=people.parse_delegations(tx, call, delegations)))
     _tell(tx, call, name_of(old["record_key"]), "delegations set", f"{len(delegations)} of them")
     return 1
 
@@ -558,7 +558,7 @@ def _alias(tx: Transaction, alias: object, group: str, now: float) -> str | None
     return alias
 
 
-def _owner(call: Call, name: object) -> dict[str, Any]:
+def _owner(tx: Transaction, call: Call, name: object) -> dict[str, Any]:
     """Who owns a new group: the caller, unless an administrator names somebody else."""
     if name is None or name == call.caller.name:
         return {"name": call.caller.name, "uid": call.caller.uid}
@@ -567,7 +567,7 @@ def _owner(call: Call, name: object) -> dict[str, Any]:
             f"{call.caller.name} may not make a group for somebody else: it needs an administrator",
             "leave owner out, and delegate the group to others",
         )
-    return people.named(call, name)
+    return people.named(tx, call, name)
 
 
 def _account(tx: Transaction, call: Call, group: str, keys: list[str]) -> dict[str, Any] | None:

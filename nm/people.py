@@ -121,17 +121,26 @@ def public_rights(rights: Mapping[str, Any]) -> dict[str, Any]:
 # ---- owners and delegations
 
 
-def named(call: Call, name: object) -> dict[str, Any]:
+def named(reader: Reader, call: Call, name: object) -> dict[str, Any]:
     """The account of that name, as owners are kept."""
     if not isinstance(name, str):
         raise Invalid(f"{name!r} is not the name of an account", "give a Unix account's name")
     uid = call.site.uid_of(name)
-    if uid is None:
+    if uid is None or _is_secret(reader, call, name):
         raise NotFound(f"no account {name} on this machine", "make it first, or name another")
     return {"name": name, "uid": uid}
 
 
-def parse_delegations(call: Call, given: object) -> list[dict[str, Any]]:
+def _is_secret(reader: Reader, call: Call, account: str) -> bool:
+    """Whether it is the account of a group that the caller may not know of."""
+    record = reader.get(account_key(account))
+    if record is None or record["type"] != GROUP or call.reader:
+        return False
+    group = reader.get(record_key("group", record["name"]))
+    return group is None or not call.caller.member_of(group, call.method)
+
+
+def parse_delegations(reader: Reader, call: Call, given: object) -> list[dict[str, Any]]:
     """Delegations as groups keep them: of the whole group, or of one method."""
     if not isinstance(given, list):
         raise Invalid("delegations is not a list", 'as ["alice", {"name": "bob", "method": "Deploy"}]')
@@ -146,7 +155,7 @@ def parse_delegations(call: Call, given: object) -> list[dict[str, Any]]:
         method = pair.get("method")
         if method is not None and method not in (call.site.methods or (method,)):
             raise Invalid(f"{str(method)[:70]!r} is no method", 'as "Deploy"; system.listMethods lists them')
-        result.append({**named(call, pair["name"]), "method": method})
+        result.append({**named(reader, call, pair["name"]), "method": method})
     return result
 
 
@@ -229,21 +238,29 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     """A record for an account that is to be made: its Unix name, its uid, its incarnation.
 
     Uids are never given out twice. A name whose account is still being removed may be taken again: what is
-    left of the predecessor is in `before`, and goes first.
+    left of the predecessor is in `before`, and goes first. A name that gives a Unix group's rights to whoever
+    has it is refused.
     """
     account = unix_name(name)
     old = tx.get(account_key(account))
     if old is not None and (is_live(old) or old["type"] == UNIX):
-        raise Conflict(f"account {account} exists already, for {spoken(old)}", "choose another name")
+        raise _taken(call, f"account {account} exists already, for {spoken(old)}", account)
     if old is None and call.site.uid_of(account) is not None:
-        raise Conflict(
-            f"this machine has an account {account} already, which nm did not make", "choose another name"
-        )
+        raise _taken(call, f"this machine has an account {account} already, which nm did not make", account)
+    if old is None and call.site.has_group(account):
+        raise _taken(call, f"this machine has a Unix group {account} already", account)
+    if call.site.is_listed(account):
+        raise _taken(call, f"{account} is a member of a Unix group by its name", account)
     uid, number = _numbers(tx, call)
     before = [*old["before"], {"uid": old["uid"], "id": old["id"]}] if old is not None else []
     record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
     tx.put(record)
     return record
+
+
+def _taken(call: Call, why: str, account: str) -> Conflict:
+    """Who does not see everything is told nothing of the group whose account it may be."""
+    return Conflict(why if call.reader else f"account {account} exists already", "choose another name")
 
 
 def machines_own(call: Call, name: str, uid: int) -> Record:
@@ -267,12 +284,11 @@ def _numbers(tx: Transaction, call: Call) -> tuple[int, int]:
     """The next uid and incarnation."""
     first, last = call.site.uids or (0, -1)
     counter = tx.get("meta_accounts") or new("meta", "accounts", call.now, uid=first - 1, id=0)
-    uid = max(counter["uid"] + 1, first)
-    while uid <= last and call.site.uid_in_use(uid):
-        uid += 1
-    if uid > last:
+    uid = call.site.free_uid(max(counter["uid"] + 1, first), last)
+    if uid is None:
         raise LimitReached(
-            "no uid is left for another account", "widen accounts.last_uid in the configuration"
+            "no uid is left for another account",
+            "set accounts.first_uid and accounts.last_uid to a wider range that is nm's alone",
         )
     tx.put(changed(counter, call.now, uid=uid, id=counter["id"] + 1))
     return uid, counter["id"] + 1

@@ -5,7 +5,6 @@ the one room that knows all others; it decides nothing itself.
 """
 
 import logging
-import pwd
 import socket
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nm import accounts, api, converge, groups, hands, jobs, leases, people, pool, power, startup
+from nm import accounts, api, converge, groups, hands, jobs, leases, names, people, pool, power, startup
 from nm.accountwork import AccountsWorker, Settle, Survey
 from nm.calls import NM, Call, Site
 from nm.config import Config
@@ -332,23 +331,8 @@ def _accounts(config: Config) -> dict[str, Any]:
     places = _places(config)
     return {
         "uids": (places.first_uid, places.last_uid) if places.shell else None,
-        "uid_of": _uid_of if places.root == Path("/") else partial(accounts.uid_of, places.root),
-        "uid_in_use": _uid_in_use if places.root == Path("/") else partial(accounts.uid_in_use, places.root),
+        **names.look_ups(places.root),
     }
-
-
-def _uid_of(name: str) -> int | None:
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError:
-        return None
-
-
-def _uid_in_use(uid: int) -> bool:
-    try:
-        return bool(pwd.getpwuid(uid))
-    except KeyError:
-        return False
 
 
 def _boot_id() -> str:

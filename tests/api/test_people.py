@@ -1,0 +1,95 @@
+"""Accounts as records: which names may be taken, what one learns of others, what rights leave behind."""
+
+from dataclasses import replace
+
+import pytest
+
+from nm.calls import Caller
+from nm.errors import Conflict, NotFound
+from tests.api.test_methods import UIDS, Bench
+
+RESERVER = Caller(UIDS["bob"], "bob")
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A pool in which bob may make groups."""
+    made = Bench()
+    for vlan in (103, 104, 105):
+        made.call("RegisterVlan", vlan)
+    made.call("SetRights", "bob", ["reserve"])
+    return made
+
+
+def conflict(bench: Bench, method: str, name: str, caller: Caller) -> str:
+    with pytest.raises(Conflict) as raised:
+        bench.call(method, name, *([[], []] if method == "CreateDelegate" else [{}]), caller=caller)
+    assert bench.store.get(f"account_{name}") is None
+    return str(raised.value)
+
+
+# ---- names
+
+
+@pytest.mark.parametrize("method", ["CreateDelegate", "CreateGroup"])
+def test_a_name_that_a_unix_group_lists_cannot_be_taken(bench: Bench, method: str) -> None:
+    """Who is a member of nm-admin and has no account now would make an administrator of whoever takes it."""
+    bench.api._site = replace(bench.api._site, is_listed={"ghost"}.__contains__)
+    assert "member of a Unix group" in conflict(bench, method, "ghost", Caller(0, "root", admin=True))
+    if method == "CreateGroup":
+        assert "member" not in conflict(bench, method, "ghost", RESERVER)
+    bench.call("CreateGroup", "other", {}, caller=RESERVER)
+
+
+@pytest.mark.parametrize("method", ["CreateDelegate", "CreateGroup"])
+def test_a_unix_groups_name_cannot_be_taken(bench: Bench, method: str) -> None:
+    bench.api._site = replace(bench.api._site, has_group={"wheelies", "snoop"}.__contains__)
+    assert "Unix group wheelies" in conflict(bench, method, "wheelies", Caller(0, "root", admin=True))
+    bench.call("DestroyDelegate", "snoop")
+    bench.call("CreateDelegate", "snoop", [], [])  # that Unix group is its own, and goes with it
+
+
+# ---- secrets
+
+
+def test_an_account_of_another_group_is_as_if_absent(bench: Bench) -> None:
+    bench.call("CreateGroup", "blue", {"owner": "alice"})
+    bench.call("CreateGroup", "mine", {}, caller=RESERVER)
+    bench.call("CreateGroup", "too", {}, caller=RESERVER)
+    accounts = {name: bench.get(f"account_{name}")["uid"] for name in ("blue", "too")}
+    site = bench.api._site
+    bench.api._site = replace(site, uid_of=lambda name: accounts.get(name) or site.uid_of(name))
+
+    def answers(name: str, caller: Caller) -> str:
+        return "".join(
+            error(bench, method, [group, given], caller).replace(name, "X")
+            for method, group, given in (
+                ("SetDelegations", "mine", [name]),
+                ("SetDelegations", "mine", [{"name": name, "method": "Deploy"}]),
+                ("CreateGroup", "new", {"delegations": [name]}),
+            )
+        )
+
+    assert answers("blue", RESERVER) == answers("pink", RESERVER) != ""
+    assert bench.call("SetDelegations", "mine", ["too"], caller=RESERVER) == 1
+    assert bench.call("SetDelegations", "mine", ["blue"]) == 1  # an administrator knows of it
+
+
+def error(bench: Bench, method: str, given: list[object], caller: Caller) -> str:
+    with pytest.raises(NotFound) as raised:
+        bench.call(method, *given, caller=caller)
+    return str(raised.value)
+
+
+def test_a_conflict_does_not_tell_whose_account_it_is(bench: Bench) -> None:
+    bench.call("CreateGroup", "Secret.1", {"owner": "alice"})
+    account = bench.get("group_Secret.1")["account"]["name"]
+    with pytest.raises(Conflict) as raised:
+        bench.call("CreateGroup", account, {}, caller=RESERVER)
+    words = str(raised.value)
+    assert "Secret" not in words
+    with pytest.raises(Conflict) as raised:
+        bench.call("CreateGroup", "alice", {}, caller=RESERVER)  # an account of the machine's
+    assert str(raised.value).replace("alice", account) == words
+    with pytest.raises(Conflict, match="group Secret"):
+        bench.call("CreateGroup", account, {})
