@@ -108,6 +108,13 @@ def is_live(account: Record) -> bool:
     return not account["destroying"]
 
 
+def is_own(reader: Reader, uids: tuple[int, int] | None, name: str, uid: int) -> bool:
+    """Whether nm made the account, or its uid is of those (first, last) that nm gives out."""
+    record = reader.get(account_key(name))
+    made = record is not None and record["type"] != UNIX and record["uid"] == uid
+    return made or (uids is not None and uids[0] <= uid <= uids[1])
+
+
 def person(account: Record) -> dict[str, Any]:
     """Who that is, as owners and delegations are kept."""
     return {"name": account["account"], "uid": account["uid"]}

@@ -70,7 +70,7 @@ class Service:
             self.database,
             self._events,
             self._site(),
-            _people(config),
+            self._people(config),
             api.ApiSettings(
                 limits=_limits(config),
                 daemon=f"nmd on {socket.gethostname()}",
@@ -102,7 +102,7 @@ class Service:
         self._config = config
         self._tools.patience = _patience(config)
         self._timekeeper.rules = _rules(config)
-        self._api.reload(_people(config), _limits(config), self._site())
+        self._api.reload(self._people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
 
     def stop(self, seconds: float) -> bool:
@@ -258,6 +258,10 @@ class Service:
     def _management_secrets(self, management: Mapping[str, Any]) -> Mapping[str, str]:
         return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
 
+    def _people(self, config: Config) -> People:
+        own = partial(people.is_own, self.database, _accounts(config)["uids"])
+        return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
+
     def _site(self) -> Site:
         return Site(
             drivers=self._registry,
@@ -294,10 +298,6 @@ def _rules(config: Config) -> leases.Rules:
 def _kept(config: Config) -> tuple[int, float]:
     """Bytes and seconds that events are kept."""
     return int(config.events.max_megabytes * MEGABYTE), config.events.max_days * 86400
-
-
-def _people(config: Config) -> People:
-    return People(config.api.admin_group, config.api.tcp_admin)
 
 
 def _limits(config: Config) -> Limits:

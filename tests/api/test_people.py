@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from nm import people
 from nm.calls import Caller
 from nm.errors import Conflict, NotFound
 from tests.api.test_methods import UIDS, Bench
@@ -47,6 +48,19 @@ def test_a_unix_groups_name_cannot_be_taken(bench: Bench, method: str) -> None:
     assert "Unix group wheelies" in conflict(bench, method, "wheelies", Caller(0, "root", admin=True))
     bench.call("DestroyDelegate", "snoop")
     bench.call("CreateDelegate", "snoop", [], [])  # that Unix group is its own, and goes with it
+
+
+def test_which_accounts_are_nms_own(bench: Bench) -> None:
+    """By its record, also where the uids to give out are others by now; or by its uid alone."""
+    snoop, alpha = bench.get("account_snoop")["uid"], bench.get("account_alpha")["uid"]
+
+    def own(name: str, uid: int, *uids: int) -> bool:
+        return people.is_own(bench.store, (uids[0], uids[1]) if uids else None, name, uid)
+
+    assert own("snoop", snoop) and own("alpha", alpha)
+    assert not own("snoop", 5) and not own("bob", RESERVER.uid or 0) and not own("eve", snoop)
+    assert own("eve", 80_000, 80_000, 80_001) and own("eve", 80_001, 80_000, 80_001)
+    assert not own("eve", 79_999, 80_000, 80_001) and not own("eve", 80_002, 80_000, 80_001)
 
 
 # ---- secrets
