@@ -250,8 +250,12 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     """
     account = unix_name(name)
     old = tx.get(account_key(account))
-    if old is not None and (is_live(old) or old["type"] == UNIX):
-        raise _taken(call, f"account {account} exists already, for {spoken(old)}", account)
+    if old is not None and old["type"] == UNIX:
+        hint = "choose another name; if that account is gone, take its rights away with SetRights"
+        raise _taken(call, f"account {account} of this machine has rights", account, hint)
+    if old is not None and is_live(old):
+        why = f"account {account} exists already, for {old['type']} {old['name']}"
+        raise _taken(call, why, account)
     if old is None and call.site.uid_of(account) is not None:
         raise _taken(call, f"this machine has an account {account} already, which nm did not make", account)
     if old is None and call.site.has_group(account):
@@ -265,9 +269,11 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     return record
 
 
-def _taken(call: Call, why: str, account: str) -> Conflict:
+def _taken(call: Call, why: str, account: str, hint: str = "choose another name") -> Conflict:
     """Who does not see everything is told nothing of the group whose account it may be."""
-    return Conflict(why if call.reader else f"account {account} exists already", "choose another name")
+    if call.reader:
+        return Conflict(why, hint)
+    return Conflict(f"account {account} exists already", "choose another name")
 
 
 def machines_own(call: Call, name: str, uid: int) -> Record:
@@ -280,11 +286,6 @@ def _account(call: Call, type: str, account: str, name: str, uid: int, number: i
         "account", account, call.now, type=type, account=account, name=name, uid=uid, id=number, before=[],
         destroying=False, keys=[], rights={}, job=None, error=None, _made=False,
     )  # fmt: skip
-
-
-def spoken(account: Record) -> str:
-    """Whose account it is, in words."""
-    return "the machine's own use" if account["type"] == UNIX else f"{account['type']} {account['name']}"
 
 
 def _numbers(tx: Transaction, call: Call) -> tuple[int, int]:

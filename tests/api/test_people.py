@@ -8,6 +8,7 @@ from nm import people
 from nm.calls import Caller
 from nm.errors import Conflict, NotFound
 from tests.api.test_methods import UIDS, Bench
+from tests.pool.world import ROOT
 
 RESERVER = Caller(UIDS["bob"], "bob")
 
@@ -36,7 +37,7 @@ def conflict(bench: Bench, method: str, name: str, caller: Caller) -> str:
 def test_a_name_that_a_unix_group_lists_cannot_be_taken(bench: Bench, method: str) -> None:
     """Who is a member of nm-admin and has no account now would make an administrator of whoever takes it."""
     bench.api._site = replace(bench.api._site, is_listed={"ghost"}.__contains__)
-    assert "member of a Unix group" in conflict(bench, method, "ghost", Caller(0, "root", admin=True))
+    assert "member of a Unix group" in conflict(bench, method, "ghost", ROOT)
     if method == "CreateGroup":
         assert "member" not in conflict(bench, method, "ghost", RESERVER)
     bench.call("CreateGroup", "other", {}, caller=RESERVER)
@@ -45,7 +46,7 @@ def test_a_name_that_a_unix_group_lists_cannot_be_taken(bench: Bench, method: st
 @pytest.mark.parametrize("method", ["CreateDelegate", "CreateGroup"])
 def test_a_unix_groups_name_cannot_be_taken(bench: Bench, method: str) -> None:
     bench.api._site = replace(bench.api._site, has_group={"wheelies", "snoop"}.__contains__)
-    assert "Unix group wheelies" in conflict(bench, method, "wheelies", Caller(0, "root", admin=True))
+    assert "Unix group wheelies" in conflict(bench, method, "wheelies", ROOT)
     bench.call("DestroyDelegate", "snoop")
     bench.call("CreateDelegate", "snoop", [], [])  # that Unix group is its own, and goes with it
 
@@ -107,3 +108,30 @@ def test_a_conflict_does_not_tell_whose_account_it_is(bench: Bench) -> None:
     assert str(raised.value).replace("alice", account) == words
     with pytest.raises(Conflict, match="group Secret"):
         bench.call("CreateGroup", account, {})
+
+
+# ---- rights of the machine's accounts
+
+
+def test_rights_of_an_account_that_is_gone_can_be_taken_away(bench: Bench) -> None:
+    bench.call("SetRights", "alice", ["spy"])
+    site = bench.api._site
+    bench.api._site = replace(site, uid_of=lambda name: None if name == "alice" else site.uid_of(name))
+    error(bench, "SetRights", ["alice", ["spy"]], ROOT)
+    with pytest.raises(Conflict, match="alice of this machine has rights"):
+        bench.call("CreateDelegate", "alice", [], [])
+    bench.call("SetRights", "alice", [])
+    assert bench.store.get("account_alice") is None
+    error(bench, "SetRights", ["alice", []], ROOT)
+    bench.api._site = site  # made anew, with the same uid
+    assert bench.call("WhoAmI", caller=Caller(UIDS["alice"], "alice"))["rights"] == []
+
+
+def test_an_account_made_anew_with_another_uid_has_no_rights(bench: Bench) -> None:
+    bench.call("SetRights", "alice", ["spy"])
+    site = bench.api._site
+    bench.api._site = replace(site, uid_of=lambda name: 4000 if name == "alice" else site.uid_of(name))
+    assert bench.call("WhoAmI", caller=Caller(4000, "alice"))["rights"] == []
+    bench.call("SetRights", "alice", ["reserve"])
+    assert bench.call("WhoAmI", caller=Caller(4000, "alice"))["rights"] == ["reserve"]
+    assert bench.call("WhoAmI", caller=Caller(UIDS["alice"], "alice"))["rights"] == []
