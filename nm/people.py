@@ -323,7 +323,7 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     record = tx.get(seen["record_key"])
     if record is None or record["id"] != seen["id"]:
         return
-    fields: dict[str, Any] = {"error": error}
+    fields: dict[str, Any] = {"error": error, "before": [] if error is None else record["before"]}
     if record["type"] == GROUP:  # its deploy makes it, and says so
         _tell_group(tx, record, error, now)
     elif record["destroying"] != seen["destroying"]:
@@ -332,7 +332,7 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
         tx.delete(record["record_key"])
         return
     elif error is None:
-        fields |= {"_made": True, "before": []}
+        fields["_made"] = True
     if error is not None and error != record["error"]:
         group = record["name"] if record["type"] == GROUP else None
         tx.tell(Event("nm", f"account {record['account']}", "error", error, group))
@@ -351,7 +351,7 @@ def unsettled(account: Record) -> bool:
     """Whether something is still to be done about an account, beside what its group's deploy does."""
     if account["type"] == DELEGATE:
         return bool(account["destroying"] or not account["_made"] or account["error"])
-    return account["type"] == GROUP and account["error"] is not None
+    return account["type"] == GROUP and bool(account["error"] or account["before"])
 
 
 def strangers(reader: Reader, found: Iterable[tuple[str, int]]) -> list[str]:

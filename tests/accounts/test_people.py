@@ -9,7 +9,7 @@ import pytest
 
 from nm import config
 from tests.accounts import FIRST, LAST
-from tests.accounts.test_in_rack import SHELL
+from tests.accounts.test_in_rack import KEY, SHELL, break_tools, found, mend_tools
 from tests.rack import Rack, rack
 
 
@@ -38,3 +38,38 @@ def test_an_account_with_a_uid_of_nms_never_administers(lab: Rack) -> None:
     assert not administers(lab, account)
     lab.service.reload(replace(lab.config, accounts=replace(low, shell="")))  # then nm makes none
     assert administers(lab, account)
+
+
+def taken_over(lab: Rack, root: Path) -> int:
+    """A delegate that cannot be removed just now, and a group that has taken its name. The delegate's job."""
+    assert lab.wait(lab.call("CreateDelegate", "x", [KEY], []))["state"] == "done"
+    break_tools(root)
+    job: int = lab.call("DestroyDelegate", "x")
+    tried = ("tried again", "failed")
+    lab.until(lambda: any(word in str(lab.call("GetJob", job)) for word in tried))
+    lab.call("CreateGroup", "x", {"nodes": ["n0"]})
+    return job
+
+
+def test_a_delegate_goes_though_a_group_of_its_name_has_come_and_gone(lab: Rack, root: Path) -> None:
+    job = taken_over(lab, root)
+    assert lab.wait(lab.call("DestroyGroup", "x"))["state"] == "done"
+    assert "x" in found(root) and lab.call("GetJob", job)["state"] == "running"
+    assert [one["state"] for one in lab.call("GetDelegates", {})] == ["leaving"]
+    mend_tools(root)
+    assert lab.wait(job)["state"] == "done"
+    lab.until(lambda: found(root) == {} and lab.call("GetDelegates", {}) == [])
+    assert lab.wait(lab.call("CreateDelegate", "x", [KEY], []))["state"] == "done"
+
+
+def test_a_delegate_goes_after_a_restart_though_a_group_has_its_name(tmp_path: Path, root: Path) -> None:
+    """Its job was called failed long ago; the group, which is not deployed, has inherited the duty."""
+    accounts = config.Accounts(shell=SHELL, homes="/homes", root=str(root), first_uid=FIRST, last_uid=LAST)
+    with rack(tmp_path, nodes=2, accounts=accounts, deadline_seconds=0.05) as lab:
+        assert lab.wait(taken_over(lab, root))["state"] == "failed"
+        lab.stop()
+        mend_tools(root)
+        lab.start()
+        lab.until(lambda: found(root) == {})
+        lab.deploy("x")
+        assert found(root)["x"].uid == FIRST + 1

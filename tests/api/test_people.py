@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from nm import people
+from nm import groups, people, recording
 from nm.calls import Caller
 from nm.errors import Conflict, NotFound
+from nm.facts import Outcome
 from tests.api.test_methods import UIDS, Bench
-from tests.pool.world import ROOT
+from tests.pool.world import NOW, ROOT
 
 RESERVER = Caller(UIDS["bob"], "bob")
 
@@ -135,3 +136,35 @@ def test_an_account_made_anew_with_another_uid_has_no_rights(bench: Bench) -> No
     bench.call("SetRights", "alice", ["reserve"])
     assert bench.call("WhoAmI", caller=Caller(4000, "alice"))["rights"] == ["reserve"]
     assert bench.call("WhoAmI", caller=Caller(UIDS["alice"], "alice"))["rights"] == []
+
+
+# ---- a name made again
+
+
+def test_what_is_left_of_a_predecessor_is_forgotten_when_a_deploy_has_removed_it(bench: Bench) -> None:
+    bench.call("DestroyDelegate", "snoop")
+    bench.call("CreateGroup", "snoop", {})
+    assert len(bench.get("account_snoop")["before"]) == 1
+    bench.call("Deploy", "snoop")
+    [step] = [
+        step for step in groups.planned(bench.store, bench.get("group_snoop")) if step.hand == "accounts"
+    ]
+    done = [(step, Outcome(seen=step.value))]
+    bench.store.transact(lambda tx: recording.steps_done(tx, "snoop", done, NOW))
+    account = bench.get("account_snoop")
+    assert account["before"] == [] and account["_made"]
+
+
+def test_a_group_that_is_gone_leaves_what_its_predecessor_has_left_to_do(bench: Bench) -> None:
+    bench.call("DestroyDelegate", "snoop")
+    bench.call("CreateGroup", "snoop", {"keys": []})
+    bench.call("DestroyGroup", "snoop")
+    revision = bench.get("group_snoop")["revision"]
+    bench.store.transact(lambda tx: recording.finish(tx, "snoop", revision, NOW))
+    account = bench.get("account_snoop")
+    assert account["destroying"] and account["type"] == people.DELEGATE and people.unsettled(account)
+    assert bench.get(f"job_{account['job']}")["state"] == "queued"
+    bench.call("DestroyGroup", "alpha")  # which has no predecessor
+    revision = bench.get("group_alpha")["revision"]
+    bench.store.transact(lambda tx: recording.finish(tx, "alpha", revision, NOW))
+    assert bench.store.get("account_alpha") is None
