@@ -45,6 +45,7 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
         call.now,
         _expires(tx, call, settings.get("expires"), owner),
         owner=owner,
+        reserved=not call.caller.admin,
         alias=_alias(tx, settings.get("alias"), name, call.now),
         delegations=people.parse_delegations(tx, call, settings.get("delegations", [])),
         keys=keys,
@@ -267,7 +268,9 @@ def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
     old = need(tx, call, group)
     if old["destroying"]:
         raise Conflict(f"group {group} is being destroyed", "create another one")
-    tx.put(changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"])))
+    tx.put(
+        changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"], old.get("reserved", False)))
+    )
     _tell(tx, call, name_of(old["record_key"]), "renewed", f"until {int(expires)}")
     return 1
 
@@ -528,8 +531,10 @@ def _headnode(name: object) -> str | None:
     return None if name is None else check_name(name, "head node")
 
 
-def _expires(reader: Reader, call: Call, expires: object, owner: Mapping[str, Any]) -> int | None:
-    longest = people.longest_lease(reader, call, owner)
+def _expires(
+    reader: Reader, call: Call, expires: object, owner: Mapping[str, Any], reserved: bool = False
+) -> int | None:
+    longest = people.longest_lease(reader, call, owner, reserved)
     if expires is None:
         return None if longest is None else int(call.now) + longest
     if isinstance(expires, bool) or not isinstance(expires, int | float):

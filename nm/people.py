@@ -169,17 +169,21 @@ def parse_delegations(reader: Reader, call: Call, given: object) -> list[dict[st
 # ---- limits that come with `reserve`
 
 
-def longest_lease(reader: Reader, call: Call, owner: Mapping[str, Any]) -> int | None:
-    """How long a lease of this owner's group may be, in seconds; None for any."""
+def longest_lease(reader: Reader, call: Call, owner: Mapping[str, Any], reserved: bool) -> int | None:
+    """How long a lease of this owner's group may be, in seconds; None for any.
+
+    `reserved`: the group was made by the right to reserve, and not by an administrator.
+    """
     if call.caller.admin:
         return None
-    limits = [call.site.longest_lease, _limit(reader, owner, "lease")]
+    limits = [call.site.longest_lease, _limits_of(reader, owner, reserved).get("lease")]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _limit(reader: Reader, owner: Mapping[str, Any], name: str) -> int | None:
-    caller = Caller(owner["uid"], owner["name"])
-    found: int | None = rights_of(reader, caller).get("reserve", {}).get(name)
+def _limits_of(reader: Reader, owner: Mapping[str, Any], reserved: bool) -> Mapping[str, int]:
+    """By name. Whoever has lost the right holds what there is, and no more."""
+    nothing = dict.fromkeys(LIMITS, 0) if reserved else {}
+    found: Mapping[str, int] = rights_of(reader, Caller(owner["uid"], owner["name"])).get("reserve", nothing)
     return found
 
 
@@ -188,7 +192,8 @@ def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) 
     if call.caller.admin:
         return
     owner = group["owner"]
-    most_groups, most_nodes = _limit(reader, owner, "groups"), _limit(reader, owner, "nodes")
+    limits = _limits_of(reader, owner, group.get("reserved", False))
+    most_groups, most_nodes = limits.get("groups"), limits.get("nodes")
     if most_groups is None and most_nodes is None:
         return
     others = [record for name in owned(reader, owner) if (record := reader.get(record_key("group", name)))]

@@ -6,9 +6,9 @@ import pytest
 
 from nm import groups, people, recording
 from nm.calls import Caller
-from nm.errors import Conflict, NotFound
+from nm.errors import Conflict, Denied, LimitReached, NotFound
 from nm.facts import Outcome
-from tests.api.test_methods import UIDS, Bench
+from tests.api.test_methods import LATER, UIDS, Bench
 from tests.pool.world import NOW, ROOT
 
 RESERVER = Caller(UIDS["bob"], "bob")
@@ -168,3 +168,39 @@ def test_a_group_that_is_gone_leaves_what_its_predecessor_has_left_to_do(bench: 
     revision = bench.get("group_alpha")["revision"]
     bench.store.transact(lambda tx: recording.finish(tx, "alpha", revision, NOW))
     assert bench.store.get("account_alpha") is None
+
+
+# ---- a right that is taken away
+
+
+def test_who_may_not_reserve_any_more_gets_no_more(bench: Bench) -> None:
+    """What there is stays, and may become less."""
+    bench.call(
+        "CreateGroup", "mine", {"nodes": ["n2"], "expires": LATER, "delegations": ["carol"]}, caller=RESERVER
+    )
+    for rights in ([], ["spy"]):
+        bench.call("SetRights", "bob", rights)
+        for caller in (RESERVER, Caller(UIDS["carol"], "carol")):
+            for method, given in (
+                ("AddNodes", ["n10"]),
+                ("RenewGroup", LATER + 1),
+                ("RenewGroup", LATER - 1),
+            ):
+                if method == "AddNodes" or caller is RESERVER:
+                    with pytest.raises((LimitReached, Denied)):
+                        bench.call(method, "mine", given, caller=caller)
+    bench.call("RemoveNodes", "mine", ["n2"], caller=RESERVER)
+    with pytest.raises(LimitReached):
+        bench.call("AddNodes", "mine", ["n2"], caller=RESERVER)
+    assert bench.call("SetVlan", "mine", 105, caller=RESERVER)
+    assert bench.call("AddNodes", "mine", ["n2"]) and bench.call("RenewGroup", "mine", LATER + 1)
+    bench.call("SetRights", "bob", ["reserve"])
+    assert bench.call("AddNodes", "mine", ["n10"], caller=RESERVER)
+    assert bench.call("RenewGroup", "mine", LATER + 2, caller=RESERVER)
+
+
+def test_an_owner_by_an_administrators_word_needs_no_right(bench: Bench) -> None:
+    bench.call("CreateGroup", "given", {"owner": "carol"})
+    carol = Caller(UIDS["carol"], "carol")
+    assert bench.call("AddNodes", "given", ["n2"], caller=carol)
+    assert bench.call("RenewGroup", "given", LATER, caller=carol)
