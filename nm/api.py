@@ -353,8 +353,8 @@ def _remove_stale(path: Path) -> None:
     raise Conflict(f"another daemon answers on {path}", "stop it, or configure another path")
 
 
-def listen_tcp(address: str = "127.0.0.1", port: int = PORT) -> socket.socket:
-    """A listening TCP socket on one loopback address; port 0: any free one."""
+def listen_tcp(address: str = "127.0.0.1", port: int = PORT, key: str = "api.port") -> socket.socket:
+    """A listening TCP socket on one loopback address; port 0: any free one. `key` configures it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if not (address == "::1" or (family == socket.AF_INET and address.startswith("127."))):
         raise Invalid(
@@ -366,7 +366,7 @@ def listen_tcp(address: str = "127.0.0.1", port: int = PORT) -> socket.socket:
     except OSError as error:
         raise Conflict(
             f"cannot listen on {address} port {port}: {_reason(error)}",
-            "stop what listens there, or configure another port",
+            f"stop what listens there, or configure another {key}",
         ) from None
 
 

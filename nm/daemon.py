@@ -43,6 +43,10 @@ SIGNALS = (
 STATUSES = "Exit status: 0 ended when told to, 1 general, 2 usage, 3 configuration, 6 another nmd runs."
 
 
+class AnotherRuns(Conflict):
+    """Another nmd holds the lock. Trying again is of no use, as it is with a port that is taken for now."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run nmd; the exit status."""
     options = parser().parse_args(arguments)
@@ -63,9 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
             sep="\n",
             file=sys.stderr,
         )
-        return (
-            CONFIG_BAD if isinstance(error, ConfigError) else BUSY if isinstance(error, Conflict) else GENERAL
-        )
+        if isinstance(error, ConfigError):
+            return CONFIG_BAD
+        return BUSY if isinstance(error, AnotherRuns) else GENERAL
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,7 +108,7 @@ def _with_database(config: Config, folder: str) -> Config:
 
 
 def _lock(path: Path) -> int:
-    """Hold the lock file; Conflict when another nmd does. The kernel lets go of it at any death."""
+    """Hold the lock file; AnotherRuns when another nmd does. The kernel lets go of it at any death."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
@@ -112,7 +116,7 @@ def _lock(path: Path) -> int:
     except BlockingIOError:
         owner = os.read(lock, 32).decode(errors="replace").strip()
         os.close(lock)
-        raise Conflict(
+        raise AnotherRuns(
             f"nmd runs already (pid {owner or 'unknown'})", f"stop it, or use another daemon.lock than {path}"
         ) from None
     return lock

@@ -90,6 +90,7 @@ class Service:
         if self._metrics:
             self._metrics.serve(
                 self._config.metrics.port,
+                self._people(self._config),
                 self.database.lock_holds,
                 self.crew.depths,
                 partial(self.database.range, "group"),

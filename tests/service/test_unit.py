@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import accounts, config
+from nm import accounts, config, daemon, metrics
 from tests.project.tree import ROOT
 
 UNIT = ROOT / "packaging/nmd.service"
@@ -72,6 +72,17 @@ def test_folders_are_those_of_the_configuration() -> None:
         ("ConfigurationDirectory", "/etc", str(config.DEFAULT_PATH.parent)),
     ):
         assert f"\n{setting}={Path(path).relative_to(above)}\n" in unit
+
+
+def test_what_may_pass_is_tried_again_for_ever() -> None:
+    unit = UNIT.read_text()
+    assert f"\nRestartPreventExitStatus={daemon.CONFIG_BAD} {daemon.BUSY}\n" in unit
+    assert unit.index("\nStartLimitIntervalSec=0\n") < unit.index("\n[Service]\n")
+
+
+def test_clients_leave_descriptors_for_everything_else() -> None:
+    (allowed,) = re.findall(r"(?m)^LimitNOFILE=(\d+)$", UNIT.read_text())
+    assert int(allowed) >= 8 * (config.Config().api.max_connections + metrics.LIMITS.connections)
 
 
 def test_the_group_and_the_folders_that_are_made() -> None:
