@@ -188,7 +188,7 @@ def test_who_holds_up_an_end_does_not_hold_up_the_keys(
 ) -> None:
     """A process that cannot be killed; the machine's, not ours, is what is pretended."""
     bench.make("snoop")
-    monkeypatch.setattr("nm.accounts.END_SECONDS", -1.0)
+    monkeypatch.setattr("nm.processes.END_SECONDS", -1.0)
     error = bench.remove("snoop").error
     assert isinstance(error, DeviceFailed) and error.passing and str(visitor.pid) in error.message
     assert bench.keys("snoop") == [] and "snoop" in read_passwd(bench.root)
@@ -199,11 +199,11 @@ def test_who_holds_up_an_end_does_not_hold_up_the_keys(
 def test_one_look_through_proc_serves_all(bench: Bench, visitor: subprocess.Popen[bytes]) -> None:
     values = {f"a{at}": bench.want(f"a{at}", uid=FIRST + at, number=at + 1) for at in range(5)}
     bench.hand.run([Order(f"account/{name}", value) for name, value in values.items()], 1)
-    assert bench.system.scans == 0
+    assert bench.system.processes.scans == 0
     for record in bench.records.values():
         record["keys"] = []
     bench.hand.run([Order(f"account/{name}", REFRESH) for name in values], 1)
-    assert bench.system.scans == 2 and visitor.wait(10) == -9  # the second sees that all are gone
+    assert bench.system.processes.scans == 2 and visitor.wait(10) == -9  # the second sees that all are gone
 
 
 def cut_off(bench: Bench, *files: str) -> None:
@@ -266,7 +266,7 @@ def test_none_goes_whose_record_does_not_say_so(bench: Bench) -> None:
 
 def test_processes_of_others_are_never_ended(bench: Bench) -> None:
     with pytest.raises(DeviceFailed, match="none of nm's"):
-        bench.system.end_processes(os.getuid())
+        bench.system.processes.end(os.getuid())
 
 
 def test_no_old_order_touches_a_new_account_of_the_name(bench: Bench) -> None:

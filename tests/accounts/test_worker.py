@@ -1,5 +1,7 @@
 """The accounts' worker with the real tools, item by item: what goes first, and how long anybody waits."""
 
+import os
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,6 +25,7 @@ from tests.memory_store import MemoryStore
 KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
 MANY = 2 * BITE + 5
 NOW = 1_000_000.0
+UP = 100.0  # at the start of a test; then it is the test that lets the time pass
 
 
 class Desk:
@@ -33,8 +36,8 @@ class Desk:
         self.store = MemoryStore()
         self.events: list[str] = []
         self.store.subscribe(self._listen)
-        self.up = 100.0
-        self.system = System(places)
+        self.up = UP
+        self.system = System(places, lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + self.up - UP)
         self.worker = self.fresh()
         site = Site(uids=(places.first_uid, places.last_uid))
         self._call = Call(Caller(0, "root", admin=True), "", NOW, site)
@@ -152,22 +155,24 @@ def test_the_cost_of_one_account_does_not_grow(desk: Desk, count: int) -> None:
     numbers = desk.create(count)
     system = desk.system
     desk.finish(*numbers)
-    assert (system.reads, system.scans, system.runs) == (2, 0, count)
+    assert (system.reads, system.processes.scans, system.runs) == (2, 0, count)
     numbers = [desk.do(delegates.destroy_delegate, f"d{at}") for at in range(count)]
     desk.finish(*numbers)
-    assert (system.reads, system.scans, system.runs) == (4, 1, 2 * count)
+    assert (system.reads, system.processes.scans, system.runs) == (4, 1, 2 * count)
     assert desk.found == {}
 
 
 def test_one_that_cannot_be_made_holds_up_nobody(desk: Desk) -> None:
     numbers = desk.create(2)
-    (desk.places.root / "homes").mkdir()
-    (desk.places.root / "homes/d0").write_text("in the way")
+    home = desk.places.root / "homes/d0"
+    home.mkdir(parents=True)
+    os.chown(home, 0, FIRST)
+    (home / ".ssh").write_text("in the way")
     pause = desk.handle(*numbers)
     assert pause is not None and pause > 0
     assert desk.states(numbers) == ["running", "done"] and desk.get("account_d0")["error"]
     assert desk.handle() == pause  # not before its time
-    (desk.places.root / "homes/d0").unlink()
+    (home / ".ssh").unlink()
     desk.up += pause
     assert desk.handle() is None
     assert desk.states(numbers) == ["done", "done"] and desk.get("account_d0")["error"] is None
