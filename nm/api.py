@@ -59,6 +59,8 @@ class ApiSettings:
     database_format: int = 1
     backup: Callable[[str], None] | None = None
     """Writes a copy of the database to a new file."""
+    failure: Callable[[], NMError | None] = lambda: None
+    """Why the database takes no changes now, or None."""
     measured: Callable[[str, float], None] | None = None
     """Told of each call: the method's name, or ?, and the seconds it took."""
 
@@ -219,6 +221,7 @@ class Api:
             "nm": nm.__version__,
             "api": methods.API_VERSION,
             "database": self._settings.database_format,
+            "read_only": self._settings.failure() is not None,
         }
 
 

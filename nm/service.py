@@ -76,6 +76,7 @@ class Service:
                 daemon=f"nmd on {socket.gethostname()}",
                 database_format=FORMAT,
                 backup=self.database.backup,
+                failure=lambda: self.database.failure,
                 measured=self._metrics.called if self._metrics else None,
             ),
         )

@@ -15,6 +15,11 @@ PAGE = 1000  # events that one call asks for
 PAUSE = 1.0  # seconds between two looks at the events
 
 TROUBLED = (("group", "GetGroups"), ("switch", "GetSwitches"), ("host", "GetHosts"), ("node", "GetNodes"))
+TOLD_TO_ADMINS = (("delegate", "GetDelegates"),)
+READ_ONLY = {
+    "subject": "database",
+    "problem": "it takes no changes, for its disk fails; nmd's log tells more",
+}
 
 JOB = Arg("job", "the job's id", int)
 
@@ -101,13 +106,15 @@ def help_method(session: Session, _command: Command, options: Options) -> int:
 
 def health(session: Session, _command: Command, options: Options) -> int:
     """What is in trouble, as far as the caller may see it; the exit status tells whether anything is."""
-    found = [
+    admin = "admin" in session.call("WhoAmI")["rights"]
+    found = [READ_ONLY] if session.call("GetVersion").get("read_only") else []
+    found += [
         {"subject": f"{kind} {struct['name']}", "problem": struct["error"]}
-        for kind, method in TROUBLED
+        for kind, method in TROUBLED + (TOLD_TO_ADMINS if admin else ())
         for struct in session.call(method, {})
         if struct.get("error")
     ]
-    if "admin" in session.call("WhoAmI")["rights"]:
+    if admin:
         held = session.call("GetHolds")
         found += [
             {"subject": f"group {end['group']}", "problem": f"its end is held back: {end['reason']}"}
@@ -138,7 +145,7 @@ COMMANDS = (
              option("limit", "at most so many", parse=int, default=50, metavar="N"),
              option("follow", "go on until Ctrl-C", flag=True)), run=events),
     Command("health", "", "show what is in trouble; exit status 7 when anything is", run=health,
-            uses=("WhoAmI", "GetHolds", *(method for _, method in TROUBLED))),
+            uses=("WhoAmI", "GetVersion", "GetHolds", *(method for _, method in TROUBLED + TOLD_TO_ADMINS))),
     Command("whoami", "WhoAmI", "show whom the daemon takes you for", show=columns.detailed),
     Command("version", "GetVersion", "show the daemon's version", show=columns.detailed),
     Command("methods", "system.listMethods", "list the methods of the API", show=columns.lines),

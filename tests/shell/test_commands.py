@@ -1,5 +1,6 @@
 """Every command once, against a whole nm, its effect read back through the API and on the switches."""
 
+import errno
 import json
 import os
 import time
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from nm.methods import METHODS
+from nm.records import changed
 from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
@@ -410,6 +412,37 @@ def health(nmctl: Nmctl, folder: Path) -> None:
     nmctl.rack.set_faults("sw0", down=False)
     run("switch", "inspect", "sw0", "--wait")
     assert nmctl("health", "--json").json["result"] == []
+    health_of_a_delegate(nmctl)
+    health_of_the_disk(nmctl)
+
+
+def health_of_a_delegate(nmctl: Nmctl) -> None:
+    assert nmctl.rack.service is not None
+    database = nmctl.rack.service.database
+    run("rights", "set", "nobody", "spy")
+    (account,) = database.range("account")
+    database.transact(lambda tx: tx.put(changed(account, time.time(), error="its home is in the way")))
+    assert nmctl("health", "--json", status=7).json["result"] == [
+        {"subject": "delegate nobody", "problem": "its home is in the way"}
+    ]
+    database.transact(lambda tx: tx.put(changed(account, time.time(), error=None)))
+
+
+def health_of_the_disk(nmctl: Nmctl) -> None:
+    assert nmctl.rack.service is not None
+    disk = nmctl.rack.service.database._folder.disk
+    disk.sync = fails  # type: ignore[method-assign]
+    run("vlan", "register", "4000")
+    (trouble,) = nmctl("health", "--json", status=7).json["result"]
+    assert trouble["subject"] == "database"
+    assert "takes no changes" in trouble["problem"]
+    del disk.sync
+    nmctl.rack.until(lambda: not nmctl.rack.call("GetVersion")["read_only"])
+    nmctl("health")
+
+
+def fails(fd: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 # ---- all of it
