@@ -83,6 +83,26 @@ def test_what_the_machine_says(etc: Path) -> None:
     ], done.stderr
 
 
+def test_uids_that_only_a_directory_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def known(uid: int) -> object:
+        asked.append(uid)
+        if uid in (50_000, 50_003):
+            return object()
+        raise KeyError(uid)
+
+    free = look_ups(Path("/"))["free_uid"]
+    monkeypatch.setattr("pwd.getpwuid", known)
+    assert [free(first, 50_009) for first in (50_000, 50_003, 50_005)] == [50_001, 50_004, 50_005]
+    monkeypatch.setattr("grp.getgrgid", lambda gid: known(50_000 if gid == 50_006 else gid))
+    assert free(50_006, 50_009) == 50_007
+    asked.clear()
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: known(50_000))
+    assert free(50_000, 90_000) is None
+    assert len(asked) == 1000  # who asks waits, but not for ever
+
+
 class Machine:
     """Counts questions; fails when one comes in a transaction."""
 

@@ -8,6 +8,7 @@ from nm import groups, people, recording
 from nm.calls import Caller
 from nm.errors import Conflict, Denied, LimitReached, NotFound
 from nm.facts import Outcome
+from nm.records import Record
 from tests.api.test_methods import LATER, UIDS, Bench
 from tests.pool.world import NOW, ROOT
 
@@ -145,6 +146,7 @@ def test_what_is_left_of_a_predecessor_is_forgotten_when_a_deploy_has_removed_it
     bench.call("DestroyDelegate", "snoop")
     bench.call("CreateGroup", "snoop", {})
     assert len(bench.get("account_snoop")["before"]) == 1
+    assert people.unsettled(bench.get("account_snoop"))  # also when nobody deploys the group
     bench.call("Deploy", "snoop")
     [step] = [
         step for step in groups.planned(bench.store, bench.get("group_snoop")) if step.hand == "accounts"
@@ -168,6 +170,36 @@ def test_a_group_that_is_gone_leaves_what_its_predecessor_has_left_to_do(bench: 
     revision = bench.get("group_alpha")["revision"]
     bench.store.transact(lambda tx: recording.finish(tx, "alpha", revision, NOW))
     assert bench.store.get("account_alpha") is None
+
+
+def settle(bench: Bench, seen: Record, words: str | None = None) -> Record | None:
+    """The worker has acted on that record; the account's record then."""
+    bench.store.transact(lambda tx: people.settled(tx, seen, words, NOW))
+    return bench.store.get(seen["record_key"])
+
+
+@pytest.mark.parametrize("words", [None, "useradd: no"])
+def test_what_became_of_an_account_says_nothing_of_its_successor(bench: Bench, words: str | None) -> None:
+    first = bench.get("account_snoop")
+    bench.call("DestroyDelegate", "snoop")
+    leaving = bench.get("account_snoop")
+    bench.call("CreateDelegate", "snoop", [], [])
+    second = bench.get("account_snoop")
+    for seen in (first, leaving):
+        assert settle(bench, seen, words) == second
+    made = settle(bench, second)
+    assert made is not None and made["_made"] and made["before"] == []
+
+
+@pytest.mark.parametrize("words", [None, "useradd: no"])
+def test_an_account_that_was_made_when_it_was_to_go_still_has_to_go(bench: Bench, words: str | None) -> None:
+    seen = bench.get("account_snoop")
+    bench.call("DestroyDelegate", "snoop")
+    leaving = bench.get("account_snoop")
+    assert settle(bench, seen, words) == leaving and people.unsettled(leaving)
+    failed = settle(bench, leaving, "userdel: no")
+    assert failed is not None and failed["error"] == "userdel: no"
+    assert settle(bench, failed) is None
 
 
 # ---- a right that is taken away
