@@ -155,6 +155,8 @@ class Service:
         """Whatever was unfinished when the last daemon ended goes on."""
         if restored := self.database.get(RESTORED):
             self._distrust_ports()
+            if uids := self._site().uids:
+                self.database.transact(partial(people.skip_numbers, uids=uids, now=time.time()))
         self._look_again(bool(restored))
         if restored:
             self.database.transact(lambda tx: tx.delete(RESTORED))

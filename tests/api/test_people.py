@@ -172,6 +172,22 @@ def test_a_group_that_is_gone_leaves_what_its_predecessor_has_left_to_do(bench: 
     assert bench.store.get("account_alpha") is None
 
 
+def test_numbers_that_are_skipped_stay_in_the_range(bench: Bench) -> None:
+    def skip(first: int, last: int) -> tuple[int, int]:
+        bench.store.transact(lambda tx: people.skip_numbers(tx, (first, last), NOW))
+        counter = bench.get("meta_accounts")
+        return counter["uid"], counter["id"]
+
+    uid, number = bench.get("meta_accounts")["uid"], bench.get("meta_accounts")["id"]
+    assert skip(70_000, 79_999) == (uid + 100, number + 100)
+    assert skip(70_000, 70_049) == (uid + 100, number + 101)  # the range is smaller by now: never back
+    assert skip(80_000, 80_999) == (80_009, number + 111)
+    assert skip(80_000, 80_012) == (80_010, number + 112)
+    assert skip(80_000, 80_010) == (80_010, number + 113)
+    bench.store.transact(lambda tx: tx.delete("meta_accounts"))
+    assert skip(70_000, 79_999) == (70_099, 100)
+
+
 def settle(bench: Bench, seen: Record, words: str | None = None) -> Record | None:
     """The worker has acted on that record; the account's record then."""
     bench.store.transact(lambda tx: people.settled(tx, seen, words, NOW))
