@@ -24,7 +24,7 @@ from nm import config as configuration
 from nm import logs
 from nm.config import Config, ConfigError
 from nm.errors import Conflict, NMError
-from nm.service import Service
+from nm.service import Service, public_folder
 
 log = logging.getLogger("nm.daemon")
 
@@ -109,7 +109,7 @@ def _with_database(config: Config, folder: str) -> Config:
 
 def _lock(path: Path) -> int:
     """Hold the lock file; AnotherRuns when another nmd does. The kernel lets go of it at any death."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    public_folder(path.parent)
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +144,7 @@ def _daemonized(config: Config, options: argparse.Namespace, lock: int) -> int:
     os.close(ready)
     pid_file = PIDLockFile(config.daemon.pid_file)
     pid_file.break_lock()  # the flock is ours, so whoever left it there is dead
-    Path(config.daemon.pid_file).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    public_folder(Path(config.daemon.pid_file).parent)
     context = daemon.DaemonContext(
         pidfile=pid_file, files_preserve=[lock, tell], umask=0o022, working_directory="/", signal_map={}
     )

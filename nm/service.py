@@ -314,11 +314,18 @@ def _limits(config: Config) -> Limits:
     )
 
 
+def public_folder(folder: Path) -> None:
+    """Make the folder where there is none, and those above it: for everybody, whatever the umask is."""
+    if not folder.is_dir():
+        public_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
 def _sockets(config: Config) -> list[socket.socket]:
     found = []
     if config.api.socket:
-        folder = Path(config.api.socket).parent
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        public_folder(Path(config.api.socket).parent)
         found.append(api.listen_unix(config.api.socket))
     if config.api.tcp:
         found += [api.listen_tcp(address, config.api.port) for address in config.api.addresses]

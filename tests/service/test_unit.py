@@ -105,6 +105,13 @@ def test_accounts_live_where_the_unit_and_the_package_know_them() -> None:
     assert f"case $comment in {' | '.join(looks)})" in purge
 
 
+def test_the_package_brings_the_programs_that_are_run() -> None:
+    """By nmd: useradd and its like; by purging: pkill."""
+    control = (ROOT / "packaging/debian/control").read_text()
+    (needed,) = re.findall(r"(?m)^Depends: (.*)$", control)
+    assert {"passwd", "procps"} <= set(needed.split(", "))
+
+
 @pytest.mark.parametrize(
     ("tool", "kind"), [("systemd-sysusers", "sysusers"), ("systemd-tmpfiles", "tmpfiles")]
 )
