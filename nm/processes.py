@@ -49,7 +49,8 @@ class Processes:
     def end(self, uid: int, since: float = math.inf) -> None:
         """Kill what runs as that uid of nm's and belongs to connections that were there then.
 
-        `since` is in seconds since boot; left out, all of them end.
+        `since` is in seconds since boot; left out, all of them end. Beginnings are known to a hundredth of a
+        second: who began in the same one ends as well.
         """
         if uid not in self._uids:
             raise DeviceFailed(f"uid {uid} is none of nm's", "nothing was done", passing=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nm import delegates, groups, jobs, people
-from nm.accounts import FORWARD, Entry, Places, System, read_passwd
+from nm.accounts import FORWARD, LOOKS, Entry, Places, System, read_passwd
 from nm.accountwork import BITE, AccountsWorker, Settle, Survey
 from nm.calls import Call, Caller, Site
 from nm.converge import Tools
@@ -17,12 +17,14 @@ from nm.export import ExportHand
 from nm.facts import Order, Outcome
 from nm.records import Record, record_key
 from nm.store import Published, Transaction
-from nm.workers import Errand, Job, Reading
+from nm.workers import Crew, Errand, Job, Reading, Worker
 from tests.accounts import FIRST, LAST
+from tests.accounts.logins import Login
 from tests.accounts.test_in_rack import break_tools, mend_tools
 from tests.memory_store import MemoryStore
 
-KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xM bob"
 MANY = 2 * BITE + 5
 NOW = 1_000_000.0
 UP = 100.0  # at the start of a test; then it is the test that lets the time pass
@@ -137,6 +139,47 @@ def test_what_takes_access_away_goes_before_what_is_being_made(desk: Desk) -> No
     assert desk.states([keys, gone]) == ["done", "done"] and desk.states(waiting).count("done") == BITE
     desk.finish()
     assert len(desk.found) == MANY + 2
+
+
+def test_who_was_coming_in_when_a_key_went_is_ended_without_a_job(
+    desk: Desk, logins: Callable[[], Login]
+) -> None:
+    account = desk.group("alpha")
+    assert account["uid"] == FIRST
+    late = logins()
+    keys = desk.new_keys("alpha", OTHER)
+    pause = desk.handle(keys)
+    assert desk.states([keys]) == ["done"] and pause is not None and 0 < pause <= LOOKS[0]
+    assert desk.worker.depth == 1
+    late.enter()
+    assert desk.handle() and late.stays()
+    desk.up += LOOKS[0]
+    pause = desk.handle()
+    assert not late.stays() and pause is not None and pause > LOOKS[0]
+    desk.finish()
+    assert desk.worker.depth == 0 and desk.get("group_alpha")["error"] is None
+
+
+def test_the_next_daemon_ends_who_was_coming_in(desk: Desk, logins: Callable[[], Login]) -> None:
+    desk.finish(*desk.create(1))
+    late = logins()
+    desk.handle(desk.do(delegates.set_delegate_keys, "d0", [OTHER]))
+    late.enter()
+    desk.worker = desk.fresh()
+    desk.up += LOOKS[0]
+    assert desk.handle(Survey()) is not None and not late.stays()
+    desk.finish()
+    assert not (desk.places.root / "homes/d0/.ssh/.ending").exists()
+
+
+def test_what_is_gathered_counts_as_waiting(desk: Desk) -> None:
+    numbers = desk.create(BITE + 5)
+    desk.handle(*numbers)
+    crew = Crew(lambda _: desk.worker)
+    worker = Worker(people.SUBJECT, desk.worker, lambda _: True)
+    assert worker.depth == desk.worker.depth == 5
+    crew._workers[people.SUBJECT] = worker
+    assert crew.depths() == {people.SUBJECT: 5}
 
 
 def test_keys_do_not_wait_for_many_removals(desk: Desk) -> None:
