@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def newer(package: Path, folder: Path) -> Path:
 def test_make_install(tmp_path: Path) -> None:
     """Everything is below the prefix, works from there, and a site's configuration stays as it is."""
     install = ("scripts/install.sh",)
-    settings = {"PREFIX": "/opt/nm", "DESTDIR": str(tmp_path), "TOOLS": sys.executable}
+    settings: Any = {"PREFIX": "/opt/nm", "DESTDIR": str(tmp_path), "TOOLS": sys.executable}
     run(*install, umask=0o077, **settings)
     kept_from_others = [path for path in tmp_path.rglob("*") if not path.lstat().st_mode & stat.S_IROTH]
     assert kept_from_others == []

@@ -1,7 +1,5 @@
 """From when on a key lets in: told by the order of what happens, whatever the time between is."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,14 +9,8 @@ from nm import config
 from nm.records import kind_of
 from nm.store import Published
 from tests.accounts import FIRST, LAST
-from tests.accounts.conftest import root as root
 from tests.accounts.test_in_rack import KEY, OTHER, SHELL, keys
 from tests.rack import Rack, rack
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(os.geteuid() != 0 or shutil.which("useradd") is None, reason="needs root and useradd"),
-]
 
 
 @pytest.fixture
