@@ -3,8 +3,8 @@
  * It reads one XML-RPC request from standard input, sends it to nm's Unix socket, and writes the answer to standard
  * output: all of it, or a fault that says what went wrong. It reads neither arguments nor environment, so whatever
  * command somebody gives to sshd is this one call; and it does not look into XML.
- * Exit status: 0 for an answer, also when that is a fault; one of `enum exit_status` when there is none.
- */
+ *
+ * Exit status: 0 for an answer, also when that is a fault; one of `enum exit_status` when there is none. */
 #define _GNU_SOURCE /* struct ucred, memmem, strcasestr, vmsplice */
 #include <errno.h>
 #include <fcntl.h>
