@@ -20,6 +20,7 @@ from tests.shell.conftest import Nmctl, run
 Story = Callable[[Nmctl, Path], None]
 STORIES: dict[str, Story] = {}
 MAC = "52:54:00:00:ff:01"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
 
 
 def story(*commands: str) -> Callable[[Story], Story]:
@@ -216,7 +217,7 @@ def power(nmctl: Nmctl, folder: Path) -> None:
 @story("group create", "group list", "group show", "group status")
 def making_a_group(nmctl: Nmctl, folder: Path) -> None:
     keys = folder / "keys"
-    keys.write_text("# people\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    keys.write_text(f"# people\n{KEY}\n")
     nmctl("group", "create", "alpha", "--vlan", "105", "--nodes", "n0,n1", "--expires", "+2d",
           "--alias", "urn:x", "--delegate", "daemon", "--delegate", "bin:PowerNode", "--key-file", str(keys),
           "--owner", "nobody", "--network", "storage=107:eth9:tagged")  # fmt: skip
@@ -282,7 +283,7 @@ def changing_a_group_at_once(nmctl: Nmctl, folder: Path) -> None:
     nmctl("group", "renew", "alpha", "2040-01-01T00:00Z")
     assert nmctl.one("GetGroups", name="alpha")["expires"] == 2208988800
     keys = folder / "keys"
-    keys.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    keys.write_text(f"{KEY}\n")
     nmctl("group", "keys", "alpha", str(keys))
     assert nmctl.rack.service is not None
     stored = nmctl.rack.service.database.get("group_alpha")
