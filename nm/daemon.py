@@ -108,9 +108,13 @@ def _with_database(config: Config, folder: str) -> Config:
 
 
 def _lock(path: Path) -> int:
-    """Hold the lock file; AnotherRuns when another nmd does. The kernel lets go of it at any death."""
+    """Hold the lock file; AnotherRuns when another nmd does. The kernel lets go of it at any death.
+
+    Who may open the file may lock it, and so keep nmd from starting: so nobody else may.
+    """
     public_folder(path.parent)
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(lock, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
