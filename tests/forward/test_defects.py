@@ -482,6 +482,7 @@ def test_an_answer_that_does_not_fit_shows_in_the_status(forwarder: Forwarder, f
     assert (folder / "answer").stat().st_size == LARGEST
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "covered"])  # which writes a file
 def test_no_descriptor_left_is_a_fault(forwarder: Forwarder) -> None:
     no_leak_check = {"ASAN_OPTIONS": "detect_leaks=0"}  # for which descriptors are needed
     with forwarder.start(env=no_leak_check) as process:
