@@ -269,7 +269,7 @@ class Account:
                 "remove or rename it",
                 passing=False,
             )
-        if self._is_strange():
+        if self.entry is None and self._is_strange():
             raise DeviceFailed(
                 f"{self._home} is there, and nm did not make it", "move it away", passing=False
             )

@@ -187,7 +187,9 @@ class AccountsWorker:
         for order, outcome in zip(orders, outcomes, strict=True):
             account = facts.split(order.fact)[1]
             if outcome.error is None and (pause := self._hand.again(account)) is not None:
-                self._tasks.setdefault(account, _Task(account, at=self._tools.up() + pause))
+                at = self._tools.up() + pause
+                task = self._tasks.setdefault(account, _Task(account, at=at))
+                task.at = min(task.at, at)
 
     def _failed(self, task: _Task, error: NMError) -> list[Write]:
         """Tell of a failure. What may pass is tried again, also after its jobs were called failed."""

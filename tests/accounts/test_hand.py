@@ -505,6 +505,14 @@ def test_a_home_that_nm_did_not_make_is_left_alone(bench: Bench, owner: tuple[in
     assert (home / "file").read_text() == "theirs"
 
 
+def test_a_home_of_nms_that_was_given_away_is_taken_back(bench: Bench) -> None:
+    bench.make("snoop")
+    home = bench.root / "homes/snoop"
+    os.chown(home, FIRST, FIRST)
+    assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}
+    assert home.stat().st_uid == 0
+
+
 def test_what_was_cut_off_after_its_home_was_begun_is_made(bench: Bench) -> None:
     (bench.root / "homes/snoop").mkdir(parents=True)
     assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}

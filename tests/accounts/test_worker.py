@@ -160,6 +160,16 @@ def test_who_was_coming_in_when_a_key_went_is_ended_without_a_job(
     assert desk.worker.depth == 0 and desk.get("group_alpha")["error"] is None
 
 
+def test_a_look_that_was_far_off_comes_sooner_when_another_key_goes(desk: Desk) -> None:
+    account = desk.group("alpha")
+    desk.handle(desk.new_keys("alpha", OTHER))
+    desk.up += LOOKS[0]
+    assert (desk.handle() or 0) > LOOKS[0]
+    desk.do(groups.set_keys, "alpha", [])
+    order = Order("account/alpha", {"uid": account["uid"], "id": account["id"]})
+    assert 0 < (desk.handle(Errand([order], lambda _: None)) or 0) <= LOOKS[0]
+
+
 def test_the_next_daemon_ends_who_was_coming_in(desk: Desk, logins: Callable[[], Login]) -> None:
     desk.finish(*desk.create(1))
     late = logins()
