@@ -154,9 +154,7 @@ class Service:
     def _resume(self) -> None:
         """Whatever was unfinished when the last daemon ended goes on."""
         if restored := self.database.get(RESTORED):
-            self._distrust_ports()
-            if uids := self._site().uids:
-                self.database.transact(partial(people.skip_numbers, uids=uids, now=time.time()))
+            self._distrust_copy()
         self._look_again(bool(restored))
         if restored:
             self.database.transact(lambda tx: tx.delete(RESTORED))
@@ -174,15 +172,18 @@ class Service:
             self.crew.send(people.SUBJECT, Survey())
         self.crew.send("pool:", leases.Look())
 
-    def _distrust_ports(self) -> None:
+    def _distrust_copy(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.
 
-        Ports that no group has by the copy may be on a VLAN all the same: unverified until reset or adopted.
+        Ports that no group has by the copy may be on a VLAN all the same: unverified until reset or adopted. And
+        uids that are free by the copy may have been given out.
         """
         log.warning("the database was restored: ports of no group are unverified, reset or adopt them")
         keys = [port["record_key"] for port in self.database.range("port")]
         for start in range(0, len(keys), 90):
             self.database.transact(partial(pool.distrust, keys=keys[start : start + 90], now=time.time()))
+        if uids := self._site().uids:
+            self.database.transact(partial(people.skip_numbers, uids=uids, now=time.time()))
 
     def _look_again(self, restored: bool) -> None:
         """Rebooted, bridges are gone and head nodes off; restored, nothing is sure: groups are repaired.
