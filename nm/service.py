@@ -175,8 +175,8 @@ class Service:
     def _distrust_copy(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.
 
-        Ports that no group has by the copy may be on a VLAN all the same: unverified until reset or adopted. And
-        uids that are free by the copy may have been given out.
+        Ports that no group has by the copy may be on a VLAN all the same: unverified until reset or adopted.
+        Uids that are free by the copy may have been given out.
         """
         log.warning("the database was restored: ports of no group are unverified, reset or adopt them")
         keys = [port["record_key"] for port in self.database.range("port")]
