@@ -58,8 +58,8 @@ crash: setup  ## the full tests of durability: 100 power cuts and 2,000 kills
 test-kernel: setup  ## head nodes' host network on a stock kernel, in a VM
 	@tests/kernel/run.sh
 
-test-system: setup  ## the Debian package in a booted system: installed, killed, upgraded, purged
-	@NM_TEST_SYSTEM=1 $(python) -m pytest tests/service/test_package.py
+test-system: setup  ## the service: its unit's exposure, in a booted system, and the Debian package's whole life
+	@NM_TEST_SYSTEM=1 $(python) -m pytest tests/service
 
 install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

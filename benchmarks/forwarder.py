@@ -2,8 +2,9 @@
 
 Both are built with the same flags, get their request from a file, and are measured from before they are
 started until they have ended and their answer has been read. Who answers is, in turn, nm itself, and a server
-that does nothing but read so many bytes and send so many. The goal is for a call as people make it all day.
-What is bulk costs more, for the relay passes on what it has not yet got, and may stop in the middle.
+that does nothing but read so many bytes and send so many. The goal is for all of them. What is bulk costs
+more by its nature, for the relay passes on what it has not yet got, and may stop in the middle; that it costs
+so little more needs a kernel that gives huge pages to who asks (transparent_hugepage: madvise or always).
 """
 
 import contextlib
@@ -138,7 +139,7 @@ def main() -> bool:
         for case in CASES:
             ours, bare = measure(case, forwarder, relay)
             print(f"{case.name:18} {ours * 1e3:12.2f} {bare * 1e3:9.2f} {ours / bare:6.2f}", flush=True)
-            missed |= ours > GOAL * bare and not case.bulk
+            missed |= ours > GOAL * bare
     return missed
 
 

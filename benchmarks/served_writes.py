@@ -36,7 +36,8 @@ ROUNDS, SECONDS = 4, 1
 WAYS = {"simple": "SimpleXMLRPCServer", "simple11": "the same, HTTP/1.1"}
 
 # Every call is about another group than the one before, and what it writes was never written before.
-_BODY = dumps(("g@", ["ssh-ed25519 AAAA@ me"]), "SetKeys").split("@")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL me"
+_BODY = dumps(("g@", [f"{KEY} @"]), "SetKeys").split("@")
 _SCRIPT = f"""
 local count = 0
 function request()
@@ -164,7 +165,7 @@ def main() -> bool:
         urls |= {way: stack.enter_context(other(way, folder)) for way in WAYS}
         for url in urls.values():
             with ServerProxy(url) as proxy:
-                assert proxy.SetKeys("g1", ["ssh-ed25519 AAAA me"]) == 1
+                assert proxy.SetKeys("g1", [KEY]) == 1
         for clients, goal in GOALS.items():
             found = compare(urls, clients)
             cells = _cells(found["nmd"])

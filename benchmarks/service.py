@@ -28,6 +28,7 @@ STARTS = 3
 READY, MEMORY, THREADS = 2.0, 150, 10  # seconds, MB, and threads of which none belongs to a group
 HELD_P99, HELD_LONGEST = 20, 60  # ms
 GROUPS = 10_000
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL me"
 CLIENTS, SECONDS = 8, 6
 
 
@@ -87,7 +88,7 @@ def load(address: str) -> None:
             while time.monotonic() < until:
                 count += 1
                 mine = f"g{(number + CLIENTS * count) % GROUPS}"
-                nm.SetKeys(mine, [f"ssh-ed25519 AAAA{count} me"])
+                nm.SetKeys(mine, [f"{KEY} {count}"])
                 nm.GetGroups({"name": mine})
 
     running = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]

@@ -1,13 +1,13 @@
 /* forward_api_calls: the login shell of delegate accounts, who can do nothing but call the API.
  *
- * It reads one XML-RPC request from standard input, sends it to nm's Unix socket, and writes the answer to
- * standard output: all of it, or a fault that says what went wrong. It reads neither arguments nor environment,
- * so whatever command somebody gives to sshd is this one call; and it does not look into XML.
+ * It reads one XML-RPC request from standard input, sends it to nm's Unix socket, and writes the answer to standard
+ * output: all of it, or a fault that says what went wrong. It reads neither arguments nor environment, so whatever
+ * command somebody gives to sshd is this one call; and it does not look into XML.
  *
- * Exit status: 0 for an answer, also when that is a fault; one of `enum exit_status` when there is none.
- */
-#define _GNU_SOURCE /* struct ucred, memmem, strcasestr */
+ * Exit status: 0 for an answer, also when that is a fault; one of `enum exit_status` when there is none. */
+#define _GNU_SOURCE /* struct ucred, memmem, strcasestr, vmsplice */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -31,12 +32,12 @@
 
 enum exit_status { BAD_REQUEST = 1, NO_DAEMON = 2, NO_ANSWER = 3, REFUSED = 4, NO_READER = 5 };
 enum code { INVALID = 102, UNEXPECTED = 104, TRY_LATER = 109 }; /* of faults, as the API numbers them */
-enum bytes { LARGEST_REQUEST = 1 << 20, REQUEST_HEAD = 128, LARGEST_ANSWER_HEAD = 1 << 14 };
+enum bytes { LARGEST_REQUEST = 1 << 20, REQUEST_HEAD = 128, SMALL = 1 << 14, HUGE_PAGE = 1 << 21 };
 
-static struct buffer {
-    char *data;
-    size_t size, room;
-} request, answer;
+/* What is small needs no memory of its own; an answer's head must be. */
+struct buffer { char *data; size_t size, room; };
+static char request_start[SMALL], answer_start[SMALL];
+static struct buffer request = {request_start, REQUEST_HEAD, SMALL}, answer = {answer_start, 0, SMALL};
 static long long started;
 
 static long long now(void) { /* in milliseconds, as all times here */
@@ -52,15 +53,17 @@ static short await(int fd, short events, int limit) {
     return poll(&waiting, 1, left > 0 ? (int)left : 0) > 0 ? waiting.revents : 0;
 }
 
-/* Whether all was written, before the time was up and before anything else happened there. A pipe that is ready
- * takes a piece of PIPE_BUF without blocking, but maybe no larger one. */
-static bool write_all(int fd, short events, const char *data, size_t size, size_t piece) {
-    while (size > 0 && await(fd, events, TOTAL_TIME) == POLLOUT) {
-        ssize_t count = write(fd, data, size < piece ? size : piece);
+/* Whether all was written, before the time was up and before anything else happened there. Nothing blocks: a pipe that
+ * is ready takes a copy of PIPE_BUF bytes, or else our own pages, in which nothing may change from then on. */
+static bool write_all(int fd, short events, char *data, size_t size) {
+    for (ssize_t count; size > 0 && await(fd, events, TOTAL_TIME) == POLLOUT; data += count, size -= (size_t)count) {
+        count = send(fd, data, size, MSG_DONTWAIT);
+        if (count < 0 && errno == ENOTSOCK && size > PIPE_BUF)
+            count = vmsplice(fd, &(struct iovec){data, size}, 1, SPLICE_F_NONBLOCK);
+        if (count < 0 && (errno == ENOTSOCK || errno == EBADF)) /* by which vmsplice says that it is no pipe */
+            count = write(fd, data, size < PIPE_BUF ? size : PIPE_BUF);
         if (count < 0)
             return false;
-        data += count;
-        size -= (size_t)count;
     }
     return size == 0;
 }
@@ -77,37 +80,39 @@ _Noreturn static void fail(enum exit_status status, enum code code, const char *
                         "<member><name>faultCode</name><value><int>%d</int></value></member>"
                         "<member><name>faultString</name><value><string>%s</string></value></member>"
                         "</struct></value></fault></methodResponse>\n", code, text);
-    write_all(STDOUT_FILENO, POLLOUT, fault, (size_t)size, PIPE_BUF);
+    write_all(STDOUT_FILENO, POLLOUT, fault, (size_t)size);
     exit(status);
 }
 
+/* More room, of huge pages: many small ones take longer to get than to fill. */
 static void make_room(struct buffer *buffer, size_t room) {
-    buffer->data = realloc(buffer->data, room);
-    buffer->room = room;
-    if (!buffer->data)
+    size_t size = (room | (HUGE_PAGE - 1)) + 1;
+    char *data = aligned_alloc(HUGE_PAGE, size);
+    if (!data)
         fail(NO_ANSWER, TRY_LATER, "no memory for %zu bytes; ask for less, or try again later", room);
+    madvise(data, size, MADV_HUGEPAGE);
+    *buffer = (struct buffer){memcpy(data, buffer->data, buffer->size), buffer->size, room};
 }
 
 /* Appends what can be read: how much, 0 at the end, or -1 with errno. */
 static ssize_t read_more(int fd, struct buffer *buffer, int limit) {
     errno = ETIMEDOUT;
-    char *place = buffer->data + buffer->size;
-    ssize_t count = await(fd, POLLIN, limit) ? read(fd, place, buffer->room - buffer->size) : -1;
+    ssize_t count = await(fd, POLLIN, limit) ? read(fd, buffer->data + buffer->size, buffer->room - buffer->size) : -1;
     buffer->size += count > 0 ? (size_t)count : 0;
     return count;
 }
 
 static void read_request(void) {
-    ssize_t count = 1;
-    make_room(&request, REQUEST_HEAD + LARGEST_REQUEST + 1);
-    request.size = REQUEST_HEAD; /* which is written when the length is known */
-    while (count > 0 && request.size < request.room)
-        count = read_more(STDIN_FILENO, &request, REQUEST_TIME);
+    const size_t largest = REQUEST_HEAD + LARGEST_REQUEST + 1;
+    ssize_t count;
+    while ((count = read_more(STDIN_FILENO, &request, REQUEST_TIME)) > 0 && request.size < largest)
+        if (request.size == request.room)
+            make_room(&request, largest);
     if (count < 0)
         fail(BAD_REQUEST, INVALID, "the request did not end: %s; send it and close standard input", strerror(errno));
-    if (request.size == REQUEST_HEAD || request.size == request.room)
+    if (request.size == REQUEST_HEAD || request.size == largest)
         fail(BAD_REQUEST, INVALID, "the request is %s; send one XML-RPC methodCall of at most %d bytes",
-             request.size == request.room ? "too long" : "empty", LARGEST_REQUEST);
+             request.size == largest ? "too long" : "empty", LARGEST_REQUEST);
 }
 
 /* A connection to nobody but the daemon: not by way of a link, nor to who took its place. */
@@ -131,13 +136,7 @@ static void send_request(int fd) {
     int size = snprintf(head, sizeof head, "POST /RPC2 HTTP/1.0\r\nContent-Type: text/xml\r\n"
                         "Content-Length: %zu\r\n\r\n", request.size - REQUEST_HEAD);
     char *start = memcpy(request.data + REQUEST_HEAD - size, head, (size_t)size);
-    write_all(fd, POLLIN | POLLOUT, start, (size_t)(request.data + request.size - start), LARGEST_REQUEST);
-}
-
-/* The status in an answer's first line, or 0 when that is not HTTP. */
-static int parse_status(const char *head) {
-    bool http = strncmp(head, "HTTP/1.0 ", 9) == 0 || strncmp(head, "HTTP/1.1 ", 9) == 0;
-    return http && strspn(head + 9, "0123456789") == 3 ? atoi(head + 9) : 0;
+    write_all(fd, POLLIN | POLLOUT, start, (size_t)(request.data + request.size - start));
 }
 
 /* The length of an answer's body, or -1: it must be said once, in at most eight digits, and nothing else hold. */
@@ -145,8 +144,7 @@ static long parse_length(const char *head) {
     const char name[] = "\r\nContent-Length:", *value = strcasestr(head, name);
     if (!value || strcasestr(value + 1, name) || strcasestr(head, "\r\nTransfer-Encoding:"))
         return -1;
-    value += strlen(name);
-    value += strspn(value, " ");
+    value += strlen(name) + strspn(value + strlen(name), " ");
     size_t digits = strspn(value, "0123456789");
     return digits > 0 && digits <= 8 && digits == strcspn(value, "\r") ? atol(value) : -1;
 }
@@ -160,13 +158,14 @@ static void receive(int fd) {
 
 /* The length of the body that belongs to this head. */
 static size_t check_head(const char *head) {
-    int status = parse_status(head);
+    bool http = strncmp(head, "HTTP/1.0 ", 9) == 0 || strncmp(head, "HTTP/1.1 ", 9) == 0;
+    int status = http && strspn(head + 9, "0123456789") == 3 ? atoi(head + 9) : 0;
     long length = parse_length(head);
     if (status == 503)
         fail(REFUSED, TRY_LATER, "nm has too many callers now; try again later");
     if (status != 0 && status != 200)
         fail(REFUSED, INVALID, "nm refused the request with HTTP status %d; send one XML-RPC methodCall", status);
-    if (status != 200 || length < 0)
+    if (status != 200 || length <= 0)
         fail(NO_ANSWER, UNEXPECTED, "what nm answered cannot be trusted; look what it did before you repeat the call");
     return (size_t)length;
 }
@@ -174,14 +173,15 @@ static size_t check_head(const char *head) {
 /* Reads as far as the answer's head says; the length of its body, which ends the buffer. */
 static size_t read_answer(int fd) {
     char *end = NULL;
-    make_room(&answer, LARGEST_ANSWER_HEAD);
     for (; !end && answer.size < answer.room; end = memmem(answer.data, answer.size, "\r\n\r\n", 4))
         receive(fd);
     if (end)
         *end = '\0';
-    bool whole = end && strlen(answer.data) == (size_t)(end - answer.data);
-    size_t length = check_head(whole ? answer.data : "");
-    make_room(&answer, (size_t)(end - answer.data) + 4 + length);
+    size_t length = check_head(end && strlen(answer.data) == (size_t)(end - answer.data) ? answer.data : "");
+    size_t whole = (size_t)(end - answer.data) + 4 + length;
+    if (whole > answer.room)
+        make_room(&answer, whole);
+    answer.room = whole;
     while (answer.size < answer.room)
         receive(fd);
     return length;
@@ -196,5 +196,5 @@ int main(void) {
     int fd = connect_daemon();
     send_request(fd);
     size_t length = read_answer(fd);
-    return write_all(STDOUT_FILENO, POLLOUT, answer.data + answer.room - length, length, PIPE_BUF) ? 0 : NO_READER;
+    return write_all(STDOUT_FILENO, POLLOUT, answer.data + answer.room - length, length) ? 0 : NO_READER;
 }

@@ -10,9 +10,8 @@ to root, so that an account cannot change its own keys. Called by the accounts' 
 import contextlib
 import logging
 import os
-import select
 import shutil
-import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,14 +22,16 @@ from typing import ClassVar
 
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, split
+from nm.processes import Processes
 from nm.records import Record
 
 log = logging.getLogger("nm.accounts")
 
 FORWARD = "/usr/lib/nm/forward_api_calls"
 TOOL_SECONDS = 60.0  # for one run of useradd and its like
-END_SECONDS = 10.0  # for the processes of an account to be gone
+LOOKS = (2.0, 120.0)  # seconds after a key went: who was on the way in then is a process by now
 _TAKEN = (4, 9)  # useradd's exit statuses: the uid, or the name, is somebody's
+_HELD = (1, 10)  # the tools': passwd, or group, cannot be changed; mostly somebody else holds its lock
 _ABSENT = 6  # userdel's and groupdel's
 _IN_USE = 8  # userdel's
 
@@ -67,20 +68,23 @@ class Places:
     last_uid: int = 99_999
 
 
-class System:
-    """The machine's accounts: their files as a whole, the tools that change them, and processes.
+def _since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    `reads`, `scans` and `runs` count how often the files were read, /proc was looked through, a tool was run.
+
+class System:
+    """The machine's accounts: their files as a whole, the tools that change them, and their processes.
+
+    `reads` and `runs` count how often the files were read and a tool was run. `up`: seconds since boot.
     """
 
-    def __init__(self, places: Places, proc: Path = Path("/proc")) -> None:
+    def __init__(self, places: Places, up: Callable[[], float] = _since_boot) -> None:
         self.places = places
-        self._proc = proc
+        self.up = up
+        self.processes = Processes(range(places.first_uid, places.last_uid + 1))
         self._files: Files | None = None
-        self._running: dict[int, list[int]] | None = None
-        self.reads = self.scans = self.runs = 0
-
-    # ---- files
+        self._held: DeviceFailed | None = None
+        self.reads = self.runs = 0
 
     @property
     def files(self) -> Files:
@@ -97,7 +101,7 @@ class System:
 
     def forget(self) -> None:
         """Read the files anew the next time."""
-        self._files = None
+        self._files = self._held = None
 
     def add(self, entry: Entry) -> None:
         """Make an account without a password, in a Unix group of its own."""
@@ -128,8 +132,8 @@ class System:
                 self.entries.pop(entry.name, None)
                 self.files.groups.pop(entry.name, None)
                 return
-            self.look_again()
-            self.end_processes(entry.uid)
+            self.processes.look_again()
+            self.processes.end(entry.uid)
         raise DeviceFailed(f"userdel: account {entry.name} is in use", "it is tried again")
 
     def remove_group(self, name: str) -> None:
@@ -145,7 +149,14 @@ class System:
     def _looks(entry: Entry) -> list[str]:
         return ["--comment", entry.comment, "--home", entry.home, "--shell", entry.shell]
 
+    def is_ours(self, number: int) -> bool:
+        """Whether a uid or gid is of nm's own range."""
+        return self.places.first_uid <= number <= self.places.last_uid
+
     def _tool(self, name: str, *arguments: str, fine: Sequence[int] = (0,)) -> int:
+        """Run a tool. One that finds the files held has waited long: until they are read anew all say so."""
+        if self._held is not None:
+            raise self._held
         where = [] if self.places.root == Path("/") else ["--prefix", str(self.places.root)]
         self.runs += 1
         try:
@@ -154,103 +165,36 @@ class System:
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False,
             )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise DeviceFailed(f"{name}: {error}", "see that shadow-utils are installed and answer") from None
+            self._held = DeviceFailed(f"{name}: {error}", "see that shadow-utils are installed and answer")
+            raise self._held from None
         if done.returncode not in fine:
             words = f"{name}: {done.stderr.strip() or f'exit status {done.returncode}'}"[:500]
             if done.returncode in _TAKEN:
                 raise DeviceFailed(words, "remove or rename what is there", passing=False)
-            raise DeviceFailed(words, "it is tried again")
+            failed = DeviceFailed(words, "it is tried again")
+            self._held = failed if done.returncode in _HELD else None
+            raise failed
         return done.returncode
-
-    # ---- processes
-
-    @property
-    def running(self) -> dict[int, list[int]]:
-        """The processes of accounts in nm's range, by uid. One look through /proc serves all accounts."""
-        if self._running is None:
-            self.scans += 1
-            self._running = {}
-            for pid in map(int, filter(str.isdigit, os.listdir(self._proc))):
-                for uid in self._uids(pid):
-                    if self.is_ours(uid):
-                        self._running.setdefault(uid, []).append(pid)
-        return self._running
-
-    def look_again(self) -> None:
-        """Somebody may have come in since /proc was looked through."""
-        self._running = None
-
-    def end_processes(self, uid: int) -> None:
-        """Kill whatever runs as that uid, which is one of nm's: its connections end with that."""
-        if not self.is_ours(uid):
-            raise DeviceFailed(f"uid {uid} is none of nm's", "nothing was done", passing=False)
-        until = time.monotonic() + END_SECONDS
-        while pids := self.running.get(uid):
-            if (left := until - time.monotonic()) <= 0:
-                raise DeviceFailed(f"process {pids[0]} of uid {uid} cannot be ended", "it is tried again")
-            self._kill(uid, pids, left)
-            self.look_again()
-
-    def is_ours(self, uid: int) -> bool:
-        """Whether a uid is of nm's own range."""
-        return self.places.first_uid <= uid <= self.places.last_uid
-
-    def _kill(self, uid: int, pids: Sequence[int], seconds: float) -> None:
-        """Kill these and wait until they are gone; a number that is another's by now is left alone."""
-        gone, left = select.poll(), 0
-        with contextlib.ExitStack() as descriptors:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    descriptor = os.pidfd_open(pid)
-                    descriptors.callback(os.close, descriptor)
-                    if uid in self._uids(pid):
-                        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                        gone.register(descriptor, select.POLLIN)
-                        left += 1
-            while left and (ended := gone.poll(seconds * 1000)):
-                for descriptor, _ in ended:
-                    gone.unregister(descriptor)
-                    left -= 1
-
-    def _uids(self, pid: int) -> set[int]:
-        """As whom a process runs; nobody when it has ended."""
-        try:
-            lines = (self._proc / str(pid) / "status").read_text().splitlines()
-        except OSError:
-            return set()
-        fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-        return set() if fields.get("State", "Z").startswith("Z") else set(map(int, fields["Uid"].split()))
 
 
 def read_files(root: Path) -> Files:
     """passwd, group and shadow below that root."""
-    groups = {line[0]: int(line[2]) for line in _lines(root, "group") if len(line) == 4}
-    return Files(read_passwd(root), groups, {line[0] for line in _lines(root, "shadow")})
+    groups = {line[0]: int(line[2]) for line in _lines(root, "group", 4) if line[2].isdecimal()}
+    return Files(read_passwd(root), groups, {line[0] for line in _lines(root, "shadow", 9)})
 
 
 def read_passwd(root: Path = Path("/")) -> dict[str, Entry]:
-    """All accounts below that root by name."""
-    lines = [line for line in _lines(root, "passwd") if len(line) == 7]
+    """All accounts below that root by name. Lines without numbers only say: ask a directory."""
+    lines = [line for line in _lines(root, "passwd", 7) if line[2].isdecimal() and line[3].isdecimal()]
     return {line[0]: Entry(line[0], int(line[2]), int(line[3]), *line[4:7]) for line in lines}
 
 
-def _lines(root: Path, name: str) -> list[list[str]]:
+def _lines(root: Path, name: str, fields: int) -> list[list[str]]:
     try:
         text = (root / "etc" / name).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise DeviceFailed(f"etc/{name}: {error.strerror}", "nothing was changed") from None
-    return [line.split(":") for line in text.splitlines()]
-
-
-def uid_of(root: Path, name: str) -> int | None:
-    """The uid of an account below that root."""
-    found = read_passwd(root).get(name)
-    return None if found is None else found.uid
-
-
-def uid_in_use(root: Path, uid: int) -> bool:
-    """Whether an account below that root has the uid."""
-    return any(entry.uid == uid for entry in read_passwd(root).values())
+    return [line for line in (line.split(":") for line in text.splitlines()) if len(line) == fields]
 
 
 # ---- types of accounts
@@ -325,6 +269,10 @@ class Account:
                 "remove or rename it",
                 passing=False,
             )
+        if self.entry is None and self._is_strange():
+            raise DeviceFailed(
+                f"{self._home} is there, and nm did not make it", "move it away", passing=False
+            )
         wanted = Entry(name, uid, uid, *self._wanted)
         if self.entry is None:
             self._system.add(wanted)
@@ -333,8 +281,11 @@ class Account:
     def destroy(self) -> None:
         """Remove the account, its group and its home; its connections end."""
         self.stop()
+        uid = self._record["uid"]
         if (entry := self.entry) is not None:
             self._system.remove(entry)
+        elif self._system.is_ours(uid) and all(one.uid != uid for one in self._system.entries.values()):
+            self._system.processes.end(uid)  # the line in passwd went first
         self.sweep()
 
     def sweep(self) -> None:
@@ -344,7 +295,8 @@ class Account:
             return  # it is a successor's by now
         if self._system.files.groups.get(name) == self._record["uid"]:
             self._system.remove_group(name)
-        shutil.rmtree(self._home, ignore_errors=True)
+        if self._home.exists() and not self._is_strange():
+            shutil.rmtree(self._home)
 
     def configure(self) -> None:
         """Comment, home, shell and keys as they should be. Connections end when a key was taken away."""
@@ -357,6 +309,13 @@ class Account:
         if self._ending.exists():
             self._end()
 
+    def again(self) -> float | None:
+        """In how many seconds connections are to be looked at again by `configure`; None for never."""
+        if self.entry is None or not self._ending.exists():
+            return None
+        age = self._system.up() - self._key_went()
+        return next((look - age for look in LOOKS if look > age), 0.0)
+
     def start(self, delay: float = 0.0) -> float:
         """Let people in. With a delay nothing is done yet: so many seconds later it is to be called again.
 
@@ -368,27 +327,41 @@ class Account:
 
     def stop(self) -> None:
         """Let nobody in any more, and end all connections."""
-        if self.entry is not None:
+        if (entry := self.entry) is not None:
             self.shut()
-            self._end()
+            self._system.processes.end(entry.uid)
 
     def shut(self, keep: Collection[str] = ()) -> None:
         """Take away all other keys. That connections are to end is written down, whatever happens then."""
         keys = self._keys()
         if self.entry is not None and not set(keys) <= set(keep):
-            self._ending.touch()
+            self._ending.write_text("")
             self._write_keys([key for key in keys if key in keep])
-            self._system.look_again()
+            self._system.processes.look_again()
 
     def _end(self) -> None:
-        self._system.end_processes(self._need().uid)
-        self._ending.unlink(missing_ok=True)
+        """End the connections that began before a key went. Those that began later have a key that is good.
+
+        Somebody may have shown a key that was good, and have no process yet (PAM takes its time): so
+        this is done again at LOOKS, and only then it is over.
+        """
+        went, now = self._key_went(), self._system.up()
+        self._ending.write_text(str(went))
+        self._system.processes.end(self._need().uid, since=went)
+        if now - went >= LOOKS[-1]:
+            self._ending.unlink()
+
+    def _key_went(self) -> float:
+        """When, in seconds since boot: now, unless that is written down already, and by this boot's clock."""
+        now, text = self._system.up(), self._ending.read_text()
+        return min(float(text), now) if text else now
 
     def as_wanted(self) -> bool:
         """Whether all is as `configure` would leave it."""
         entry = self.entry
         looks = entry is not None and (entry.comment, entry.home, entry.shell) == self._wanted
-        return looks and self._keys() == self.lines and not self._ending.exists()
+        ending = self._ending.exists() and not self._ending.read_text()
+        return looks and self._keys() == self.lines and not ending
 
     # ---- home and keys
 
@@ -399,9 +372,7 @@ class Account:
 
     def _make_home(self) -> None:
         """Root's own, readable by the account: it cannot change its keys, nor put anything in our way."""
-        if not self._home.parent.is_dir():
-            self._home.parent.mkdir(parents=True)
-            self._home.parent.chmod(0o755)  # sshd looks for keys as the account, whatever our umask is
+        _make_folder(self._home.parent)
         for place in (self._home, self._home / ".ssh"):
             with contextlib.suppress(FileExistsError):
                 place.mkdir(mode=0o750)
@@ -411,13 +382,23 @@ class Account:
         with _opened(self._home / ".hushlogin", os.O_WRONLY | os.O_CREAT):
             pass  # without it sshd greets on standard output, where the answer alone belongs
 
+    def _is_strange(self) -> bool:
+        """Whether in the home's place is what nm did not make: nm's is root's, its group of nm's numbers."""
+        try:
+            found = self._home.lstat()
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
+            return True
+        return not self._system.is_ours(found.st_gid) and any(self._home.iterdir())  # empty: just begun
+
     @property
     def _file(self) -> Path:
         return self._home / ".ssh" / "authorized_keys"
 
     @property
     def _ending(self) -> Path:
-        """The file that says: a key was taken away, and connections have yet to end."""
+        """The file that says: a key was taken away (when, once that is done), and connections are to end."""
         return self._home / ".ssh" / ".ending"
 
     @property
@@ -437,7 +418,8 @@ class Account:
         with _opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             os.fchown(descriptor, 0, self._need().gid)
             os.fchmod(descriptor, 0o640)
-            os.write(descriptor, "".join(f"{line}\n" for line in lines).encode())
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())  # all of it, or it raises
             os.fsync(descriptor)
         new.rename(self._file)
         with _opened(self._file.parent, os.O_DIRECTORY) as descriptor:
@@ -456,6 +438,14 @@ class GroupAccount(Account):
     """A group's own account: a member of its group, and nothing else."""
 
     TYPE = "group"
+
+
+def _make_folder(folder: Path) -> None:
+    """With its parents, for all to enter: sshd looks for keys as the account, whatever our umask is."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir()
+        folder.chmod(0o755)
 
 
 @contextlib.contextmanager
@@ -512,10 +502,21 @@ class AccountsHand:
             if self._system.is_ours(entry.uid) or REGISTRY.names(entry.comment)
         ]
 
+    def again(self, name: str) -> float | None:
+        """In how many seconds an order is to bring the account up to date once more; None for never."""
+        record = self._record(name)
+        return None if record is None else self._account(record).again()
+
+    def ending(self) -> list[str]:
+        """Accounts of which the last daemon had yet to end connections."""
+        places = self._system.places
+        homes = places.root / places.homes.lstrip("/")
+        return [file.parents[1].name for file in homes.glob("*/.ssh/.ending")]
+
     def close(self) -> None:
         """Forget what the files said, and who was there."""
         self._system.forget()
-        self._system.look_again()
+        self._system.processes.look_again()
 
     def _outcome(self, fact: str, act: Callable[[str], Value | None]) -> Outcome:
         name = split(fact)[1]
@@ -563,9 +564,20 @@ class AccountsHand:
             account.configure()
 
     def _look(self, order: Order, name: str) -> Value | None:
-        for one in self._concerned(order, name)[0]:
+        """Read back: that a tool did not complain says nothing."""
+        gone, account = self._concerned(order, name)
+        for one in gone:
             one.sweep()
-        return self._seen(name)
+        seen = self._seen(name)
+        if account is None:
+            wrong = any(one.entry is not None for one in gone)
+        elif order.value == REFRESH:
+            wrong = seen is not None and "differs" in seen
+        else:
+            wrong = seen != order.value
+        if wrong:
+            raise DeviceFailed(f"account {name} was not found as it is to be", "it is tried again")
+        return seen
 
     def _seen(self, name: str) -> Value | None:
         record = self._record(name)

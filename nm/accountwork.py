@@ -4,7 +4,7 @@ The handler of "accounts:". What has gathered (groups' facts, jobs of delegates,
 bites, for each of which the files are read twice; what takes somebody's access away goes first, so that it
 waits for one bite at most, however many accounts are being made. A job says only that there is something to
 do: what is to be done says the account's record as it is then, so an old job can never touch a new account
-of the same name.
+of the same name. After a key went the account is looked at again later, by a task without a job.
 """
 
 import logging
@@ -41,12 +41,12 @@ class Settle:
 
 @dataclass(frozen=True)
 class Survey:
-    """Tell of accounts that look like nm's and are in no record."""
+    """After a start: end connections that were to end, and tell of accounts that look like nm's."""
 
 
 @dataclass
 class _Task:
-    """An account whose record has changed."""
+    """An account whose record has changed, or whose connections are to be looked at again."""
 
     account: str
     jobs: set[int] = field(default_factory=set)
@@ -73,11 +73,13 @@ class AccountsWorker:
         works = self._begin(tasks)
         orders = [order for errand in errands for order in errand.orders]
         orders += [_order(record) for _, record in works]
-        outcomes = iter(self._hand.run(orders, self._store.epoch) if orders else ())
+        done = self._hand.run(orders, self._store.epoch) if orders else []
+        outcomes = iter(done)
         for errand in errands:
             self._errands.remove(errand)
             errand.reply([next(outcomes) for _ in errand.orders])
         self._end(works, outcomes)
+        self._come_back(orders, done)
         self._read()
         return self._pause()
 
@@ -94,6 +96,11 @@ class AccountsWorker:
     def close(self) -> None:
         """Forget what the files said."""
         self._hand.close()
+
+    @property
+    def depth(self) -> int:
+        """How much waits here, beside what is in the queue."""
+        return len(self._tasks) + len(self._errands)
 
     # ---- what there is to do
 
@@ -175,6 +182,15 @@ class AccountsWorker:
                 del self._tasks[task.account]
         self._write(writes)
 
+    def _come_back(self, orders: Sequence[Order], outcomes: Sequence[Outcome]) -> None:
+        """Where a key went connections are looked at again; what failed comes again in any case."""
+        for order, outcome in zip(orders, outcomes, strict=True):
+            account = facts.split(order.fact)[1]
+            if outcome.error is None and (pause := self._hand.again(account)) is not None:
+                at = self._tools.up() + pause
+                task = self._tasks.setdefault(account, _Task(account, at=at))
+                task.at = min(task.at, at)
+
     def _failed(self, task: _Task, error: NMError) -> list[Write]:
         """Tell of a failure. What may pass is tried again, also after its jobs were called failed."""
         patience = self._tools.patience
@@ -207,6 +223,8 @@ class AccountsWorker:
         answer_readings(self._hand, readings)
 
     def _survey(self) -> None:
+        for account in self._hand.ending():
+            self._task(account)
         try:
             found = people.strangers(self._store, self._hand.alike())
             if found:

@@ -17,21 +17,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import nm
 from nm import dryrun, marshal, methods, rights, views
 from nm.arguments import Method
-from nm.calls import Call, Caller, Site
+from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
 from nm.http import Limits, RefusedError, Server
 from nm.identity import People
 from nm.jobs import OVER, parts_of
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
-from nm.store import Published, Store
+from nm.store import Published, Store, Transaction
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PORT = 812
 LONGEST_WAIT = 60.0  # seconds that WaitJob may hold a connection
@@ -58,6 +60,8 @@ class ApiSettings:
     database_format: int = 1
     backup: Callable[[str], None] | None = None
     """Writes a copy of the database to a new file."""
+    failure: Callable[[], NMError | None] = lambda: None
+    """Why the database takes no changes now, or None."""
     measured: Callable[[str, float], None] | None = None
     """Told of each call: the method's name, or ?, and the seconds it took."""
 
@@ -121,13 +125,22 @@ class Api:
         operation = method.operation
         if method.writes and operation is not None:
             write = operation
-            return self._store.transact(
-                lambda tx: write(tx, rights.authorize(tx, call, arguments), *arguments)
+            return self._transact(
+                call, lambda tx, call: write(tx, rights.authorize(tx, call, arguments), *arguments)
             )
         call = rights.authorize(self._store, call, arguments)
         if operation is None:
             return self._own[name](call, *arguments)
         return operation(self._store, call, *arguments)
+
+    def _transact(self, call: Call, act: Callable[[Transaction, Call], T]) -> T:
+        """Let `act` write. What it asks the machine is looked up between two runs, never within one."""
+        call = replace(call, site=call.site.remembering())
+        while True:
+            try:
+                return self._store.transact(lambda tx: act(tx, call))
+            except UnansweredError as question:
+                question.ask()
 
     def answer(self, caller: Caller, body: bytes) -> bytes:
         """The answer's body for a request's body. RefusedError when it is no call at all."""
@@ -168,14 +181,16 @@ class Api:
         operation = method.operation
         if operation is None or not method.writes:
             raise Invalid(f"{name} cannot be tried out", "DryRun is for methods that change the database")
-        inner = replace(call, method=name)
-        return self._store.transact(
-            lambda tx: dryrun.dry_run(
+
+        def act(tx: Transaction, call: Call) -> Record:
+            inner = replace(call, method=name)
+            return dryrun.dry_run(
                 tx,
                 call,
                 lambda scratch: operation(scratch, rights.authorize(scratch, inner, arguments), *arguments),
             )
-        )
+
+        return self._transact(call, act)
 
     def _get_job(self, call: Call, number: int) -> Record:
         return _job_struct(rights.visible_job(self._store, call, number))
@@ -232,6 +247,7 @@ class Api:
             "nm": nm.__version__,
             "api": methods.API_VERSION,
             "database": self._settings.database_format,
+            "read_only": self._settings.failure() is not None,
         }
 
 
@@ -366,8 +382,8 @@ def _remove_stale(path: Path) -> None:
     raise Conflict(f"another daemon answers on {path}", "stop it, or configure another path")
 
 
-def listen_tcp(address: str = "127.0.0.1", port: int = PORT) -> socket.socket:
-    """A listening TCP socket on one loopback address; port 0: any free one."""
+def listen_tcp(address: str = "127.0.0.1", port: int = PORT, key: str = "api.port") -> socket.socket:
+    """A listening TCP socket on one loopback address; port 0: any free one. `key` configures it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     if not (address == "::1" or (family == socket.AF_INET and address.startswith("127."))):
         raise Invalid(
@@ -379,7 +395,7 @@ def listen_tcp(address: str = "127.0.0.1", port: int = PORT) -> socket.socket:
     except OSError as error:
         raise Conflict(
             f"cannot listen on {address} port {port}: {_reason(error)}",
-            "stop what listens there, or configure another port",
+            f"stop what listens there, or configure another {key}",
         ) from None
 
 

@@ -1,7 +1,8 @@
 """Who calls, and when: what a door hands to an operation beside the arguments."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from nm.errors import Denied, NotFound
@@ -21,7 +22,47 @@ class Site:
     uids: tuple[int, int] | None = (
         None  # first and last uid of the accounts that nm makes; None: it makes none
     )
-    uid_in_use: Callable[[int], bool] = field(default=lambda uid: False)
+    free_uid: Callable[[int, int], int | None] = field(default=lambda first, last: first)
+    """The first uid from `first` to `last` that nobody has; None when none is found."""
+    has_group: Callable[[str], bool] = field(default=lambda name: False)  # whether a Unix group has the name
+    is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
+
+    def remembering(self) -> "Site":
+        """The same for one call: what it asks the machine is asked between transactions, and once."""
+        return replace(
+            self,
+            uid_of=_Memory(self.uid_of),
+            free_uid=_Memory(self.free_uid),
+            has_group=_Memory(self.has_group),
+            is_listed=_Memory(self.is_listed),
+        )
+
+
+class UnansweredError(Exception):
+    """An operation needs an answer of the machine: `ask` for it outside the transaction, then run it again.
+
+    A directory on another machine may have to give it, and no transaction waits for that.
+    """
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        super().__init__("the machine was not asked yet")
+        self.ask = ask
+
+
+class _Memory:
+    """Answers what was asked before; else UnansweredError."""
+
+    def __init__(self, look_up: Callable[..., Any]) -> None:
+        self._look_up = look_up
+        self._answers: dict[tuple[Any, ...], Any] = {}
+
+    def __call__(self, *question: Any) -> Any:
+        if question not in self._answers:
+            raise UnansweredError(partial(self._ask, question))
+        return self._answers[question]
+
+    def _ask(self, question: tuple[Any, ...]) -> None:
+        self._answers[question] = self._look_up(*question)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from nm import logs
 from nm.config import Config, ConfigError
 from nm.errors import Conflict, NMError
 from nm.firststart import first_site
-from nm.service import Service
+from nm.service import Service, public_folder
 
 log = logging.getLogger("nm.daemon")
 
@@ -42,6 +42,10 @@ SIGNALS = (
     "USR2 opens the log file anew."
 )
 STATUSES = "Exit status: 0 ended when told to, 1 general, 2 usage, 3 configuration, 6 another nmd runs."
+
+
+class AnotherRuns(Conflict):
+    """Another nmd holds the lock. Trying again is of no use, as it is with a port that is taken for now."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,9 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
             sep="\n",
             file=sys.stderr,
         )
-        return (
-            CONFIG_BAD if isinstance(error, ConfigError) else BUSY if isinstance(error, Conflict) else GENERAL
-        )
+        if isinstance(error, ConfigError):
+            return CONFIG_BAD
+        return BUSY if isinstance(error, AnotherRuns) else GENERAL
 
 
 def parser() -> argparse.ArgumentParser:
@@ -111,15 +115,19 @@ def _with_database(config: Config, folder: str) -> Config:
 
 
 def _lock(path: Path) -> int:
-    """Hold the lock file; Conflict when another nmd does. The kernel lets go of it at any death."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    """Hold the lock file; AnotherRuns when another nmd does. The kernel lets go of it at any death.
+
+    Who may open the file may lock it, and so keep nmd from starting: so nobody else may.
+    """
+    public_folder(path.parent)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.fchmod(lock, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         owner = os.read(lock, 32).decode(errors="replace").strip()
         os.close(lock)
-        raise Conflict(
+        raise AnotherRuns(
             f"nmd runs already (pid {owner or 'unknown'})", f"stop it, or use another daemon.lock than {path}"
         ) from None
     return lock
@@ -147,7 +155,7 @@ def _daemonized(config: Config, options: argparse.Namespace, lock: int) -> int:
     os.close(ready)
     pid_file = PIDLockFile(config.daemon.pid_file)
     pid_file.break_lock()  # the flock is ours, so whoever left it there is dead
-    Path(config.daemon.pid_file).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    public_folder(Path(config.daemon.pid_file).parent)
     context = daemon.DaemonContext(
         pidfile=pid_file, files_preserve=[lock, tell], umask=0o022, working_directory="/", signal_map={}
     )

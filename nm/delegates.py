@@ -66,10 +66,11 @@ def set_delegate_keys(tx: Transaction, call: Call, name: str, keys: list[str]) -
 
 
 def set_rights(tx: Transaction, call: Call, name: str, rights: Any) -> int:
-    """Set all rights of an account, nm's own or the machine's."""
+    """Set all rights of an account, nm's own or the machine's; none, also of one that is gone."""
     granted = people.parse_rights(rights)
     record = _find(tx, name)
-    if record is None or record["destroying"] or record["type"] == people.UNIX:
+    machines = record is not None and record["type"] == people.UNIX
+    if record is None or record["destroying"] or (machines and granted):
         record = _adopt(tx, call, name)
     if record["type"] == people.UNIX and not granted:
         tx.delete(record["record_key"])  # nothing is left to remember

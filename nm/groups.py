@@ -46,15 +46,16 @@ def make_group(
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
-    owner, keys = _owner(call, settings.get("owner")), parse_keys(settings.get("keys", []))
+    owner, keys = _owner(tx, call, settings.get("owner")), parse_keys(settings.get("keys", []))
     group = new(
         "group",
         name,
         call.now,
         _expires(tx, call, settings.get("expires"), owner),
         owner=owner,
+        reserved=not call.caller.admin,
         alias=_alias(tx, settings.get("alias"), name, call.now),
-        delegations=people.parse_delegations(call, settings.get("delegations", [])),
+        delegations=people.parse_delegations(tx, call, settings.get("delegations", [])),
         keys=keys,
         wanted=spec,
         target=None,
@@ -272,7 +273,7 @@ def expire_group(tx: Transaction, call: Call, name: str) -> int | None:
 def set_delegations(tx: Transaction, call: Call, group: str, delegations: list[Any]) -> int:
     """Who may act for the group: names (all methods) or structs {name, method}."""
     old = need(tx, call, group)
-    tx.put(changed(old, call.now, delegations=people.parse_delegations(call, delegations)))
+    tx.put(changed(old, call.now, delegations=people.parse_delegations(tx, call, delegations)))
     _tell(tx, call, name_of(old["record_key"]), "delegations set", f"{len(delegations)} of them")
     return 1
 
@@ -294,7 +295,9 @@ def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
     old = need(tx, call, group)
     if old["destroying"]:
         raise Conflict(f"group {group} is being destroyed", "create another one")
-    tx.put(changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"])))
+    tx.put(
+        changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"], old.get("reserved", False)))
+    )
     _tell(tx, call, name_of(old["record_key"]), "renewed", f"until {int(expires)}")
     return 1
 
@@ -529,8 +532,10 @@ def _headnode(name: object) -> str | None:
     return None if name is None else check_name(name, "head node")
 
 
-def _expires(reader: Reader, call: Call, expires: object, owner: Mapping[str, Any]) -> int | None:
-    longest = people.longest_lease(reader, call, owner)
+def _expires(
+    reader: Reader, call: Call, expires: object, owner: Mapping[str, Any], reserved: bool = False
+) -> int | None:
+    longest = people.longest_lease(reader, call, owner, reserved)
     if expires is None:
         return None if longest is None else int(call.now) + longest
     if isinstance(expires, bool) or not isinstance(expires, int | float):
@@ -559,7 +564,7 @@ def _alias(tx: Transaction, alias: object, group: str, now: float) -> str | None
     return alias
 
 
-def _owner(call: Call, name: object) -> dict[str, Any]:
+def _owner(tx: Transaction, call: Call, name: object) -> dict[str, Any]:
     """Who owns a new group: the caller, unless an administrator names somebody else."""
     if name is None or name == call.caller.name:
         return {"name": call.caller.name, "uid": call.caller.uid}
@@ -568,7 +573,7 @@ def _owner(call: Call, name: object) -> dict[str, Any]:
             f"{call.caller.name} may not make a group for somebody else: it needs an administrator",
             "leave owner out, and delegate the group to others",
         )
-    return people.named(call, name)
+    return people.named(tx, call, name)
 
 
 def _account(tx: Transaction, call: Call, group: str, keys: list[str]) -> dict[str, Any] | None:

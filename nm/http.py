@@ -1,7 +1,8 @@
 """A small HTTP server for one purpose: POST of an XML document, answered with an XML document.
 
-Used by the API door (nm/api.py). One thread accepts, asks who is there, and watches everybody's deadline;
-each connection has a thread of its own that reads with llhttp (by httptools), calls the handler and writes.
+Used by the API door (nm/api.py); and by the metrics (nm/metrics.py), whose page is read by GET. One thread
+accepts, asks who is there, and watches everybody's deadline; each connection has a thread of its own that
+reads with llhttp (by httptools), calls the handler and writes.
 Whoever is slow, too big or malformed is answered with a plain status, where that is possible, and dropped.
 `Server._lock` guards the table of connections only; nothing waits while it is held.
 """
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 _HOST = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _XML = re.compile(rb"text/xml\s*(;.*)?", re.IGNORECASE)
-_PATHS = (b"/", b"/RPC2")
 _ONCE = {b"host", b"content-type", b"origin", b"content-encoding", b"content-length", b"expect"}
 _REASONS = {
     400: "Bad Request",
@@ -69,6 +69,15 @@ class Limits:
     """Of all connections, those that only administrators may use; at most half of them."""
 
 
+@dataclass(frozen=True)
+class Resource:
+    """The one thing that is served: where it is, how it is asked for, and of what kind an answer is."""
+
+    method: bytes = b"POST"  # or GET
+    paths: tuple[bytes, ...] = (b"/RPC2", b"/")
+    content: bytes = b"text/xml"
+
+
 class RefusedError(Exception):
     """A request that gets a status instead of an answer, and ends its connection."""
 
@@ -87,23 +96,24 @@ class _Request:
     version: bytes
     keep_alive: bool
 
-    def answer(self, body: bytes, close: bool) -> bytes:
+    def answer(self, body: bytes, content: bytes, close: bool) -> bytes:
         """The answer's bytes; says what becomes of the connection where that is not the version's habit."""
         if close:
             connection = b"Connection: close\r\n"
         else:
             connection = b"Connection: keep-alive\r\n" if self.version == b"1.0" else b""
-        return b"HTTP/%b 200 OK\r\nContent-Type: text/xml\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        return b"HTTP/%b 200 OK\r\nContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n%b" % (
             self.version,
+            content,
             connection,
             len(body),
             body,
         )
 
 
-def _refusal(refused: RefusedError, version: bytes = b"1.1") -> bytes:
+def _refusal(refused: RefusedError, version: bytes = b"1.1", method: bytes = b"") -> bytes:
     text = refused.reason.encode() + b"\n"
-    allow = b"Allow: POST\r\n" if refused.status == 405 else b""
+    allow = b"Allow: %b\r\n" % method if refused.status == 405 else b""
     return (
         b"HTTP/%b %d %b\r\nContent-Type: text/plain; charset=utf-8\r\n%bConnection: close\r\n"
         b"Content-Length: %d\r\n\r\n%b"
@@ -113,8 +123,9 @@ def _refusal(refused: RefusedError, version: bytes = b"1.1") -> bytes:
 class _Reading:
     """Gathers requests from the bytes of one connection; llhttp calls the on_… methods."""
 
-    def __init__(self, limits: Limits, unix: bool, started: Callable[[], None]) -> None:
+    def __init__(self, limits: Limits, resource: Resource, unix: bool, started: Callable[[], None]) -> None:
         self._limits = limits
+        self._resource = resource
         self._unix = unix
         self._started = started
         self._parser = HttpRequestParser(self)
@@ -193,22 +204,26 @@ class _Reading:
 
     def _check_request(self) -> None:
         """Refuse what is no call, and what a browser can be tricked into sending."""
-        header = self._header
+        header, wanted = self._header, self._resource
         if self.version not in (b"1.0", b"1.1"):
             self.version = b"1.1"
             self._refuse(400, "use HTTP 1.0 or 1.1")
-        elif self._parser.get_method() != b"POST":
-            self._refuse(405, "use POST")
-        elif self._url not in _PATHS:
-            self._refuse(404, "use the path /RPC2")
+        elif self._parser.get_method() != wanted.method:
+            self._refuse(405, f"use {wanted.method.decode()}")
+        elif self._url not in wanted.paths:
+            self._refuse(404, f"use the path {wanted.paths[0].decode()}")
         elif b"origin" in header:
             self._refuse(403, "requests of web pages are refused")
         elif not self._host_is_ours():
             self._refuse(403, "the Host header must be localhost, 127.0.0.1 or [::1]")
-        elif not _XML.fullmatch(header.get(b"content-type", b"")) or b"content-encoding" in header:
+        elif wanted.method == b"POST" and not self._is_xml():
             self._refuse(415, "send plain text/xml")
         elif int(header.get(b"content-length", 0)) > self._limits.body:
             self._refuse_body()
+
+    def _is_xml(self) -> bool:
+        header = self._header
+        return bool(_XML.fullmatch(header.get(b"content-type", b""))) and b"content-encoding" not in header
 
     def _host_is_ours(self) -> bool:
         host = self._header.get(b"host")
@@ -243,7 +258,7 @@ class _Connection:
         self._socket = client
         self._door = "unix" if client.family == socket.AF_UNIX else "tcp"
         self._limits = server.limits
-        self._reading = _Reading(server.limits, self._door == "unix", self._request_begins)
+        self._reading = _Reading(server.limits, server.resource, self._door == "unix", self._request_begins)
         self._open = True
         self.idle = True
         self._begun = time.monotonic()
@@ -322,7 +337,7 @@ class _Connection:
             return False
         close = not request.keep_alive or self._server.stopping
         self.deadline = time.monotonic() + self._limits.answer_seconds
-        self._socket.sendall(request.answer(body, close))
+        self._socket.sendall(request.answer(body, self._server.resource.content, close))
         if close:
             self._linger()
             return False
@@ -330,7 +345,7 @@ class _Connection:
 
     def _refuse(self, refused: RefusedError) -> None:
         self.deadline = time.monotonic() + self._limits.linger_seconds
-        self._socket.sendall(_refusal(refused, self._reading.version))
+        self._socket.sendall(_refusal(refused, self._reading.version, self._server.resource.method))
         self._linger()
 
     def _linger(self) -> None:
@@ -352,12 +367,14 @@ class Server:
         limits: Limits,
         refused: Callable[[Caller, RefusedError], None] = lambda *_: None,
         tick: Callable[[], None] = lambda: None,
+        resource: Resource = Resource(),
     ) -> None:
         """`refused` is told of every refusal; `tick` is called about once a second."""
         self.handler = handler
         self.people = people
         self.limits = limits
         self.refused = refused
+        self.resource = resource
         self.stopping = False
         self._tick = tick
         self._period = min(1.0, min(limits.header_seconds, limits.idle_seconds, limits.request_seconds) / 4)

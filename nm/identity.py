@@ -13,6 +13,7 @@ import pwd
 import socket
 import struct
 import sys
+from collections.abc import Callable
 
 from pyroute2.netlink import NLM_F_REQUEST
 from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY, inet_diag_msg, inet_diag_req
@@ -89,11 +90,22 @@ def _ask_socket_table(
 
 
 class People:
-    """Turns uids into callers by the machine's account database, remembered for a few seconds."""
+    """Turns uids into callers by the machine's account database, remembered for a few seconds.
 
-    def __init__(self, admin_group: str = "nm-admin", tcp_admin: bool = True, remember: float = 5.0) -> None:
+    `is_own` says of a name and uid whether nm makes such accounts: they never administer, whatever group
+    lists the name, for people choose the names of groups and so of their accounts.
+    """
+
+    def __init__(
+        self,
+        admin_group: str = "nm-admin",
+        tcp_admin: bool = True,
+        remember: float = 5.0,
+        is_own: Callable[[str, int], bool] = lambda name, uid: False,
+    ) -> None:
         self._admin_group = admin_group
         self._tcp_admin = tcp_admin
+        self._is_own = is_own
         self._remember = remember
         self._known: dict[tuple[int, str], tuple[float, Caller]] = {}
 
@@ -119,6 +131,8 @@ class People:
         return self._tcp_admin or door != "tcp"
 
     def _is_member(self, account: pwd.struct_passwd) -> bool:
+        if self._is_own(account.pw_name, account.pw_uid):
+            return False
         try:
             group = grp.getgrnam(self._admin_group)
         except KeyError:

@@ -1,5 +1,8 @@
 """Public SSH keys as callers send them. Pure; called by the operations on groups and delegates."""
 
+import base64
+import binascii
+
 from nm.errors import Invalid
 
 LONGEST = 16384  # bytes of one key's line
@@ -17,4 +20,26 @@ def _parse(key: str) -> str:
     words = key.split()
     if len(words) < 2 or not words[0].startswith(KINDS) or not key.isprintable() or len(key) > LONGEST:
         raise Invalid("a key is not one line of type and base64 text", 'as "ssh-ed25519 AAAA... alice"')
+    kind, *parts = _strings(words[1]) or [b""]
+    if kind != words[0].encode() or not parts:
+        raise Invalid(
+            f"what stands behind {words[0][:70]} is not a whole key of that type",
+            "give the line of the .pub file as it is",
+        )
     return key
+
+
+def _strings(text: str) -> list[bytes]:
+    """What a key is made of: strings, each behind its length in four bytes. Nothing when it is cut off."""
+    try:
+        left = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return []
+    found = []
+    while left:
+        end = 4 + int.from_bytes(left[:4])
+        if len(left) < end:
+            return []
+        found.append(left[4:end])
+        left = left[end:]
+    return found

@@ -556,7 +556,8 @@ _DOOR = (
     _door(
         "GetVersion",
         "struct",
-        "nm: the program's version; api: grows by one with every addition; database: the format's number.",
+        "nm: the program's version; api: grows by one with every addition; database: the format's number; "
+        "read_only: whether changes are refused, for the daemon's disk takes none.",
     ),
     _door("Help", "string", "One text: every method with its documentation."),
     _door("system.listMethods", "array", "The names of all methods."),

@@ -1,24 +1,36 @@
 """What nm measures, as text for Prometheus on a local endpoint of its own; off unless the site wants it.
 
 The service makes it, tells it of calls and of jobs that are over, and hands it the rest, to be read when
-somebody asks. prometheus_client is imported here only; it holds the counters and has the endpoint's threads,
-and its locks are held for one addition. Labels are methods, kinds and results: nothing that a caller chooses.
+somebody asks. prometheus_client is imported here only; it holds the counters, and its locks are held for one
+addition. Its own HTTP server would take any number of connections, and keep them; so the page is served by
+ours. Labels are methods, kinds and results: nothing that a caller chooses.
 """
 
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from nm import api
 from nm.disk import Disk
-from nm.errors import Conflict
+from nm.http import Limits, Resource, Server
+from nm.identity import People
 from nm.lock import LockHolds
 from nm.records import Record
 
 ADDRESS = "127.0.0.1"
+PAGE = Resource(b"GET", (b"/metrics",), CONTENT_TYPE_LATEST.encode())
+LIMITS = Limits(body=0, connections=32, connections_per_user=8, reserved_for_admins=0)
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 60)  # a call's; WaitJob waits
 
@@ -46,7 +58,7 @@ class Metrics:
         self._sync = Histogram(
             "nm_sync_seconds", "How long such a sync took.", registry=self._registry, buckets=SECONDS
         )
-        self._close: Callable[[], None] = lambda: None
+        self._server: Server | None = None
 
     # ---- what happens
 
@@ -71,30 +83,24 @@ class Metrics:
     def serve(
         self,
         port: int,
+        people: People,
         lock_holds: Callable[[], LockHolds],
         depths: Callable[[], Mapping[str, int]],
         groups: Callable[[], Iterable[Record]],
     ) -> None:
-        """Answer on that port of localhost until it is closed; the rest is read when somebody asks."""
+        """Answer on that port of localhost until it is closed; the rest is read when somebody asks.
+
+        Conflict when something else listens there.
+        """
+        listener = api.listen_tcp(ADDRESS, port, "metrics.port")
         self._registry.register(_Read(lock_holds, depths, groups))
-        try:
-            server, thread = start_http_server(port, ADDRESS, self._registry)
-        except OSError as error:
-            raise Conflict(
-                f"metrics cannot listen on {ADDRESS} port {port}: {error.strerror}",
-                "stop what listens there, or configure another metrics.port",
-            ) from None
-
-        def close() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        self._close = close
+        self._server = Server(lambda *_: generate_latest(self._registry), people, LIMITS, resource=PAGE)
+        self._server.start([listener])
 
     def close(self) -> None:
         """End the endpoint."""
-        self._close()
+        if self._server is not None:
+            self._server.stop()
 
 
 class _TimedDisk(Disk):
@@ -153,7 +159,7 @@ class _Read(Collector):
 
 def _by_kind(depths: Mapping[str, int]) -> Mapping[str, int]:
     """Depths of queues by subject, as sums by kind of subject."""
-    sums = Tally({"group": 0, "switch": 0, "host": 0, "node": 0, "pool": 0})
+    sums = Tally(dict.fromkeys(("group", "switch", "host", "node", "pool", "accounts", "startup"), 0))
     for subject, depth in depths.items():
         sums[subject.partition(":")[0]] += depth
     return sums

@@ -100,12 +100,19 @@ def rights_of(reader: Reader, caller: Caller) -> Mapping[str, Any]:
     if caller.uid is None:
         return {}
     record = reader.get(account_key(caller.name))
-    return record["rights"] if record is not None and is_live(record) and caller.is_(person(record)) else {}
+    return record["rights"] if record is not None and caller.is_(person(record)) else {}
 
 
 def is_live(account: Record) -> bool:
     """Whether the account is meant to exist."""
     return not account["destroying"]
+
+
+def is_own(reader: Reader, uids: tuple[int, int] | None, name: str, uid: int) -> bool:
+    """Whether nm made the account, or its uid is of those (first, last) that nm gives out."""
+    record = reader.get(account_key(name))
+    made = record is not None and record["type"] != UNIX and record["uid"] == uid
+    return made or (uids is not None and uids[0] <= uid <= uids[1])
 
 
 def person(account: Record) -> dict[str, Any]:
@@ -121,17 +128,26 @@ def public_rights(rights: Mapping[str, Any]) -> dict[str, Any]:
 # ---- owners and delegations
 
 
-def named(call: Call, name: object) -> dict[str, Any]:
+def named(reader: Reader, call: Call, name: object) -> dict[str, Any]:
     """The account of that name, as owners are kept."""
     if not isinstance(name, str):
         raise Invalid(f"{name!r} is not the name of an account", "give a Unix account's name")
     uid = call.site.uid_of(name)
-    if uid is None:
+    if uid is None or _is_secret(reader, call, name):
         raise NotFound(f"no account {name} on this machine", "make it first, or name another")
     return {"name": name, "uid": uid}
 
 
-def parse_delegations(call: Call, given: object) -> list[dict[str, Any]]:
+def _is_secret(reader: Reader, call: Call, account: str) -> bool:
+    """Whether it is the account of a group that the caller may not know of."""
+    record = reader.get(account_key(account))
+    if record is None or record["type"] != GROUP or call.reader:
+        return False
+    group = reader.get(record_key("group", record["name"]))
+    return group is None or not call.caller.member_of(group, call.method)
+
+
+def parse_delegations(reader: Reader, call: Call, given: object) -> list[dict[str, Any]]:
     """Delegations as groups keep them: of the whole group, or of one method."""
     if not isinstance(given, list):
         raise Invalid("delegations is not a list", 'as ["alice", {"name": "bob", "method": "Deploy"}]')
@@ -146,24 +162,28 @@ def parse_delegations(call: Call, given: object) -> list[dict[str, Any]]:
         method = pair.get("method")
         if method is not None and method not in (call.site.methods or (method,)):
             raise Invalid(f"{str(method)[:70]!r} is no method", 'as "Deploy"; system.listMethods lists them')
-        result.append({**named(call, pair["name"]), "method": method})
+        result.append({**named(reader, call, pair["name"]), "method": method})
     return result
 
 
 # ---- limits that come with `reserve`
 
 
-def longest_lease(reader: Reader, call: Call, owner: Mapping[str, Any]) -> int | None:
-    """How long a lease of this owner's group may be, in seconds; None for any."""
+def longest_lease(reader: Reader, call: Call, owner: Mapping[str, Any], reserved: bool) -> int | None:
+    """How long a lease of this owner's group may be, in seconds; None for any.
+
+    `reserved`: the group was made by the right to reserve, and not by an administrator.
+    """
     if call.caller.admin:
         return None
-    limits = [call.site.longest_lease, _limit(reader, owner, "lease")]
+    limits = [call.site.longest_lease, _limits_of(reader, owner, reserved).get("lease")]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _limit(reader: Reader, owner: Mapping[str, Any], name: str) -> int | None:
-    caller = Caller(owner["uid"], owner["name"])
-    found: int | None = rights_of(reader, caller).get("reserve", {}).get(name)
+def _limits_of(reader: Reader, owner: Mapping[str, Any], reserved: bool) -> Mapping[str, int]:
+    """By name. Whoever has lost the right holds what there is, and no more."""
+    nothing = dict.fromkeys(LIMITS, 0) if reserved else {}
+    found: Mapping[str, int] = rights_of(reader, Caller(owner["uid"], owner["name"])).get("reserve", nothing)
     return found
 
 
@@ -172,7 +192,8 @@ def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) 
     if call.caller.admin:
         return
     owner = group["owner"]
-    most_groups, most_nodes = _limit(reader, owner, "groups"), _limit(reader, owner, "nodes")
+    limits = _limits_of(reader, owner, group.get("reserved", False))
+    most_groups, most_nodes = limits.get("groups"), limits.get("nodes")
     if most_groups is None and most_nodes is None:
         return
     others = [record for name in owned(reader, owner) if (record := reader.get(record_key("group", name)))]
@@ -229,21 +250,35 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     """A record for an account that is to be made: its Unix name, its uid, its incarnation.
 
     Uids are never given out twice. A name whose account is still being removed may be taken again: what is
-    left of the predecessor is in `before`, and goes first.
+    left of the predecessor is in `before`, and goes first. A name that gives a Unix group's rights to whoever
+    has it is refused.
     """
     account = unix_name(name)
     old = tx.get(account_key(account))
-    if old is not None and (is_live(old) or old["type"] == UNIX):
-        raise Conflict(f"account {account} exists already, for {spoken(old)}", "choose another name")
+    if old is not None and old["type"] == UNIX:
+        hint = "choose another name; if that account is gone, take its rights away with SetRights"
+        raise _taken(call, f"account {account} of this machine has rights", account, hint)
+    if old is not None and is_live(old):
+        why = f"account {account} exists already, for {old['type']} {old['name']}"
+        raise _taken(call, why, account)
     if old is None and call.site.uid_of(account) is not None:
-        raise Conflict(
-            f"this machine has an account {account} already, which nm did not make", "choose another name"
-        )
+        raise _taken(call, f"this machine has an account {account} already, which nm did not make", account)
+    if old is None and call.site.has_group(account):
+        raise _taken(call, f"this machine has a Unix group {account} already", account)
+    if call.site.is_listed(account):
+        raise _taken(call, f"{account} is a member of a Unix group by its name", account)
     uid, number = _numbers(tx, call)
     before = [*old["before"], {"uid": old["uid"], "id": old["id"]}] if old is not None else []
     record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
     tx.put(record)
     return record
+
+
+def _taken(call: Call, why: str, account: str, hint: str = "choose another name") -> Conflict:
+    """Who does not see everything is told nothing of the group whose account it may be."""
+    if call.reader:
+        return Conflict(why, hint)
+    return Conflict(f"account {account} exists already", "choose another name")
 
 
 def machines_own(call: Call, name: str, uid: int) -> Record:
@@ -258,24 +293,30 @@ def _account(call: Call, type: str, account: str, name: str, uid: int, number: i
     )  # fmt: skip
 
 
-def spoken(account: Record) -> str:
-    """Whose account it is, in words."""
-    return "the machine's own use" if account["type"] == UNIX else f"{account['type']} {account['name']}"
-
-
 def _numbers(tx: Transaction, call: Call) -> tuple[int, int]:
     """The next uid and incarnation."""
     first, last = call.site.uids or (0, -1)
     counter = tx.get("meta_accounts") or new("meta", "accounts", call.now, uid=first - 1, id=0)
-    uid = max(counter["uid"] + 1, first)
-    while uid <= last and call.site.uid_in_use(uid):
-        uid += 1
-    if uid > last:
+    uid = call.site.free_uid(max(counter["uid"] + 1, first), last)
+    if uid is None:
         raise LimitReached(
-            "no uid is left for another account", "widen accounts.last_uid in the configuration"
+            "no uid is left for another account",
+            "set accounts.first_uid and accounts.last_uid to a wider range that is nm's alone",
         )
     tx.put(changed(counter, call.now, uid=uid, id=counter["id"] + 1))
     return uid, counter["id"] + 1
+
+
+def skip_numbers(tx: Transaction, uids: tuple[int, int], now: float) -> None:
+    """The records are an old copy's: more may have been given out since, to accounts that are gone by now.
+
+    A hundredth of the range stays unused for that, so that nobody inherits files, or rights elsewhere.
+    """
+    first, last = uids
+    counter = tx.get("meta_accounts") or new("meta", "accounts", now, uid=first - 1, id=0)
+    skipped = max((last - first + 1) // 100, 1)
+    uid = min(max(counter["uid"], first - 1) + skipped, last)
+    tx.put(changed(counter, now, uid=max(uid, counter["uid"]), id=counter["id"] + skipped))
 
 
 def recall(tx: Transaction, account: Record, now: float) -> Record:
@@ -299,7 +340,7 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     record = tx.get(seen["record_key"])
     if record is None or record["id"] != seen["id"]:
         return
-    fields: dict[str, Any] = {"error": error}
+    fields: dict[str, Any] = {"error": error, "before": [] if error is None else record["before"]}
     if record["type"] == GROUP:  # its deploy makes it, and says so
         _tell_group(tx, record, error, now)
     elif record["destroying"] != seen["destroying"]:
@@ -308,7 +349,7 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
         tx.delete(record["record_key"])
         return
     elif error is None:
-        fields |= {"_made": True, "before": []}
+        fields["_made"] = True
     if error is not None and error != record["error"]:
         group = record["name"] if record["type"] == GROUP else None
         tx.tell(Event("nm", f"account {record['account']}", "error", error, group))
@@ -327,7 +368,7 @@ def unsettled(account: Record) -> bool:
     """Whether something is still to be done about an account, beside what its group's deploy does."""
     if account["type"] == DELEGATE:
         return bool(account["destroying"] or not account["_made"] or account["error"])
-    return account["type"] == GROUP and account["error"] is not None
+    return account["type"] == GROUP and bool(account["error"] or account["before"])
 
 
 def strangers(reader: Reader, found: Iterable[tuple[str, int]]) -> list[str]:

@@ -65,7 +65,7 @@ def _take(
         key = port_key(parts[0], parts[2]) if kind == "trunk" else record_key("switch", parts[0])
         _mark_vlan(tx, key, int(parts[1]), step.value is not None, now)
     elif kind == "account":
-        _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None)
+        _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None, before=[])
     elif kind == "head":
         used = {"_dirty": True} if step.value is None else {}
         _mark(tx, record_key("headnode", parts[0]), now, _running=step.value is not None, **used)
@@ -127,7 +127,7 @@ def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
         specs.save(tx, old, None, now)
         people.disown(tx, old["owner"], name, now)
         if (account := people.account_of(tx, name)) is not None:
-            tx.delete(account["record_key"])
+            _close(tx, account, now)
         if old["alias"] is not None:
             tx.delete(record_key("claim", f"alias:{old['alias']}"))
         tx.tell(Event("nm", f"group {name}", "gone", "everything is back in the pool", name))
@@ -136,6 +136,15 @@ def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
         tx.put(changed(old, now, deployed_revision=revision, error=None))
         tx.tell(Event("nm", f"group {name}", "deployed", f"revision {revision}", name))
     return True
+
+
+def _close(tx: Transaction, account: Record, now: float) -> None:
+    """A group is gone, its account with it; a predecessor of that name may still have to go."""
+    if not account["before"]:
+        tx.delete(account["record_key"])
+        return
+    job = jobs.submit(tx, Call(NM, "DestroyGroup", now), f"account:{account['account']}", "remove")
+    tx.put(changed(people.recall(tx, account, now), now, type=people.DELEGATE, job=job))
 
 
 def fail(

@@ -5,7 +5,6 @@ the one room that knows all others; it decides nothing itself.
 """
 
 import logging
-import pwd
 import random
 import socket
 import time
@@ -23,6 +22,7 @@ from nm import (
     imports,
     jobs,
     leases,
+    names,
     patrol,
     people,
     pool,
@@ -97,12 +97,13 @@ class Service:
             self.database,
             self._events,
             self._site(),
-            _people(config),
+            self._people(config),
             api.ApiSettings(
                 limits=_limits(config),
                 daemon=f"nmd on {socket.gethostname()}",
                 database_format=FORMAT,
                 backup=self.database.backup,
+                failure=lambda: self.database.failure,
                 measured=self._metrics.called if self._metrics else None,
             ),
         )
@@ -119,6 +120,7 @@ class Service:
         if self._metrics:
             self._metrics.serve(
                 self._config.metrics.port,
+                self._people(self._config),
                 self.database.lock_holds,
                 self.crew.depths,
                 partial(self.database.range, "group"),
@@ -133,7 +135,7 @@ class Service:
         self._timekeeper.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self.crew.send(patrol.SUBJECT, patrol.Look())
-        self._api.reload(_people(config), _limits(config), self._site())
+        self._api.reload(self._people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
 
     def stop(self, seconds: float) -> bool:
@@ -200,7 +202,7 @@ class Service:
     def _resume(self) -> None:
         """Whatever was unfinished when the last daemon ended goes on."""
         if restored := self.database.get(RESTORED):
-            self._distrust_ports()
+            self._distrust_copy()
         self._look_again(bool(restored))
         if restored:
             self.database.transact(lambda tx: tx.delete(RESTORED))
@@ -219,15 +221,18 @@ class Service:
         self.crew.send("pool:", leases.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
-    def _distrust_ports(self) -> None:
+    def _distrust_copy(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.
 
         Ports that no group has by the copy may be on a VLAN all the same: unverified until reset or adopted.
+        Uids that are free by the copy may have been given out.
         """
         log.warning("the database was restored: ports of no group are unverified, reset or adopt them")
         keys = [port["record_key"] for port in self.database.range("port")]
         for start in range(0, len(keys), 90):
             self.database.transact(partial(pool.distrust, keys=keys[start : start + 90], now=time.time()))
+        if uids := self._site().uids:
+            self.database.transact(partial(people.skip_numbers, uids=uids, now=time.time()))
 
     def _look_again(self, restored: bool) -> None:
         """Rebooted, bridges are gone and head nodes off; restored, nothing is sure: groups are repaired.
@@ -235,9 +240,11 @@ class Service:
         After a reboot those with head nodes are repaired one after another. A restart of nmd alone repairs
         nothing.
         """
-        starting = startup.waiting(self.database) if self._rebooted or self._start_heads else []
+        starting = startup.candidates(self.database) if self._rebooted or self._start_heads else []
         if starting:
-            self.crew.send(startup.SUBJECT, startup.Begin(starting))
+            self.database.transact(partial(startup.line_up, names=starting, now=time.time()))
+        if startup.waiting(self.database):  # also those that the last daemon did not come to
+            self.crew.send(startup.SUBJECT, startup.Begin())
         if not (self._rebooted or restored):
             return
         later = set() if restored else set(starting)
@@ -309,6 +316,10 @@ class Service:
     def _management_secrets(self, management: Mapping[str, Any]) -> Mapping[str, str]:
         return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
 
+    def _people(self, config: Config) -> People:
+        own = partial(people.is_own, self.database, _accounts(config)["uids"])
+        return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
+
     def _site(self) -> Site:
         return site_of(self._config, self._registry)
 
@@ -356,10 +367,6 @@ def _kept(config: Config) -> tuple[int, float]:
     return int(config.events.max_megabytes * MEGABYTE), config.events.max_days * 86400
 
 
-def _people(config: Config) -> People:
-    return People(config.api.admin_group, config.api.tcp_admin)
-
-
 def _limits(config: Config) -> Limits:
     return Limits(
         header_seconds=config.api.request_seconds,
@@ -370,11 +377,18 @@ def _limits(config: Config) -> Limits:
     )
 
 
+def public_folder(folder: Path) -> None:
+    """Make the folder where there is none, and those above it: for everybody, whatever the umask is."""
+    if not folder.is_dir():
+        public_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+
+
 def _sockets(config: Config) -> list[socket.socket]:
     found = []
     if config.api.socket:
-        folder = Path(config.api.socket).parent
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        public_folder(Path(config.api.socket).parent)
         found.append(api.listen_unix(config.api.socket))
     if config.api.tcp:
         found += [api.listen_tcp(address, config.api.port) for address in config.api.addresses]
@@ -391,23 +405,8 @@ def _accounts(config: Config) -> dict[str, Any]:
     places = _places(config)
     return {
         "uids": (places.first_uid, places.last_uid) if places.shell else None,
-        "uid_of": _uid_of if places.root == Path("/") else partial(accounts.uid_of, places.root),
-        "uid_in_use": _uid_in_use if places.root == Path("/") else partial(accounts.uid_in_use, places.root),
+        **names.look_ups(places.root),
     }
-
-
-def _uid_of(name: str) -> int | None:
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except KeyError:
-        return None
-
-
-def _uid_in_use(uid: int) -> bool:
-    try:
-        return bool(pwd.getpwuid(uid))
-    except KeyError:
-        return False
 
 
 def _boot_id() -> str:

@@ -1,38 +1,34 @@
 """The start of head nodes one after another, so that a machine that has just booted is not buried under them.
 
-The handler of "startup:". Each group whose head node can be started has one turn, and its turn is a repair:
-what a reboot took away (bridges, the running domain) comes back, what is there stays as it is. A head node
-or group that is out of service has no turn, and takes none from those behind it. Called by that subject's
-thread only; it ends with the last turn.
+Each group whose head node can be started has one turn, and its turn is a repair: what a reboot took away
+(bridges, the running domain) comes back, what is there stays as it is. A head node or group that is out of
+service has no turn, and takes none from those behind it. Who still waits is a record, and a turn takes its
+group off in the transaction that asks for the repair: a daemon that ends in between goes on where it was, and
+nobody has two turns. `Startup` is the handler of "startup:", called by that subject's thread only.
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nm import drift
 from nm.calls import Call
-from nm.errors import NotFound
-from nm.records import name_of, record_key
-from nm.store import Reader, Store
+from nm.records import name_of, new, record_key
+from nm.store import Reader, Store, Transaction
 
 log = logging.getLogger("nm.startup")
 
 SUBJECT = "startup:"
+WAITING = "meta_startup"
 
 
-@dataclass(frozen=True)
 class Begin:
-    """Start the head nodes of these groups, in this order."""
-
-    groups: Sequence[str]
+    """There are groups that wait for their turns."""
 
 
-def waiting(reader: Reader) -> list[str]:
-    """The groups whose head nodes are to be started, by name."""
+def candidates(reader: Reader) -> list[str]:
+    """The groups whose head nodes can be started, by name."""
     names = sorted(name_of(group["record_key"]) for group in reader.range("group"))
     return [name for name in names if headnode_of(reader, name) is not None]
 
@@ -46,6 +42,38 @@ def headnode_of(reader: Reader, name: str) -> str | None:
     return found if headnode is not None and headnode["available"] else None
 
 
+def waiting(reader: Reader) -> list[str]:
+    """The groups that wait for their turns, in order."""
+    record = reader.get(WAITING)
+    return list(record["groups"]) if record is not None else []
+
+
+def line_up(tx: Transaction, names: Sequence[str], now: float) -> None:
+    """Give these groups a turn, behind those that wait already."""
+    _keep(tx, list(dict.fromkeys([*waiting(tx), *names])), now)
+
+
+def take_turn(tx: Transaction, call: Call) -> tuple[str, str] | None:
+    """Repair the first group that can still be started: it, and its head node. None when there is none."""
+    left = waiting(tx)
+    while left:
+        name = left.pop(0)
+        headnode = headnode_of(tx, name)
+        if headnode is not None:  # else it went out of service while it waited: the next one has its turn
+            drift.repair(tx, call, name)
+            _keep(tx, left, call.now)
+            return name, headnode
+    _keep(tx, [], call.now)
+    return None
+
+
+def _keep(tx: Transaction, names: list[str], now: float) -> None:
+    if names:
+        tx.put(new("meta", "startup", now, groups=names))
+    else:
+        tx.delete(WAITING)
+
+
 class Startup:
     """Gives each group its turn. `pause`: seconds between two; `call` is whose repairs they are."""
 
@@ -54,46 +82,27 @@ class Startup:
         self._call = call
         self._up = up
         self._pause = pause
-        self._turns: deque[str] = deque()
         self._next = up()  # when the next turn is, by `up`
 
     def handle(self, batch: Sequence[Any]) -> float | None:
-        """Note who is to be started, start whose turn it is; seconds until the next turn."""
-        for item in batch:
-            if isinstance(item, Begin):
-                self._line_up(item.groups)
-        if self._turns and self._up() >= self._next and self._start_one():
-            self._next = self._up() + self._pause
-        return max(self._next - self._up(), 0.0) if self._turns else None
+        """Tell who is to be started when, start whose turn it is; seconds until the next turn."""
+        if any(isinstance(item, Begin) for item in batch):
+            self._tell()
+        if waiting(self._store) and self._up() >= self._next:
+            started = self._store.transact(partial(take_turn, call=self._call()))
+            if started is not None:
+                log.info("starting", extra={"group": started[0], "headnode": started[1]})
+                self._next = self._up() + self._pause
+        return max(self._next - self._up(), 0.0) if waiting(self._store) else None
 
-    def _line_up(self, names: Sequence[str]) -> None:
+    def _tell(self) -> None:
         first = max(self._next - self._up(), 0.0)
-        fresh = [name for name in names if name not in self._turns]
-        for place, name in enumerate(fresh, start=len(self._turns)):
-            log.info(
-                "starting in %.0f seconds",
-                first + place * self._pause,
-                extra={"group": name, "headnode": headnode_of(self._store, name)},
-            )
-        self._turns.extend(fresh)
-
-    def _start_one(self) -> bool:
-        """Start the first that still can be; False when none was left."""
-        while self._turns:
-            name = self._turns.popleft()
-            headnode = headnode_of(self._store, name)
-            if headnode is None:  # it went out of service while it waited: the next one has its turn
-                continue
-            log.info("starting", extra={"group": name, "headnode": headnode})
-            try:
-                self._store.transact(partial(drift.repair, call=self._call(), group=name))
-            except NotFound:  # it ended this very moment
-                continue
-            return True
-        return False
+        for place, name in enumerate(waiting(self._store)):
+            extra = {"group": name, "headnode": headnode_of(self._store, name)}
+            log.info("starting in %.0f seconds", first + place * self._pause, extra=extra)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
-        """Nobody waits for an answer; who has not had a turn still has it."""
+        """Nobody waits for an answer; who has not had a turn still waits for it."""
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -69,9 +69,10 @@ class Worker:
 
     @property
     def depth(self) -> int:
-        """How much waits."""
+        """How much waits: in the queue, and with a handler that gathers (it has a `depth` then)."""
+        gathered: int = getattr(self._handler, "depth", 0)
         with self._condition:
-            return len(self._queue)
+            return len(self._queue) + gathered
 
     def stop(self) -> None:
         """Take nothing more; the thread ends after the batch it is at."""

@@ -5,6 +5,7 @@
 #   TOOLS    a Python that has pip and nm's own dependencies (.venv's)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+umask 022 # what is in the package is for everybody
 
 command -v dh dpkg-buildpackage >/dev/null || {
     echo "debhelper and dpkg-dev build the package, and are not installed" >&2

@@ -13,6 +13,7 @@
 # are installed beside Debian's own would change other programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+umask 022 # everybody uses it, whoever installs
 unset PYTHONPATH PYTHONHOME # what lies there would count as installed already
 
 prefix=${PREFIX:-/usr/local}

@@ -12,6 +12,11 @@ from nm.shell.table import FILTER, Arg, Command, Options, option, word
 from nm.shell.watch import events, watch
 
 TROUBLED = (("group", "GetGroups"), ("switch", "GetSwitches"), ("host", "GetHosts"), ("node", "GetNodes"))
+TOLD_TO_ADMINS = (("delegate", "GetDelegates"),)
+READ_ONLY = {
+    "subject": "database",
+    "problem": "it takes no changes, for its disk fails; nmd's log tells more",
+}
 
 JOB = Arg("job", "the job's id", int)
 
@@ -55,16 +60,18 @@ def help_method(session: Session, _command: Command, options: Options) -> int:
 
 def health(session: Session, _command: Command, options: Options) -> int:
     """What is in trouble, as far as the caller may see it; the exit status tells whether anything is."""
-    found = [
+    rights = session.call("WhoAmI")["rights"]
+    admin = "admin" in rights
+    found = [READ_ONLY] if session.call("GetVersion").get("read_only") else []
+    found += [
         {"subject": f"{kind} {struct['name']}", "problem": struct["error"]}
-        for kind, method in TROUBLED
+        for kind, method in TROUBLED + (TOLD_TO_ADMINS if admin else ())
         for struct in session.call(method, {})
         if struct.get("error")
     ]
-    rights = session.call("WhoAmI")["rights"]
-    if {"admin", "spy"} & set(rights):
+    if admin or "spy" in rights:
         found += _drift(session.call("GetDrift"))
-    if "admin" in rights:
+    if admin:
         held = session.call("GetHolds")
         found += [
             {"subject": f"group {end['group']}", "problem": f"its end is held back: {end['reason']}"}
@@ -124,7 +131,8 @@ COMMANDS = (
              Arg("--since", "begin at this time: -2h, a date; else now", times.past, timed=True, local=True,
                  metavar="TIME")), run=watch, uses=("WhoAmI",)),
     Command("health", "", "show what is in trouble; exit status 7 when anything is", run=health,
-            uses=("WhoAmI", "GetDrift", "GetHolds", *(method for _, method in TROUBLED))),
+            uses=("WhoAmI", "GetVersion", "GetDrift", "GetHolds",
+                  *(method for _, method in TROUBLED + TOLD_TO_ADMINS))),
     Command("whoami", "WhoAmI", "show whom the daemon takes you for", show=columns.detailed),
     Command("version", "GetVersion", "show the daemon's version", show=columns.detailed),
     Command("methods", "system.listMethods", "list the methods of the API", show=columns.lines),

@@ -1,14 +1,16 @@
 """A copy of this machine's account files in a folder, for the real tools to work on."""
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nm.accounts import Places
 from tests.accounts import FIRST, LAST
+from tests.accounts.logins import Login
 
 FILES = ("passwd", "group", "shadow", "gshadow", "login.defs")
 MACHINES = [Path("/etc") / name for name in FILES if name != "login.defs"]
@@ -42,3 +44,16 @@ def root(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def places(root: Path) -> Places:
     return Places(root, "/homes", "/usr/lib/nm/forward_api_calls", FIRST, LAST)
+
+
+@pytest.fixture
+def logins() -> Iterator[Callable[[], Login]]:
+    """Makes connections."""
+    with contextlib.ExitStack() as made:
+
+        def login() -> Login:
+            new = Login()
+            made.callback(new.close)
+            return new
+
+        yield login

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from nm.accounts import AccountsHand, Places, System
+from nm.errors import DeviceFailed
 from nm.facts import Order
 
 KEY = "ssh-ed25519 AAAAC3Nz alice"
@@ -41,6 +42,12 @@ def main(homes: str, uid: int) -> None:
     ):
         assert as_account(*words) != 0, words
     record["destroying"] = True
+    busy = Path(account.pw_dir) / "busy"
+    busy.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(busy)], check=True)
+    error = hand.run([Order("account/nm-test", None, value)], 1)[0].error
+    assert isinstance(error, DeviceFailed) and error.passing and "busy" in str(error), error
+    subprocess.run(["umount", str(busy)], check=True)
     assert hand.run([Order("account/nm-test", None, value)], 1)[0].seen is None
     assert not Path(account.pw_dir).exists()
     assert "nm-test" not in [entry.pw_name for entry in pwd.getpwall()]

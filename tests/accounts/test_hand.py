@@ -1,11 +1,14 @@
 """The hand: real useradd, usermod and userdel on a copy of this machine's files."""
 
+import contextlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from nm.accounts import (
     FORWARD,
+    LOOKS,
     REFRESH,
     REGISTRY,
     Account,
@@ -25,7 +29,8 @@ from nm.accounts import (
 from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
 from nm.records import Record
-from tests.accounts import FIRST
+from tests.accounts import FIRST, LAST
+from tests.accounts.logins import Login
 
 KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
 
@@ -35,7 +40,8 @@ class Bench:
 
     def __init__(self, places: Places) -> None:
         self.records: dict[str, Record] = {}
-        self.system = System(places)
+        self.ahead = 0.0
+        self.system = System(places, lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead)
         self.root = places.root
         self.hand = AccountsHand(self.system, self.records.get)
 
@@ -54,6 +60,10 @@ class Bench:
         }
         self.records[name] = {**record, **more}
         return {"uid": uid, "id": number}
+
+    def later(self, seconds: float) -> None:
+        """Let time pass for the hand."""
+        self.ahead += seconds
 
     def make(self, name: str, **more: Any) -> Outcome:
         return self.hand.run([Order(f"account/{name}", self.want(name, **more))], 1)[0]
@@ -188,7 +198,7 @@ def test_who_holds_up_an_end_does_not_hold_up_the_keys(
 ) -> None:
     """A process that cannot be killed; the machine's, not ours, is what is pretended."""
     bench.make("snoop")
-    monkeypatch.setattr("nm.accounts.END_SECONDS", -1.0)
+    monkeypatch.setattr("nm.processes.END_SECONDS", -1.0)
     error = bench.remove("snoop").error
     assert isinstance(error, DeviceFailed) and error.passing and str(visitor.pid) in error.message
     assert bench.keys("snoop") == [] and "snoop" in read_passwd(bench.root)
@@ -199,11 +209,11 @@ def test_who_holds_up_an_end_does_not_hold_up_the_keys(
 def test_one_look_through_proc_serves_all(bench: Bench, visitor: subprocess.Popen[bytes]) -> None:
     values = {f"a{at}": bench.want(f"a{at}", uid=FIRST + at, number=at + 1) for at in range(5)}
     bench.hand.run([Order(f"account/{name}", value) for name, value in values.items()], 1)
-    assert bench.system.scans == 0
+    assert bench.system.processes.scans == 0
     for record in bench.records.values():
         record["keys"] = []
     bench.hand.run([Order(f"account/{name}", REFRESH) for name in values], 1)
-    assert bench.system.scans == 2 and visitor.wait(10) == -9  # the second sees that all are gone
+    assert bench.system.processes.scans == 2 and visitor.wait(10) == -9  # the second sees that all are gone
 
 
 def cut_off(bench: Bench, *files: str) -> None:
@@ -266,7 +276,7 @@ def test_none_goes_whose_record_does_not_say_so(bench: Bench) -> None:
 
 def test_processes_of_others_are_never_ended(bench: Bench) -> None:
     with pytest.raises(DeviceFailed, match="none of nm's"):
-        bench.system.end_processes(os.getuid())
+        bench.system.processes.end(os.getuid())
 
 
 def test_no_old_order_touches_a_new_account_of_the_name(bench: Bench) -> None:
@@ -354,3 +364,202 @@ def test_on_an_etc_of_its_own(bench: Bench, open_folder: Path) -> None:
         capture_output=True, text=True, timeout=50, check=False, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+# ---- connections
+
+
+def test_who_was_on_the_way_in_when_the_key_went_is_found_later(
+    bench: Bench, logins: Callable[[], Login]
+) -> None:
+    bench.make("snoop")
+    late, latest = logins(), logins()
+    assert bench.make("snoop", keys=[OTHER]).seen == {"uid": FIRST, "id": 1}
+    assert 0 < (bench.hand.again("snoop") or 0) <= LOOKS[0]
+    late.enter()
+    after = logins()
+    after.enter()
+    assert late.stays() and after.stays()
+    bench.later(LOOKS[0])
+    bench.make("snoop", keys=[OTHER])
+    assert not late.stays() and after.stays()
+    assert 0 < (bench.hand.again("snoop") or 0) <= LOOKS[1] - LOOKS[0]
+    latest.enter()
+    bench.later(LOOKS[1])
+    bench.make("snoop", keys=[OTHER])
+    assert not latest.stays() and after.stays()
+    assert bench.hand.again("snoop") is None and bench.hand.ending() == []
+
+
+def test_a_second_key_that_goes_is_looked_after_as_long(bench: Bench, logins: Callable[[], Login]) -> None:
+    bench.make("snoop", keys=[KEY, OTHER])
+    bench.make("snoop", keys=[OTHER])
+    between = logins()
+    between.enter()
+    bench.later(LOOKS[1] - 1)
+    bench.make("snoop", keys=[])
+    assert not between.stays()
+    assert (bench.hand.again("snoop") or 0) > 1
+
+
+def test_a_moment_by_the_clock_of_an_earlier_boot_counts_as_now(bench: Bench) -> None:
+    bench.later(10**6)
+    bench.make("snoop")
+    bench.make("snoop", keys=[])
+    assert bench.hand.ending() == ["snoop"]
+    bench.later(-(10**6))
+    bench.make("snoop", keys=[])
+    assert (bench.hand.again("snoop") or 10**6) <= LOOKS[0]
+
+
+def test_who_comes_in_while_keys_go_is_seen(bench: Bench, logins: Callable[[], Login]) -> None:
+    bench.make("snoop")
+    login = logins()
+    assert bench.system.processes.running.get(FIRST) is None
+    login.enter()
+    bench.want("snoop", keys=[])
+    REGISTRY.of_type("delegate")(bench.system, bench.records["snoop"]).configure()
+    assert not login.stays()
+
+
+def test_a_number_that_is_anothers_by_now_is_left_alone(
+    bench: Bench, visitor: subprocess.Popen[bytes]
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        bench.system.processes.running[FIRST].append(other.pid)
+        bench.system.processes.end(FIRST)
+        assert visitor.wait(10) == -9 and other.poll() is None
+        other.kill()
+
+
+def test_processes_end_though_the_line_in_passwd_went_first(
+    bench: Bench, visitor: subprocess.Popen[bytes]
+) -> None:
+    bench.make("snoop")
+    cut_off(bench, "passwd")
+    assert bench.remove("snoop") == Outcome()
+    assert visitor.wait(10) == -9
+
+
+def test_processes_of_who_has_the_uid_now_are_not_ended(
+    bench: Bench, visitor: subprocess.Popen[bytes]
+) -> None:
+    bench.make("snoop")
+    cut_off(bench, "passwd", "group")
+    subprocess.run(["useradd", "--prefix", bench.root, "--uid", str(FIRST), "other"], check=True)
+    assert bench.remove("snoop") == Outcome()
+    assert visitor.poll() is None
+
+
+# ---- what is read back, and what is in the way
+
+
+@contextlib.contextmanager
+def tools_that(line: str) -> Iterator[None]:
+    """Instead of the machine's tools there are others, which do nothing but this."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for name in ("useradd", "usermod", "userdel", "groupdel"):
+            (Path(folder) / name).write_text(f"#!/bin/sh\n{line}\n")
+            (Path(folder) / name).chmod(0o755)
+        patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield
+
+
+def test_a_tool_that_did_nothing_is_found_out(bench: Bench) -> None:
+    bench.make("snoop")
+    value = {"uid": FIRST, "id": 1}
+    with tools_that("exit 0"):
+        errors = [bench.make("other", uid=FIRST + 1, number=2).error, bench.remove("snoop").error]
+        bench.records["snoop"] |= {"destroying": False, "name": "renamed"}
+        errors += [bench.hand.run([Order("account/snoop", to)], 1)[0].error for to in (value, REFRESH)]
+    assert all(isinstance(error, DeviceFailed) and error.passing for error in errors), errors
+
+
+def test_keys_are_written_whole_or_not_at_all(bench: Bench) -> None:
+    many = [f"ssh-ed25519 {'A' * 200} {at}" for at in range(500)]
+    bench.make("snoop", keys=[KEY])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64_000, limits[1]))  # as a full disk: part of it is written
+    try:
+        assert isinstance(bench.make("snoop", keys=[KEY, *many]).error, DeviceFailed)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.make("snoop", keys=[KEY, *many]).error is None
+    assert len(bench.keys("snoop")) == 501
+
+
+@pytest.mark.parametrize("owner", [(4242, 4242), (0, 0), (4242, FIRST)])
+def test_a_home_that_nm_did_not_make_is_left_alone(bench: Bench, owner: tuple[int, int]) -> None:
+    home = bench.root / "homes/snoop"
+    home.mkdir(parents=True)
+    (home / "file").write_text("theirs")
+    os.chown(home, *owner)
+    files, mode = bench.files(), home.stat().st_mode
+    error = bench.make("snoop").error
+    assert isinstance(error, DeviceFailed) and not error.passing and "move it away" in str(error)
+    assert bench.files() == files
+    assert bench.remove("snoop") == Outcome()
+    found = home.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode) == (*owner, mode)
+    assert (home / "file").read_text() == "theirs"
+
+
+def test_a_home_of_nms_that_was_given_away_is_taken_back(bench: Bench) -> None:
+    bench.make("snoop")
+    home = bench.root / "homes/snoop"
+    os.chown(home, FIRST, FIRST)
+    assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}
+    assert home.stat().st_uid == 0
+
+
+def test_what_was_cut_off_after_its_home_was_begun_is_made(bench: Bench) -> None:
+    (bench.root / "homes/snoop").mkdir(parents=True)
+    assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}
+
+
+@pytest.mark.parametrize("name", [".ssh", ".hushlogin"])
+def test_no_link_in_a_home_is_followed(bench: Bench, name: str, tmp_path: Path) -> None:
+    """As a restore from a bad backup could leave it."""
+    bench.make("snoop")
+    aim, link = tmp_path / "aim", bench.root / "homes/snoop" / name
+    if link.is_dir():
+        shutil.rmtree(link)
+        aim.mkdir(mode=0o700)
+    else:
+        link.unlink()
+    before = aim.stat() if aim.exists() else None
+    link.symlink_to(aim)
+    assert bench.make("snoop").error is not None
+    assert (aim.stat() if aim.exists() else None) == before
+
+
+def test_a_whole_path_to_the_homes_can_be_entered(root: Path) -> None:
+    bench = Bench(Places(root, "/srv/people/homes", FORWARD, FIRST, LAST))
+    umask = os.umask(0o077)
+    try:
+        assert bench.make("snoop").error is None
+    finally:
+        os.umask(umask)
+    for folder in ("srv", "srv/people", "srv/people/homes"):
+        assert (root / folder).stat().st_mode & 0o777 == 0o755
+
+
+def test_lines_that_only_name_a_directory_are_passed_over(bench: Bench) -> None:
+    for name, line in (("passwd", "+::::::\n"), ("group", "+:::\n")):
+        with (bench.root / "etc" / name).open("a") as file:
+            file.write(line)
+    assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}
+    assert bench.remove("snoop") == Outcome()
+
+
+@pytest.mark.parametrize(("line", "asked"), [("exit 1", 1), ("exit 10", 1), ("exit 9", 5)])
+def test_held_files_are_waited_for_once(bench: Bench, line: str, asked: int) -> None:
+    """With 1 and 10 the tools say, after 15 s, that somebody else holds the files; 9 concerns one account."""
+    values = {f"a{at}": bench.want(f"a{at}", uid=FIRST + at, number=at + 1) for at in range(5)}
+    orders = [Order(f"account/{name}", value) for name, value in values.items()]
+    with tools_that(line):
+        held = bench.hand.run(orders, 1)
+    assert bench.system.runs == asked
+    assert all(isinstance(one.error, DeviceFailed) for one in held)
+    assert [one.seen for one in bench.hand.run(orders, 1)] == list(values.values())

@@ -14,7 +14,8 @@ from tests.accounts import FIRST, LAST
 from tests.rack import Rack, rack
 from tests.shell.conftest import run
 
-KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xM bob"
 SHELL = "/usr/lib/nm/forward_api_calls"
 
 

@@ -107,6 +107,27 @@ def test_an_old_copy_touches_nothing_that_it_does_not_know(peopled: Rack, root: 
     assert found(root) == before
 
 
+def test_no_uid_is_used_again_after_a_restore(peopled: Rack, root: Path, tmp_path: Path) -> None:
+    """Neither that of an account which came and went after the copy was made."""
+    peopled.call("Backup", str(tmp_path / "copy"))
+    used = {entry.uid for entry in found(root).values()}
+    for _ in range(2):
+        peopled.wait(peopled.call("CreateDelegate", "carol", [], []))
+        used.add(found(root)["carol"].uid)
+        peopled.wait(peopled.call("DestroyDelegate", "carol"))
+    assert len(used) == 10
+    peopled.stop()
+    restore(peopled.folder / "db", tmp_path / "copy")
+    for name in ("dave", "eve"):
+        peopled.start()
+        assert peopled.wait(peopled.call("CreateDelegate", name, [], []))["state"] == "done"
+        assert found(root)[name].uid not in used
+        used.add(found(root)[name].uid)
+        peopled.stop()
+    assert max(used) < FIRST + 30  # but for a restore numbers follow each other
+    peopled.start()
+
+
 def test_the_database_of_another_machine_removes_nothing(peopled: Rack, root: Path, tmp_path: Path) -> None:
     """The other machine's groups and delegates have the same names, and other uids."""
     before = found(root)

@@ -1,5 +1,7 @@
 """The accounts' worker with the real tools, item by item: what goes first, and how long anybody waits."""
 
+import os
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from nm import delegates, groups, jobs, people
-from nm.accounts import FORWARD, Entry, Places, System, read_passwd
+from nm.accounts import FORWARD, LOOKS, Entry, Places, System, read_passwd
 from nm.accountwork import BITE, AccountsWorker, Settle, Survey
 from nm.calls import Call, Caller, Site
 from nm.converge import Tools
@@ -15,14 +17,17 @@ from nm.export import ExportHand
 from nm.facts import Order, Outcome
 from nm.records import Record, record_key
 from nm.store import Published, Transaction
-from nm.workers import Errand, Job, Reading
+from nm.workers import Crew, Errand, Job, Reading, Worker
 from tests.accounts import FIRST, LAST
+from tests.accounts.logins import Login
 from tests.accounts.test_in_rack import break_tools, mend_tools
 from tests.memory_store import MemoryStore
 
-KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xM bob"
 MANY = 2 * BITE + 5
 NOW = 1_000_000.0
+UP = 100.0  # at the start of a test; then it is the test that lets the time pass
 
 
 class Desk:
@@ -33,8 +38,8 @@ class Desk:
         self.store = MemoryStore()
         self.events: list[str] = []
         self.store.subscribe(self._listen)
-        self.up = 100.0
-        self.system = System(places)
+        self.up = UP
+        self.system = System(places, lambda: time.clock_gettime(time.CLOCK_BOOTTIME) + self.up - UP)
         self.worker = self.fresh()
         site = Site(uids=(places.first_uid, places.last_uid))
         self._call = Call(Caller(0, "root", admin=True), "", NOW, site)
@@ -136,6 +141,57 @@ def test_what_takes_access_away_goes_before_what_is_being_made(desk: Desk) -> No
     assert len(desk.found) == MANY + 2
 
 
+def test_who_was_coming_in_when_a_key_went_is_ended_without_a_job(
+    desk: Desk, logins: Callable[[], Login]
+) -> None:
+    account = desk.group("alpha")
+    assert account["uid"] == FIRST
+    late = logins()
+    keys = desk.new_keys("alpha", OTHER)
+    pause = desk.handle(keys)
+    assert desk.states([keys]) == ["done"] and pause is not None and 0 < pause <= LOOKS[0]
+    assert desk.worker.depth == 1
+    late.enter()
+    assert desk.handle() and late.stays()
+    desk.up += LOOKS[0]
+    pause = desk.handle()
+    assert not late.stays() and pause is not None and pause > LOOKS[0]
+    desk.finish()
+    assert desk.worker.depth == 0 and desk.get("group_alpha")["error"] is None
+
+
+def test_a_look_that_was_far_off_comes_sooner_when_another_key_goes(desk: Desk) -> None:
+    account = desk.group("alpha")
+    desk.handle(desk.new_keys("alpha", OTHER))
+    desk.up += LOOKS[0]
+    assert (desk.handle() or 0) > LOOKS[0]
+    desk.do(groups.set_keys, "alpha", [])
+    order = Order("account/alpha", {"uid": account["uid"], "id": account["id"]})
+    assert 0 < (desk.handle(Errand([order], lambda _: None)) or 0) <= LOOKS[0]
+
+
+def test_the_next_daemon_ends_who_was_coming_in(desk: Desk, logins: Callable[[], Login]) -> None:
+    desk.finish(*desk.create(1))
+    late = logins()
+    desk.handle(desk.do(delegates.set_delegate_keys, "d0", [OTHER]))
+    late.enter()
+    desk.worker = desk.fresh()
+    desk.up += LOOKS[0]
+    assert desk.handle(Survey()) is not None and not late.stays()
+    desk.finish()
+    assert not (desk.places.root / "homes/d0/.ssh/.ending").exists()
+
+
+def test_what_is_gathered_counts_as_waiting(desk: Desk) -> None:
+    numbers = desk.create(BITE + 5)
+    desk.handle(*numbers)
+    crew = Crew(lambda _: desk.worker)
+    worker = Worker(people.SUBJECT, desk.worker, lambda _: True)
+    assert worker.depth == desk.worker.depth == 5
+    crew._workers[people.SUBJECT] = worker
+    assert crew.depths() == {people.SUBJECT: 5}
+
+
 def test_keys_do_not_wait_for_many_removals(desk: Desk) -> None:
     desk.group("alpha")
     desk.finish(*desk.create(BITE + 5))
@@ -152,22 +208,24 @@ def test_the_cost_of_one_account_does_not_grow(desk: Desk, count: int) -> None:
     numbers = desk.create(count)
     system = desk.system
     desk.finish(*numbers)
-    assert (system.reads, system.scans, system.runs) == (2, 0, count)
+    assert (system.reads, system.processes.scans, system.runs) == (2, 0, count)
     numbers = [desk.do(delegates.destroy_delegate, f"d{at}") for at in range(count)]
     desk.finish(*numbers)
-    assert (system.reads, system.scans, system.runs) == (4, 1, 2 * count)
+    assert (system.reads, system.processes.scans, system.runs) == (4, 1, 2 * count)
     assert desk.found == {}
 
 
 def test_one_that_cannot_be_made_holds_up_nobody(desk: Desk) -> None:
     numbers = desk.create(2)
-    (desk.places.root / "homes").mkdir()
-    (desk.places.root / "homes/d0").write_text("in the way")
+    home = desk.places.root / "homes/d0"
+    home.mkdir(parents=True)
+    os.chown(home, 0, FIRST)
+    (home / ".ssh").write_text("in the way")
     pause = desk.handle(*numbers)
     assert pause is not None and pause > 0
     assert desk.states(numbers) == ["running", "done"] and desk.get("account_d0")["error"]
     assert desk.handle() == pause  # not before its time
-    (desk.places.root / "homes/d0").unlink()
+    (home / ".ssh").unlink()
     desk.up += pause
     assert desk.handle() is None
     assert desk.states(numbers) == ["done", "done"] and desk.get("account_d0")["error"] is None

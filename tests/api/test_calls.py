@@ -197,7 +197,7 @@ def test_introspection(dispatcher: api.Api) -> None:
         ["int", "string", "string", "struct"],
     ]
     version = dispatcher.call(ALICE, "GetVersion")
-    assert version == {"nm": __version__, "api": methods.API_VERSION, "database": 1}
+    assert version == {"nm": __version__, "api": methods.API_VERSION, "database": 1, "read_only": False}
 
 
 def test_who_am_i(dispatcher: api.Api, store: MemoryStore) -> None:

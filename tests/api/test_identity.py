@@ -271,6 +271,22 @@ def test_administrators_by_group() -> None:
     assert not People("no-such-group").caller(account.pw_uid, "unix", 0.0).admin
 
 
+def test_accounts_that_nm_makes_never_administer() -> None:
+    """Whoever may make groups chooses the names of accounts, and with them who a Unix group lists."""
+    account = next(entry for entry in pwd.getpwall() if entry.pw_uid not in (0, 65534))
+    primary = grp.getgrgid(account.pw_gid).gr_name
+    asked = []
+
+    def is_own(name: str, uid: int) -> bool:
+        asked.append((name, uid))
+        return True
+
+    for door in ("unix", "tcp"):
+        assert not People(primary, is_own=is_own).caller(account.pw_uid, door, 0.0).admin
+        assert People(primary, is_own=is_own).caller(0, door, 0.0).admin
+    assert set(asked) == {(account.pw_name, account.pw_uid)}
+
+
 def test_administrators_by_supplementary_group() -> None:
     found = [(group.gr_name, name) for group in grp.getgrall() for name in group.gr_mem]
     members = [

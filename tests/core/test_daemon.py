@@ -156,6 +156,7 @@ def test_hangup_reloads_all_or_nothing(nmd: Daemon) -> None:
     nmd.wait_ready()
     log = nmd.folder / "nmd.log"
     pid = int((nmd.folder / "lock").read_text())
+    assert (nmd.folder / "lock").stat().st_mode & 0o777 == 0o600  # else anybody could hold it
     nmd.write_config("[jobs]\ndeadline_seconds = 5\n[leases]\nlongest_seconds = 77\n")
     os.kill(pid, signal.SIGHUP)
     until(lambda: "configuration reloaded" in log.read_text())

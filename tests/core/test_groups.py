@@ -291,7 +291,8 @@ def test_names_and_aliases(lab: Rack) -> None:
 def test_members_owners_and_strangers(lab: Rack) -> None:
     lab.call("CreateGroup", "a", {"owner": "daemon", "delegations": [{"name": "nobody", "method": "Deploy"}]})
     owner, deployer = Caller(uid=1, name="daemon"), Caller(uid=65534, name="nobody")
-    assert lab.call("SetKeys", "a", ["ssh-ed25519 AAAA x"], caller=owner) == 1
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL x"
+    assert lab.call("SetKeys", "a", [key], caller=owner) == 1
     assert lab.wait(lab.call("Deploy", "a", caller=deployer))["state"] == "done"
     with pytest.raises(NotFound) as unknown:
         lab.call("SetVlan", "a", 102, caller=deployer)

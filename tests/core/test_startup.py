@@ -9,11 +9,13 @@ import pytest
 
 from nm import config, leases, startup
 from nm.calls import NM, Call
+from nm.errors import DeviceFailed
 from nm.hypervisor import Hypervisor
 from nm.libvirt_host import connect
 from nm.records import changed
 from nm.service import Service
 from nm.startup import Begin, Startup
+from nm.store import Transaction
 from tests.rack import Rack, rack
 
 
@@ -65,8 +67,10 @@ class Starter:
         site = lab.service._site()
         self.startup = Startup(self.store, lambda: Call(NM, "Repair", 1.0, site), lambda: self.time, pause)
 
-    def begin(self) -> float | None:
-        return self.startup.handle([Begin(startup.waiting(self.store))])
+    def begin(self, *names: str) -> float | None:
+        wanted = names or startup.candidates(self.store)
+        self.store.transact(lambda tx: startup.line_up(tx, wanted, 1.0))
+        return self.startup.handle([Begin()])
 
     def later(self, seconds: float) -> float | None:
         self.time += seconds
@@ -91,7 +95,7 @@ def test_one_after_another_and_each_once(
 def test_what_waits_already_has_no_second_turn(lab: Rack) -> None:
     starter = Starter(lab)
     starter.begin()
-    starter.startup.handle([Begin(["b"])])
+    starter.begin("b")
     starter.later(3)
     assert starter.later(3) is None and repairs(lab) == ["a", "b"]
 
@@ -106,10 +110,39 @@ def test_what_is_out_of_service_uses_no_slot(lab: Rack, host: Hypervisor) -> Non
 def test_what_went_out_of_service_meanwhile_gives_its_turn_away(lab: Rack, host: Hypervisor) -> None:
     lab.call("CreateGroup", "d", {"nodes": ["n5"]})
     starter = Starter(lab)
-    starter.startup.handle([Begin(["d", "nobody", "b", "a"])])
+    starter.begin("d", "nobody", "b", "a")
     lab.until(lambda: running(host) == ["h2"])
     lab.call("UpdateHeadNode", "h1", {"available": False, "reason": "broken"})
     assert starter.later(3) is None and repairs(lab) == ["b"]
+
+
+def test_a_turn_that_fails_is_not_lost(lab: Rack, monkeypatch: pytest.MonkeyPatch) -> None:
+    starter = Starter(lab)
+
+    def broken(tx: Transaction, call: Call, group: str) -> int:
+        raise DeviceFailed("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nm.groups.repair", broken)
+        with pytest.raises(DeviceFailed):
+            starter.begin()
+    assert starter.later(0) == 3.0 and starter.later(3) is None
+    assert repairs(lab) == ["a", "b"]
+
+
+def test_a_restart_goes_on_with_those_that_had_no_turn(lab: Rack, host: Hypervisor) -> None:
+    lab.stop()
+    lab.config = replace(lab.config, startup=config.Startup(pause_seconds=3600))
+    lab.service = Service(lab.config, start_heads=True)
+    lab.service.start()
+    lab.until(lambda: running(host) == ["h1"])
+    lab.stop()
+    lab.start()
+    lab.until(lambda: running(host) == ["h1", "h2"])
+    lab.stop()
+    lab.start()
+    assert repairs(lab) == ["a", "b"]
+    assert startup.waiting(lab.service.database) == []
 
 
 def test_a_restart_alone_starts_nothing(lab: Rack, host: Hypervisor) -> None:

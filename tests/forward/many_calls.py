@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.forward.conftest import Forwarder, compiled
 from tests.rack import rack
 
+ROOM = 8192  # KiB that Python's memory may grow by, however many calls: what it keeps for itself differs
+
 
 @dataclass(frozen=True)
 class Left:
@@ -24,6 +26,11 @@ class Left:
     threads: int
     memory: int
     """KiB."""
+
+    def check(self) -> None:
+        """AssertionError when anything was left behind."""
+        assert self.descriptors == self.threads == 0, self
+        assert self.memory < ROOM, self
 
 
 def usage() -> tuple[int, int, int]:
@@ -39,7 +46,7 @@ def usage() -> tuple[int, int, int]:
 
 def leaks(forwarder: Forwarder, count: int) -> Left:
     """Make so many calls, after some to get warm."""
-    for _ in range(20):
+    for _ in range(100):
         forwarder.call("GetNodes", {})
     before = settled()
     for _ in range(count):
@@ -60,14 +67,16 @@ def settled() -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Both builds; prints what was left."""
+    """Both builds; prints what was left, and fails when that is too much."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     for kind in ("hardened", "sanitized"):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "nm").mkdir()
             program = compiled(Path(folder) / "build", kind)
             with rack(Path(folder) / "nm", switches=1, nodes=2):
-                print(count, kind, leaks(Forwarder(program, Path(folder) / "nm"), count), flush=True)
+                left = leaks(Forwarder(program, Path(folder) / "nm"), count)
+                print(count, kind, left, flush=True)
+                left.check()
 
 
 if __name__ == "__main__":

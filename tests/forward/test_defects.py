@@ -214,6 +214,7 @@ def test_another_status_is_a_fault(forwarder: Forwarder, status: str) -> None:
         b"HTTP/1.0 200 OK\r\nContent-Length: -1\r\n\r\nabc",
         b"HTTP/1.0 200 OK\r\nContent-Length: 3 4\r\n\r\nabc",
         b"HTTP/1.0 200 OK\r\nContent-Length:\r\n\r\nabc",
+        answer(b""),
         answer(length=100_000_000),
         answer(length=1 << 64),
         b"HTTP/1.0 200 OK\r\nX: " + b"x" * (1 << 14) + b"\r\nContent-Length: 1\r\n\r\nx",
@@ -225,8 +226,8 @@ def test_another_status_is_a_fault(forwarder: Forwarder, status: str) -> None:
     ],
     ids=[
         "chunked", "chunked with length", "no length", "length twice", "two lengths", "negative",
-        "two numbers", "empty length", "too large", "very large", "large head", "zero byte", "ssh", "HTTP 2",
-        "long status", "zeros",
+        "two numbers", "empty length", "no body", "too large", "very large", "large head", "zero byte", "ssh",
+        "HTTP 2", "long status", "zeros",
     ],
 )  # fmt: skip
 def test_an_answer_that_cannot_be_checked_is_a_fault(forwarder: Forwarder, said: bytes) -> None:
@@ -481,6 +482,7 @@ def test_an_answer_that_does_not_fit_shows_in_the_status(forwarder: Forwarder, f
     assert (folder / "answer").stat().st_size == LARGEST
 
 
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "covered"])  # which writes a file
 def test_no_descriptor_left_is_a_fault(forwarder: Forwarder) -> None:
     no_leak_check = {"ASAN_OPTIONS": "detect_leaks=0"}  # for which descriptors are needed
     with forwarder.start(env=no_leak_check) as process:

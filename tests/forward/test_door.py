@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward.conftest import Forwarder
+from tests.forward.conftest import KINDS, Forwarder
 from tests.forward.many_calls import leaks
 from tests.rack import Rack, rack
 
@@ -52,7 +52,8 @@ def test_a_daemon_that_ended_is_a_fault(forwarder: Forwarder, nm: Rack) -> None:
     assert (result.status, result.fault.faultCode) == (2, 104)
 
 
-def test_many_calls_leave_nothing_behind(forwarder: Forwarder, nm: Rack) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("kind", "count"), [(kind, 200 if kind == "sanitized" else 2000) for kind in KINDS])
+def test_many_calls_leave_nothing_behind(forwarder: Forwarder, nm: Rack, count: int) -> None:
     """In the program nothing can: it ends. The sanitized build says what it had not let go of."""
-    found = leaks(forwarder, 100)
-    assert found.descriptors == found.threads == 0
+    leaks(forwarder, count).check()

@@ -77,6 +77,14 @@ nmctl group create alpha --nodes n0 --headnode head --key-file /run/people/alpha
 nmctl deploy alpha --wait
 ls /run/nm/headnodes/alpha
 
+say "a key lets in, and lets in no more, from the moment its job is over"
+nmctl delegate keys web /run/people/other.pub --wait
+answers other web
+refused web web
+nmctl delegate keys web /run/people/web.pub --wait
+answers web web
+refused other web
+
 say "its people come in by its own account; what somebody did to that is put right with its keys"
 answers alpha alpha
 usermod --shell /bin/sh alpha

@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ pytestmark = [
 ]
 
 
-def run(*command: str, **environment: str) -> str:
+def run(*command: str, umask: int = -1, **environment: str) -> str:
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -30,6 +32,7 @@ def run(*command: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         timeout=500,
+        umask=umask,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -59,8 +62,10 @@ def newer(package: Path, folder: Path) -> Path:
 def test_make_install(tmp_path: Path) -> None:
     """Everything is below the prefix, works from there, and a site's configuration stays as it is."""
     install = ("scripts/install.sh",)
-    settings = {"PREFIX": "/opt/nm", "DESTDIR": str(tmp_path), "TOOLS": sys.executable}
-    run(*install, **settings)
+    settings: Any = {"PREFIX": "/opt/nm", "DESTDIR": str(tmp_path), "TOOLS": sys.executable}
+    run(*install, umask=0o077, **settings)
+    kept_from_others = [path for path in tmp_path.rglob("*") if not path.lstat().st_mode & stat.S_IROTH]
+    assert kept_from_others == []
     unit = (tmp_path / "opt/nm/lib/systemd/system/nmd.service").read_text()
     assert "\nExecStart=/opt/nm/sbin/nmd\n" in unit
     assert {path.name for path in tmp_path.iterdir()} == {"etc", "opt"}

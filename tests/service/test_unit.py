@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import accounts, config
+from nm import accounts, config, daemon, metrics
 from tests.project.tree import ROOT
 
 UNIT = ROOT / "packaging/nmd.service"
@@ -74,6 +74,17 @@ def test_folders_are_those_of_the_configuration() -> None:
         assert f"\n{setting}={Path(path).relative_to(above)}\n" in unit
 
 
+def test_what_may_pass_is_tried_again_for_ever() -> None:
+    unit = UNIT.read_text()
+    assert f"\nRestartPreventExitStatus={daemon.CONFIG_BAD} {daemon.BUSY}\n" in unit
+    assert unit.index("\nStartLimitIntervalSec=0\n") < unit.index("\n[Service]\n")
+
+
+def test_clients_leave_descriptors_for_everything_else() -> None:
+    (allowed,) = re.findall(r"(?m)^LimitNOFILE=(\d+)$", UNIT.read_text())
+    assert int(allowed) >= 8 * (config.Config().api.max_connections + metrics.LIMITS.connections)
+
+
 def test_the_group_and_the_folders_that_are_made() -> None:
     defaults = config.Config()
     assert f"\ng {defaults.api.admin_group} -\n" in (ROOT / "packaging/sysusers.conf").read_text()
@@ -92,6 +103,13 @@ def test_accounts_live_where_the_unit_and_the_package_know_them() -> None:
     assert f'[ "$home" = "{homes}/$name" ]' in purge
     looks = [f'"nm {kind.TYPE} "*' for kind in accounts.REGISTRY.of_shell(accounts.FORWARD)]
     assert f"case $comment in {' | '.join(looks)})" in purge
+
+
+def test_the_package_brings_the_programs_that_are_run() -> None:
+    """By nmd: useradd and its like; by purging: pkill."""
+    control = (ROOT / "packaging/debian/control").read_text()
+    (needed,) = re.findall(r"(?m)^Depends: (.*)$", control)
+    assert {"passwd", "procps"} <= set(needed.split(", "))
 
 
 @pytest.mark.parametrize(

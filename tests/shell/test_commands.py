@@ -1,5 +1,6 @@
 """Every command once, against a whole nm, its effect read back through the API and on the switches."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from nm.methods import API_VERSION, METHODS
+from nm.records import changed
 from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
@@ -23,6 +25,7 @@ from tests.shell.test_program import start
 Story = Callable[[Nmctl, Path], None]
 STORIES: dict[str, Story] = {}
 MAC = "52:54:00:00:ff:01"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
 
 
 def story(*commands: str) -> Callable[[Story], Story]:
@@ -223,7 +226,7 @@ def power(nmctl: Nmctl, folder: Path) -> None:
 @story("group create", "group list", "group show", "group status")
 def making_a_group(nmctl: Nmctl, folder: Path) -> None:
     keys = folder / "keys"
-    keys.write_text("# people\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    keys.write_text(f"# people\n{KEY}\n")
     nmctl("group", "create", "alpha", "--vlan", "105", "--nodes", "n0,n1", "--expires", "+2d",
           "--alias", "urn:x", "--delegate", "daemon", "--delegate", "bin:PowerNode", "--key-file", str(keys),
           "--owner", "nobody", "--network", "storage=107:eth9:tagged")  # fmt: skip
@@ -290,7 +293,7 @@ def changing_a_group_at_once(nmctl: Nmctl, folder: Path) -> None:
     nmctl("group", "renew", "alpha", "2040-01-01T00:00Z")
     assert nmctl.one("GetGroups", name="alpha")["expires"] == 2208988800
     keys = folder / "keys"
-    keys.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    keys.write_text(f"{KEY}\n")
     nmctl("group", "keys", "alpha", str(keys))
     assert nmctl.rack.service is not None
     stored = nmctl.rack.service.database.get("group_alpha")
@@ -487,6 +490,37 @@ def health(nmctl: Nmctl, folder: Path) -> None:
     nmctl.rack.set_faults("sw0", down=False)
     run("switch", "inspect", "sw0", "--wait")
     assert nmctl("health", "--json").json["result"] == []
+    health_of_a_delegate(nmctl)
+    health_of_the_disk(nmctl)
+
+
+def health_of_a_delegate(nmctl: Nmctl) -> None:
+    assert nmctl.rack.service is not None
+    database = nmctl.rack.service.database
+    run("rights", "set", "nobody", "spy")
+    (account,) = database.range("account")
+    database.transact(lambda tx: tx.put(changed(account, time.time(), error="its home is in the way")))
+    assert nmctl("health", "--json", status=7).json["result"] == [
+        {"subject": "delegate nobody", "problem": "its home is in the way"}
+    ]
+    database.transact(lambda tx: tx.put(changed(account, time.time(), error=None)))
+
+
+def health_of_the_disk(nmctl: Nmctl) -> None:
+    assert nmctl.rack.service is not None
+    disk = nmctl.rack.service.database._folder.disk
+    disk.sync = fails  # type: ignore[method-assign]
+    run("vlan", "register", "4000")
+    (trouble,) = nmctl("health", "--json", status=7).json["result"]
+    assert trouble["subject"] == "database"
+    assert "takes no changes" in trouble["problem"]
+    del disk.sync
+    nmctl.rack.until(lambda: not nmctl.rack.call("GetVersion")["read_only"])
+    nmctl("health")
+
+
+def fails(fd: int) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 @story("shell")

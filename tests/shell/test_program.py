@@ -75,7 +75,7 @@ def test_a_process_of_its_own(nmctl: Nmctl) -> None:
 
 def test_keys_from_stdin(nmctl: Nmctl) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {})
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice"
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
     subprocess.run(
         [*PROGRAM, "group", "keys", "alpha", "-"], input=f"{key}\n", text=True, timeout=30, check=True
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from tests.accounts.logins import next_tick
 from tests.ssh.house import SHELL, House, call_on
 
 WHO = xmlrpc.client.dumps((), "WhoAmI").encode()
@@ -396,6 +397,45 @@ def test_a_key_that_is_taken_away_ends_its_connections(house: House) -> None:
         assert call_on(other, WHO)
     assert not opens(house, "green", "second")
     assert opens(house, "green", "green")
+
+
+@contextlib.contextmanager
+def slow_sessions(house: House) -> Iterator[Path]:
+    """Logins that have shown their key and wait in PAM's session, as root, until this file is there."""
+    go, wait, pam = house.folder / "tmp/go", house.folder / "wait", Path("/etc/pam.d/sshd")
+    wait.write_text(f"#!/bin/sh\nuntil test -e {go}; do sleep 0.05; done\n")
+    wait.chmod(0o755)
+    before = pam.read_text()
+    pam.write_text(f"{before}\nsession required pam_exec.so {wait}\n")
+    house.stop_sshd()
+    house.start_sshd("UsePAM yes")
+    try:
+        yield go
+    finally:
+        go.touch()
+        pam.write_text(before)
+        house.stop_sshd()
+        house.start_sshd()
+        go.unlink()
+
+
+def test_who_had_shown_a_key_when_it_went_is_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last look is sooner than it is, and that is all."""
+    monkeypatch.setattr("nm.accounts.LOOKS", (2.0, 8.0))
+    house.delegate("slow", house.key("taken"))
+    uid, ending = uid_of(house, "slow"), Path("/var/lib/nm-homes/slow/.ssh/.ending")
+    with slow_sessions(house) as go, started(house.ssh_command("slow", house.key("taken"))) as late:
+        house.rack.until(lambda: "Accepted publickey for slow" in house.sshd_log.read_text())
+        job = house.rack.call("SetDelegateKeys", "slow", [house.key("kept").public])
+        assert house.rack.wait(job)["state"] == "done"
+        assert not processes(uid) and late.poll() is None
+        go.touch()
+        next_tick()
+        with house.connection("slow", house.key("kept")) as good:
+            house.rack.until(lambda: not ending.exists())
+            assert late.wait(20) == 255
+            assert call_on(good, WHO)
+    assert not opens(house, "slow", "taken") and opens(house, "slow", "kept")
 
 
 def test_a_key_more_ends_no_connection(house: House, teams: None) -> None:
