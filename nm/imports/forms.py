@@ -166,7 +166,7 @@ def _rights(reader: Reader, _call: Call, name: str, value: Any, _notes: Notes) -
     account = reader.get(people.account_key(people.unix_name(name)))
     if account is not None and account["type"] != people.UNIX:
         hint = f"put them under delegates.{name}"
-        raise Conflict(f"{name} is {people.spoken(account)}: its rights stand with it", hint)
+        raise Conflict(f"{name} is {account['type']} {account['name']}: its rights stand with it", hint)
     yield Entry(("rights", name), people.account_key(name), [["SetRights", name, value]])
 
 

@@ -129,7 +129,7 @@ def _with_what_was_chosen(entry: Entry, there: Record) -> Entry:
 def _account_as_told(entry: Entry, there: Record) -> Record:
     method, name, *_, rights = entry.steps[0]
     if (there["type"], there["name"]) != (people.UNIX if method == "SetRights" else people.DELEGATE, name):
-        said = f"account {there['account']} exists already, for {people.spoken(there)}"
+        said = f"account {there['account']} exists already, for {there['type']} {there['name']}"
         raise Conflict(said, "choose another name")
     granted = people.public_rights(people.parse_rights(rights))
     if method == "SetRights":
