@@ -143,7 +143,7 @@ def fact_claims(fact: str, value: facts.Value) -> set[str]:
 def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as_it_is: bool = False) -> None:
     """Put (or, `new` None, delete) a group and bring the owner fields of what it claims in line.
 
-    `as_it_is`: it may claim what nobody has even though it could not be given out now.
+    `as_it_is`: it may claim what is unverified, dirty, failed or out of service; never what is in debt.
     """
     key = (new or old or {})["record_key"]
     name = name_of(key)
@@ -168,18 +168,22 @@ def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) ->
         return
     if record["group"] is not None:
         raise Conflict(f"{WORDS[kind]} {name} is taken", f"Get{PLURALS[kind]} with free=True lists free ones")
-    if not as_it_is and (problem := _not_free(tx, kind, record)):
+    if problem := _indebted(record) or (None if as_it_is else _not_free(tx, kind, record)):
         raise Conflict(
             f"{WORDS[kind]} {name} cannot be given out: it is {problem}", FREE_HINTS.get(problem, "")
         )
     tx.put(changed(record, now, group=group))
 
 
+def _indebted(record: Record) -> str | None:
+    """Frames may still come out of what was taken back by force, so nobody gets it, whatever they know."""
+    owed = record.get("_debts") or record.get("_debt")
+    return "still on a port that could not be reached" if owed else None
+
+
 def _not_free(reader: Reader, kind: str, record: Record) -> str | None:
     if kind == "vlan":
-        if not record["available"]:
-            return "out"
-        return None if vlan_is_free(record) else "still on a port that could not be reached"
+        return None if record["available"] else "out"
     state = node_state(reader, record) if kind == "node" else head_node_state(reader, record)
     return None if state == "free" else state
 

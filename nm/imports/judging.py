@@ -139,7 +139,7 @@ def _account_as_told(entry: Entry, there: Record) -> Record:
 
 
 class Without:
-    """The world as it would be if one thing had never been made: what it holds is nobody's."""
+    """The world as if one thing had never been made: what it holds is nobody's, and owes nothing."""
 
     def __init__(self, reader: Reader, key: str) -> None:
         self._reader = reader
@@ -160,5 +160,5 @@ class Without:
         if key == self._key or (kind_of(key) == "claim" and record["owner"] == self._key):
             return None
         if self._kind in ("node", "trunk", "group") and record.get(self._kind) == self._name:
-            return {**record, self._kind: None}
+            return {**record, self._kind: None, **({"_debts": []} if kind_of(key) == "vlan" else {})}
         return record

@@ -12,7 +12,7 @@ SPL = {
     "user.txt": "admin admin admin\nalice alice plain\nbob bob plain\n",
 }
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6n alice@desk"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice@desk"
 
 WHOLE = f"""\
 format = 1
