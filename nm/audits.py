@@ -1,8 +1,8 @@
 """Audits as values: what should be there, and where what was read differs from it. Pure.
 
 The patrol (nm/patrol.py) lets the hands read what `expected` names; `judge` and `judge_pool` compare. A group
-answers for its deployed facts. What no group has is the pool's: free ports, which were read back as isolated,
-trunk ports, and the accounts of delegates.
+answers for its deployed facts. What no group has is the pool's: trunk ports, the accounts of delegates, and
+the ports that are no group's fact: they were read back as isolated, whoever has their node.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +60,7 @@ class Expected:
     """What a round expects to read."""
 
     groups: dict[str, Facts]  # by name of the group
-    pool: dict[str, Value | None]  # free ports (None: isolated) and accounts, by fact
+    pool: dict[str, Value | None]  # ports of no group (None: isolated) and accounts, by fact
     trunks: dict[str, set[int]] = field(default_factory=dict)  # by trunk port (as a fact port/)
     stuck: set[str] = field(default_factory=set)  # groups that gave up on something in scope
 
@@ -235,7 +235,7 @@ def stranger(switch: str, port: str, vlan: int) -> Record:
 
 
 def is_idle(reader: Reader, port: Record | None) -> bool:
-    """Whether the port is registered and serves nobody, no trunk either."""
+    """Whether the port is registered and nobody has anything on it, no trunk either."""
     return port is not None and port["trunk"] is None and not uses.untouchable(reader, [port])
 
 

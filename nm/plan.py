@@ -325,6 +325,7 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
                 value,
                 after=[f"power-off node/{_node_of(reader, parts)}"],
             )
+    _close(reader, gone, deployed, steps)
     leaves: dict[str | None, list[str]] = {}
     for step in steps.values():
         kind, *parts = facts.split(step.fact)
@@ -335,6 +336,22 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
         if kind == "node":
             text = f"node {parts[0]}: back to the pool"
             _add(steps, 1, "free", fact, text, None, value, leaves.get(parts[0], ()), [f"power-off {fact}"])
+
+
+def _close(reader: Reader, gone: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    """The other ports of nodes that go: in no network of the group, and free only once read back as isolated.
+
+    What was never reset or adopted stays as it is; its node is unverified then.
+    """
+    for fact in gone:
+        kind, *parts = facts.split(fact)
+        node = reader.get(record_key("node", parts[0])) if kind == "node" else None
+        for nic in views.wired(node) if node is not None else ():
+            port = reader.get(port_key(nic["switch"], nic["port"]))
+            known = port is not None and (port["_verified"] or port.get("_drift"))
+            if known and views.port_fact(nic) not in deployed:
+                text = f"switch {nic['switch']} port {nic['port']}: isolate"
+                _add(steps, 1, "leave", views.port_fact(nic), text, None, None)
 
 
 def powered(value: Value) -> bool:

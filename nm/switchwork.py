@@ -46,10 +46,12 @@ def inspect(store: Store, executor: Executor, record: Record, now: float) -> Rec
 
 def _distrust(store: Store, switch: str, state: SwitchState, now: float) -> None:
     """A free port that carries something is not given out before it was reset or adopted."""
+    ports = [port for port in _ports(store, switch) if port["trunk"] is None and port["port"] in state.ports]
+    used = uses.untouchable(store, ports)
     keys = [
         port["record_key"]
-        for port in _ports(store, switch)
-        if port["trunk"] is None and port["port"] in state.ports and not state.ports[port["port"]].isolated
+        for port in ports
+        if port["record_key"] not in used and not state.ports[port["port"]].isolated
     ]
     for start in range(0, len(keys), MOST_WRITES):
         store.transact(partial(distrust, keys=keys[start : start + MOST_WRITES], now=now, drifted=True))
@@ -109,8 +111,8 @@ def _drift(executor: Executor, state: SwitchState, fact: str, value: facts.Value
 
 
 def _idle(reader: Reader, port: Record) -> bool:
-    """True when no group and no debt relies on the port."""
-    return not uses.ports(reader, [port])
+    """True when no group has anything on the port, and no debt either."""
+    return not uses.untouchable(reader, [port])
 
 
 def _ports(reader: Reader, switch: str) -> list[Record]:
@@ -237,7 +239,7 @@ def _adopt_port(store: Store, switch: str, port: str, seen: PortState, now: floa
     """Adopt a port that carries something; what it is now, or why it is refused."""
 
     def adopt_one(tx: Transaction) -> str:
-        known = tx.get(port_key(switch, port))
+        known, port_fact = tx.get(port_key(switch, port)), facts.name("port", switch, port)
         if known is None:
             raise NotFound(f"port {port} of switch {switch} was unregistered meanwhile")
         if known["trunk"] is not None:
@@ -246,7 +248,7 @@ def _adopt_port(store: Store, switch: str, port: str, seen: PortState, now: floa
             raise Conflict(
                 f"port {port} carries {describe(seen)} and serves no NIC", "ConnectNic or ResetPorts"
             )
-        return _adopt_node(tx, known["node"], now)
+        return _adopt_node(tx, known["node"], port_fact, now)
 
     try:
         return store.transact(adopt_one)
@@ -267,13 +269,16 @@ def _adopt_trunk(tx: Transaction, port: Record, seen: PortState, now: float) -> 
     return f"trunk with {describe(seen)}"
 
 
-def _adopt_node(tx: Transaction, name: str, now: float) -> str:
+def _adopt_node(tx: Transaction, name: str, port: str, now: float) -> str:
     """Bring the node into the group whose VLANs its ports carry, when everything agrees."""
     node = tx.get(record_key("node", name))
     if node is None:
         raise NotFound(f"node {name} was unregistered meanwhile")
-    if node["group"] is not None:  # by another port of its own, a moment ago
-        return f"in group {node['group']}"
+    if node["group"] is not None:
+        taken = tx.get(record_key("group", node["group"]))
+        if taken is None or port not in taken["deployed"]:
+            raise Conflict(f"node {name} is group {node['group']}'s, which has nothing there", "ResetPorts")
+        return f"in group {node['group']}"  # by another port of its own, a moment ago
     carried = _carried(tx, node, now)
     old = _owner(tx, carried.values())
     group = name_of(old["record_key"])

@@ -299,12 +299,12 @@ def _some(names: list[str]) -> str:
 
 
 def distrust(tx: Transaction, keys: list[str], now: float, drifted: bool = False) -> None:
-    """Of these ports, those that no group uses are unverified from now on. At most 90 of them.
+    """Of these ports, those on which no group has anything are unverified from now on. At most 90 of them.
 
     `drifted`: they were just seen to carry what they should not, so a repair may isolate them.
     """
     ports = [port for key in keys if (port := tx.get(key)) is not None]
-    used = uses.ports(tx, ports)
+    used = uses.carrying(tx, ports)
     for port in ports:
         if port["_verified"] and port["record_key"] not in used:
             marks = {"_drift": _carrying(port)} if drifted else {}

@@ -20,7 +20,7 @@ def node(record: Record) -> str | None:
 
 
 def ports(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
-    """For each of the ports that is used by a group: its record key, and the user in words."""
+    """For each of the ports whose trunk or node is used by a group: its record key, and the user in words."""
     used: dict[str, str] = {}
     carrying: dict[str, str] | None = None
     for port in records:
@@ -35,10 +35,41 @@ def ports(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
     return used
 
 
-def untouchable(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
-    """`ports`, and those ports whose NIC has the role `none`."""
+def carrying(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
+    """Of `ports`, those on which something is, was to be, or may be left behind by a group.
+
+    A port of a group's node that no network of the group joins is none of these: it stays isolated, and so
+    does every port of a node that was not deployed yet.
+    """
     records = list(records)
     found = ports(reader, records)
+    for port in records:
+        if port["node"] is not None and not _carries(reader, port):
+            found.pop(port["record_key"], None)
+    return found
+
+
+def _carries(reader: Reader, port: Record) -> bool:
+    """Whether the port of a node is deployed, is to join, or is owed by a debt."""
+    fact, name = facts.name("port", port["switch"], port["port"]), port["node"]
+    debt = reader.get(record_key("debt", name))
+    owner = reader.get(record_key("node", name))
+    if debt is not None and fact in debt["owed"]:
+        return True
+    group = reader.get(record_key("group", owner["group"])) if owner and owner["group"] else None
+    if owner is None or group is None:
+        return False
+    target = group["target"]
+    if fact in group["deployed"]:
+        return True
+    joins = [nic for nic in views.wired(owner) if nic["name"] == port["nic"]]
+    return bool(target and name in target["nodes"] and any(views.port_value(nic, target) for nic in joins))
+
+
+def untouchable(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
+    """`carrying`, and those ports whose NIC has the role `none`."""
+    records = list(records)
+    found = carrying(reader, records)
     for port in records:
         owner = None if port["node"] is None else reader.get(record_key("node", port["node"]))
         if owner is not None and any(

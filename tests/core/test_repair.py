@@ -22,13 +22,17 @@ HOST: Record = {"uri": "test:///default", "network": {"kind": "linux", "device":
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Rack]:
-    """Groups a (with head node h1) and b, both over two switches; n4 ... n7 are free."""
+    """Groups a (with head node h1) and b, both over two switches; n4 is staged, n5 and n7 are free.
+
+    n6 is b's, whose network joins its boot NIC alone: its data NIC is on port d6 of sw0.
+    """
     with rack(tmp_path) as made:
         made.call("UpdateHost", "vm", {"network": HOST["network"]})
         made.call("CreateGroup", "a", {"nodes": ["n0", "n1"], "vlan": 101, "headnode": "h1"})
-        made.call("CreateGroup", "b", {"nodes": ["n2", "n3"], "vlan": 102})
+        made.call("CreateGroup", "b", {"nodes": ["n2", "n3", "n6"], "vlan": 102})
         made.deploy("a")
         made.deploy("b")
+        made.call("AddNodes", "a", ["n4"])
         yield made
         made.set_faults("sw0")
         made.set_faults("sw1")
@@ -170,7 +174,44 @@ def test_a_wiped_switch_comes_back_whole_and_nothing_crosses(lab: Rack) -> None:
     assert len(pictures) > 3
     for states in pictures:
         assert states["sw0"] == pictures[0]["sw0"] or crossings(store, states, links) == []
-    assert [node["state"] for node in lab.call("GetNodes", {})] == ["joined"] * 4 + ["free"] * 4
+    found = [node["state"] for node in lab.call("GetNodes", {})]
+    assert found == ["joined"] * 4 + ["joining", "free", "joined", "free"]
+
+
+IDLE = {"data NIC of a group's node": "d6", "port of a staged node": "p4"}
+
+
+@pytest.mark.parametrize("vlan", [101, 900])
+@pytest.mark.parametrize("what", IDLE)
+def test_a_port_that_its_group_does_not_use_is_watched_all_the_same(lab: Rack, what: str, vlan: int) -> None:
+    before, port = lab.states(), IDLE[what]
+    for looked in (["AuditAll"], ["InspectSwitch", "sw0"]):
+        with lab.edit("sw0") as table:
+            table["ports"][port] = access(vlan)
+        assert lab.wait(lab.call(*looked))["state"] == "done"
+        assert [one["target"] for one in lab.call("GetDrift")["pool"]] == [f"sw0/{port}"]
+        assert lab.wait(lab.call("RepairPort", "sw0", port))["state"] == "done"
+        assert lab.states() == before and lab.call("GetDrift")["pool"] == []
+        assert lab.call("GetPorts", {"switch": "sw0", "port": port})[0]["verified"]
+
+
+def test_a_node_is_free_when_all_its_ports_are_isolated(lab: Rack) -> None:
+    with lab.edit("sw0") as table:
+        table["ports"]["d6"] = access(900)  # and nobody looks
+    lab.call("RemoveNodes", "b", ["n6"])
+    lab.deploy("b")
+    assert lab.call("GetNodes", {"name": "n6"})[0]["free"]
+    assert lab.ports("sw0")["d6"] == lab.ports("sw0")["p6"] == ISOLATED
+
+
+def test_a_staged_node_that_goes_with_an_open_port_is_not_free(lab: Rack) -> None:
+    with lab.edit("sw0") as table:
+        table["ports"]["p4"] = access(900)
+    audit_all(lab)
+    lab.call("RemoveNodes", "a", ["n4"])
+    assert not lab.call("GetNodes", {"name": "n4"})[0]["free"]
+    assert lab.wait(lab.call("RepairAll"))["state"] == "done"
+    assert lab.call("GetNodes", {"name": "n4"})[0]["free"] and lab.ports("sw0")["p4"] == ISOLATED
 
 
 @pytest.mark.parametrize("looked", ["AuditAll", "InspectSwitch"])
@@ -178,11 +219,12 @@ def test_a_wiped_switch_that_somebody_has_looked_at_comes_back_too(lab: Rack, lo
     before = lab.states()
     wipe(lab, "sw0")
     lab.wait(lab.call(looked, *(["sw0"] if looked == "InspectSwitch" else [])))
-    assert lab.call("GetNodes", {"name": "n4"})[0]["state"] == "unverified"
-    assert {one["target"] for one in lab.call("GetDrift")["pool"]} >= {"sw0/p4", "sw0/p6"}
+    assert not lab.call("GetPorts", {"switch": "sw0", "port": "p4"})[0]["verified"]
+    assert {one["target"] for one in lab.call("GetDrift")["pool"]} >= {"sw0/p4", "sw0/d6"}
     assert lab.wait(lab.call("RepairSwitch", "sw0"))["state"] == "done"
     assert lab.states() == before
-    assert lab.call("GetDrift")["pool"] == [] and lab.call("GetNodes", {"name": "n4"})[0]["free"]
+    assert lab.call("GetDrift")["pool"] == []
+    assert lab.call("GetPorts", {"switch": "sw0", "port": "p4"})[0]["verified"]
 
 
 def test_a_new_switch_that_lacks_ports_is_an_error_of_their_groups_alone(lab: Rack) -> None:
@@ -217,7 +259,7 @@ def test_a_free_port_that_is_missing_is_told(lab: Rack) -> None:
     job = lab.wait(lab.call("RepairSwitch", "sw0"))
     assert job["state"] == "failed" and "p4" in job["error"]["text"]
     assert [one["target"] for one in lab.call("GetDrift")["pool"]] == ["sw0/p4"]
-    assert lab.call("GetNodes", {"name": "n4"})[0]["state"] == "unverified"
+    assert not lab.call("GetPorts", {"switch": "sw0", "port": "p4"})[0]["verified"]
     assert {group["state"] for group in lab.call("GetGroups", {})} == {"deployed"}
 
 

@@ -123,7 +123,7 @@ def test_a_turn_that_fails_is_not_lost(lab: Rack, monkeypatch: pytest.MonkeyPatc
         raise DeviceFailed("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("nm.groups.repair", broken)
+        patch.setattr("nm.drift.repair", broken)
         with pytest.raises(DeviceFailed):
             starter.begin()
     assert starter.later(0) == 3.0 and starter.later(3) is None
