@@ -1,6 +1,5 @@
 """Every command once, against a whole nm, its effect read back through the API and on the switches."""
 
-import errno
 import json
 import os
 import signal
@@ -14,11 +13,11 @@ from typing import Any
 import pytest
 
 from nm.methods import API_VERSION, METHODS
-from nm.records import changed
 from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
+from tests.shell.health_story import health
 from tests.shell.site_stories import whole_sites
 from tests.shell.test_program import start
 
@@ -477,52 +476,6 @@ def databases(nmctl: Nmctl, folder: Path) -> None:
     nmctl("database", "check", str(folder / "none"), status=5)
 
 
-@story("health")
-def health(nmctl: Nmctl, folder: Path) -> None:
-    group_of_two(nmctl)
-    assert "all is well" in nmctl("health").out
-    nmctl.rack.set_faults("sw0", down=True)
-    run("switch", "inspect", "sw0", "--wait")
-    assert "switch sw0" in nmctl("health", status=7).out
-    troubled = nmctl("health", "--json", status=7).json["result"]
-    assert [problem["subject"] for problem in troubled] == ["switch sw0"]
-    assert troubled[0]["problem"] == nmctl.one("GetSwitches", name="sw0")["error"]
-    nmctl.rack.set_faults("sw0", down=False)
-    run("switch", "inspect", "sw0", "--wait")
-    assert nmctl("health", "--json").json["result"] == []
-    health_of_a_delegate(nmctl)
-    health_of_the_disk(nmctl)
-
-
-def health_of_a_delegate(nmctl: Nmctl) -> None:
-    assert nmctl.rack.service is not None
-    database = nmctl.rack.service.database
-    run("rights", "set", "nobody", "spy")
-    (account,) = database.range("account")
-    database.transact(lambda tx: tx.put(changed(account, time.time(), error="its home is in the way")))
-    assert nmctl("health", "--json", status=7).json["result"] == [
-        {"subject": "delegate nobody", "problem": "its home is in the way"}
-    ]
-    database.transact(lambda tx: tx.put(changed(account, time.time(), error=None)))
-
-
-def health_of_the_disk(nmctl: Nmctl) -> None:
-    assert nmctl.rack.service is not None
-    disk = nmctl.rack.service.database._folder.disk
-    disk.sync = fails  # type: ignore[method-assign]
-    run("vlan", "register", "4000")
-    (trouble,) = nmctl("health", "--json", status=7).json["result"]
-    assert trouble["subject"] == "database"
-    assert "takes no changes" in trouble["problem"]
-    del disk.sync
-    nmctl.rack.until(lambda: not nmctl.rack.call("GetVersion")["read_only"])
-    nmctl("health")
-
-
-def fails(fd: int) -> None:
-    raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
 @story("shell")
 def the_shell(nmctl: Nmctl, folder: Path) -> None:
     nmctl("shell", "-c", "create group alpha vlan 105", "-c", "add n0-n1 to alpha")
@@ -554,6 +507,7 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
 
 
 story("import", "export")(whole_sites)
+story("health")(health)
 
 
 @story("delegate create", "delegate destroy", "delegate keys")

@@ -28,7 +28,7 @@ def spl(tmp_path: Path, root: Path) -> Iterator[Spl]:  # noqa: F811
 
 def test_a_users_life(spl: Spl, root: Path, tmp_path: Path) -> None:  # noqa: F811
     keys = tmp_path / "alice.pub"
-    keys.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMK0 alice\n")
+    keys.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL\n")
     refused = spl.run("create user alice hunter2")
     assert (refused.status, refused.out) == (2, "")
     assert "passwords are not taken" in refused.err and "hunter2" not in refused.err
