@@ -272,7 +272,7 @@ def _named_unused(tx: Transaction, switch: str, names: Any, kind: str) -> list[R
     for name in names:
         values.port_name(name, "port")
     chosen = [need_port(tx, switch, name) for name in dict.fromkeys(names)]
-    kept = uses.untouchable(tx, chosen)
+    kept = uses.reserved(tx, chosen)
     for port in chosen:
         if (user := kept.get(port["record_key"])) is not None:
             raise Conflict(
@@ -283,7 +283,7 @@ def _named_unused(tx: Transaction, switch: str, names: Any, kind: str) -> list[R
 
 def _all_unused(tx: Transaction, switch: str, kind: str) -> list[Record]:
     ports = _ports(tx, switch)
-    kept = uses.untouchable(tx, ports)
+    kept = uses.reserved(tx, ports)
     chosen = [port for port in ports if port["record_key"] not in kept]
     if not chosen:
         raise Conflict(f"switch {switch} has no port to {kind}", "RegisterPort tells nm of its ports")

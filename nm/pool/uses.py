@@ -69,7 +69,17 @@ def _carries(reader: Reader, port: Record) -> bool:
 def untouchable(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
     """`carrying`, and those ports whose NIC has the role `none`."""
     records = list(records)
-    found = carrying(reader, records)
+    return carrying(reader, records) | _of_no_role(reader, records)
+
+
+def reserved(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
+    """`ports`, and those ports whose NIC has the role `none`: nobody may ask for their reset."""
+    records = list(records)
+    return ports(reader, records) | _of_no_role(reader, records)
+
+
+def _of_no_role(reader: Reader, records: list[Record]) -> dict[str, str]:
+    found = {}
     for port in records:
         owner = None if port["node"] is None else reader.get(record_key("node", port["node"]))
         if owner is not None and any(
