@@ -3,6 +3,9 @@
 The one part of this room that reads files.
 """
 
+import errno
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from nm.site.places import BadFiles, Loaded, Origin, Problem, merged
 
 NAMES = ("site.toml", "site.json")  # what a folder's document may be called
 DOCUMENTS = (".toml", ".json")
+LARGEST = 16 << 20  # bytes of a file
 
 
 def load(paths: Sequence[str | Path], host: str | None = None) -> Loaded:
@@ -30,7 +34,7 @@ def _loaded(paths: Sequence[str | Path], host: str | None) -> Loaded:
     found: dict[str, str] = {}
     notices: list[str] = []
     for path in _files(paths, notices):
-        text = decode(path.read_bytes(), str(path))
+        text = decode(_bytes_of(path), str(path))
         if path.name in spl.FORMS:
             _refuse_second(found, path)
             found[str(path)] = text
@@ -42,6 +46,17 @@ def _loaded(paths: Sequence[str | Path], host: str | None) -> Loaded:
     whole = merged(parts)
     whole.notices[:0] = notices
     return whole
+
+
+def _bytes_of(path: Path) -> bytes:
+    """A file's bytes. OSError for what is no plain file: a pipe would be waited for, a device has no end."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        if found.st_size > LARGEST:
+            raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB", str(path))
+        return file.read()
 
 
 def decode(data: bytes, file: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nm.errors import Invalid, NMError
 from nm.site import BadFiles, load
 from nm.site.document import parse_json, parse_toml
 from nm.site.spl import FORMS, parse
+from tests.importing.conftest import Office
 from tests.importing.samples import SPL, WHOLE
 from tests.importing.test_whole_site import ROOT, SITE, imported
 from tests.memory_store import MemoryStore
@@ -115,3 +117,13 @@ def test_values_that_python_stumbles_over(tmp_path: Path, text: str) -> None:
             assert told["problems"]
     with pytest.raises(Invalid):
         imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), text)
+
+
+def test_what_is_no_plain_file_is_refused_at_once(office: Office, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "zero.toml").symlink_to("/dev/zero")
+    with open(tmp_path / "huge.toml", "wb") as huge:
+        huge.truncate((16 << 20) + 1)
+    said_of = {"pipe": "not a plain file", "zero": "not a plain file", "huge": "larger than 16 MiB"}
+    for name, said in said_of.items():
+        assert said in office.nmctl("import", str(tmp_path / f"{name}.toml"), "--yes", status=2).err
