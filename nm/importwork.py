@@ -11,7 +11,7 @@ from typing import Any
 
 from nm import imports
 from nm.calls import NM, Call, Site
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, NMError
 from nm.store import Store
 
 PAUSE = 1.0  # seconds until a database that took no writes is tried again
@@ -40,6 +40,18 @@ class ImportWorker:
 
 
 def carry_out(store: Store, site: Callable[[], Site]) -> None:
-    """Carry on with the import that is going on, if there is one, until it is over."""
-    while store.transact(partial(imports.carry_on, call=Call(NM, "Import", time.time(), site()))):
-        pass
+    """Carry on with the import that is going on, if there is one, until it is over.
+
+    DeviceFailed passes: then it goes on where it was. Whatever else is raised would be raised every time.
+    """
+    try:
+        while store.transact(partial(imports.carry_on, call=_call(site))):
+            pass
+    except DeviceFailed:
+        raise
+    except NMError as error:
+        store.transact(partial(imports.give_up, call=_call(site), error=error))
+
+
+def _call(site: Callable[[], Site]) -> Call:
+    return Call(NM, "Import", time.time(), site())

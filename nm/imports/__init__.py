@@ -8,8 +8,8 @@ refused, all that was added is taken back, last things first. How far it came is
 on where it was.
 """
 
-from nm.imports.carrying import RUNNING, carry_on, import_site
+from nm.imports.carrying import RUNNING, carry_on, give_up, import_site
 from nm.imports.forms import SECTIONS
 from nm.imports.judging import check_import, judge
 
-__all__ = ["RUNNING", "SECTIONS", "carry_on", "check_import", "import_site", "judge"]
+__all__ = ["RUNNING", "SECTIONS", "carry_on", "check_import", "give_up", "import_site", "judge"]

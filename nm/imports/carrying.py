@@ -1,19 +1,19 @@
 """Carrying an import out: bite by bite forwards, or backwards when the world has moved. Pure."""
 
 from dataclasses import replace
+from typing import Any
 
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NMError
 from nm.imports.judging import judge
-from nm.imports.steps import Step, tried, undone
+from nm.imports.steps import ROOM, Step, spoken, tried, undone
 from nm.records import Record, name_of, new, record_key
 from nm.scratch import Scratch
 from nm.store import Event, Transaction
 
 RUNNING = "meta_import"  # the record of the import that is going on: its job, and its steps
 SUBJECT = "import:"
-ROOM = 90  # writes that the steps of one bite may have, beside the job's own
 
 
 def import_site(tx: Transaction, call: Call, site: str) -> int:
@@ -64,8 +64,7 @@ def _add(tx: Transaction, call: Call, steps: list[Step], job: Record) -> bool:
         return True
     bite.apply(tx)
     if done < len(steps):
-        step = " ".join(map(str, steps[done][:2]))
-        jobs.advance(tx, job["id"], call.now, state="running", done=done, step=step)
+        jobs.advance(tx, job["id"], call.now, state="running", done=done, step=spoken(steps[done]))
         return True
     tx.delete(RUNNING)
     jobs.advance(tx, job["id"], call.now, state="done", done=done, step="")
@@ -77,24 +76,37 @@ def _take_back(tx: Transaction, call: Call, steps: list[Step], job: Record) -> b
     """Undo the last steps that were done. What somebody uses by now stays, and is told."""
     bite, done, kept = Scratch(tx), job["done"], list(job["result"].get("kept", ()))
     while done:
-        attempt, stays = undone(bite, call, steps[done - 1])
-        if not _fits(bite, attempt):
+        undo = undone(bite, call, steps[done - 1])
+        if not _fits(bite, undo.scratch):
             break
-        attempt.apply(bite)
-        kept += stays
-        done -= 1
+        undo.scratch.apply(bite)
+        kept += undo.stays
+        done -= undo.over
     bite.apply(tx)
     result = {**job["result"], "kept": kept}
     if done:
         jobs.advance(tx, job["id"], call.now, done=done, result=result)
         return True
-    tx.delete(RUNNING)
     error = job["error"]
     if kept:
         error = {**error, "text": f"{error['text']}; but these stay: {'; '.join(kept[:5])}"}
-    jobs.advance(tx, job["id"], call.now, state="failed", done=0, step="", result=result, error=error)
-    tx.tell(Event("nm", "import", "failed", str(error["text"])))
+    _fail(tx, call, job, error, done=0, result=result)
     return False
+
+
+def give_up(tx: Transaction, call: Call, error: NMError) -> None:
+    """End the import that is going on where it is: it can go neither on nor back, and holds up others."""
+    running = tx.get(RUNNING)
+    job = tx.get(record_key("job", running["job"])) if running is not None else None
+    if job is not None:
+        text = f"given up {job['done']} steps from the beginning; what they added stays: {error}"
+        _fail(tx, call, job, {"code": error.code, "text": text})
+
+
+def _fail(tx: Transaction, call: Call, job: Record, error: Record, **fields: Any) -> None:
+    tx.delete(RUNNING)
+    jobs.advance(tx, job["id"], call.now, state="failed", step="", error=error, **fields)
+    tx.tell(Event("nm", "import", "failed", str(error["text"])))
 
 
 def _fits(bite: Scratch, attempt: Scratch) -> bool:

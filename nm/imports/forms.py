@@ -10,12 +10,10 @@ from typing import Any
 from nm import people
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NMError
-from nm.imports.steps import Step
+from nm.imports.steps import NODES_A_STEP, Step
 from nm.pool.common import spoken
 from nm.records import port_key, record_key
 from nm.store import Reader
-
-NODES_A_STEP = 60  # so that making a group with them fits into a bite
 
 
 @dataclass(frozen=True)

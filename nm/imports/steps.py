@@ -1,7 +1,7 @@
 """The steps of an import: the operations that it calls, and how each is undone. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm import delegates, groups, people, pool, recording, specs
@@ -12,6 +12,8 @@ from nm.scratch import Scratch
 from nm.store import Reader, Transaction
 
 Step = list[Any]  # the API's word for a call: a method's name and its arguments
+NODES_A_STEP = 60  # so that making a group with them, or unmaking it, fits into a bite
+ROOM = 95  # writes that the steps of one bite may have, beside the job's own
 
 
 def tried(reader: Reader, call: Call, steps: Sequence[Step]) -> Scratch:
@@ -20,6 +22,11 @@ def tried(reader: Reader, call: Call, steps: Sequence[Step]) -> Scratch:
     for step in steps:
         _take(scratch, call, step)
     return scratch
+
+
+def spoken(step: Step) -> str:
+    """A step in short words."""
+    return " ".join(map(str, step[:2]))
 
 
 def _take(tx: Transaction, call: Call, step: Step) -> None:
@@ -36,18 +43,29 @@ def _uid_of(reader: Reader, call: Call, name: str) -> int | None:
     return int(record["uid"]) if known and record is not None else call.site.uid_of(name)
 
 
-def undone(reader: Reader, call: Call, step: Step) -> tuple[Scratch, list[str]]:
-    """The scratch in which a step is undone, and what stays all the same, in words."""
+@dataclass(frozen=True)
+class Undone:
+    """What undoing a step would write; what stays all the same, in words; whether it is over with that."""
+
+    scratch: Scratch
+    stays: list[str] = field(default_factory=list)
+    over: bool = True
+
+
+def undone(reader: Reader, call: Call, step: Step) -> Undone:
+    """Undo a step on a scratch, or the next part of it."""
     method, *arguments = step
     _, undo = _OPERATIONS[method]
     attempt = Scratch(reader)
     try:
-        undo(attempt, call, *arguments)
+        over = bool(undo(attempt, call, *arguments))
     except NotFound:
-        return Scratch(reader), []  # somebody was quicker
+        return Undone(Scratch(reader))  # somebody was quicker
     except NMError as error:
-        return Scratch(reader), [error.message]
-    return attempt, []
+        return Undone(Scratch(reader), [error.message])
+    if len(attempt.writes) > ROOM:
+        return Undone(Scratch(reader), [f"{spoken(step)} has grown too large to be undone"])
+    return Undone(attempt, over=over)
 
 
 def _create_group(tx: Transaction, call: Call, name: str, told: Record) -> int:
@@ -56,7 +74,11 @@ def _create_group(tx: Transaction, call: Call, name: str, told: Record) -> int:
 
 
 def _remove_group(tx: Transaction, call: Call, name: str, _told: Record) -> bool:
+    """In parts, for somebody may have added nodes meanwhile. False when there is more to do."""
     group = _staged(tx, call, name)
+    if len(group["wanted"]["nodes"]) > NODES_A_STEP:
+        _set_nodes(tx, call, group, group["wanted"]["nodes"][:-NODES_A_STEP])
+        return False
     tx.put(changed(group, call.now, destroying=True))
     return recording.finish(tx, name, group["revision"], call.now)
 
@@ -75,9 +97,10 @@ def _add_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> None
     _set_nodes(tx, call, group, [*group["wanted"]["nodes"], *(check_name(node, "node") for node in nodes)])
 
 
-def _drop_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> None:
+def _drop_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> bool:
     group = _staged(tx, call, name)
     _set_nodes(tx, call, group, [node for node in group["wanted"]["nodes"] if node not in nodes])
+    return True
 
 
 def _set_nodes(tx: Transaction, call: Call, group: Record, nodes: list[str]) -> None:
@@ -90,6 +113,7 @@ def _first(undo: Callable[..., Any], count: int = 1) -> Callable[..., Any]:
     return lambda tx, call, *arguments: undo(tx, call, *arguments[:count])
 
 
+# What does a thing, and what undoes it: that answers something false when there is more to be undone.
 _OPERATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "RegisterSwitch": (pool.register_switch, _first(pool.unregister_switch)),
     "RegisterPort": (pool.register_port, _first(pool.unregister_port, 2)),

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ from nm import imports, pool
 from nm.calls import Call, Caller, Site
 from nm.database import Database
 from nm.errors import Conflict, Invalid
+from nm.imports.steps import tried
+from nm.importwork import carry_out
 from nm.records import Record
 from nm.shell.importing import LARGEST
+from nm.store import Transaction
 from nm.switches import builtin
 from tests.core.test_daemon import Daemon, until
 from tests.importing.conftest import Office
+from tests.memory_store import MemoryStore
 
 ROOT = Caller(0, "root", admin=True)
 SITE = Site(drivers=builtin())
@@ -149,6 +153,76 @@ def test_what_is_used_meanwhile_stays_and_is_told(desk: Desk) -> None:
     assert "port p5 of switch sw0 serves NIC eth0 of node n5" in text
     kept = {key for key in desk.records() if not key.startswith("claim")}
     assert kept == {"node_n5", "port_sw0:p5", "switch_sw0"}
+
+
+def added(tx: Transaction, call: Call, group: str, nodes: list[str]) -> None:
+    """As AddNodes would, were their ports verified."""
+    tried(tx, call, [["AddNodes", group, nodes]]).apply(tx)
+
+
+def carry_to_the_end(desk: Desk) -> None:
+    for _ in range(60):
+        if not desk.bite():
+            return
+    raise AssertionError("it is never over")
+
+
+def test_a_group_that_has_grown_is_taken_back_in_parts(desk: Desk) -> None:
+    site = big(200)
+    nodes = list(site["nodes"])
+    site["groups"] = {
+        "alpha": {"nodes": nodes[:60], "networks": {"main": {"vlan": 101}}},
+        "beta": {"nodes": nodes[60:120], "headnode": "h1"},
+    }
+    number = desk.begin(site)
+    while "group_alpha" not in desk.records():
+        assert desk.bite()
+    members = [f"n{at}" for at in range(120, 200)]
+    for some in (members[:50], members[50:]):
+        desk.do(added, "alpha", some)
+    desk.do(pool.unregister_head_node, "h1")
+    carry_to_the_end(desk)
+    job = desk.job(number)
+    assert (job["state"], job["result"]["kept"]) == ("failed", [])
+    assert desk.records() == {}
+
+
+def test_what_has_grown_too_large_to_be_undone_stays(desk: Desk) -> None:
+    number = desk.begin(big())
+    while "node_n5" not in desk.records():
+        assert desk.bite()
+    grown = desk.records()["node_n5"]
+    more = [{**grown["nics"][0], "name": f"x{at}", "mac": f"m{at}", "switch": None} for at in range(100)]
+    grown = {**grown, "nics": [*grown["nics"], *more]}
+    desk.database.transact(lambda tx: tx.put(grown))
+    desk.do(pool.register_head_node, "other", {"host": "h0", "domain": "vm1"})
+    carry_to_the_end(desk)
+    job = desk.job(number)
+    assert job["state"] == "failed" and "RegisterNode n5 has grown too large" in str(job["result"]["kept"])
+    assert [key for key in desk.records() if key.startswith("node")] == ["node_n5"]
+    assert desk.database.get(imports.RUNNING) is None
+
+
+class Refusing(MemoryStore):
+    """A store that takes nothing in which an import's step is done."""
+
+    def transact(self, operation: Callable[[Transaction], Any]) -> Any:
+        def checked(tx: Transaction) -> Any:
+            answer = operation(tx)
+            if tx.get("vlan_300") is not None:
+                raise Invalid("VLAN 300 is not liked here", "")
+            return answer
+
+        return super().transact(checked)
+
+
+def test_an_import_that_can_go_nowhere_is_given_up() -> None:
+    store = Refusing()
+    for _ in range(2):  # the second one begins at all
+        number = store.transact(lambda tx: imports.import_site(tx, call(), '{"vlans": {"300": {}}}'))
+        carry_out(store, lambda: SITE)
+        job = store.get(f"job_{number}")
+        assert job is not None and job["state"] == "failed" and "not liked here" in job["error"]["text"]
 
 
 def test_one_import_at_a_time(desk: Desk) -> None:
