@@ -55,7 +55,7 @@ def _bytes_of(path: Path) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a plain file", str(path))
         if found.st_size > LARGEST:
-            raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB", str(path))
+            raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} megabytes", str(path))
         return file.read()
 
 

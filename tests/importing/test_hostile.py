@@ -124,6 +124,6 @@ def test_what_is_no_plain_file_is_refused_at_once(office: Office, tmp_path: Path
     (tmp_path / "zero.toml").symlink_to("/dev/zero")
     with open(tmp_path / "huge.toml", "wb") as huge:
         huge.truncate((16 << 20) + 1)
-    said_of = {"pipe": "not a plain file", "zero": "not a plain file", "huge": "larger than 16 MiB"}
+    said_of = {"pipe": "not a plain file", "zero": "not a plain file", "huge": "larger than 16 megabytes"}
     for name, said in said_of.items():
         assert said in office.nmctl("import", str(tmp_path / f"{name}.toml"), "--yes", status=2).err
