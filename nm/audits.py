@@ -91,7 +91,7 @@ def expected(reader: Reader, scope: Scope) -> Expected:
             found.groups[name] = {} if one["destroying"] else _sure(one, scope)
             if stuck:
                 found.stuck.add(name)
-    ports = [port for port in _ports(reader, scope) if port["_verified"] or port.get("_drift")]
+    ports = [port for port in _ports(reader, scope) if is_known(port)]
     used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
     for port in ports:
         fact = facts.name("port", port["switch"], port["port"])
@@ -146,7 +146,7 @@ def _accounts(reader: Reader) -> Iterator[tuple[str, Value]]:
 
 def unverified(reader: Reader, scope: Scope) -> list[str]:
     """The ports in scope of which nm knows nothing, as "sw0 p1": a repair leaves them alone."""
-    ports = [port for port in _ports(reader, scope) if not port["_verified"] and not port.get("_drift")]
+    ports = [port for port in _ports(reader, scope) if not is_known(port)]
     used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
     return [f"{port['switch']} {port['port']}" for port in in_order(ports) if port["record_key"] not in used]
 
@@ -237,6 +237,20 @@ def stranger(switch: str, port: str, vlan: int) -> Record:
 def is_idle(reader: Reader, port: Record | None) -> bool:
     """Whether the port is registered and nobody has anything on it, no trunk either."""
     return port is not None and port["trunk"] is None and not uses.untouchable(reader, [port])
+
+
+def is_known(port: Record) -> bool:
+    """False for a port that was never reset or adopted: nobody said that it is nm's to isolate."""
+    return bool(port["_verified"] or port.get("_drift"))
+
+
+def left_alone(reader: Reader, found: Found) -> list[tuple[str, str, int]]:
+    """Of a group's strangers those that are registered and unverified, so that no repair touches them."""
+    return [
+        (switch, port, vlan)
+        for switch, port, vlan in found.strangers
+        if is_idle(reader, record := reader.get(port_key(switch, port))) and record and not is_known(record)
+    ]
 
 
 def _differs(value: Value, outcome: Outcome) -> bool:

@@ -59,7 +59,7 @@ def mended(tx: Transaction, done: Iterable[str], now: float) -> None:
     gone: dict[str, list[str]] = {}
     for fact in done:
         record = tx.get(_key(fact))
-        if record is None or not _still_pools(tx, record):
+        if record is None or not _still_pools(tx, record) or not _was_known(record):
             continue
         fields: dict[str, Any] = {"_drift": None}
         if record.get("trunk", "") is None:
@@ -103,7 +103,7 @@ def _still_pools(reader: Reader, record: Record) -> bool:
 def _was_known(record: Record) -> bool:
     """False for a free port that was never reset or adopted: whatever it carries is no drift."""
     free = "port" in record and record["trunk"] is None
-    return not free or record["_verified"] or bool(record.get("_drift"))
+    return not free or audits.is_known(record)
 
 
 def _as_kept(seen: Value | None) -> Record:

@@ -82,6 +82,7 @@ class _Round:
     closing: list[Closing] | None = None  # None while it is read
     closed: dict[str, Outcome] = field(default_factory=dict)  # what came of these, by the orders' facts
     done: int = 0  # subjects that have answered
+    left: list[str] = field(default_factory=list)  # unverified ports on groups' VLANs, in words
 
     def unread(self) -> dict[str, str | None]:
         """Each switch of which that is known now: why it could not be read; None for one that was.
@@ -121,7 +122,7 @@ class _Round:
             for fact, difference in self.pool.items()
             if difference and fact not in good and self.seen[fact].error
         ]
-        return [*found, *filter(None, self.unread().values())]
+        return [*found, *self.left, *filter(None, self.unread().values())]
 
 
 @dataclass
@@ -310,12 +311,13 @@ class Patrol:
     def _idle_strangers(self, round_: _Round) -> Iterator[tuple[str, Record]]:
         """For a group alone: ports on its VLANs that serve nobody, as facts, each with its difference.
 
-        In a wider scope these are things of the pool.
+        In a wider scope these are things of the pool. What was never reset or adopted is nobody's to touch.
         """
         for name, group in self._groups(round_) if round_.scope.group else ():
             found = audits.judge(self._store, group, round_.expected.groups[name], round_.seen)
             for switch, port, vlan in found.strangers:
-                if audits.is_idle(self._store, self._store.get(port_key(switch, port))):
+                record = self._store.get(port_key(switch, port))
+                if audits.is_idle(self._store, record) and record and audits.is_known(record):
                     yield facts.name("port", switch, port), audits.stranger(switch, port, vlan)
 
     def _groups(self, round_: _Round) -> Iterator[tuple[str, Record]]:
@@ -364,6 +366,8 @@ class Patrol:
         for name, wanted in round_.expected.groups.items():
             group = self._store.get(record_key("group", name))
             found = audits.judge(self._store, group, wanted, round_.seen) if group else audits.NOTHING
+            left = audits.left_alone(self._store, found)
+            round_.left += [_open_beside(name, *one) for one in left]
             findings = recording.Findings(
                 round_.at,
                 found.differences,
@@ -374,6 +378,7 @@ class Patrol:
                 parent=None if alone else round_.job,
                 stuck=name in round_.expected.stuck,
                 closed=closed,
+                unverified=sorted({f"{switch} {port}" for switch, port, _ in left}),
             )
             counts[name] = len(found.differences)
             if group is not None and not recording.is_news(group, findings):
@@ -431,6 +436,10 @@ class Patrol:
 
 def _facts(orders: Iterable[Order]) -> list[str]:
     return [order.fact for order in orders]
+
+
+def _open_beside(group: str, switch: str, port: str, vlan: int) -> str:
+    return f"port {port} of switch {switch} is unverified and on VLAN {vlan} of group {group}: ResetPorts it"
 
 
 def _spoken(subject: str) -> str:

@@ -193,6 +193,12 @@ class Findings:
     parent: int | None = None  # a repair of more than this group
     stuck: bool = False  # its worker gave up on something that such a repair is about
     closed: Collection[str] = ()  # facts that the round itself has isolated or put right
+    unverified: Sequence[str] = ()  # ports on its VLANs that a repair leaves alone, as "sw0 p1"
+
+    def result(self, found: Sequence[Record]) -> Record:
+        """What its job tells."""
+        left = {"unverified": list(self.unverified)} if self.repairing else {}
+        return {"differences": len(found), **left}
 
     def left(self, found: Sequence[Record]) -> list[Record]:
         """Of these differences those that are still there. Its own port, isolated by now, has yet to join."""
@@ -227,9 +233,9 @@ def audited(tx: Transaction, name: str, findings: Findings, now: float) -> int |
     if number is not None:
         deployed = {fact: plan.doubt(v) if fact in still else v for fact, v in old["deployed"].items()}
         group = changed(group, now, deployed=deployed, revision=old["revision"] + 1, job=number, error=None)
-        jobs.advance(tx, number, now, state="running", result={"differences": len(found)})
+        jobs.advance(tx, number, now, state="running", result=findings.result(found))
     elif findings.job is not None:
-        jobs.advance(tx, findings.job, now, state="done", result={"differences": len(found)}, done=1, total=1)
+        jobs.advance(tx, findings.job, now, state="done", result=findings.result(found), done=1, total=1)
     if findings.job is not None or number is not None or after != before:
         specs.save(tx, old, group, now)
     for fact in still:

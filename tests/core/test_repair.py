@@ -274,6 +274,22 @@ def test_a_port_nm_knows_nothing_of_is_left_alone(lab: Rack) -> None:
         lab.call("RepairPort", "sw0", "x1")
 
 
+@pytest.mark.parametrize("call", [["Repair", "a"], ["RepairSwitch", "sw0"], ["RepairAll"]])
+def test_a_port_nm_knows_nothing_of_is_left_on_a_groups_vlan_and_told(lab: Rack, call: list[Any]) -> None:
+    with lab.edit("sw0") as table:
+        table["ports"]["x1"] = access(101)
+    lab.call("RegisterPort", "sw0", "x1")
+    job = lab.wait(lab.call(*call))
+    assert job["result"]["unverified"] == ["sw0 x1"]
+    assert lab.ports("sw0")["x1"] == access(101)
+    assert not lab.call("GetPorts", {"switch": "sw0", "port": "x1"})[0]["verified"]
+    assert [one["target"] for one in lab.call("GetDrift")["groups"]["a"]] == ["sw0/x1"]
+    if call[0] != "Repair":  # that one may be a member's, who can do nothing about it
+        assert job["state"] == "failed" and "x1" in job["error"]["text"]
+    lab.wait(lab.call("ResetPorts", "sw0", ["x1"]))
+    assert lab.wait(lab.call(*call))["state"] == "done"
+
+
 @pytest.mark.parametrize("port", ["p0", "p4", "t0a"])
 def test_one_port_and_no_other(lab: Rack, port: str) -> None:
     before = lab.ports("sw0")
