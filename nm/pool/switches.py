@@ -29,6 +29,7 @@ from nm.records import Record, changed, in_order, new, port_key, record_key
 from nm.store import Reader, Transaction
 
 MOST_AT_ONCE = 90  # ports that one call may change; a transaction has 100 writes
+_UNREAD: Record = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
 _PATH = re.compile(r"(unix:)?(\.{0,2}/.*)")
 
 
@@ -39,8 +40,13 @@ def register_switch(tx: Transaction, call: Call, name: str, settings: Record) ->
     values.of_type(dict, settings, what)
     checks, required = _checks(call, kind := _kind(settings, what))
     given = values.struct(settings, what, checks, required)
-    seen = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
-    record = {**new("switch", name, call.now), "secrets": {}, **given, **service(IN_SERVICE, given), **seen}
+    record = {
+        **new("switch", name, call.now),
+        "secrets": {},
+        **given,
+        **service(IN_SERVICE, given),
+        **_UNREAD,
+    }
     record["_device"] = _identity(call, record)
     _refuse_parked(tx, call, name, record["driver"])
     _claim_device(tx, call, record)
@@ -71,6 +77,7 @@ def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> in
     }
     after = changed(record, call.now, **{**given, **service(record, given)})
     if device:
+        after |= _UNREAD  # what was seen, or was wrong, is the old one's
         after["_device"] = _identity(call, after)
         _another_device(tx, call, name, ", ".join(sorted(device)))
     if after["_device"] != record["_device"]:

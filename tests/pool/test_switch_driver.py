@@ -44,6 +44,19 @@ def test_there_and_back(world: World) -> None:
     assert world.get("claim_device:plain new.example ")["owner"] == "switch_sw0"
 
 
+SEEN = {"_vlans": [101], "_read_at": 5, "_model": "old one", "_error": "not read"}
+
+
+@pytest.mark.parametrize("changes", [{"driver": "none"}, {"address": "new.example"}])
+def test_what_was_seen_of_another_device_is_forgotten(world: World, changes: dict[str, Any]) -> None:
+    world.edit("switch_sw0", **SEEN)
+    update(world, "sw0", {"available": False})
+    assert {key: world.get("switch_sw0")[key] for key in SEEN} == SEEN
+    update(world, "sw0", changes)
+    unread = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
+    assert {key: world.get("switch_sw0")[key] for key in SEEN} == unread
+
+
 @pytest.mark.parametrize(
     ("changes", "fault", "match"),
     [
