@@ -108,6 +108,24 @@ def _set_nodes(tx: Transaction, call: Call, group: Record, nodes: list[str]) -> 
     specs.save(tx, group, after, call.now, as_it_is=True)
 
 
+def _give_rights(tx: Transaction, call: Call, name: str, rights: Any) -> int:
+    """Only where nothing is known of the account, as it was judged: others were set meanwhile."""
+    there = tx.get(people.account_key(name))
+    if there is not None and not there["destroying"]:
+        raise Conflict(f"account {name} was given rights meanwhile", "CheckImport tells how they differ")
+    return delegates.set_rights(tx, call, name, rights)
+
+
+def _take_rights(tx: Transaction, call: Call, name: str, rights: Any) -> bool:
+    """Those that the import gave; others are somebody's word."""
+    there = tx.get(people.account_key(name))
+    if there is None:
+        return True
+    if there["rights"] != people.parse_rights(rights):
+        raise Conflict(f"the rights of {name} were set meanwhile", "SetRights")
+    return bool(delegates.set_rights(tx, call, name, []))
+
+
 def _first(undo: Callable[..., Any], count: int = 1) -> Callable[..., Any]:
     """An operation that takes but the first arguments of the step that it undoes."""
     return lambda tx, call, *arguments: undo(tx, call, *arguments[:count])
@@ -123,7 +141,7 @@ _OPERATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "RegisterNode": (pool.register_node, _first(pool.unregister_node)),
     "RegisterHeadNode": (pool.register_head_node, _first(pool.unregister_head_node)),
     "CreateDelegate": (delegates.create_delegate, _first(delegates.destroy_delegate)),
-    "SetRights": (delegates.set_rights, lambda tx, call, name, _: delegates.set_rights(tx, call, name, [])),
+    "SetRights": (_give_rights, _take_rights),
     "CreateGroup": (_create_group, _remove_group),
     "AddNodes": (_add_nodes, _drop_nodes),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nm import imports, pool
+from nm import delegates, groups, imports, pool
 from nm.calls import Call, Caller, Site
 from nm.database import Database
 from nm.errors import Conflict, Invalid
@@ -23,7 +23,7 @@ from tests.importing.conftest import Office
 from tests.memory_store import MemoryStore
 
 ROOT = Caller(0, "root", admin=True)
-SITE = Site(drivers=builtin())
+SITE = Site(drivers=builtin(), uid_of={"root": 0, "bob": 1002}.get)
 KINDS = ("switch", "port", "host", "trunk", "vlan", "node", "headnode", "group", "account", "claim")
 NODES = 120
 
@@ -201,6 +201,31 @@ def test_what_has_grown_too_large_to_be_undone_stays(desk: Desk) -> None:
     assert job["state"] == "failed" and "RegisterNode n5 has grown too large" in str(job["result"]["kept"])
     assert [key for key in desk.records() if key.startswith("node")] == ["node_n5"]
     assert desk.database.get(imports.RUNNING) is None
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_rights_that_were_set_meanwhile_stay(desk: Desk, when: str) -> None:
+    number = desk.begin({**big(), "rights": {"bob": {"spy": True}}})
+    while when == "after" and "account_bob" not in desk.records():
+        assert desk.bite()
+    given = {"reserve": {"nodes": 1}}
+    desk.do(delegates.set_rights, "bob", given)
+    if when == "after":
+        desk.do(groups.create_group, "other", {"headnode": "h1", "networks": {"main": {"vlan": 140}}})
+    carry_to_the_end(desk)
+    job = desk.job(number)
+    said = "account bob was given rights" if when == "before" else "the rights of bob were set meanwhile"
+    assert job["state"] == "failed" and said in job["error"]["text"] + str(job["result"]["kept"])
+    assert desk.records()["account_bob"]["rights"] == given
+
+
+def test_rights_are_taken_back(desk: Desk) -> None:
+    number = desk.begin({**big(), "rights": {"bob": {"spy": True}}})
+    while "account_bob" not in desk.records():
+        assert desk.bite()
+    desk.do(pool.unregister_head_node, "h1")
+    carry_to_the_end(desk)
+    assert desk.job(number)["state"] == "failed" and desk.records() == {}
 
 
 class Refusing(MemoryStore):
