@@ -113,15 +113,19 @@ def _sure(group: Record, scope: Scope) -> Facts:
 
 def _stuck_in(reader: Reader, group: Record, scope: Scope) -> bool:
     """Whether the group gave up on something in scope."""
-    if not recording.stuck(reader, group):
+    return recording.stuck(reader, group) and undone(reader, group, scope)
+
+
+def undone(reader: Reader, group: Record, scope: Scope) -> bool:
+    """Whether something in scope is not yet as the group's target has it."""
+    if not recording.unfinished(group):
         return False
     try:
         target = plan.expand(reader, name_of(group["record_key"]), group["target"])
     except NMError:
         return scope.whole
     everything = target.keys() | group["deployed"].keys()
-    undone = [fact for fact in everything if target.get(fact) != group["deployed"].get(fact)]
-    return any(map(scope.covers, undone))
+    return any(scope.covers(fact) for fact in everything if target.get(fact) != group["deployed"].get(fact))
 
 
 def _ports(reader: Reader, scope: Scope) -> Iterator[Record]:

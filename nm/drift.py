@@ -80,12 +80,27 @@ def unreadable(tx: Transaction, switch: str, error: str | None, now: float) -> N
 
 
 def children(reader: Reader, parent: int) -> list[int]:
-    """The jobs that a repair gave out and that are not over."""
+    """The jobs that a repair gave out, or follows, and that are not over."""
     return [
-        job["id"]
-        for job in reader.range("job")
-        if job["arguments"].get("parent") == parent and job["state"] not in jobs.OVER
+        job["id"] for job in reader.range("job") if parent in parents(job) and job["state"] not in jobs.OVER
     ]
+
+
+def parents(job: Mapping[str, Any]) -> list[int]:
+    """The repairs that are over only when this job is."""
+    own = job["arguments"].get("parent")
+    return [*([own] if own is not None else []), *job.get("followers", ())]
+
+
+def follow(tx: Transaction, group: str, scope: audits.Scope, parent: int, now: float) -> int | None:
+    """Let a repair wait for the job that the group's worker is at; None when that does nothing in scope."""
+    record = tx.get(record_key("group", group))
+    job = tx.get(record_key("job", record["job"])) if record and record["job"] is not None else None
+    if record is None or job is None or job["state"] in jobs.OVER or not audits.undone(tx, record, scope):
+        return None
+    if parent not in (job["id"], *parents(job)):
+        jobs.advance(tx, job["id"], now, followers=[*job.get("followers", ()), parent])
+    return int(job["id"]) if job["id"] != parent else None
 
 
 def _key(fact: str) -> str:

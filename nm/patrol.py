@@ -131,6 +131,7 @@ class _Family:
 
     open: set[int]
     done: int
+    scope: Scope
     failed: list[str] = field(default_factory=list)
 
 
@@ -155,15 +156,18 @@ class Patrol:
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Take in jobs and answers, end rounds whose time is over, begin the one that is due."""
+        self._again = [*self._again, *batch]  # kept until all of it was taken in
         self._say()
-        told, self._again = [*self._again, *batch], []
-        for item in told:
+        for item in self._again:
             if isinstance(item, Job):
                 self._begin(item.number)
             elif isinstance(item, _Report):
                 self._take(item)
             elif isinstance(item, ChildOver):
                 self._child_over(item)
+        self._again = []
+        for number in list(self._families):
+            self._end_family(number)
         for ticket, round_ in list(self._rounds.items()):
             if self._tools.up() >= round_.until:
                 self._expire(ticket, round_)
@@ -178,7 +182,8 @@ class Patrol:
         lost = [item.number for item in batch if isinstance(item, Job)]
         lost += [round_.job for round_ in self._busy.values() if round_.job is not None]
         self._unsaid |= dict.fromkeys(lost, error)
-        self._again += [item for item in batch if isinstance(item, ChildOver)]
+        told = self._again or batch
+        self._again = [item for item in told if not (isinstance(item, Job) and item.number in lost)]
         self._again += [Job(number) for numbers in self._waiting.values() for number in numbers]
         self._rounds, self._busy, self._waiting = {}, {}, {}
 
@@ -398,8 +403,9 @@ class Patrol:
             "differences": sum(counts.values()) + len(pool),
             "groups": [name for name, count in counts.items() if count],
         }
-        family = _Family(set(children), round_.done)
+        family = _Family(set(children), round_.done, round_.scope)
         if round_.repairing:
+            self._follow(round_, number)
             result["unverified"] = audits.unverified(self._store, round_.scope)
             family.open |= set(drift.children(self._store, number))
             family.failed = round_.failures()
@@ -408,17 +414,33 @@ class Patrol:
         self._families[number] = family
         self._end_family(number)
 
+    def _follow(self, round_: _Round, number: int) -> None:
+        """What groups' workers were at already is waited for, too: it may be another repair's."""
+        now = self._tools.now()
+        for name, group in self._groups(round_):
+            if not group["destroying"] and audits.undone(self._store, group, round_.scope):
+                follow = partial(drift.follow, group=name, scope=round_.scope, parent=number, now=now)
+                self._store.transact(follow)
+
     def _child_over(self, item: ChildOver) -> None:
+        """Written first and remembered after, so that it can be done again. Who took over is waited for."""
         family = self._families.get(item.parent)
         if family is None or item.number not in family.open:
             return
-        family.open.discard(item.number)
-        family.done += 1
         job = self._store.get(record_key("job", item.number))
+        heir = None
+        if job is not None and job["state"] == "superseded" and job["group"] is not None:
+            now, group, scope = self._tools.now(), job["group"], family.scope
+            follow = partial(drift.follow, group=group, scope=scope, parent=item.parent, now=now)
+            heir = self._store.transact(follow)
+        done = family.done + (heir is None or heir in family.open)
+        self._advance(item.parent, done=done, step=f"job {item.number} is over")
+        family.open.discard(item.number)
+        family.done = done
+        if heir is not None:
+            family.open.add(heir)
         if job is not None and job["state"] == "failed":
             family.failed.append(f"group {job['group']} (job {item.number}): {job['error']['text']}")
-        self._advance(item.parent, done=family.done, step=f"job {item.number} is over")
-        self._end_family(item.parent)
 
     def _end_family(self, number: int) -> None:
         """The job is over when all that it gave out is; it failed when one of these did."""

@@ -156,7 +156,7 @@ class Service:
         Before anything else is written: so a database that was ever written to has the import in it.
         """
         call = Call(ROOT, "Import", time.time(), self._site())
-        number = self.database.transact(lambda tx: imports.import_site(tx, call, site))
+        number = imports.import_site(self.database, call, site)
         carry_out(self.database, self._site)
         job = self.database.get(record_key("job", number))
         if job is None or job["state"] != "done":
@@ -194,7 +194,7 @@ class Service:
             self.crew.send(subject, converge.Wake() if job["kind"] in ("deploy", "destroy") else item)
 
     def _over(self, job: Mapping[str, Any]) -> None:
-        if (parent := job["arguments"].get("parent")) is not None:
+        for parent in drift.parents(job):
             self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])

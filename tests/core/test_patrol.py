@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from nm import config, drift, patrol
+from nm import config, drift, jobs, patrol
+from nm.calls import NM, Call
 from nm.config import Audits
 from nm.converge import Tools
+from nm.errors import DeviceFailed
 from nm.export import ExportHand
 from nm.facts import Outcome
 from nm.records import changed, record_key
 from nm.store import Transaction
 from nm.switches.simulated import new_table, read_table
-from nm.workers import Reading
+from nm.workers import Job, Reading
 from tests.idle import NOW, add_group, add_nodes
 from tests.memory_store import MemoryStore
 from tests.rack import Rack, rack
@@ -124,6 +126,34 @@ def test_one_round_of_everything_at_a_time_and_none_waits_for_ever(tmp_path: Pat
     wall.patrol.handle([item for subject, item in wall.sent if subject == patrol.SUBJECT])
     found = wall.store.get("switch_sw0")
     assert found is not None and found["_error"] is None
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_repair_ends_though_no_word_of_its_last_child_could_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    wall = Wall(tmp_path, patrol.Rules(every=0))
+    store, call = wall.store, Call(NM, "RepairAll", NOW)
+    parent = store.transact(lambda tx: jobs.submit(tx, call, "pool:", "repair"))
+    child = store.transact(lambda tx: jobs.submit(tx, call, "group:a", "repair", group="a", parent=parent))
+    wall.patrol.handle([Job(parent)])
+    wall.patrol.handle([item for subject, item in wall.sent if subject == patrol.SUBJECT])
+    assert (store.get(f"job_{parent}") or {})["state"] == "running"
+    store.transact(lambda tx: jobs.advance(tx, child, NOW, state="done"))
+
+    def full(operation: Any) -> Any:
+        raise DeviceFailed("the disk is full")
+
+    batch: list[Any] = [patrol.ChildOver(parent, child)]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "transact", full)
+        for _ in range(failures):
+            with pytest.raises(DeviceFailed):
+                wall.patrol.handle(batch)
+            wall.patrol.failed(batch, "unforeseen")
+            batch = []
+    wall.patrol.handle([])
+    assert (store.get(f"job_{parent}") or {})["state"] == "done"
 
 
 def reads(lab: Rack, switches: list[str]) -> dict[str, int]:

@@ -178,6 +178,29 @@ def test_a_wiped_switch_comes_back_whole_and_nothing_crosses(lab: Rack) -> None:
     assert found == ["joined"] * 4 + ["joining", "free", "joined", "free"]
 
 
+@pytest.mark.parametrize("first", [["RepairSwitch", "sw0"], ["RepairAll"]])
+@pytest.mark.parametrize("second", [["RepairPort", "sw0", "p0"], ["RepairSwitch", "sw0"], ["RepairAll"]])
+@pytest.mark.parametrize("rejoining", [False, True])
+def test_repairs_that_overlap_all_end_when_the_port_has_joined(
+    lab: Rack, first: list[str], second: list[str], rejoining: bool
+) -> None:
+    move_port(lab)
+    lab.set_faults("sw0", delay=0.2)
+    numbers = [lab.call(*first)]
+    if rejoining:
+        lab.until(lambda: bool(lab.call("GetGroups", {"name": "a"})[0]["state"] == "deploying"))
+    numbers.append(lab.call(*second))
+    waiting = list(numbers)
+    while waiting:
+        ended = [
+            number for number in waiting if lab.call("GetJob", number)["state"] not in ("queued", "running")
+        ]
+        if ended:
+            assert lab.ports("sw0")["p0"] == access(101), (ended, numbers)
+        waiting = [number for number in waiting if number not in ended]
+    assert {lab.call("GetJob", number)["state"] for number in numbers} == {"done"}
+
+
 IDLE = {"data NIC of a group's node": "d6", "port of a staged node": "p4"}
 
 
