@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import nm
-from nm import dryrun, marshal, methods, rights, views
+from nm import dryrun, imports, marshal, methods, rights, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
@@ -40,6 +40,7 @@ LONGEST_WAIT = 60.0  # seconds that WaitJob may hold a connection
 EVENTS_AT_ONCE = 1000
 JOBS_AT_ONCE = 1000
 _EVENT = ("id", "time", "who", "subject", "what", "detail")
+_UNTRIED = {"": "DryRun is for methods that change the database", "Import": "use CheckImport"}
 _BACKLOG = 1024  # on a Unix socket, who finds the queue full is refused at once
 
 
@@ -90,6 +91,7 @@ class Api:
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
             "DryRun": self._dry_run,
+            "Import": lambda call, site: imports.import_site(store, call, site),
             "GetJobs": self._get_jobs,
             "GetEvents": self._get_events,
             "Backup": self._backup,
@@ -180,7 +182,7 @@ class Api:
         method.check(arguments)
         operation = method.operation
         if operation is None or not method.writes:
-            raise Invalid(f"{name} cannot be tried out", "DryRun is for methods that change the database")
+            raise Invalid(f"{name} cannot be tried out", _UNTRIED.get(name, _UNTRIED[""]))
 
         def act(tx: Transaction, call: Call) -> Record:
             inner = replace(call, method=name)

@@ -1,7 +1,7 @@
 """The rows of the table of methods for whole sites: import and export. Pure."""
 
 from nm import imports, settings
-from nm.arguments import SITE, Param, read_row, write_row
+from nm.arguments import SITE, Param, door_row, read_row
 
 _SITE = Param("site", SITE, "sections of names to settings, as Export answers them")
 
@@ -15,9 +15,9 @@ SITES = (
         _SITE,
         since=3,
     ),
-    write_row(
+    door_row(
         "Import",
-        imports.import_site,
+        "int",
         "Adds all things of a site, or none; what is there already and equal stays. One import runs at a "
         "time. Answers a job's id; its result: same, and kept (what could not be taken back again).",
         _SITE,

@@ -6,31 +6,44 @@ from typing import Any
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NMError
-from nm.imports.judging import judge
+from nm.imports.judging import Verdict, judge
 from nm.imports.steps import ROOM, Step, spoken, tried, undone
 from nm.records import Record, name_of, new, record_key
 from nm.scratch import Scratch
-from nm.store import Event, Transaction
+from nm.store import Event, Reader, Store, Transaction
 
 RUNNING = "meta_import"  # the record of the import that is going on: its job, and its steps
 SUBJECT = "import:"
 
 
-def import_site(tx: Transaction, call: Call, site: str) -> int:
-    """Begin an import. Answers the job that carries it out."""
-    if (running := tx.get(RUNNING)) is not None:
-        raise Conflict(f"an import is going on (job {running['job']})", "wait until that job is over")
-    verdict = judge(tx, call, site)
+def import_site(store: Store, call: Call, site: str) -> int:
+    """Begin an import. Answers the job that carries it out.
+
+    It is judged on what is published, for that may take seconds, and nobody else's write waits for it. What
+    changes meanwhile comes to light when its step is done.
+    """
+    _refuse_a_second(store)
+    verdict = judge(store, call, site)
     if verdict.problems:
         first, more = verdict.problems[0], len(verdict.problems) - 1
         words = f"{'.'.join(first['path'])}: {first['message']}" + (f" (and {more} more)" if more else "")
         refusal = Conflict if first["code"] == Conflict.code else Invalid
         raise refusal(words, first["hint"] or "CheckImport tells all that is wrong")
+    return store.transact(lambda tx: _begin(tx, call, verdict))
+
+
+def _begin(tx: Transaction, call: Call, verdict: Verdict) -> int:
+    _refuse_a_second(tx)
     number = jobs.submit(tx, call, SUBJECT, "import")
     jobs.advance(tx, number, call.now, total=len(verdict.steps), result={"same": verdict.same})
     tx.put(new("meta", name_of(RUNNING), call.now, job=number, steps=verdict.steps))
     tx.tell(Event(call.caller.name, "import", "begun", f"{len(verdict.add)} things"))
     return number
+
+
+def _refuse_a_second(reader: Reader) -> None:
+    if (running := reader.get(RUNNING)) is not None:
+        raise Conflict(f"an import is going on (job {running['job']})", "wait until that job is over")
 
 
 def carry_on(tx: Transaction, call: Call) -> bool:

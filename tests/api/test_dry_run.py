@@ -70,6 +70,8 @@ def test_what_cannot_be_tried(bench: Bench) -> None:
     for name, arguments in (("GetNodes", [{}]), ("Backup", ["/x"]), ("DryRun", ["RegisterVlan", [9]])):
         with pytest.raises(Invalid, match="cannot be tried out"):
             bench.call("DryRun", name, arguments)
+    with pytest.raises(Invalid, match="use CheckImport"):
+        bench.call("DryRun", "Import", ["{}"])
     with pytest.raises(NMError, match="no method"):
         bench.call("DryRun", "Nothing", [])
     with pytest.raises(NMError, match="argument"):

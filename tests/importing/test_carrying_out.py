@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Desk:
         self.database = Database.open(self.folder)
 
     def begin(self, site: dict[str, Any]) -> int:
-        return self.database.transact(lambda tx: imports.import_site(tx, call(), json.dumps(site)))
+        return imports.import_site(self.database, call(), json.dumps(site))
 
     def bite(self) -> bool:
         return self.database.transact(lambda tx: imports.carry_on(tx, call()))
@@ -244,10 +245,27 @@ class Refusing(MemoryStore):
 def test_an_import_that_can_go_nowhere_is_given_up() -> None:
     store = Refusing()
     for _ in range(2):  # the second one begins at all
-        number = store.transact(lambda tx: imports.import_site(tx, call(), '{"vlans": {"300": {}}}'))
+        number = imports.import_site(store, call(), '{"vlans": {"300": {}}}')
         carry_out(store, lambda: SITE)
         job = store.get(f"job_{number}")
         assert job is not None and job["state"] == "failed" and "not liked here" in job["error"]["text"]
+
+
+def test_others_write_while_a_site_is_judged() -> None:
+    """The machine is asked for people in the midst of it: somebody else's write goes through just then."""
+    store = MemoryStore()
+
+    def uid_of(name: str) -> int | None:
+        assert not store._lock.locked()
+        store.transact(lambda tx: pool.register_vlan(tx, call(), 300))
+        return 1002
+
+    begun = replace(call(), site=replace(SITE, uid_of=uid_of))
+    site = '{"rights": {"bob": ["spy"]}, "vlans": {"300": {}}}'
+    number = imports.import_site(store, begun, site)
+    carry_out(store, lambda: SITE)
+    job = store.get(f"job_{number}")
+    assert job is not None and job["state"] == "failed" and "300 is registered" in job["error"]["text"]
 
 
 def test_one_import_at_a_time(desk: Desk) -> None:

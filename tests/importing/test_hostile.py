@@ -84,7 +84,7 @@ def taken_or_refused(path: tuple[Any, ...], value: Any) -> None:
         assert all(problem["message"] and problem["hint"] for problem in told["problems"]), told["problems"]
         if told["problems"]:
             with pytest.raises(NMError):
-                store.transact(lambda tx: imports.import_site(tx, call, text))
+                imports.import_site(store, call, text)
             assert store.revision == 0
         else:
             imported(text)

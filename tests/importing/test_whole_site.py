@@ -32,7 +32,7 @@ def imported(text: str) -> MemoryStore:
     """A store into which that was imported."""
     store = MemoryStore()
     call = Call(ROOT, "Import", 1_800_000_000.0, SITE)
-    number = store.transact(lambda tx: imports.import_site(tx, call, text))
+    number = imports.import_site(store, call, text)
     carry_out(store, lambda: SITE)
     job = store.get(f"job_{number}")
     assert job is not None and job["state"] == "done", job
