@@ -91,7 +91,8 @@ def _mark_vlan(tx: Transaction, key: str, vlan: int, present: bool, now: float) 
         return
     if "_seen" in record:
         seen = record["_seen"] or {"untagged": None, "tagged": [], "open": False}
-        _mark(tx, key, now, _seen={**seen, "tagged": _with(seen["tagged"], vlan, present)}, _read_at=now)
+        tagged = _with(seen["tagged"], vlan, present)  # it was read back, so it carries just what it names
+        _mark(tx, key, now, _seen={**seen, "tagged": tagged, "open": False}, _read_at=now)
     elif record["_vlans"] is not None:
         _mark(tx, key, now, _vlans=_with(record["_vlans"], vlan, present), _read_at=now)
 

@@ -346,3 +346,16 @@ def test_what_a_deploy_changed_is_what_was_last_read(lab: Rack) -> None:
     lab.wait(lab.call("DestroyGroup", "a"))
     state = lab.call("GetSwitchState", "sw0")
     assert 101 not in state["vlans"] and state["ports"]["t0a"]["tagged"] == []
+
+
+def test_a_trunk_that_stood_open_is_told_as_it_is_after_its_repair(lab: Rack) -> None:
+    lab.call("CreateGroup", "a", {"nodes": ["n0", "n1"], "vlan": 101})
+    lab.deploy("a")
+    with lab.edit("sw0") as table:
+        table["ports"]["t0a"] = {"untagged": 1, "tagged": [], "open": True}
+    lab.wait(lab.call("InspectSwitch", "sw0"))
+    assert lab.call("GetSwitchState", "sw0")["ports"]["t0a"]["open"]
+    assert lab.wait(lab.call("RepairSwitch", "sw0"))["state"] == "done"
+    told, real = lab.call("GetSwitchState", "sw0")["ports"]["t0a"], lab.ports("sw0")["t0a"]
+    assert real["tagged"] == [101] and not real["open"]
+    assert (told["tagged"], told["open"]) == ([101], False)
