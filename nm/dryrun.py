@@ -10,6 +10,7 @@ from typing import Any
 
 from nm import plan, planwords
 from nm.calls import Call
+from nm.errors import NMError
 from nm.records import Record, kind_of, name_of
 from nm.scratch import Scratch
 from nm.store import Reader, check_writes
@@ -37,6 +38,7 @@ def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> 
         "jobs": [{"kind": job["kind"], "subject": job["subject"]} for job in jobs],
         "steps": [step for plan in plans for step in plan.get("steps", ())],
         "plan": [change for plan in plans for change in plan.get("changes", ())],
+        "remarks": [remark for plan in plans for remark in plan.get("remarks", ())],
     }
 
 
@@ -74,10 +76,11 @@ def _plan(scratch: Scratch, key: str, before: Record | None, after: Record | Non
     if before is not None and before["revision"] == after["revision"]:
         return {}
     name = name_of(key)
-    target = plan.expand(scratch, name, after["target"])
-    steps = plan.plan(scratch, name, target, after["deployed"])
     deployed = before["deployed"] if before is not None else {}
-    return {
-        "steps": [step.public() for step in steps],
-        "changes": planwords.changes(target, plan.own(scratch, name, target, deployed)),
-    }
+    try:
+        target = plan.expand(scratch, name, after["target"])
+        steps = plan.plan(scratch, name, target, after["deployed"])
+        changes = planwords.changes(target, plan.own(scratch, name, target, deployed))
+    except NMError as error:  # the call would go through all the same, and its worker be told
+        return {"remarks": [f"group {name} could not be brought there: {error}"]}
+    return {"steps": [step.public() for step in steps], "changes": changes}

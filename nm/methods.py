@@ -523,7 +523,7 @@ _DOOR = (
         "What a call would do; nothing is done. Refused where the call would be. Answers {answer: the "
         "call's, nil when that is a job; changes: list of {action (add, change, remove), kind, name, keys, "
         "for readers values: key to [before, after]}; jobs: list of {kind, subject}; plan, "
-        "steps: PlanDeploy's changes and steps}.",
+        "steps: PlanDeploy's changes and steps; remarks: why a group has no plan}.",
         Param("method", NAME, "one that changes something"),
         Param("arguments", LIST, "its arguments"),
         since=3,

@@ -101,6 +101,7 @@ def dry_run(session: Session, command: Command, options: Options) -> int:
 def _dry(told: Struct) -> list[Line]:
     lines = [_record(change) for change in told["changes"]]
     lines += [line for change in told["plan"] for line in _change(change)]
+    lines += [Line(f"  {remark}") for remark in told.get("remarks", ())]
     return lines + [Line(f"  a job would be started: {job['kind']} {job['subject']}") for job in told["jobs"]]
 
 

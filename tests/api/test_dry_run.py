@@ -1,5 +1,6 @@
 """DryRun: refused just as the call itself, tells what the call then does, and does nothing."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ from nm.records import Record
 from tests.api.test_methods import GOOD, Bench
 from tests.api.test_rights import CALLERS, prepared
 from tests.memory_store import MemoryStore
+from tests.rack import rack
 
 WRITING = [method.name for method in METHODS.values() if method.writes]
 
@@ -64,6 +66,20 @@ def test_a_deploys_steps_are_those_of_its_plan(bench: Bench) -> None:
     plan = bench.call("PlanDeploy", "alpha")
     assert bench.call("DryRun", "Deploy", ["alpha"])["steps"] == plan["steps"]
     assert bench.call("DryRun", "DestroyGroup", ["alpha"])["steps"] != []
+
+
+def test_where_no_plan_can_be_made_the_rest_is_told(tmp_path: Path) -> None:
+    """The trunk is gone: a node is taken back by force all the same, and a dry run says so."""
+    with rack(tmp_path) as lab:
+        lab.call("CreateGroup", "a", {"nodes": ["n0", "n1", "n2"], "vlan": 101})
+        lab.deploy("a")
+        assert lab.service is not None
+        lab.service.database.transact(lambda tx: tx.delete("trunk_t0"))
+        told = lab.call("DryRun", "ReleaseNode", ["n0", True])
+        assert {"kind": "release", "subject": "node:n0"} in told["jobs"]
+        assert "n0" in [change["name"] for change in told["changes"] if change["kind"] == "node"]
+        assert told["plan"] == [] and "group a could not be brought there" in told["remarks"][0]
+        lab.call("ReleaseNode", "n0", True)
 
 
 def test_what_cannot_be_tried(bench: Bench) -> None:
