@@ -189,15 +189,24 @@ def _users(reader: Reader, call: Call, name: str, value: Any, notes: Notes) -> I
         notes.notices.append(f"user {name}: there is no account {name} on this machine; {hint}")
 
 
-def _groups(_reader: Reader, _call: Call, name: str, value: Any, _notes: Notes) -> Iterator[Entry]:
+def _groups(reader: Reader, call: Call, name: str, value: Any, notes: Notes) -> Iterator[Entry]:
     told = _struct_of(f"group {name}", value)
+    key = record_key("group", name)
+    if reader.get(key) is None and _is_over(told.get("expires"), call.now):
+        notes.notices.append(f"group {name}: its lease was over, so it has no end; RenewGroup gives it one")
+        told = {setting: part for setting, part in told.items() if setting != "expires"}
     nodes = told.get("nodes") or []
     if not isinstance(nodes, list):
         raise Invalid(f"the nodes of group {name} are not a list of names", 'as ["n1", "n2"]')
     some = [nodes[at : at + NODES_A_STEP] for at in range(0, len(nodes), NODES_A_STEP)]
     steps: list[Step] = [["CreateGroup", name, {**told, "nodes": some[0] if some else []}]]
     steps += [["AddNodes", name, more] for more in some[1:]]
-    yield Entry(("groups", name), record_key("group", name), steps)
+    yield Entry(("groups", name), key, steps)
+
+
+def _is_over(expires: Any, now: float) -> bool:
+    """Whether it is a time in the past: of a lease whose end was held back, or of an old export."""
+    return type(expires) in (int, float) and 0 < expires <= now
 
 
 _FORMS: Mapping[str, Callable[[Reader, Call, str, Any, Notes], Iterator[Entry]]] = {

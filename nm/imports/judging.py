@@ -105,7 +105,8 @@ def _as_told(reader: Reader, call: Call, entry: Entry, there: Record) -> Record:
         return _account_as_told(entry, there)
     if kind_of(entry.key) == "group":
         entry = _with_what_was_chosen(entry, there)
-    call = replace(call, site=replace(call.site, uids=None))  # a group's account is there as well
+    # A group's account is there as well; and its lease may have ended, which was held back.
+    call = replace(call, now=0.0, site=replace(call.site, uids=None))
     told: Record = settings.of(tried(Without(reader, entry.key), call, entry.steps).writes[entry.key] or {})
     return told
 

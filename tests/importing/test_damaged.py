@@ -136,7 +136,7 @@ TOML = [
     ("spy = true", "admin = true", "[rights.alice]", "no right 'admin'"),
     ("[rights.alice]", "[rights.nobodyhere]", "[rights.nobodyhere]", "no account of that name"),
     ('owner = "alice"', 'owner = "zoe"', "[groups.alpha]", "no account zoe"),
-    ("expires = 4102444800", "expires = 1000", "[groups.alpha]", "in the past"),
+    ("expires = 4102444800", "expires = -1", "[groups.alpha]", "in the past"),
     ('nodes = ["n1", "n.2"]', 'nodes = ["n1", "n1"]', "[groups.alpha]", "named twice"),
     ('nodes = ["n1", "n.2"]', 'nodes = ["n7"]', "[groups.alpha]", "no node n7"),
     ("main = { vlan = 101 }", "main = { vlan = 104 }", "[groups.alpha]", "no VLAN 104"),

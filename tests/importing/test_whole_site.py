@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,24 @@ def test_what_was_left_to_the_daemon_is_the_same_again() -> None:
         call = Call(caller, "CheckImport", 1_800_000_000.0, SITE)
         told = imports.check_import(store, call, text)
         assert (told["add"], told["problems"], told["same"]) == ([], [], 12)
+
+
+def test_a_lease_that_was_over_when_it_was_exported() -> None:
+    """Its end was held back. There, nothing is to be done; in another place it begins without an end."""
+    end, late = 1_800_000_100, replace(ADMIN, now=1_800_000_200.0, site=SITE)
+    text = json.dumps({"vlans": {"101": {}}, "groups": {"alpha": {"expires": end}}})
+    store = imported(text)
+    told = imports.check_import(store, late, exported(store))
+    assert (told["add"], told["problems"], told["same"]) == ([], [], 2)
+    other = MemoryStore()
+    told = imports.check_import(other, late, exported(store))
+    assert told["problems"] == [] and "group alpha: its lease was over" in told["notices"][0]
+    imports.import_site(other, late, exported(store))
+    carry_out(other, lambda: SITE)
+    group = other.get("group_alpha")
+    assert group is not None and group["expiry"] is None
+    told = imports.check_import(store, late, text.replace(str(end), str(end + 1)))
+    assert told["problems"][0]["message"] == "group alpha is there already, with other expires"
 
 
 def test_what_differs_is_told_and_stays(office: Office, tmp_path: Path) -> None:
