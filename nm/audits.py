@@ -176,11 +176,28 @@ def judge(reader: Reader, group: Record, wanted: Facts, seen: Mapping[str, Outco
     differing = {
         fact: value
         for fact, value in wanted.items()
-        if _differs(value, seen[fact]) and group["deployed"].get(fact) == value and not moving.has(fact)
+        if _differs(value, seen[fact])
+        and group["deployed"].get(fact) == value
+        and not moving.has(fact)
+        and not _good_since(reader, fact, value, seen[fact].at)
     }
     strangers = list(_strangers(reader, group, moving.target, wanted, seen))
     told = [_difference(fact, value, seen[fact]) for fact, value in differing.items()]
     return Found(differing, strangers, [*told, *_stranger_differences(strangers)])
+
+
+def known_since(record: Record, at: float) -> bool:
+    """Whether a thing of the pool was looked at later than that."""
+    return float(record.get("_read_at") or 0) > at
+
+
+def _good_since(reader: Reader, fact: str, value: Value, at: float) -> bool:
+    """Whether a group's port was later seen to carry what it should: a round takes as long as its slowest."""
+    kind, *parts = facts.split(fact)
+    port = reader.get(port_key(*parts)) if kind == "port" else None
+    if port is None or not port["_seen"] or not known_since(port, at):
+        return False
+    return bool(port["_seen"] == {"open": False, **value})
 
 
 class _Moving:

@@ -5,7 +5,7 @@ A group's differences are in the group's record (recording.audited), those of th
 repairs and tell what is known.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nm import audits, facts, groups, jobs, people
@@ -42,11 +42,13 @@ def mark(
         record = tx.get(_key(fact))
         if record is None or not _still_pools(tx, record) or not _was_known(record):
             continue
+        if fact in seen and audits.known_since(record, seen[fact].at):
+            continue
         fields: dict[str, Any] = {"_drift": difference}
         if difference and record.get("_verified") and record["trunk"] is None:
             fields["_verified"] = False
         if fact in seen and seen[fact].error is None and "_seen" in record:
-            fields |= {"_seen": _as_kept(seen[fact].seen), "_read_at": now}
+            fields |= {"_seen": _as_kept(seen[fact].seen), "_read_at": min(seen[fact].at, now)}
         if record.get("_drift") != difference or fields.get("_verified") is False:
             tx.put(changed(record, now, **fields))
             _note(record, difference, new_ones, gone)
@@ -54,16 +56,21 @@ def mark(
     _tell(tx, "drift gone", gone)
 
 
-def mended(tx: Transaction, done: Iterable[str], now: float) -> None:
-    """These things of the pool were made as they should be, and read back. A free port is trusted again."""
+def mended(tx: Transaction, done: Mapping[str, float], now: float) -> None:
+    """These things of the pool were made as they should be, and read back then. A free port is trusted again.
+
+    Not so one that somebody has looked at since.
+    """
     gone: dict[str, list[str]] = {}
-    for fact in done:
+    for fact, at in done.items():
         record = tx.get(_key(fact))
         if record is None or not _still_pools(tx, record) or not _was_known(record):
             continue
+        if audits.known_since(record, at):
+            continue
         fields: dict[str, Any] = {"_drift": None}
         if record.get("trunk", "") is None:
-            fields |= {"_verified": True, "_seen": _as_kept(None), "_read_at": now}
+            fields |= {"_verified": True, "_seen": _as_kept(None), "_read_at": min(at, now)}
         tx.put(changed(record, now, **fields))
         _note(record, None, {}, gone)
     _tell(tx, "drift gone", gone)

@@ -15,6 +15,7 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -67,6 +68,7 @@ class Outcome:
     error: NMError | None = None
     moot: bool = False  # nothing was done, and nothing was read back
     carriers: tuple[str, ...] = ()  # of a fact vlan/: the switch's ports that carry the VLAN
+    at: float = math.inf  # when it was answered, by the wall clock, where somebody noted that
 
 
 class Hand(Protocol):

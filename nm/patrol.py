@@ -12,7 +12,7 @@ It never waits for a device. Called by its own thread only; a round that a resta
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -99,11 +99,15 @@ class _Round:
                 found[name] = str(errors[0])
         return found
 
-    def put_right(self) -> set[str]:
-        """The things of the pool that were closed, and read back."""
+    def put_right(self) -> dict[str, float]:
+        """The things of the pool that were closed, and when that was read back."""
         good = self.went_well()
         failed = {one.mends for one in self.closing or () if one.order.fact not in good}
-        return {one.mends for one in self.closing or () if one.mends} - failed
+        return {
+            one.mends: self.closed[one.order.fact].at
+            for one in self.closing or ()
+            if one.mends and one.mends not in failed
+        }
 
     def went_well(self) -> set[str]:
         """The facts of the orders that were carried out, and read back."""
@@ -263,7 +267,12 @@ class Patrol:
             self._go_on(ticket)
 
     def _reply(self, ticket: int, subject: str, named: list[str]) -> Reply:
-        return lambda outcomes: self._tools.send(SUBJECT, _Report(ticket, subject, named, outcomes))
+        def reply(outcomes: list[Outcome]) -> None:
+            at = self._tools.now()  # what is known later than this counts more, whenever the round is judged
+            stamped = [replace(outcome, at=at) for outcome in outcomes]
+            self._tools.send(SUBJECT, _Report(ticket, subject, named, stamped))
+
+        return reply
 
     def _take(self, report: _Report) -> None:
         self._silent.discard(report.subject)
@@ -349,8 +358,10 @@ class Patrol:
     def _settle(self, round_: _Round) -> None:
         """Write the result down, let the groups mend themselves, end the job or wait for theirs."""
         now = self._tools.now()
-        for some in _portions(sorted(round_.put_right())):
-            self._store.transact(partial(drift.mended, done=some, now=now))
+        done = round_.put_right()
+        for some in _portions(sorted(done)):
+            ones = {fact: done[fact] for fact in some}
+            self._store.transact(partial(drift.mended, done=ones, now=now))
         counts, children = self._settle_groups(round_, now)
         if round_.scope.whole:
             drifted = sum(map(bool, counts.values()))
@@ -366,7 +377,7 @@ class Patrol:
         """How much differs, by group; and the jobs that mend it."""
         counts: dict[str, int] = {}
         children: list[int] = []
-        closed = round_.went_well() | round_.put_right()
+        closed = round_.went_well() | round_.put_right().keys()
         alone = round_.job if round_.scope.group else None
         for name, wanted in round_.expected.groups.items():
             group = self._store.get(record_key("group", name))

@@ -246,6 +246,48 @@ def test_a_repair_waits_for_no_switch_that_hangs(lab: Rack) -> None:
     assert lab.call("GetGroups", {"name": "b"})[0]["state"] == "deployed"
 
 
+def access(vlan: int) -> dict[str, Any]:
+    return {"untagged": vlan, "tagged": [], "open": False}
+
+
+@pytest.mark.parametrize("method", ["AuditAll", "RepairAll"])
+def test_what_was_mended_while_a_round_waits_for_others_is_left_alone(lab: Rack, method: str) -> None:
+    waiting(lab, wait_seconds=60)
+    with lab.edit("sw0") as table:
+        table["ports"].update(p0=access(120), p4=access(900))
+    lab.set_faults("sw1", hang=60)
+    job = lab.call(method)
+    lab.until(lambda: bool(lab.call("GetJob", job)["step"] == "switch sw0 read"))
+    assert lab.wait(lab.call("ResetPorts", "sw0", ["p4"]))["state"] == "done"
+    assert lab.wait(lab.call("RepairPort", "sw0", "p0"))["state"] == "done"
+    mended = lab.call("GetGroups", {"name": "a"})[0]["revision"]
+    assert lab.service is not None
+    lab.set_faults("sw1")
+    lab.wait(job)
+    group = lab.service.database.get("group_a")
+    assert group is not None and all("doubt" not in value for value in group["deployed"].values())
+    assert lab.call("GetGroups", {"name": "a"})[0]["revision"] == mended  # or it would have left and joined
+    assert lab.call("GetNodes", {"name": "n4"})[0]["free"]
+    found = lab.call("GetDrift")
+    assert "a" not in found["groups"] or {"sw0/p0"}.isdisjoint(one["target"] for one in found["groups"]["a"])
+    assert {"sw0/p4"}.isdisjoint(one["target"] for one in found["pool"])
+
+
+def test_a_port_that_was_moved_again_is_not_called_mended(lab: Rack) -> None:
+    with lab.edit("sw0") as table:
+        table["ports"]["p4"] = access(900)
+    with lab.edit("sw1") as table:
+        table["ports"]["p5"] = access(900)
+    lab.set_faults("sw1", delay=1)
+    job = lab.call("RepairAll")
+    lab.until(lambda: bool(lab.ports("sw0")["p4"]["untagged"] is None))
+    with lab.edit("sw0") as table:
+        table["ports"]["p4"] = access(101)
+    assert lab.wait(lab.call("InspectSwitch", "sw0"))["state"] == "done"
+    lab.wait(job)
+    assert not lab.call("GetNodes", {"name": "n4"})[0]["free"]
+
+
 def test_it_looks_by_itself_and_repairs_nothing(lab: Rack) -> None:
     waiting(lab, every_seconds=1)
     with lab.edit("sw0") as table:
