@@ -382,6 +382,13 @@ class Patrol:
         for name, wanted in round_.expected.groups.items():
             group = self._store.get(record_key("group", name))
             found = audits.judge(self._store, group, wanted, round_.seen) if group else audits.NOTHING
+            if (
+                alone is not None
+                and group is not None
+                and group["destroying"]
+                and self._left_to(alone, round_)
+            ):
+                continue
             left = audits.left_alone(self._store, found)
             round_.left += [_open_beside(name, *one) for one in left]
             findings = recording.Findings(
@@ -404,6 +411,17 @@ class Patrol:
                 children.append(number)
                 self._tools.send(f"group:{name}", Wake())
         return counts, children
+
+    def _left_to(self, number: int, round_: _Round) -> bool:
+        """Whether the group's repair waits for its end, which is under way and nobody's to take over."""
+        name, now = str(round_.scope.group), self._tools.now()
+        follow = partial(drift.follow, group=name, scope=round_.scope, parent=number, now=now)
+        under_way = self._store.transact(follow) if round_.repairing else None
+        if under_way is None:
+            return False
+        self._families[number] = _Family({under_way}, 0, round_.scope)
+        self._tools.send(f"group:{name}", Wake())
+        return True
 
     # ---- jobs of more than one group
 

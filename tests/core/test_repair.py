@@ -201,6 +201,20 @@ def test_repairs_that_overlap_all_end_when_the_port_has_joined(
     assert {lab.call("GetJob", number)["state"] for number in numbers} == {"done"}
 
 
+def test_a_repair_does_not_take_over_the_end_of_a_group(lab: Rack) -> None:
+    lab.set_faults("sw0", down=True)
+    end = lab.call("DestroyGroup", "b")
+    lab.until(lambda: "tried again" in lab.call("GetJob", end)["step"])
+    repair = lab.call("Repair", "b")
+    lab.until(lambda: bool(lab.call("GetJob", repair)["state"] == "running"))
+    assert lab.wait(lab.call("AuditAll"))["state"] == "done"  # by then the repair's round is over
+    assert lab.call("GetJob", end)["state"] == "running"
+    assert lab.call("GetJob", repair)["state"] == "running"
+    lab.set_faults("sw0")
+    assert lab.wait(end)["state"] == "done" and lab.wait(repair)["state"] == "done"
+    assert lab.ports("sw0")["p2"] == ISOLATED
+
+
 IDLE = {"data NIC of a group's node": "d6", "port of a staged node": "p4"}
 
 
