@@ -15,6 +15,7 @@ PROGRAM = (sys.executable, "-m", "nm.shell.main")
 PROMPT = "spl> "
 CTRL_C = "\x03"
 PATIENCE = 30.0  # seconds
+_BEGUN = re.compile(r"(\r|\x1b(\[[0-9;?]*)?)?\Z")
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x07|\x1b[=>]")
 
 
@@ -26,6 +27,7 @@ class Keyboard:
         self._terminal = terminal
         self._shown = ""
         self._seen = 0
+        self._begun = ""
 
     def type(self, keys: str) -> None:
         """Press keys."""
@@ -59,7 +61,13 @@ class Keyboard:
         except OSError:  # the other side is closed
             data = b""
         assert data, f"it ended; what was shown last: {self._shown[self._seen :]!r}"
-        self._shown = _STEERING.sub("", self._shown + data.decode(errors="replace")).replace("\r\n", "\n")
+        text = self._begun + data.decode(errors="replace")
+        # What was shown stays as it is, else `_seen` would point somewhere else: so the beginning of a
+        # sequence waits for its end.
+        begun = _BEGUN.search(text)
+        self._begun = begun[0] if begun else ""
+        whole = text[: len(text) - len(self._begun)]
+        self._shown += _STEERING.sub("", whole).replace("\r\n", "\n")
 
     def does(self, line: str) -> str:
         """Type a line; what is shown until the next prompt."""
