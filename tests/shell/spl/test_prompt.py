@@ -40,7 +40,8 @@ def test_editing_completing_and_remembering(nmctl: Nmctl, tmp_path: Path) -> Non
         user.sees(PROMPT)
         user.type(f"{UP}{UP}{UP}{CTRL_A}sh")
         user.sees("add n0,n1 to alpha")
-        user.interrupts()
+    with keyboard(tmp_path, "shell") as user:
+        user.sees(PROMPT)
         user.type(f"{UP}{UP}\n")
         assert "nothing is pending" in user.sees(PROMPT)
 
