@@ -274,7 +274,7 @@ def left_alone(reader: Reader, found: Found) -> list[tuple[str, str, int]]:
     ]
 
 
-def _differs(value: Value, outcome: Outcome) -> bool:
+def _differs(value: Value | None, outcome: Outcome) -> bool:
     return outcome.error is not None or outcome.seen != value
 
 
@@ -298,7 +298,7 @@ def judge_pool(reader: Reader, wanted: Expected, seen: Mapping[str, Outcome]) ->
     for fact, value in wanted.pool.items():
         if not _unread(seen[fact]):
             told = value if value is not None else "isolated"
-            found[fact] = _difference(fact, told, seen[fact]) if _differs_in_pool(value, seen[fact]) else None
+            found[fact] = _difference(fact, told, seen[fact]) if _differs(value, seen[fact]) else None
     for fact, vlans in wanted.trunks.items():
         if not _unread(seen[fact]):
             found[fact] = _trunk_difference(reader, fact, vlans, seen[fact])
@@ -308,10 +308,6 @@ def judge_pool(reader: Reader, wanted: Expected, seen: Mapping[str, Outcome]) ->
 def _unread(outcome: Outcome) -> bool:
     """Whether nothing is known: a switch that has no such port says so, one that is down says nothing."""
     return isinstance(outcome.error, DeviceFailed) and outcome.error.passing
-
-
-def _differs_in_pool(value: Value | None, outcome: Outcome) -> bool:
-    return outcome.error is not None or outcome.seen != value
 
 
 def _trunk_difference(reader: Reader, fact: str, vlans: set[int], outcome: Outcome) -> Record | None:
