@@ -144,15 +144,23 @@ class GroupWorker:
         return True
 
     def _ready(self) -> list[Step]:
+        """What can be sent now: a switch makes VLANs and trunks before ports join, within one session."""
         over = self._done | self._failed.keys()
-        return [
+        waiting = [
             step
             for step in self._steps.values()
-            if step.id not in over
-            and step.fact not in self._running
-            and step.needs <= self._done
-            and step.after <= over
+            if step.id not in over and step.fact not in self._running and step.after <= over
         ]
+        ready = [step for step in waiting if step.needs <= self._done]
+        with_them: dict[str, set[str]] = {}
+        for step in ready:
+            if step.value is not None and facts.split(step.fact)[0] in ("vlan", "trunk"):
+                with_them.setdefault(step.subject, set()).add(step.id)
+        for step in waiting:
+            together = with_them.get(step.subject, set())
+            if not step.needs <= self._done and step.needs <= self._done | together:
+                ready.append(step)
+        return ready
 
     def _send_ready(self) -> None:
         """Send all that is ready; what needs no device is done at once and may make more ready."""

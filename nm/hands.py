@@ -4,44 +4,69 @@ Between the workers, who know subjects, and the hands, who know devices. Called 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
-from nm import jobs
+from nm import jobs, pool
 from nm import switchwork as work
 from nm.errors import NMError, NotFound
 from nm.facts import Hand, Order
 from nm.records import Record, name_of, record_key
 from nm.store import Store
 from nm.switch import Registry
+from nm.switches.breaker import Breaker
 from nm.switches.executor import Executor, make_executor
 from nm.vm import HostHand
 from nm.workers import HandWorker
 
 
-def worker(
-    kind: str, name: str, store: Store, registry: Registry, secret: Callable[[str], str], timeout: float
-) -> HandWorker:
-    """The handler of a switch or host."""
+def host_worker(name: str, store: Store) -> HandWorker:
+    """The handler of a host. It has no jobs."""
 
     def open_hand() -> Hand:
-        record = _record(store, kind, name)
-        if kind == "switch":
-            return make_executor({"timeout": timeout, **record}, registry, secret, _natives(store, name))
+        record = _record(store, "host", name)
         return HostHand(name, record, lambda head: store.get(record_key("headnode", head)))
+
+    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store))
+
+
+def switch_worker(
+    name: str,
+    store: Store,
+    registry: Registry,
+    secret: Callable[[str], str],
+    timeout: float,
+    breaker: Breaker,
+) -> HandWorker:
+    """The handler of a switch."""
+
+    def open_hand() -> Hand:
+        record = _record(store, "switch", name)
+        meet = partial(_meet, store, name)
+        return make_executor(
+            {"timeout": timeout, **record}, registry, secret, _natives(store, name), meet, breaker
+        )
 
     def do_job(hand: Hand, number: int) -> None:
         job = store.get(record_key("job", number))
         if job is None or job["state"] in jobs.OVER:
             return
         _advance(store, number, state="running", total=1)
-        result = _switch_job(store, cast("Executor", hand), _record(store, kind, name), job)
+        result = _switch_job(store, cast("Executor", hand), _record(store, "switch", name), job)
         _advance(store, number, state="done", done=1, result=result)
 
-    def fail_job(number: int, error: NMError) -> None:
-        _advance(store, number, state="failed", error={"code": error.code, "text": str(error)})
+    def note(hand: Hand) -> None:
+        work.note_health(store, cast("Executor", hand), time.time())
 
-    return HandWorker(open_hand, store.epoch, do_job, fail_job)
+    return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note)
+
+
+def _meet(store: Store, name: str, shown: Mapping[str, str]) -> None:
+    """The switch shows itself for the first time: the same key is expected from now on."""
+    if "host_key" in shown:
+        now = time.time()
+        store.transact(lambda tx: pool.pin_host_key(tx, name, shown["host_key"], now))
 
 
 def _switch_job(store: Store, executor: Executor, record: Record, job: Record) -> Any:
@@ -71,6 +96,10 @@ def _natives(store: Store, switch: str) -> dict[str, int]:
 def _advance(store: Store, number: int, **fields: Any) -> None:
     now = time.time()
     store.transact(lambda tx: jobs.advance(tx, number, now, **fields))
+
+
+def _fail(store: Store, number: int, error: NMError) -> None:
+    _advance(store, number, state="failed", error={"code": error.code, "text": str(error)})
 
 
 def export_orders(group: Record) -> list[Order]:

@@ -49,6 +49,7 @@ from nm.snapshot import FORMAT, RESTORED
 from nm.store import Published
 from nm.switch import Registry
 from nm.switches import builtin
+from nm.switches.breaker import Breaker
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
 
@@ -76,6 +77,7 @@ class Service:
         self._first_site = site
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
+        self._breakers: dict[str, Breaker] = {}  # by switch
         self._metrics = _metrics(config)
         self.database = Database.open(
             config.daemon.database,
@@ -292,14 +294,22 @@ class Service:
             return AccountsWorker(accounts.System(_places(self._config)), self._tools)
         if kind == "node":
             return NodeWorker(name, self._tools, self._power_hand, self._act)
-        return hands.worker(
-            kind,
+        if kind == "host":
+            return hands.host_worker(name, self.database)
+        return hands.switch_worker(
             name,
             self.database,
             self._registry,
             self._secrets.lookup,
             self._config.switches.timeout_seconds,
+            self._breaker(name),
         )
+
+    def _breaker(self, switch: str) -> Breaker:
+        """It remembers, while the switch's worker comes and goes."""
+        patience = self._tools.patience
+        fresh = Breaker(time.monotonic, patience.first_pause, patience.longest_pause)
+        return self._breakers.setdefault(switch, fresh)
 
     def _power_hand(self) -> power.PowerHand:
         return power.PowerHand(

@@ -84,6 +84,19 @@ class Driver(Protocol):
         Pure: asks no device and no name server. A driver without it takes its settings as they are.
         """
 
+    @staticmethod
+    def port_name(settings: Mapping[str, Any], name: str) -> str:
+        """The switch's own full spelling of a port's name, as GigabitEthernet1/0/1 of Gi1/0/1; else Invalid.
+
+        Pure: asks no device.
+        """
+
+    def open(self) -> Mapping[str, str]:
+        """Log in. Answers what the device shows itself by, as {"host_key": TEXT}; {} when by nothing.
+
+        Called once, before anything else. Raises DeviceFailed.
+        """
+
     def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
         """Make the changes in one session, in order; answer those that were rejected.
 
@@ -93,8 +106,14 @@ class Driver(Protocol):
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
         """Read the ports named (all: None) and the VLANs. DeviceFailed when it cannot."""
 
+    def save(self) -> None:
+        """Let the device come back as it is now after a power cut. Does nothing when it would already.
+
+        Raises DeviceFailed: what was applied is not saved.
+        """
+
     def close(self) -> None:
-        """End the session, if one is open."""
+        """End the session, if one is open. Raises nothing."""
 
 
 def is_port_name(value: object) -> bool:
@@ -136,3 +155,8 @@ class Registry:
         driver = self.find(kind)
         own = {key: settings[key] for key in driver.settings if key in settings}
         return driver.canonical(own) if hasattr(driver, "canonical") else own
+
+    def port_name(self, kind: str, settings: Mapping[str, Any], name: str) -> str:
+        """How the switch itself spells that port's name in full; Invalid when it can have no such port."""
+        driver = self.kinds.get(kind)
+        return driver.port_name(settings, name) if driver is not None else name

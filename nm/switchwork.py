@@ -132,6 +132,23 @@ def _look(store: Store, executor: Executor, record: Record, now: float) -> Switc
     return state
 
 
+def note_health(store: Store, executor: Executor, now: float) -> None:
+    """Write down, when that has changed, whether the switch is left alone and whether it has saved.
+
+    `_health` is {unsaved: why or nil, failures, error or nil, until: when it is tried again, or nil}.
+    """
+    record = store.get(record_key("switch", executor.name))
+    breaker, unsaved = executor.breaker, executor.unsaved
+    health = {
+        "unsaved": str(unsaved) if unsaved else None,
+        "failures": breaker.failures,
+        "error": str(breaker.error) if breaker.error else None,
+        "until": int(now + breaker.pause) if breaker.pause else None,
+    }
+    if record is not None and record.get("_health", views.HEALTHY) != health:
+        _note(store, record, now, _health=health)
+
+
 def _note(store: Store, record: Record, now: float, **fields: Any) -> None:
     """Set observations on the switch's record."""
 

@@ -276,6 +276,11 @@ def _service(record: Record) -> Record:
     return {"name": named(record), "available": record["available"]}
 
 
+# Of a switch: why what it applied is not saved; how many sessions in a row came to nothing, why, and until
+# when it is left alone.
+HEALTHY: Record = {"unsaved": None, "failures": 0, "error": None, "until": None}
+
+
 def switch(call: Call, record: Record) -> Record:
     """A switch: readers see its settings and what was read of it."""
     struct = {**_service(record), "free": record["available"]}
@@ -289,6 +294,7 @@ def switch(call: Call, record: Record) -> Record:
         "model": record["_model"],
         "read_at": record["_read_at"],
         "error": record["_error"],
+        "health": record.get("_health", HEALTHY),
     }
 
 

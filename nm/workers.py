@@ -212,8 +212,11 @@ class HandWorker:
         epoch: int,
         do_job: Callable[[Hand, int], None],
         fail_job: Callable[[int, NMError], None],
+        note: Callable[[Hand], None] = lambda hand: None,
     ) -> None:
+        """`note` is called after each batch, to write down how the hand's device is."""
         self._open = open_hand
+        self._note = note
         self._hand: Hand | None = None
         self._epoch = epoch
         self._do_job = do_job
@@ -242,6 +245,7 @@ class HandWorker:
                 except NMError as error:
                     self._unsaid[item.number] = error
         self._say()
+        self._note(hand)
         return None
 
     def _say(self) -> None:

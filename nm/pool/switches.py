@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from nm import jobs, views
-from nm.calls import Call
+from nm.calls import NM, Call
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
 from nm.pool.common import (
@@ -29,7 +29,7 @@ from nm.records import Record, changed, in_order, new, port_key, record_key
 from nm.store import Reader, Transaction
 
 MOST_AT_ONCE = 90  # ports that one call may change; a transaction has 100 writes
-_UNREAD: Record = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
+_UNREAD: Record = {"_vlans": None, "_read_at": None, "_model": "", "_error": None, "_host_key": None}
 _PATH = re.compile(r"(unix:)?(\.{0,2}/.*)")
 
 
@@ -80,7 +80,7 @@ def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> in
         after |= _UNREAD  # what was seen, or was wrong, is the old one's
         after["_device"] = _identity(call, after)
         _another_device(tx, call, name, ", ".join(sorted(device)))
-    if after["_device"] != record["_device"]:
+    if _shown_by(after) != _shown_by(record):
         _unclaim_device(tx, record)
         _claim_device(tx, call, after)
     tx.put(after)
@@ -139,14 +139,35 @@ def _plain_path(text: str) -> str:
 
 def _claim_device(tx: Transaction, call: Call, record: Record) -> None:
     """Two names for one device would let one port serve two groups."""
-    if record["_device"] is not None:
-        hint = "register each device once: use that switch, or UnregisterSwitch it first"
-        claim(tx, call, "device", record["_device"], record["record_key"], hint)
+    hint = "register each device once: use that switch, or UnregisterSwitch it first"
+    for what, value in _shown_by(record).items():
+        claim(tx, call, what, value, record["record_key"], hint)
 
 
 def _unclaim_device(tx: Transaction, record: Record) -> None:
-    if record["_device"] is not None:
-        unclaim(tx, "device", record["_device"])
+    for what, value in _shown_by(record).items():
+        unclaim(tx, what, value)
+
+
+def _shown_by(record: Record) -> dict[str, str]:
+    """By what the device is told from all others, as far as that is known."""
+    known = {"device": record["_device"], "host key": record.get("host_key") or record.get("_host_key")}
+    return {what: value for what, value in known.items() if value}
+
+
+def pin_host_key(tx: Transaction, name: str, key: str, now: float) -> None:
+    """A switch has shown itself by that key; it is expected of it from now on, and of no other switch.
+
+    Conflict when it is another switch's key already.
+    """
+    record = need(tx, "switch", name)
+    if "host key" not in _shown_by(record):
+        after = changed(record, now, _host_key=key)
+        call = Call(NM, "", now)
+        _unclaim_device(tx, record)
+        _claim_device(tx, call, after)
+        tx.put(after)
+        tell(tx, call, "switch", name, "host key pinned", key.partition(" ")[0])
 
 
 def _refuse_parked(tx: Transaction, call: Call, name: str, kind: str) -> None:

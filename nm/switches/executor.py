@@ -2,16 +2,20 @@
 
 One executor a switch, called by that switch's one worker thread, so it holds no lock. It is the hand
 of the facts vlan/, trunk/ and port/; how a switch is told is its driver's matter (nm/switch.py).
-A port that could not be joined is isolated again in the same run: what fails, fails closed.
+A port that could not be joined is isolated again in the same run: what fails, fails closed. What the switch
+would forget at a power cut is not done: a run ends by saving, and is told as done only then.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, split
 from nm.records import Record, name_of
 from nm.switch import Change, Driver, PortState, Registry, SetPort, SetTrunk, SetVlan, SwitchState
+from nm.switches.breaker import Breaker
 
 NATIVE = 1  # of a trunk nobody said otherwise of
 
@@ -47,13 +51,25 @@ class Executor:
     """A Hand on top of a driver, which it constructs when needed and anew after an error."""
 
     def __init__(
-        self, name: str, connect: Callable[[], Driver], natives: Mapping[str, int] | None = None
+        self,
+        name: str,
+        connect: Callable[[], Driver],
+        natives: Mapping[str, int] | None = None,
+        meet: Callable[[Mapping[str, str]], None] = lambda shown: None,
+        breaker: Breaker | None = None,
     ) -> None:
-        """`natives`: the native VLANs of trunk ports, for kinds of switch that cannot tell."""
+        """`natives`: the native VLANs of trunk ports, for kinds of switch that cannot tell.
+
+        `meet` is told by what the device shows itself after each log-in, before anything is asked of it;
+        when it raises, nothing is.
+        """
         self.name = name
         self._connect = connect
         self._natives = dict(natives or {})
+        self._meet = meet
+        self.breaker = breaker or Breaker(time.monotonic)
         self._driver: Driver | None = None
+        self.unsaved: NMError | None = None  # why what was applied is not saved
 
     # --- the hand ---
 
@@ -70,7 +86,9 @@ class Executor:
             self._judge(order, change, rejected, state) if change else Outcome(moot=True)
             for order, change in zip(orders, changes, strict=True)
         ]
-        return self._fail_closed(orders, outcomes, state, epoch)
+        outcomes = self._fail_closed(orders, outcomes, state, epoch)
+        unsaved = self._save()
+        return [_unless(unsaved, outcome) for outcome in outcomes]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
         """What is there now for each fact. Who carries a VLAN is known only when all ports are read."""
@@ -90,11 +108,17 @@ class Executor:
     # --- what the jobs of a switch need ---
 
     def inspect(self) -> SwitchState:
-        """Everything that can be read. DeviceFailed when it cannot."""
+        """Everything that can be read. DeviceFailed when it cannot. Somebody asks, so it is tried now."""
+        self.breaker.reset()
         return self._read(None)
 
     def isolate(self, ports: Iterable[str], epoch: int) -> dict[str, PortState | NMError]:
         """Isolate the ports (a trunk port: empty it) in one session; what was read back of each."""
+        results = self._isolate(ports, epoch)
+        unsaved = self._save() if results else None
+        return {port: unsaved or result for port, result in results.items()}
+
+    def _isolate(self, ports: Iterable[str], epoch: int) -> dict[str, PortState | NMError]:
         changes: dict[str, Change] = {port: SetPort(port, PortState()) for port in ports}
         if not changes:
             return {}
@@ -110,6 +134,7 @@ class Executor:
         if not changes:
             return {}
         rejected, state = self._session(list(changes.values()), epoch)
+        self._save()  # one that comes back after a power cut does no harm
         failed = {}
         for vlan, change in changes.items():
             if change in rejected:
@@ -162,19 +187,39 @@ class Executor:
         with self._renewed_after_error():
             return self._open().read(ports)
 
+    def _save(self) -> NMError | None:
+        """Let the switch keep what it was told; why it does not."""
+        try:
+            with self._renewed_after_error():
+                self._open().save()
+        except NMError as error:
+            self.unsaved = DeviceFailed(
+                f"switch {self.name} has applied it, and would forget it at a power cut: {error.message}",
+                error.hint or "it is tried again",
+            )
+        else:
+            self.unsaved = None
+        return self.unsaved
+
     def _open(self) -> Driver:
         if self._driver is None:
+            self.breaker.check()
             self._driver = self._connect()
+            self._meet(self._driver.open())
         return self._driver
 
     @contextlib.contextmanager
     def _renewed_after_error(self) -> Iterator[None]:
         """Lets go of the driver when a session fails, so that the next one begins anew."""
+        left_alone = self._driver is None and self.breaker.pause > 0
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, NMError) and not left_alone:
+                self.breaker.failed(error)
             raise
+        self.breaker.went_well()
 
     # --- judging what was read back ---
 
@@ -186,6 +231,8 @@ class Executor:
             return Outcome(outcome.seen, rejected[change])
         if isinstance(change, SetVlan) and state.vlans is None:
             return Outcome(order.value)
+        if isinstance(change, SetPort) and (missing := _missing(change.state, rejected)):
+            return Outcome(outcome.seen, missing)
         if outcome.error or outcome.seen == _canonical(order):
             return outcome
         if isinstance(change, SetPort) and change.state != port_state(order.value):
@@ -259,7 +306,7 @@ class Executor:
             if outcome.error and order.value is not None and split(order.fact)[0] == "port"
         }
         there = {port: state.ports[port] for port, _ in failed.values() if port in state.ports}
-        isolated = self.isolate([port for port, seen in there.items() if not seen.isolated], epoch)
+        isolated = self._isolate([port for port, seen in there.items() if not seen.isolated], epoch)
         for index, (port, error) in failed.items():
             if port in isolated:
                 outcomes[index] = _closed(outcomes[index], error, port, isolated[port])
@@ -284,6 +331,17 @@ def _contested(orders: Iterable[Order]) -> set[str]:
             if wanted.setdefault(order.fact, state) != state:
                 contested.add(order.fact)
     return contested
+
+
+def _missing(state: PortState, rejected: Mapping[Change, DeviceFailed]) -> DeviceFailed | None:
+    """Why a VLAN that the port is to carry could not be made in the same session."""
+    refusals = (rejected.get(SetVlan(vlan, True)) for vlan in (state.untagged, *state.tagged) if vlan)
+    return next(filter(None, refusals), None)
+
+
+def _unless(unsaved: NMError | None, outcome: Outcome) -> Outcome:
+    """The outcome, which is no success while the switch has not saved it."""
+    return outcome if unsaved is None or outcome.error or outcome.moot else replace(outcome, error=unsaved)
 
 
 def _stage(change: Change) -> int:
@@ -319,6 +377,8 @@ def make_executor(
     registry: Registry,
     secret: Callable[[str], str],
     natives: Mapping[str, int] | None = None,
+    meet: Callable[[Mapping[str, str]], None] = lambda shown: None,
+    breaker: Breaker | None = None,
 ) -> Executor:
     """The executor of the switch of that record. `secret` turns a secret's name into the secret."""
     name = name_of(record["record_key"])
@@ -329,4 +389,4 @@ def make_executor(
         secrets = {key: secret(chosen) for key, chosen in record.get("secrets", {}).items()}
         return driver(name, settings, secrets)
 
-    return Executor(name, connect, natives)
+    return Executor(name, connect, natives, meet, breaker)

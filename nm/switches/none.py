@@ -28,6 +28,16 @@ class NoDriver:
         """There are none."""
         return dict(settings)
 
+    @staticmethod
+    def port_name(settings: Mapping[str, Any], name: str) -> str:
+        """Any name may be a port's."""
+        del settings
+        return name
+
+    def open(self) -> Mapping[str, str]:
+        """There is nobody to log in to."""
+        return {}
+
     def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
         """Nothing can be changed."""
         raise self._refusal()
@@ -35,6 +45,9 @@ class NoDriver:
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
         """Nothing can be read."""
         raise self._refusal()
+
+    def save(self) -> None:
+        """There is nothing to save."""
 
     def close(self) -> None:
         """Nothing is open."""

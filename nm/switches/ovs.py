@@ -43,6 +43,16 @@ class OpenVSwitch:
         check_timeout(settings)
         return {**settings, "address": canonical_address(settings["address"])}
 
+    @staticmethod
+    def port_name(settings: Mapping[str, Any], name: str) -> str:
+        """Any name may be a port's."""
+        del settings
+        return name
+
+    def open(self) -> Mapping[str, str]:
+        """The connection is made with the first request."""
+        return {}
+
     def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
         """Make the changes in one transaction and wait until ovs-vswitchd has carried them out."""
         del epoch  # the database's own compare-and-set guards each change
@@ -66,6 +76,9 @@ class OpenVSwitch:
         rows, model = self._look()
         names = rows if ports is None else [port for port in ports if port in rows]
         return SwitchState(None, {name: port_state(rows[name]) for name in names}, model)
+
+    def save(self) -> None:
+        """ovsdb-server keeps what it was told."""
 
     def close(self) -> None:
         """Drop the connection."""

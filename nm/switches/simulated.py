@@ -148,6 +148,16 @@ class Simulated:
             )
         return dict(settings)
 
+    @staticmethod
+    def port_name(settings: Mapping[str, Any], name: str) -> str:
+        """Any name may be a port's."""
+        del settings
+        return name
+
+    def open(self) -> Mapping[str, str]:
+        """There is nobody to log in to."""
+        return {}
+
     def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
         """Execute the changes in order; answer those that the faults or the tables refuse."""
         del epoch  # a file has one writer at a time
@@ -170,6 +180,9 @@ class Simulated:
         self._reach(reading=True)
         self._wait_for_answer(0)
         return state_of(read_table(self._file), ports)
+
+    def save(self) -> None:
+        """The file is all there is."""
 
     def close(self) -> None:
         """Nothing is kept open."""

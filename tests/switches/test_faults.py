@@ -102,6 +102,7 @@ def test_a_switch_that_is_down_answers_every_order_with_a_passing_error(bench: S
     with pytest.raises(DeviceFailed, match="cannot be reached"):
         bench.executor.inspect()
     set_faults(bench.file, down=False)
+    bench.executor.breaker.reset()
     done(bench, join(a, 101))
 
 

@@ -73,6 +73,7 @@ class Counting:
 
     def __init__(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         self.closed = False
+        self.saves = 0
         self.failing = False
         self.changes: list[Change] = []
         self.epochs: list[int] = []
@@ -81,6 +82,14 @@ class Counting:
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
         return dict(settings)
+
+    @staticmethod
+    def port_name(settings: Mapping[str, Any], name: str) -> str:
+        del settings
+        return name
+
+    def open(self) -> Mapping[str, str]:
+        return {}
 
     def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
         if self.failing:
@@ -91,6 +100,9 @@ class Counting:
 
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
         return SwitchState(frozenset(), {port: PortState() for port in ports or ()})
+
+    def save(self) -> None:
+        self.saves += 1
 
     def close(self) -> None:
         self.closed = True

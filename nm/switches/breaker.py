@@ -1,0 +1,54 @@
+"""The circuit breaker of a switch: one that did not answer several times in a row is left alone for a while.
+
+Without it every order would wait for the same time-out again, and a wrong password would be tried until the
+switch locks the account. While it is open orders fail at once, with the words of the failure that opened it;
+when its time is over one session tries. Called by the switch's worker only; it outlives the executor, which
+is let go of whenever there is no work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nm.errors import DeviceFailed, NMError
+
+MOST_FAILURES = 3  # in a row, before it opens
+
+
+@dataclass
+class Breaker:
+    """`up`: a clock in seconds that nobody can set. The pauses, in seconds, double with every failed try."""
+
+    up: Callable[[], float]
+    first_pause: float = 1.0
+    longest_pause: float = 60.0
+    failures: int = 0  # sessions in a row that came to nothing
+    error: NMError | None = field(default=None)  # of the last of them
+    _until: float = 0.0
+
+    @property
+    def pause(self) -> float:
+        """For how many more seconds nothing is tried; 0 when something may be."""
+        return max(self._until - self.up(), 0.0)
+
+    def check(self) -> None:
+        """DeviceFailed while the switch is left alone."""
+        if self.pause and self.error is not None:
+            raise DeviceFailed(
+                f"{self.error.message} (failed {self.failures} times; tried again in {self.pause:.0f} s)",
+                self.error.hint,
+            )
+
+    def reset(self) -> None:
+        """Somebody asks for a try now."""
+        self._until = 0.0
+
+    def went_well(self) -> None:
+        """The switch has answered."""
+        self.failures, self.error, self._until = 0, None, 0.0
+
+    def failed(self, error: NMError) -> None:
+        """A session came to nothing."""
+        self.failures, self.error = self.failures + 1, error
+        doublings = self.failures - MOST_FAILURES
+        if doublings >= 0:
+            self._until = self.up() + min(self.first_pause * 2.0 ** min(doublings, 16), self.longest_pause)
