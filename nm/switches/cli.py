@@ -1,0 +1,352 @@
+"""Switches with a command line: one driver, whose dialects are data (nm/switches/dialects/).
+
+A session of changes is: read everything, close what is to leave, make VLANs, set up trunks and ports that
+join (these stay shut), read back, open those that are as they were meant. So wherever it is cut off, what is
+open was read back. What the switch rejects fails the change that asked for it, and nothing else. Called by
+the switch's executor as any driver is.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from nm.errors import DeviceFailed, Invalid
+from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout
+from nm.switches import dialects
+from nm.switches.conversation import Say
+from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, filled
+from nm.switches.login import Session, check_settings, log_in
+
+MOST_VLANS = 4094
+
+
+class CommandLine:
+    """Drives one switch by SSH, or by telnet where it has nothing else."""
+
+    kind: ClassVar[str] = "cli"
+    settings: ClassVar[Mapping[str, type]] = {
+        "dialect": str,
+        "address": str,
+        "port": int,
+        "user": str,
+        "transport": str,
+        "agent": bool,
+        "host_key": str,
+        "save": str,
+        "timeout": float,
+    }
+    required: ClassVar[frozenset[str]] = frozenset({"dialect", "address", "user"})
+    identity: ClassVar[tuple[str, ...]] = ("address", "port")
+    parking: ClassVar[int | None] = None  # isolated ports are shut
+
+    def __init__(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        self._name = name
+        self._settings = settings
+        self._secrets = secrets
+        self._dialect = dialects.find(settings["dialect"])
+        self._session: Session | None = None
+        self._unsaved = True  # what was left by whoever came before is not known
+
+    @staticmethod
+    def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings with their defaults, the address in small letters."""
+        check_timeout(settings)
+        dialect = dialects.find(settings["dialect"])
+        if settings.get("save", "always") not in ("always", "never"):
+            raise Invalid(f"save is {settings['save']!r}", "use always or never")
+        return check_settings(settings, dialect)
+
+    @staticmethod
+    def port_name(settings: Mapping[str, Any], name: str) -> str:
+        """As GigabitEthernet1/0/1 of Gi1/0/1."""
+        dialect = dialects.find(settings["dialect"])
+        full = dialect.port_name(name)
+        if full is None:
+            kinds = f" {dialect.kinds[0]}{dialect.between}1/0/1 or so" if dialect.kinds else ""
+            raise Invalid(
+                f"{dialect.title} has no port {name!r}", f"use the switch's own name{kinds}; it lists them"
+            )
+        return full
+
+    def open(self) -> Mapping[str, str]:
+        """Log in, and into the mode in which it can be read and changed."""
+        self._session = log_in(self._name, self._dialect, self._settings, self._secrets)
+        return self._session.shown
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # ---- reading
+
+    def read(self, ports: Iterable[str] | None = None) -> SwitchState:
+        """What all ports carry, by one command, and the VLANs."""
+        reading = self._read()
+        states = {port: seen.now for port, seen in reading.ports.items()}
+        if ports is None:
+            return SwitchState(reading.vlans, states, self._model())
+        named = {port: self._dialect.port_name(port) or port for port in ports}
+        return SwitchState(
+            reading.vlans, {port: states[full] for port, full in named.items() if full in states}
+        )
+
+    def _read(self) -> Reading:
+        answers = []
+        for say in _patient(self._dialect.reads, 3):
+            answer = self._talk(say)
+            refusal = self._dialect.rejection(answer.partition("\n")[0])
+            if refusal is not None:
+                raise DeviceFailed(
+                    f"switch {self._name} rejected {say.line!r}: {refusal}",
+                    f"is it a {self._dialect.title}? The user needs the right to read everything",
+                    passing=False,
+                )
+            answers.append(answer)
+        try:
+            return self._dialect.parse(answers)
+        except (ValueError, LookupError) as error:
+            raise DeviceFailed(
+                f"switch {self._name} answered what nm cannot read: {error}",
+                f"is it a {self._dialect.title}?",
+                passing=False,
+            ) from error
+
+    def _model(self) -> str:
+        found = [re.search(self._dialect.model, self._talk(say)) for say in filled(self._dialect.version)]
+        return " ".join(match[1].strip() for match in found if match) or self._dialect.title
+
+    # ---- changing
+
+    def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
+        """Make the changes; answer those that were rejected."""
+        del epoch  # a command line knows no fences; one session at a time is all there is
+        rejected: dict[Change, DeviceFailed] = {}
+        todo = plan(self._dialect, self._read(), changes)
+        for change, words in todo.refused.items():
+            rejected[change] = self._refusal(words)
+        if todo.nothing:
+            return rejected
+        self._unsaved = True
+        with self._configuring():
+            self._make(todo, rejected)
+            failure = self._commit()
+        if failure is not None:
+            return rejected | self._halved(changes, failure)
+        self._open_ports(todo, rejected)
+        return rejected
+
+    def _make(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
+        """All but the opening of ports that join."""
+        dialect = self._dialect
+        self._run(dialect.blocks(todo.leaving), rejected)
+        self._run(dialect.vlan_blocks(todo.new, present=True), rejected)
+        for moves in (todo.trunks, todo.joining):
+            self._run(dialect.blocks(self._possible(moves, rejected)), rejected)
+        self._run(dialect.vlan_blocks(todo.gone, present=False), rejected)
+
+    def _possible(self, moves: Sequence[Move], rejected: dict[Change, DeviceFailed]) -> list[Move]:
+        """Those whose VLANs were not refused a moment ago."""
+        refused = {change.vlan: error for change, error in rejected.items() if isinstance(change, SetVlan)}
+        good = []
+        for move in moves:
+            error = next((refused[vlan] for vlan in _carried(move.after) if vlan in refused), None)
+            if error is None:
+                good.append(move)
+            else:
+                rejected.update(dict.fromkeys(move.changes, error))
+        return good
+
+    def _open_ports(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
+        """Read back, and let come up what is as it was meant; confirm a commit."""
+        waiting = [move for move in todo.joining if not rejected.keys() & {*move.changes}]
+        if not waiting and not self._dialect.confirm:
+            return
+        seen = self._read().ports
+        good = []
+        for move in waiting:
+            found = seen.get(move.port)
+            if found is not None and found.state == move.after:
+                good.append(move)
+            else:
+                carried = "nothing" if found is None else repr(found.state)
+                error = self._refusal(f"it said yes, and port {move.port} is set up to carry {carried}")
+                rejected.update(dict.fromkeys(move.changes, error))
+        blocks = list(self._dialect.opening(good))
+        if blocks or self._dialect.confirm:
+            with self._configuring():
+                self._run(blocks, rejected)
+                for say in _patient(self._dialect.confirm, 6):
+                    self._must(say)
+
+    def _commit(self) -> str | None:
+        """Let all that was said become true; the switch's words when it refuses."""
+        for say in _patient(self._dialect.commit, 6):
+            if words := self._dialect.rejection(self._talk(say)):
+                for back in filled(self._dialect.discard):
+                    self._talk(back)
+                return words
+        return None
+
+    def _halved(self, changes: Sequence[Change], words: str) -> dict[Change, DeviceFailed]:
+        """The same in two halves, for one of them is to blame."""
+        if len(changes) == 1:
+            return {changes[0]: self._refusal(words)}
+        half = len(changes) // 2
+        return self.apply(changes[:half], 0) | self.apply(changes[half:], 0)
+
+    def _run(self, blocks: Iterable[Block], rejected: dict[Change, DeviceFailed]) -> None:
+        for block in blocks:
+            words = self._try(block)
+            if words and block.parts:
+                self._run(block.parts, rejected)
+            elif words:
+                rejected.update(dict.fromkeys(block.changes, self._refusal(words)))
+
+    def _try(self, block: Block) -> str | None:
+        """Say its lines; the switch's words when it rejects one."""
+        refused = None
+        for say in block.lines:
+            words = self._dialect.rejection(self._talk(say))
+            if words and not say.optional:
+                refused = refused or f"{say.line!r}: {words}"
+                if not block.stubborn:
+                    for back in block.retreat:
+                        self._talk(back)
+                    return refused
+        return refused
+
+    @contextlib.contextmanager
+    def _configuring(self) -> Iterator[None]:
+        """In the mode in which changes are made. A session that breaks is let go of by the executor."""
+        for say in filled(self._dialect.enter):
+            self._must(say)
+        yield
+        for say in filled(self._dialect.leave):
+            self._talk(say)
+
+    # ---- saving
+
+    def save(self) -> None:
+        """Let the startup configuration be the running one, unless that is not wanted."""
+        if not self._unsaved or self._settings.get("save") == "never":
+            return
+        answer = ""
+        for say in _patient(self._dialect.save, 6):
+            answer = self._must(say)
+        if not re.search(self._dialect.saved, answer):
+            raise self._refusal(f"it did not say that it has saved: {answer.strip()[-200:]!r}")
+        self._unsaved = False
+
+    # ---- one line
+
+    def _must(self, say: Say) -> str:
+        """What it answers, which must be no rejection. What another session holds is given up in time."""
+        answer = self._talk(say)
+        if words := self._dialect.rejection(answer):
+            raise DeviceFailed(f"switch {self._name} rejected {say.line!r}: {words}", "it is tried again")
+        return answer
+
+    def _talk(self, say: Say) -> str:
+        if self._session is None:
+            raise DeviceFailed(f"switch {self._name} was hung up on", "it is tried again")
+        return self._session.say(say)
+
+    def _refusal(self, words: str) -> DeviceFailed:
+        return DeviceFailed(
+            f"switch {self._name} rejected {words}", "InspectSwitch tells how it is now", passing=False
+        )
+
+
+def _patient(lines: Lines, times: int) -> Iterator[Say]:
+    for say in filled(lines):
+        yield Say(say.line, say.answers, max(say.patience, times), say.optional)
+
+
+# ---- what is to be done: pure
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Changes as moves of ports and as VLANs, as far as they change anything."""
+
+    refused: dict[Change, str]
+    new: dict[int, Change] = field(default_factory=dict)
+    gone: dict[int, Change] = field(default_factory=dict)
+    moves: list[Move] = field(default_factory=list)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether all is as it should be."""
+        return not (self.new or self.gone or self.moves)
+
+    @property
+    def leaving(self) -> list[Move]:
+        """Ports that are isolated."""
+        return [move for move in self.moves if move.after.isolated and not move.trunk]
+
+    @property
+    def joining(self) -> list[Move]:
+        """Ports that come up, with something to carry."""
+        return [move for move in self.moves if move.joins]
+
+    @property
+    def trunks(self) -> list[Move]:
+        """Trunk ports that stay up."""
+        return [move for move in self.moves if move.trunk and not move.joins]
+
+
+def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) -> Plan:
+    """What the changes, in their order, come to on a switch that is as it was read."""
+    todo = Plan({})
+    wanted: dict[str, PortState] = {}
+    asked: dict[str, list[SetPort | SetTrunk]] = {}
+    for change in changes:
+        if words := _refused(dialect, reading, change):
+            todo.refused[change] = words
+        elif isinstance(change, SetVlan):
+            there = reading.vlans is None or change.vlan in reading.vlans
+            if there != change.present:
+                (todo.new if change.present else todo.gone)[change.vlan] = change
+        else:
+            port = dialect.port_name(change.port) or change.port
+            state = wanted.get(port, reading.ports[port].now)
+            wanted[port] = _successor(change, state)
+            asked.setdefault(port, []).append(change)
+    for port, state in wanted.items():
+        seen = reading.ports[port]
+        if seen.now != state:
+            last = asked[port][-1]
+            native = last.native if isinstance(last, SetTrunk) else 1
+            todo.moves.append(Move(port, seen, state, tuple(asked[port]), native))
+    return todo
+
+
+def _refused(dialect: type[Dialect], reading: Reading, change: Change) -> str:
+    """Why a change cannot be tried; empty when it can."""
+    vlans = [change.vlan] if isinstance(change, SetVlan | SetTrunk) else _carried(change.state)
+    bad = [vlan for vlan in vlans if not 0 < vlan <= MOST_VLANS]
+    if bad:
+        return f"VLAN {bad[0]}: there is no such id"
+    if (
+        not isinstance(change, SetVlan)
+        and (dialect.port_name(change.port) or change.port) not in reading.ports
+    ):
+        return f"port {change.port}: there is no such port"
+    return ""
+
+
+def _successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
+    """The port's state after the change. An open trunk names its VLANs from its first change on."""
+    if isinstance(change, SetPort):
+        return change.state
+    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
+    native = state.untagged if state.untagged == change.native and not state.open else None
+    return PortState(native, tuple(sorted(tagged)))
+
+
+def _carried(state: PortState) -> list[int]:
+    return [vlan for vlan in (state.untagged, *state.tagged) if vlan is not None]

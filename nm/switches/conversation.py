@@ -1,0 +1,115 @@
+"""One line at a time to a command line, and everything it answers: no fixed sleeps, every prompt awaited.
+
+The log-in (nm/switches/login.py) is netmiko's, which also finds the prompt; from then on nm talks to the
+channel itself, for netmiko's loop adds 11 to 40 ms to each command. Called by a driver, by one thread.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from nm.errors import DeviceFailed
+
+LULL = 0.5  # seconds of quiet after which a prompt counts that something was printed behind
+LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
+
+
+class Channel(Protocol):
+    """Where the command line is: an SSH channel, a telnet connection."""
+
+    def send(self, text: str) -> None:
+        """Send all of it. OSError or EOFError when the other side has gone."""
+
+    def receive(self, seconds: float) -> str:
+        """What has come; waits so long for the first of it at most, and is empty when nothing came.
+
+        OSError or EOFError when the other side has gone.
+        """
+
+    def close(self) -> None:
+        """Hang up. Raises nothing."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """One line, and how to go on."""
+
+    line: str
+    answers: tuple[tuple[str, str], ...] = ()  # what it may ask, as a pattern, and what is answered
+    patience: int = 1  # times the switch's time-out
+    optional: bool = False  # some models do not know the line, and do without
+
+
+class Conversation:
+    """With one switch, from its prompt on.
+
+    `prompt`: a pattern of what begins each prompt; `plain`: takes terminal sequences out; `timeout`: for how
+    many seconds the switch may be silent.
+    """
+
+    def __init__(
+        self, name: str, channel: Channel, prompt: str, plain: Callable[[str], str], timeout: float
+    ) -> None:
+        self._name = name
+        self._channel = channel
+        self._timeout = timeout
+        self._plain = plain
+        self._at_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
+        self._was_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
+
+    def say(self, say: Say) -> str:
+        """Send the line; what it answered, without echo and prompt. DeviceFailed when it does not."""
+        try:
+            self._forget()
+            self._channel.send(say.line + "\n")
+            return self._answer(say)
+        except (OSError, EOFError) as error:
+            raise DeviceFailed(
+                f"switch {self._name} closed the connection at {say.line!r}", "it is tried again"
+            ) from error
+
+    def _forget(self) -> None:
+        """What came unasked, as a line of the switch's log, belongs to no answer."""
+        while self._channel.receive(0):
+            pass
+
+    def _answer(self, say: Say) -> str:
+        patience = self._timeout * say.patience
+        begun = heard = time.monotonic()
+        text, answered = "", 0
+        while True:
+            more = self._channel.receive(LULL)
+            now = time.monotonic()
+            if more:
+                text, heard = self._plain(text + more), now
+            if self._at_prompt.search(text) or (not more and self._overprinted(text, say)):
+                late = self._channel.receive(0)
+                if not late:
+                    return self._without_frame(text, say)
+                text = self._plain(text + late)
+            answered = self._reply(text, answered, say)
+            if now - heard > patience or now - begun > patience * LONGEST:
+                raise DeviceFailed(
+                    f"switch {self._name} did not answer {say.line!r} within {patience:g} s",
+                    "look whether it is busy; it is tried again",
+                )
+
+    def _overprinted(self, text: str, say: Say) -> bool:
+        """Whether the prompt came and a line of the switch's log behind it."""
+        return self._was_prompt.search(text.partition(say.line)[2]) is not None
+
+    def _reply(self, text: str, answered: int, say: Say) -> int:
+        """Answer what is asked at the end of the text; where the unanswered rest begins."""
+        for question, answer in say.answers:
+            if re.search(question + r"\s*$", text[answered:]):
+                self._channel.send(answer + "\n")
+                return len(text)
+        return answered
+
+    def _without_frame(self, text: str, say: Say) -> str:
+        found = self._at_prompt.search(text) or self._was_prompt.search(text)
+        body = text[: found.start()] if found else text
+        before, echo, behind = body.partition(say.line)
+        return (behind if echo and not before.strip() else body).replace("\r", "").strip("\n")

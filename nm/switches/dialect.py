@@ -1,0 +1,279 @@
+"""What nm has to know of a command line: words, patterns and recipes as data, and a parser. Pure.
+
+A dialect is a class whose members are data: nm/switches/dialects/ has one file a maker. Recipes are lines in
+which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans} (a list such as 5-7,10),
+{native}, {all} ({vlans} with the untagged one). Where a maker's way is another one, a dialect answers
+`blocks` itself. nm/switches/cli.py talks.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import ClassVar
+
+from nm.switch import Change, PortState, SetTrunk
+from nm.switches.conversation import Say
+from nm.switches.parsing import listed, spans
+
+Lines = tuple[str | Say, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A port as it is configured: what it carries when it is up, and whether it is shut."""
+
+    state: PortState
+    shut: bool = False
+
+    @property
+    def now(self) -> PortState:
+        """What it carries."""
+        return PortState() if self.shut else self.state
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a switch. `vlans` is None for kinds that keep no table of VLANs."""
+
+    ports: Mapping[str, Seen]
+    vlans: frozenset[int] | None
+
+
+@dataclass(frozen=True)
+class Move:
+    """A port on its way, and the changes that ask for it."""
+
+    port: str
+    before: Seen
+    after: PortState
+    changes: tuple[Change, ...]
+    native: int = 1  # of a trunk
+
+    @property
+    def trunk(self) -> bool:
+        """Whether it is a trunk port, which stays up while its VLANs come and go."""
+        return all(isinstance(change, SetTrunk) for change in self.changes)
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is to be shut, set up, read back, and only then opened."""
+        return not self.after.isolated and not (self.trunk and not self.before.shut)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that belong together. When one is rejected the rest is not sent, but `retreat` is.
+
+    `parts`: the same one by one, for a merged block of which something was rejected. `stubborn`: the rest is
+    sent nevertheless, for it closes something.
+    """
+
+    lines: tuple[Say, ...]
+    changes: tuple[Change, ...]
+    retreat: tuple[Say, ...] = ()
+    parts: tuple["Block", ...] = field(default=(), repr=False)
+    stubborn: bool = False
+
+
+class Dialect:
+    """A command line of the kind that Cisco began; others say what differs. All members may be replaced."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # which switches speak it
+    login: ClassVar[str]  # netmiko's name of it
+    telnet: ClassVar[str] = ""  # the same by telnet, where there are switches that have nothing else
+    factory_open: ClassVar[bool] = True  # a new port may turn into a trunk; else it is on VLAN 1 only
+
+    # what it says: a line that one of these matches is a rejection, unless one of the others does
+    rejections: ClassVar[Sequence[str]] = (r"^%", r"^\s*\^\s*$", r"^Command rejected", r"^(?i:error)\b")
+    harmless: ClassVar[Sequence[str]] = ()
+
+    # where changes are made
+    enter: ClassVar[Lines] = ("configure terminal",)
+    leave: ClassVar[Lines] = ("end",)
+    commit: ClassVar[Lines] = ()  # of a dialect whose lines become true together; () where each does at once
+    confirm: ClassVar[Lines] = ()  # else the commit is undone by the switch itself
+    discard: ClassVar[Lines] = ()  # forget what was not committed
+
+    # VLANs
+    make_vlan: ClassVar[Lines] = ("vlan {vlan}", "exit")
+    make_vlans: ClassVar[Lines] = ()  # several at once, by {vlans}
+    remove_vlan: ClassVar[Lines] = ("no vlan {vlan}",)
+    remove_vlans: ClassVar[Lines] = ()
+
+    # ports
+    port: ClassVar[Lines] = ("interface {port}",)
+    several: ClassVar[Lines] = ()  # go to several ports at once, by {ports}
+    span: ClassVar[str] = "{prefix}{first}-{last}"  # how {ports} writes neighbours
+    glue: ClassVar[str] = ","  # and what stands between its pieces
+    most_pieces: ClassVar[int] = 8  # of {ports}
+    done: ClassVar[Lines] = ("exit",)
+    shut: ClassVar[Lines] = ("shutdown",)
+    open: ClassVar[Lines] = ("no shutdown",)
+    clean: ClassVar[Lines] = ()  # behind `shut`: what it carried is forgotten
+    access: ClassVar[Lines] = ("switchport mode access", "switchport access vlan {vlan}")
+    tagged: ClassVar[Lines] = (
+        "switchport mode trunk",
+        "switchport trunk native vlan {native}",
+        "switchport trunk allowed vlan {vlans}",
+    )
+    both: ClassVar[Lines] = (
+        "switchport mode trunk",
+        "switchport trunk native vlan {vlan}",
+        "switchport trunk allowed vlan {all}",
+    )
+    empty: ClassVar[Lines] = (
+        "switchport trunk allowed vlan none",
+    )  # a trunk that carries nothing and stays up
+    add: ClassVar[Lines] = ("switchport trunk allowed vlan add {vlans}",)
+    remove: ClassVar[Lines] = ("switchport trunk allowed vlan remove {vlans}",)
+
+    # reading, saving, and what it is
+    reads: ClassVar[Lines] = ("show vlan brief", "show running-config")
+    version: ClassVar[Lines] = ("show version",)
+    model: ClassVar[str] = r"(?m)^(.+)$"  # its first group is the model
+    save: ClassVar[Lines] = (Say("copy running-config startup-config", patience=6),)
+    saved: ClassVar[str] = ""  # what the last answer must say
+
+    # its ports' names: the kinds it has, in full; the shortest spelling that is told apart is two letters
+    kinds: ClassVar[Sequence[str]] = ()
+    numbering: ClassVar[str] = r"\d+(?:/\d+){0,3}"
+    between: ClassVar[str] = ""  # what stands between kind and number
+
+    @classmethod
+    def parse(cls, answers: Sequence[str]) -> Reading:
+        """What the answers to `reads` say."""
+        raise NotImplementedError(cls.name)  # pragma: no cover - every dialect has its own
+
+    # ---- recipes
+
+    @classmethod
+    def blocks(cls, moves: Iterable[Move]) -> Iterator[Block]:
+        """Let the ports be as they are to be; those that join stay shut. Ports alike go out together."""
+        alike: dict[tuple[Say, ...], list[Move]] = {}
+        for move in moves:
+            alike.setdefault(cls.recipe(move), []).append(move)
+        for lines, some in alike.items():
+            yield from cls.at_ports(some, lines)
+
+    @classmethod
+    def recipe(cls, move: Move) -> tuple[Say, ...]:
+        """The lines of one port, below its own prompt."""
+        before, after = move.before, move.after
+        if not move.trunk and after.isolated:
+            return filled((*cls.shut, *cls.clean))
+        first = () if before.shut or move.trunk else cls.shut
+        gone, new = {*before.now.tagged} - {*after.tagged}, {*after.tagged} - {*before.now.tagged}
+        stays = move.trunk and before.now.tagged and not before.now.open
+        if stays and before.now.untagged == after.untagged:
+            steps = (cls.remove, gone), (cls.add, new)
+            return tuple(one for lines, some in steps if some for one in filled(lines, vlans=listed(some)))
+        words = {
+            "vlan": after.untagged,
+            "vlans": listed(after.tagged),
+            "all": listed({*after.tagged, after.untagged or after.tagged[0]}) if after.tagged else "",
+            "native": move.native,
+        }
+        if after.isolated:
+            return filled((*cls.tagged[:-1], *cls.empty), **words)
+        shape = cls.access if not after.tagged else cls.tagged if after.untagged is None else cls.both
+        return filled((*first, *shape), **words)
+
+    @classmethod
+    def at_ports(cls, moves: Sequence[Move], lines: tuple[Say, ...]) -> Iterator[Block]:
+        """The lines at each of the ports, by ranges where the dialect has them."""
+        single = [cls._at(filled(cls.port, port=move.port), [move], lines) for move in moves]
+        if not cls.several or len(moves) == 1:
+            yield from single
+            return
+        by_port = {move.port: (move, block) for move, block in zip(moves, single, strict=True)}
+        for ports, words in cls.ranges(by_port):
+            some = [by_port[port] for port in ports]
+            yield cls._at(
+                filled(cls.several, ports=words) if len(some) > 1 else some[0][1].lines[: len(cls.port)],
+                [move for move, _ in some],
+                lines,
+                tuple(block for _, block in some) if len(some) > 1 else (),
+            )
+
+    @classmethod
+    def _at(
+        cls,
+        place: tuple[Say, ...],
+        moves: Sequence[Move],
+        lines: tuple[Say, ...],
+        parts: tuple[Block, ...] = (),
+    ) -> Block:
+        changes = tuple(change for move in moves for change in move.changes)
+        stubborn = all(move.after.isolated for move in moves)
+        retreat = filled(cls.done)
+        return Block((*place, *lines, *retreat), changes, retreat, parts, stubborn)
+
+    @classmethod
+    def ranges(cls, ports: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+        """The ports in as few {ports} as there can be, each with the ports it names."""
+        pieces = iter(_pieces(ports, cls.span))
+        while some := list(islice(pieces, cls.most_pieces)):
+            yield [port for named, _ in some for port in named], cls.glue.join(word for _, word in some)
+
+    @classmethod
+    def opening(cls, moves: Sequence[Move]) -> Iterator[Block]:
+        """Let ports that were set up and read back come up."""
+        return cls.at_ports(moves, filled(cls.open)) if cls.open and not cls.commit else iter(())
+
+    @classmethod
+    def vlan_blocks(cls, changes: Mapping[int, Change], present: bool) -> Iterator[Block]:
+        """Make VLANs, or remove them."""
+        one, many = (cls.make_vlan, cls.make_vlans) if present else (cls.remove_vlan, cls.remove_vlans)
+        single = tuple(Block(filled(one, vlan=vlan), (change,)) for vlan, change in sorted(changes.items()))
+        if many and len(single) > 1:
+            yield Block(filled(many, vlans=listed(changes)), tuple(changes.values()), parts=single)
+        else:
+            yield from single
+
+    # ---- answers
+
+    @classmethod
+    def rejection(cls, answer: str) -> str | None:
+        """The switch's words when it rejects; None when it does not."""
+        for line in answer.splitlines():
+            if any(re.search(pattern, line) for pattern in cls.harmless):
+                continue
+            if any(re.search(pattern, line) for pattern in cls.rejections):
+                return " ".join(word for word in answer.split() if word != "^")[:300]
+        return None
+
+    @classmethod
+    def port_name(cls, name: str) -> str | None:
+        """The full spelling of a port's name; None when the switch can have no such port."""
+        if not cls.kinds:
+            return name if re.fullmatch(cls.numbering, name) else None
+        match = re.fullmatch(rf"([A-Za-z-]+) ?({cls.numbering})", name)
+        if match is None:
+            return None
+        word = match[1].lower()
+        fits = [kind for kind in cls.kinds if kind.lower().startswith(word) and len(word) > 1]
+        exact = [kind for kind in fits if kind.lower() == word] or fits
+        return f"{exact[0]}{cls.between}{match[2]}" if exact else None
+
+
+def filled(lines: Lines, **words: object) -> tuple[Say, ...]:
+    """The lines as they are said."""
+    said = (line if isinstance(line, Say) else Say(line) for line in lines)
+    return tuple(Say(say.line.format(**words), say.answers, say.patience, say.optional) for say in said)
+
+
+def _pieces(ports: Iterable[str], span: str) -> Iterator[tuple[list[str], str]]:
+    """Neighbours as one piece: names that end in numbers without gaps and begin alike."""
+    by_prefix: dict[str, dict[int, str]] = {}
+    for port in ports:
+        match = re.fullmatch(r"(.*?)(0|[1-9]\d*)", port)
+        if match is None:
+            yield [port], port
+        else:
+            by_prefix.setdefault(match[1], {})[int(match[2])] = port
+    for prefix, numbered in by_prefix.items():
+        for first, last in spans(numbered):
+            named = [numbered[number] for number in range(first, last + 1)]
+            yield named, named[0] if first == last else span.format(prefix=prefix, first=first, last=last)

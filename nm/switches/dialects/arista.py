@@ -1,0 +1,40 @@
+"""Arista EOS."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from nm.switches.dialect import Dialect, Lines, Reading, Seen
+from nm.switches.parsing import column, is_shut, sections, switchport
+
+
+class AristaEos(Dialect):
+    """EOS."""
+
+    name = "arista_eos"
+    title = "Arista EOS"
+    login = "arista_eos"
+    factory_open = False
+    make_vlans: ClassVar[Lines] = ("vlan {vlans}", "exit")
+    remove_vlans: ClassVar[Lines] = ("no vlan {vlans}",)
+    several: ClassVar[Lines] = ("interface {ports}",)
+    clean: ClassVar[Lines] = (
+        "switchport mode access",
+        "no switchport access vlan",
+        "no switchport trunk native vlan",
+        "switchport trunk allowed vlan none",
+    )
+    save: ClassVar[Lines] = ("write memory",)
+    saved = r"Copy completed successfully"
+    model = r"(?m)^(Arista \S+)"
+    kinds: ClassVar[Sequence[str]] = ("Ethernet", "Port-Channel")
+
+    @classmethod
+    def parse(cls, answers: Sequence[str]) -> Reading:
+        """A port without a mode is an access port."""
+        vlans, configuration = answers
+        ports = {
+            name: Seen(switchport(lines), is_shut(lines))
+            for name, lines in sections(configuration, r"interface (\S+)").items()
+            if name.startswith(tuple(cls.kinds)) and "no switchport" not in lines
+        }
+        return Reading(ports, column(vlans, r"(\d+) "))

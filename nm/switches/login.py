@@ -1,0 +1,289 @@
+"""Logging in to a command line: netmiko's part, with the host key that is expected and within a bounded time.
+
+netmiko knows how each maker's switch asks for names, turns paging off, and goes to the privileged mode. What
+it is given here never reaches its log. Called by the driver of command lines only.
+"""
+
+import codecs
+import contextlib
+import io
+import ipaddress
+import logging
+import re
+import select
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import paramiko
+from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseException
+from netmiko.ssh_dispatcher import CLASS_MAPPER
+
+from nm.errors import DeviceFailed, Invalid
+from nm.switches.conversation import Channel, Conversation, Say
+from nm.switches.dialect import Dialect
+
+LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+SSH_PORT, TELNET_PORT = 22, 23
+
+FAILURES = (NetmikoBaseException, paramiko.SSHException, OSError, EOFError, ValueError)
+
+for noisy in ("netmiko", "paramiko"):
+    logging.getLogger(noisy).setLevel(logging.CRITICAL)  # their debug lines hold what was typed
+
+
+def check_settings(settings: Mapping[str, Any], dialect: type[Dialect]) -> dict[str, Any]:
+    """The settings with the port that is meant, the address in one spelling; Invalid says what is wrong."""
+    transport = settings.get("transport", "ssh")
+    if transport not in ("ssh", "telnet"):
+        raise Invalid(f"transport is {transport!r}", "use ssh or telnet")
+    if transport == "telnet" and not dialect.telnet:
+        raise Invalid(f"{dialect.title} has SSH, so telnet is not used", "leave transport out")
+    port = settings.get("port", SSH_PORT if transport == "ssh" else TELNET_PORT)
+    if not 0 < port < 65536:
+        raise Invalid(f"port is {port}", "use 1 to 65535")
+    if key := settings.get("host_key"):
+        parse_key(key)
+    return {**settings, "address": _address(settings["address"]), "port": port}
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if not HOST.fullmatch(text):
+            raise Invalid(f"address is {text!r}", "use an IP address or a host's name") from None
+        return text.lower()
+
+
+def parse_key(text: str) -> paramiko.PKey:
+    """A host key as known_hosts has it, "TYPE BASE64"; else Invalid."""
+    kind, _, encoded = text.strip().partition(" ")
+    try:
+        return paramiko.PKey.from_type_string(kind, codecs.decode(encoded.split(" ")[0].encode(), "base64"))
+    except (ValueError, paramiko.SSHException) as error:
+        raise Invalid(
+            "host_key is no host key", "give it as `ssh-keyscan HOST` prints it: TYPE BASE64"
+        ) from error
+
+
+@dataclass
+class Session:
+    """A command line at its prompt. `shown`: what the device showed itself by."""
+
+    shown: Mapping[str, str]
+    say: Callable[[Say], str]
+    close: Callable[[], None]
+
+
+def log_in(
+    name: str, dialect: type[Dialect], settings: Mapping[str, Any], secrets: Mapping[str, str]
+) -> Session:
+    """Log in; DeviceFailed says why not."""
+    timeout = float(settings.get("timeout", 10))
+    telnet = settings.get("transport") == "telnet"
+    expected = parse_key(settings["host_key"]) if settings.get("host_key") else None
+    connection = _connection(
+        dialect.telnet if telnet else dialect.login, settings, secrets, expected, timeout
+    )
+    with _explained(name, settings, secrets), _within(timeout * LOGIN_PATIENCE, connection):
+        connection._open()  # netmiko's own way where auto_connect is False
+        if secrets.get("enable"):
+            connection.enable()
+    channel: Channel = _Telnet(connection) if telnet else _Ssh(connection)
+    talk = Conversation(name, channel, _prompt(connection), _plain(connection), timeout)
+    return Session(_shown(connection, telnet), talk.say, channel.close)
+
+
+def _prompt(connection: Any) -> str:
+    """Each prompt begins so; in their deeper modes some switches cut the host's name."""
+    return re.escape(str(connection.base_prompt)[:16])
+
+
+def _plain(connection: Any) -> Callable[[str], str]:
+    def plain(text: str) -> str:
+        return str(connection.strip_ansi_escape_codes(text)) if "\x1b" in text else text
+
+    return plain
+
+
+def _shown(connection: Any, telnet: bool) -> dict[str, str]:
+    if telnet:
+        return {}
+    key = connection.remote_conn.get_transport().get_remote_server_key()
+    return {"host_key": f"{key.get_name()} {key.get_base64()}"}
+
+
+class _Pinned:
+    """Beside netmiko's class for a switch: the key that is expected, and a bound on opening the channel."""
+
+    nm_expected: paramiko.PKey | None = None
+    nm_timeout: float = 10.0
+
+    def _build_ssh_client(self) -> paramiko.SSHClient:
+        client: paramiko.SSHClient = super()._build_ssh_client()  # type: ignore[misc]
+        if self.nm_expected is not None:
+            place = self.host if self.port == SSH_PORT else f"[{self.host}]:{self.port}"  # type: ignore[attr-defined]
+            client.get_host_keys().add(place, self.nm_expected.get_name(), self.nm_expected)
+        return client
+
+    def _connect_params_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = super()._connect_params_dict()  # type: ignore[misc]
+        return {**found, "channel_timeout": self.nm_timeout}
+
+
+def _connection(
+    kind: str,
+    settings: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    expected: paramiko.PKey | None,
+    timeout: float,
+) -> Any:
+    """A connection of netmiko's, not yet made."""
+    base = CLASS_MAPPER[kind]
+    made = type("Pinned", (_Pinned, base), {"nm_expected": expected, "nm_timeout": timeout})
+    key = _private_key(secrets["key"], secrets.get("passphrase")) if secrets.get("key") else None
+    return made(
+        device_type=kind,
+        host=settings["address"],
+        port=settings.get("port") or (TELNET_PORT if kind.endswith("_telnet") else SSH_PORT),
+        username=settings["user"],
+        password=secrets.get("password"),
+        secret=secrets.get("enable", ""),
+        pkey=key,
+        allow_agent=bool(settings.get("agent", False)),
+        use_keys=False,
+        ssh_strict=expected is not None,
+        conn_timeout=timeout,
+        auth_timeout=timeout,
+        banner_timeout=timeout,
+        read_timeout_override=timeout,
+        auto_connect=False,
+    )
+
+
+def _private_key(text: str, passphrase: str | None) -> paramiko.PKey:
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        with contextlib.suppress(paramiko.SSHException, ValueError, TypeError):
+            return kind.from_private_key(io.StringIO(text), passphrase)
+    raise DeviceFailed(
+        "the secret that is named as key holds no private key that can be read",
+        "write an OpenSSH private key to it; one with a passphrase needs that as secrets.passphrase",
+    )
+
+
+@contextlib.contextmanager
+def _explained(name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Iterator[None]:
+    """What goes wrong in a log-in, in words that say what to do and hold no secret."""
+    where = f"switch {name} at {settings['address']}"
+    try:
+        yield
+    except NetmikoAuthenticationException as error:
+        raise DeviceFailed(
+            f"{where} refuses the log-in of {settings['user']}",
+            "look at user and the secrets password or key; the file is read anew at each log-in",
+        ) from error
+    except FAILURES as error:
+        if isinstance(error.__context__, paramiko.BadHostKeyException):
+            raise DeviceFailed(
+                f"{where} shows another host key than the pinned one: {_print(error.__context__.key)}",
+                "somebody stands in between; or the switch was replaced, then say so by UpdateSwitch",
+            ) from error
+        if "enable" in str(error) or "privilege" in str(error):
+            raise DeviceFailed(
+                f"{where} refuses the secret that is named as enable", "correct the file of that secret"
+            ) from error
+        cause = error.__context__ if isinstance(error, NetmikoBaseException) and error.__context__ else error
+        raise DeviceFailed(
+            f"{where} cannot be logged in to: {_words(cause, secrets)}",
+            "look at address, port and cable, and whether other sessions use up its lines; it is tried again",
+        ) from error
+
+
+def _print(key: paramiko.PKey) -> str:
+    return f"{key.get_name()} {key.fingerprint}"
+
+
+def _words(error: BaseException, secrets: Mapping[str, str]) -> str:
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    for secret in secrets.values():
+        text = text.replace(secret, "<secret>") if len(secret) > 2 else text
+    return text
+
+
+@contextlib.contextmanager
+def _within(seconds: float, connection: Any) -> Iterator[None]:
+    """Hang up when it takes longer: paramiko waits for some answers for ever."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        _hang_up(connection)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except FAILURES as error:
+        _hang_up(connection)
+        if late.is_set():
+            raise TimeoutError(f"no prompt within {seconds:g} s") from error
+        raise
+    finally:
+        timer.cancel()
+
+
+def _hang_up(connection: Any) -> None:
+    client = getattr(connection, "remote_conn_pre", None) or getattr(connection, "remote_conn", None)
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        if client is not None:
+            client.close()
+
+
+class _Ssh:
+    """The paramiko channel of a netmiko connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._channel: paramiko.Channel = connection.remote_conn
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def send(self, text: str) -> None:
+        self._channel.sendall(text.encode())
+
+    def receive(self, seconds: float) -> str:
+        self._channel.settimeout(seconds)
+        try:
+            data = self._channel.recv(65536)
+        except TimeoutError:
+            return ""
+        if not data:
+            raise EOFError
+        return self._decoder.decode(data)
+
+    def close(self) -> None:
+        _hang_up(self._connection)
+
+
+class _Telnet:
+    """The telnet connection of a netmiko connection."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._telnet = connection.remote_conn
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def send(self, text: str) -> None:
+        self._telnet.write(text.replace("\n", "\r\n").encode())
+
+    def receive(self, seconds: float) -> str:
+        known: bytes = self._telnet.read_very_lazy() or self._telnet.read_very_eager()
+        if not known and select.select([self._telnet.sock], [], [], seconds)[0]:
+            known = self._telnet.read_very_eager()
+        return self._decoder.decode(known)
+
+    def close(self) -> None:
+        _hang_up(self._connection)

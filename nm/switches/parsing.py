@@ -1,0 +1,95 @@
+"""What command lines of many makers print alike: lists of VLANs, sections, switchports. Pure."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from nm.switch import PortState
+
+
+def numbers(text: str) -> set[int]:
+    """The numbers of a list such as "1,5-7, 10"."""
+    found: set[int] = set()
+    for first, last in re.findall(r"(\d+)(?:\s*-\s*(\d+))?", text):
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def spans(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The numbers as spans without gaps, ascending."""
+    for _, some in groupby(enumerate(sorted(set(numbers))), lambda pair: pair[1] - pair[0]):
+        values = [value for _, value in some]
+        yield values[0], values[-1]
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """The numbers as a list such as "1,5-7,10"."""
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans(numbers))
+
+
+def sections(text: str, heading: str) -> dict[str, list[str]]:
+    """The indented lines below each heading, stripped, by the heading's first group."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in text.splitlines():
+        match = re.match(heading, line)
+        if match:
+            current = found.setdefault(match[1], [])
+        elif current is not None and line[:1].isspace() and line.strip():
+            current.append(line.strip())
+        elif line.strip():
+            current = None
+    return found
+
+
+def column(text: str, pattern: str) -> frozenset[int]:
+    """The numbers that the pattern's first group finds at the beginnings of lines."""
+    return frozenset(int(found) for found in re.findall(rf"(?m)^{pattern}", text))
+
+
+def value(lines: Sequence[str], command: str) -> str | None:
+    """What stands behind the command in the last of the lines that have it; None when none has."""
+    found = [
+        line[len(command) :].strip() for line in lines if line == command or line.startswith(f"{command} ")
+    ]
+    return found[-1] if found else None
+
+
+def switchport(lines: Sequence[str], mode: str = "access") -> PortState:
+    """What a port of that section carries, in the grammar that Cisco began; `mode`: when none is named.
+
+    Any mode but access and trunk may turn into a trunk, so such a port is open.
+    """
+    mode = value(lines, "switchport mode") or mode
+    access = int(value(lines, "switchport access vlan") or 1)
+    voice = numbers(value(lines, "switchport voice vlan") or "")
+    if mode == "access":
+        return PortState(access, tuple(sorted(voice - {access})))
+    allowed = _allowed(lines)
+    native = int(value(lines, "switchport trunk native vlan") or 1)
+    if mode != "trunk":
+        return PortState(access, tuple(sorted((voice | (allowed or set())) - {access})), open=True)
+    if allowed is None:
+        return PortState(native, open=True)
+    return PortState(native if native in allowed else None, tuple(sorted(allowed - {native})))
+
+
+def _allowed(lines: Sequence[str]) -> set[int] | None:
+    """The VLANs that the trunk lets pass; None for all."""
+    allowed: set[int] | None = None
+    for line in lines:
+        if line.startswith("switchport trunk allowed vlan "):
+            words = line.removeprefix("switchport trunk allowed vlan ").strip()
+            if words == "all":
+                allowed = None
+            elif words == "none":
+                allowed = set()
+            else:
+                allowed = numbers(words) | ((allowed or set()) if words.startswith("add") else set())
+    return allowed
+
+
+def is_shut(lines: Sequence[str], by_default: bool = False) -> bool:
+    """Whether the port of that section is shut down."""
+    said = [line for line in lines if line in ("shutdown", "no shutdown")]
+    return said[-1] == "shutdown" if said else by_default
