@@ -194,7 +194,8 @@ def repair_switch(tx: Transaction, call: Call, switch: str) -> int:
 
 def repair_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
     """The same for one port."""
-    record = need_port(tx, switch, port)
+    record = need_port(tx, call, switch, port)
+    port = record["port"]
     if audits.unverified(tx, audits.Scope(switch=switch, port=port)) == [f"{switch} {port}"]:
         raise Conflict(f"port {port} of switch {switch} is unverified", "ResetPorts or AdoptPorts it first")
     tell(tx, call, "switch", switch, "repair asked for", record["port"])

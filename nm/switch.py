@@ -67,7 +67,11 @@ class SwitchState:
 
 
 class Driver(Protocol):
-    """One kind of switch. Constructed with the switch's name, its settings and its secrets."""
+    """One kind of switch. Constructed with the switch's name, its settings and its secrets.
+
+    A kind whose ports have several spellings has a static `port_name(settings, name)` too: it answers the
+    switch's own full spelling, as GigabitEthernet1/0/1 of Gi1/0/1, or raises Invalid; it asks no device.
+    """
 
     kind: ClassVar[str]
     settings: ClassVar[Mapping[str, type]]  # keys of RegisterSwitch's settings beside `driver`
@@ -82,13 +86,6 @@ class Driver(Protocol):
         """The (typed and complete) settings as all spellings of them are claimed; Invalid says what is wrong.
 
         Pure: asks no device and no name server. A driver without it takes its settings as they are.
-        """
-
-    @staticmethod
-    def port_name(settings: Mapping[str, Any], name: str) -> str:
-        """The switch's own full spelling of a port's name, as GigabitEthernet1/0/1 of Gi1/0/1; else Invalid.
-
-        Pure: asks no device.
         """
 
     def open(self) -> Mapping[str, str]:
@@ -159,4 +156,5 @@ class Registry:
     def port_name(self, kind: str, settings: Mapping[str, Any], name: str) -> str:
         """How the switch itself spells that port's name in full; Invalid when it can have no such port."""
         driver = self.kinds.get(kind)
-        return driver.port_name(settings, name) if driver is not None else name
+        spell = getattr(driver, "port_name", None)
+        return str(spell(settings, name)) if spell else name

@@ -79,10 +79,15 @@ def port_owner(port: Record) -> str | None:
     return None if port["node"] is None else f"NIC {port['nic']} of node {port['node']}"
 
 
-def need_port(reader: Reader, switch: str, port: str) -> Record:
-    """The record of a port; NotFound says how to register it."""
-    need(reader, "switch", switch)
-    record = reader.get(port_key(switch, values.port_name(port, "port")))
+def spelled(reader: Reader, call: Call, switch: str, port: str) -> str:
+    """A port's name as its switch spells it in full; Invalid when the switch can have no such port."""
+    record = need(reader, "switch", switch)
+    return call.site.drivers.port_name(record["driver"], record, values.port_name(port, "port"))
+
+
+def need_port(reader: Reader, call: Call, switch: str, port: str) -> Record:
+    """The record of a port, in whatever way it is spelled; NotFound says how to register it."""
+    record = reader.get(port_key(switch, spelled(reader, call, switch, port)))
     if record is None:
         raise NotFound(
             f"switch {switch} has no port {port}", "RegisterPort tells nm of it, GetPorts lists those known"
@@ -90,9 +95,9 @@ def need_port(reader: Reader, switch: str, port: str) -> Record:
     return record
 
 
-def need_free_port(reader: Reader, switch: str, port: str) -> Record:
+def need_free_port(reader: Reader, call: Call, switch: str, port: str) -> Record:
     """The record of a port that serves nothing yet; Conflict names its holder."""
-    record = need_port(reader, switch, port)
+    record = need_port(reader, call, switch, port)
     if (holder := port_owner(record)) is not None:
         raise Conflict(
             f"port {port} of switch {switch} serves {holder}", "use another port, or free this one first"

@@ -123,8 +123,7 @@ def register_node(tx: Transaction, call: Call, name: str, settings: Record) -> i
     own = {"group": None, "_failed": None, "_dirty": False, "_debt": False}
     record = {**new("node", name, call.now), **_DEFAULTS, **given, **service(IN_SERVICE, given), **own}
     _claim_id(tx, call, record)
-    _connect(tx, call, record)
-    tx.put(record)
+    tx.put(_connected(tx, call, record))
     tell(tx, call, "node", name, "registered", f"{len(record['nics'])} NICs")
     return 1
 
@@ -141,7 +140,7 @@ def update_node(tx: Transaction, call: Call, name: str, changes: Record) -> int:
     if after["nics"] != before["nics"]:
         _refuse_in_use(before)
         _disconnect(tx, call, before)
-        _connect(tx, call, after)
+        after = _connected(tx, call, after)
     tx.put(after)
     tell(tx, call, "node", name, "changed", detail(given))
     return 1
@@ -156,13 +155,15 @@ def connect_nic(tx: Transaction, call: Call, node: str, nic: str, switch: str, p
         known = ", ".join(one["name"] for one in record["nics"])
         raise NotFound(f"node {node} has no NIC {nic}", f"its NICs: {known}")
     _refuse_in_use(record)
-    target = need_free_port(tx, switch, port)
+    target = need_free_port(tx, call, switch, port)
     if moved["switch"] is not None:
         _set_owner(tx, call, moved["switch"], moved["port"], None, None)
     tx.put(changed(target, call.now, node=node, nic=nic))
-    nics = [{**one, "switch": switch, "port": port} if one is moved else one for one in record["nics"]]
+    nics = [
+        {**one, "switch": switch, "port": target["port"]} if one is moved else one for one in record["nics"]
+    ]
     tx.put(changed(record, call.now, nics=nics))
-    tell(tx, call, "node", node, "NIC connected", f"{nic} to port {port} of switch {switch}")
+    tell(tx, call, "node", node, "NIC connected", f"{nic} to port {target['port']} of switch {switch}")
     return 1
 
 
@@ -195,8 +196,9 @@ def _unclaim_id(tx: Transaction, record: Record) -> None:
         unclaim(tx, "nodeid", record["id"])
 
 
-def _connect(tx: Transaction, call: Call, record: Record) -> None:
-    """Claim the MACs and the ports of all NICs."""
+def _connected(tx: Transaction, call: Call, record: Record) -> Record:
+    """Claim the MACs and the ports of all NICs; the record, with the ports as their switches spell them."""
+    nics = []
     for nic in record["nics"]:
         claim(
             tx,
@@ -207,8 +209,12 @@ def _connect(tx: Transaction, call: Call, record: Record) -> None:
             "look at the NIC's label, or unregister the other node",
         )
         if nic["switch"] is not None:
-            port = need_free_port(tx, nic["switch"], nic["port"])
+            port = need_free_port(tx, call, nic["switch"], nic["port"])
             tx.put(changed(port, call.now, node=views.named(record), nic=nic["name"]))
+            nics.append({**nic, "port": port["port"]})
+        else:
+            nics.append(nic)
+    return {**record, "nics": nics}
 
 
 def _disconnect(tx: Transaction, call: Call, record: Record) -> None:

@@ -22,6 +22,7 @@ from nm.pool.common import (
     need_port,
     port_owner,
     service,
+    spelled,
     tell,
     unclaim,
 )
@@ -213,8 +214,7 @@ def get_switches(reader: Reader, call: Call, filter: Record) -> list[Record]:
 
 def register_port(tx: Transaction, call: Call, switch: str, port: str, settings: Record | None = None) -> int:
     """Tell nm of one port of a switch, by the switch's own name for it."""
-    need(tx, "switch", switch)
-    values.port_name(port, "port")
+    port = spelled(tx, call, switch, port)
     what = f"port {port} of switch {switch}"
     if tx.get(port_key(switch, port)) is not None:
         raise Conflict(f"{what} is registered already", "UnregisterPort removes it")
@@ -231,7 +231,7 @@ def register_port(tx: Transaction, call: Call, switch: str, port: str, settings:
 
 def update_port(tx: Transaction, call: Call, switch: str, port: str, changes: Record) -> int:
     """Change what is known of a port: what is at its other end, in words."""
-    record = need_port(tx, switch, port)
+    record = need_port(tx, call, switch, port)
     what = f"port {port} of switch {switch}"
     given = values.changes(changes, what, {"description": values.text(256)}, {"description": ""})
     tx.put(changed(record, call.now, **given))
@@ -241,7 +241,7 @@ def update_port(tx: Transaction, call: Call, switch: str, port: str, changes: Re
 
 def unregister_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
     """Forget a port that serves no NIC and no trunk."""
-    record = need_free_port(tx, switch, port)
+    record = need_free_port(tx, call, switch, port)
     tx.delete(record["record_key"])
     tell(tx, call, "switch", switch, "port unregistered", port)
     return 1
@@ -286,20 +286,19 @@ def adopt_ports(tx: Transaction, call: Call, switch: str, ports: list[str] | Non
 
 def _verify(tx: Transaction, call: Call, switch: str, ports: list[str] | None, kind: str) -> int:
     need(tx, "switch", switch)
-    chosen = _all_unused(tx, switch, kind) if ports is None else _named_unused(tx, switch, ports, kind)
+    chosen = _all_unused(tx, switch, kind) if ports is None else _named_unused(tx, call, switch, ports, kind)
     number = jobs.submit(tx, call, f"switch:{switch}", kind, ports=[port["port"] for port in chosen])
     tell(tx, call, "switch", switch, f"{kind} asked for", _some([port["port"] for port in chosen]))
     return number
 
 
-def _named_unused(tx: Transaction, switch: str, names: Any, kind: str) -> list[Record]:
+def _named_unused(tx: Transaction, call: Call, switch: str, names: Any, kind: str) -> list[Record]:
     if not values.of_type(list, names, "ports"):
         raise Invalid(
             "ports is an empty list", "name at least one, or leave the list out for all that are not in use"
         )
-    for name in names:
-        values.port_name(name, "port")
-    chosen = [need_port(tx, switch, name) for name in dict.fromkeys(names)]
+    found = [need_port(tx, call, switch, name) for name in names]
+    chosen = list({port["record_key"]: port for port in found}.values())
     kept = uses.reserved(tx, chosen)
     for port in chosen:
         if (user := kept.get(port["record_key"])) is not None:

@@ -10,7 +10,7 @@ from nm import paths, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
-from nm.pool.common import claim, detail, need, need_free_port, need_new, need_port, tell, unclaim
+from nm.pool.common import claim, detail, need, need_free_port, need_new, need_port, spelled, tell, unclaim
 from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
@@ -45,7 +45,7 @@ _TRUNK: dict[str, values.Check] = {"ends": _ends, "native": values.integer(1, 40
 def register_trunk(tx: Transaction, call: Call, name: str, settings: Record) -> int:
     """Tell nm of a link that carries several VLANs. Trunks form a tree; a host has one trunk."""
     need_new(tx, "trunk", name)
-    given = values.struct(settings, f"trunk {name}", _TRUNK, ["ends"])
+    given = _spelled(tx, call, values.struct(settings, f"trunk {name}", _TRUNK, ["ends"]))
     record = {**new("trunk", name, call.now), "native": 1, **given}
     _connect(tx, call, record, record["ends"])
     tell(tx, call, "trunk", name, "registered", " - ".join(paths.ends(record)))
@@ -55,7 +55,7 @@ def register_trunk(tx: Transaction, call: Call, name: str, settings: Record) -> 
 def update_trunk(tx: Transaction, call: Call, name: str, changes: Record) -> int:
     """Change the ends or the native VLAN of a trunk that no group's wiring lies on."""
     before = need(tx, "trunk", name)
-    given = values.changes(changes, f"trunk {name}", _TRUNK, {"native": 1})
+    given = _spelled(tx, call, values.changes(changes, f"trunk {name}", _TRUNK, {"native": 1}))
     _refuse_in_use(tx, name)
     after = changed(before, call.now, **given)
     _disconnect(tx, call, [end for end in before["ends"] if end not in after["ends"]])
@@ -65,13 +65,24 @@ def update_trunk(tx: Transaction, call: Call, name: str, changes: Record) -> int
     return 1
 
 
+def _spelled(tx: Transaction, call: Call, given: Record) -> Record:
+    """With the ports of the ends as their switches spell them."""
+    if "ends" not in given:
+        return given
+    ends = [
+        {**end, "port": spelled(tx, call, end["switch"], end["port"])} if "switch" in end else end
+        for end in given["ends"]
+    ]
+    return {**given, "ends": ends}
+
+
 def _connect(tx: Transaction, call: Call, record: Record, ends: list[Record]) -> None:
     """Record a trunk whose new ends these are."""
     name = views.named(record)
-    _check_trunk(tx, name, record, ends)
+    _check_trunk(tx, call, name, record, ends)
     for end in ends:
         if "switch" in end:
-            port = need_free_port(tx, end["switch"], end["port"])
+            port = need_free_port(tx, call, end["switch"], end["port"])
             tx.put(changed(port, call.now, trunk=name))
         else:
             hint = "let the host have one trunk, a LAG when it has several links"
@@ -83,16 +94,16 @@ def _disconnect(tx: Transaction, call: Call, ends: list[Record]) -> None:
     """Free what the ends hold; their ports are unverified then."""
     for end in ends:
         if "switch" in end:
-            port = need_port(tx, end["switch"], end["port"])
+            port = need_port(tx, call, end["switch"], end["port"])
             tx.put(changed(port, call.now, trunk=None, _verified=False))
         else:
             unclaim(tx, "uplink", end["host"])
 
 
-def _check_trunk(tx: Transaction, name: str, record: Record, ends: list[Record]) -> None:
+def _check_trunk(tx: Transaction, call: Call, name: str, record: Record, ends: list[Record]) -> None:
     for end in ends:
         if "switch" in end:
-            need_free_port(tx, end["switch"], end["port"])
+            need_free_port(tx, call, end["switch"], end["port"])
         else:
             need(tx, "host", end["host"])
     if all("host" in end for end in record["ends"]):

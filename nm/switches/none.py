@@ -28,12 +28,6 @@ class NoDriver:
         """There are none."""
         return dict(settings)
 
-    @staticmethod
-    def port_name(settings: Mapping[str, Any], name: str) -> str:
-        """Any name may be a port's."""
-        del settings
-        return name
-
     def open(self) -> Mapping[str, str]:
         """There is nobody to log in to."""
         return {}

@@ -43,12 +43,6 @@ class OpenVSwitch:
         check_timeout(settings)
         return {**settings, "address": canonical_address(settings["address"])}
 
-    @staticmethod
-    def port_name(settings: Mapping[str, Any], name: str) -> str:
-        """Any name may be a port's."""
-        del settings
-        return name
-
     def open(self) -> Mapping[str, str]:
         """The connection is made with the first request."""
         return {}

@@ -86,9 +86,8 @@ def test_what_depends_on_a_bad_thing_is_not_told_again(untouched: Office, tmp_pa
     site_file = tmp_path / "site.toml"
     site_file.write_text('[switches.sw0]\ndriver = "nope"\n[ports]\nsw0 = ["p1", "p2"]\n')
     ran = untouched.nmctl("import", str(site_file), "--yes", status=2)
-    assert [line for line in ran.err.splitlines() if line.startswith("/")] == [
-        f"{site_file}:1: no switch driver 'nope'; use one of: none, ovs, simulated"
-    ]
+    (told,) = [line for line in ran.err.splitlines() if line.startswith("/")]
+    assert told.startswith(f"{site_file}:1: no switch driver 'nope'; use one of: ")
 
 
 BINARY = [("node.txt", b"1 00:23:ae:92:9a:35 10.0.0.1\n\xff\xfe\n", 2), ("site.toml", b"\n\n# \xe9\n", 3)]

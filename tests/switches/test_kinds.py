@@ -83,11 +83,6 @@ class Counting:
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
         return dict(settings)
 
-    @staticmethod
-    def port_name(settings: Mapping[str, Any], name: str) -> str:
-        del settings
-        return name
-
     def open(self) -> Mapping[str, str]:
         return {}
 
