@@ -1,0 +1,51 @@
+"""Fake switches that execute what is typed into them, over real SSH (and telnet): for tests and benchmarks.
+
+In a test:
+
+    from tests.switches.fakes import start
+
+    with start("cisco_ios", ports=48, enable="topsecret", latency=0.02) as switch:
+        switch.port, switch.host_key            # on 127.0.0.1; user "admin", password "letmein"
+        switch.fault("reject", line=3)          # faults.py has all kinds, and what they hit
+        switch.fault("lie", like="switchport access")
+        switch.mend()
+        switch.ports()[NAME]                    # Carried(untagged=1, tagged=(), shut=False, mode=, open=)
+        switch.ports()[NAME].state              # the same as a PortState
+        switch.vlans(), switch.startup_ports(), switch.startup_vlans()
+        switch.reaches(NAME, 101)               # where a frame comes out, by the tables
+        switch.running.ports[NAME].shut = True  # somebody else changes it
+        switch.counts.saves, switch.counts.most_sessions, switch.lines(), switch.dump()
+        switch.reboot(), switch.replace(), switch.cut_sessions()
+
+All settings are those of `FakeSwitch`. `DIALECTS` names the dialects; `switch.cli.device_type` is netmiko's
+name. As a process of its own, which prints its port and its host key and answers `dump` on its standard
+input with JSON:
+
+    python -m tests.switches.fakes cisco_ios --port 0 --latency 0.02 --login 0.3 --save 1.0
+
+A new dialect is a module with a subclass of `Cli` (cli.py says how a command is written; ciscolike.py is the
+base of those that look like Cisco's) and a name in `DIALECTS`. The fakes know nothing of nm's drivers: they
+were written from the vendors' grammar, so that a driver's misunderstanding is not theirs too.
+"""
+
+from typing import Any
+
+from tests.switches.fakes.cisco_ios import CiscoIos
+from tests.switches.fakes.cli import Cli
+from tests.switches.fakes.faults import Fault
+from tests.switches.fakes.state import Carried
+from tests.switches.fakes.switch import FakeSwitch
+
+__all__ = ["DIALECTS", "Carried", "FakeSwitch", "Fault", "make", "start"]
+
+DIALECTS: dict[str, type[Cli]] = {each.dialect: each for each in (CiscoIos,)}
+
+
+def make(dialect: str, **settings: Any) -> FakeSwitch:
+    """A switch that is not yet started; the settings are those of FakeSwitch."""
+    return FakeSwitch(DIALECTS[dialect], **settings)
+
+
+def start(dialect: str, **settings: Any) -> FakeSwitch:
+    """A switch that can be reached. In a with block, or with stop() in the end."""
+    return make(dialect, **settings).start()

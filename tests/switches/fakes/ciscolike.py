@@ -1,0 +1,265 @@
+"""What command lines that look like Cisco's have in common: modes, enabling, the terminal, rejections."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar
+
+from tests.switches.fakes.cli import Ask, Cli, Refused, Steps
+from tests.switches.fakes.grammar import command
+from tests.switches.fakes.state import ALL, Port, Vlan, format_ids, parse_ids
+
+
+class CiscoLike(Cli):
+    """Modes: user, exec, config and what is below it."""
+
+    device: ClassVar[str] = "switch"  # its model
+    interface_types: ClassVar[tuple[str, ...]] = ("GigabitEthernet", "TenGigabitEthernet")
+    parents: ClassVar[Mapping[str, str]] = {
+        "config-if": "config",
+        "config-if-range": "config",
+        "config-vlan": "config",
+    }
+    longest_in_config: ClassVar[int] = (
+        1000  # characters of the host name that a prompt of configuration shows
+    )
+    scrolls = True
+
+    def prompt(self) -> str:
+        name = self.running.hostname
+        if self.mode == "user":
+            return f"{name}>"
+        if self.mode == "exec":
+            return f"{name}#"
+        return f"{name[: self.longest_in_config]}({self.mode_name()})#"
+
+    def mode_name(self) -> str:
+        """What the prompt calls the mode."""
+        return self.mode
+
+    def misread(self, line: str, reason: str, column: int) -> str:
+        if reason == "ambiguous":
+            return f'% Ambiguous command:  "{line}"'
+        if reason == "incomplete":
+            return "% Incomplete command.\n"
+        caret = " " * (len(self.prompt()) + column) + "^"
+        return f"{caret}\n% Invalid input detected at '^' marker.\n"
+
+    @command("user", "enable")
+    def enable(self) -> Steps:
+        for _ in range(3):
+            answer = yield Ask("Password: ", echo=False)
+            if answer == self.switch.enable:
+                self.enter(self.enabled_mode)
+                return None
+        return "% Bad secrets\n"
+
+    @command("exec", "enable")
+    def enable_again(self) -> None:
+        """Already privileged."""
+
+    @command("exec", "disable")
+    def disable(self) -> None:
+        self.mode = self.first_mode
+
+    @command("user exec", "exit", "logout", "quit")
+    def leave(self) -> None:
+        self.closed = True
+
+    @command("exec", "configure terminal")
+    def configure(self) -> str:
+        self.enter("config")
+        return "Enter configuration commands, one per line.  End with CNTL/Z."
+
+    @command("config config-if config-if-range config-vlan", "end")
+    def end(self) -> None:
+        self.enter("exec")
+
+    @command("config", "exit")
+    def exit_config(self) -> None:
+        self.enter("exec")
+
+    @command("config-if config-if-range config-vlan", "exit")
+    def exit_submode(self) -> None:
+        self.enter("config")
+
+    @command("user exec", "terminal length <number>")
+    def terminal_length(self, lines: str) -> str | None:
+        self.length = int(lines)
+        return None
+
+    @command("user exec", "terminal width <number>")
+    def terminal_width(self, columns: str) -> str | None:
+        self.width = int(columns)
+        return None
+
+    @command("config", "hostname <word>")
+    def hostname(self, name: str) -> None:
+        self.running.hostname = name
+
+    # ports
+
+    def interface_name(self, text: str) -> str | None:
+        """The full spelling of an interface of this switch; None when it has no such thing."""
+        found = re.fullmatch(r"\s*([A-Za-z-]+)\s*(\d[\d/:.]*)\s*", text)
+        if found is None:
+            return None
+        given, number = found[1].lower(), found[2]
+        for kind in self.interface_types:
+            if kind.lower().startswith(given) and f"{kind}{number}" in self.running.ports:
+                return f"{kind}{number}"
+        return None
+
+    def interfaces(self, text: str) -> list[str]:
+        """The interfaces of a list with ranges, `Gi1/0/1 - 4 , Gi1/0/7`; Refused when one does not exist."""
+        names: list[str] = []
+        for piece in text.split(","):
+            first, _, last = piece.strip().partition("-")
+            names += self._run_of(first.strip(), last.strip())
+        return names
+
+    def _run_of(self, first: str, last: str) -> Iterable[str]:
+        name = self.interface_name(first)
+        if name is None:
+            raise Refused(self.no_such_interface(first))
+        if not last:
+            return [name]
+        head, low = re.fullmatch(r"(.*?)(\d+)", name).groups()  # type: ignore[union-attr]
+        high = re.search(r"\d+$", last)
+        run = [f"{head}{number}" for number in range(int(low), int(high[0]) + 1)] if high else []
+        missing = [each for each in run if each not in self.running.ports]
+        if missing or not run:
+            raise Refused(self.no_such_interface(f"{first}-{last}"))
+        return run
+
+    def no_such_interface(self, text: str) -> str:
+        """The vendor's words for an interface that is not there."""
+        return "% Invalid interface type and number"
+
+    def each_port(self, change: Callable[[Port], object]) -> None:
+        """Change every port that the mode is about."""
+        for port in self.ports:
+            change(port)
+
+    def set_ports(self, **values: object) -> None:
+        """Set attributes of every port that the mode is about."""
+        for port in self.ports:
+            for key, value in values.items():
+                setattr(port, key, value)
+
+    # VLANs
+
+    def ids(self, text: str) -> frozenset[int]:
+        """A list of VLANs; Refused when one is out of range."""
+        try:
+            return parse_ids(text)
+        except ValueError:
+            raise Refused(self.bad_vlans(text)) from None
+
+    def bad_vlans(self, text: str) -> str:
+        """The vendor's words for a list of VLANs that is none."""
+        return "Command rejected: Bad VLAN list"
+
+    def default_name(self, number: int) -> str:
+        """What a VLAN is called that was given no name."""
+        return f"VLAN{number:04d}"
+
+    def make_vlans(self, ids: Iterable[int]) -> None:
+        """Let these VLANs exist."""
+        for number in sorted(ids):
+            self.running.vlans.setdefault(number, Vlan(self.default_name(number)))
+
+
+class Switchports(CiscoLike):
+    """`switchport ...` as IOS, NX-OS and EOS have it in common."""
+
+    @command("config-if config-if-range", "shutdown")
+    def shutdown(self) -> None:
+        self.set_ports(shut=True)
+
+    @command("config-if config-if-range", "no shutdown")
+    def no_shutdown(self) -> None:
+        self.set_ports(shut=False)
+
+    @command("config-if config-if-range", "description <rest>")
+    def describe(self, text: str) -> None:
+        self.set_ports(description=text)
+
+    @command("config-if config-if-range", "no description")
+    def no_description(self) -> None:
+        self.set_ports(description="")
+
+    @command("config-if config-if-range", "switchport mode access")
+    def mode_access(self) -> str | None:
+        self.set_ports(mode="access")
+        return None
+
+    @command("config-if config-if-range", "switchport mode trunk")
+    def mode_trunk(self) -> str | None:
+        self.set_ports(mode="trunk")
+        return None
+
+    @command("config-if config-if-range", "switchport access vlan <vlan>")
+    def access_vlan(self, vlan: str) -> str | None:
+        self.set_ports(access=int(vlan))
+        return None
+
+    @command("config-if config-if-range", "no switchport access vlan", "no switchport access vlan <vlan>")
+    def no_access_vlan(self, vlan: str = "") -> None:
+        self.set_ports(access=1)
+
+    @command("config-if config-if-range", "switchport trunk native vlan <vlan>")
+    def native_vlan(self, vlan: str) -> None:
+        self.set_ports(native=int(vlan))
+
+    @command(
+        "config-if config-if-range",
+        "no switchport trunk native vlan",
+        "no switchport trunk native vlan <vlan>",
+    )
+    def no_native_vlan(self, vlan: str = "") -> None:
+        self.set_ports(native=1)
+
+    @command("config-if config-if-range", "switchport trunk allowed vlan <vlans>")
+    def allowed(self, text: str) -> None:
+        self.set_ports(allowed=self.ids(text))
+
+    @command("config-if config-if-range", "switchport trunk allowed vlan add <vlans>")
+    def allow(self, text: str) -> None:
+        ids = self.ids(text)
+        self.each_port(lambda port: setattr(port, "allowed", port.allowed | ids))
+
+    @command("config-if config-if-range", "switchport trunk allowed vlan remove <vlans>")
+    def disallow(self, text: str) -> None:
+        ids = self.ids(text)
+        self.each_port(lambda port: setattr(port, "allowed", port.allowed - ids))
+
+    @command("config-if config-if-range", "switchport trunk allowed vlan except <vlans>")
+    def allow_others(self, text: str) -> None:
+        self.set_ports(allowed=ALL - self.ids(text))
+
+    @command("config-if config-if-range", "switchport trunk allowed vlan none")
+    def allow_none(self) -> None:
+        self.set_ports(allowed=frozenset())
+
+    @command(
+        "config-if config-if-range",
+        "switchport trunk allowed vlan all",
+        "no switchport trunk allowed vlan",
+    )
+    def allow_all(self) -> None:
+        self.set_ports(allowed=ALL)
+
+    def allowed_lines(self, port: Port, shortest: int = 3, longest: int = 60) -> list[str]:
+        """The lines of the configuration that say what a trunk allows; a long list takes several."""
+        if port.allowed == ALL:
+            return []
+        if not port.allowed:
+            return ["switchport trunk allowed vlan none"]
+        lines, line = [], ""
+        for piece in format_ids(port.allowed, shortest).split(","):
+            if len(line) + len(piece) > longest:
+                lines.append(line)
+                line = ""
+            line += f",{piece}" if line else piece
+        words = ["switchport trunk allowed vlan", *["switchport trunk allowed vlan add"] * len(lines)]
+        return [f"{word} {text}" for word, text in zip(words, [*lines, line], strict=True)]
