@@ -83,7 +83,7 @@ class Dialect:
     title: ClassVar[str]  # which switches speak it
     login: ClassVar[str]  # netmiko's name of it
     telnet: ClassVar[str] = ""  # the same by telnet, where there are switches that have nothing else
-    factory_open: ClassVar[bool] = True  # a new port may turn into a trunk; else it is on VLAN 1 only
+    factory: ClassVar[PortState] = PortState(1)  # what a port of a new switch carries
 
     # what it says: a line that one of these matches is a rejection, unless one of the others does
     rejections: ClassVar[Sequence[str]] = (r"^%", r"^\s*\^\s*$", r"^Command rejected", r"^(?i:error)\b")
@@ -111,7 +111,14 @@ class Dialect:
     done: ClassVar[Lines] = ("exit",)
     shut: ClassVar[Lines] = ("shutdown",)
     open: ClassVar[Lines] = ("no shutdown",)
-    clean: ClassVar[Lines] = ()  # behind `shut`: what it carried is forgotten
+    clean: ClassVar[
+        Lines
+    ] = (  # behind `shut`: what it carried is forgotten, so that it carries nothing either way
+        "switchport trunk allowed vlan none",
+        "switchport mode trunk",
+        "no switchport trunk native vlan",
+        "no switchport access vlan",
+    )
     access: ClassVar[Lines] = ("switchport mode access", "switchport access vlan {vlan}")
     tagged: ClassVar[Lines] = (
         "switchport mode trunk",

@@ -1,4 +1,4 @@
-"""The same face over both kinds of switch, so that one suite of behaviours runs over each."""
+"""The same face over every kind of switch, so that one suite of behaviours runs over each."""
 
 import itertools
 import json
@@ -8,11 +8,12 @@ from typing import Protocol
 from nm.facts import Order, Outcome, Value
 from nm.records import Record
 from nm.switch import PortState, SwitchState
-from nm.switches import builtin
+from nm.switches import builtin, dialects
 from nm.switches.executor import Executor, make_executor
 from nm.switches.ovs import port_state
 from nm.switches.reach import reaches
 from nm.switches.simulated import edit_table, new_table, read_table, state_of
+from tests.switches.fakes import FakeSwitch
 from tests.switches.ovs_rack import OvsRack
 
 SWITCH = "sw0"
@@ -59,6 +60,7 @@ class Bench(Protocol):
     executor: Executor
     record: Record  # the driver's settings in it
     ports: list[str]
+    factory: PortState  # what a port of a new switch carries
 
     def table(self) -> dict[str, PortState]:
         """What each port carries, by the switch's own means."""
@@ -82,6 +84,8 @@ def done(bench: Bench, *orders: Order) -> list[Outcome]:
 
 class SimulatedBench:
     """A simulated switch, factory-new."""
+
+    factory = PortState(1, open=True)
 
     def __init__(self, folder: Path, ports: int = 5) -> None:
         self.file = folder / f"{SWITCH}.json"
@@ -115,6 +119,8 @@ class SimulatedBench:
 
 class OvsBench:
     """A bridge of its own in a private Open vSwitch, factory-new."""
+
+    factory = PortState(open=True)
 
     def __init__(self, rack: OvsRack, ports: int = 5) -> None:
         number = next(_numbers)
@@ -152,3 +158,38 @@ class OvsBench:
 
     def sessions(self) -> int:
         return int(self.rack.vsctl("get", "open_vswitch", ".", "next_cfg"))
+
+
+class CliBench:
+    """A fake switch with a command line, as its driver sees it: over SSH."""
+
+    def __init__(self, switch: FakeSwitch) -> None:
+        self.switch = switch
+        self.ports = list(switch.running.ports)
+        self.factory = dialects.find(switch.cli.dialect).factory
+        self.record: Record = {
+            "driver": "cli",
+            "dialect": switch.cli.dialect,
+            "address": "127.0.0.1",
+            "port": switch.port,
+            "user": switch.user,
+            "timeout": 5.0,
+            "secrets": {"password": switch.password, "enable": switch.enable or ""},
+        }
+        self.executor = executor_of(**self.record)
+
+    def table(self) -> dict[str, PortState]:
+        return {port: carried.state for port, carried in self.switch.ports().items()}
+
+    def startup(self) -> dict[str, PortState]:
+        """What each port would carry after a reboot."""
+        return {port: carried.state for port, carried in self.switch.startup_ports().items()}
+
+    def put(self, port: str, state: PortState) -> None:
+        self.switch.put(port, state)
+
+    def reaches(self, port: str, *tags: int) -> set[str]:
+        return self.switch.reaches(port, *tags)
+
+    def sessions(self) -> int:
+        return self.switch.counts.saves  # each session of changes ends with one

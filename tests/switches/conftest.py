@@ -1,9 +1,11 @@
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.switches.benches import Bench, OvsBench, SimulatedBench
+from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench
+from tests.switches.fakes import DIALECTS, FakeSwitch, start
 from tests.switches.ovs_rack import OvsRack, missing
 
 
@@ -31,8 +33,52 @@ def simulated(tmp_path: Path) -> SimulatedBench:
     return SimulatedBench(tmp_path)
 
 
-@pytest.fixture(params=["simulated", pytest.param("ovs", marks=pytest.mark.real)])
-def bench(request: pytest.FixtureRequest) -> Bench:
+# One dialect of each family of command lines runs in every test; NM_TEST_SWITCHES=all runs all.
+FAMILIES = ["cisco_ios"]
+TRIED = sorted(DIALECTS) if os.environ.get("NM_TEST_SWITCHES") == "all" else FAMILIES
+
+
+@pytest.fixture(scope="module")
+def fakes() -> Iterator[dict[str, FakeSwitch]]:
+    """The fake switches of a module's tests, by dialect."""
+    started: dict[str, FakeSwitch] = {}
+    try:
+        yield started
+    finally:
+        for switch in started.values():
+            switch.stop()
+
+
+@pytest.fixture
+def command_line(fakes: dict[str, FakeSwitch]) -> Iterator[Callable[[str], CliBench]]:
+    """Makes the bench of a dialect: its fake switch is factory-new, and is again afterwards."""
+    made: list[CliBench] = []
+
+    def make(dialect: str) -> CliBench:
+        if dialect not in fakes:
+            fakes[dialect] = start(dialect, ports=5)
+        made.append(CliBench(fakes[dialect]))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for bench in made:
+            bench.executor.close()
+            bench.switch.mend()
+            bench.switch.reset()
+
+
+@pytest.fixture(params=TRIED)
+def cli(request: pytest.FixtureRequest, command_line: Callable[[str], CliBench]) -> CliBench:
+    """Each command line in turn."""
+    return command_line(request.param)
+
+
+@pytest.fixture(params=["simulated", pytest.param("ovs", marks=pytest.mark.real), *TRIED])
+def bench(request: pytest.FixtureRequest, command_line: Callable[[str], CliBench]) -> Bench:
     """Each kind of switch in turn."""
+    if request.param in TRIED:
+        return command_line(request.param)
     found: Bench = request.getfixturevalue(request.param)
     return found

@@ -13,16 +13,9 @@ class AristaEos(Dialect):
     name = "arista_eos"
     title = "Arista EOS"
     login = "arista_eos"
-    factory_open = False
     make_vlans: ClassVar[Lines] = ("vlan {vlans}", "exit")
     remove_vlans: ClassVar[Lines] = ("no vlan {vlans}",)
     several: ClassVar[Lines] = ("interface {ports}",)
-    clean: ClassVar[Lines] = (
-        "switchport mode access",
-        "no switchport access vlan",
-        "no switchport trunk native vlan",
-        "switchport trunk allowed vlan none",
-    )
     save: ClassVar[Lines] = ("write memory",)
     saved = r"Copy completed successfully"
     model = r"(?m)^(Arista \S+)"

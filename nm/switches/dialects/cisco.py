@@ -4,9 +4,12 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Dialect, Lines, Reading, Seen
 from nm.switches.parsing import column, is_shut, sections, switchport
+
+_DOT1Q = Say("switchport trunk encapsulation dot1q", optional=True)  # older models ask for it
 
 
 class CiscoIos(Dialect):
@@ -15,6 +18,7 @@ class CiscoIos(Dialect):
     name = "cisco_ios"
     title = "Cisco IOS or IOS-XE"
     login = "cisco_ios"
+    factory = PortState(1, open=True)  # it may turn into a trunk when it is asked to
     harmless: ClassVar[Sequence[str]] = (r"Access VLAN does not exist. Creating vlan",)
     make_vlans: ClassVar[Lines] = ("vlan {vlans}", "exit")
     remove_vlans: ClassVar[Lines] = ("no vlan {vlans}",)
@@ -22,18 +26,9 @@ class CiscoIos(Dialect):
     span = "{prefix}{first} - {last}"
     glue = " , "
     most_pieces = 5  # more are refused
-    clean: ClassVar[Lines] = (
-        "switchport mode access",
-        "no switchport access vlan",
-        "no switchport voice vlan",
-        "no switchport trunk native vlan",
-        "switchport trunk allowed vlan none",
-    )
-    tagged: ClassVar[Lines] = (
-        Say("switchport trunk encapsulation dot1q", optional=True),  # older models ask for it
-        *Dialect.tagged,
-    )
-    both: ClassVar[Lines] = (tagged[0], *Dialect.both)
+    clean: ClassVar[Lines] = (_DOT1Q, *Dialect.clean, "no switchport voice vlan")
+    tagged: ClassVar[Lines] = (_DOT1Q, *Dialect.tagged)
+    both: ClassVar[Lines] = (_DOT1Q, *Dialect.both)
     save: ClassVar[Lines] = (Say("write memory", answers=((r"\[confirm\]", ""),)),)
     saved = r"\[OK\]"
     model = r"(?mi)^cisco (\S+) .*processor"
@@ -68,18 +63,12 @@ class CiscoNxos(CiscoIos):
     name = "cisco_nxos"
     title = "Cisco NX-OS"
     login = "cisco_nxos"
-    factory_open = False
+    factory = PortState(1)
     rejections = (*Dialect.rejections, r"^ERROR")
     harmless: ClassVar[Sequence[str]] = ()
     span = "{prefix}{first}-{last}"
     glue = ","
-    clean: ClassVar[Lines] = (
-        "switchport",
-        "switchport mode access",
-        "no switchport access vlan",
-        "no switchport trunk native vlan",
-        "switchport trunk allowed vlan none",
-    )
+    clean: ClassVar[Lines] = Dialect.clean
     tagged: ClassVar[Lines] = Dialect.tagged
     both: ClassVar[Lines] = Dialect.both
     save: ClassVar[Lines] = ("copy running-config startup-config",)

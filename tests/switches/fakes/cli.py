@@ -19,8 +19,9 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nm.switch import PortState
 from tests.switches.fakes.grammar import SLOTS, Command, Misread, Parsed, Slot, commands_of, parse
-from tests.switches.fakes.state import Carried, Config, Port
+from tests.switches.fakes.state import ALL, Carried, Config, Port
 
 if TYPE_CHECKING:
     from tests.switches.fakes.switch import FakeSwitch
@@ -101,6 +102,16 @@ class Cli:
     def carried(cls, config: Config, port: Port) -> Carried:
         """What a port carries by this configuration."""
         raise AssertionError(f"{cls.__name__} carries nothing")
+
+    @classmethod
+    def put(cls, port: Port, state: PortState) -> None:
+        """Let the port carry that; where its own list has the VLANs, this is another."""
+        port.shut = state.isolated
+        port.access = state.untagged or 1
+        port.mode = "trunk" if state.tagged or state.open else "access"
+        port.native = state.untagged or 1
+        named = frozenset({*state.tagged} | ({state.untagged} if state.untagged else set()))
+        port.allowed = ALL if state.open else named
 
     @classmethod
     def booted(cls, running: Config, startup: Config) -> Config:

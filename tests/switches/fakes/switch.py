@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from nm.switch import SwitchState
+from nm.switch import PortState, SwitchState
 from nm.switches.reach import reaches
 from tests.switches.fakes.cli import Cli
 from tests.switches.fakes.faults import Fault, Faults, Kind
-from tests.switches.fakes.state import Carried, Config, as_json
+from tests.switches.fakes.state import Carried, Config, Vlan, as_json
 
 if TYPE_CHECKING:
     from tests.switches.fakes.server import Server
@@ -190,6 +190,14 @@ class FakeSwitch:
         """What every port would carry after a reboot."""
         with self.lock:
             return self._carried(self.cli.booted(self.running, self.startup))
+
+    def put(self, port: str, state: PortState) -> None:
+        """Somebody else lets the port carry that; the VLANs are made when missing."""
+        with self.lock:
+            for vlan in (state.untagged, *state.tagged):
+                if vlan is not None:
+                    self.running.vlans.setdefault(vlan, Vlan(f"VLAN{vlan:04}"))
+            self.cli.put(self.running.ports[port], state)
 
     def vlans(self) -> dict[int, str]:
         """Number and name of every VLAN that exists now."""

@@ -1,0 +1,153 @@
+"""Command lines that fail: every fault at every line of every operation, and what must hold nevertheless.
+
+Whatever happens: what is told as done is so, in the running and in the startup configuration; a port that was
+to join carries what was meant or nothing; and once the fault is gone three tries at most make all true.
+One test an operation and a dialect tries all. `make test` takes some lines of each, `make test-switches` all.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import pytest
+
+from nm.facts import Order, Outcome, split
+from nm.switch import PortState
+from nm.switches.executor import port_state
+from tests.switches.benches import EPOCH, CliBench, executor_of, join, leave, no_trunk, no_vlan, trunk, vlan
+
+ALL = os.environ.get("NM_TEST_SWITCHES") == "all"
+TRIES = 3
+TIMEOUT = 0.4  # seconds for which the switch may be silent
+ISOLATED = PortState()
+
+Make = Callable[[CliBench], list[Order]]
+
+
+class Operation(NamedTuple):
+    """What is asked for, of a switch whose ports are in that state."""
+
+    before: tuple[PortState, ...]
+    orders: Callable[[list[str]], list[Order]]
+
+
+OPERATIONS = {
+    "join": Operation(
+        (ISOLATED,) * 5, lambda p: [vlan(103), join(p[0], 103), join(p[1], 103), join(p[3], None, 101, 102)]
+    ),
+    "join both": Operation((ISOLATED,) * 5, lambda p: [join(p[0], 101, 102), join(p[2], 102)]),
+    "move": Operation(
+        (PortState(101),) * 2 + (PortState(None, (101,)),) * 3, lambda p: [join(p[0], 102), join(p[2], 102)]
+    ),
+    "leave": Operation(
+        (PortState(101), PortState(102), PortState(101, (102,)), ISOLATED, ISOLATED),
+        lambda p: [leave(p[0]), leave(p[2])],
+    ),
+    "trunk": Operation((PortState(101),) + (ISOLATED,) * 4, lambda p: [trunk(p[4], 101), trunk(p[4], 102)]),
+    "trunk grows": Operation(
+        (PortState(101), ISOLATED, ISOLATED, ISOLATED, PortState(None, (101,))), lambda p: [trunk(p[4], 102)]
+    ),
+    "trunk shrinks": Operation(
+        (PortState(101), ISOLATED, ISOLATED, ISOLATED, PortState(None, (101, 102))),
+        lambda p: [no_trunk(p[4], 102)],
+    ),
+    "all goes": Operation(
+        (PortState(101), ISOLATED, ISOLATED, ISOLATED, PortState(None, (101,))),
+        lambda p: [leave(p[0]), no_trunk(p[4], 101), no_vlan(101)],
+    ),
+}
+
+
+def prepare(cli: CliBench, operation: Operation) -> list[Order]:
+    """Put the switch into the state before, running and startup; what is asked for."""
+    cli.executor.close()
+    cli.switch.mend()
+    cli.switch.reset()
+    for port, state in zip(cli.ports, operation.before, strict=True):
+        cli.switch.put(port, state)
+    cli.switch.put(cli.ports[0], PortState(101, (102,)))  # both VLANs are there
+    cli.switch.put(cli.ports[0], operation.before[0])
+    cli.switch.save()
+    cli.executor = executor_of(**{**cli.record, "timeout": TIMEOUT})
+    return operation.orders(cli.ports)
+
+
+def run(cli: CliBench, orders: Sequence[Order]) -> list[Outcome]:
+    cli.executor.breaker.reset()
+    return cli.executor.run(orders, EPOCH)
+
+
+def is_so(cli: CliBench, order: Order) -> bool:
+    """Whether the switch has it, and would have it after a reboot."""
+    kind, _, *rest = split(order.fact)
+    if kind == "vlan":
+        there = order.value is not None
+        return (int(rest[0]) in cli.switch.vlans()) == there == (int(rest[0]) in cli.switch.startup_vlans())
+    for table in (cli.table(), cli.startup()):
+        if kind == "port" and table[rest[0]] != port_state(order.value):
+            return False
+        if kind == "trunk" and (int(rest[0]) in table[rest[1]].tagged) != (order.value is not None):
+            return False
+    return True
+
+
+def check_honest(cli: CliBench, orders: Iterable[Order], outcomes: Iterable[Outcome], what: str) -> None:
+    """What is told as done is so; ports that were to join carry what was meant, or nothing."""
+    for order, outcome in zip(orders, outcomes, strict=True):
+        assert outcome.error is not None or is_so(cli, order), f"{what}: {order.fact} was told as done"
+
+
+def check_closed(cli: CliBench, operation: Operation, orders: Iterable[Order], what: str) -> None:
+    """A port carries what it had, or what was meant, or nothing; never another VLAN, nor all."""
+    table = cli.table()
+    wanted = {
+        split(order.fact)[-1]: port_state(order.value) for order in orders if order.fact.startswith("port/")
+    }
+    for port, before in zip(cli.ports, operation.before, strict=True):
+        if port in wanted:
+            assert table[port] in (before, wanted[port], ISOLATED), f"{what}: {port} carries {table[port]}"
+        assert not table[port].open, f"{what}: {port} is open"
+
+
+def check_converges(cli: CliBench, orders: Sequence[Order], what: str) -> None:
+    cli.switch.mend()
+    for _ in range(TRIES):
+        outcomes = run(cli, orders)
+        check_honest(cli, orders, outcomes, what)
+        if not any(outcome.error for outcome in outcomes):
+            return
+    raise AssertionError(f"{what}: {[str(outcome.error) for outcome in outcomes if outcome.error]}")
+
+
+def lines_of(cli: CliBench, operation: Operation) -> int:
+    """How many lines of configuration the operation takes when all is well."""
+    orders = prepare(cli, operation)
+    assert [outcome.error for outcome in run(cli, orders)] == [None] * len(orders)
+    assert all(is_so(cli, order) for order in orders)
+    return cli.switch.sessions[-1].configured
+
+
+def some(lines: int) -> list[int]:
+    """The lines that are tried: all, or the first, one in between, and the last."""
+    return list(range(1, lines + 1)) if ALL else sorted({1, (lines + 1) // 2, lines})
+
+
+@pytest.mark.timeout(900 if ALL else 60)
+@pytest.mark.parametrize("name", OPERATIONS if ALL else ["join", "trunk grows", "all goes"])
+def test_every_line_may_fail(cli: CliBench, name: str) -> None:
+    operation = OPERATIONS[name]
+    for line in some(lines_of(cli, operation)):
+        for kind, after in [
+            ("reject", False),
+            ("lie", False),
+            ("cut", False),
+            ("cut", True),
+            ("silence", False),
+        ]:
+            what = f"{name}: {kind} {'after' if after else 'at'} line {line}"
+            orders = prepare(cli, operation)
+            cli.switch.fault(kind, line=line, after=after)
+            outcomes = run(cli, orders)
+            check_honest(cli, orders, outcomes, what)
+            check_closed(cli, operation, orders, what)
+            check_converges(cli, orders, what)
