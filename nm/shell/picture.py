@@ -276,23 +276,22 @@ def _labelled(ports: Structs) -> Iterator[tuple[Mapping[str, Any], tuple[str, st
 def labels(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     """For each port of a switch its module, such as `Gi1/0/`, and its label there. No two are alike.
 
-    The module is "" where the label alone tells the port: on a switch with one module, and of single ports.
+    The module is "" where the label alone tells the port: on a switch of one module, and of single ports.
     """
     if all(len(name) <= SHORT for name in names):
         return {name: ("", name) for name in names}
     stems = Counter(_NUMBER.sub("", name) for name in names)
-    several = sum(count > 1 for count in stems.values()) > 1
-    found = {name: _label(name, stems, several) for name in names}
+    found = {name: _label(name, stems) for name in names}
     if len(set(found.values())) < len(found):
         return {name: ("", name) for name in names}
     return found
 
 
-def _label(name: str, stems: Mapping[str, int], several: bool) -> tuple[str, str]:
+def _label(name: str, stems: Mapping[str, int]) -> tuple[str, str]:
     stem = _NUMBER.sub("", name)
     if stems[stem] == 1 or stem == name:
         return "", _abbreviated(name)
-    return _abbreviated(stem) if several else "", name[len(stem) :]
+    return _abbreviated(stem) if len(stems) > 1 else "", name[len(stem) :]
 
 
 def _abbreviated(name: str) -> str:

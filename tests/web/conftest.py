@@ -3,11 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.core.test_daemon import Daemon
 from tests.web.world import Clock, Laboratory, Page, furnished, shown
 
 if TYPE_CHECKING:
@@ -55,6 +57,26 @@ def still_page(still: Laboratory) -> Iterator[Page]:
     """The page of the second."""
     with shown(still) as made:
         yield made
+
+
+@dataclass(frozen=True)
+class Nmd:
+    """A daemon in a process of its own."""
+
+    pid: int
+    socket: str
+
+
+@pytest.fixture
+def nmd(tmp_path: Path) -> Iterator[Nmd]:
+    """One that answers."""
+    daemon = Daemon(tmp_path)
+    try:
+        pid = daemon.start().pid
+        daemon.wait_ready()
+        yield Nmd(pid, str(daemon.socket))
+    finally:
+        daemon.end()
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,16 @@ from pathlib import Path
 import pytest
 
 from nm.calls import Caller
+from nm.client import connect
+from nm.shell.feed import SILENT
 from nm.shell.lookout import Lookout
 from nm.shell.main import main
 from nm.shell.output import Output
 from nm.shell.picture import Answers, Picture, Structs, aged, build
 from nm.shell.rackmap import draw, plain
 from tests.shell.conftest import Terminal
-from tests.web.world import Laboratory, Seat, Stack, furnished
+from tests.web.conftest import Nmd
+from tests.web.world import Laboratory, Seat, Stack, furnished, hanging
 
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SMALL = """\
@@ -217,3 +220,18 @@ def test_watching(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
         read_until(terminal, "weather  VLAN 105  deployed")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+
+
+def test_watching_a_daemon_that_hangs(nmd: Nmd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "110")
+    with at_a_terminal("--address", nmd.socket, "map", "--watch") as (process, terminal):
+        read_until(terminal, "no switches")
+        with hanging(nmd.pid):
+            assert "nmctl:" not in read_until(terminal, f"{SILENT}; what is shown is of ")
+        with connect(nmd.socket) as proxy:
+            proxy.RegisterSwitch("new", {"driver": "none"})
+        assert SILENT not in read_until(terminal, "new  none").rpartition("\x1b[H")[2]
+        with hanging(nmd.pid):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130

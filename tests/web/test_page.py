@@ -1,11 +1,10 @@
 """The page in a real Chromium, on a whole nm: what it shows is what the daemon says, and it follows."""
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,9 @@ from nm.shell.feed import SILENT
 from nm.shell.output import Output
 from nm.shell.session import Choice, Session
 from nm.shell.web.server import STREAMS
-from tests.core.test_daemon import Daemon
 from tests.rack import Rack
-from tests.web.conftest import NARROW, WIDE, Open
-from tests.web.world import Hall, Laboratory, Page, Seat, Stack, furnished, served, shown
+from tests.web.conftest import NARROW, WIDE, Nmd, Open
+from tests.web.world import Hall, Laboratory, Page, Seat, Stack, furnished, hanging, served, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -161,33 +159,17 @@ def banner(words: str) -> str:
     return f'#banner:has-text("{words}"):has-text("; what is shown is of ")'
 
 
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """The process hangs for a while."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def test_a_daemon_that_hangs(tmp_path: Path, open_page: Open) -> None:
-    nmd = Daemon(tmp_path)
-    try:
-        pid = nmd.start().pid
-        nmd.wait_ready()
-        with closing(Session(Choice(str(nmd.socket)), Output())) as session, served(session) as page:
-            tab = open_page(page)
-            with stopped(pid):
-                late = tab.context.new_page()  # it has never seen the daemon answer
-                late.goto(page.base)
-                for one in (tab, late):
-                    one.wait_for_selector(OLD)
-                    one.wait_for_selector(banner(SILENT))
-            tab.wait_for_selector(NEW)
-            tab.wait_for_selector("#banner", state="hidden")
-    finally:
-        nmd.end()
+def test_a_daemon_that_hangs(nmd: Nmd, open_page: Open) -> None:
+    with closing(Session(Choice(nmd.socket), Output())) as session, served(session) as page:
+        tab = open_page(page)
+        with hanging(nmd.pid):
+            late = tab.context.new_page()  # it has never seen the daemon answer
+            late.goto(page.base)
+            for one in (tab, late):
+                one.wait_for_selector(OLD)
+                one.wait_for_selector(banner(SILENT))
+        tab.wait_for_selector(NEW)
+        tab.wait_for_selector("#banner", state="hidden")
 
 
 def test_an_nmctl_that_hangs_and_one_that_ends(still: Laboratory, open_page: Open) -> None:
@@ -197,7 +179,7 @@ def test_an_nmctl_that_hangs_and_one_that_ends(still: Laboratory, open_page: Ope
         try:
             assert process.stdout is not None
             tab = open_page(process.stdout.readline().strip(), expected="ERR_")
-            with stopped(process.pid):
+            with hanging(process.pid):
                 tab.wait_for_selector(OLD)
                 tab.wait_for_selector(banner("no answer from nmctl web"))
             tab.wait_for_selector(NEW)

@@ -107,7 +107,7 @@ CISCO = [f"GigabitEthernet{module}/0/{number}" for module in (1, 2) for number i
         ),
         (
             ["Ethernet1", "Ethernet2", "Port-Channel1", "Management1", "console"],
-            {"Ethernet1": ("", "1"), "Port-Channel1": ("", "Po1"), "console": ("", "co")},
+            {"Ethernet1": ("Et", "1"), "Port-Channel1": ("", "Po1"), "console": ("", "co")},
         ),
         (["eth-alice", "eth-bob"], {"eth-alice": ("", "eth-alice")}),  # short they would be alike
         (["1", "2", "lan1", "lan2", "lan10"], {"2": ("", "2"), "lan2": ("lan", "2")}),

@@ -1,6 +1,8 @@
 """Racks to look at: one like a small laboratory's, and one of 2,000 ports; and the page served for them."""
 
 import itertools
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -233,6 +235,16 @@ def served(session: Session) -> Iterator[Page]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def hanging(pid: int) -> Iterator[None]:
+    """The process hangs meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
