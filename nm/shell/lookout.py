@@ -95,16 +95,6 @@ class Lookout:
     def _is_due(self, now: float) -> bool:
         return now >= self._due.whole or ((self._stale or self._going()) and now >= self._due.earliest)
 
-    def trouble(self, words: str) -> bool:
-        """Note on the picture why it is not up to date; whether that is new. "" when it is again."""
-        if not self.picture:
-            self.picture, _ = picture.build(self._answers)
-        rack = self.picture["rack"][0]
-        if rack["trouble"] == words:
-            return False
-        self.picture = {**self.picture, "rack": [{**rack, "trouble": words}]}
-        return True
-
     def _begin(self) -> None:
         who = self._session.call("WhoAmI")
         sees = bool({"admin", "spy"} & set(who["rights"]))

@@ -5,8 +5,10 @@ that two pictures can be compared (`difference`). Whoever may not see a thing wh
 them; they are drawn all the same.
 """
 
+import itertools
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +48,9 @@ PATTERNS = 4  # plain, and three kinds of stripes and dots, when there are more 
 MOVING = ("joining", "leaving")
 TROUBLED = ("failed", "dirty")
 _PIECES = re.compile(r"(\d+)")
+SHORT = 4  # characters of a port's name that fit over it
 _NUMBER = re.compile(r"\d+$")
+_LONG_WORD = re.compile(r"[A-Za-z][A-Za-z-]{4,}")
 
 
 @dataclass(frozen=True)
@@ -164,8 +168,14 @@ def _rack(answers: Answers) -> Struct:
         "sees": answers.sees,
         "audited": answers.audited or None,
         "drift": [_told(difference) for difference in homeless],
-        "trouble": "",
+        "trouble": "",  # why the picture is old (`aged`)
+        "as_of": None,
     }
+
+
+def aged(found: Picture, trouble: str, as_of: float) -> Picture:
+    """The picture with a note of why it is not kept up to date, and when it was last true."""
+    return {**found, "rack": [{**found["rack"][0], "trouble": trouble, "as_of": as_of}]}
 
 
 def _sorted(structs: Structs) -> list[Mapping[str, Any]]:
@@ -244,12 +254,49 @@ def _ports(answers: Answers, wired: Mapping[str, tuple[str, str]], drift: Mappin
     groups = {group["name"]: group for group in answers.groups}
     ordered = sorted(answers.ports, key=lambda port: (natural(port["switch"]), natural(port["port"])))
     found = []
-    for port in ordered:
+    for port, (module, label) in _labelled(ordered):
         name, nic = wired.get(port_id(port["switch"], port["port"]), (port.get("node"), port.get("nic")))
         node = nodes.get(name, {}) if name else {}
         group = groups.get(node.get("group", ""), {})
-        found.append(_port(port, name and (name, nic), node, group, drift))
+        place = {"module": module, "label": label}
+        found.append(place | _port(port, name and (name, nic), node, group, drift))
     return found
+
+
+def _labelled(ports: Structs) -> Iterator[tuple[Mapping[str, Any], tuple[str, str]]]:
+    """The ports with their modules and labels, those of a module beside each other."""
+    for _, those in itertools.groupby(ports, key=lambda port: port["switch"]):
+        on_switch = list(those)
+        found = labels([port["port"] for port in on_switch])
+        modules = list(dict.fromkeys(module for module, _ in found.values()))
+        for port in sorted(on_switch, key=lambda port: modules.index(found[port["port"]][0])):
+            yield port, found[port["port"]]
+
+
+def labels(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """For each port of a switch its module, such as `Gi1/0/`, and its label there. No two are alike.
+
+    The module is "" where the label alone tells the port: on a switch of one module, and of single ports.
+    """
+    if all(len(name) <= SHORT for name in names):
+        return {name: ("", name) for name in names}
+    stems = Counter(_NUMBER.sub("", name) for name in names)
+    found = {name: _label(name, stems) for name in names}
+    if len(set(found.values())) < len(found):
+        return {name: ("", name) for name in names}
+    return found
+
+
+def _label(name: str, stems: Mapping[str, int]) -> tuple[str, str]:
+    stem = _NUMBER.sub("", name)
+    if stems[stem] == 1 or stem == name:
+        return "", _abbreviated(name)
+    return _abbreviated(stem) if len(stems) > 1 else "", name[len(stem) :]
+
+
+def _abbreviated(name: str) -> str:
+    """Long words by their first two letters, as switches' own commands take them."""
+    return _LONG_WORD.sub(lambda word: word[0][:2], name)
 
 
 def _port(

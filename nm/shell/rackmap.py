@@ -4,13 +4,13 @@ The drawing is pure: lines of pieces of text, each with the name of a style. On 
 elsewhere they are plain; what a colour says a letter or a sign says too.
 """
 
-import time
-from collections import Counter
+import itertools
+import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from nm.shell import picture, times
-from nm.shell.failures import INTERRUPTED, OK, Failure, Usage
+from nm.shell.failures import INTERRUPTED, OK, Usage
 from nm.shell.output import Output, clean
 from nm.shell.picture import Picture, Struct
 from nm.shell.session import Session
@@ -19,16 +19,15 @@ from nm.shell.table import Command, Options, option
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from nm.shell.lookout import Lookout
+    from nm.shell.feed import Feed
 
 Piece = tuple[str, str]  # text, style
 Line = list[Piece]
 
-TICK = 0.5  # seconds between two looks
+CHANGE = 1.0  # seconds that a change is waited for at a time
 WIDEST = 24  # ports beside each other, as on a switch of 48
 ONE_ROW = 12  # so many ports need no second row
 PLAIN_WIDTH = 110  # columns where there is no terminal
-LONGEST_NAME = 4
 MOST_NAMES = 40  # of nodes, in one list
 WORDS = {"out": "out-of-service", "taken": "other"}
 # What stands for a port that shows no group: its sign, its style, and what the legend says.
@@ -46,7 +45,7 @@ AFTER = {
     "leaving": ("<", "leaving"),
     "parked": ("-", "in a group, isolated"),
     "failed": ("!", "failed"),
-    "dirty": ("!", "failed"),
+    "dirty": ("%", "dirty"),
 }
 DRIFTED = ("~", "differs from what nm deployed")
 STYLES = {
@@ -67,7 +66,8 @@ def draw(rack: Picture, width: int, now: float) -> Iterator[Line]:
     """The lines of the picture. `now`: seconds since 1970."""
     groups = {group["name"]: group for group in rack["groups"]}
     if trouble := rack["rack"][0]["trouble"]:
-        yield [(trouble, "bad")]
+        of = times.of_day(rack["rack"][0]["as_of"], now)
+        yield from _wrapped([(f"{trouble}; what is shown is of {of}", "bad")], width)
     for switch in rack["switches"]:
         ports = [port for port in rack["ports"] if port["switch"] == switch["name"]]
         yield from _panel(switch, ports, groups, width, now)
@@ -94,41 +94,42 @@ def _panel(
     ]
     title = [(switch["name"], "head"), ("  " + "  ".join(filter(None, about)), "dim")]
     yield from _wrapped(title, width)
-    names = _short_names(ports)
-    wide = 1 + max([3, *map(len, names.values())])
+    margin = 2 + max((len(port["module"]) + 1 for port in ports if port["module"]), default=0)
+    wide = 1 + max([3, *(len(port["label"]) for port in ports)])
     rows = 1 if len(ports) <= ONE_ROW else 2
-    across = max(1, min(WIDEST, (width - 2) // wide))
-    for first in range(0, len(ports), across * rows):
-        block = ports[first : first + across * rows]
-        for row in range(rows):
-            line = block[row::rows]
-            labels: Line = [("  ", ""), *((f"{names[port['id']]:<{wide}}", "dim") for port in line)]
-            cells: Line = [("  ", ""), *(piece for port in line for piece in _cell(port, groups, wide))]
-            yield from ((labels, cells) if row == 0 else (cells, labels))
+    across = max(1, min(WIDEST, (width - margin) // wide))
+    for module, those in itertools.groupby(ports, key=lambda port: port["module"]):
+        for block in _folded(list(those), rows, across):
+            yield from _block(block, rows, f"  {module}".ljust(margin), wide, groups)
 
 
-def _short_names(ports: Sequence[Struct]) -> dict[str, str]:
-    """Names that fit over a cell: short ones whole, long ones by their number where that is enough."""
-    tails = {port["id"]: picture.natural(port["name"])[-1:] for port in ports}
-    numbers = Counter(tail[0][2] for tail in tails.values() if tail and not tail[0][0])
-    short = {}
-    for port in ports:
-        name, tail = str(port["name"]), tails[port["id"]]
-        if len(name) <= LONGEST_NAME:
-            short[port["id"]] = name
-        elif tail and not tail[0][0] and numbers[tail[0][2]] == 1:
-            short[port["id"]] = str(tail[0][2])[-LONGEST_NAME:]
-        else:
-            short[port["id"]] = "…" + name[1 - LONGEST_NAME :]
-    return short
+def _folded(ports: Sequence[Struct], rows: int, across: int) -> Iterator[Sequence[Struct]]:
+    """Blocks of equal width, none with more than so many ports across."""
+    columns = math.ceil(len(ports) / rows)
+    size = math.ceil(columns / math.ceil(columns / across)) * rows
+    return (ports[first : first + size] for first in range(0, len(ports), size))
+
+
+def _block(
+    block: Sequence[Struct], rows: int, module: str, wide: int, groups: dict[str, Struct]
+) -> Iterator[Line]:
+    """Ports in rows with their labels outside, as on a switch: the first port above the second."""
+    for row in range(rows):
+        line = block[row::rows]
+        start = (module if row == 0 else " " * len(module), "head")
+        labels: Line = [start, *((f"{port['label']:<{wide}}", "dim") for port in line)]
+        cells: Line = [
+            (" " * len(module), ""),
+            *(piece for port in line for piece in _cell(port, groups, wide)),
+        ]
+        yield from ((labels, cells) if row == 0 else (cells, labels))
 
 
 def _cell(port: Struct, groups: dict[str, Struct], wide: int) -> Iterator[Piece]:
     """A port: its group's letter, or a sign of its state; and what is the matter with it."""
     group = groups.get(port["group"] or "")
     if group is None:
-        sign, style, _ = SIGNS.get(port["state"], ("!", "bad", ""))
-        text = sign
+        text, style, *_ = SIGNS.get(port["state"]) or (AFTER.get(port["state"], "!")[0], "bad")
     else:
         text, style = group["label"] + AFTER.get(port["state"], ("",))[0], f"group{group['colour']}"
         style = "dim" if port["state"] == "parked" else style
@@ -274,6 +275,7 @@ def _show(rack: Picture, output: Output, now: float) -> None:
 
 def draw_map(session: Session, _command: Command, options: Options) -> int:
     """Draw the rack; with --watch draw it anew whenever something has changed, until Ctrl-C."""
+    from nm.shell.feed import Feed
     from nm.shell.lookout import Lookout
 
     output = session.output
@@ -286,36 +288,38 @@ def draw_map(session: Session, _command: Command, options: Options) -> int:
     if not options.watch:
         _show(look.picture, output, session.clock())
         return OK
+    session.hush()  # it would write into the drawing, which tells it itself
+    feed = Feed(look, now=session.clock)
+    feed.start()
     try:
-        _watch(session, look)
+        _watch(feed, session)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        pass
+    finally:
+        feed.stop()
+    return INTERRUPTED
 
 
-def _watch(session: Session, look: "Lookout") -> NoReturn:
+def _pictures(feed: "Feed") -> Iterator[Picture]:
+    """The picture, and each next one as soon as something has changed."""
+    with feed.watching():
+        revision, found = feed.current()
+        yield found
+        yield from (change[1] for change in feed.changes(revision, CHANGE) if change)
+
+
+def _watch(feed: "Feed", session: Session) -> None:
     if session.output.json:
-        while True:
-            session.output.document(look.picture)
-            _wait_for_change(look)
+        for found in _pictures(feed):
+            session.output.document(found)
+        return
     from rich.console import Console
     from rich.live import Live
 
     console = Console(file=session.output.stdout, highlight=False)
     with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(_rich(draw(look.picture, console.width, session.clock())), refresh=True)
-            _wait_for_change(look)
-
-
-def _wait_for_change(look: "Lookout") -> None:
-    """Return when the picture is another one. That the daemon does not answer is part of the picture."""
-    changed = False
-    while not changed:
-        time.sleep(TICK)
-        try:
-            changed = look.refresh() | look.trouble("")
-        except Failure as failure:
-            changed = look.trouble(failure.message)
+        for found in _pictures(feed):
+            live.update(_rich(draw(found, console.width, session.clock())), refresh=True)
 
 
 def web(session: Session, _command: Command, options: Options) -> int:

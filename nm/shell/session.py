@@ -133,6 +133,10 @@ class Session:
             return "`nmctl lab status` lists labs, `nmctl lab up` starts one"
         return hint
 
+    def hush(self) -> None:
+        """Tell nobody that the daemon is slow: somebody else does."""
+        self._told = True
+
     def move(self, choice: Choice) -> None:
         """Talk to another daemon from now on."""
         self.close()

@@ -66,6 +66,12 @@ def human(moment: float | None, now: float, zone: dt.tzinfo | None = None) -> st
     return f"{local:%Y-%m-%d %H:%M} ({distance(moment - now)})"
 
 
+def of_day(moment: float, now: float, zone: dt.tzinfo | None = None) -> str:
+    """The time of day in the zone (None: local); of another day than now's with its date."""
+    local, today = (dt.datetime.fromtimestamp(one, dt.UTC).astimezone(zone) for one in (moment, now))
+    return f"{local:%H:%M:%S}" if local.date() == today.date() else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
 def distance(seconds: float) -> str:
     """How far a time is from now, as `in 2d` or `5m ago`."""
     if -1 < seconds < 1:

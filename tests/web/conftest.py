@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.web.world import Laboratory, Page, furnished, served, session_of
+from tests.core.test_daemon import Daemon
+from tests.web.world import Clock, Laboratory, Page, furnished, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ViewportSize
@@ -26,31 +28,55 @@ Open = Callable[..., "Tab"]
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Laboratory]:
     """A furnished laboratory."""
-    made = Laboratory(tmp_path)
-    with furnished(made):
-        yield made
-
-
-@pytest.fixture
-def page(lab: Laboratory) -> Iterator[Page]:
-    """Its page, as root sees it."""
-    with session_of(lab) as session, served(session) as made:
+    with furnished(Laboratory(tmp_path)) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    """A laboratory in which no test changes anything."""
-    made = Laboratory(tmp_path_factory.mktemp("still"))
-    with furnished(made):
+    """One in which no test changes anything."""
+    with furnished(Laboratory(tmp_path_factory.mktemp("still"))) as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """One that the test turns."""
+    return Clock()
+
+
+@pytest.fixture
+def page(lab: Laboratory) -> Iterator[Page]:
+    """The page of the first."""
+    with shown(lab) as made:
         yield made
 
 
 @pytest.fixture
 def still_page(still: Laboratory) -> Iterator[Page]:
-    """Its page."""
-    with session_of(still) as session, served(session) as made:
+    """The page of the second."""
+    with shown(still) as made:
         yield made
+
+
+@dataclass(frozen=True)
+class Nmd:
+    """A daemon in a process of its own."""
+
+    pid: int
+    socket: str
+
+
+@pytest.fixture
+def nmd(tmp_path: Path) -> Iterator[Nmd]:
+    """One that answers."""
+    daemon = Daemon(tmp_path)
+    try:
+        pid = daemon.start().pid
+        daemon.wait_ready()
+        yield Nmd(pid, str(daemon.socket))
+    finally:
+        daemon.end()
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +93,25 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture
 def open_page(browser: "Browser") -> Iterator[Open]:
-    """Opens a page by its link in a browser profile of its own; at the end no page may have complained."""
+    """Opens a page by its link in a browser profile of its own.
+
+    At the end no page may have complained, but of what the test has `expected`.
+    """
     complaints: list[str] = []
     contexts = []
 
-    def opened(page: Page, **settings: Any) -> "Tab":
+    def opened(page: Page | str, expected: str = "", **settings: Any) -> "Tab":
+        def complain(words: str) -> None:
+            if not (expected and expected in words):
+                complaints.append(words)
+
         context = browser.new_context(**{"viewport": WIDE, **settings})
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         tab = context.new_page()
-        tab.on("console", lambda said: complaints.append(said.text) if said.type != "log" else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.goto(page.url)
+        tab.on("console", lambda said: complain(said.text) if said.type != "log" else None)
+        tab.on("pageerror", lambda error: complain(str(error)))
+        tab.goto(page if isinstance(page, str) else page.url)
         tab.wait_for_selector("#live:not(.lost)")
         return tab
 

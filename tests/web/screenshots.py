@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.web.conftest import CHROMIUM, NARROW, SANDBOX, WIDE
-from tests.web.world import Hall, Laboratory, Page, furnished, served, session_of
+from tests.web.world import Hall, Laboratory, Page, furnished, shown
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 COLOURS = "192"  # enough for a page, and a third of the bytes
@@ -38,7 +38,7 @@ def entered(browser: Browser, page: Page) -> BrowserContext:
 
 def laboratory(browser: Browser, folder: Path) -> None:
     """Wide in light and in dark, and narrow, while a job runs."""
-    with furnished(Laboratory(folder)) as lab, session_of(lab) as session, served(session) as page:
+    with furnished(Laboratory(folder)) as lab, shown(lab) as page:
         light = entered(browser, page)
         lab.hold(8.0)
         job = lab.call("Deploy", "weather")
@@ -57,7 +57,7 @@ def laboratory(browser: Browser, folder: Path) -> None:
 
 def hall(browser: Browser, folder: Path) -> None:
     """2,000 ports."""
-    with furnished(Hall(folder)) as made, session_of(made) as session, served(session) as page:
+    with furnished(Hall(folder)) as made, shown(made) as page:
         shot(entered(browser, page), "web-2000-ports", "project03")
 
 

@@ -14,11 +14,11 @@ import pytest
 import nm.shell.web.server
 from nm.shell import lookout
 from nm.shell.picture import COLOURS
-from nm.shell.web.server import MOST
+from nm.shell.web.server import CROWDED, MOST, STREAMS
 from tests.web.world import Laboratory, Page, Seat, served
 
 FOLDER = Path(nm.shell.web.server.__file__).parent
-FILES = ("/", "/style.css", "/page.js", "/elements.js", "/icon.svg", "/picture.json")
+FILES = ("/", "/style.css", "/page.js", "/elements.js", "/link.js", "/icon.svg", "/picture.json")
 PATHS = (*FILES, "/live", "/nothing")
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
@@ -124,7 +124,7 @@ def test_what_the_browser_is_told(page: Page, cookie: str) -> None:
 
 
 def test_the_page_needs_nobody_else() -> None:
-    for name in ("page.html", "page.js", "elements.js", "style.css", "icon.svg"):
+    for name in ("page.html", "page.js", "elements.js", "link.js", "style.css", "icon.svg"):
         text = (FOLDER / name).read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|//[a-z]+\.|@import|<script(?! src=\"/)| style=|innerHTML", text), name
 
@@ -158,6 +158,25 @@ def test_connections_are_bounded(still: Laboratory, page: Page, cookie: str) -> 
         for connection in idle:
             connection.close()
     still.until(lambda: answers(page, cookie))  # the threads of those that left may still be at it
+
+
+def test_many_open_pages_leave_room_for_others(still: Laboratory, page: Page, cookie: str) -> None:
+    with ExitStack() as stack:
+        for _ in range(STREAMS):
+            next(stack.enter_context(closing(messages(page, cookie))))
+        for path in FILES:
+            assert ask(page, path, Cookie=cookie)[0] == 200
+        status, _, body = ask(page, "/live", Cookie=cookie)
+        assert (status, body) == (503, CROWDED.encode())
+    still.until(lambda: listens(page, cookie))
+
+
+def listens(page: Page, cookie: str) -> bool:
+    try:
+        with closing(messages(page, cookie)) as stream:
+            return bool(next(stream))
+    except AssertionError:
+        return False
 
 
 def answers(page: Page, cookie: str) -> bool:

@@ -1,26 +1,11 @@
 """When the daemon is asked for what, by a clock that the test turns."""
 
-import pytest
-
 from nm.calls import Caller
 from nm.shell import lookout
 from nm.shell.lookout import Lookout
-from tests.web.world import Laboratory, Seat
+from tests.web.world import Clock, Laboratory, Seat
 
 WHOLE = "GetPorts"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 def looking(lab: Laboratory, clock: Clock, caller: Caller | None = None) -> tuple[Lookout, Seat]:
@@ -86,13 +71,3 @@ def test_somebody_without_events_looks_more_often(lab: Laboratory, clock: Clock)
     assert look.refresh()
     assert [switch["state"] for switch in look.picture["switches"]] == ["ok", "out"]
     assert "private" not in str(look.picture)
-
-
-def test_what_went_wrong_is_part_of_the_picture(lab: Laboratory, clock: Clock) -> None:
-    look, _ = looking(lab, clock)
-    assert look.trouble("no answer")
-    assert not look.trouble("no answer")
-    assert look.picture["rack"][0]["trouble"] == "no answer"
-    assert len(look.picture["ports"]) == 48
-    assert look.trouble("")
-    assert Lookout(Seat(lab), clock).trouble("no answer")

@@ -17,13 +17,16 @@ from pathlib import Path
 import pytest
 
 from nm.calls import Caller
+from nm.client import connect
+from nm.shell.feed import SILENT
 from nm.shell.lookout import Lookout
 from nm.shell.main import main
 from nm.shell.output import Output
-from nm.shell.picture import Answers, Picture, Structs, build
+from nm.shell.picture import Answers, Picture, Structs, aged, build
 from nm.shell.rackmap import draw, plain
 from tests.shell.conftest import Terminal
-from tests.web.world import Laboratory, Seat
+from tests.web.conftest import Nmd
+from tests.web.world import Laboratory, Seat, Stack, furnished, hanging
 
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SMALL = """\
@@ -89,6 +92,42 @@ def test_somebody_who_may_see_little(still: Laboratory) -> None:
     assert "other nodes: node01" in text
     for secret in ("physics", "VLAN", "fan"):
         assert secret not in text
+
+
+@pytest.mark.parametrize(("width", "first", "second"), [(80, 12, 12), (200, 24, 0)])
+def test_a_switch_of_several_modules(tmp_path: Path, width: int, first: int, second: int) -> None:
+    with furnished(Stack(tmp_path)) as stack:
+        lines = drawn(Seat(stack), width).splitlines()
+    assert max(map(len, lines)) <= width
+    rows = [line.split() for line in lines if line.startswith("  Gi1/0/")]
+    odd = [str(number) for number in range(1, 49, 2)]
+    expected = [["Gi1/0/", *odd[:first]], ["Gi1/0/", *odd[first:]]]
+    assert rows == expected[: 2 if second else 1]
+    assert any(line.split() == ["Te1/1/", "1", "3"] for line in lines)
+    assert any(line.split() == ["Ma1"] for line in lines)
+
+
+def machine(name: str, state: str, group: str | None = None) -> dict[str, object]:
+    nics = [{"name": "eth0", "switch": "sw0", "port": name}]
+    return {"name": name, "available": True, "free": False, "state": state, "group": group, "nics": nics}
+
+
+def test_what_is_dirty_is_not_called_failed() -> None:
+    nodes = [machine("p1", "dirty"), machine("p2", "failed")]
+    ports = [{"switch": "sw0", "port": node["name"], "available": True, "free": False} for node in nodes]
+    switches = [{"name": "sw0", "available": True}]
+    heads = [machine("head1", "dirty")]
+    found = build(Answers(switches=switches, ports=ports, nodes=nodes, headnodes=heads))[0]
+    lines = [plain(line) for line in draw(found, 80, 0)]
+    assert [line.split() for line in lines if line.startswith("  ")] == [["p1", "p2"], ["%", "!"]]
+    for words in ("! failed  % dirty", "dirty nodes: p1", "failed nodes: p2", "head nodes: head1 (dirty)"):
+        assert words in lines
+
+
+def test_an_old_picture_says_so() -> None:
+    found = aged(build(Answers())[0], "no answer", 0.0)
+    first = plain(next(draw(found, 80, 86400.0 * 3)))
+    assert re.fullmatch(r"no answer; what is shown is of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", first)
 
 
 def hall() -> Picture:
@@ -181,3 +220,18 @@ def test_watching(lab: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
         read_until(terminal, "weather  VLAN 105  deployed")
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
+
+
+def test_watching_a_daemon_that_hangs(nmd: Nmd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "110")
+    with at_a_terminal("--address", nmd.socket, "map", "--watch") as (process, terminal):
+        read_until(terminal, "no switches")
+        with hanging(nmd.pid):
+            assert "nmctl:" not in read_until(terminal, f"{SILENT}; what is shown is of ")
+        with connect(nmd.socket) as proxy:
+            proxy.RegisterSwitch("new", {"driver": "none"})
+        assert SILENT not in read_until(terminal, "new  none").rpartition("\x1b[H")[2]
+        with hanging(nmd.pid):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130

@@ -1,14 +1,23 @@
 """The page in a real Chromium, on a whole nm: what it shows is what the daemon says, and it follows."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nm.calls import Caller
-from tests.web.conftest import NARROW, WIDE, Open
-from tests.web.world import Hall, Laboratory, Page, Seat, furnished, served
+from nm.shell.feed import SILENT
+from nm.shell.output import Output
+from nm.shell.session import Choice, Session
+from nm.shell.web.server import STREAMS
+from tests.rack import Rack
+from tests.web.conftest import NARROW, WIDE, Nmd, Open
+from tests.web.world import Hall, Laboratory, Page, Seat, Stack, furnished, hanging, served, shown
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
@@ -142,10 +151,103 @@ def test_the_daemon_goes_and_comes_back(lab: Laboratory, page: Page, open_page: 
     says(tab, "leaf1:p15", "weather, joined")
 
 
-def test_the_page_says_when_nmctl_has_ended(still_page: Page, open_page: Open) -> None:
-    tab = open_page(still_page)
-    still_page.feed.stop()
-    tab.wait_for_selector("#live.lost")
+OLD = '#live.lost:has-text("old, of ")'
+NEW = '#live:not(.lost):text-is("live")'
+
+
+def banner(words: str) -> str:
+    return f'#banner:has-text("{words}"):has-text("; what is shown is of ")'
+
+
+def test_a_daemon_that_hangs(nmd: Nmd, open_page: Open) -> None:
+    with closing(Session(Choice(nmd.socket), Output())) as session, served(session) as page:
+        tab = open_page(page)
+        with hanging(nmd.pid):
+            late = tab.context.new_page()  # it has never seen the daemon answer
+            late.goto(page.base)
+            for one in (tab, late):
+                one.wait_for_selector(OLD)
+                one.wait_for_selector(banner(SILENT))
+        tab.wait_for_selector(NEW)
+        tab.wait_for_selector("#banner", state="hidden")
+
+
+def test_an_nmctl_that_hangs_and_one_that_ends(still: Laboratory, open_page: Open) -> None:
+    words = ["--address", str(still.folder / "api.sock"), "web"]
+    program = [sys.executable, "-m", "nm.shell.main", *words]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            tab = open_page(process.stdout.readline().strip(), expected="ERR_")
+            with hanging(process.pid):
+                tab.wait_for_selector(OLD)
+                tab.wait_for_selector(banner("no answer from nmctl web"))
+            tab.wait_for_selector(NEW)
+            process.send_signal(signal.SIGINT)
+            tab.wait_for_selector(banner("no answer from nmctl web"))
+        finally:
+            process.kill()
+
+
+def test_one_page_too_many_looks_now_and_then(
+    lab: Laboratory, page: Page, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = open_page(page, expected="503")
+    with ExitStack() as taken:
+        for _ in range(STREAMS - 1):
+            assert page.server.streams.acquire(blocking=False)
+            taken.callback(page.server.streams.release)
+        late = tab.context.new_page()
+        late.goto(page.base)
+        late.wait_for_selector(banner("too many pages are open"))
+        assert late.locator(PORTS).count() == 48
+        lab.deploy("weather")
+        says(late, "leaf1:p15", "weather, joined")
+    late.wait_for_selector(NEW)
+    tab.wait_for_selector(NEW)
+
+
+def test_a_page_that_is_let_in_no_more_says_so(still_page: Page, open_page: Open) -> None:
+    tab = open_page(still_page, expected="403")
+    still_page.server.gate._session = "another"
+    tab.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # it connects anew
+    tab.wait_for_selector(banner("does not let this page in any more"))
+
+
+def test_what_is_dirty_is_not_called_failed(lab: Laboratory, page: Page, open_page: Open) -> None:
+    tab = open_page(page)
+    lab.wait(lab.call("DestroyGroup", "physics"))
+    tab.wait_for_selector('.chip.dirty[data-id="head1"][aria-label="head node head1, dirty"]')
+    assert tab.text_content('.chip[data-id="head1"] .state') == "dirty"
+
+
+@pytest.mark.parametrize("width", [1280, 1440, NARROW["width"]])
+def test_a_switch_of_several_modules(tmp_path: Path, open_page: Open, width: int) -> None:
+    with furnished(Stack(tmp_path)) as stack, shown(stack) as page:
+        tab = open_page(page, viewport={"width": width, "height": 900})
+        names = tab.evaluate(
+            """[...document.querySelectorAll('#switches .port')].map((port) =>
+                `${port.closest('.module').dataset.name ?? ''}${port.dataset.name}`)"""
+        )
+        assert names[:2] == ["Gi1/0/1", "Gi1/0/3"]
+        assert {"Gi2/0/1", "Te1/1/1", "Ma1"} <= set(names)
+        assert len(set(names)) == len(Stack.PORTS)
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        out = tab.evaluate(
+            """[...document.querySelectorAll('#switches .port')].filter((port) =>
+                port.getBoundingClientRect().right >
+                port.closest('.switch').getBoundingClientRect().right).length"""
+        )
+        assert out == 0
+
+
+def test_an_empty_rack(tmp_path: Path, open_page: Open) -> None:
+    rack = Rack(tmp_path, switches=0, nodes=0)
+    with ExitStack() as stack:
+        stack.callback(rack.stop)
+        tab = open_page(stack.enter_context(shown(rack)))
+        assert "no switch is registered" in tab.inner_text("main")
+        assert "no group yet" in tab.inner_text("aside")
 
 
 def test_walking_by_keyboard(still_page: Page, open_page: Open) -> None:
@@ -225,10 +327,10 @@ def test_a_narrow_screen(still_page: Page, open_page: Open) -> None:
     assert right <= NARROW["width"]
     tab.focus('[data-port="leaf1:p2"]')
     tab.keyboard.press("ArrowDown")
-    assert focused(tab) == "leaf1:p21"  # the next pair of rows
+    assert focused(tab) == "leaf1:p13"  # the next pair of rows
     tab.set_viewport_size(WIDE)
     until(tab, "() => document.querySelectorAll('[data-switch=leaf1] [role=row]').length === 2")
-    assert focused(tab) == "leaf1:p21"
+    assert focused(tab) == "leaf1:p13"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

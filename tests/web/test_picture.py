@@ -1,10 +1,14 @@
 """The picture is made of the API's answers alone, whoever asks; pictures compare."""
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nm.calls import Caller
 from nm.shell.lookout import Lookout
-from nm.shell.picture import COLOURS, PATTERNS, Picture, difference, marks, natural
+from nm.shell.picture import COLOURS, PATTERNS, Answers, Picture, build, difference, labels, marks, natural
 from tests.web.world import Laboratory, Seat
 
 
@@ -83,6 +87,56 @@ def test_a_member_sees_the_ports_of_the_own_group(lab: Laboratory) -> None:
     mine = {name for name, port in ports(found).items() if port["group"] == "hers"}
     assert mine == {"leaf1:p5", "leaf2:p5"}
     assert {port["group"] for port in found["ports"]} == {None, "hers"}
+
+
+# ---- what is written over ports
+
+
+CISCO = [f"GigabitEthernet{module}/0/{number}" for module in (1, 2) for number in range(1, 49)]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["p1", "p24", "sfp1"], {"p1": ("", "p1"), "sfp1": ("", "sfp1")}),
+        (CISCO[:48], {"GigabitEthernet1/0/7": ("", "7")}),
+        (CISCO, {"GigabitEthernet1/0/1": ("Gi1/0/", "1"), "GigabitEthernet2/0/1": ("Gi2/0/", "1")}),
+        (
+            ["Ethernet1/1", "Ethernet1/2", "Ethernet10/1", "Ethernet10/2"],
+            {"Ethernet1/1": ("Et1/", "1"), "Ethernet10/1": ("Et10/", "1")},
+        ),
+        (
+            ["Ethernet1", "Ethernet2", "Port-Channel1", "Management1", "console"],
+            {"Ethernet1": ("Et", "1"), "Port-Channel1": ("", "Po1"), "console": ("", "co")},
+        ),
+        (["eth-alice", "eth-bob"], {"eth-alice": ("", "eth-alice")}),  # short they would be alike
+        (["1", "2", "lan1", "lan2", "lan10"], {"2": ("", "2"), "lan2": ("lan", "2")}),
+        (["veth1.10", "veth2.10", "01", "1"], {"veth2.10": ("", "veth2.10"), "01": ("", "01")}),
+    ],
+)
+def test_no_two_ports_of_a_switch_are_labelled_alike(names: list[str], told: dict[str, object]) -> None:
+    found = labels(names)
+    assert {name: found[name] for name in told} == told
+    assert len(set(found.values())) == len(names)
+
+
+@given(
+    st.lists(
+        st.from_regex(r"(Gi|Te|Ethernet|GigE|eth-|)([0-9]{1,2}[/.:]){0,2}[0-9]{0,2}", fullmatch=True),
+        unique=True,
+    )
+)
+def test_labels_are_unique_whatever_the_names(names: list[str]) -> None:
+    assert len(set(labels(names).values())) == len(names)
+
+
+def test_ports_of_a_module_are_beside_each_other() -> None:
+    names = ["a1", "longest1", "longest2", "m1", "m2", "zz1"]
+    answers = Answers(
+        ports=[{"switch": "s", "port": name, "available": True, "free": True} for name in names]
+    )
+    modules = [port["module"] for port in build(answers)[0]["ports"]]
+    assert [module for module, _ in itertools.groupby(modules)] == ["", "lo", "m"]
 
 
 # ---- marks

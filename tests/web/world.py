@@ -1,6 +1,8 @@
 """Racks to look at: one like a small laboratory's, and one of 2,000 ports; and the page served for them."""
 
 import itertools
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +12,11 @@ from typing import Any, TypeVar
 
 from nm.calls import Caller
 from nm.errors import NMError
-from nm.shell.failures import of_fault
+from nm.shell.failures import Failure, of_fault
+from nm.shell.feed import Feed
 from nm.shell.lookout import Lookout
 from nm.shell.output import Output
 from nm.shell.session import Choice, Session
-from nm.shell.web.feed import Feed
 from nm.shell.web.server import PageServer
 from tests.rack import ROOT, Rack
 
@@ -134,20 +136,65 @@ class Hall(Rack):
             assert self.wait(job, 60)["state"] == "done"
 
 
-Made = TypeVar("Made", Laboratory, Hall)
+class Clock:
+    """Seconds that go on when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Stack(Rack):
+    """One switch of two modules with 48 ports each, four uplinks and a port for its management."""
+
+    PORTS = (
+        *(f"GigabitEthernet{module}/0/{number}" for module in (1, 2) for number in range(1, 49)),
+        *(f"TenGigabitEthernet1/1/{number}" for number in range(1, 5)),
+        "Management1",
+    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, switches=0, nodes=0)
+        self.switches = ["stack"]
+
+    def register_all(self) -> None:
+        """Register the switch, and a node at each port of the first module."""
+        self.call("RegisterSwitch", "stack", self.switch_settings("stack", list(self.PORTS)))
+        for port in self.PORTS:
+            self.call("RegisterPort", "stack", port)
+        for number, port in enumerate(self.PORTS[:48], 1):
+            nic = {"name": "eth0", "mac": f"52:54:00:00:00:{number:02x}", "switch": "stack", "port": port}
+            self.call("RegisterNode", f"node{number:02}", {"nics": [nic]})
+
+    def make_groups(self) -> None:
+        """None."""
+
+
+Made = TypeVar("Made", Laboratory, Hall, Stack)
 
 
 class Seat(Session):
-    """A session of any caller, straight to the rack's door; it counts what is asked."""
+    """A session of any caller, straight to the rack's door; it counts what is asked.
+
+    While `open` is not set nobody is answered, as when the daemon hangs.
+    """
 
     def __init__(self, rack: Rack, caller: Caller = ROOT) -> None:
         super().__init__(Choice("/nowhere"), Output())
         self.rack = rack
         self.caller = caller
         self.asked: list[str] = []
+        self.open = threading.Event()
+        self.open.set()
+        self.refusal = ""
 
     def call(self, method: str, *parameters: Any) -> Any:
         self.asked.append(method)
+        assert self.open.wait(60)
+        if self.refusal:
+            raise Failure(self.refusal)
         try:
             answer = self.rack.call(method, *parameters, caller=self.caller)
         except NMError as error:
@@ -191,6 +238,16 @@ def served(session: Session) -> Iterator[Page]:
 
 
 @contextmanager
+def hanging(pid: int) -> Iterator[None]:
+    """The process hangs meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
 def session_of(rack: Rack) -> Iterator[Session]:
     """A real session, over the rack's socket."""
     session = Session(Choice(str(rack.folder / "api.sock")), Output())
@@ -198,6 +255,13 @@ def session_of(rack: Rack) -> Iterator[Session]:
         yield session
     finally:
         session.close()
+
+
+@contextmanager
+def shown(rack: Rack) -> Iterator[Page]:
+    """The page of a rack, as root sees it."""
+    with session_of(rack) as session, served(session) as page:
+        yield page
 
 
 @contextmanager

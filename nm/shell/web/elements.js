@@ -1,13 +1,17 @@
 // What page.js is built with: words and signs of states, elements that change only where they must,
 // texts, and the keyboard's way over the ports of a face plate.
 
-export const SIGNS = {free: "·", unused: "", taken: "•", trunk: "=", unverified: "?", out: "×", failed: "!", dirty: "!"};
+export const SIGNS = {free: "·", unused: "", taken: "•", trunk: "=", unverified: "?", out: "×", failed: "!", dirty: "%"};
 export const WORDS = {
   free: "free", unused: "nothing connected", taken: "in use", trunk: "trunk", unverified: "unverified",
-  out: "out of service", failed: "failed", dirty: "failed", joining: "joining", leaving: "leaving",
-  parked: "in a group, isolated", joined: "joined",
+  out: "out of service", failed: "failed", dirty: "dirty", joining: "joining", leaving: "leaving",
+  parked: "in a group, isolated", joined: "joined", drift: "differs from what nm deployed",
 };
-export const LEGEND = ["free", "unused", "unverified", "trunk", "taken", "out", "failed"];
+export const LEGEND = [
+  "free", "unused", "unverified", "trunk", "taken", "out", "joining", "leaving", "parked", "failed", "dirty", "drift",
+];
+// What a port in a group is told by beside its group's letter.
+export const BESIDE = new Set(["joining", "leaving", "parked", "failed", "dirty"]);
 
 export function make(tag, classes = "", text = "") {
   const element = document.createElement(tag);
@@ -57,7 +61,13 @@ export function keep(parent, things, key, create, update) {
 export const byId = (struct) => struct.id;
 
 export const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
-export const moment = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
+
+// The time of day; of another day than today with its date.
+export function moment(seconds) {
+  const then = new Date(seconds * 1000);
+  const day = then.toDateString() === new Date().toDateString() ? "" : `${then.toLocaleDateString("en-CA")} `;
+  return day + then.toLocaleTimeString("en-GB");
+}
 
 export function span(seconds) {
   const units = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
@@ -76,15 +86,10 @@ export function until(seconds) {
   return left > 0 ? `ends in ${span(left)}` : "its end has come";
 }
 
-// A name that fits over a port: of long ones their number.
-export function shortened(name) {
-  return name.length <= 4 ? name : name.match(/\d+$/)?.[0].slice(-4) ?? `…${name.slice(-3)}`;
-}
-
 // Go where the key leads; whether it leads anywhere.
 export function walk(event, cell) {
   const grid = cell.closest("[role=grid]");
-  const rows = [...grid.children].map((row) => [...row.children]);
+  const rows = [...grid.querySelectorAll("[role=row]")].map((row) => [...row.querySelectorAll("[role=gridcell]")]);
   const y = rows.findIndex((row) => row.includes(cell));
   const x = rows[y].indexOf(cell);
   const at = (row, column) => rows[row]?.[Math.min(column, rows[row].length - 1)];

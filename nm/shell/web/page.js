@@ -4,20 +4,21 @@
 // Everything that is drawn comes out of it by `keep`, which makes, moves and drops elements by their ids.
 
 import {
-  SIGNS, WORDS, LEGEND, make, put, dress, note, keep, byId,
-  count, moment, span, some, until, shortened, walk, step,
+  SIGNS, WORDS, LEGEND, BESIDE, make, put, dress, note, keep, byId,
+  count, moment, span, some, until, walk, step,
 } from "/elements.js";
+import {Link} from "/link.js";
 
 const KINDS = ["rack", "switches", "ports", "trunks", "hosts", "headnodes", "nodes", "vlans", "groups", "jobs", "events"];
 const rack = Object.fromEntries(KINDS.map((kind) => [kind, new Map()]));
 const MANY_PORTS = 250;   // from so many on, ports are drawn small
 const MANY_NODES = 120;   // from so many on, only the machines of what is chosen are shown
+const MANY_LINES = 48;    // more than so many lines are drawn only of what is pointed at or chosen
 const WIDEST = 24;        // ports beside each other on a face plate
-const SILENCE = 25000;    // ms without a word from the server: the connection is lost
+const LONG = 4;           // characters of a label that needs no wider port
 const narrow = matchMedia("(max-width: 640px)");
 const one = (id) => document.getElementById(id);
 
-let revision = 0;
 let chosen = null;        // {kind, id}: what the reader has picked
 let pointed = null;       // the same for what the pointer is on; it goes before
 let comeBack = null;      // the element that Escape leads back to
@@ -31,6 +32,7 @@ const colours = (group) => (group ? ` c${group.colour}${group.pattern ? ` k${gro
 // ---- switches and their ports
 
 function drawSwitches() {
+  one("no-switches").hidden = rack.switches.size > 0;
   const ports = new Map(list("switches").map((one) => [one.id, []]));
   for (const port of rack.ports.values()) ports.get(port.switch)?.push(port);
   document.body.classList.toggle("many", rack.ports.size > MANY_PORTS);
@@ -69,28 +71,40 @@ function drawSwitch(panel, found, ports) {
   for (const port of ports) drawPort(grid.cells.get(port.id), port);
 }
 
-// Ports in rows as on a real switch: two, with the first port above the second. What is too wide goes below.
+// Ports in blocks, one for each module of the switch. What is too wide goes below.
 function lay(grid, ports) {
   const cells = grid.cells ?? new Map();
   const focused = document.activeElement?.dataset?.port;
-  const across = narrow.matches ? 10 : WIDEST;
   const rows = ports.length <= 12 ? 1 : 2;
   grid.cells = new Map(ports.map((port) => [port.id, cells.get(port.id) ?? newPort(port)]));
-  const drawn = [];
-  for (let first = 0; first < ports.length; first += across * rows) {
-    const block = ports.slice(first, first + across * rows);
-    for (let row = 0; row < rows; row++) {
-      const line = make("div", `row${first && !row ? " block" : ""} ${row ? "lower" : "upper"}`);
-      line.setAttribute("role", "row");
-      line.append(...block.filter((_, place) => place % rows === row).map((port) => grid.cells.get(port.id)));
-      if (line.firstChild) drawn.push(line);
-    }
-  }
-  if (!drawn.length) drawn.push(emptyRow());
-  grid.replaceChildren(...drawn);
+  const modules = new Map(ports.map((port) => [port.module, []]));
+  for (const port of ports) modules.get(port.module).push(port);
+  const blocks = [...modules.values()].flatMap((those) => folded(those, rows, narrow.matches ? 10 : WIDEST));
+  grid.replaceChildren(...(blocks.length ? blocks.map((block) => newBlock(block, rows, grid.cells)) : [emptyRow()]));
   const every = [...grid.cells.values()];
   if (every.length && !every.some((cell) => cell.tabIndex === 0)) every[0].tabIndex = 0;
   if (focused && grid.cells.has(focused)) grid.cells.get(focused).focus({preventScroll: true});
+}
+
+// Blocks of equal width, none with more than so many ports across.
+function folded(ports, rows, across) {
+  const columns = Math.ceil(ports.length / rows);
+  const size = Math.ceil(columns / Math.ceil(columns / across)) * rows;
+  return Array.from({length: Math.ceil(ports.length / size)}, (_, place) => ports.slice(place * size, (place + 1) * size));
+}
+
+// Rows as on a real switch: two, with the first port above the second.
+function newBlock(ports, rows, cells) {
+  const block = make("div", ports.some((port) => port.label.length > LONG) ? "module long" : "module");
+  block.setAttribute("role", "rowgroup");
+  if (ports[0].module) block.dataset.name = ports[0].module;
+  for (let row = 0; row < Math.min(rows, ports.length); row++) {
+    const line = make("div", `row ${row ? "lower" : "upper"}`);
+    line.setAttribute("role", "row");
+    line.append(...ports.filter((_, place) => place % rows === row).map((port) => cells.get(port.id)));
+    block.append(line);
+  }
+  return block;
 }
 
 function emptyRow() {
@@ -107,7 +121,7 @@ function newPort(port) {
   cell.setAttribute("role", "gridcell");
   cell.tabIndex = -1;
   cell.dataset.port = port.id;
-  cell.dataset.name = shortened(port.name);
+  cell.dataset.name = port.label;
   return cell;
 }
 
@@ -120,8 +134,8 @@ function drawPort(cell, port) {
   const kind = group ? `${port.state === "parked" ? "" : " grouped"}${colours(group)}` : "";
   const state = cell.classList.contains("dim") ? " dim" : cell.classList.contains("chosen") ? " chosen" : "";
   dress(cell, `port ${port.state}${kind}${port.drift ? " drift" : ""}${moving ? " moving" : ""}${state}`);
-  const failed = port.state === "failed" || port.state === "dirty";
-  put(cell, failed ? "!" : group ? group.label : SIGNS[port.state] ?? "!");
+  const bad = port.state === "failed" || port.state === "dirty";
+  put(cell, group && !bad ? group.label : SIGNS[port.state] ?? "!");
   cell.setAttribute("aria-label", described(port, group));
   cell.title = described(port, group);
 }
@@ -135,14 +149,17 @@ function described(port, group) {
 }
 
 function drawLegend() {
-  const there = new Set(list("ports").map((port) => (port.group ? "" : port.state)));
-  const drift = list("ports").some((port) => port.drift);
-  const shown = [...LEGEND.filter((state) => there.has(state)), ...(drift ? ["drift"] : [])];
-  keep(one("legend"), shown, String, (state) => {
+  const there = new Set();
+  for (const port of rack.ports.values()) {
+    if (!port.group || BESIDE.has(port.state)) there.add(port.state);
+    if (port.drift) there.add("drift");
+  }
+  keep(one("legend"), LEGEND.filter((state) => there.has(state)), String, (state) => {
     const item = make("li");
-    const sample = make("span", `port ${state}`, SIGNS[state] ?? "");
+    const letter = BESIDE.has(state) ? "A" : "";
+    const sample = make("span", `port ${state}${letter && state !== "parked" ? " grouped" : ""}`, SIGNS[state] ?? letter);
     sample.setAttribute("aria-hidden", "true");
-    item.append(sample, make("span", "", WORDS[state] ?? "differs from what nm deployed"));
+    item.append(sample, make("span", "", WORDS[state]));
     return item;
   });
 }
@@ -162,9 +179,16 @@ function drawMachines() {
   const free = list("nodes").filter((node) => node.state === "free").length;
   let about = `${count(every, "node")}, ${free.toLocaleString("en")} free`;
   if (nodes.length < every) about += chosen && nodes.length ? `; shown: ${nodes.length}` : "; choose a group, a switch or a port to see its machines";
-  put(one("machines-about"), about);
+  else if (cables() > MANY_LINES && !narrow.matches) about += "; point at a machine, or choose a group, to see its lines";
+  put(one("machines-about"), every ? about : "no node is registered");
   keep(one("headnodes"), list("headnodes"), byId, (head) => newChip("headnodes", head), drawChip);
   keep(one("nodes"), nodes, byId, (node) => newChip("nodes", node), drawChip);
+}
+
+// How many lines it takes to show how the groups' machines are connected.
+function cables() {
+  const ends = (machines) => machines.reduce((sum, machine) => sum + (machine.group ? machine.ports.length : 0), 0);
+  return ends(list("nodes")) + ends(list("headnodes"));
 }
 
 function newChip(kind, machine) {
@@ -194,8 +218,14 @@ function drawChip(item, machine) {
 
 // ---- the side
 
+// What an empty list says to who sees everything, and to others.
+function drawNone(kind, noun) {
+  one(`no-${kind}`).hidden = rack[kind].size > 0;
+  put(one(`no-${kind}`), rack.rack.get("rack")?.sees === false ? `no ${noun} that you may see` : `no ${noun} yet`);
+}
+
 function drawGroups() {
-  one("no-groups").hidden = rack.groups.size > 0;
+  drawNone("groups", "group");
   keep(one("groups"), list("groups"), byId, (group) => {
     const item = make("li");
     const button = make("button");
@@ -248,6 +278,7 @@ function drawJobs() {
 let heard = false; // no event is new on a page that was just opened
 
 function drawEvents() {
+  drawNone("events", "event");
   keep(one("events"), list("events").reverse(), byId, (event) => {
     const item = make("li", heard ? "new" : "");
     item.dataset.event = event.id;
@@ -288,15 +319,20 @@ function drawTrouble() {
 }
 
 function drawAbout() {
-  const {daemon, who, sees, trouble, audited} = rack.rack.get("rack") ?? {};
+  const {daemon, who, sees, audited} = rack.rack.get("rack") ?? {};
   const parts = [daemon, count(rack.switches.size, "switch").replace("switchs", "switches"), count(rack.ports.size, "port"), count(rack.nodes.size, "node"), count(rack.groups.size, "group"), who && `seen as ${who}`, audited && `audited ${moment(audited)}`];
   put(one("about"), parts.filter(Boolean).join(" · ") + (sees === false ? " (names and availability, and your own groups)" : ""));
-  tellTrouble(trouble ?? "");
 }
 
-function tellTrouble(words) {
+// Whether what is shown is true, and if not, since when.
+function drawLive() {
+  const {trouble, as_of: asOf} = rack.rack.get("rack") ?? {};
+  const words = link.trouble || trouble || "";
+  const since = moment(trouble ? asOf : link.trueAt);
+  put(one("live"), words ? `old, of ${since}` : link.open ? "live" : "connecting");
+  dress(one("live"), link.open && !words ? "" : "lost");
   one("banner").hidden = !words;
-  put(one("banner"), words);
+  put(one("banner"), words && `${words}; what is shown is of ${since}`);
 }
 
 // ---- what is chosen, what is looked for
@@ -436,7 +472,7 @@ function relations(kind, thing) {
 // of them lie behind the face plates, as cables do.
 function drawLines(picked) {
   const ends = [];
-  const few = rack.nodes.size <= MANY_NODES;
+  const few = rack.nodes.size <= MANY_NODES && cables() <= MANY_LINES;
   if (!narrow.matches && (picked || few)) {
     const box = one("rack").getBoundingClientRect();
     const dock = one("machines").getBoundingClientRect();
@@ -460,11 +496,13 @@ function drawLines(picked) {
 function line({cell, chip, machine, kind, box, dock}) {
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   const [from, to] = [cell.getBoundingClientRect(), chip.getBoundingClientRect()];
-  const [x1, y1] = [from.left + from.width / 2 - box.left, from.bottom - box.top];
+  // Down between two ports to the lower edge of the face plate, so that no letter is crossed.
+  const [x1, y1] = [from.left - 1 - box.left, from.bottom - 3 - box.top];
+  const below = cell.closest(".switch").getBoundingClientRect().bottom - box.top;
   const x2 = to.left + Math.min(14, to.width / 2) - box.left;
   const y2 = Math.min(Math.max(to.top, dock.top), dock.bottom) - box.top;
-  const bend = Math.max(18, Math.abs(y2 - y1) * 0.5);
-  path.setAttribute("d", `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`);
+  const bend = Math.max(18, Math.abs(y2 - below) * 0.5);
+  path.setAttribute("d", `M${x1} ${y1}V${below}C${x1} ${below + bend} ${x2} ${y2 - bend} ${x2} ${y2}`);
   path.setAttribute("class", `${kind === "headnodes" ? "head" : ""}${colours(groupOf(machine))}`);
   return path;
 }
@@ -566,8 +604,6 @@ function draw() {
 }
 
 function take(message) {
-  if (!message.revision) return; // nothing has changed
-  revision = message.revision;
   for (const [kind, structs] of Object.entries(message.all ?? {})) {
     rack[kind] = new Map(structs.map((struct) => [struct.id, struct]));
   }
@@ -575,40 +611,14 @@ function take(message) {
     for (const struct of structs) rack[kind].set(struct.id, struct);
   }
   if (chosen && !rack[chosen.kind].has(chosen.id)) chosen = null;
-  if (message.all || message.set) draw();
+  draw();
 }
 
-let source = null;
-let silence = 0;
+const link = new Link(take, drawLive);
 
-function connected(words) {
-  put(one("live"), words || "live");
-  dress(one("live"), words ? "lost" : "");
-}
-
-function listen() {
-  source?.close();
-  if (document.hidden) return; // a browser keeps six connections only: hidden pages leave theirs to others
-  source = new EventSource(`/live?after=${revision}`);
-  source.onmessage = (event) => {
-    clearTimeout(silence);
-    silence = setTimeout(listen, SILENCE);
-    connected("");
-    take(JSON.parse(event.data));
-  };
-  source.onerror = () => {
-    const over = source.readyState === EventSource.CLOSED;
-    connected(over ? "ended" : "connecting …");
-    if (over) tellTrouble("nmctl web does not let this page in any more. Start it again, and open its new link.");
-  };
-}
-
-document.addEventListener("visibilitychange", listen);
 setInterval(() => { drawGroups(); drawDetails(); }, 30000); // what tells how long
 
 history.replaceState(null, "", "/"); // the token is used, and nobody's business
-const answer = await fetch("/picture.json");
-const {revision: first, picture} = await answer.json();
-take({revision: first, all: picture});
+await link.fetch();
 requestAnimationFrame(() => setTimeout(() => performance.mark("first-picture"))); // it has been painted
-listen();
+link.listen();

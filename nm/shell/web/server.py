@@ -19,21 +19,23 @@ from urllib.parse import parse_qs, urlsplit
 
 from nm.shell import picture
 from nm.shell.failures import CONFLICT, OK, Failure
+from nm.shell.feed import Feed
 from nm.shell.lookout import Lookout
 from nm.shell.output import Line
 from nm.shell.session import Session
-from nm.shell.web.feed import Feed
 from nm.shell.web.gate import Gate, is_here, is_own
 
 ADDRESS = "127.0.0.1"
 MOST = 64  # connections
+STREAMS = 32  # of them on /live, so that whatever else is asked for finds room
 SLOW = 10.0  # seconds without a byte: the browser is gone
-HEARTBEAT = 10.0  # seconds after which who waits for changes hears that there is none
+HEARTBEAT = 2.0  # seconds after which who waits for changes hears that there is none
 FOLDER = Path(__file__).parent
 FILES = {
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/elements.js": ("elements.js", "text/javascript; charset=utf-8"),
+    "/link.js": ("link.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {
@@ -50,6 +52,7 @@ HEADERS = {
 REFUSAL = (
     "This page opens by the link that `nmctl web` prints, once. For a new link start `nmctl web` again.\n"
 )
+CROWDED = f"{STREAMS} pages are open already: close one, or start another `nmctl web`.\n"
 
 
 class PageServer(ThreadingHTTPServer):
@@ -63,6 +66,7 @@ class PageServer(ThreadingHTTPServer):
         super().__init__((ADDRESS, port), Handler)
         self.feed = feed
         self.gate = Gate(self.server_address[1])
+        self.streams = threading.BoundedSemaphore(STREAMS)
         self._room = threading.BoundedSemaphore(MOST)
 
     @property
@@ -123,16 +127,16 @@ class Handler(BaseHTTPRequestHandler):
             )
         if url.path in FILES:
             return self._file(*FILES[url.path])
+        if self.server.feed.stopped:
+            return self._say(HTTPStatus.SERVICE_UNAVAILABLE, "nmctl web is about to end\n")
         if url.path == "/picture.json":
             return self._picture()
         if url.path == "/live":
             return self._live(query.get("after", [""])[0])
-        return self._answer(HTTPStatus.NOT_FOUND, b"no such page\n", "text/plain; charset=utf-8")
+        return self._say(HTTPStatus.NOT_FOUND, "no such page\n")
 
     def _other_method(self) -> None:
-        self._answer(
-            HTTPStatus.METHOD_NOT_ALLOWED, b"only GET\n", "text/plain; charset=utf-8", {"Allow": "GET"}
-        )
+        self._say(HTTPStatus.METHOD_NOT_ALLOWED, "only GET\n", {"Allow": "GET"})
 
     # The library calls these by the method's name.
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = _other_method  # noqa: N815
@@ -141,7 +145,10 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are not logged: the first one has the token in it."""
 
     def _refuse(self, words: str) -> None:
-        self._answer(HTTPStatus.FORBIDDEN, words.encode(), "text/plain; charset=utf-8")
+        self._say(HTTPStatus.FORBIDDEN, words)
+
+    def _say(self, status: HTTPStatus, words: str, more: Mapping[str, str] | None = None) -> None:
+        self._answer(status, words.encode(), "text/plain; charset=utf-8", more)
 
     def _file(self, name: str, kind: str, more: Mapping[str, str] | None = None) -> None:
         self._answer(HTTPStatus.OK, (FOLDER / name).read_bytes(), kind, more)
@@ -168,18 +175,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def _live(self, after: str) -> None:
         """Changes as server-sent events, until one side leaves. `after`: the revision that the page has."""
-        self._head(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
-        with self.server.feed.watching():
-            for message in self._changes(after):
-                self.wfile.write(message)
+        if not self.server.streams.acquire(blocking=False):
+            return self._say(HTTPStatus.SERVICE_UNAVAILABLE, CROWDED)
+        try:
+            self._head(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
+            with self.server.feed.watching():
+                for message in self._changes(after):
+                    self.wfile.write(message)
+        finally:
+            self.server.streams.release()
 
     def _changes(self, after: str) -> Iterator[bytes]:
         feed = self.server.feed
         revision, shown = feed.current()
         told = picture.difference({} if after != str(revision) else shown, shown)
         yield b"retry: 1000\n\n" + _message(revision, told)
-        while not feed.stopped:
-            found = feed.after(revision, HEARTBEAT)
+        for found in feed.changes(revision, HEARTBEAT):
             if found is None:
                 yield b"data: {}\n\n"
                 continue

@@ -1,31 +1,48 @@
 """Keeps the picture up to date while somebody looks at it, in one thread, however many look.
 
-`_changed` guards everything that the server's threads share with it.
+The thread asks the daemon; who looks waits for revisions, and sees even while the daemon hangs that it does.
+`_changed` guards everything that the threads share.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nm.shell import lookout
+from nm.shell import lookout, picture
 from nm.shell.failures import Failure
 from nm.shell.lookout import Lookout
 from nm.shell.picture import Picture
 
-FRESH = 60.0  # seconds that a picture is good to begin with: changes follow within a second, on /live
-PATIENCE = 10.0  # seconds that somebody waits for a first picture
+FRESH = 60.0  # seconds that a picture is good to begin with: changes follow within a second
+LATE = 5.0  # seconds without an answer from the daemon until the picture is called old
+PATIENCE = 6.0  # seconds that somebody waits for a first picture: more than LATE
+LEAVING = 2.0  # seconds that an answer under way is waited for at the end
+SILENT = "no answer from the daemon"
 
 
 class Feed:
-    """The picture and its revision, which grows with every change."""
+    """The picture and its revision, which grows with every change.
 
-    def __init__(self, look: Lookout) -> None:
+    `look` has looked once. `clock` gives seconds that never go back, `now` those since 1970.
+    """
+
+    def __init__(
+        self,
+        look: Lookout,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._look = look
+        self._clock = clock
+        self._now = now
         self._changed = threading.Condition()
         self._revision = 1
         self._picture = look.picture
-        self._looked_at = time.monotonic() if look.picture else -FRESH  # when the picture was true
+        self._trouble = ""
+        self._true_at = now()  # when the daemon last said that the picture is true
+        self._whole_at = clock()  # when it was last looked at whole
+        self._asking_since: float | None = None
         self._watchers = 0
         self._asked = False
         self._stopped = False
@@ -40,7 +57,7 @@ class Feed:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        self._thread.join(PATIENCE)
+        self._thread.join(LEAVING)
 
     def ask(self) -> None:
         """Begin to look: somebody is about to want a picture."""
@@ -51,9 +68,10 @@ class Feed:
     def current(self) -> tuple[int, Picture]:
         """Revision and picture to begin with: not the newest, perhaps, but at once."""
         self.ask()
-        began = time.monotonic()
+        good = self._clock() - FRESH
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._looked_at > began - FRESH, PATIENCE)
+            self._changed.wait_for(lambda: self._stopped or self._trouble or self._whole_at > good, PATIENCE)
+            self._notice_silence()
             return self._revision, self._picture
 
     @contextmanager
@@ -68,10 +86,18 @@ class Feed:
             with self._changed:
                 self._watchers -= 1
 
+    def changes(self, revision: int, seconds: float) -> Iterator[tuple[int, Picture] | None]:
+        """Each next revision with its picture, and None when there was none for so long; until the end."""
+        while not self._stopped:
+            found = self.after(revision, seconds)
+            revision = found[0] if found else revision
+            yield found
+
     def after(self, revision: int, seconds: float) -> tuple[int, Picture] | None:
         """The next revision and its picture; None when there is none for so long, or never again."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or self._revision != revision, seconds)
+            self._notice_silence()
             over = self._stopped or self._revision == revision
             return None if over else (self._revision, self._picture)
 
@@ -79,6 +105,8 @@ class Feed:
     def stopped(self) -> bool:
         """Whether there will be no more changes."""
         return self._stopped
+
+    # ---- the thread that looks
 
     def _run(self) -> None:
         pause = 0.0
@@ -89,6 +117,7 @@ class Feed:
                     self._changed.wait_for(lambda: self._stopped or self._asked or self._watchers > 0)
                     if self._stopped:
                         return
+                    self._asking_since = self._clock()
                 pause = 0.0 if self._tick() else lookout.TICK
         finally:  # without this thread nobody is to wait for a picture
             with self._changed:
@@ -97,17 +126,34 @@ class Feed:
 
     def _tick(self) -> bool:
         """Look once; whether there is more to be asked for at once."""
+        changed, trouble = False, ""
         try:
-            changed = self._look.tick() | self._look.trouble("")
-            more = self._look.busy
+            changed = self._look.tick()
         except Failure as failure:
-            changed = self._look.trouble(f"{failure.message}; what is shown is of before")
-            more = False
+            trouble = failure.message
+        more = self._look.busy and not trouble
         with self._changed:
+            self._asking_since = None
+            if not trouble:
+                self._true_at = self._now()
             if not more:
-                self._looked_at = time.monotonic()
+                self._whole_at = self._clock()
                 self._asked = False
-            self._picture = self._look.picture
-            self._revision += changed
+            if changed or trouble != self._trouble:
+                self._show(self._look.picture, trouble)
             self._changed.notify_all()
         return more
+
+    # ---- with `_changed` held
+
+    def _notice_silence(self) -> None:
+        """Say that the picture is old when the daemon has been asked long ago and has not answered."""
+        asking = self._asking_since
+        if asking is not None and self._clock() - asking >= LATE and not self._trouble:
+            self._show(self._picture, SILENT)
+            self._changed.notify_all()
+
+    def _show(self, found: Picture, trouble: str) -> None:
+        self._trouble = trouble
+        self._picture = picture.aged(found, trouble, self._true_at) if trouble else found
+        self._revision += 1
