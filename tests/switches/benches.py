@@ -174,7 +174,7 @@ class CliBench:
             "port": switch.port,
             "user": switch.user,
             "timeout": 5.0,
-            "secrets": {"password": switch.password, "enable": switch.enable or ""},
+            "secrets": {"password": switch.password},  # its name is the secret itself here: see executor_of
         }
         self.executor = executor_of(**self.record)
 

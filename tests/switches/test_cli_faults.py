@@ -15,13 +15,20 @@ from nm.facts import Order, Outcome, split
 from nm.switch import PortState
 from nm.switches.executor import port_state
 from tests.switches.benches import EPOCH, CliBench, executor_of, join, leave, no_trunk, no_vlan, trunk, vlan
+from tests.switches.fakes.faults import Kind
 
 ALL = os.environ.get("NM_TEST_SWITCHES") == "all"
 TRIES = 3
 TIMEOUT = 0.4  # seconds for which the switch may be silent
 ISOLATED = PortState()
 
-Make = Callable[[CliBench], list[Order]]
+FAULTS: list[tuple[Kind, bool]] = [
+    ("reject", False),
+    ("lie", False),
+    ("cut", False),
+    ("cut", True),
+    ("silence", False),
+]
 
 
 class Operation(NamedTuple):
@@ -137,13 +144,7 @@ def some(lines: int) -> list[int]:
 def test_every_line_may_fail(cli: CliBench, name: str) -> None:
     operation = OPERATIONS[name]
     for line in some(lines_of(cli, operation)):
-        for kind, after in [
-            ("reject", False),
-            ("lie", False),
-            ("cut", False),
-            ("cut", True),
-            ("silence", False),
-        ]:
+        for kind, after in FAULTS:
             what = f"{name}: {kind} {'after' if after else 'at'} line {line}"
             orders = prepare(cli, operation)
             cli.switch.fault(kind, line=line, after=after)
