@@ -209,15 +209,20 @@ class CommandLine:
     def _try(self, block: Block) -> str | None:
         """Say its lines; the switch's words when it rejects one."""
         refused = None
-        for say in block.lines:
+        for at, say in enumerate((*block.place, *block.lines)):
             words = self._dialect.rejection(self._talk(say))
             if words and not say.optional:
                 refused = refused or f"{say.line!r}: {words}"
-                if not block.stubborn:
-                    for back in block.retreat:
-                        self._talk(back)
+                if not block.stubborn or at < len(block.place):
+                    self._to_the_top()
                     return refused
         return refused
+
+    def _to_the_top(self) -> None:
+        """After a rejection nobody knows at which prompt it is; candidates have one prompt only."""
+        if not self._dialect.commit:
+            for say in filled((*self._dialect.leave, *self._dialect.enter)):
+                self._talk(say)
 
     @contextlib.contextmanager
     def _configuring(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from nm.errors import DeviceFailed
 
-LULL = 0.5  # seconds of quiet after which a prompt counts that something was printed behind
+LULL = 0.2  # seconds of quiet after which a prompt counts that something was printed behind
 LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
 
 

@@ -63,15 +63,16 @@ class Move:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines that belong together. When one is rejected the rest is not sent, but `retreat` is.
+    """Lines that belong together. When one is rejected the rest is not sent.
 
-    `parts`: the same one by one, for a merged block of which something was rejected. `stubborn`: the rest is
-    sent nevertheless, for it closes something.
+    `place`: where they are said, if not at the top; no line is said when that is rejected. `parts`: the same
+    one by one, for a merged block of which something was rejected. `stubborn`: the rest of the lines is sent
+    nevertheless, for it closes something.
     """
 
     lines: tuple[Say, ...]
     changes: tuple[Change, ...]
-    retreat: tuple[Say, ...] = ()
+    place: tuple[Say, ...] = ()
     parts: tuple["Block", ...] = field(default=(), repr=False)
     stubborn: bool = False
 
@@ -198,7 +199,7 @@ class Dialect:
         for ports, words in cls.ranges(by_port):
             some = [by_port[port] for port in ports]
             yield cls._at(
-                filled(cls.several, ports=words) if len(some) > 1 else some[0][1].lines[: len(cls.port)],
+                filled(cls.several, ports=words) if len(some) > 1 else some[0][1].place,
                 [move for move, _ in some],
                 lines,
                 tuple(block for _, block in some) if len(some) > 1 else (),
@@ -214,8 +215,7 @@ class Dialect:
     ) -> Block:
         changes = tuple(change for move in moves for change in move.changes)
         stubborn = all(move.after.isolated for move in moves)
-        retreat = filled(cls.done)
-        return Block((*place, *lines, *retreat), changes, retreat, parts, stubborn)
+        return Block((*lines, *filled(cls.done)), changes, place, parts, stubborn)
 
     @classmethod
     def ranges(cls, ports: Iterable[str]) -> Iterator[tuple[list[str], str]]:

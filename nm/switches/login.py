@@ -19,6 +19,7 @@ from typing import Any
 import paramiko
 from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseException
 from netmiko.ssh_dispatcher import CLASS_MAPPER
+from paramiko.pkey import UnknownKeyType
 
 from nm.errors import DeviceFailed, Invalid
 from nm.switches.conversation import Channel, Conversation, Say
@@ -63,7 +64,7 @@ def parse_key(text: str) -> paramiko.PKey:
     kind, _, encoded = text.strip().partition(" ")
     try:
         return paramiko.PKey.from_type_string(kind, codecs.decode(encoded.split(" ")[0].encode(), "base64"))
-    except (ValueError, paramiko.SSHException) as error:
+    except (ValueError, paramiko.SSHException, UnknownKeyType) as error:
         raise Invalid(
             "host_key is no host key", "give it as `ssh-keyscan HOST` prints it: TYPE BASE64"
         ) from error
@@ -91,10 +92,21 @@ def log_in(
     with _explained(name, settings, secrets), _within(timeout * LOGIN_PATIENCE, connection):
         connection._open()  # netmiko's own way where auto_connect is False
         if secrets.get("enable"):
-            connection.enable()
+            _enable(connection)
     channel: Channel = _Telnet(connection) if telnet else _Ssh(connection)
     talk = Conversation(name, channel, _prompt(connection), _plain(connection), timeout)
     return Session(_shown(connection, telnet), talk.say, channel.close)
+
+
+class _EnableError(ValueError):
+    """The privileged mode was not to be had."""
+
+
+def _enable(connection: Any) -> None:
+    try:
+        connection.enable()
+    except FAILURES as error:
+        raise _EnableError from error
 
 
 def _prompt(connection: Any) -> str:
@@ -191,7 +203,7 @@ def _explained(name: str, settings: Mapping[str, Any], secrets: Mapping[str, str
                 f"{where} shows another host key than the pinned one: {_print(error.__context__.key)}",
                 "somebody stands in between; or the switch was replaced, then say so by UpdateSwitch",
             ) from error
-        if "enable" in str(error) or "privilege" in str(error):
+        if isinstance(error, _EnableError):
             raise DeviceFailed(
                 f"{where} refuses the secret that is named as enable", "correct the file of that secret"
             ) from error

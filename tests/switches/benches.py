@@ -46,8 +46,8 @@ def trunk(port: str, number: int, native: int = 1) -> Order:
     return Order(f"trunk/{SWITCH}/{number}/{port}", {"native": native})
 
 
-def no_trunk(port: str, number: int) -> Order:
-    return Order(f"trunk/{SWITCH}/{number}/{port}", None, {"native": 1})
+def no_trunk(port: str, number: int, native: int = 1) -> Order:
+    return Order(f"trunk/{SWITCH}/{number}/{port}", None, {"native": native})
 
 
 def port_value(untagged: int | None = None, *tagged: int) -> Value:
@@ -78,7 +78,7 @@ class Bench(Protocol):
 def done(bench: Bench, *orders: Order) -> list[Outcome]:
     """Run the orders; all must succeed."""
     outcomes = bench.executor.run(orders, EPOCH)
-    assert [outcome.error for outcome in outcomes] == [None] * len(orders)
+    assert [str(outcome.error) for outcome in outcomes if outcome.error] == []
     return outcomes
 
 
@@ -167,6 +167,7 @@ class CliBench:
         self.switch = switch
         self.ports = list(switch.running.ports)
         self.factory = dialects.find(switch.cli.dialect).factory
+        self.own_vlans = {*switch.vlans()}  # of a new switch
         self.record: Record = {
             "driver": "cli",
             "dialect": switch.cli.dialect,

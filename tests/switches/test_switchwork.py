@@ -127,7 +127,8 @@ def test_inspect_stores_what_is_there(world: World) -> None:
 
 def test_inspect_tells_what_the_pool_has_otherwise(world: World) -> None:
     world.reset()
-    world.do(pool.register_port, SWITCH, "imaginary")
+    imaginary = f"{world.a[:-1]}99"
+    world.do(pool.register_port, SWITCH, imaginary)
     world.group("alpha", vlan=101, nodes=["n0"])
     world.deploy("alpha")
     world.bench.put(world.a, PortState(102))
@@ -136,7 +137,7 @@ def test_inspect_tells_what_the_pool_has_otherwise(world: World) -> None:
     assert sorted(world.inspect()["differences"]) == sorted(
         [
             f"port {world.d} is not registered",
-            "port imaginary is registered, and the switch has no such port",
+            f"port {imaginary} is registered, and the switch has no such port",
             f"port {world.b} is free and carries VLAN 102 untagged",
             f"group alpha: port {world.a} should carry VLAN 101 untagged, seen VLAN 102 untagged",
         ]

@@ -1,0 +1,342 @@
+"""What the driver of command lines makes of a switch that is odd, locked, full, or somebody else."""
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import paramiko
+import pytest
+
+from nm.errors import DeviceFailed, Invalid
+from nm.facts import Outcome
+from nm.switch import PortState
+from nm.switches import builtin
+from nm.switches.breaker import MOST_FAILURES, Breaker
+from nm.switches.executor import Executor, make_executor
+from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, vlan
+from tests.switches.fakes import FakeSwitch, start
+
+PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
+ISOLATED = PortState()
+
+
+@pytest.fixture
+def ios(command_line: Callable[[str], CliBench]) -> CliBench:
+    return command_line("cisco_ios")
+
+
+@pytest.fixture
+def locked() -> Iterator[FakeSwitch]:
+    """A switch with an enable secret."""
+    with start("cisco_ios", ports=5, password=PASSWORD, enable=ENABLE) as switch:
+        yield switch
+
+
+def executor(switch: FakeSwitch, timeout: float = 2.0, **record: object) -> Executor:
+    """An executor of that switch, whose breaker's clock stands still."""
+    settings = {
+        "record_key": f"switch_{SWITCH}",
+        "driver": "cli",
+        "dialect": switch.cli.dialect,
+        "address": "127.0.0.1",
+        "port": switch.port,
+        "user": switch.user,
+        "timeout": timeout,
+        "secrets": {"password": PASSWORD, "enable": ENABLE},
+        **record,
+    }
+    return make_executor(settings, builtin(), lambda name: name, breaker=Breaker(lambda: 0.0))
+
+
+def error_of(outcome: Outcome) -> DeviceFailed:
+    assert isinstance(outcome.error, DeviceFailed)
+    return outcome.error
+
+
+# ---- who it is, and who is let in
+
+
+def test_the_enable_secret_opens_the_privileged_mode(locked: FakeSwitch) -> None:
+    hand = executor(locked)
+    assert len(hand.inspect().ports) == 5
+    hand.close()
+    wrong = executor(locked, secrets={"password": PASSWORD, "enable": "no-4713"})
+    (outcome,) = wrong.run([vlan(101)], EPOCH)
+    assert "enable" in str(error_of(outcome))
+    assert not {PASSWORD, "no-4713"} & {*str(outcome.error).replace("'", " ").split()}
+    assert 101 not in locked.vlans()
+
+
+def test_a_wrong_password_is_told_without_it_and_not_tried_for_ever(
+    locked: FakeSwitch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    hand = executor(locked, secrets={"password": "wrong-4714"})
+    for _ in range(MOST_FAILURES + 4):
+        (outcome,) = hand.run([vlan(101)], EPOCH)
+        assert "refuses the log-in of admin" in str(error_of(outcome))
+        assert error_of(outcome).passing
+        assert "4714" not in str(outcome.error)
+    assert locked.counts.refused_logins == MOST_FAILURES
+    assert hand.breaker.pause > 0
+    assert "tried again in" in str(outcome.error)
+    assert "4714" not in caplog.text
+    with pytest.raises(DeviceFailed, match="refuses the log-in"):
+        hand.inspect()  # somebody asks, so it is tried
+    assert locked.counts.refused_logins == MOST_FAILURES + 1
+
+
+def test_a_log_in_leaves_no_secret_in_the_log(locked: FakeSwitch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    hand = executor(locked)
+    hand.inspect()
+    hand.close()
+    assert PASSWORD not in caplog.text
+    assert ENABLE not in caplog.text
+
+
+@pytest.mark.parametrize("passphrase", [None, "open-4715"])
+def test_a_private_key_is_used_from_its_secret(passphrase: str | None) -> None:
+    key = paramiko.ECDSAKey.generate()
+    text = io.StringIO()
+    key.write_private_key(text, passphrase)
+    with start("cisco_ios", ports=2, keys=[f"{key.get_name()} {key.get_base64()}"]) as switch:
+        secrets = {"key": text.getvalue()} | ({"passphrase": passphrase} if passphrase else {})
+        hand = executor(switch, secrets=secrets)
+        assert len(hand.inspect().ports) == 2
+        hand.close()
+        (outcome,) = executor(switch, secrets={"key": "no key at all"}).run([vlan(101)], EPOCH)
+        assert "holds no private key" in str(error_of(outcome))
+
+
+def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwitch) -> None:
+    shown: list[str] = []
+    record = {"driver": "cli", "dialect": "cisco_ios", "address": "127.0.0.1", "port": locked.port}
+    record |= {"user": "admin", "secrets": {"password": PASSWORD, "enable": ENABLE}, "timeout": 2.0}
+    hand = make_executor(
+        {"record_key": "switch_sw0", **record},
+        builtin(),
+        lambda name: name,
+        meet=lambda found: shown.append(found["host_key"]),
+    )
+    hand.inspect()
+    hand.close()
+    assert shown == [locked.host_key]
+    pinned = executor(locked, host_key=shown[0])
+    assert len(pinned.inspect().ports) == 5
+    pinned.close()
+    locked.replace()
+    before = locked.counts.logins
+    (outcome,) = pinned.run([vlan(101)], EPOCH)
+    assert "another host key" in str(error_of(outcome))
+    assert locked.counts.logins == before
+
+
+def test_what_is_pinned_is_used_when_no_key_was_given(locked: FakeSwitch) -> None:
+    key = locked.host_key
+    locked.replace()
+    (outcome,) = executor(locked, _host_key=key).run([vlan(101)], EPOCH)
+    assert "another host key" in str(error_of(outcome))
+
+
+def test_nothing_is_asked_of_a_switch_that_nobody_wants_to_meet(locked: FakeSwitch) -> None:
+    def refuse(shown: object) -> None:
+        raise Invalid("it is another one's already")
+
+    hand = executor(locked)
+    hand._meet = refuse
+    (outcome,) = hand.run([vlan(101)], EPOCH)
+    assert "another one's" in str(outcome.error)
+    assert 101 not in locked.vlans()
+
+
+# ---- sessions
+
+
+@pytest.mark.parametrize("fault", ["refuse", "full", "silent"])
+def test_a_switch_that_cannot_be_logged_in_to_is_a_passing_error(ios: CliBench, fault: str) -> None:
+    if fault == "refuse":
+        ios.switch.fault("refuse")
+    elif fault == "full":
+        ios.switch.max_sessions = 0
+    else:
+        ios.switch.fault("silence", line=0)
+    ios.executor = executor_of(**{**ios.record, "timeout": 0.3})
+    (outcome,) = ios.executor.run([vlan(101)], EPOCH)
+    assert error_of(outcome).passing
+    assert "cannot be logged in to" in str(outcome.error)
+    ios.switch.max_sessions = 16
+    ios.switch.mend()
+    done(ios, vlan(101))
+    assert 101 in ios.switch.vlans()
+
+
+def test_forty_eight_ports_are_one_session_one_save_and_few_lines() -> None:
+    with start("cisco_ios", ports=48) as switch:
+        bench = CliBench(switch)
+        bench.executor.isolate(bench.ports, EPOCH)
+        saves, lines = switch.counts.saves, len(switch.lines())
+        done(bench, vlan(101), *(join(port, 101) for port in bench.ports))
+        assert set(bench.startup().values()) == {PortState(101)}
+        assert (switch.counts.logins, switch.counts.most_sessions) == (1, 1)
+        assert switch.counts.saves == saves + 1
+        assert len(switch.lines()) - lines < 30
+        bench.executor.close()
+
+
+def test_sixteen_groups_at_once_are_one_session_too() -> None:
+    with start("cisco_ios", ports=48) as switch:
+        bench = CliBench(switch)
+        bench.executor.isolate(bench.ports, EPOCH)
+        saves = switch.counts.saves
+        orders = [vlan(101 + number) for number in range(16)]
+        orders += [join(port, 101 + at % 16) for at, port in enumerate(bench.ports)]
+        done(bench, *orders)
+        assert [bench.startup()[port] for port in bench.ports] == [
+            PortState(101 + at % 16) for at in range(48)
+        ]
+        assert (switch.counts.logins, switch.counts.saves) == (1, saves + 1)
+        bench.executor.close()
+
+
+# ---- what it says
+
+
+def test_one_rejected_port_of_a_range_fails_alone(ios: CliBench) -> None:
+    a, b, c, *_ = ios.ports
+    ios.executor.isolate(ios.ports, EPOCH)
+    ios.switch.fault("reject", like="^interface range")
+    ios.switch.fault("reject", like=f"^interface {b}$")
+    outcomes = ios.executor.run([vlan(101), *(join(port, 101) for port in (a, b, c))], EPOCH)
+    assert [outcome.error is None for outcome in outcomes] == [True, True, False, True]
+    assert "Invalid input" in str(error_of(outcomes[2]))
+    assert not error_of(outcomes[2]).passing
+    assert [ios.table()[port] for port in (a, b, c)] == [PortState(101), ISOLATED, PortState(101)]
+
+
+def test_ports_stay_shut_when_their_vlan_was_refused(ios: CliBench) -> None:
+    a, b, *_ = ios.ports
+    ios.executor.isolate(ios.ports, EPOCH)
+    ios.switch.fault("reject", like="^vlan 102")
+    outcomes = ios.executor.run([vlan(102), vlan(103), join(a, 102), join(b, 103)], EPOCH)
+    assert [outcome.error is None for outcome in outcomes] == [False, True, False, True]
+    assert "vlan 102" in str(error_of(outcomes[2]))
+    assert (ios.table()[a], ios.table()[b]) == (ISOLATED, PortState(103))
+
+
+@pytest.mark.parametrize("kind", ["noise", "trail"])
+def test_lines_of_its_log_in_between_do_no_harm(cli: CliBench, kind: Literal["noise", "trail"]) -> None:
+    a, b, *_ = cli.ports
+    cli.switch.fault(kind)
+    cli.executor.isolate(cli.ports, EPOCH)
+    done(cli, vlan(101), vlan(102), join(a, 101), join(b, 102))
+    assert (cli.startup()[a], cli.startup()[b]) == (PortState(101), PortState(102))
+
+
+def test_a_slow_line_is_waited_for(ios: CliBench) -> None:
+    ios.switch.fault("slow", like="switchport access", seconds=0.3)
+    ios.executor = executor_of(**{**ios.record, "timeout": 1.0})
+    ios.executor.isolate(ios.ports, EPOCH)
+    done(ios, vlan(101), join(ios.ports[0], 101))
+
+
+# ---- saving
+
+
+def test_what_is_not_saved_is_not_done_and_saved_the_next_time(cli: CliBench) -> None:
+    a, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    cli.switch.fault("save")
+    outcomes = cli.executor.run([vlan(101), join(a, 101)], EPOCH)
+    assert all("would forget it" in str(error_of(outcome)) for outcome in outcomes)
+    assert (cli.table()[a], cli.startup()[a]) == (PortState(101), ISOLATED)
+    cli.switch.mend()
+    done(cli, vlan(101), join(a, 101))  # nothing is to be changed, and it is saved
+    assert cli.startup()[a] == PortState(101)
+
+
+def test_a_new_session_saves_what_an_old_one_left(cli: CliBench) -> None:
+    a, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    cli.switch.fault("save")
+    cli.executor.run([vlan(101), join(a, 101)], EPOCH)
+    cli.executor.close()
+    cli.switch.mend()
+    cli.executor = executor_of(**cli.record)
+    done(cli, vlan(101), join(a, 101))
+    assert cli.startup()[a] == PortState(101)
+
+
+def test_by_policy_nothing_is_saved_and_a_reboot_is_seen(ios: CliBench) -> None:
+    a, *_ = ios.ports
+    ios.executor.isolate(ios.ports, EPOCH)
+    ios.executor.close()
+    ios.executor = executor_of(**{**ios.record, "save": "never"})
+    done(ios, vlan(101), join(a, 101))
+    assert ios.startup()[a] == ISOLATED
+    ios.switch.reboot()
+    (outcome,) = ios.executor.read([f"port/{SWITCH}/{a}"])
+    assert outcome.error is not None  # the session was cut
+    (outcome,) = ios.executor.read([f"port/{SWITCH}/{a}"])
+    assert (outcome.seen, outcome.error) == (None, None)
+    done(ios, vlan(101), join(a, 101))
+    assert ios.table()[a] == PortState(101)
+
+
+def test_reading_saves_nothing(ios: CliBench) -> None:
+    saves = ios.switch.counts.saves
+    ios.executor.inspect()
+    ios.executor.read([f"port/{SWITCH}/{ios.ports[0]}"])
+    ios.executor.close()
+    assert ios.switch.counts.saves == saves
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dialect": "klingon"}, "no dialect"),
+        ({"transport": "pigeon"}, "transport"),
+        ({"transport": "telnet"}, "has SSH"),
+        ({"port": 0}, "port is 0"),
+        ({"save": "sometimes"}, "save is"),
+        ({"address": "a b"}, "address is"),
+        ({"host_key": "ssh-rsa AAAA"}, "host_key is no host key"),
+        ({"host_key": "nonsense"}, "host_key is no host key"),
+        ({"timeout": 0.0}, "timeout"),
+    ],
+)
+def test_settings_are_checked_before_anything_is_reached(changes: dict[str, object], words: str) -> None:
+    settings = {"dialect": "cisco_ios", "address": "192.0.2.1", "user": "admin", **changes}
+    with pytest.raises(Invalid, match=words):
+        builtin().canonical("cli", settings)
+
+
+def test_one_device_is_one_identity_however_it_is_spelled() -> None:
+    settings = {"dialect": "cisco_ios", "user": "admin"}
+    one = builtin().canonical("cli", {**settings, "address": "SW1.lab"})
+    assert (one["address"], one["port"]) == ("sw1.lab", 22)
+    two = builtin().canonical("cli", {**settings, "address": "2001:db8:0::1"})
+    assert two["address"] == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [
+        ("Gi1/0/1", "GigabitEthernet1/0/1"),
+        ("gigabitethernet 1/0/1", "GigabitEthernet1/0/1"),
+        ("Te1/1/4", "TenGigabitEthernet1/1/4"),
+        ("Po5", "Port-channel5"),
+    ],
+)
+def test_ports_are_spelled_in_full(name: str, full: str) -> None:
+    assert builtin().port_name("cli", {"dialect": "cisco_ios"}, name) == full
+
+
+@pytest.mark.parametrize("name", ["G1/0/1", "Vlan101", "1/0/1", "Gi", "Gi1/0/1 ; reload", "Gi1/0/1\nreload"])
+def test_no_line_is_smuggled_in_by_a_ports_name(name: str) -> None:
+    with pytest.raises(Invalid, match="has no port"):
+        builtin().port_name("cli", {"dialect": "cisco_ios"}, name)
