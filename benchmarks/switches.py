@@ -1,9 +1,9 @@
-"""A switch with a command line: one VLAN, many ports, saved. nm, the floor, netmiko, networking-generic-switch.
+"""A switch with a command line: a VLAN, many ports, saved. nm, the floor, netmiko, networking-generic-switch.
 
-The switch is a fake one in a process of its own (20 ms a command, 300 ms a log-in, 1 s to save), over SSH. The
-floor is one paramiko shell that awaits each prompt and does not use the switch's ranges: three lines a port.
-nm's session has the log-in in it, reading before and after, and each line's prompt. networking-generic-switch
-logs in and saves for each port, so a few ports are measured and the rest is reckoned.
+The switch is a fake one in a process of its own (20 ms a command, 300 ms a log-in, 1 s to save), over SSH.
+The floor is one paramiko shell that awaits each prompt and does not use the switch's ranges: three lines a
+port. nm's session has the log-in in it, reading before and after, and each line's prompt. networking-
+generic-switch logs in and saves for each port, so a few ports are measured and the rest is reckoned.
 """
 
 import contextlib
