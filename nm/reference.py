@@ -170,7 +170,12 @@ STRUCTS = (
         model: what it says it is, or nil
         reason: why it is not available
         read_at: double or nil; when it was last read
-        error: string or nil; why it could not be read""",
+        error: string or nil; why it could not be read
+        host_key: string or nil; the key it showed itself by or was registered with
+        unsaved: string or nil; why what was applied would be forgotten at a power cut
+        failures: int; how many sessions in a row came to nothing
+        retry_at: double or nil; until when it is left alone after these
+        """,
     ),
     Struct(
         "A port", "GetPorts", "port", """

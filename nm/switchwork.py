@@ -135,7 +135,7 @@ def _look(store: Store, executor: Executor, record: Record, now: float) -> Switc
 def note_health(store: Store, executor: Executor, now: float) -> None:
     """Write down, when that has changed, whether the switch is left alone and whether it has saved.
 
-    `_health` is {unsaved: why or nil, failures, error or nil, until: when it is tried again, or nil}.
+    views.HEALTHY tells what there is.
     """
     record = store.get(record_key("switch", executor.name))
     breaker, unsaved = executor.breaker, executor.unsaved
@@ -143,7 +143,7 @@ def note_health(store: Store, executor: Executor, now: float) -> None:
         "unsaved": str(unsaved) if unsaved else None,
         "failures": breaker.failures,
         "error": str(breaker.error) if breaker.error else None,
-        "until": int(now + breaker.pause) if breaker.pause else None,
+        "retry_at": int(now + breaker.pause) if breaker.pause else None,
     }
     if record is not None and record.get("_health", views.HEALTHY) != health:
         _note(store, record, now, _health=health)

@@ -276,9 +276,9 @@ def _service(record: Record) -> Record:
     return {"name": named(record), "available": record["available"]}
 
 
-# Of a switch: why what it applied is not saved; how many sessions in a row came to nothing, why, and until
-# when it is left alone.
-HEALTHY: Record = {"unsaved": None, "failures": 0, "error": None, "until": None}
+# Of a switch, as its worker last saw it: why what was applied is not saved; how many sessions in a row came
+# to nothing, and why; when it is tried again, while it is left alone.
+HEALTHY: Record = {"unsaved": None, "failures": 0, "error": None, "retry_at": None}
 
 
 def switch(call: Call, record: Record) -> Record:
@@ -287,14 +287,16 @@ def switch(call: Call, record: Record) -> Record:
     if not call.reader:
         return struct
     hidden = ("record_key", "timestamp", "expiry", "secrets")
+    health = record.get("_health", HEALTHY)
     settings = {key: value for key, value in record.items() if key[0] != "_" and key not in hidden}
     return {
         **settings,
         **struct,
         "model": record["_model"],
         "read_at": record["_read_at"],
-        "error": record["_error"],
-        "health": record.get("_health", HEALTHY),
+        "error": record["_error"] or health["error"] or health["unsaved"],
+        "host_key": record.get("host_key") or record.get("_host_key"),
+        **{key: health[key] for key in ("unsaved", "failures", "retry_at")},
     }
 
 

@@ -7,6 +7,7 @@ which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -77,7 +78,7 @@ class Block:
     stubborn: bool = False
 
 
-class Dialect:
+class Dialect(ABC):
     """A command line of the kind that Cisco began; others say what differs. All members may be replaced."""
 
     name: ClassVar[str]
@@ -150,9 +151,9 @@ class Dialect:
     between: ClassVar[str] = ""  # what stands between kind and number
 
     @classmethod
+    @abstractmethod
     def parse(cls, answers: Sequence[str]) -> Reading:
-        """What the answers to `reads` say."""
-        raise NotImplementedError(cls.name)  # pragma: no cover - every dialect has its own
+        """What the answers to `reads` say. ValueError or LookupError when they say nothing that is known."""
 
     # ---- recipes
 

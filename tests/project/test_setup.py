@@ -57,7 +57,7 @@ def test_programs_are_there() -> None:
 def test_every_dependency_has_a_range_and_a_reason() -> None:
     project = tomllib.loads(read("pyproject.toml"))["project"]
     for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
-        assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+", requirement)
+        assert re.fullmatch(r"[a-z0-9-]+(\[[a-z0-9]+\])?>=[0-9.]+,<[0-9.]+", requirement)
         assert re.search(rf'"{re.escape(requirement)}", +# \w', read("pyproject.toml")), requirement
 
 
