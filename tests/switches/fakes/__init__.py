@@ -30,15 +30,32 @@ were written from the vendors' grammar, so that a driver's misunderstanding is n
 
 from typing import Any
 
+from tests.switches.fakes.arista_eos import AristaEos
+from tests.switches.fakes.aruba_aoscx import ArubaAoscx
 from tests.switches.fakes.cisco_ios import CiscoIos
+from tests.switches.fakes.cisco_nxos import CiscoNxos
 from tests.switches.fakes.cli import Cli
+from tests.switches.fakes.dell_os6 import DellOs6
+from tests.switches.fakes.dell_os10 import DellOs10
+from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
 from tests.switches.fakes.state import Carried
 from tests.switches.fakes.switch import FakeSwitch
+from tests.switches.fakes.tplink_jetstream import TplinkJetstream
 
 __all__ = ["DIALECTS", "Carried", "FakeSwitch", "Fault", "make", "start"]
 
-DIALECTS: dict[str, type[Cli]] = {each.dialect: each for each in (CiscoIos,)}
+KINDS: tuple[type[Cli], ...] = (
+    AristaEos,
+    ArubaAoscx,
+    CiscoIos,
+    CiscoNxos,
+    DellOs10,
+    DellOs6,
+    DellPowerconnect,
+    TplinkJetstream,
+)
+DIALECTS = {each.dialect: each for each in KINDS}
 
 
 def make(dialect: str, **settings: Any) -> FakeSwitch:

@@ -6,9 +6,10 @@ negotiates (dynamic auto), so that what is plugged into it may make it a trunk; 
 most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from tests.switches.fakes.ciscolike import Switchports
+from tests.switches.fakes.ciscolike import Switchports, rows_of
 from tests.switches.fakes.cli import Ask, Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import ALL, Carried, Config, Port, Vlan, format_ids, trunk
@@ -31,7 +32,7 @@ class CiscoIos(Switchports):
     dialect = "cisco_ios"
     device_type = "cisco_ios"
     device = "WS-C3850-48T"
-    interface_types = tuple(SHORT)
+    kinds: ClassVar[Mapping[str, str]] = {kind: kind for kind in SHORT}
     longest_in_config = 20
 
     @classmethod
@@ -114,9 +115,7 @@ class CiscoIos(Switchports):
             names = [
                 self.short(port.name) for port in self.running.ports.values() if self.is_on(port, number)
             ]
-            rows = [", ".join(names[at : at + 4]) for at in range(0, len(names), 4)] or [""]
-            lines.append(f"{number:<4} {vlan.name:<32} {status:<9} {rows[0]}".rstrip())
-            lines += [" " * 48 + row for row in rows[1:]]
+            lines += rows_of(f"{number:<4} {vlan.name:<32} {status:<9}", names, 48)
         return "\n".join(lines)
 
     @command("user exec", "show interfaces status")

@@ -1,19 +1,20 @@
 """What command lines that look like Cisco's have in common: modes, enabling, the terminal, rejections."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from tests.switches.fakes.cli import Ask, Cli, Refused, Steps
 from tests.switches.fakes.grammar import command
-from tests.switches.fakes.state import ALL, Port, Vlan, format_ids, parse_ids
+from tests.switches.fakes.state import ALL, Config, Port, Vlan, format_ids, parse_ids, runs
 
 
 class CiscoLike(Cli):
     """Modes: user, exec, config and what is below it."""
 
     device: ClassVar[str] = "switch"  # its model
-    interface_types: ClassVar[tuple[str, ...]] = ("GigabitEthernet", "TenGigabitEthernet")
+    bad_secret: ClassVar[str] = "% Bad secrets\n"
+    kinds: ClassVar[Mapping[str, str]] = {}  # word for a kind of interface -> how its ports' names begin
     parents: ClassVar[Mapping[str, str]] = {
         "config-if": "config",
         "config-if-range": "config",
@@ -46,12 +47,16 @@ class CiscoLike(Cli):
 
     @command("user", "enable")
     def enable(self) -> Steps:
-        for _ in range(3):
+        tries = 0
+        while self.switch.enable is not None:
             answer = yield Ask("Password: ", echo=False)
             if answer == self.switch.enable:
-                self.enter(self.enabled_mode)
-                return None
-        return "% Bad secrets\n"
+                break
+            tries += 1
+            if tries == 3:
+                return self.bad_secret
+        self.enter(self.enabled_mode)
+        return None
 
     @command("exec", "enable")
     def enable_again(self) -> None:
@@ -94,27 +99,30 @@ class CiscoLike(Cli):
 
     @command("config", "hostname <word>")
     def hostname(self, name: str) -> None:
-        self.running.hostname = name
+        self.running.hostname = name.strip("\"'")
 
     # ports
 
     def interface_name(self, text: str) -> str | None:
         """The full spelling of an interface of this switch; None when it has no such thing."""
-        found = re.fullmatch(r"\s*([A-Za-z-]+)\s*(\d[\d/:.]*)\s*", text)
+        found = re.fullmatch(r"\s*([A-Za-z]*)\s*(\d[\d/:.]*)\s*", text)
         if found is None:
             return None
         given, number = found[1].lower(), found[2]
-        for kind in self.interface_types:
-            if kind.lower().startswith(given) and f"{kind}{number}" in self.running.ports:
-                return f"{kind}{number}"
-        return None
+        names = (f"{start}{number}" for kind, start in self.kinds.items() if kind.lower().startswith(given))
+        return next(
+            (name for name in names if name in self.running.ports and (given or name == number)), None
+        )
 
     def interfaces(self, text: str) -> list[str]:
         """The interfaces of a list with ranges, `Gi1/0/1 - 4 , Gi1/0/7`; Refused when one does not exist."""
         names: list[str] = []
+        kind = ""
         for piece in text.split(","):
             first, _, last = piece.strip().partition("-")
-            names += self._run_of(first.strip(), last.strip())
+            kind = re.match(r"[A-Za-z]*", first)[0] or kind  # type: ignore[index]
+            first = first.strip() if first[:1].isalpha() else kind + first.strip()
+            names += self._run_of(first, last.strip())
         return names
 
     def _run_of(self, first: str, last: str) -> Iterable[str]:
@@ -263,3 +271,72 @@ class Switchports(CiscoLike):
             line += f",{piece}" if line else piece
         words = ["switchport trunk allowed vlan", *["switchport trunk allowed vlan add"] * len(lines)]
         return [f"{word} {text}" for word, text in zip(words, [*lines, line], strict=True)]
+
+
+class Vlans(CiscoLike):
+    """`vlan N`, `name`, `no vlan N`, at once."""
+
+    longest_name: ClassVar[int] = 32
+
+    @command("config", "vlan <vlans>")
+    def vlan(self, text: str) -> str | None:
+        ids = self.ids(text)
+        self.make_vlans(ids)
+        self.enter("config-vlan", sorted(ids))
+        return None
+
+    @command("config", "no vlan <vlans>")
+    def no_vlan(self, text: str) -> str | None:
+        ids = self.ids(text)
+        if 1 in ids:
+            raise Refused(self.default_stays())
+        for number in ids:
+            self.running.vlans.pop(number, None)
+        return None
+
+    def default_stays(self) -> str:
+        """The vendor's words for deleting VLAN 1."""
+        return "%Default VLAN 1 may not be deleted."
+
+    @command("config-vlan", "name <word>")
+    def name_vlan(self, name: str) -> str | None:
+        name = name.strip("\"'")
+        if len(name) > self.longest_name:
+            raise Refused(self.misread(f"name {name}", "invalid", 5))
+        for number in self.targets:
+            self.running.vlans[number].name = name
+        return None
+
+    @command("config-vlan", "no name")
+    def no_name(self) -> None:
+        for number in self.targets:
+            self.running.vlans[number].name = self.default_name(number)
+
+    def named_vlans(self, config: Config) -> dict[int, str]:
+        """The VLANs that were given a name."""
+        return {
+            number: vlan.name
+            for number, vlan in sorted(config.vlans.items())
+            if number != 1 and vlan.name != self.default_name(number)
+        }
+
+
+def rows_of(head: str, names: Sequence[str], indent: int, most: int = 4, join: str = ", ") -> list[str]:
+    """A row of a table whose last column is a list of names, which goes on in further rows."""
+    lists = [join.join(names[at : at + most]) for at in range(0, len(names), most)] or [""]
+    return [f"{head:<{indent}}{lists[0]}".rstrip(), *(" " * indent + each for each in lists[1:])]
+
+
+def ranges_of(names: Sequence[str], full: bool = False) -> list[str]:
+    """Ports as ranges: Gi1/0/1-4 of its four (with full: 1/1/1-1/1/4)."""
+    by_head: dict[str, list[int]] = {}
+    for name in names:
+        head, last = re.fullmatch(r"(.*?)(\d+)", name).groups()  # type: ignore[union-attr]
+        by_head.setdefault(head, []).append(int(last))
+    found = []
+    for head, numbers in by_head.items():
+        again = re.sub(r"^[A-Za-z ]*", "", head) if full else ""
+        found += [
+            f"{head}{low}" if low == high else f"{head}{low}-{again}{high}" for low, high in runs(numbers)
+        ]
+    return found

@@ -33,6 +33,7 @@ class Ask:
 
     text: str
     echo: bool = True
+    key: bool = False  # one key is the answer; what is typed after it is the next line
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,15 @@ class Cli:
     banner: ClassVar[str] = ""
     too_many: ClassVar[str] = "% Too many sessions"
     more: ClassVar[str] = " --More-- "
+    blank: ClassVar[str] = ""  # what stands before every prompt, such as an empty line
+    return_ends: ClassVar[bool] = False  # only a carriage return ends a line; a line feed is nothing
     scrolls: ClassVar[bool] = False  # a line longer than the terminal is wide scrolls sideways
     length: int = 24  # of the terminal; 0: no paging
     width: int = 80
     parents: ClassVar[Mapping[str, str]] = {}  # mode -> the mode whose commands it takes too
     first_mode: ClassVar[str] = "user"  # after log-in, when there is an enable secret
     enabled_mode: ClassVar[str] = "exec"
+    must_enable: ClassVar[bool] = False  # even where there is no enable secret
     slots: ClassVar[Mapping[str, Slot]] = SLOTS
     without: ClassVar[tuple[str, ...]] = ()  # patterns of its base that this dialect does not know
     commands: ClassVar[tuple[Command, ...]] = ()
@@ -76,7 +80,8 @@ class Cli:
 
     def __init__(self, switch: FakeSwitch) -> None:
         self.switch = switch
-        self.mode = self.enabled_mode if switch.enable is None else self.first_mode
+        must = self.must_enable or switch.enable is not None
+        self.mode = self.first_mode if must else self.enabled_mode
         self.targets: list[Any] = []
         self.draft: Any = None  # what this session has typed and not committed
         self.closed = False
@@ -155,7 +160,7 @@ class Cli:
             return self.misread(line, understood.reason, column_of(line, understood.at))
         before = self.mode, self.targets, self.draft
         try:
-            if understood.mode != self.mode:
+            if understood.mode not in (self.mode, self.enabled_mode):  # what is only asked leads nowhere
                 self.enter(understood.mode)
             answer = getattr(self, understood.method)(*understood.arguments)
             if isinstance(answer, Generator):

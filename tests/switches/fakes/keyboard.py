@@ -9,7 +9,7 @@ import paramiko
 
 from tests.switches.fakes.switch import FakeSwitch
 
-PROMPT = r"[\w.()/:@~-]+[>#$%] ?$"
+PROMPT = r"[\w.,()<>/:@~-]+[>#$%] ?$"
 PATIENCE = 10  # seconds for an answer
 
 
@@ -17,11 +17,21 @@ class Silence(Exception):
     """No answer came in time."""
 
 
+class NoAuthentication(paramiko.SSHClient):
+    """For switches that let everybody in, and ask who it is in the terminal."""
+
+    def _auth(self, username: str, *_: object) -> None:
+        transport = self.get_transport()
+        assert transport is not None
+        transport.auth_none(username)
+
+
 class Keyboard:
     """One session. `type` answers what was printed, without the echo and the prompt."""
 
     def __init__(self, switch: FakeSwitch, password: str | None = None, patience: float = PATIENCE) -> None:
-        self._client = paramiko.SSHClient()
+        in_band = switch.cli.in_band
+        self._client = NoAuthentication() if in_band else paramiko.SSHClient()
         self._client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
         self._client.connect(
             "127.0.0.1",
@@ -36,7 +46,12 @@ class Keyboard:
         )
         self.patience = patience
         self.prompt = ""
+        self._return = "\r\n" if switch.cli.return_ends else "\n"
         self._shell = self._client.invoke_shell("vt100", 511, 1000)
+        if in_band:
+            self.wait(switch.cli.user_text)
+            self.type(switch.user, until="Password: $")
+            self.send((password or switch.password) + self._return)
         self.greeting = self.wait()
 
     def __enter__(self) -> Self:
@@ -54,7 +69,7 @@ class Keyboard:
         """Type the lines, each after the prompt of the one before; answer what the last one printed."""
         answer = ""
         for line in lines:
-            self.send(line + "\n")
+            self.send(line + self._return)
             answer = self.wait(until)
         return answer.partition("\n")[2]
 

@@ -69,6 +69,14 @@ def trunk(port: Port, mode: str = "trunk") -> Carried:
     return Carried(native, tuple(sorted(port.allowed - {port.native})), port.shut, mode)
 
 
+def general(port: Port, pvid: int | None) -> Carried:
+    """A port with lists of its own: untagged frames come in on the PVID, and leave from every VLAN that it is
+    an untagged member of. Where these are not one and the same, it is open."""
+    leaks = bool(port.untagged - {pvid}) or pvid in port.tagged
+    untagged = pvid if pvid in port.untagged else None
+    return Carried(untagged, tuple(sorted(port.tagged)), port.shut, "general", open=leaks)
+
+
 def parse_ids(text: str) -> frozenset[int]:
     """`1,3-5` as a set; ValueError when it is no list of VLANs."""
     ids: set[int] = set()

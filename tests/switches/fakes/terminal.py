@@ -91,7 +91,7 @@ class Terminal:
         trailing = ""
         while not self.cli.closed:
             prompt = self.cli.prompt()
-            self._write(prompt + trailing)
+            self._write(self.cli.blank + prompt + trailing)
             line = await self._read_line(shown=len(prompt))
             trailing = await self._handle(line.strip(" \t\0"))
         raise Hangup
@@ -149,12 +149,19 @@ class Terminal:
             except StopIteration as finished:
                 return str(finished.value) if finished.value is not None else None
             if isinstance(step, Ask):
-                self._write(step.text)
-                said = await self._read_line(echo=step.echo, shown=len(step.text))
+                self._write(step.text.replace("\n", "\r\n"))
+                said = await self._answer(step)
             else:
                 self._flush()
                 await pause(step.seconds)
                 said = None
+
+    async def _answer(self, asked: Ask) -> str:
+        if not asked.key:
+            return await self._read_line(echo=asked.echo)
+        key = await self._key()
+        self._write(key + "\r\n" if key.isprintable() else "\r\n")
+        return key
 
     async def _page(self, lines: list[str]) -> None:
         """Print, and wait for a key after every page."""
@@ -176,7 +183,7 @@ class Terminal:
         while True:
             key = await self._key()
             after_return, self._returned = self._returned, key == "\r"
-            if key == "\n" and after_return:
+            if key == "\n" and (after_return or self.cli.return_ends):
                 continue  # CR LF is one end of line
             if key in "\r\n":
                 self._write("\r\n")
