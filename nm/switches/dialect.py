@@ -2,11 +2,13 @@
 
 A dialect is a class whose members are data: nm/switches/dialects/ has one file a maker. Recipes are lines in
 which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans} (a list such as 5-7,10),
-{native}, {all} ({vlans} with the untagged one). Where a maker's way is another one, a dialect answers
-`blocks` itself. nm/switches/cli.py talks.
+{native}, {all} ({vlans} with the untagged one), {old} (all that the port was read to be on), {old_tagged}. A
+line with an empty one is left out. Where a maker's way is another one, a dialect answers `blocks` itself.
+nm/switches/cli.py talks.
 """
 
 import re
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,7 +90,12 @@ class Dialect(ABC):
     factory: ClassVar[PortState] = PortState(1)  # what a port of a new switch carries
 
     # what it says: a line that one of these matches is a rejection, unless one of the others does
-    rejections: ClassVar[Sequence[str]] = (r"^%", r"^\s*\^\s*$", r"^Command rejected", r"^(?i:error)\b")
+    rejections: ClassVar[Sequence[str]] = (
+        r"^%(?! ?(?i:warning)|[A-Z\d_]+-\d-)",  # neither a warning nor a line of its log
+        r"^\s*\^\s*$",
+        r"^Command rejected",
+        r"^(?i:error)\b",
+    )
     harmless: ClassVar[Sequence[str]] = ()
 
     # where changes are made
@@ -105,17 +112,15 @@ class Dialect(ABC):
     remove_vlans: ClassVar[Lines] = ()
 
     # ports
-    port: ClassVar[Lines] = ("interface {port}",)
+    port: ClassVar[Lines] = ("interface {port}",)  # () where each line names its {ports} itself
     several: ClassVar[Lines] = ()  # go to several ports at once, by {ports}
-    span: ClassVar[str] = "{prefix}{first}-{last}"  # how {ports} writes neighbours
+    span: ClassVar[str] = "{prefix}{first}-{last}"  # of neighbours in {ports}; {tail}: no kind
     glue: ClassVar[str] = ","  # and what stands between its pieces
     most_pieces: ClassVar[int] = 8  # of {ports}
     done: ClassVar[Lines] = ("exit",)
     shut: ClassVar[Lines] = ("shutdown",)
     open: ClassVar[Lines] = ("no shutdown",)
-    clean: ClassVar[
-        Lines
-    ] = (  # behind `shut`: what it carried is forgotten, so that it carries nothing either way
+    clean: ClassVar[Lines] = (  # behind `shut`: what it carried is forgotten; it carries nothing either way
         "switchport trunk allowed vlan none",
         "switchport mode trunk",
         "no switchport trunk native vlan",
@@ -132,9 +137,9 @@ class Dialect(ABC):
         "switchport trunk native vlan {vlan}",
         "switchport trunk allowed vlan {all}",
     )
-    empty: ClassVar[Lines] = (
+    empty: ClassVar[Lines] = (  # a trunk that carries nothing and stays up; () where it is to be shut
         "switchport trunk allowed vlan none",
-    )  # a trunk that carries nothing and stays up
+    )
     add: ClassVar[Lines] = ("switchport trunk allowed vlan add {vlans}",)
     remove: ClassVar[Lines] = ("switchport trunk allowed vlan remove {vlans}",)
 
@@ -149,6 +154,7 @@ class Dialect(ABC):
     kinds: ClassVar[Sequence[str]] = ()
     numbering: ClassVar[str] = r"\d+(?:/\d+){0,3}"
     between: ClassVar[str] = ""  # what stands between kind and number
+    letters: ClassVar[int | None] = None  # so many of a kind are printed by the switch itself; None: all
 
     @classmethod
     @abstractmethod
@@ -170,19 +176,23 @@ class Dialect(ABC):
     def recipe(cls, move: Move) -> tuple[Say, ...]:
         """The lines of one port, below its own prompt."""
         before, after = move.before, move.after
-        if not move.trunk and after.isolated:
-            return filled((*cls.shut, *cls.clean))
+        words = {
+            "old_tagged": listed(before.state.tagged),
+            "old": listed({*before.state.tagged, before.state.untagged or 0} - {0}),
+        }
+        if after.isolated and not (move.trunk and cls.empty):
+            return filled((*cls.shut, *cls.clean), **words)
         first = () if before.shut or move.trunk else cls.shut
         gone, new = {*before.now.tagged} - {*after.tagged}, {*after.tagged} - {*before.now.tagged}
         stays = move.trunk and before.now.tagged and not before.now.open
         if stays and before.now.untagged == after.untagged:
             steps = (cls.remove, gone), (cls.add, new)
             return tuple(one for lines, some in steps if some for one in filled(lines, vlans=listed(some)))
-        words = {
-            "vlan": after.untagged,
+        words |= {
+            "vlan": str(after.untagged or ""),
             "vlans": listed(after.tagged),
             "all": listed({*after.tagged, after.untagged or after.tagged[0]}) if after.tagged else "",
-            "native": move.native,
+            "native": str(move.native),
         }
         if after.isolated:
             return filled((*cls.tagged[:-1], *cls.empty), **words)
@@ -192,43 +202,43 @@ class Dialect(ABC):
     @classmethod
     def at_ports(cls, moves: Sequence[Move], lines: tuple[Say, ...]) -> Iterator[Block]:
         """The lines at each of the ports, by ranges where the dialect has them."""
-        single = [cls._at(filled(cls.port, port=move.port), [move], lines) for move in moves]
-        if not cls.several or len(moves) == 1:
-            yield from single
+        single = {move.port: (move, cls._at(cls.port, move.port, [move], lines)) for move in moves}
+        if cls.port and not cls.several:
+            yield from (block for _, block in single.values())
             return
-        by_port = {move.port: (move, block) for move, block in zip(moves, single, strict=True)}
-        for ports, words in cls.ranges(by_port):
-            some = [by_port[port] for port in ports]
-            yield cls._at(
-                filled(cls.several, ports=words) if len(some) > 1 else some[0][1].place,
-                [move for move, _ in some],
-                lines,
-                tuple(block for _, block in some) if len(some) > 1 else (),
-            )
+        for ports, words in cls.ranges(single):
+            some = [single[port] for port in ports]
+            if len(some) == 1:
+                yield some[0][1]
+            else:
+                parts = tuple(block for _, block in some)
+                yield cls._at(cls.several, words, [move for move, _ in some], lines, parts)
 
     @classmethod
     def _at(
         cls,
-        place: tuple[Say, ...],
+        place: Lines,
+        ports: str,
         moves: Sequence[Move],
         lines: tuple[Say, ...],
         parts: tuple[Block, ...] = (),
     ) -> Block:
         changes = tuple(change for move in moves for change in move.changes)
         stubborn = all(move.after.isolated for move in moves)
-        return Block((*lines, *filled(cls.done)), changes, place, parts, stubborn)
+        said = filled((*lines, *cls.done), ports=ports)
+        return Block(said, changes, filled(place, port=ports, ports=ports), parts, stubborn)
 
     @classmethod
-    def ranges(cls, ports: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    def ranges(cls, ports: Iterable[str], most: int | None = None) -> Iterator[tuple[list[str], str]]:
         """The ports in as few {ports} as there can be, each with the ports it names."""
         pieces = iter(_pieces(ports, cls.span))
-        while some := list(islice(pieces, cls.most_pieces)):
+        while some := list(islice(pieces, most or cls.most_pieces)):
             yield [port for named, _ in some for port in named], cls.glue.join(word for _, word in some)
 
     @classmethod
     def opening(cls, moves: Sequence[Move]) -> Iterator[Block]:
         """Let ports that were set up and read back come up."""
-        return cls.at_ports(moves, filled(cls.open)) if cls.open and not cls.commit else iter(())
+        return cls.at_ports(moves, filled(cls.open)) if cls.open else iter(())
 
     @classmethod
     def vlan_blocks(cls, changes: Mapping[int, Change], present: bool) -> Iterator[Block]:
@@ -263,25 +273,33 @@ class Dialect(ABC):
         word = match[1].lower()
         fits = [kind for kind in cls.kinds if kind.lower().startswith(word) and len(word) > 1]
         exact = [kind for kind in fits if kind.lower() == word] or fits
-        return f"{exact[0]}{cls.between}{match[2]}" if exact else None
+        return f"{exact[0][: cls.letters]}{cls.between}{match[2]}" if exact else None
 
 
 def filled(lines: Lines, **words: object) -> tuple[Say, ...]:
-    """The lines as they are said."""
+    """The lines as they are said, without those that have an empty word. {ports} stays until it is known."""
     said = (line if isinstance(line, Say) else Say(line) for line in lines)
-    return tuple(Say(say.line.format(**words), say.answers, say.patience, say.optional) for say in said)
+    words = {"ports": "{ports}"} | words
+    empty = {word for word, value in words.items() if value == ""}
+    return tuple(
+        Say(say.line.format(**words), say.answers, say.patience, say.optional)
+        for say in said
+        if not empty & {name for _, name, _, _ in string.Formatter().parse(say.line)}
+    )
 
 
 def _pieces(ports: Iterable[str], span: str) -> Iterator[tuple[list[str], str]]:
-    """Neighbours as one piece: names that end in numbers without gaps and begin alike."""
+    """Neighbours as one piece: names that end in numbers without gaps and begin alike; none if no span."""
     by_prefix: dict[str, dict[int, str]] = {}
     for port in ports:
-        match = re.fullmatch(r"(.*?)(0|[1-9]\d*)", port)
+        match = re.fullmatch(r"(.*?)(0|[1-9]\d*)", port) if span else None
         if match is None:
             yield [port], port
         else:
             by_prefix.setdefault(match[1], {})[int(match[2])] = port
     for prefix, numbered in by_prefix.items():
+        tail = re.sub(r"^[A-Za-z-]+ ?", "", prefix)
         for first, last in spans(numbered):
             named = [numbered[number] for number in range(first, last + 1)]
-            yield named, named[0] if first == last else span.format(prefix=prefix, first=first, last=last)
+            words = {"prefix": prefix, "tail": tail, "first": first, "last": last}
+            yield named, named[0] if first == last else span.format(**words)

@@ -264,7 +264,7 @@ class _Ssh:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def send(self, text: str) -> None:
-        self._channel.sendall(text.encode())
+        self._channel.sendall(text.replace("\n", self._connection.RETURN).encode())
 
     def receive(self, seconds: float) -> str:
         self._channel.settimeout(seconds)

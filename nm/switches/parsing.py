@@ -27,15 +27,29 @@ def listed(numbers: Iterable[int]) -> str:
     return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans(numbers))
 
 
-def sections(text: str, heading: str) -> dict[str, list[str]]:
-    """The indented lines below each heading, stripped, by the heading's first group."""
+def port_list(text: str, kind: str = "", short: bool = False) -> Iterator[str]:
+    """The ports of a list such as "1-4,A1-A2"; `short`: as "0/8-13,20", what begins like the one before."""
+    before = ""
+    for item in text.replace(" ", "").split(","):
+        match = re.fullmatch(r"(.*?)(\d+)(?:-\D*(?:\d+\D)*(\d+))?", item)
+        if match is None:
+            yield f"{kind}{item}"
+            continue
+        before = match[1] or (before if short else "")
+        for number in range(int(match[2]), int(match[3] or match[2]) + 1):
+            yield f"{kind}{before}{number}"
+
+
+def sections(text: str, heading: str, end: str | None = None) -> dict[str, list[str]]:
+    """The lines below each heading, stripped, by its first group: what is indented, or all until `end`."""
     found: dict[str, list[str]] = {}
     current: list[str] | None = None
     for line in text.splitlines():
         match = re.match(heading, line)
+        inside = line[:1].isspace() if end is None else not re.match(end, line)
         if match:
             current = found.setdefault(match[1], [])
-        elif current is not None and line[:1].isspace() and line.strip():
+        elif current is not None and inside and line.strip():
             current.append(line.strip())
         elif line.strip():
             current = None
@@ -66,7 +80,8 @@ def switchport(lines: Sequence[str], mode: str = "access") -> PortState:
     if mode == "access":
         return PortState(access, tuple(sorted(voice - {access})))
     allowed = _allowed(lines)
-    native = int(value(lines, "switchport trunk native vlan") or 1)
+    said = value(lines, "switchport trunk native vlan") or "1"
+    native = int(said) if said.isdigit() else None  # tag, or none
     if mode != "trunk":
         return PortState(access, tuple(sorted((voice | (allowed or set())) - {access})), open=True)
     if allowed is None:
@@ -93,3 +108,8 @@ def is_shut(lines: Sequence[str], by_default: bool = False) -> bool:
     """Whether the port of that section is shut down."""
     said = [line for line in lines if line in ("shutdown", "no shutdown")]
     return said[-1] == "shutdown" if said else by_default
+
+
+def switches(lines: Sequence[str]) -> bool:
+    """Whether the port of that section carries VLANs: it neither routes nor belongs to a port-channel."""
+    return not any(line == "no switchport" or line.startswith("channel-group ") for line in lines)

@@ -3,9 +3,29 @@
 from nm.errors import Invalid
 from nm.switches.dialect import Dialect
 from nm.switches.dialects.arista import AristaEos
+from nm.switches.dialects.aruba import ArubaCx, ArubaSwitch
 from nm.switches.dialects.cisco import CiscoIos, CiscoNxos
+from nm.switches.dialects.cumulus import CumulusNvue
+from nm.switches.dialects.dell import DellOs6, DellOs9, DellOs10, DellPowerConnect
+from nm.switches.dialects.juniper import Junos
+from nm.switches.dialects.sonic import Sonic
+from nm.switches.dialects.tplink import TplinkJetstream
 
-DIALECTS: tuple[type[Dialect], ...] = (AristaEos, CiscoIos, CiscoNxos)
+DIALECTS: tuple[type[Dialect], ...] = (
+    AristaEos,
+    ArubaCx,
+    CiscoIos,
+    CiscoNxos,
+    CumulusNvue,
+    DellOs6,
+    DellOs9,
+    DellOs10,
+    DellPowerConnect,
+    ArubaSwitch,
+    Junos,
+    Sonic,
+    TplinkJetstream,
+)
 
 _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 

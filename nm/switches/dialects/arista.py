@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from nm.switches.dialect import Dialect, Lines, Reading, Seen
-from nm.switches.parsing import column, is_shut, sections, switchport
+from nm.switches.parsing import column, is_shut, sections, switches, switchport
 
 
 class AristaEos(Dialect):
@@ -28,6 +28,6 @@ class AristaEos(Dialect):
         ports = {
             name: Seen(switchport(lines), is_shut(lines))
             for name, lines in sections(configuration, r"interface (\S+)").items()
-            if name.startswith(tuple(cls.kinds)) and "no switchport" not in lines
+            if name.startswith(tuple(cls.kinds)) and switches(lines)
         }
         return Reading(ports, column(vlans, r"(\d+) "))

@@ -7,7 +7,7 @@ from typing import ClassVar
 from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Dialect, Lines, Reading, Seen
-from nm.switches.parsing import column, is_shut, sections, switchport
+from nm.switches.parsing import column, is_shut, sections, switches, switchport
 
 _DOT1Q = Say("switchport trunk encapsulation dot1q", optional=True)  # older models ask for it
 
@@ -52,7 +52,7 @@ class CiscoIos(Dialect):
         ports = {
             name: Seen(switchport(lines, mode="dynamic auto"), is_shut(lines))
             for name, lines in sections(configuration, r"interface (\S+)").items()
-            if name.startswith(tuple(cls.kinds)) and "no switchport" not in lines
+            if name.startswith(tuple(cls.kinds)) and switches(lines)
         }
         return Reading(ports, column(vlans, r"(\d+) "))
 
@@ -84,6 +84,6 @@ class CiscoNxos(CiscoIos):
         ports = {
             name: Seen(switchport(lines), is_shut(lines, by_default=shut))
             for name, lines in sections(configuration, r"interface (\S+)").items()
-            if name.startswith(tuple(cls.kinds)) and "no switchport" not in lines
+            if name.startswith(tuple(cls.kinds)) and switches(lines)
         }
         return Reading(ports, column(vlans, r"(\d+) "))

@@ -1,0 +1,97 @@
+"""Juniper: Junos of the EX and QFX series with ELS, the newer style of layer-2 configuration."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from nm.switch import PortState
+from nm.switches.conversation import Say
+from nm.switches.dialect import Dialect, Lines, Move, Reading, Seen, filled
+from nm.switches.parsing import numbers
+
+SWITCHING = "interfaces {ports} unit 0 family ethernet-switching"
+
+
+class Junos(Dialect):
+    """A candidate that is committed twice: what joins is closed in the first, and opened by the second.
+
+    Exclusively, for many releases refuse to confirm a commit of a private candidate. A commit that is not
+    confirmed in two minutes is undone by the switch.
+    """
+
+    name = "juniper_junos"
+    title = "Juniper Junos"
+    login = "juniper_junos"
+    rejections = (r"^\s*error:", r"^\s*\^", r"^syntax error", r"^unknown command", r"^missing argument")
+    enter: ClassVar[Lines] = ("configure exclusive",)
+    leave: ClassVar[Lines] = (Say("exit configuration-mode", answers=((r"\[yes,no\] \(yes\)", "yes"),)),)
+    commit: ClassVar[Lines] = ("commit confirmed 2",)
+    confirm: ClassVar[Lines] = ("commit",)
+    discard: ClassVar[Lines] = ("rollback 0",)
+    make_vlan: ClassVar[Lines] = ("set vlans nm-{vlan} vlan-id {vlan}",)
+    remove_vlan: ClassVar[Lines] = ("delete vlans nm-{vlan}",)
+    port: ClassVar[Lines] = ()
+    done: ClassVar[Lines] = ()
+    span = ""
+    most_pieces = 1
+    shut: ClassVar[Lines] = ("set interfaces {ports} disable",)
+    open: ClassVar[Lines] = ("delete interfaces {ports} disable",)
+    clean: ClassVar[Lines] = (f"delete {SWITCHING}", "delete interfaces {ports} native-vlan-id")
+    reads: ClassVar[Lines] = (
+        "show interfaces terse",
+        "show configuration vlans | display set",
+        "show configuration interfaces | display inheritance | display set",
+    )
+    model = r"(?m)^Model: (\S+)"
+    save: ClassVar[Lines] = ()  # a commit is for good
+    numbering = r"(?:ge|xe|et|mge)-\d+/\d+/\d+(?::\d+)?|ae\d+"
+
+    @classmethod
+    def recipe(cls, move: Move) -> tuple[Say, ...]:
+        """A trunk that stays up gains and loses members; all else is said anew, VLAN by VLAN."""
+        before, after = move.before.now, move.after
+        member = f"{SWITCHING} vlan members "
+        if move.trunk and before.tagged and after.tagged and not before.open:
+            gone, new = {*before.tagged} - {*after.tagged}, {*after.tagged} - {*before.tagged}
+            lost = tuple(f"delete {member}{vlan}" for vlan in sorted(gone))
+            return filled((*lost, *(f"set {member}{vlan}" for vlan in sorted(new))))
+        if after.isolated:
+            return filled((*cls.shut, *cls.clean))
+        first = cls.shut if move.joins else ()
+        mode = f"set {SWITCHING} interface-mode {'trunk' if after.tagged else 'access'}"
+        native = after.tagged and after.untagged
+        own = (f"set interfaces {{ports}} native-vlan-id {after.untagged}",) if native else ()
+        vlans = sorted({*after.tagged, after.untagged or 0} - {0})
+        return filled((*first, *cls.clean, mode, *own, *(f"set {member}{vlan}" for vlan in vlans)))
+
+    @classmethod
+    def parse(cls, answers: Sequence[str]) -> Reading:
+        """A port that is not configured is there, and carries nothing."""
+        terse, vlans, configuration = answers
+        names = dict(re.findall(r"(?m)^set vlans (\S+) vlan-id (\d+)\s*$", vlans))
+        lines: dict[str, list[str]] = {port: [] for port in re.findall(rf"(?m)^({cls.numbering}) ", terse)}
+        for port, line in re.findall(rf"(?m)^set interfaces ({cls.numbering}) (.+?)\s*$", configuration):
+            lines.setdefault(port, []).append(line)
+        ports = {
+            port: Seen(cls._state(said, {"default": "1"} | names), "disable" in said)
+            for port, said in lines.items()
+            if not any(
+                re.search(r" 802\.3ad |^unit \d+ family (?!ethernet-switching)", line) for line in said
+            )
+        }
+        return Reading(ports, frozenset(map(int, names.values())) | {1})
+
+    @classmethod
+    def _state(cls, lines: Sequence[str], names: Mapping[str, str]) -> PortState:
+        own = " ".join(line for line in lines if line.startswith("unit 0 family ethernet-switching"))
+        if not own or "unit 0 disable" in lines:
+            return PortState()
+        members = re.findall(r"vlan members (\S+)", own)
+        said = [names.get(member, member) for member in members]
+        vlans = {vlan for member in said if re.fullmatch(r"[\d-]+", member) for vlan in numbers(member)}
+        strange = any(not re.fullmatch(r"[\d-]+", member) for member in said)  # all, or a VLAN without number
+        if not re.search(r"(?:interface|port)-mode trunk", own):
+            return PortState(min(vlans, default=1), tuple(sorted(vlans)[1:]), open=strange or len(vlans) > 1)
+        native = next((int(m[1]) for line in lines if (m := re.search(r"native-vlan-id (\d+)", line))), None)
+        untagged = native if native in vlans or strange else None
+        return PortState(untagged, tuple(sorted(vlans - {untagged})), open=strange)

@@ -1,0 +1,548 @@
+"""What each dialect reads out of a switch's answers, calls a rejection, and says. No switch is asked.
+
+The files of tests/switches/dialects/ are written after real answers, one a dialect: each answer below the
+command that it answers.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from netmiko.ssh_dispatcher import CLASS_MAPPER
+
+from nm.errors import Invalid
+from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan
+from nm.switches import dialects
+from nm.switches.cli import CommandLine
+from nm.switches.dialect import Block, Dialect, Move, Reading, Seen, filled
+from nm.switches.dialects import DIALECTS
+
+FILES = Path(__file__).with_name("dialects")
+NAMES = [dialect.name for dialect in DIALECTS]
+
+
+def shut(untagged: int | None = None, *tagged: int, more: bool = False) -> Seen:
+    return Seen(PortState(untagged, tagged, more), shut=True)
+
+
+def up(untagged: int | None = None, *tagged: int, more: bool = False) -> Seen:
+    return Seen(PortState(untagged, tagged, more))
+
+
+NOTHING = up()
+LONG = (11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 44, 45)
+
+# Ports that are missing route, belong to a port-channel, or are for management.
+READINGS: dict[str, tuple[set[int], dict[str, Seen]]] = {
+    "cisco_ios": (
+        {1, 101, 200, 1002, 1005},
+        {
+            "Port-channel1": up(None, 10, 20),
+            "FastEthernet0": shut(1, more=True),
+            "GigabitEthernet1/0/1": up(101),
+            "GigabitEthernet1/0/2": up(1, more=True),
+            "GigabitEthernet1/0/3": shut(1),
+            "GigabitEthernet1/0/5": up(101, 200),
+            "GigabitEthernet1/0/7": up(7, *LONG),
+            "TenGigabitEthernet1/1/1": up(1, more=True),
+            "TenGigabitEthernet1/1/2": NOTHING,
+        },
+    ),
+    "cisco_nxos": (
+        {1, 101},
+        {
+            "port-channel10": shut(None, 101),
+            "Ethernet1/1": up(101),
+            "Ethernet1/2": shut(1),
+            "Ethernet1/4": up(101, 102, 103),
+        },
+    ),
+    "arista_eos": (
+        {1, 101},
+        {
+            "Port-Channel5": up(None, 101),
+            "Ethernet1": up(101),
+            "Ethernet2": up(1),
+            "Ethernet4": up(None, 101, 102),
+            "Ethernet6/1": shut(1),
+        },
+    ),
+    "dell_powerconnect": (
+        {1, 101, 102, 103, 200},
+        {
+            "gigabitethernet1/0/1": up(101),
+            "gigabitethernet1/0/2": up(1),
+            "gigabitethernet1/0/3": shut(),
+            "gigabitethernet1/0/4": up(None, 101, 102, 200),
+            "gigabitethernet1/0/5": up(101, 103),
+            "gigabitethernet1/0/6": up(101, 102, more=True),
+            "tengigabitethernet1/0/1": up(1, more=True),
+            "port-channel1": up(1, 200),
+        },
+    ),
+    "dell_powerconnect_5400": (
+        {1, 101},
+        {"ethernet g1": up(101), "ethernet g2": up(101), "ethernet g3": shut(1), "ethernet g4": up(101)},
+    ),
+    "dell_os6": (
+        {1, 101, 102, 200},
+        {
+            "Gi1/0/1": up(101),
+            "Gi1/0/2": up(1),
+            "Gi1/0/3": shut(1),
+            "Gi1/0/4": up(None, 101, 102),
+            "Gi1/0/5": up(101, 200),
+            "Gi1/0/6": up(101, more=True),
+            "Te1/0/1": up(1, more=True),
+            "Po1": up(None, 101),
+        },
+    ),
+    "dell_os9": (
+        {1, 101, 102},
+        {
+            "TenGigabitEthernet 0/0": up(101),
+            "TenGigabitEthernet 0/1": up(None, 102),
+            "TenGigabitEthernet 0/2": up(101, 102),
+            "TenGigabitEthernet 0/3": shut(),
+            "TenGigabitEthernet 0/5": up(1),
+            "TenGigabitEthernet 0/6": up(1, 102),
+            "fortyGigE 0/48": shut(101),
+            "Port-channel 1": up(None, 101, 102),
+            "Port-channel 2": up(None, 102),
+        },
+    ),
+    "dell_os10": (
+        {1, 101, 102},
+        {
+            "port-channel10": up(1, 101),
+            "ethernet1/1/1": up(101),
+            "ethernet1/1/2": up(101, 102, 103, 110),
+            "ethernet1/1/3": up(None, 102),
+            "ethernet1/1/4": shut(1),
+            "ethernet1/1/25:1": up(1),
+        },
+    ),
+    "juniper_junos": (
+        {1, 101, 102, 300},
+        {
+            "ge-0/0/0": up(300),
+            "ge-0/0/1": up(101, 102, 103),
+            "ge-0/0/2": shut(101),
+            "ge-0/0/5": NOTHING,
+            "ge-0/0/6": up(1),
+            "ge-0/0/7": up(more=True),
+            "ge-0/0/8": up(None, 102),
+            "xe-0/1/0": NOTHING,
+            "ae0": NOTHING,
+        },
+    ),
+    "sonic": (
+        {101, 102, 103},
+        {
+            "Ethernet0": up(101),
+            "Ethernet4": up(101, 102, 103),
+            "Ethernet8": shut(102),
+            "Ethernet20": shut(),
+            "Ethernet24": NOTHING,
+            "Ethernet28": up(101, 102, more=True),
+            "PortChannel1": up(None, 102),
+        },
+    ),
+    "cumulus_nvue": (
+        {1, 10, 101, 102, 103, 200},
+        {
+            "bond1": up(None, 10),
+            "swp1": up(101),
+            "swp2": up(101),
+            "swp3": shut(102),
+            "swp4": NOTHING,
+            "swp5": up(101, 102, 103),
+            "swp9s0": up(1, more=True),
+            "swp9s1": up(None, 101),
+        },
+    ),
+    "aruba_aoscx": (
+        {1, 101, 102, 200},
+        {
+            "lag 99": up(more=True),
+            "1/1/1": up(101),
+            "1/1/2": up(101, 102, 200),
+            "1/1/3": shut(1),
+            "1/1/4": up(None, 102),
+            "1/1/7": up(1, more=True),
+            "1/1/8": NOTHING,
+        },
+    ),
+    "hp_procurve": (
+        {1, 101, 102},
+        {
+            "1": up(101),
+            "2": up(101, 102),
+            "3": shut(1),
+            "4": up(None, 102),
+            "5": up(1),
+            "7": up(1),
+            "8": up(1),
+            "A1": shut(1),
+            "A2": up(1),
+            "A3": up(1),
+            "Trk1": up(1, 101, 102),
+        },
+    ),
+    "tplink_jetstream": (
+        {1, 101, 102, 103},
+        {
+            "gigabitEthernet 1/0/1": up(101),
+            "gigabitEthernet 1/0/2": up(1),
+            "gigabitEthernet 1/0/3": shut(),
+            "gigabitEthernet 1/0/4": up(None, 101, 102),
+            "gigabitEthernet 1/0/5": up(101, 102, 103),
+            "gigabitEthernet 1/0/6": up(101, 1, more=True),
+            "ten-gigabitEthernet 1/0/25": up(1, 101),
+        },
+    ),
+}
+
+
+def dialect_of(file: str) -> type[Dialect]:
+    return next(dialect for dialect in DIALECTS if re.fullmatch(rf"{dialect.name}(_\d+)?", file))
+
+
+def read(file: str) -> Reading:
+    text = (FILES / f"{file}.txt").read_text()
+    parts = re.split(r"(?m)^===== (.+)\n", text)[1:]
+    answers = dict(zip(parts[::2], parts[1::2], strict=True))
+    return dialect_of(file).parse([answers[say.line] for say in filled(dialect_of(file).reads)])
+
+
+@pytest.mark.parametrize("file", READINGS)
+def test_what_ports_carry_is_read(file: str) -> None:
+    reading = read(file)
+    vlans, ports = READINGS[file]
+    assert dict(reading.ports) == ports
+    assert set(reading.vlans or ()) == vlans
+
+
+def test_each_dialect_has_an_answer_to_read() -> None:
+    assert {dialect_of(file).name for file in READINGS} == set(NAMES)
+    assert {path.stem for path in FILES.glob("*.txt")} == set(READINGS)
+
+
+@pytest.mark.parametrize("file", READINGS)
+def test_ports_that_were_read_have_their_names(file: str) -> None:
+    assert [dialect_of(file).port_name(port) for port in read(file).ports] == [*read(file).ports]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_netmiko_knows_how_to_log_in(dialect: type[Dialect]) -> None:
+    assert dialect.login in CLASS_MAPPER
+    assert not dialect.telnet or dialect.telnet in CLASS_MAPPER
+
+
+@pytest.mark.parametrize(
+    ("dialect", "spelled", "full"),
+    [
+        ("arista_eos", "Et1", "Ethernet1"),
+        ("arista_eos", "po5", "Port-Channel5"),
+        ("cisco_ios", "Gi1/0/1", "GigabitEthernet1/0/1"),
+        ("cisco_ios", "te1/1/1", "TenGigabitEthernet1/1/1"),
+        ("cisco_ios", "GigabitEthernet 1/0/1", "GigabitEthernet1/0/1"),
+        ("cisco_nxos", "Eth1/49/1", "Ethernet1/49/1"),
+        ("dell_powerconnect", "gi1/0/1", "gigabitethernet1/0/1"),
+        ("dell_powerconnect", "gigabitethernet 1/0/1", "gigabitethernet1/0/1"),
+        ("dell_powerconnect", "1/g1", "ethernet 1/g1"),
+        ("dell_powerconnect", "ethernet 1/xg3", "ethernet 1/xg3"),
+        ("dell_powerconnect", "g24", "ethernet g24"),
+        ("dell_os6", "gi1/0/1", "Gi1/0/1"),
+        ("dell_os6", "tengigabitethernet 1/0/2", "Te1/0/2"),
+        ("dell_os6", "port-channel 1", "Po1"),
+        ("dell_os9", "Te 0/1", "TenGigabitEthernet 0/1"),
+        ("dell_os9", "te0/1", "TenGigabitEthernet 0/1"),
+        ("dell_os9", "Fo 0/48", "fortyGigE 0/48"),
+        ("dell_os10", "eth1/1/1", "ethernet1/1/1"),
+        ("dell_os10", "ethernet 1/1/25:1", "ethernet1/1/25:1"),
+        ("juniper_junos", "ge-0/0/1", "ge-0/0/1"),
+        ("juniper_junos", "et-0/0/48:0", "et-0/0/48:0"),
+        ("sonic", "Ethernet0", "Ethernet0"),
+        ("sonic", "eth4", "Ethernet4"),
+        ("cumulus_nvue", "swp1s0", "swp1s0"),
+        ("aruba_aoscx", "1/1/1", "1/1/1"),
+        ("aruba_aoscx", "lag 1", "lag 1"),
+        ("hp_procurve", "24", "24"),
+        ("hp_procurve", "a1", "A1"),
+        ("hp_procurve", "1/A2", "1/A2"),
+        ("hp_procurve", "trk1", "Trk1"),
+        ("tplink_jetstream", "Gi1/0/1", "gigabitEthernet 1/0/1"),
+        ("tplink_jetstream", "ten-gigabitEthernet 1/0/25", "ten-gigabitEthernet 1/0/25"),
+    ],
+)
+def test_a_port_has_one_full_name(dialect: str, spelled: str, full: str) -> None:
+    assert dialects.find(dialect).port_name(spelled) == full
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+@pytest.mark.parametrize("name", ["", "slot 1", "Vlan1", "mgmt0", "ge-0/0/1; reboot", "1/1/1\nreload", "swp"])
+def test_what_is_no_port_has_no_name(dialect: type[Dialect], name: str) -> None:
+    assert dialect.port_name(name) is None
+    with pytest.raises(Invalid):
+        CommandLine.port_name({"dialect": dialect.name}, name)
+
+
+REJECTED = {
+    "arista_eos": ["% Invalid input", "% Incomplete command", "% Interface does not exist"],
+    "cisco_ios": [
+        "                    ^\n% Invalid input detected at '^' marker.",
+        "% Incomplete command.",
+        '% Ambiguous command:  "s"',
+        'Command rejected: An interface whose trunk encapsulation is "Auto" can not be configured.',
+        "%Command rejected: Bad VLAN list",
+    ],
+    "cisco_nxos": [
+        "% Invalid command at '^' marker.",
+        "ERROR: Ethernet1/1: requested config change not allowed",
+    ],
+    "dell_powerconnect": [
+        "% Unrecognized command",
+        "% Incomplete command",
+        "VLAN was not created by user",
+        "Configuration Database locked by another application - try later",
+        "Port is not in Layer-2 mode",
+    ],
+    "dell_os6": [
+        "                    ^\n% Invalid input detected at '^' marker.",
+        "Command not found / Incomplete command. Use ? to list commands.",
+        "VLAN ID not found.",
+        "          Failure Information\n   VLAN  Error\nVLAN  1264 ERROR: This VLAN does not exist.",
+        "An invalid interface has been used for this function",
+        "Interface not in Trunk Mode.",
+    ],
+    "dell_os9": [
+        "% Error: Port is in Layer-2 mode Te 0/1.",
+        "% Error: Te 0/1 Port has other untagged VLANs.",
+        '          ^\n% Error: Invalid input at "^" marker.',
+    ],
+    "dell_os10": [
+        "% Error: Unrecognized command.",
+        "% Error: Illegal parameter.",
+        "Error: VLAN does not exist",
+    ],
+    "juniper_junos": [
+        "                  ^\nsyntax error, expecting <command>.",
+        "unknown command.",
+        "error: configuration database locked by:\n  root terminal p0 (pid 1234) on since 2026-11-02",
+        "[edit vlans]\n  'nm-101'\n    duplicate vlan-id\nerror: configuration check-out failed",
+        "error: commit confirmed not supported for private configuration",
+    ],
+    "sonic": [
+        "Usage: config vlan add [OPTIONS] <vid>\n\nError: Invalid VLAN ID 5000 (2-4094)",
+        "Error: Ethernet16 is a router interface!",
+        "sudo: a password is required",
+        "bash: config: command not found",
+        "Traceback (most recent call last):",
+    ],
+    "cumulus_nvue": [
+        "Error: 'swp99' is not a valid interface",
+        "Invalid config [rev_id: 5]\n  swp99 is not a physical interface on this switch.",
+        "Failure during apply: ifreload",
+        "-bash: nv: command not found",
+    ],
+    "aruba_aoscx": [
+        "Invalid input: foo",
+        "% Command incomplete.",
+        "% Unknown command.",
+        "Operation not allowed on an interface that is part of a LAG.",
+    ],
+    "hp_procurve": [
+        "Invalid input: foo",
+        "Incomplete input: vlan",
+        "Ambiguous input: s",
+        "Module not present for port or invalid port: 99",
+        "VLAN 5000: Inconsistent value.",
+    ],
+    "tplink_jetstream": [
+        "Error: Bad command",
+        "Error: Invalid parameter.",
+        "  Incomplete command.",
+        "Bad command",
+    ],
+}
+
+CHATTER = {
+    "cisco_ios": [
+        "% Access VLAN does not exist. Creating vlan 101",
+        "%Warning: portfast should only be enabled on ports connected to a single host.",
+        "%LINK-5-CHANGED: Interface GigabitEthernet1/0/1, changed state to administratively down",
+        "*Nov  2 10:12:41.123: %SYS-5-CONFIG_I: Configured from console by admin on vty0 (10.0.0.9)",
+        "Building configuration...\n[OK]",
+    ],
+    "cisco_nxos": ["[########################################] 100%\nCopy complete, now saving to disk"],
+    "dell_os6": [
+        "Warning: The use of large numbers of VLANs or interfaces may cause significant\ndelays in applying",
+        "Config file 'startup-config' created successfully .\n\nConfiguration Saved!",
+    ],
+    "dell_os9": ["% Warning: interface-range ignores Non-existing ports (not configured).", "!\n"],
+    "juniper_junos": [
+        "warning: statement not found",
+        "warning: uncommitted changes will be discarded on exit\nEntering configuration mode\n\n[edit]",
+        "commit confirmed will be automatically rolled back in 2 minutes unless confirmed\ncommit complete\n",
+        "\n# commit confirmed will be rolled back in 2 minutes\n[edit]",
+    ],
+    "sonic": ["Running command: /usr/local/bin/sonic-cfggen -d --print-data > /etc/sonic/config_db.json"],
+    "cumulus_nvue": ["created [rev_id: 5]", "applied [rev_id: 5]", "saved [rev_id: applied]"],
+    "aruba_aoscx": ["Copying configuration: [Success]"],
+    "tplink_jetstream": ["Start to save user config......\nSaving user config OK!"],
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"), [(name, text) for name in REJECTED for text in REJECTED[name]]
+)
+def test_a_rejection_is_seen_and_told_in_its_own_words(dialect: str, answer: str) -> None:
+    words = dialects.find(dialect).rejection(answer)
+    assert words
+    assert set(words.split()) <= set(answer.split())
+
+
+@pytest.mark.parametrize(("dialect", "answer"), [(name, text) for name in CHATTER for text in CHATTER[name]])
+def test_chatter_is_no_rejection(dialect: str, answer: str) -> None:
+    assert dialects.find(dialect).rejection(answer) is None
+
+
+def test_each_dialect_has_its_rejections_tried() -> None:
+    assert set(REJECTED) == set(NAMES)
+
+
+def test_an_older_jetstream_is_told_apart() -> None:
+    text = "interface gigabitEthernet 1/0/1\n  switchport access vlan 26\n#\nend\n"
+    with pytest.raises(ValueError, match="modes"):
+        dialects.find("tplink_jetstream").parse([text])
+
+
+def test_a_shell_that_may_not_sudo_says_so() -> None:
+    with pytest.raises(ValueError, match="incorrect password"):
+        dialects.find("sonic").parse(["sudo: 3 incorrect password attempts"])
+
+
+# ---- what is said
+
+ACCESS, MIXED, TAGGED = PortState(101), PortState(101, (102, 103)), PortState(None, (102, 103))
+BEFORE = [up(1), shut(1), up(55, 56), up(None, 57), shut(), up(58, 59, more=True)]
+
+
+def said(blocks: Iterable[Block]) -> list[str]:
+    return [say.line for block in blocks for say in (*block.place, *block.lines)]
+
+
+def first_ports(dialect: type[Dialect]) -> list[str]:
+    return [
+        port
+        for port in READINGS[dialect.name][1]
+        if not re.match(r"(?i)port-?ch|Po\d|bond|lag|ae|Fast|Trk", port)
+    ]
+
+
+def move(port: str, before: Seen, after: PortState, *changes: Change) -> Move:
+    return Move(port, before, after, changes or (SetPort(port, after),))
+
+
+@pytest.mark.parametrize("before", BEFORE, ids=str)
+@pytest.mark.parametrize("after", [ACCESS, MIXED, TAGGED, PortState()], ids=str)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_a_port_is_shut_before_its_vlans_change(
+    dialect: type[Dialect], after: PortState, before: Seen
+) -> None:
+    """And stays so: opening is another step. What was shut is not shut again to join."""
+    port = first_ports(dialect)[0]
+    lines = said(dialect.blocks([move(port, before, after)]))
+    (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
+    about = [line for line in lines if "vlan" in line and line != f"{dialect.port}"]
+    if not before.shut or (after.isolated and dialect.name != "hp_procurve" and closing in lines):
+        assert lines.index(closing) < min((lines.index(line) for line in about), default=len(lines))
+    (opening,) = [say.line for say in filled(filled(dialect.open[:1]), ports=port)]
+    assert opening not in lines
+    assert opening in said(dialect.opening([move(port, before, ACCESS)]))
+
+
+@pytest.mark.parametrize("after", [ACCESS, MIXED, TAGGED], ids=str)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_a_join_names_its_vlans_and_forgets_the_others(dialect: type[Dialect], after: PortState) -> None:
+    port = first_ports(dialect)[0]
+    lines = said(dialect.blocks([move(port, up(55, 56), after)]))
+    named = " ".join(lines).replace("102-103", "102,103").replace("101-103", "101,102,103")
+    for vlan in {after.untagged, *after.tagged} - {None}:
+        assert re.search(rf"\b{vlan}\b", named)
+    assert not [
+        line
+        for line in lines
+        if re.search(r"\b(add|tagged|allowed vlan|members) 5[56]\b", line) and "no " not in line
+    ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_neighbours_go_out_together_and_one_by_one_when_that_fails(dialect: type[Dialect]) -> None:
+    ports = first_ports(dialect)[:2]
+    moves = [move(port, shut(), ACCESS) for port in ports]
+    blocks = list(dialect.blocks(moves))
+    assert {change for block in blocks for change in block.changes} == {one.changes[0] for one in moves}
+    for block in blocks:
+        parts = block.parts or (block,)
+        assert sorted(map(str, block.changes)) == sorted(
+            str(change) for part in parts for change in part.changes
+        )
+        assert all(len(part.changes) == 1 for part in parts)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_a_trunk_stays_up_while_its_vlans_come_and_go(dialect: type[Dialect]) -> None:
+    port = first_ports(dialect)[0]
+    add = move(port, up(None, 102), PortState(None, (101, 102)), SetTrunk(port, 101, True))
+    drop = move(port, up(None, 101, 102), PortState(None, (102,)), SetTrunk(port, 101, False))
+    (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
+    for one in (add, drop):
+        lines = said(dialect.blocks([one]))
+        assert closing not in lines
+        assert any(re.search(r"\b101\b", line) for line in lines)
+        assert not any(re.search(r"\b102\b", line) for line in lines)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_vlans_are_made_and_removed(dialect: type[Dialect]) -> None:
+    changes: dict[int, Change] = {vlan: SetVlan(vlan, True) for vlan in (101, 102, 105)}
+    for present in (True, False):
+        blocks = list(dialect.vlan_blocks(changes, present))
+        assert {change for block in blocks for change in block.changes} == set(changes.values())
+        assert re.search(r"101", " ".join(said(blocks)))
+
+
+def test_a_vlan_lists_its_ports_by_ranges() -> None:
+    ports = [f"TenGigabitEthernet 0/{number}" for number in (1, 2, 3, 7)] + ["fortyGigE 0/48"]
+    moves = [move(port, shut(), ACCESS) for port in ports]
+    lines = said(dialects.find("dell_os9").blocks(moves))
+    assert lines[-5:] == [
+        "interface vlan 101",
+        "untagged TenGigabitEthernet 0/1-3",
+        "untagged TenGigabitEthernet 0/7",
+        "untagged fortyGigE 0/48",
+        "exit",
+    ]
+
+
+def test_procurve_moves_a_port_home_and_away_from_there() -> None:
+    """A port is on VLAN 1 when it is on no other, so what carries tagged frames only is taken off it last."""
+    procurve = dialects.find("hp_procurve")
+    assert said(procurve.blocks([move("1", shut(1), TAGGED)]))[-3:] == ["vlan 1", "no untagged 1", "exit"]
+    assert said(procurve.blocks([move("1", up(101, 102), PortState())])) == [
+        *("interface 1", "disable", "exit"),
+        *("vlan 1", "untagged 1", "exit"),
+        *("vlan 102", "no tagged 1", "exit"),
+    ]
+
+
+def test_what_was_isolated_needs_no_more() -> None:
+    """Of a port that was read to be on no VLAN nothing is taken away: such a line would be empty."""
+    tplink, os10 = dialects.find("tplink_jetstream"), dialects.find("dell_os10")
+    lines = said(tplink.blocks([move("gigabitEthernet 1/0/1", shut(), ACCESS)]))
+    assert not any(line.startswith("no switchport general") for line in lines)
+    lines = said(os10.blocks([move("ethernet1/1/1", shut(1), ACCESS)]))
+    assert not any("trunk allowed" in line for line in lines)
