@@ -39,7 +39,7 @@ class Tiny(Cli):
         ended.set()
 
     @command("shell", "put <word> into <vlan>")
-    def put(self, name: str, vlan: str) -> None:
+    def set_port(self, name: str, vlan: str) -> None:
         if name not in self.running.ports:
             raise Refused(f"no port {name}")
         self.draft = self.draft or self.running.copy()
