@@ -235,6 +235,23 @@ def test_ports_that_were_read_have_their_names(file: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_each_dialect_is_in_the_papers(dialect: type[Dialect]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "drivers.md").read_text(encoding="utf-8")
+    assert re.search(rf"(?m)^\| `{dialect.name}` \| .+ \| `{dialect.login}` \| .+ \|$", page)
+    assert dialects.find(dialect.name) is dialect
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_telnet_is_used_where_a_dialect_has_it(dialect: type[Dialect]) -> None:
+    settings = {"dialect": dialect.name, "address": "10.0.0.7", "user": "nm", "transport": "telnet"}
+    if dialect.telnet:
+        assert CommandLine.canonical(settings)["port"] == 23
+    else:
+        with pytest.raises(Invalid, match="telnet is not used"):
+            CommandLine.canonical(settings)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
 def test_netmiko_knows_how_to_log_in(dialect: type[Dialect]) -> None:
     assert dialect.login in CLASS_MAPPER
     assert not dialect.telnet or dialect.telnet in CLASS_MAPPER
