@@ -542,6 +542,13 @@ def test_a_vlan_lists_its_ports_by_ranges() -> None:
     ]
 
 
+def test_a_port_of_os9_is_on_no_vlan_while_its_mode_changes() -> None:
+    """Also not on one that it stays on."""
+    port = "TenGigabitEthernet 0/1"
+    lines = said(dialects.find("dell_os9").blocks([move(port, up(101, 102), ACCESS)]))
+    assert lines.index(f"no untagged {port}") < lines.index("no switchport") < lines.index(f"untagged {port}")
+
+
 def test_procurve_moves_a_port_home_and_away_from_there() -> None:
     """A port is on VLAN 1 when it is on no other, so what carries tagged frames only is taken off it last."""
     procurve = dialects.find("hp_procurve")
