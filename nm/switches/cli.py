@@ -48,6 +48,7 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
+        self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
 
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +126,8 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
+        if self._unconfirmed:
+            self._finish([], rejected)
         todo = plan(self._dialect, self._read(), changes)
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
@@ -175,12 +178,15 @@ class CommandLine:
                 carried = "nothing" if found is None else repr(found.state)
                 error = self._refusal(f"it said yes, and port {move.port} is set up to carry {carried}")
                 rejected.update(dict.fromkeys(move.changes, error))
-        blocks = list(self._dialect.opening(good))
+        self._finish(list(self._dialect.opening(good)), rejected)
+
+    def _finish(self, blocks: Sequence[Block], rejected: dict[Change, DeviceFailed]) -> None:
         if blocks or self._dialect.confirm:
             with self._configuring():
                 self._run(blocks, rejected)
                 for say in _patient(self._dialect.confirm, 6):
                     self._must(say)
+        self._unconfirmed = False
 
     def _commit(self) -> str | None:
         """Let all that was said become true; the switch's words when it refuses."""
