@@ -41,7 +41,12 @@ def worker(
     def fail_job(number: int, error: NMError) -> None:
         _advance(store, number, state="failed", error={"code": error.code, "text": str(error)})
 
-    return HandWorker(open_hand, store.epoch, do_job, fail_job)
+    def device() -> Record:
+        """How it is reached: what was opened for other settings may be another device."""
+        record = _record(store, kind, name)
+        return {key: part for key, part in record.items() if key[0] != "_" and key != "timestamp"}
+
+    return HandWorker(open_hand, store.epoch, do_job, fail_job, device)
 
 
 def _switch_job(store: Store, executor: Executor, record: Record, job: Record) -> Any:

@@ -2,7 +2,7 @@
 
 Pure, and called by doors through the table of methods: each operation takes a transaction (a read: a
 Reader), the call, and the API method's arguments; it checks the right, then the values, then puts
-records and tells events. Taking nodes back from groups (ReleaseNode) is nm.groups's.
+records and tells events. Taking nodes back from groups (ReleaseNode) is nm.releases's.
 """
 
 from nm.pool.headnodes import (
@@ -30,6 +30,8 @@ from nm.pool.switches import (
     inspect_switch,
     register_port,
     register_switch,
+    release_switch,
+    replace_switch,
     reset_ports,
     unregister_port,
     unregister_switch,
@@ -61,6 +63,8 @@ __all__ = [
     "register_switch",
     "register_trunk",
     "register_vlan",
+    "release_switch",
+    "replace_switch",
     "reset_ports",
     "unregister_head_node",
     "unregister_host",

@@ -7,7 +7,7 @@ import posixpath
 import re
 from typing import Any
 
-from nm import jobs, views
+from nm import debts, jobs, releases, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
@@ -29,6 +29,9 @@ from nm.records import Record, changed, in_order, new, port_key, record_key
 from nm.store import Reader, Transaction
 
 MOST_AT_ONCE = 90  # ports that one call may change; a transaction has 100 writes
+_REPLACE = (
+    "ReplaceSwitch says that another device stands there, isolates its ports and lets groups join again"
+)
 _UNREAD: Record = {"_vlans": None, "_read_at": None, "_model": "", "_error": None}
 _PATH = re.compile(r"(unix:)?(\.{0,2}/.*)")
 
@@ -60,6 +63,44 @@ def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> in
 
     With another driver comes all that it needs; what the old one was told is forgotten.
     """
+    if device := _change(tx, call, name, changes):
+        _another_device(tx, call, name, ", ".join(sorted(device)))
+    return 1
+
+
+def replace_switch(tx: Transaction, call: Call, name: str, changes: Record | None = None) -> int:
+    """Another device stands in the switch's place, reached as the changes say.
+
+    Nothing that nm knew of the old one is believed of it: its ports are isolated and read back first, all
+    that were ever reset or adopted, and then the groups join again. This is the one place that says "another
+    device": what pins one (as a host key will) is let go here.
+    """
+    if changes:
+        _change(tx, call, name, changes)
+    record = need(tx, "switch", name)
+    tx.put(changed(record, call.now, **_UNREAD))
+    tell(tx, call, "switch", name, "replaced")
+    return releases.owe_switch(tx, call, name, "replace", takes=False, another=True)
+
+
+def release_switch(tx: Transaction, call: Call, name: str, force: bool = False) -> int:
+    """Take everything that groups have on a switch back, now; it is undone when the switch answers."""
+    need(tx, "switch", name)
+    debt = debts.of_switch(tx, name)
+    if debt is not None and debt["takes"]:
+        hint = f"GetJob {debt['job']} tells how far it is"
+        raise Conflict(f"switch {name} is being taken back already", hint)
+    users = sorted(set(uses.ports(tx, _ports(tx, name)).values()))
+    if users and not force:
+        raise Conflict(
+            f"switch {name} is used by {_some(users)}",
+            "take these out in order while it answers; force takes all of it back at once and owes the rest",
+        )
+    return releases.owe_switch(tx, call, name, "release", takes=True)
+
+
+def _change(tx: Transaction, call: Call, name: str, changes: Record) -> set[str]:
+    """Change a switch's settings; answers those behind which another device may stand."""
     record = need(tx, "switch", name)
     what = f"switch {name}"
     values.of_type(dict, changes, what)
@@ -79,13 +120,12 @@ def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> in
     if device:
         after |= _UNREAD  # what was seen, or was wrong, is the old one's
         after["_device"] = _identity(call, after)
-        _another_device(tx, call, name, ", ".join(sorted(device)))
     if after["_device"] != record["_device"]:
         _unclaim_device(tx, record)
         _claim_device(tx, call, after)
     tx.put(after)
     tell(tx, call, "switch", name, "changed", detail(given))
-    return 1
+    return device
 
 
 def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
@@ -103,6 +143,7 @@ def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
             f"switch {name} has {len(ports)} ports", f"UnregisterPort them until {MOST_AT_ONCE} are left"
         )
     _unclaim_device(tx, record)
+    releases.forgive_switch(tx, name, call.now)
     for one in (record, *ports):
         tx.delete(one["record_key"])
     tell(tx, call, "switch", name, "unregistered", f"with {len(ports)} ports")
@@ -160,19 +201,21 @@ def _refuse_parked(tx: Transaction, call: Call, name: str, kind: str) -> None:
 
 def _another_device(tx: Transaction, call: Call, name: str, keys: str) -> None:
     """Behind changed settings may stand another device: nobody may rely on the old one's state."""
+    if debts.of_switch(tx, name) is not None:
+        raise Conflict(f"{keys} of switch {name} cannot change: what was on it is owed", _REPLACE)
     ports = _ports(tx, name)
     used = uses.ports(tx, ports)
     for port in ports:
         if (user := used.get(port["record_key"])) is not None:
             raise Conflict(
                 f"{keys} of switch {name} cannot change: port {port['port']} is used by {user}",
-                "release what uses the switch first; secrets and available can change at any time",
+                _REPLACE,
             )
     verified = [port for port in ports if port["_verified"]]
     if len(verified) > MOST_AT_ONCE:
         raise Conflict(
             f"switch {name} has {len(verified)} verified ports, too many for one change of {keys}",
-            f"unregister ports until {MOST_AT_ONCE} are left, and register them again behind the change",
+            _REPLACE,
         )
     for port in verified:
         tx.put(changed(port, call.now, _verified=False))
@@ -184,7 +227,7 @@ def _ports(reader: Reader, switch: str) -> list[Record]:
 
 def get_switches(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The switches that the filter matches."""
-    return views.find(reader, "switch", filter, lambda record: views.switch(call, record))
+    return views.find(reader, "switch", filter, lambda record: views.switch(reader, call, record))
 
 
 # ---- ports ----------------------------------------------------------------------------------------------
@@ -242,9 +285,11 @@ def inspect_switch(tx: Transaction, call: Call, name: str) -> int:
 
 def get_switch_state(reader: Reader, _call: Call, name: str) -> Record:
     """What was last read of a switch: {vlans or nil, ports, read_at or nil}; ports by their names."""
-    record = need(reader, "switch", name)
+    record, debt = need(reader, "switch", name), debts.of_switch(reader, name)
     ports = in_order(
-        port for port in reader.range("port") if port["switch"] == name and port["_seen"] is not None
+        port
+        for port in reader.range("port")
+        if port["switch"] == name and views.seen(debt, port)["seen"] is not None
     )
     return {
         "vlans": record["_vlans"],

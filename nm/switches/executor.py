@@ -8,7 +8,7 @@ A port that could not be joined is isolated again in the same run: what fails, f
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from nm.errors import DeviceFailed, NMError
+from nm.errors import DeviceFailed, NMError, NoPort
 from nm.facts import Order, Outcome, Value, split
 from nm.records import Record, name_of
 from nm.switch import Change, Driver, PortState, Registry, SetPort, SetTrunk, SetVlan, SwitchState
@@ -182,8 +182,10 @@ class Executor:
         self, order: Order, change: Change, rejected: Mapping[Change, DeviceFailed], state: SwitchState
     ) -> Outcome:
         outcome = self.observe(order.fact, state)
-        if change in rejected:
-            return Outcome(outcome.seen, rejected[change])
+        if (refusal := rejected.get(change)) is not None:
+            if isinstance(outcome.error, NoPort):
+                refusal = NoPort(refusal.message, refusal.hint, passing=refusal.passing)
+            return Outcome(outcome.seen, refusal)
         if isinstance(change, SetVlan) and state.vlans is None:
             return Outcome(order.value)
         if outcome.error or outcome.seen == _canonical(order):
@@ -233,7 +235,7 @@ class Executor:
         )
 
     def _no_port(self, port: str) -> DeviceFailed:
-        return DeviceFailed(
+        return NoPort(
             f"switch {self.name} has no port {port}",
             "InspectSwitch lists its ports; correct the wiring with ConnectNic",
             passing=False,
