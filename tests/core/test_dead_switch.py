@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from nm import groups, releases
+from nm import debts, groups, hands, plan, recording, releases
 from nm.calls import Call
 from nm.converge import GroupWorker, Tools, Wake
+from nm.debtwork import SwitchDebtWorker
 from nm.errors import Conflict
 from nm.export import ExportHand
 from nm.facts import Outcome, switch_of
 from nm.records import KINDS, Record
 from nm.store import Transaction
+from nm.switches import builtin
 from nm.switches.simulated import new_table
+from nm.workers import Job, Reading
 from tests.core.isolation import crossings
 from tests.memory_store import MemoryStore
 from tests.rack import ROOT, Rack, rack
@@ -209,6 +212,8 @@ def test_many_groups_and_nodes_take_several_bites(tmp_path: Path) -> None:
         assert {lab.wait(job)["state"] for job in jobs} == {"done"}
         lab.set_faults("sw1", down=True)
         debt = lab.call("ReleaseSwitch", "sw1", True)
+        lab.stop(0)
+        lab.start()
         rest(lab)
         assert {one["name"]: len(one["nodes"]) for one in lab.call("GetGroups", {})} == {
             "big0": 0, "big40": 0, **{f"g{number}": 1 for number in range(25)},
@@ -444,37 +449,111 @@ def put(tx: Transaction, record: Record) -> None:
     tx.put(record)
 
 
+class Bench:
+    """A copy of a rack's records, and a's worker on it, which is adding n7 and whose orders go nowhere."""
+
+    def __init__(self, lab: Rack) -> None:
+        assert lab.service is not None
+        self.store = MemoryStore()
+        for kind in KINDS:
+            for record in lab.service.database.range(kind):
+                self.store.transact(partial(put, record=record))
+        lab.stop()
+        self.sent: list[tuple[str, Any]] = []
+        export = ExportHand(lab.folder / "x")
+        self.tools = Tools(self.store, lambda *item: self.sent.append(item), export, lambda: 9e8, lambda: 0)
+        self.call = Call(ROOT, "AddNodes", 9e8)
+        self.store.transact(lambda tx: groups.add_nodes(tx, self.call, "a", ["n7"]))
+        self.store.transact(lambda tx: groups.deploy(tx, self.call, "a"))
+        self.worker = GroupWorker("a", self.tools)
+        self.worker.handle([Wake()])
+
+    def take(self, subject: str) -> Any:
+        """What was sent there; forget all else."""
+        (found,) = [item for whose, item in self.sent if whose == subject]
+        self.sent.clear()
+        return found
+
+    def replace(self) -> int:
+        owe = partial(releases.owe_switch, call=self.call, switch="sw1", kind="replace", takes=False)
+        return self.store.transact(partial(owe, another=True))
+
+    def there(self) -> dict[str, Any]:
+        """What is deployed on the switch."""
+        deployed = (self.store.get("group_a") or {})["deployed"]
+        return {fact: value for fact, value in deployed.items() if switch_of(fact) == "sw1"}
+
+
 def test_a_late_answer_of_the_old_device_is_not_believed(lab: Rack) -> None:
     """It was asked of the old one, and its answer is read when the new one has been isolated already."""
-    store = MemoryStore()
-    assert lab.service is not None
-    for kind in KINDS:
-        for record in lab.service.database.range(kind):
-            store.transact(partial(put, record=record))
-    lab.stop()
-    sent: list[tuple[str, Any]] = []
-    tools = Tools(
-        store, lambda *item: sent.append(item), ExportHand(lab.folder / "x"), lambda: 9e8, lambda: 0
-    )
-    call = Call(ROOT, "AddNodes", 9e8)
-    store.transact(lambda tx: groups.add_nodes(tx, call, "a", ["n7"]))
-    store.transact(lambda tx: groups.deploy(tx, call, "a"))
-    worker = GroupWorker("a", tools)
-    worker.handle([Wake()])
-    (errand,) = [item for subject, item in sent if subject == "switch:sw1"]
-    sent.clear()
-    job = store.transact(
-        lambda tx: releases.owe_switch(tx, call, "sw1", "replace", takes=False, another=True)
-    )
-    store.transact(lambda tx: releases.pay_switch(tx, "sw1", job, 9e8))
-    store.transact(lambda tx: releases.strike_out(tx, "sw1", job))
-    store.transact(lambda tx: releases.rejoin(tx, call, "a", "sw1", job))
+    bench = Bench(lab)
+    errand = bench.take("switch:sw1")
+    job = bench.replace()
+    bench.store.transact(lambda tx: releases.pay_switch(tx, "sw1", job, 9e8))
+    bench.store.transact(lambda tx: releases.strike_out(tx, "sw1", job))
+    bench.store.transact(lambda tx: releases.rejoin(tx, bench.call, "a", "sw1", job))
     errand.reply([Outcome(seen=order.value) for order in errand.orders])
-    (answer,) = [item for subject, item in sent if subject == "group:a"]
-    sent.clear()
-    worker.handle([answer])
-    deployed = (store.get("group_a") or {})["deployed"]
-    there = {fact: value for fact, value in deployed.items() if switch_of(fact) == "sw1"}
-    assert all("doubt" in value for value in there.values())
-    again = [order for subject, item in sent if subject == "switch:sw1" for order in item.orders]
+    bench.worker.handle([bench.take("group:a")])
+    assert all("doubt" in value for value in bench.there().values())
+    again = bench.take("switch:sw1").orders
     assert {order.fact: order.value for order in again}["port/sw1/p7"] is None
+
+
+def test_what_waits_for_a_switch_in_debt_is_not_done(lab: Rack) -> None:
+    bench = Bench(lab)
+    orders = bench.take("switch:sw1").orders
+    assert orders and not any(order.moot() for order in orders)
+    bench.replace()
+    assert all(order.moot() for order in orders)
+
+
+def test_what_is_recorded_while_a_switch_is_in_debt_is_not_the_groups(lab: Rack) -> None:
+    bench = Bench(lab)
+    (order,) = [order for order in bench.take("switch:sw1").orders if order.fact == "port/sw1/p7"]
+    step = plan.Step("x", 3, "switch:sw1", "switch", "p7", "join", "", order.fact, access_value(101), None)
+    bench.replace()
+    bench.store.transact(
+        lambda tx: recording.steps_done(tx, "a", [(step, Outcome(seen=access_value(101)))], 9e8)
+    )
+    assert bench.there() == {}
+    assert (bench.store.get("port_sw1:p7") or {})["_seen"] == ISOLATED
+
+
+def access_value(vlan: int) -> dict[str, Any]:
+    return {"untagged": vlan, "tagged": []}
+
+
+def test_what_was_paid_to_an_older_debt_does_not_count(lab: Rack) -> None:
+    bench = Bench(lab)
+    older = bench.replace()
+    worker = SwitchDebtWorker("sw1", bench.tools)
+    bench.sent.clear()
+    worker.handle([Job(older)])
+    first = bench.take("switch:sw1")
+    newer = bench.replace()
+    assert all(order.moot() for order in first.orders)
+    worker.handle([Job(newer)])
+    second = bench.take("switch:sw1")
+    for late in ([Outcome(moot=True)], [Outcome()]):
+        first.reply(late * len(first.orders))
+        worker.handle([bench.take("debt:sw1")])
+        assert debts.of_switch(bench.store, "sw1") is not None
+    second.reply([Outcome()] * len(second.orders))
+    worker.handle([bench.take("debt:sw1")])
+    assert debts.of_switch(bench.store, "sw1") is None
+
+
+def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> None:
+    assert lab.service is not None
+    store = lab.service.database
+    heard: list[Outcome] = []
+    hand = hands.worker("switch", "sw1", store, builtin(), str, 10.0)
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    lab.set_faults("sw1", down=True)
+    lab.call("ReplaceSwitch", "sw1", another(lab, "sw1", delay=60))
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert [outcome.seen for outcome in heard] == [
+        access_value(101),
+        {"untagged": 1, "tagged": [], "open": True},
+    ]
+    lab.stop(0.1)
