@@ -199,6 +199,20 @@ def test_a_restart_while_the_groups_join_again(lab: Rack) -> None:
     assert carriers(lab, "sw1") == {"t0b", "t1a"} and isolated(lab)
 
 
+def test_a_debt_whose_job_was_given_up_is_paid_all_the_same(tmp_path: Path) -> None:
+    with rack(tmp_path, switches=2, nodes=4, deadline_seconds=1.5) as lab:
+        lab.call("CreateGroup", "a", {"nodes": ["n0", "n1"]})
+        lab.deploy("a")
+        lab.set_faults("sw1", down=True)
+        debt = lab.wait(lab.call("ReleaseSwitch", "sw1", True))
+        assert debt["state"] == "failed" and "it goes on" in debt["error"]["text"]
+        lab.stop()
+        lab.start()
+        lab.set_faults("sw1")
+        lab.until(lambda: state(lab, "n1") == "free")
+        assert carriers(lab, "sw1") == set()
+
+
 def test_many_groups_and_nodes_take_several_bites(tmp_path: Path) -> None:
     with rack(tmp_path, switches=2, nodes=160, vlans=range(101, 141)) as lab:
         far = [node for node in lab.nodes if lab.home(node)[0] == "sw1"]
