@@ -9,7 +9,7 @@ by the workers' recording, inside transactions only.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nm import facts
+from nm import debts, facts
 from nm.errors import Conflict, Invalid, NotFound
 from nm.records import Record, changed, check_name, kind_of, name_of, record_key
 from nm.store import Reader, Transaction
@@ -93,20 +93,15 @@ def _check_untagged(networks: Mapping[str, Any]) -> None:
 
 def free_vlan(reader: Reader, taken: Iterable[int] = ()) -> int:
     """The lowest free VLAN of the pool that is not in `taken`."""
-    skip = set(taken)
+    skip = {*taken, *debts.vlans(reader)}
     free = [
         vlan["id"]
         for vlan in reader.range("vlan")
-        if vlan_is_free(vlan) and not vlan["shared"] and vlan["id"] not in skip
+        if vlan["available"] and vlan["group"] is None and not vlan["shared"] and vlan["id"] not in skip
     ]
     if not free:
         raise Conflict("no VLAN of the pool is free", "register more with RegisterVlan, or destroy a group")
     return int(min(free))
-
-
-def vlan_is_free(vlan: Record) -> bool:
-    """True when a group may claim it now: available, no owner, and no debt is still on it."""
-    return bool(vlan["available"]) and vlan["group"] is None and not vlan["_debts"]
 
 
 def claims(group: Record | None) -> set[str]:
@@ -168,16 +163,19 @@ def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) ->
         return
     if record["group"] is not None:
         raise Conflict(f"{WORDS[kind]} {name} is taken", f"Get{PLURALS[kind]} with free=True lists free ones")
-    if problem := _indebted(record) or (None if as_it_is else _not_free(tx, kind, record)):
+    if problem := _indebted(tx, kind, record) or (None if as_it_is else _not_free(tx, kind, record)):
         raise Conflict(
             f"{WORDS[kind]} {name} cannot be given out: it is {problem}", FREE_HINTS.get(problem, "")
         )
     tx.put(changed(record, now, group=group))
 
 
-def _indebted(record: Record) -> str | None:
+def _indebted(reader: Reader, kind: str, record: Record) -> str | None:
     """Frames may still come out of what was taken back by force, so nobody gets it, whatever they know."""
-    owed = record.get("_debts") or record.get("_debt")
+    if kind == "vlan":
+        owed = record["id"] in debts.vlans(reader)
+    else:
+        owed = kind == "node" and debts.of_node(reader, record) is not None
     return "still on a port that could not be reached" if owed else None
 
 

@@ -140,7 +140,7 @@ def _account_as_told(entry: Entry, there: Record) -> Record:
 
 
 class Without:
-    """The world as if one thing had never been made: what it holds is nobody's, and owes nothing."""
+    """The world as if one thing had never been made: what it holds is nobody's, and nothing is owed."""
 
     def __init__(self, reader: Reader, key: str) -> None:
         self._reader = reader
@@ -158,8 +158,9 @@ class Without:
 
     def _seen(self, record: Record) -> Record | None:
         key = record["record_key"]
-        if key == self._key or (kind_of(key) == "claim" and record["owner"] == self._key):
+        own = kind_of(key) == "claim" and record["owner"] == self._key
+        if key == self._key or own or kind_of(key) == "debt":
             return None
         if self._kind in ("node", "trunk", "group") and record.get(self._kind) == self._name:
-            return {**record, self._kind: None, **({"_debts": []} if kind_of(key) == "vlan" else {})}
+            return {**record, self._kind: None}
         return record

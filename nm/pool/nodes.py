@@ -6,7 +6,7 @@ each NIC; it never looks at other nodes.
 
 from typing import Any
 
-from nm import groups, views
+from nm import releases, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
 from nm.pool import hosts, uses, values
@@ -260,7 +260,7 @@ def _drop_debt(tx: Transaction, call: Call, record: Record) -> None:
                 f"switch {nic['switch']} has yet to isolate port {nic['port']} of node {views.named(record)}",
                 "that is tried again by itself; if the switch is gone for good, UpdateSwitch available False",
             )
-    groups.pay_debt(tx, views.named(record), call.now, None)
+    releases.pay_debt(tx, views.named(record), call.now, None)
     for nic in views.wired(record):
         port = tx.get(port_key(nic["switch"], nic["port"]))
         if port is not None:

@@ -91,6 +91,8 @@ def left_alone(result: dict[str, str]) -> dict[str, str]:
 PORTS = word("ports", "the ports' names", count="*", spare=True)
 ALL = Arg("--all", "every port that no group uses", flag=True, local=True)
 SWITCH = word("switch", "the switch's name")
+FORCE = Arg("--force", "let go at once; what cannot be undone now is owed and undone later", flag=True,
+            spare=True)  # fmt: skip
 
 SWITCHES = (
     _list("switch", "GetSwitches", "switches"),
@@ -114,6 +116,13 @@ SWITCHES = (
     Command("switch repair", "RepairSwitch", "bring back a switch that was changed, wiped or replaced",
             (SWITCH, WAIT), job=True, say="repair {switch}",
             epilog="Ports that were never reset or adopted stay as they are."),
+    Command("switch release", "ReleaseSwitch", "take back all that groups have on a switch",
+            (SWITCH, FORCE, WAIT), job=True, say="release {switch}",
+            epilog="Its nodes leave their groups. Nodes and VLANs that may still be joined on it are not"
+                   " given out before it answers and was read back."),
+    Command("switch replace", "ReplaceSwitch", "another device is in its place: isolate its ports, join anew",
+            (SWITCH, replace(CHANGES, count="*"), WAIT), job=True, struct=True, say="replace {switch}",
+            epilog="nmctl switch replace sw0 address=192.0.2.7 --wait"),
 )  # fmt: skip
 
 WIRING = (
@@ -174,8 +183,7 @@ NODES = (
             (NODE, word("nic", "the NIC's name"), SWITCH, word("port", "the port's name")),
             say="node {node} {nic} connected to {switch} {port}"),
     Command("node release", "ReleaseNode", "take a node back from its group",
-            (NODE, Arg("--force", "let go at once; what cannot be undone now is owed and undone later",
-                       flag=True, spare=True), WAIT), job=True, say="release {node}"),
+            (NODE, FORCE, WAIT), job=True, say="release {node}"),
     Command("node clear", "ClearNode", "declare failed or dirty nodes good again",
             (names("node", "the nodes' names", each=True),), say="node {node} cleared"),
     _unregister("node", "UnregisterNode", "nodes"),
