@@ -42,7 +42,7 @@ def make_group(
             f"group {name} {'is being destroyed' if there['destroying'] else 'exists already'}", hint
         )
     spec = {
-        "networks": _networks(tx, settings, None),
+        "networks": _networks(tx, call, settings, None),
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
@@ -114,7 +114,7 @@ def set_networks(tx: Transaction, call: Call, group: str, networks: Mapping[str,
     old = _editable(tx, call, group)
     if "main" not in networks:
         raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
-    wanted = _networks(tx, {"networks": networks}, old["wanted"]["networks"])
+    wanted = _networks(tx, call, {"networks": networks}, old["wanted"]["networks"])
     _edit(tx, call, old, "networks set", ", ".join(wanted), networks=wanted)
     return 1
 
@@ -491,7 +491,9 @@ def _editable(tx: Reader, call: Call, name: str) -> Record:
     return group
 
 
-def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+def _networks(
+    tx: Reader, call: Call, settings: Mapping[str, Any], kept: Mapping[str, Any] | None
+) -> dict[str, Any]:
     networks = settings.get("networks") or {"main": {}}
     given = dict(networks) if isinstance(networks, Mapping) else {}
     if not given or not all(isinstance(entry, Mapping) for entry in given.values()):
@@ -505,9 +507,10 @@ def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] |
         if kept and name in kept and "vlan" not in entry:
             given[name] = {**entry, "vlan": kept[name]["vlan"]}
     taken = {entry["vlan"] for entry in given.values() if isinstance(entry.get("vlan"), int)}
+    search = call.choose_vlan or specs.FreeVlans().choose
 
     def choose() -> int:
-        vlan = specs.free_vlan(tx, taken)
+        vlan = search(tx, taken)
         taken.add(vlan)
         return vlan
 

@@ -10,6 +10,7 @@ from nm.imports.judging import Verdict, judge
 from nm.imports.steps import ROOM, Step, spoken, tried, undone
 from nm.records import Record, name_of, new, record_key
 from nm.scratch import Scratch
+from nm.specs import FreeVlans
 from nm.store import Event, Reader, Store, Transaction
 
 RUNNING = "meta_import"  # the record of the import that is going on: its job, and its steps
@@ -63,6 +64,7 @@ def carry_on(tx: Transaction, call: Call) -> bool:
 
 def _add(tx: Transaction, call: Call, steps: list[Step], job: Record) -> bool:
     bite, done = Scratch(tx), job["done"]
+    call = replace(call, choose_vlan=FreeVlans().choose)
     try:
         while done < len(steps):
             attempt = tried(bite, call, [steps[done]])
