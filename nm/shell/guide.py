@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from nm.shell import accounts, groups, importing, offline, pool, rackmap, service
+from nm.shell import accounts, groups, importing, offline, pool, rackmap, service, wording
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
@@ -72,10 +72,11 @@ def find(words: Sequence[str]) -> tuple[Command | None, list[str]]:
                 f"{words[0]}: what about it?", f"one of: {', '.join(verbs)}; see nmctl {words[0]} --help"
             )
         raise Usage(
-            f"no command {words[0]} {words[1]}", _nearest(words[1], verbs, f"nmctl {words[0]} --help")
+            f"no command {words[0]} {wording.clipped(words[1])}",
+            _nearest(words[1], verbs, f"nmctl {words[0]} --help"),
         )
     first = sorted({spelling[0] for spelling in known} | {"lab"})
-    raise Usage(f"no command {words[0]}", _nearest(words[0], first, "nmctl --help"))
+    raise Usage(f"no command {wording.clipped(words[0])}", _nearest(words[0], first, "nmctl --help"))
 
 
 def commands_asked(words: Sequence[str]) -> Sequence[str] | None:

@@ -7,6 +7,7 @@ the method's last parameter.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -165,8 +166,8 @@ class _Joined(argparse.Action):
 
     def __call__(self, _parser: object, namespace: Options, found: Any, _option: object = None) -> None:
         joined = [item for part in found for item in part] if self.nargs else list(found)
-        if twice := [item for item in joined if joined.count(item) > 1]:
-            raise Usage(f"{twice[0]} is given twice", "give each once")
+        if twice := next((item for item, times in Counter(joined).items() if times > 1), None):
+            raise Usage(f"{twice} is given twice", "give each once")
         setattr(namespace, self.dest, joined)
 
 

@@ -7,6 +7,7 @@ import difflib
 import re
 from functools import cache
 
+_LONGEST = 70
 _METHOD = re.compile(r"`?\b([A-Z][A-Za-z]+)\b`?")
 
 
@@ -32,6 +33,11 @@ def spoken(text: str) -> str:
         return f"`nmctl {words}`" if words else found[0]
 
     return _METHOD.sub(command, text)
+
+
+def clipped(word: str) -> str:
+    """A word that somebody typed, short enough for an error."""
+    return word if len(word) <= _LONGEST else f"{word[: _LONGEST - 3]}..."
 
 
 def nearest_methods(name: str) -> str:

@@ -48,7 +48,7 @@ def parse_toml(text: str, file: str) -> Loaded:
 def _refuse_depth(text: str, file: str) -> None:
     """BadFiles where brackets and dotted keys lead deeper than any site does.
 
-    Before the text is parsed: parsers go down by recursion, and TOML's pays for a key by the square of its dots.
+    Before the text is parsed: parsers go down by recursion, and TOML's takes the square of a key's dots.
     """
     line, dots = 1, 0
     levels = [0]  # of the brackets that are open, each with the dots before it
