@@ -10,6 +10,7 @@ from typing import Any
 
 from nm import jobs, people, plan, planwords, specs, views
 from nm.calls import Call
+from nm.counted import counted
 from nm.errors import Conflict, Denied, Invalid, NotFound
 from nm.keys import parse_keys
 from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
@@ -459,7 +460,7 @@ def _owe(tx: Transaction, call: Call, record: Record, node: str, owed: plan.Fact
     tx.put(changed(record, call.now, _debt=True))
     job = jobs.submit(tx, call, f"node:{node}", "release")
     tx.put(new("debt", node, call.now, node=node, group=record["group"], owed=owed, vlans=vlans, job=job))
-    tx.tell(Event(call.caller.name, f"node {node}", "debt", f"{len(owed)} things to undo"))
+    tx.tell(Event(call.caller.name, f"node {node}", "debt", f"{counted(len(owed), 'thing')} to undo"))
     return job
 
 

@@ -102,7 +102,7 @@ def _check_plain(value: Any, allow_long: bool, levels: int = _LEVELS) -> None:
     """Invalid unless the API could have answered that value. Times in a group may be beyond 32 bits."""
     if isinstance(value, dict | list):
         if not levels:
-            raise Invalid(f"there are more than {_LEVELS} levels, one in the other", "make it flatter")
+            raise Invalid(f"it is nested too deeply: more than {_LEVELS} levels", "make it flatter")
         for part in [*value, *value.values()] if isinstance(value, dict) else value:
             _check_plain(part, allow_long, levels - 1)
     elif isinstance(value, str) and _UNSENDABLE.search(value):

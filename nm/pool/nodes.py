@@ -8,6 +8,7 @@ from typing import Any
 
 from nm import groups, views
 from nm.calls import Call
+from nm.counted import counted
 from nm.errors import Conflict, Invalid, NotFound
 from nm.pool import hosts, uses, values
 from nm.pool.common import (
@@ -125,7 +126,7 @@ def register_node(tx: Transaction, call: Call, name: str, settings: Record) -> i
     _claim_id(tx, call, record)
     _connect(tx, call, record)
     tx.put(record)
-    tell(tx, call, "node", name, "registered", f"{len(record['nics'])} NICs")
+    tell(tx, call, "node", name, "registered", counted(len(record["nics"]), "NIC"))
     return 1
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from nm.counted import counted
 from nm.shell import picture, times
 from nm.shell.failures import INTERRUPTED, OK, Failure, Usage
 from nm.shell.output import Output, clean
@@ -88,7 +89,7 @@ def _panel(
     read = f"read {times.distance(switch['read_at'] - now)}" if switch["read_at"] else ""
     about = [
         switch["model"],
-        f"{len(ports)} ports",
+        counted(len(ports), "port"),
         read,
         "out of service" if switch["state"] == "out" else "",
     ]

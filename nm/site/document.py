@@ -65,7 +65,7 @@ def _refuse_depth(text: str, file: str) -> None:
         elif piece in ",\n":
             dots = 0
         if levels[-1] + dots > LEVELS:
-            said = f"more than {LEVELS} levels, one in the other"
+            said = f"nested too deeply: more than {LEVELS} levels"
             raise BadFiles([Problem(Origin(file, line), said, "make it flatter")])
         line += piece.count("\n")
 

@@ -139,7 +139,7 @@ def test_what_is_nested_deeply_is_refused_before_it_is_parsed(tmp_path: Path, co
         (tmp_path / name).write_text(text)
         with pytest.raises(BadFiles) as refused:
             load([tmp_path / name])
-        assert str(refused.value).startswith(f"{tmp_path / name}:2: more than 32 levels")
+        assert str(refused.value).startswith(f"{tmp_path / name}:2: nested too deeply: more than 32 levels")
 
 
 def test_the_daemon_refuses_what_is_nested_deeply() -> None:
@@ -148,7 +148,7 @@ def test_the_daemon_refuses_what_is_nested_deeply() -> None:
         with contextlib.suppress(Invalid):
             (problem,) = imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), site)["problems"]
             assert problem["path"] == ["nodes", "n1"]
-            assert problem["message"] == "there are more than 32 levels, one in the other"
+            assert problem["message"] == "it is nested too deeply: more than 32 levels"
 
 
 def test_what_only_looks_nested_is_taken() -> None:

@@ -314,6 +314,8 @@ def auditing_and_repairing(nmctl: Nmctl, folder: Path) -> None:
     assert "p0" in found
     assert "120" in found
     assert len(nmctl("audit", "alpha", "--last", "--json").json["result"]["differences"]) == 1
+    assert "1 difference\n" in nmctl("events").out
+    assert "differs in 1 place:" in nmctl("health", status=7).out
     nmctl("group", "repair", "alpha", "--wait")
     nmctl.rack.until(lambda: port(nmctl, "n0")["untagged"] == 101)
     assert nmctl("group", "audit", "alpha", "--wait", "--json").json["result"]["differences"] == []

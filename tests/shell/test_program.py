@@ -22,7 +22,7 @@ from nm.shell.output import Output
 from tests.shell.conftest import Nmctl, Terminal, run
 
 PROGRAM = (sys.executable, "-m", "nm.shell.main")
-DAEMON_ROOMS_ALLOWED = {"nm", "nm.client"}
+DAEMON_ROOMS_ALLOWED = {"nm", "nm.client", "nm.counted"}
 
 
 @contextmanager
