@@ -1,4 +1,4 @@
-"""`nmctl map` draws the rack in the terminal; `nmctl web` shows it in a browser.
+"""`nmctl map`: the rack in the terminal. Loaded when it is asked for.
 
 The drawing is pure: lines of pieces of text, each with the name of a style. On a terminal they are coloured,
 elsewhere they are plain; what a colour says a letter or a sign says too.
@@ -15,7 +15,7 @@ from nm.shell.failures import INTERRUPTED, OK, Failure, Usage
 from nm.shell.output import Output, clean
 from nm.shell.picture import Picture, Struct
 from nm.shell.session import Session
-from nm.shell.table import Command, Options, option
+from nm.shell.table import Options
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -273,7 +273,7 @@ def _show(rack: Picture, output: Output, now: float) -> None:
         console.print(_rich(draw(rack, console.width, now)), end="")
 
 
-def draw_map(session: Session, _command: Command, options: Options) -> int:
+def draw_map(session: Session, options: Options) -> int:
     """Draw the rack; with --watch draw it anew whenever something has changed, until Ctrl-C."""
     from nm.shell.lookout import Lookout
 
@@ -317,29 +317,3 @@ def _wait_for_change(look: "Lookout") -> None:
             changed = look.refresh() | look.trouble("")
         except Failure as failure:
             changed = look.trouble(failure.message)
-
-
-def web(session: Session, _command: Command, options: Options) -> int:
-    """Serve the page until Ctrl-C."""
-    from nm.shell.web import server
-
-    return server.serve(session, options.port, options.open)
-
-
-def _port_number(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) < 65536:
-        return int(text)
-    raise Usage(f"--port: {text[:20]!r} is not the number of a TCP port", "write for example --port 8812")
-
-
-COMMANDS = (
-    Command("map", "GetPorts", "draw the switches with their ports, groups, nodes and head nodes",
-            (option("watch", "draw it anew whenever something has changed, until Ctrl-C", flag=True),),
-            run=draw_map,
-            uses=("GetSwitches", "GetTrunks", "GetHosts", "GetNodes", "GetHeadNodes", "GetVlans", "GetGroups",
-                  "GetAudit", "GetDrift", "GetJobs", "GetEvents", "WhoAmI")),
-    Command("web", "", "show the same live in a browser, on this machine alone, by a one-time link",
-            (option("port", "the page's port on 127.0.0.1; a free one when left out", parse=_port_number,
-                    default=0, metavar="PORT"),
-             option("open", "open the browser", flag=True)), run=web),
-)  # fmt: skip

@@ -3,7 +3,6 @@
 The daemon speaks of methods of its API. Which command calls which is read from the tables of commands.
 """
 
-import difflib
 import re
 from functools import cache
 
@@ -42,6 +41,8 @@ def clipped(word: str) -> str:
 
 def nearest_methods(name: str) -> str:
     """What to do about a method that does not exist."""
+    import difflib
+
     by_lower = {method.lower(): method for method in _commands() if method}
     near = [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, 3)]
     otherwise = "`nmctl methods` lists all"

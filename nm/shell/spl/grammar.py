@@ -7,7 +7,6 @@ they mean one thing, but only where no name can stand; names never. All rows are
 by word, so that at a wrong word it is known what was expected there.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -313,6 +312,8 @@ def _listed(words: Sequence[str], readings: Sequence[Reading]) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
+    import difflib  # for who errs only
+
     near = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean {near[0]}? " if near else ""
 
