@@ -6,6 +6,7 @@ what was deployed and workers act on, `deployed` the facts that hands made true.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from nm import jobs, people, plan, planwords, specs, views
@@ -299,7 +300,8 @@ def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
     tx.put(
         changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"], old.get("reserved", False)))
     )
-    _tell(tx, call, name_of(old["record_key"]), "renewed", f"until {int(expires)}")
+    until = datetime.fromtimestamp(int(expires), UTC)
+    _tell(tx, call, name_of(old["record_key"]), "renewed", f"until {until:%Y-%m-%d %H:%M} UTC")
     return 1
 
 

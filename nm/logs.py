@@ -5,7 +5,8 @@ Every room logs by the standard library (`logging.getLogger(__name__)`, details 
 standard library's handler lock keeps lines whole. Lines cannot be forged: whatever does not print is
 escaped. Secrets have no business in a log; those that are known are struck out all the same.
 
-Nobody who logs waits for who reads stderr, perhaps a pipe that is full for ever: a thread of its own writes there.
+Nobody who logs waits for who reads stderr, perhaps a pipe that is full for ever: a thread of its own writes
+there.
 """
 
 import io

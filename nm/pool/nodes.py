@@ -253,7 +253,7 @@ def _drop_debt(tx: Transaction, call: Call, record: Record) -> None:
         if switch is not None and switch["available"]:
             raise Conflict(
                 f"switch {nic['switch']} has yet to isolate port {nic['port']} of node {views.named(record)}",
-                "that is tried again by itself; if the switch is gone for good, UpdateSwitch available False",
+                "that is tried again by itself; when the switch is gone: UpdateSwitch with available=False",
             )
     groups.pay_debt(tx, views.named(record), call.now, None)
     for nic in views.wired(record):

@@ -133,6 +133,9 @@ SWITCHES = (
 
 WIRING = (
     _list("port", "GetPorts", "ports", filter_by("port")),
+    Command("port show", "GetPorts", "show one port whole",
+            (replace(SWITCH, key="switch"), word("port", "the port's name", key="port")),
+            struct=True, take=first("port"), show=columns.detailed),
     Command("port register", "RegisterPort", "add ports of a switch",
             (SWITCH, word("port", "the ports as the switch calls them", count="+", each=True),
              option("description", "what is at the other end")), struct=True,
@@ -146,6 +149,7 @@ WIRING = (
     Command("port repair", "RepairPort", "make a port what the database says",
             (SWITCH, word("port", "the port's name"), WAIT), job=True, say="repair {switch} {port}"),
     _list("trunk", "GetTrunks", "trunks"),
+    _show("trunk", "GetTrunks"),
     Command("trunk register", "RegisterTrunk", "add a link that carries several VLANs",
             (word("trunk", "the trunk's name"),
              option("end", "switch=S,port=P or host=H,device=D; twice", parse=values.end, key="ends",

@@ -7,7 +7,8 @@ import re
 from functools import cache
 
 _LONGEST = 70
-_METHOD = re.compile(r"`?\b([A-Z][A-Za-z]+)\b`?")
+# A method, and what its struct is to hold; or text that has a capital letter.
+_METHOD = re.compile(r"`?\b([A-Z][A-Za-z]+)\b`?(?: with (\w+)=(True|False))?")
 
 
 @cache
@@ -29,7 +30,8 @@ def spoken(text: str) -> str:
 
     def command(found: re.Match[str]) -> str:
         words = _commands().get(found[1])
-        return f"`nmctl {words}`" if words else found[0]
+        setting = f" {found[2]}={found[3].lower()}" if found[2] else ""
+        return f"`nmctl {words}{setting}`" if words else found[0]
 
     return _METHOD.sub(command, text)
 

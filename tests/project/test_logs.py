@@ -213,11 +213,14 @@ if sys.argv[2:]:
 def test_who_logs_does_not_wait_for_who_reads(waiting: int) -> None:
     """More than a pipe holds: what finds no room is counted, what finds some comes in its order."""
     command = (sys.executable, "-c", FLOOD, str(waiting), "the end")
-    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, env=environment
+    ) as process:
         assert process.stdin and process.stdout and process.stderr
         assert select.select([process.stdout], [], [], 20)[0], "it waits"
         assert process.stdout.readline() == "all\n"
-        written = []
+        written: list[str] = []
         while not written or (waiting > 5000 and len(written) < 5000):
             written.append(process.stderr.readline())
         process.stdin.write("x")
