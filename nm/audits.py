@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from nm import facts, people, plan, recording
+from nm.counted import counted
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Outcome, Value
 from nm.plan import Facts
@@ -246,7 +247,7 @@ def _stranger_differences(strangers: Iterable[tuple[str, str, int]]) -> Iterator
             yield stranger(switch, port, vlan)
     for (switch, vlan), count in told.items():
         if count > MOST_STRANGERS:
-            more = f"{count - MOST_STRANGERS} more ports on it"
+            more = f"{counted(count - MOST_STRANGERS, 'more port')} on it"
             yield {"hand": "vlan", "target": f"{switch}/{vlan}", "wanted": "no other ports", "seen": more}
 
 

@@ -6,6 +6,7 @@ what was deployed and workers act on, `deployed` the facts that hands made true.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from nm import debts, jobs, people, plan, planwords, specs, views
@@ -42,7 +43,7 @@ def make_group(
             f"group {name} {'is being destroyed' if there['destroying'] else 'exists already'}", hint
         )
     spec = {
-        "networks": _networks(tx, settings, None),
+        "networks": _networks(tx, call, settings, None),
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
@@ -114,7 +115,7 @@ def set_networks(tx: Transaction, call: Call, group: str, networks: Mapping[str,
     old = _editable(tx, call, group)
     if "main" not in networks:
         raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
-    wanted = _networks(tx, {"networks": networks}, old["wanted"]["networks"])
+    wanted = _networks(tx, call, {"networks": networks}, old["wanted"]["networks"])
     _edit(tx, call, old, "networks set", ", ".join(wanted), networks=wanted)
     return 1
 
@@ -311,7 +312,8 @@ def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
     tx.put(
         changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"], old.get("reserved", False)))
     )
-    tell(tx, call, name_of(old["record_key"]), "renewed", f"until {int(expires)}")
+    until = datetime.fromtimestamp(int(expires), UTC)
+    tell(tx, call, name_of(old["record_key"]), "renewed", f"until {until:%Y-%m-%d %H:%M} UTC")
     return 1
 
 
@@ -436,7 +438,9 @@ def _editable(tx: Reader, call: Call, name: str) -> Record:
     return group
 
 
-def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+def _networks(
+    tx: Reader, call: Call, settings: Mapping[str, Any], kept: Mapping[str, Any] | None
+) -> dict[str, Any]:
     networks = settings.get("networks") or {"main": {}}
     given = dict(networks) if isinstance(networks, Mapping) else {}
     if not given or not all(isinstance(entry, Mapping) for entry in given.values()):
@@ -450,9 +454,10 @@ def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] |
         if kept and name in kept and "vlan" not in entry:
             given[name] = {**entry, "vlan": kept[name]["vlan"]}
     taken = {entry["vlan"] for entry in given.values() if isinstance(entry.get("vlan"), int)}
+    search = call.choose_vlan or specs.FreeVlans().choose
 
     def choose() -> int:
-        vlan = specs.free_vlan(tx, taken)
+        vlan = search(tx, taken)
         taken.add(vlan)
         return vlan
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from nm import debts, facts, jobs, people, plan, specs
 from nm.calls import NM, Call, Caller
+from nm.counted import counted
 from nm.errors import NMError
 from nm.facts import Outcome
 from nm.plan import Step
@@ -293,7 +294,7 @@ def _tell_drift(tx: Transaction, name: str, before: Sequence[Record], after: Seq
     """Tell when something differs that did not before, and when nothing does any more."""
     known = set(map(fact_of, before))
     if any(fact_of(one) not in known for one in after):
-        tx.tell(Event("nm", f"group {name}", "drift", f"{len(after)} differences", name))
+        tx.tell(Event("nm", f"group {name}", "drift", counted(len(after), "difference"), name))
     elif before and not after:
         tx.tell(Event("nm", f"group {name}", "drift gone", "", name))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from nm import debts, facts, groups, jobs, plan, specs, views
 from nm.calls import Call
+from nm.counted import counted
 from nm.errors import Conflict, NMError, NotFound
 from nm.records import Record, changed, in_order, name_of, new, port_key, record_key
 from nm.store import Event, Reader, Transaction
@@ -67,7 +68,7 @@ def _owe(tx: Transaction, call: Call, record: Record, node: str, owed: plan.Fact
     tx.put(changed(record, call.now, _debt=True))
     job = jobs.submit(tx, call, f"node:{node}", "release")
     tx.put(new("debt", node, call.now, node=node, group=record["group"], owed=owed, vlans=vlans, job=job))
-    tx.tell(Event(call.caller.name, f"node {node}", "debt", f"{len(owed)} things to undo"))
+    tx.tell(Event(call.caller.name, f"node {node}", "debt", f"{counted(len(owed), 'thing')} to undo"))
     return job
 
 
@@ -127,7 +128,7 @@ def owe_switch(
     if (record := tx.get(record_key("switch", switch))) is not None:
         tx.put(changed(record, call.now, _generation=job))
     tx.put(new("debt", name_of(debts.switch_key(switch)), call.now, **fields))
-    tx.tell(Event(call.caller.name, f"switch {switch}", "debt", f"{len(owed)} ports to isolate"))
+    tx.tell(Event(call.caller.name, f"switch {switch}", "debt", f"{counted(len(owed), 'port')} to isolate"))
     let_go(tx, call, switch)
     return job
 

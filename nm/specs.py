@@ -6,7 +6,7 @@ is claimed: the claim is the owner field of the claimed thing's own record. Call
 by the workers' recording, inside transactions only.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from nm import debts, facts
@@ -91,17 +91,30 @@ def _check_untagged(networks: Mapping[str, Any]) -> None:
             used[nic] = name
 
 
-def free_vlan(reader: Reader, taken: Iterable[int] = ()) -> int:
-    """The lowest free VLAN of the pool that is not in `taken`."""
-    skip = {*taken, *debts.vlans(reader)}
-    free = [
-        vlan["id"]
-        for vlan in reader.range("vlan")
-        if vlan["available"] and vlan["group"] is None and not vlan["shared"] and vlan["id"] not in skip
-    ]
-    if not free:
+class FreeVlans:
+    """Chooses free VLANs, lowest first, for one group or for many in a row.
+
+    The pool is searched once, at the first choice; so none may become free between two of them.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[int] | None = None  # highest first
+
+    def choose(self, reader: Reader, taken: Collection[int] = ()) -> int:
+        """The lowest free VLAN of the pool that is not in `taken`."""
+        if self._left is None:
+            free = {vlan["id"] for vlan in reader.range("vlan") if _may_be_chosen(vlan)}
+            self._left = sorted(free - debts.vlans(reader).keys(), reverse=True)
+        while self._left and not _may_be_chosen(reader.get(record_key("vlan", self._left[-1]))):
+            self._left.pop()
+        for vlan in reversed(self._left):
+            if vlan not in taken:
+                return vlan
         raise Conflict("no VLAN of the pool is free", "register more with RegisterVlan, or destroy a group")
-    return int(min(free))
+
+
+def _may_be_chosen(vlan: Record | None) -> bool:
+    return vlan is not None and bool(vlan["available"]) and vlan["group"] is None and not vlan["shared"]
 
 
 def claims(group: Record | None) -> set[str]:

@@ -12,6 +12,7 @@ from nm.keys import parse_keys
 from nm.pool.common import spoken
 from nm.records import Record, kind_of, name_of
 from nm.scratch import Scratch
+from nm.specs import FreeVlans
 from nm.store import Reader
 
 
@@ -46,6 +47,7 @@ def judge(reader: Reader, call: Call, text: str) -> Verdict:
     """Try the whole site on a scratch. Invalid when the text is no site at all."""
     verdict = Verdict()
     world = Scratch(reader)
+    call = replace(call, choose_vlan=FreeVlans().choose)
     missing: list[str] = []  # what later problems would say of things that are refused themselves
     for entry in entries(reader, call, sections(text), Notes(verdict.notices, verdict.refuse)):
         there = reader.get(entry.key)
@@ -106,7 +108,7 @@ def _as_told(reader: Reader, call: Call, entry: Entry, there: Record) -> Record:
     if kind_of(entry.key) == "group":
         entry = _with_what_was_chosen(entry, there)
     # A group's account is there as well; and its lease may have ended, which was held back.
-    call = replace(call, now=0.0, site=replace(call.site, uids=None))
+    call = replace(call, now=0.0, site=replace(call.site, uids=None), choose_vlan=None)
     told: Record = settings.of(tried(Without(reader, entry.key), call, entry.steps).writes[entry.key] or {})
     return told
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from nm import debts, jobs, releases, views
 from nm.calls import NM, Call
+from nm.counted import counted
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
 from nm.pool.common import (
@@ -155,7 +156,7 @@ def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
     releases.forgive_switch(tx, name, call.now)
     for one in (record, *ports):
         tx.delete(one["record_key"])
-    tell(tx, call, "switch", name, "unregistered", f"with {len(ports)} ports")
+    tell(tx, call, "switch", name, "unregistered", f"with {counted(len(ports), 'port')}")
     return 1
 
 
