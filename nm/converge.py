@@ -172,7 +172,8 @@ class GroupWorker:
         """Bookkeeping, and the machine list: neither can hang."""
         if plan.is_bookkeeping(step):
             return Outcome(seen=step.value)
-        return self._tools.export.run([self._order(step)], self._tools.store.epoch)[0]
+        outcomes = self._tools.export.run([self._order(step)], self._tools.store.epoch)
+        return facts.stamped(outcomes, self._tools.now())[0]
 
     def _order(self, step: Step) -> Order:
         old = None if step.old and "doubt" in step.old else step.old
@@ -188,8 +189,11 @@ class GroupWorker:
         return facts.never
 
     def _answer(self, steps: list[Step]) -> Callable[[list[Outcome]], None]:
-        subject = f"group:{self._name}"
-        return lambda outcomes: self._tools.send(subject, Answer(list(zip(steps, outcomes, strict=True))))
+        def answer(outcomes: list[Outcome]) -> None:
+            stamped = facts.stamped(outcomes, self._tools.now())
+            self._tools.send(f"group:{self._name}", Answer(list(zip(steps, stamped, strict=True))))
+
+        return answer
 
     # ---- the end, or a pause
 

@@ -18,6 +18,7 @@ from nm import (
     api,
     converge,
     drift,
+    families,
     hands,
     imports,
     jobs,
@@ -195,7 +196,7 @@ class Service:
 
     def _over(self, job: Mapping[str, Any]) -> None:
         for parent in drift.parents(job):
-            self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
+            self.crew.send(patrol.SUBJECT, families.ChildOver(parent, job["id"]))
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])
 

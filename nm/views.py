@@ -141,6 +141,11 @@ def in_network(nic: Record, network: Record) -> bool:
     return nic["role"] != "none" and (nic["name"] in network["nics"] or nic["role"] in network["nics"])
 
 
+def is_known(port: Record) -> bool:
+    """False for a port that was never reset or adopted: nobody said that it is nm's to isolate."""
+    return bool(port["_verified"] or port.get("_drift"))
+
+
 def port_fact(nic: Record) -> str:
     """The name of the fact of a wired NIC's port."""
     return facts.name("port", nic["switch"], nic["port"])

@@ -10,7 +10,7 @@ from typing import Any
 from nm import jobs, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid
-from nm.pool import uses, values
+from nm.pool import sights, uses, values
 from nm.pool.common import (
     IN_SERVICE,
     SERVICE,
@@ -228,7 +228,12 @@ def unregister_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
 
 def get_ports(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The ports that the filter matches."""
-    return views.find(reader, "port", filter, lambda record: views.port(reader, call, record))
+    times = sights.audited(reader)
+
+    def view(port: Record) -> Record:
+        return views.port(reader, call, sights.refreshed(reader, port, times))
+
+    return views.find(reader, "port", filter, view)
 
 
 # ---- what needs the device ------------------------------------------------------------------------------
@@ -243,8 +248,11 @@ def inspect_switch(tx: Transaction, call: Call, name: str) -> int:
 def get_switch_state(reader: Reader, _call: Call, name: str) -> Record:
     """What was last read of a switch: {vlans or nil, ports, read_at or nil}; ports by their names."""
     record = need(reader, "switch", name)
+    times = sights.audited(reader)
     ports = in_order(
-        port for port in reader.range("port") if port["switch"] == name and port["_seen"] is not None
+        sights.refreshed(reader, port, times)
+        for port in reader.range("port")
+        if port["switch"] == name and port["_seen"] is not None
     )
     return {
         "vlans": record["_vlans"],
