@@ -24,7 +24,17 @@ from nm.store import Event, Reader, Transaction
 def is_news(reader: Reader, fact: str, difference: Record | None) -> bool:
     """Whether the mark of that thing of the pool says something else."""
     record = reader.get(_key(fact))
-    return record is not None and record.get("_drift") != difference
+    return record is not None and not _says(record, _mark(record, difference))
+
+
+def _mark(record: Record, difference: Record | None) -> dict[str, Any]:
+    """What the record of a thing of the pool says of that difference."""
+    trust = {"_verified": difference is None} if record.get("trunk", "") is None else {}
+    return {"_drift": difference, **trust}
+
+
+def _says(record: Record, fields: Mapping[str, Any]) -> bool:
+    return all(record.get(name) == value for name, value in fields.items())
 
 
 def mark(
@@ -32,7 +42,7 @@ def mark(
 ) -> None:
     """Write down what was found of things of the pool; a free port that carries something is not trusted.
 
-    At most as many as a transaction may write.
+    One that is seen isolated again is. At most as many as a transaction may write.
     """
     new_ones: dict[str, list[str]] = {}
     gone: dict[str, list[str]] = {}
@@ -42,10 +52,8 @@ def mark(
             continue
         if fact in seen and audits.known_since(record, seen[fact].at):
             continue
-        fields: dict[str, Any] = {"_drift": difference}
-        if difference and record.get("_verified") and record["trunk"] is None:
-            fields["_verified"] = False
-        if record.get("_drift") != difference or fields.get("_verified") is False:
+        fields = _mark(record, difference)
+        if not _says(record, fields):
             tx.put(changed(record, now, **fields))
             _note(record, difference, new_ones, gone)
     _tell(tx, "drift", new_ones)
@@ -154,12 +162,12 @@ def _as_kept(seen: Value | None) -> Record:
 def _note(
     record: Record, after: Record | None, new_ones: dict[str, list[str]], gone: dict[str, list[str]]
 ) -> None:
-    before = record.get("_drift")
+    known = _drifted(record) if "port" in record else bool(record.get("_drift"))
     whose = f"switch {record['switch']}" if "port" in record else f"delegate {record['name']}"
     what = f"port {record['port']}" if "port" in record else "its account"
-    if after and not before:
+    if after and not known:
         new_ones.setdefault(whose, []).append(what)
-    elif before and not after:
+    elif record.get("_drift") and not after:
         gone.setdefault(whose, []).append(what)
 
 
