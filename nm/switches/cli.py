@@ -48,6 +48,7 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
+        self._may_wait = False  # nothing hangs on what is not saved: the next run saves it, or the end
         self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
 
     @staticmethod
@@ -77,8 +78,10 @@ class CommandLine:
         return self._session.shown
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up. VLANs that nothing joined are saved at last, unless that fails."""
         if self._session is not None:
+            with contextlib.suppress(DeviceFailed):
+                self._save(self._may_wait)
             self._session.close()
             self._session = None
 
@@ -133,6 +136,7 @@ class CommandLine:
             rejected[change] = self._refusal(words)
         if todo.nothing:
             return rejected
+        self._may_wait = not (todo.moves or todo.gone)
         self._unsaved = True
         with self._configuring():
             self._make(todo, rejected)
@@ -242,15 +246,21 @@ class CommandLine:
     # ---- saving
 
     def save(self) -> None:
-        """Let the startup configuration be the running one, unless that is not wanted."""
-        if not self._unsaved or self._settings.get("save") == "never":
+        """Let the startup configuration be the running one, unless that is not wanted.
+
+        VLANs that nothing is on wait for what joins them: a group's are one save, not two.
+        """
+        self._save(not self._may_wait)
+
+    def _save(self, now: bool) -> None:
+        if not (now and self._unsaved) or self._settings.get("save") == "never":
             return
         answer = ""
         for say in _patient(self._dialect.save, 6):
             answer = self._must(say)
         if not re.search(self._dialect.saved, answer):
             raise self._refusal(f"it did not say that it has saved: {answer.strip()[-200:]!r}")
-        self._unsaved = False
+        self._unsaved = self._may_wait = False
 
     # ---- one line
 
@@ -264,7 +274,11 @@ class CommandLine:
     def _talk(self, say: Say) -> str:
         if self._session is None:
             raise DeviceFailed(f"switch {self._name} was hung up on", "it is tried again")
-        return self._session.say(say)
+        try:
+            return self._session.say(say)
+        except DeviceFailed:
+            self._may_wait = False  # nothing more is said to it
+            raise
 
     def _refusal(self, words: str) -> DeviceFailed:
         return DeviceFailed(

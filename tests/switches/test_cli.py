@@ -14,7 +14,7 @@ from nm.switch import PortState
 from nm.switches import builtin
 from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.executor import Executor, make_executor
-from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, vlan
+from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, vlan
 from tests.switches.fakes import FakeSwitch, start
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
@@ -341,3 +341,16 @@ def test_ports_are_spelled_in_full(name: str, full: str) -> None:
 def test_no_line_is_smuggled_in_by_a_ports_name(name: str) -> None:
     with pytest.raises(Invalid, match="has no port"):
         builtin().port_name("cli", {"dialect": "cisco_ios"}, name)
+
+
+def test_a_vlan_that_nothing_is_on_yet_is_saved_with_what_joins_it_or_at_the_end(cli: CliBench) -> None:
+    a, b, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    saves = cli.switch.counts.saves
+    done(cli, vlan(101), leave(a), leave(b))  # they are isolated already
+    done(cli, join(a, 101), join(b, 101))
+    assert cli.switch.counts.saves == saves + 1
+    done(cli, vlan(102))
+    cli.executor.close()
+    assert 102 in cli.switch.startup_vlans()
+    assert cli.startup()[a] == PortState(101)
