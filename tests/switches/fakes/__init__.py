@@ -40,6 +40,7 @@ from tests.switches.fakes.dell_os10 import DellOs10
 from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
 from tests.switches.fakes.juniper_junos import JuniperJunos
+from tests.switches.fakes.sonic import Sonic
 from tests.switches.fakes.state import Carried
 from tests.switches.fakes.switch import FakeSwitch
 from tests.switches.fakes.tplink_jetstream import TplinkJetstream
@@ -55,6 +56,7 @@ KINDS: tuple[type[Cli], ...] = (
     DellOs6,
     DellPowerconnect,
     JuniperJunos,
+    Sonic,
     TplinkJetstream,
 )
 DIALECTS = {each.dialect: each for each in KINDS}
