@@ -40,6 +40,7 @@ from tests.switches.fakes.dell_os10 import DellOs10
 from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
 from tests.switches.fakes.juniper_junos import JuniperJunos
+from tests.switches.fakes.nvue import CumulusNvue
 from tests.switches.fakes.sonic import Sonic
 from tests.switches.fakes.state import Carried
 from tests.switches.fakes.switch import FakeSwitch
@@ -52,6 +53,7 @@ KINDS: tuple[type[Cli], ...] = (
     ArubaAoscx,
     CiscoIos,
     CiscoNxos,
+    CumulusNvue,
     DellOs10,
     DellOs6,
     DellPowerconnect,
