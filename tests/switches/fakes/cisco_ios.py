@@ -1,9 +1,9 @@
 """Cisco IOS and IOS-XE on Catalyst switches.
 
 Its habits: VLANs are not in the running configuration but in a table of their own, which outlives a reboot
-without being saved (VTP server); a VLAN exists when its mode is left, not before; a factory-new port
-negotiates (dynamic auto), so that what is plugged into it may make it a trunk; a range takes five pieces at
-most.
+without being saved (VTP server; with `vtp mode transparent` they are in the configuration, and lost with
+it); a VLAN exists when its mode is left, not before; a factory-new port negotiates (dynamic auto), so that
+what is plugged into it may make it a trunk; a range takes five pieces at most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,8 +51,10 @@ class CiscoIos(Switchports):
 
     @classmethod
     def booted(cls, running: Config, startup: Config) -> Config:
-        """vlan.dat is written at once."""
+        """vlan.dat is written at once; but with VTP off the configuration has the VLANs."""
         config = startup.copy()
+        if startup.extra.get("vtp") == "transparent":
+            return config
         config.vlans = running.copy().vlans
         return config
 
@@ -219,6 +221,16 @@ class CiscoIos(Switchports):
         for number in self.targets:
             self.draft[number].name = self.default_name(number)
 
+    @command("config", "vtp mode transparent")
+    def vtp_off(self) -> str:
+        self.running.extra["vtp"] = "transparent"
+        return "Setting device to VTP Transparent mode for VLANS."
+
+    @command("config", "vtp mode server")
+    def vtp_on(self) -> str:
+        self.running.extra.pop("vtp", None)
+        return "Setting device to VTP Server mode for VLANS."
+
     # interfaces
 
     def mode_trunk(self) -> str | None:
@@ -322,10 +334,13 @@ class CiscoIos(Switchports):
             "!",
             f"hostname {config.hostname}",
             "!",
-            "vtp mode server",
+            f"vtp mode {config.extra.get('vtp', 'server')}",
             "spanning-tree mode rapid-pvst",
             "!",
         ]
+        for number, vlan in sorted(config.vlans.items()) if config.extra.get("vtp") else ():
+            if number not in (1, *FIXED):
+                lines += [f"vlan {number}", f" name {vlan.name}", "!"]
         for port in config.ports.values():
             lines += [*self.port_lines(port), "!"]
         lines += [

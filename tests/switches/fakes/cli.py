@@ -201,6 +201,9 @@ class Cli:
         """What a syntax error at the line's first word looks like: what the fault `reject` answers."""
         return self.misread(line, "invalid", column_of(line, 0))
 
+    def ended(self) -> None:
+        """The session is over, however it came to its end: let go of locks and private candidates."""
+
     def save(self) -> Steps:
         """The running configuration becomes the one to start with; takes its time, and may fail."""
         yield Wait(self.switch.save_seconds)

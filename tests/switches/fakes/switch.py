@@ -1,8 +1,9 @@
 """A fake switch: its tables, its faults, its counters, and the thread in which it can be reached."""
 
+import asyncio
 import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
@@ -275,6 +276,15 @@ class FakeSwitch:
     def open_sessions(self) -> list["Terminal"]:
         """The sessions that are open now."""
         return list(self._open)
+
+    def later(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
+        """Let the switch do this by itself after so long, unless it is cancelled; called by a command."""
+
+        def locked() -> None:
+            with self.lock:
+                do()
+
+        return asyncio.get_running_loop().call_later(seconds, locked)
 
     def save(self) -> None:
         """The running configuration becomes the startup one."""

@@ -67,6 +67,7 @@ class Terminal:
             self.channel.cut()
         finally:
             if entered:
+                self.cli.ended()
                 self.switch.leave_session(self)
 
     async def _login(self) -> bool:

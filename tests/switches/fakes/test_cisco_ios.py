@@ -104,6 +104,34 @@ def test_a_trunk_allows_all_until_told_otherwise(switch: FakeSwitch, keyboard: K
     assert switch.ports()[P1].open
 
 
+def test_with_vtp_off_vlans_are_saved_with_the_rest(switch: FakeSwitch, keyboard: Keyboard) -> None:
+    keyboard.type("conf t", "vtp mode transparent", "vlan 7", "end", "write memory")
+    keyboard.type("conf t", "vlan 8", "name eight", "end", "terminal length 0")
+    assert " name eight" in keyboard.type("show running-config | section vlan")
+    assert (7 in switch.startup_vlans(), 8 in switch.startup_vlans()) == (True, False)
+
+
+def test_older_switches_want_an_encapsulation_first(switch: FakeSwitch, keyboard: Keyboard) -> None:
+    keyboard.type("conf t", "interface Gi1/0/1")
+    assert "Invalid input" in keyboard.type("switchport trunk encapsulation dot1q")
+    switch.options["encapsulation"] = True
+    assert "Command rejected" in keyboard.type("switchport mode trunk")
+    assert keyboard.type("switchport trunk encapsulation dot1q", "switchport mode trunk") == ""
+    assert switch.ports()[P1].mode == "trunk"
+
+
+def test_a_voice_vlan_is_tagged_and_a_default_interface_is_as_new(
+    switch: FakeSwitch, keyboard: Keyboard
+) -> None:
+    keyboard.type("conf t", "interface Gi1/0/1")
+    assert "Command rejected" in keyboard.type("switchport nonegotiate")
+    keyboard.type("switchport mode access", "switchport nonegotiate", "switchport voice vlan 20", "shutdown")
+    assert switch.ports()[P1] == Carried(1, (20,), shut=True, mode="access")
+    assert switch.ports()[P1].state.isolated
+    keyboard.type("default interface Gi1/0/1")
+    assert switch.ports()[P1] == Carried(1, (), mode="dynamic auto", open=True)
+
+
 def test_a_long_list_is_shown_in_several_lines(switch: FakeSwitch, keyboard: Keyboard) -> None:
     switch.running.ports[P1].allowed = frozenset(range(2, 400, 3))
     keyboard.type("terminal length 0")

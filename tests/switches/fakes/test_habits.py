@@ -46,6 +46,7 @@ def test_nxos_saves_vlans_with_the_rest_and_shows_while_it_configures() -> None:
 def test_eos_names_the_interfaces_in_its_prompt_and_makes_missing_vlans() -> None:
     with session("arista_eos") as (switch, keyboard):
         assert keyboard.type("terminal width 511") == "Width set to 511 columns.\n"
+        assert keyboard.type("terminal length 0") == "Pagination disabled.\n"
         keyboard.type("configure", "interface Ethernet1-2,4")
         assert keyboard.prompt == "sw1(config-if-Et1-2,4)#"
         assert "Creating vlan 101" in keyboard.type("switchport access vlan 101")
