@@ -36,9 +36,11 @@ from tests.switches.fakes.cisco_ios import CiscoIos
 from tests.switches.fakes.cisco_nxos import CiscoNxos
 from tests.switches.fakes.cli import Cli
 from tests.switches.fakes.dell_os6 import DellOs6
+from tests.switches.fakes.dell_os9 import DellOs9
 from tests.switches.fakes.dell_os10 import DellOs10
 from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
+from tests.switches.fakes.hp_procurve import HpProcurve
 from tests.switches.fakes.juniper_junos import JuniperJunos
 from tests.switches.fakes.nvue import CumulusNvue
 from tests.switches.fakes.sonic import Sonic
@@ -56,7 +58,9 @@ KINDS: tuple[type[Cli], ...] = (
     CumulusNvue,
     DellOs10,
     DellOs6,
+    DellOs9,
     DellPowerconnect,
+    HpProcurve,
     JuniperJunos,
     Sonic,
     TplinkJetstream,
