@@ -15,7 +15,7 @@ In a test:
         switch.reaches(NAME, 101)               # where a frame comes out, by the tables
         switch.running.ports[NAME].shut = True  # somebody else changes it
         switch.counts.saves, switch.counts.most_sessions, switch.lines(), switch.dump()
-        switch.reboot(), switch.replace(), switch.cut_sessions()
+        switch.reboot(), switch.replace(), switch.cut_sessions(), switch.let_pass(60)
 
 All settings are those of `FakeSwitch`. `DIALECTS` names the dialects; `switch.cli.device_type` is netmiko's
 name. As a process of its own, which prints its port and its host key and answers `dump` on its standard
