@@ -236,6 +236,16 @@ def test_the_shared_candidate_stays_when_its_session_ends(switch: FakeSwitch) ->
         assert switch.vlans()[7] == "v7"
 
 
+def test_a_reboot_forgets_what_nobody_committed(switch: FakeSwitch) -> None:
+    with Keyboard(switch) as keyboard:
+        keyboard.type("configure", *VLANS, "commit confirmed 1", "set vlans v7 vlan-id 7", "commit check")
+        assert set(switch.startup_vlans()) == {1, 101, 102}
+        switch.reboot()
+    with Keyboard(switch) as keyboard:
+        assert "Entering configuration mode" in keyboard.type("configure private")
+    assert set(switch.vlans()) == {1, 101, 102}
+
+
 def test_a_private_candidate_goes_with_its_session(switch: FakeSwitch) -> None:
     with Keyboard(switch) as one:
         one.type("configure private", *VLANS)

@@ -165,11 +165,11 @@ def test_saving_and_rebooting(switch: FakeSwitch) -> None:
         switch.fault("save")
         assert "No space left on device" in keyboard.type("nv config save")
         switch.mend()
-        assert "saved" in keyboard.type("nv config save")
-        keyboard.type("nv set interface swp5", "nv config apply -y", "nv set interface swp6")
+        assert "saved" in keyboard.type("nv set interface swp6", "nv config save")
+        keyboard.type("nv set interface swp5", "nv config apply -y")
         switch.reboot()
     assert switch.ports()["swp1"] == ON_101
-    assert switch.ports()["swp5"] == DOWN
+    assert switch.ports()["swp5"] == switch.ports()["swp6"] == DOWN
     with Keyboard(switch) as keyboard:
         assert keyboard.type("nv config diff") == ""
     assert switch.counts.saves == 1
