@@ -11,6 +11,7 @@ from nm.switches.dialects.membership import Membership
 from nm.switches.parsing import column, is_shut, numbers, port_list, sections, switches, switchport, value
 
 COPY: Lines = (Say("copy running-config startup-config", answers=((r"\([yY]/[nN]\).{0,6}", "y"),)),)
+MANY = 4000
 WORDS = ("untagged", "tagged")
 ROUTED = ("ip address", "ip unnumbered", "ipv6 address", "port-channel-protocol")
 
@@ -286,7 +287,8 @@ class DellOs10(Dialect):
                 own = value(lines, "switchport access vlan")
                 untagged = int(own) if own else None if trunk else 1
                 on = _carried(lines, "switchport trunk allowed vlan ") if trunk else set()
-                state = PortState(untagged, tuple(sorted(on - {untagged})))
+                strange = len(on) > MANY  # it names all there can be, when it is told so
+                state = PortState(untagged, () if strange else tuple(sorted(on - {untagged})), open=strange)
                 ports[port] = Seen(state, is_shut(lines))
         return Reading(
             ports, frozenset(int(name[4:]) for name in found if re.fullmatch(r"vlan\d+", name)) | {1}
