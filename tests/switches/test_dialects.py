@@ -434,6 +434,20 @@ def test_each_dialect_has_its_rejections_tried() -> None:
     assert set(REJECTED) == set(NAMES)
 
 
+LOGGED = [
+    "*Mar  1 00:04:22.531: %LINK-3-UPDOWN: Interface Vlan1, changed state to up",
+    "2026 Nov  2 10:12:41 sw0 %ETHPORT-5-IF_UP: Interface Ethernet1/1 is up",
+    "Nov  2 10:12:41 sw0 intfd[1234]: Event|404|LOG_INFO|AMM|-|Link status for interface 1/1/9 is up",
+    "2026-11-02T10:12:41.123+00:00 sw0 hpe-restd: login",
+]
+
+
+@pytest.mark.parametrize("line", LOGGED)
+def test_a_line_of_its_log_does_not_hide_what_a_port_carries(line: str) -> None:
+    text = f"interface 1/1/1\n    no shutdown\n{line}\n    no routing\n    vlan access 101\n"
+    assert dialects.find("aruba_aoscx").parse([text]).ports == {"1/1/1": up(101)}
+
+
 def test_an_older_jetstream_is_told_apart() -> None:
     text = "interface gigabitEthernet 1/0/1\n  switchport access vlan 26\n#\nend\n"
     with pytest.raises(ValueError, match="modes"):
