@@ -57,6 +57,7 @@ class Conversation:
         self._timeout = timeout
         self._plain = plain
         self._at_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
+        self._nothing_but_prompts = re.compile(rf"(?:\s*{prompt}[^\r\n]{{0,80}}?[#>$%\]])*\s*")
         self._was_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
 
     def say(self, say: Say) -> str:
@@ -84,7 +85,7 @@ class Conversation:
             now = time.monotonic()
             if more:
                 text, heard = self._plain(text + more), now
-            if self._at_prompt.search(text) or (not more and self._overprinted(text, say)):
+            if self._done(text, say, quiet=not more):
                 late = self._channel.receive(0)
                 if not late:
                     return self._without_frame(text, say)
@@ -95,6 +96,12 @@ class Conversation:
                     f"switch {self._name} did not answer {say.line!r} within {patience:g} s",
                     "look whether it is busy; it is tried again",
                 )
+
+    def _done(self, text: str, say: Say, quiet: bool) -> bool:
+        """Whether it is at its prompt again; one before the echo may have been on its way for long."""
+        if quiet:
+            return self._at_prompt.search(text) is not None or self._overprinted(text, say)
+        return say.line in text and self._at_prompt.search(text) is not None
 
     def _overprinted(self, text: str, say: Say) -> bool:
         """Whether the prompt came and a line of the switch's log behind it."""
@@ -112,4 +119,5 @@ class Conversation:
         found = self._at_prompt.search(text) or self._was_prompt.search(text)
         body = text[: found.start()] if found else text
         before, echo, behind = body.partition(say.line)
-        return (behind if echo and not before.strip() else body).replace("\r", "").strip("\n")
+        begins = echo and self._nothing_but_prompts.fullmatch(before)
+        return (behind if begins else body).replace("\r", "").strip("\n")
