@@ -3,8 +3,11 @@
 import contextlib
 import logging
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pysnmp import debug
@@ -267,6 +270,24 @@ def test_nobody_there_is_silence(bench: SnmpBench) -> None:
     error = failure(bench, port=9, timeout=0.2)
     assert error.passing
     assert "127.0.0.1, UDP port 9" in error.message
+
+
+def test_workers_of_several_switches_do_not_meet(bench: SnmpBench) -> None:
+    def read() -> set[str]:
+        executor = executor_of(bench.record)
+        try:
+            return set.intersection(*(set(executor.inspect().ports) for _ in range(3)))
+        finally:
+            executor.close()
+
+    with ThreadPoolExecutor(4) as workers:
+        found = [worker.result() for worker in [workers.submit(read) for _ in range(4)]]
+    assert found == [set(bench.ports)] * 4
+
+
+def test_the_library_is_loaded_only_when_a_switch_needs_it() -> None:
+    program = "import sys, nm.switches; sys.exit('pysnmp' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 # --- saving ---
