@@ -49,6 +49,7 @@ ALLOWED = tuple(
 NATIVE = column("vlanTrunkPortNativeVlan", f"{_VTP}.6.1.1.5")
 MODE = column("vlanTrunkPortDynamicState", f"{_VTP}.6.1.1.13")
 ACCESS_VLAN = column("vmVlan", "1.3.6.1.4.1.9.9.68.1.2.2.1.2")
+VOICE_VLAN = column("vmVoiceVlanId", "1.3.6.1.4.1.9.9.68.1.5.1.1.1")
 COPY_FROM = column("ccCopySourceFileType", f"{_COPY}.3")
 COPY_TO = column("ccCopyDestFileType", f"{_COPY}.4")
 COPY_STATE = column("ccCopyState", f"{_COPY}.10")
@@ -73,6 +74,7 @@ APPLY_WORDS = {
 ON, OFF, ON_NO_NEGOTIATE = 1, 2, 5  # vlanTrunkPortDynamicState
 DOT1Q = 4
 DEFAULT_VLAN = 1
+NO_VOICE = 4096  # vmVoiceVlanId
 PART = 1024  # VLANs in one bitmap
 RESERVED = frozenset({0, 1002, 1003, 1004, 1005, 4095})  # always there, and never Ethernet's
 EVERY = frozenset(range(2, 1002))  # a trunk that allows all of these was never told which
@@ -100,7 +102,7 @@ class Cisco:
     groups: Sequence[tuple[Column, ...]] = (
         (IF_NAME, IF_ADMIN_STATUS),
         (MODE, ENCAPSULATION, NATIVE, *ALLOWED),
-        (ACCESS_VLAN,),
+        (ACCESS_VLAN, VOICE_VLAN),
         vlan_group,
     )
 
@@ -115,11 +117,11 @@ class Cisco:
         )
 
     def state(self, table: Table, port: int) -> PortState:
-        """By its mode. One that negotiates may become a trunk of whatever it allows."""
+        """By its mode. One that negotiates may become a trunk; one for telephones has a VLAN more."""
         mode = number(table, MODE, port)
         access = number(table, ACCESS_VLAN, port, default=DEFAULT_VLAN)
         if mode == OFF:
-            return PortState(access)
+            return PortState(access, open=number(table, VOICE_VLAN, port, default=NO_VOICE) != NO_VOICE)
         if mode not in (ON, ON_NO_NEGOTIATE):
             return PortState(access, open=True)
         allowed, native = _allowed(table, port), number(table, NATIVE, port)
@@ -140,6 +142,8 @@ class Cisco:
     def _access(self, table: Table, port: int, state: PortState) -> Iterable[tuple[Column, int | bytes]]:
         yield MODE, OFF
         yield from _allow(table, port, frozenset())
+        if (port,) in table.get(VOICE_VLAN, {}):
+            yield VOICE_VLAN, NO_VOICE
         if number(table, MODE, port) not in (ON, ON_NO_NEGOTIATE):  # a trunk has no such cell
             yield ACCESS_VLAN, state.untagged or DEFAULT_VLAN
 

@@ -40,6 +40,7 @@ TRUNK = f"{VTP}.6.1.1"
 ENCAPSULATION, NATIVE, MODE = f"{TRUNK}.3", f"{TRUNK}.5", f"{TRUNK}.13"
 ALLOWED = [f"{TRUNK}.{place}" for place in (4, 17, 18, 19)]
 ACCESS = "1.3.6.1.4.1.9.9.68.1.2.2.1.2"
+VOICE = "1.3.6.1.4.1.9.9.68.1.5.1.1.1"
 COPY, COPY_STATE, COPY_CAUSE, COPY_ROW = (
     f"1.3.6.1.4.1.9.9.96.1.1.1.1{part}" for part in ("", ".10", ".13", ".14")
 )
@@ -98,7 +99,7 @@ class Switch:
         bitmaps = ["7f" + every[2:], every, every, every[:-2] + "fe"]
         self.cells |= {f"{cell}.{index}": bits for cell, bits in zip(ALLOWED, bitmaps, strict=True)}
         self.cells |= {f"{ENCAPSULATION}.{index}": 5, f"{NATIVE}.{index}": 1, f"{MODE}.{index}": 4}
-        self.cells[f"{ACCESS}.{index}"] = 1
+        self.cells |= {f"{ACCESS}.{index}": 1, f"{VOICE}.{index}": 4096}
 
     def _order(self) -> None:
         self.order = sorted(map(oid_of, self.cells))

@@ -474,6 +474,17 @@ def test_trunks_carry_vlans_of_all_four_bitmaps(cisco: SnmpBench) -> None:
     assert cisco.table()[a] == PortState(None, tuple(numbers))
 
 
+def test_a_port_with_a_voice_vlan_is_open_until_it_joins(cisco: SnmpBench) -> None:
+    a, *_ = cisco.ports
+    cisco.executor.isolate(cisco.ports, EPOCH)
+    cisco.put(a, PortState(105))
+    cisco.rack.ask("put", cells={f"{agent.VOICE}.{cisco.index(a)}": 200})
+    assert cisco.executor.inspect().ports[a] == PortState(105, open=True)
+    done(cisco, join(a, 105))
+    assert cisco.executor.inspect().ports[a] == PortState(105)
+    assert cisco.cells()[f"{agent.VOICE}.{cisco.index(a)}"] == 4096
+
+
 def test_asymmetric_ports_are_open(qbridge: SnmpBench) -> None:
     a, *_ = qbridge.ports
     qbridge.executor.isolate(qbridge.ports, EPOCH)
