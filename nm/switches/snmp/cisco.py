@@ -8,7 +8,7 @@ VLAN 1, and allows no VLAN as a trunk.
 from collections.abc import Iterable, Mapping, Sequence
 
 from nm.errors import DeviceFailed
-from nm.switch import PortState, SetVlan
+from nm.switch import Change, PortState, SetVlan
 from nm.switches.snmp.mib import (
     CREATE_AND_GO,
     DESTROY,
@@ -181,12 +181,10 @@ class Cisco:
 
     def set_vlans(self, client: Setter, writes: Sequence[Write]) -> dict[Write, Refusal]:
         """Copy VTP's table to the edit buffer, change it there, and apply it: all or nothing."""
-        if why := _take(client):
+        if why := _take(client, frozenset().union(*(write.owners for write in writes))):
             words = f"{why.words} (somebody else may be editing its VLANs)"
             return dict.fromkeys(writes, Refusal(words, passing=True))
-        owner = Write(EDIT_OWNER, (DOMAIN,), OWNER)
-        refused = client.set([owner, *writes])
-        refused.pop(owner, None)
+        refused = client.set(writes)
         failure = _apply(client)
         client.set([Write(EDIT_OPERATION, (DOMAIN,), RELEASE)])
         return refused | (dict.fromkeys(writes, failure) if failure else {})
@@ -198,33 +196,37 @@ def save(client: Setter, who: str) -> None:
     client.set([Write(status, COPY_ROW, DESTROY)])  # the row of the last time; there may be none
     cells = [(COPY_FROM, RUNNING), (COPY_TO, STARTUP), (status, CREATE_AND_GO)]
     refused = client.set([Write(cell, COPY_ROW, value) for cell, value in cells])
-    if refused:
-        write, refusal = next(iter(refused.items()))
-        raise DeviceFailed(
-            f"{who} refused to save its configuration: {write}: {refusal.words}", passing=refusal.passing
-        )
+    state, cause = COPY_STATE.oid + COPY_ROW, COPY_FAIL_CAUSE.oid + COPY_ROW
     seen: dict[Oid, object] = {}
 
     def ended() -> bool:
-        seen.update(client.get([COPY_STATE.oid + COPY_ROW, COPY_FAIL_CAUSE.oid + COPY_ROW]))
-        return seen.get(COPY_STATE.oid + COPY_ROW) in (COPIED, COPY_FAILED)
+        seen.update(client.get([state, cause]))
+        return seen.get(state) in (None, COPIED, COPY_FAILED)
 
-    if not client.wait(ended):
+    in_time = client.wait(ended)
+    if refused and state not in seen:  # else an earlier try of the request has begun it
+        write, why = next(iter(refused.items()))
+        words = f"{who} refused to save its configuration: {write}: {why.words}"
+        raise DeviceFailed(words, passing=why.passing)
+    if not in_time:
         raise DeviceFailed(f"{who} has not finished saving its configuration in time", "it is tried again")
-    if seen[COPY_STATE.oid + COPY_ROW] == COPY_FAILED:
-        cause = seen.get(COPY_FAIL_CAUSE.oid + COPY_ROW)
-        words = CAUSES.get(cause, "unknown") if isinstance(cause, int) else "unknown"
+    if seen.get(state) != COPIED:
+        reason = seen.get(cause)
+        words = CAUSES.get(reason, "unknown") if isinstance(reason, int) else "unknown"
         raise DeviceFailed(f"{who} could not save its configuration: {words}", "it is tried again")
 
 
-def _take(client: Setter) -> Refusal | None:
-    """Take the edit buffer, which may still be ours from a session that was cut; why it cannot be had."""
-    copy = Write(EDIT_OPERATION, (DOMAIN,), COPY)
-    refused = client.set([copy])
-    owner = (*EDIT_OWNER.oid, DOMAIN)
-    if refused and client.get([owner]).get(owner) == OWNER:
+def _take(client: Setter, owners: frozenset[Change]) -> Refusal | None:
+    """Take the edit buffer; why it cannot be had.
+
+    It may be nm's still, from a session that was cut, or from a first try of this request.
+    """
+    copy = Write(EDIT_OPERATION, (DOMAIN,), COPY, owners)
+    owner = Write(EDIT_OWNER, (DOMAIN,), OWNER, owners)
+    refused = client.set([copy, owner])
+    if copy in refused and client.get([owner.oid]).get(owner.oid) == OWNER:
         client.set([Write(EDIT_OPERATION, (DOMAIN,), RELEASE)])
-        refused = client.set([copy])
+        refused = client.set([copy, owner])
     return refused.get(copy)
 
 

@@ -7,6 +7,7 @@ nothing of how they are sent (nm/switches/snmp/client.py).
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Protocol
 
 from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan
@@ -169,15 +170,16 @@ def names(table: Table, ports: Iterable[int]) -> dict[str, int]:
     return {name if name and often.count(name) == 1 else str(port): port for port, name in texts.items()}
 
 
-def members(bits: bytes, first: int = 0) -> set[int]:
+@lru_cache(maxsize=2048)  # a VLAN's is looked at for each port
+def members(bits: bytes, first: int = 0) -> frozenset[int]:
     """The numbers whose bits are set; the highest bit of the first octet stands for `first`."""
-    return {
+    return frozenset(
         first + 8 * place + bit
         for place, octet in enumerate(bits)
         if octet
         for bit in range(8)
         if octet & 0x80 >> bit
-    }
+    )
 
 
 def bitmap(numbers: Iterable[int], length: int, first: int = 0) -> bytes:

@@ -2,7 +2,7 @@
 
 Pure but for `set_vlans`; called by the driver and its session only. An isolated port is shut, in no VLAN's
 bitmaps, and its PVID is 1. A port that carries something drops frames of VLANs that it is not in (ingress
-filtering), and untagged ones when it has no untagged VLAN.
+filtering), so untagged ones too when it has no untagged VLAN, for it is never in VLAN 1 then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +87,7 @@ class QBridge:
         return [write for write in writes if changed(table, write)]
 
     def _bitmaps(self, table: Table, ports: Mapping[int, Wanted]) -> Iterable[Write]:
+        width = max((len(octets(table, EGRESS, *index)) for index in table.get(EGRESS, {})), default=0)
         for vlan in sorted(self.vlans(table)):
             out = _ports(table, EGRESS, vlan)
             bare = _ports(table, UNTAGGED, vlan)
@@ -96,8 +97,8 @@ class QBridge:
             touched = (out ^ new_out) | (bare ^ new_bare)
             owners: frozenset[Change] = frozenset().union(*(ports[port].owners(vlan) for port in touched))
             both = [
-                Write(EGRESS, (vlan,), bitmap(new_out, len(octets(table, EGRESS, vlan)), 1), owners),
-                Write(UNTAGGED, (vlan,), bitmap(new_bare, len(octets(table, UNTAGGED, vlan)), 1), owners),
+                Write(EGRESS, (vlan,), bitmap(new_out, width, 1), owners),
+                Write(UNTAGGED, (vlan,), bitmap(new_bare, width, 1), owners),
             ]
             if touched:  # untagged ports are always among the others, so those that go leave them first
                 yield from reversed(both) if out - new_out else both
@@ -125,7 +126,7 @@ def _bridge_ports(table: Table) -> dict[int, int]:
     return {value: port for (port,), value in table.get(PORT_IF_INDEX, {}).items() if isinstance(value, int)}
 
 
-def _ports(table: Table, column: Column, vlan: int) -> set[int]:
+def _ports(table: Table, column: Column, vlan: int) -> frozenset[int]:
     return members(octets(table, column, vlan), 1)
 
 
@@ -134,8 +135,8 @@ def _carries(state: PortState, vlan: int) -> bool:
 
 
 def _cells(state: PortState) -> Iterable[tuple[Column, int]]:
-    """What the port's own row says of that state. What an isolated one would admit says nothing."""
+    """What the port's own row says of that state. What comes bare and has no VLAN is filtered out."""
     yield FILTERING, TRUE
-    if state.untagged or state.tagged:
-        yield FRAME_TYPES, ADMIT_ALL if state.untagged else ADMIT_TAGGED
+    if state.untagged:
+        yield FRAME_TYPES, ADMIT_ALL
     yield PVID, state.untagged or PARKED

@@ -21,6 +21,7 @@ Refused = str | None  # pass_persist's word for why a value is not set
 NO_FAULTS: dict[str, Any] = {
     "reject": [],  # [pattern of OID=VALUE, pass_persist's word]
     "once": [],  # the same, for the next value of each pattern only
+    "late": [],  # the same: it is set, and the answer is that of a second try, the first one's was lost
     "lie": [],  # patterns of OID=VALUE that are answered with yes and not done
     "hush": "",  # pattern of OID=VALUE: told that, it falls silent
     "silent": False,  # no answer at all until it is lifted
@@ -60,11 +61,19 @@ def dotted(oid: Oid) -> str:
 class Switch:
     """The cells of its MIBs by OID: an int, or text in hexadecimal. `numbers` are written as Unsigned32."""
 
-    def __init__(self, model: str = "qbridge", ports: list[str] | None = None, named: bool = True) -> None:
+    def __init__(
+        self,
+        model: str = "qbridge",
+        ports: list[str] | None = None,
+        named: bool = True,
+        isolated: bool = False,
+    ) -> None:
         self.model = model
         self.cells: dict[str, int | str] = {}
         self.faults = copy.deepcopy(NO_FAULTS)
         self.sessions = 0  # runs of changes to VLANs
+        self.refused = False  # something of the request that it is about
+        self.changed: set[str] = set()  # by that request
         self.last_set = ""
         self.journal: list[str] = []  # what it was told to set
         self.buffer: dict[int, bool] | None = None  # Cisco's edit buffer
@@ -87,8 +96,17 @@ class Switch:
             self.cells |= {f"{VLAN_STATE}.1.{vlan}": 1 for vlan in (1, 1002, 1003, 1004, 1005)}
             self.cells |= {f"{OPERATION}.1": 1, f"{APPLIED}.1": 2, f"{OWNER}.1": ""}
         self.cells["1.3.6.1.4.1.9.9.1.0"] = 1  # something behind the last table
+        if isolated:
+            self._isolate()
         self.startup = dict(self.cells)
         self._order()
+
+    def _isolate(self) -> None:
+        """Of the standard's model: as nm isolates."""
+        for cell in self.cells:
+            if cell.startswith((f"{ADMIN}.", f"{FILTER}.")):
+                self.cells[cell] = 2 if cell.startswith(ADMIN) else 1
+        self.cells |= {f"{EGRESS}.1": "00" * 8, f"{UNTAGGED}.1": "00" * 8}
 
     def _factory_port(self, index: int, place: int) -> None:
         if self.model == "qbridge":
@@ -108,6 +126,7 @@ class Switch:
 
     def get(self, oid: Oid) -> list[str]:
         text = dotted(oid)
+        self.refused, self.changed = False, set()  # each request begins by reading
         if text == "1.3.6.1.2.1.1.2.0":
             return ["." + text, "objectid", "." + MODELS[self.model]]
         if text == "1.3.6.1.2.1.1.1.0":
@@ -138,6 +157,7 @@ class Switch:
         return self.get(self.order[place]) if place < len(self.order) else ["NONE"]
 
     def set(self, oid: Oid, said: str) -> str:
+        """All or nothing, as far as snmpd lets: after a refusal it still asks for the rest of the request."""
         kind, _, value = said.partition(" ")
         text = value[1:-1] if kind in ("string", "octet") else value
         content: int | str = (
@@ -147,17 +167,28 @@ class Switch:
             if kind == "octet"
             else int(text)
         )
+        if self.refused:
+            return "commit-failed"
         what = f"{dotted(oid)}={content}"
         if fnmatch.fnmatchcase(what, self.faults["hush"]):
             return ""
         self.journal.append(what)
-        for fault in [*self.faults["reject"], *self.faults["once"]]:
-            if fnmatch.fnmatchcase(what, fault[0]):
-                self.faults["once"] = [one for one in self.faults["once"] if one is not fault]
-                return str(fault[1])
-        if any(fnmatch.fnmatchcase(what, pattern) for pattern in self.faults["lie"]):
-            return "DONE"
-        column, (*_, index) = dotted(oid[:-1]), oid
+        lies = any(fnmatch.fnmatchcase(what, pattern) for pattern in self.faults["lie"])
+        word = self._fault(what, "reject", "once") or ("DONE" if lies else self._execute(oid, content))
+        self.refused = word != "DONE"
+        return self._fault(what, "late") or word
+
+    def _fault(self, what: str, *kinds: str) -> Refused:
+        for kind in kinds:
+            for fault in self.faults[kind]:
+                if fnmatch.fnmatchcase(what, fault[0]):
+                    if kind != "reject":
+                        self.faults[kind] = [one for one in self.faults[kind] if one is not fault]
+                    return str(fault[1])
+        return None
+
+    def _execute(self, oid: Oid, content: int | str) -> str:
+        column, index = dotted(oid[:-1]), oid[-1]
         vlans = column.startswith(EDIT) or column in (NAME, ROW, OPERATION, OWNER)
         self.sessions += vlans and self.last_set != "vlans"
         self.last_set = "vlans" if vlans else "ports"
@@ -230,9 +261,11 @@ class Switch:
         mode = self.cells[f"{MODE}.{index}"]
         if column == ACCESS and (f"{VLAN_STATE}.1.{value}" not in self.cells or mode in (1, 5)):
             return "inconsistent-value"
-        if column == MODE and value in (1, 5) and self.cells[f"{ENCAPSULATION}.{index}"] != 4:
+        dot1q = self.cells[f"{ENCAPSULATION}.{index}"] == 4 and f"{ENCAPSULATION}.{index}" not in self.changed
+        if column == MODE and value in (1, 5) and not dot1q:
             return "inconsistent-value"  # "trunk encapsulation auto" can be no trunk
         self.cells[dotted(oid)] = value
+        self.changed.add(dotted(oid))
         return None
 
     def _operate(self, operation: int) -> Refused:

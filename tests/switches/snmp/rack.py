@@ -162,12 +162,18 @@ class SnmpBench:
     """A factory-new switch of one model."""
 
     def __init__(
-        self, rack: SnmpRack, model: str, ports: int = 5, named: bool = True, **settings: Any
+        self,
+        rack: SnmpRack,
+        model: str,
+        ports: int = 5,
+        named: bool = True,
+        isolated: bool = False,
+        **settings: Any,
     ) -> None:
         self.rack = rack
         self.model = model
         self.ports = [f"Gi1/0/{number}" for number in range(1, ports + 1)]
-        rack.ask("new", model=model, ports=self.ports, named=named)
+        rack.ask("new", model=model, ports=self.ports, named=named, isolated=isolated)
         self.record: Record = {
             "driver": "snmp",
             "address": "127.0.0.1",

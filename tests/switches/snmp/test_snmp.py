@@ -47,9 +47,8 @@ def bench(request: pytest.FixtureRequest) -> SnmpBench:
 
 
 @pytest.fixture
-def large(snmp_rack: SnmpRack, request: pytest.FixtureRequest) -> Iterator[SnmpBench]:
-    with contextlib.closing(SnmpBench(snmp_rack, "qbridge", 48)) as found:
-        found.executor.isolate(found.ports, EPOCH)
+def large(snmp_rack: SnmpRack) -> Iterator[SnmpBench]:
+    with contextlib.closing(SnmpBench(snmp_rack, "qbridge", 48, isolated=True)) as found:
         yield found
 
 
@@ -144,6 +143,16 @@ def test_a_refused_value_fails_just_its_own_change(bench: SnmpBench) -> None:
     done(bench, join(b, 101))
 
 
+def test_a_port_that_cannot_be_shut_leaves_its_vlans_all_the_same(bench: SnmpBench) -> None:
+    a, b, *_ = bench.ports
+    bench.executor.isolate(bench.ports, EPOCH)
+    done(bench, vlan(101), join(a, 101), join(b, 101))
+    bench.faults(reject=[[f"{agent.ADMIN}.*=2", "not-writable"]])
+    (outcome,) = bench.executor.run([leave(a)], EPOCH)
+    assert "notWritable" in str(outcome.error) and not passing(outcome.error)
+    assert (bench.reaches(a), bench.reaches(b)) == (set(), set())
+
+
 def test_a_refused_value_of_many_ports_fails_just_the_port_that_is_the_cause(large: SnmpBench) -> None:
     bad = large.ports[4]  # the fifth: 0x08 in the first octet
     large.faults(reject=[[f"{agent.EGRESS}.101=?[89a-f]*", "inconsistent-value"]])
@@ -176,6 +185,14 @@ def test_a_vlan_that_is_refused_fails_those_who_need_it_and_nobody_else(bench: S
     assert (bench.table()[a], bench.table()[b]) == (PortState(101), ISOLATED)
 
 
+def test_a_port_that_joins_a_vlan_that_is_not_there_stays_shut(bench: SnmpBench) -> None:
+    a, *_ = bench.ports
+    bench.executor.isolate(bench.ports, EPOCH)
+    (outcome,) = bench.executor.run([join(a, None, 150)], EPOCH)
+    assert "VLAN 150 does not exist" in str(outcome.error)
+    assert f"{agent.ADMIN}.{bench.index(a)}=1" not in bench.journal()
+
+
 def test_vlans_are_not_edited_while_somebody_else_does(cisco: SnmpBench) -> None:
     cisco.executor.isolate(cisco.ports, EPOCH)
     with contextlib.closing(cisco.rack.client()) as somebody:
@@ -195,10 +212,23 @@ def test_edited_vlans_that_could_not_be_applied_are_an_error(cisco: SnmpBench) -
     done(cisco, no_vlan(101))
 
 
-def test_a_row_made_by_a_request_whose_answer_was_lost_is_no_error(qbridge: SnmpBench) -> None:
-    qbridge.executor.inspect()
-    qbridge.faults(once=[[f"{agent.NAME}.101=*", "gen-error"]])  # after the row itself was made
-    done(qbridge, vlan(101))
+@pytest.mark.parametrize("cell", ["row", "edit", "copy", "join", "save"])
+def test_what_a_first_try_did_whose_answer_was_lost_is_no_error(bench: SnmpBench, cell: str) -> None:
+    a, *_ = bench.ports
+    bench.executor.isolate(bench.ports, EPOCH)
+    cells = {
+        "row": f"{agent.ROW}.101=4" if bench.model == "qbridge" else f"{agent.EDIT_ROW}.1.101=4",
+        "edit": f"{agent.NAME}.101=*" if bench.model == "qbridge" else f"{agent.OPERATION}.1=2",
+        "copy": f"{agent.EGRESS}.101=*" if bench.model == "qbridge" else f"{agent.OPERATION}.1=3",
+        "join": f"{agent.PVID}.1=101" if bench.model == "qbridge" else f"{agent.ACCESS}.10101=101",
+        "save": f"{agent.EGRESS}.101=00*" if bench.model == "qbridge" else f"{agent.COPY_ROW}.*=4",
+    }
+    bench.faults(late=[[cells[cell], "inconsistent-value"]])
+    done(bench, vlan(101), join(a, 101))
+    assert bench.table()[a] == PortState(101)
+    bench.rack.ask("restart")
+    assert bench.table()[a] == PortState(101)
+    done(bench, leave(a), no_vlan(101))
 
 
 # --- yes, and nothing done ---
@@ -215,6 +245,7 @@ def test_a_port_that_was_not_changed_is_not_opened(bench: SnmpBench) -> None:
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert "said yes and did nothing" in str(outcomes[1].error)
     assert bench.table()[a] == ISOLATED
+    assert f"{agent.ADMIN}.{bench.index(a)}=1" not in bench.journal()
 
 
 def test_a_port_that_is_shut_and_was_left_in_its_vlan_is_an_error(bench: SnmpBench) -> None:
@@ -272,17 +303,17 @@ def test_nobody_there_is_silence(bench: SnmpBench) -> None:
     assert "127.0.0.1, UDP port 9" in error.message
 
 
-def test_workers_of_several_switches_do_not_meet(bench: SnmpBench) -> None:
+def test_workers_of_several_switches_do_not_meet(qbridge: SnmpBench) -> None:
     def read() -> set[str]:
-        executor = executor_of(bench.record)
+        executor = executor_of(qbridge.record)
         try:
-            return set.intersection(*(set(executor.inspect().ports) for _ in range(3)))
+            return set(executor.inspect().ports) & set(executor.inspect().ports)
         finally:
             executor.close()
 
     with ThreadPoolExecutor(4) as workers:
         found = [worker.result() for worker in [workers.submit(read) for _ in range(4)]]
-    assert found == [set(bench.ports)] * 4
+    assert found == [set(qbridge.ports)] * 4
 
 
 def test_the_library_is_loaded_only_when_a_switch_needs_it() -> None:
@@ -421,7 +452,7 @@ def test_secrets_reach_no_log_and_no_error(
     qbridge: SnmpBench, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    debug.set_logger(debug.Debug("all"))
+    debug.set_logger(debug.Debug("io", "msgproc", "secmod", "app"))
     try:
         errors = [failure(qbridge, **{**V3, "secrets": {"auth": WRONG, "privacy": PRIVACY}})]
         errors += [failure(qbridge, secrets={"community": WRONG}, timeout=0.2)]
@@ -472,6 +503,16 @@ def test_trunks_carry_vlans_of_all_four_bitmaps(cisco: SnmpBench) -> None:
     numbers = [2, 1023, 1024, 2047, 2048, 3072, 4094]
     done(cisco, *map(vlan, numbers), *(trunk(a, number) for number in numbers))
     assert cisco.table()[a] == PortState(None, tuple(numbers))
+
+
+def test_a_trunk_whose_native_vlan_is_to_be_tagged_gets_another(cisco: SnmpBench) -> None:
+    uplink = cisco.ports[0]
+    cisco.executor.isolate(cisco.ports, EPOCH)
+    cisco.put(uplink, PortState(101, (102,)))
+    done(cisco, vlan(103), trunk(uplink, 103))
+    assert cisco.table()[uplink] == PortState(None, (102, 103))
+    done(cisco, trunk(uplink, 101))
+    assert cisco.table()[uplink] == PortState(None, (101, 102, 103))
 
 
 def test_a_port_with_a_voice_vlan_is_open_until_it_joins(cisco: SnmpBench) -> None:
