@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed, Invalid
-from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout
+from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout, successor
 from nm.switches import dialects
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, filled
@@ -339,7 +339,7 @@ def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) ->
         else:
             port = dialect.port_name(change.port) or change.port
             state = wanted.get(port, reading.ports[port].now)
-            wanted[port] = _successor(change, state)
+            wanted[port] = successor(change, state)
             asked.setdefault(port, []).append(change)
     for port, state in wanted.items():
         seen = reading.ports[port]
@@ -362,15 +362,6 @@ def _refused(dialect: type[Dialect], reading: Reading, change: Change) -> str:
     ):
         return f"port {change.port}: there is no such port"
     return ""
-
-
-def _successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
-    """The port's state after the change. An open trunk names its VLANs from its first change on."""
-    if isinstance(change, SetPort):
-        return change.state
-    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
-    native = state.untagged if state.untagged == change.native and not state.open else None
-    return PortState(native, tuple(sorted(tagged)))
 
 
 def _carried(state: PortState) -> list[int]:
