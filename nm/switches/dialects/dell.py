@@ -246,24 +246,25 @@ class DellOs10(Dialect):
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
     clean: ClassVar[Lines] = (
+        Say("no switchport trunk allowed vlan", optional=True),  # some want to be told which
         "no switchport trunk allowed vlan {old_tagged}",
         "switchport mode access",
         "no switchport access vlan",
     )
     access: ClassVar[Lines] = (
-        clean[0],
+        *clean[:2],
         "switchport mode access",
         "switchport access vlan {vlan}",
     )
     tagged: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "no switchport access vlan",
         "switchport trunk allowed vlan {vlans}",
     )
     both: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "switchport access vlan {vlan}",
         "switchport trunk allowed vlan {vlans}",
     )
