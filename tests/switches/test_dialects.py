@@ -120,7 +120,7 @@ READINGS: dict[str, tuple[set[int], dict[str, Seen]]] = {
             "ethernet1/1/2": up(101, 102, 103, 110),
             "ethernet1/1/3": up(None, 102),
             "ethernet1/1/4": shut(1),
-            "ethernet1/1/25:1": up(1, more=True),
+            "ethernet1/1/25:1": up(1, *range(1, 4094), more=True),
         },
     ),
     "juniper_junos": (
@@ -580,4 +580,4 @@ def test_what_was_isolated_needs_no_more() -> None:
     lines = said(tplink.blocks([move("gigabitEthernet 1/0/1", shut(), ACCESS)]))
     assert not any(line.startswith("no switchport general") for line in lines)
     lines = said(os10.blocks([move("ethernet1/1/1", shut(1), ACCESS)]))
-    assert not any("trunk allowed" in line for line in lines)
+    assert not any("trunk allowed vlan " in line for line in lines)

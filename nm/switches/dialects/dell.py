@@ -246,24 +246,25 @@ class DellOs10(Dialect):
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
     clean: ClassVar[Lines] = (
+        Say("no switchport trunk allowed vlan", optional=True),  # some want to be told which
         "no switchport trunk allowed vlan {old_tagged}",
         "switchport mode access",
         "no switchport access vlan",
     )
     access: ClassVar[Lines] = (
-        clean[0],
+        *clean[:2],
         "switchport mode access",
         "switchport access vlan {vlan}",
     )
     tagged: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "no switchport access vlan",
         "switchport trunk allowed vlan {vlans}",
     )
     both: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "switchport access vlan {vlan}",
         "switchport trunk allowed vlan {vlans}",
     )
@@ -287,8 +288,8 @@ class DellOs10(Dialect):
                 own = value(lines, "switchport access vlan")
                 untagged = int(own) if own else None if trunk else 1
                 on = _carried(lines, "switchport trunk allowed vlan ") if trunk else set()
-                strange = len(on) > MANY  # it names all there can be, when it is told so
-                state = PortState(untagged, () if strange else tuple(sorted(on - {untagged})), open=strange)
+                every = len(on) > MANY  # it names all there can be, and all are to be taken back
+                state = PortState(untagged, tuple(sorted(on if every else on - {untagged})), open=every)
                 ports[port] = Seen(state, is_shut(lines))
         return Reading(
             ports, frozenset(int(name[4:]) for name in found if re.fullmatch(r"vlan\d+", name)) | {1}
