@@ -116,6 +116,23 @@ class Driver(Protocol):
         """End the session, if one is open. Raises nothing."""
 
 
+def successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
+    """The port's state after the change. An open trunk names its VLANs from its first change on."""
+    if isinstance(change, SetPort):
+        return change.state
+    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
+    native = state.untagged if state.untagged == change.native else None
+    return PortState(native, tuple(sorted(tagged)))
+
+
+def vlans_of(change: SetPort | SetTrunk) -> tuple[int, ...]:
+    """The VLANs that the change names."""
+    if isinstance(change, SetTrunk):
+        return (change.vlan,)
+    untagged = () if change.state.untagged is None else (change.state.untagged,)
+    return (*untagged, *change.state.tagged)
+
+
 def is_port_name(value: object) -> bool:
     """Whether a switch may call a port so: printable characters, and no spaces at its ends."""
     return (

@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed
-from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout
+from nm.switch import (
+    Change,
+    PortState,
+    SetPort,
+    SetTrunk,
+    SetVlan,
+    SwitchState,
+    check_timeout,
+    successor,
+    vlans_of,
+)
 from nm.switches.ovsdb import Client, Operation, OperationFailed, canonical_address
 
 Row = dict[str, Any]
@@ -31,11 +41,10 @@ class OpenVSwitch:
     parking: ClassVar[int | None] = None  # PARKING is no VLAN that the pool could have
 
     def __init__(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-        del secrets  # OVSDB knows none
         self._name = name
         self._bridge = settings["bridge"]
         self._timeout = float(settings.get("timeout", 10))
-        self._client = Client(f"switch {name}", settings["address"], self._timeout)
+        self._client = Client(f"switch {name}", settings["address"], self._timeout, secrets)
 
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +131,7 @@ class OpenVSwitch:
                     passing=False,
                 )
             else:
-                wanted[port] = _successor(change, wanted.get(port) or port_state(rows[port]))
+                wanted[port] = successor(change, wanted.get(port) or port_state(rows[port]))
         return wanted, rejected
 
     def _commit(self, updates: Sequence[Sequence[Operation]]) -> None:
@@ -195,18 +204,8 @@ def _refusal(change: SetPort | SetTrunk, rows: Mapping[str, Row]) -> str:
     """Why the change cannot be made; empty when it can."""
     if change.port not in rows:
         return "there is no such port on the bridge"
-    vlans = [change.vlan] if isinstance(change, SetTrunk) else [change.state.untagged, *change.state.tagged]
-    bad = [vlan for vlan in vlans if vlan is not None and not 0 < vlan < PARKING]
+    bad = [vlan for vlan in vlans_of(change) if not 0 < vlan < PARKING]
     return f"{bad[0]} is no VLAN id" if bad else ""
-
-
-def _successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
-    """The port's state after the change. An open trunk names its VLANs from its first change on."""
-    if isinstance(change, SetPort):
-        return change.state
-    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
-    native = state.untagged if state.untagged == change.native else None
-    return PortState(native, tuple(sorted(tagged)))
 
 
 def _operations(row: Row, state: PortState) -> list[Operation]:
