@@ -55,7 +55,7 @@ crash: setup  ## the full tests of durability: 100 power cuts and 2,000 kills
 	@$(python) -m tests.crash.kill9 2000
 	@$(python) -m tests.crash.killed_daemon 2000
 
-test-kernel: setup  ## head nodes' host network on a stock kernel, in a VM
+test-kernel: setup  ## head nodes' host network and Linux bridges on a stock kernel, in a VM
 	@tests/kernel/run.sh
 
 test-system: setup  ## the service: its unit's exposure, in a booted system, and the Debian package's whole life

@@ -7,13 +7,14 @@ from importlib.metadata import entry_points
 
 from nm.errors import Invalid
 from nm.switch import Driver, Registry
+from nm.switches.linux import LinuxBridge
 from nm.switches.none import NoDriver
 from nm.switches.ovs import OpenVSwitch
 from nm.switches.simulated import Simulated
 
 ENTRY_POINTS = "nm.switches"  # packages of others name their driver classes in this group
 
-KINDS: tuple[type[Driver], ...] = (NoDriver, OpenVSwitch, Simulated)
+KINDS: tuple[type[Driver], ...] = (LinuxBridge, NoDriver, OpenVSwitch, Simulated)
 
 
 def builtin() -> Registry:

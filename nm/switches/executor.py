@@ -385,7 +385,8 @@ def make_executor(
 
     def connect() -> Driver:
         driver = registry.find(record["driver"])
-        settings = {key: record[key] for key in driver.settings if key in record}
+        pinned = {"host_key": key} if (key := record.get("_host_key")) else {}
+        settings = {key: part for key, part in (pinned | record).items() if key in driver.settings}
         secrets = {key: secret(chosen) for key, chosen in record.get("secrets", {}).items()}
         return driver(name, settings, secrets)
 
