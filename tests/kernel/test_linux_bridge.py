@@ -65,6 +65,7 @@ def one_there(sshd: Sshd) -> Iterator[BridgeBench]:
 
 @pytest.fixture(params=["here", "there"])
 def bench(request: pytest.FixtureRequest) -> BridgeBench:
+    """A bridge that is driven the one way, then the other."""
     found: BridgeBench = request.getfixturevalue(f"one_{request.param}")
     found.refresh()
     return found
@@ -160,14 +161,13 @@ def test_a_refusal_of_the_kernel_is_of_its_change(bench: BridgeBench) -> None:
         return found
 
     driver._way.look = look_and_lose  # type: ignore[method-assign]
-    changes: list[Change] = [SetPort(a, PortState(101)), SetTrunk(b, 101, True), SetTrunk(a, 102, True)]
+    changes: list[Change] = [SetPort(a, PortState(101)), SetTrunk(b, 101, True)]
     rejected = driver.apply(changes, EPOCH)
     driver.close()
-    assert set(rejected) == {changes[0], changes[2]}
+    assert set(rejected) == {changes[0]}
     assert "Operation not supported" in rejected[changes[0]].message
     assert not rejected[changes[0]].passing
     assert bench.table()[b] == PortState(None, (101,))
-    sh(f"ip link set {a} master {bench.bridge}")
 
 
 def test_a_port_that_comes_anew_comes_isolated(here: BridgeBench) -> None:
@@ -189,7 +189,7 @@ def test_a_bridge_that_puts_new_ports_on_a_vlan_joins_none(bench: BridgeBench) -
     assert f"ip link set {bench.bridge} type bridge" in outcome.error.hint
     assert bench.table()[a] == ISOLATED
     sh(f"ip link set {bench.bridge} type bridge vlan_default_pvid 0")
-    done(bench, join(a, 101), leave(a))
+    done(bench, join(a, 101))
 
 
 @pytest.mark.parametrize("harm", ["vlan_filtering 0", "vlan_protocol 802.1ad"])
@@ -217,6 +217,7 @@ def test_a_bridge_that_is_none(bench: BridgeBench) -> None:
 def test_who_is_not_root_there_is_let_do_it_by_sudo_or_not_at_all(sshd: Sshd) -> None:
     """The VM has an account that may log in, and no sudo."""
     sh("useradd --create-home --password '*' --shell /bin/sh nobody-special")
+    sh(f"install -D -m 644 {sshd.folder}/authorized /home/nobody-special/.ssh/authorized_keys")
     bench = BridgeBench(sshd)
     executor = executor_of(**{**bench.record, "user": "nobody-special"})
     before = bench.table()
@@ -243,8 +244,8 @@ def machines(here: BridgeBench) -> Iterator[dict[str, str]]:
             sh(f"ip -n nm-tagged link add link {port}f name v101 up type vlan id 101")
         sh(f"ip -n nm-{name} address add 10.9.0.{number}/24 dev {device}")
     yield ports
-    for name in ports:
-        sh(f"ip netns del nm-{name}")
+    for name, port in ports.items():
+        sh(f"ip -n nm-{name} link set {port}f netns $$; ip netns del nm-{name}")
 
 
 def pings(name: str, address: int, tries: int = 1) -> bool:

@@ -187,7 +187,8 @@ class BridgeBench:
     def refresh(self) -> None:
         """Bring the bridge back to where it began; the executor and its connection stay."""
         if self._settings:
-            batch("ip", [f"link set {self.bridge} type bridge {self._settings}"])
+            lines = [f"link set {port} master {self.bridge}" for port in self.ports if port != self.bridge]
+            batch("ip", [*lines, f"link set {self.bridge} type bridge {self._settings}"])
             batch("bridge", [line for port in self.ports for line in self._put(port, PortState(1))])
         deadline = time.monotonic() + 60
         while not self._all_forward():

@@ -19,8 +19,10 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 StrictModes no
-AuthorizedKeysFile {folder}/authorized
+AuthorizedKeysFile {folder}/authorized .ssh/authorized_keys
 MaxSessions {sessions}
+# Whoever runs the tests may have a shell that takes long to begin.
+SetEnv HOME={folder}
 LogLevel VERBOSE
 """
 
