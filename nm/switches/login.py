@@ -201,7 +201,8 @@ def _explained(name: str, settings: Mapping[str, Any], secrets: Mapping[str, str
         if isinstance(error.__context__, paramiko.BadHostKeyException):
             raise DeviceFailed(
                 f"{where} shows another host key than the pinned one: {_print(error.__context__.key)}",
-                "somebody stands in between; or the switch was replaced, then say so by UpdateSwitch",
+                "somebody stands in between, or it has a new one (UpdateSwitch host_key), or it is another "
+                "switch (ReplaceSwitch)",
             ) from error
         if isinstance(error, _EnableError):
             named = (
