@@ -129,12 +129,12 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
-        if self._unconfirmed:
-            self._finish([], rejected)
         todo = plan(self._dialect, self._read(), changes)
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
         if todo.nothing:
+            if self._unconfirmed:
+                self._finish([], rejected)  # what a lost session left, now that it was read
             return rejected
         self._may_wait = not (todo.moves or todo.gone)
         self._unsaved = True

@@ -152,7 +152,7 @@ READINGS: dict[str, tuple[set[int], dict[str, Seen]]] = {
     "cumulus_nvue": (
         {1, 10, 101, 102, 103, 200},
         {
-            "bond1": up(None, 10),
+            "bond1": up(1, 10),
             "swp1": up(101),
             "swp2": up(101),
             "swp3": shut(102),
