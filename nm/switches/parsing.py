@@ -13,7 +13,7 @@ LOGGED = re.compile(
     r"%[A-Z\d_]+-\d-[A-Z\d_]+:|^[*.]?(?:[A-Z][a-z]{2} +\d+|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d"
 )
 # what a Linux writes onto all terminals, up to the empty line behind it
-BROADCAST = re.compile(r"\n?\s*(?:Broadcast message|Message) from .*\n\s*?(?:.*\S.*\n)+\s*?(?:\n|$)")
+BROADCAST = re.compile(r"\n?\s*(?i:broadcast message|message) from .*\n\s*?(?:.*\S.*\n)+\s*?(?:\n|$)")
 
 
 def numbers(text: str) -> set[int]:

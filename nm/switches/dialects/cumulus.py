@@ -15,8 +15,8 @@ APPLY = "nv config apply -y"
 class CumulusNvue(Dialect):
     """The one bridge br_default: a port outside carries nothing, one inside without VLANs carries all.
 
-    Untagged frames are the bridge's `untagged` VLAN unless the port says another or none, whether or not that is
-    among its VLANs (Cumulus Linux User Guide, VLAN-aware Bridge Mode, "Drop Untagged Frames").
+    Untagged frames are the bridge's `untagged` VLAN unless the port says another or none, whether or not
+    that is among its VLANs (Cumulus Linux User Guide, VLAN-aware Bridge Mode, "Drop Untagged Frames").
     """
 
     name = "cumulus_nvue"
