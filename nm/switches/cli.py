@@ -17,6 +17,7 @@ from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState
 from nm.switches import dialects
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, filled
+from nm.switches.hearsay import Hearsay
 from nm.switches.login import Session, check_settings, log_in
 
 MOST_VLANS = 4094
@@ -48,6 +49,7 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
+        self._hearsay = None if self._dialect.reads else Hearsay(name, self._dialect.title, self._spell)
 
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,6 +72,9 @@ class CommandLine:
             )
         return full
 
+    def _spell(self, port: str) -> str:
+        return self._dialect.port_name(port) or port
+
     def open(self) -> Mapping[str, str]:
         """Log in, and into the mode in which it can be read and changed."""
         self._session = log_in(self._name, self._dialect, self._settings, self._secrets)
@@ -84,12 +89,14 @@ class CommandLine:
     # ---- reading
 
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
-        """What all ports carry, by one command, and the VLANs."""
+        """What all ports carry, by one command, and the VLANs. Where nobody can read: what they were told."""
+        if self._hearsay is not None:
+            return SwitchState(None, self._hearsay.recall(ports))
         reading = self._read()
         states = {port: seen.now for port, seen in reading.ports.items()}
         if ports is None:
             return SwitchState(reading.vlans, states, self._model())
-        named = {port: self._dialect.port_name(port) or port for port in ports}
+        named = {port: self._spell(port) for port in ports}
         return SwitchState(
             reading.vlans, {port: states[full] for port, full in named.items() if full in states}
         )
@@ -125,7 +132,8 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
-        todo = plan(self._dialect, self._read(), changes)
+        before = self._read() if self._hearsay is None else self._hearsay.before(changes)
+        todo = plan(self._dialect, before, changes)
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
         if todo.nothing:
@@ -137,6 +145,8 @@ class CommandLine:
         if failure is not None:
             return rejected | self._halved(changes, failure)
         self._open_ports(todo, rejected)
+        if self._hearsay is not None:
+            self._hearsay.note(todo.moves, rejected)
         return rejected
 
     def _make(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
@@ -165,9 +175,19 @@ class CommandLine:
         waiting = [move for move in todo.joining if not rejected.keys() & {*move.changes}]
         if not waiting and not self._dialect.confirm:
             return
+        good = waiting if self._hearsay is not None else self._as_meant(waiting, rejected)
+        blocks = list(self._dialect.opening(good))
+        if blocks or self._dialect.confirm:
+            with self._configuring():
+                self._run(blocks, rejected)
+                for say in _patient(self._dialect.confirm, 6):
+                    self._must(say)
+
+    def _as_meant(self, moves: Sequence[Move], rejected: dict[Change, DeviceFailed]) -> list[Move]:
+        """Those that are set up as they are to be, read back."""
         seen = self._read().ports
         good = []
-        for move in waiting:
+        for move in moves:
             found = seen.get(move.port)
             if found is not None and found.state == move.after:
                 good.append(move)
@@ -175,12 +195,7 @@ class CommandLine:
                 carried = "nothing" if found is None else repr(found.state)
                 error = self._refusal(f"it said yes, and port {move.port} is set up to carry {carried}")
                 rejected.update(dict.fromkeys(move.changes, error))
-        blocks = list(self._dialect.opening(good))
-        if blocks or self._dialect.confirm:
-            with self._configuring():
-                self._run(blocks, rejected)
-                for say in _patient(self._dialect.confirm, 6):
-                    self._must(say)
+        return good
 
     def _commit(self) -> str | None:
         """Let all that was said become true; the switch's words when it refuses."""
@@ -336,12 +351,12 @@ def _refused(dialect: type[Dialect], reading: Reading, change: Change) -> str:
     bad = [vlan for vlan in vlans if not 0 < vlan <= MOST_VLANS]
     if bad:
         return f"VLAN {bad[0]}: there is no such id"
-    if (
-        not isinstance(change, SetVlan)
-        and (dialect.port_name(change.port) or change.port) not in reading.ports
-    ):
+    if isinstance(change, SetVlan):
+        return ""
+    if (dialect.port_name(change.port) or change.port) not in reading.ports:
         return f"port {change.port}: there is no such port"
-    return ""
+    lack = dialect.cannot(change.state if isinstance(change, SetPort) else PortState(None, (change.vlan,)))
+    return f"port {change.port}: {lack}" if lack else ""
 
 
 def _successor(change: SetPort | SetTrunk, state: PortState) -> PortState:

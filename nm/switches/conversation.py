@@ -56,8 +56,9 @@ class Conversation:
         self._channel = channel
         self._timeout = timeout
         self._plain = plain
-        self._at_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
-        self._was_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
+        prompt = rf"[^\S\r\n]*(?:<|\[[~*]?)?{prompt}"  # Huawei's stands in brackets
+        self._at_prompt = re.compile(rf"(?:^|[\r\n]){prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
+        self._was_prompt = re.compile(rf"(?:^|[\r\n]){prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
 
     def say(self, say: Say) -> str:
         """Send the line; what it answered, without echo and prompt. DeviceFailed when it does not."""

@@ -39,6 +39,7 @@ from tests.switches.fakes.dell_os6 import DellOs6
 from tests.switches.fakes.dell_os10 import DellOs10
 from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
+from tests.switches.fakes.huawei_vrp import HuaweiVrp
 from tests.switches.fakes.state import Carried
 from tests.switches.fakes.switch import FakeSwitch
 from tests.switches.fakes.tplink_jetstream import TplinkJetstream
@@ -53,6 +54,7 @@ KINDS: tuple[type[Cli], ...] = (
     DellOs10,
     DellOs6,
     DellPowerconnect,
+    HuaweiVrp,
     TplinkJetstream,
 )
 DIALECTS = {each.dialect: each for each in KINDS}
