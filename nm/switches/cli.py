@@ -49,6 +49,7 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
+        self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
         self._hearsay = None if self._dialect.reads else Hearsay(name, self._dialect.title, self._spell)
 
     @staticmethod
@@ -132,6 +133,8 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
+        if self._unconfirmed:
+            self._finish([], rejected)
         before = self._read() if self._hearsay is None else self._hearsay.before(changes)
         todo = plan(self._dialect, before, changes)
         for change, words in todo.refused.items():
@@ -176,12 +179,7 @@ class CommandLine:
         if not waiting and not self._dialect.confirm:
             return
         good = waiting if self._hearsay is not None else self._as_meant(waiting, rejected)
-        blocks = list(self._dialect.opening(good))
-        if blocks or self._dialect.confirm:
-            with self._configuring():
-                self._run(blocks, rejected)
-                for say in _patient(self._dialect.confirm, 6):
-                    self._must(say)
+        self._finish(list(self._dialect.opening(good)), rejected)
 
     def _as_meant(self, moves: Sequence[Move], rejected: dict[Change, DeviceFailed]) -> list[Move]:
         """Those that are set up as they are to be, read back."""
@@ -196,6 +194,14 @@ class CommandLine:
                 error = self._refusal(f"it said yes, and port {move.port} is set up to carry {carried}")
                 rejected.update(dict.fromkeys(move.changes, error))
         return good
+
+    def _finish(self, blocks: Sequence[Block], rejected: dict[Change, DeviceFailed]) -> None:
+        if blocks or self._dialect.confirm:
+            with self._configuring():
+                self._run(blocks, rejected)
+                for say in _patient(self._dialect.confirm, 6):
+                    self._must(say)
+        self._unconfirmed = False
 
     def _commit(self) -> str | None:
         """Let all that was said become true; the switch's words when it refuses."""

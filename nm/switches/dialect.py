@@ -87,6 +87,7 @@ class Dialect(ABC):
     name: ClassVar[str]
     title: ClassVar[str]  # which switches speak it
     login: ClassVar[str]  # netmiko's name of it
+    enables: ClassVar[bool] = True  # there may be a privileged mode to go to
     telnet: ClassVar[str] = ""  # the same by telnet, where there are switches that have nothing else
     factory: ClassVar[PortState] = PortState(1)  # what a port of a new switch carries
 

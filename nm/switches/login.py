@@ -91,7 +91,7 @@ def log_in(
     )
     with _explained(name, settings, secrets), _within(timeout * LOGIN_PATIENCE, connection):
         connection._open()  # netmiko's own way where auto_connect is False
-        if secrets.get("enable"):
+        if dialect.enables or secrets.get("enable"):
             _enable(connection)
     channel: Channel = _Telnet(connection) if telnet else _Ssh(connection)
     talk = Conversation(name, channel, _prompt(connection), _plain(connection), timeout)
@@ -204,8 +204,12 @@ def _explained(name: str, settings: Mapping[str, Any], secrets: Mapping[str, str
                 "somebody stands in between; or the switch was replaced, then say so by UpdateSwitch",
             ) from error
         if isinstance(error, _EnableError):
+            named = (
+                "the secret that is named as enable" if secrets.get("enable") else "to go on without a secret"
+            )
             raise DeviceFailed(
-                f"{where} refuses the secret that is named as enable", "correct the file of that secret"
+                f"{where} refuses {named} to enable {settings['user']}",
+                "name the right one as secrets.enable, or let the user be privileged at once",
             ) from error
         cause = error.__context__ if isinstance(error, NetmikoBaseException) and error.__context__ else error
         raise DeviceFailed(

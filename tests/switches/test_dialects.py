@@ -209,11 +209,15 @@ def dialect_of(file: str) -> type[Dialect]:
     return next(dialect for dialect in DIALECTS if re.fullmatch(rf"{dialect.name}(_\d+)?", file))
 
 
+def answers(file: Path) -> dict[str, str]:
+    """The parts of the file, by what stands above each."""
+    parts = re.split(r"(?m)\n?^===== (.+)\n", file.read_text(encoding="utf-8"))[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
 def read(file: str) -> Reading:
-    text = (FILES / f"{file}.txt").read_text()
-    parts = re.split(r"(?m)^===== (.+)\n", text)[1:]
-    answers = dict(zip(parts[::2], parts[1::2], strict=True))
-    return dialect_of(file).parse([answers[say.line] for say in filled(dialect_of(file).reads)])
+    said = answers(FILES / f"{file}.txt")
+    return dialect_of(file).parse([said[say.line] for say in filled(dialect_of(file).reads)])
 
 
 @pytest.mark.parametrize("file", READINGS)
@@ -232,6 +236,23 @@ def test_each_dialect_has_an_answer_to_read() -> None:
 @pytest.mark.parametrize("file", READINGS)
 def test_ports_that_were_read_have_their_names(file: str) -> None:
     assert [dialect_of(file).port_name(port) for port in read(file).ports] == [*read(file).ports]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_each_dialect_is_in_the_papers(dialect: type[Dialect]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "drivers.md").read_text(encoding="utf-8")
+    assert re.search(rf"(?m)^\| `{dialect.name}` \| .+ \| `{dialect.login}` \| .+ \|$", page)
+    assert dialects.find(dialect.name) is dialect
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_telnet_is_used_where_a_dialect_has_it(dialect: type[Dialect]) -> None:
+    settings = {"dialect": dialect.name, "address": "10.0.0.7", "user": "nm", "transport": "telnet"}
+    if dialect.telnet:
+        assert CommandLine.canonical(settings)["port"] == 23
+    else:
+        with pytest.raises(Invalid, match="telnet is not used"):
+            CommandLine.canonical(settings)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
@@ -456,27 +477,20 @@ def test_a_port_is_shut_before_its_vlans_change(
     port = first_ports(dialect)[0]
     lines = said(dialect.blocks([move(port, before, after)]))
     (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
-    about = [line for line in lines if "vlan" in line and line != f"{dialect.port}"]
-    if not before.shut or (after.isolated and dialect.name != "hp_procurve" and closing in lines):
-        assert lines.index(closing) < min((lines.index(line) for line in about), default=len(lines))
+    if not before.shut:
+        changed = [lines.index(line) for line in lines if re.search("vlan|bridge|native", line)]
+        assert lines.index(closing) < min(changed, default=len(lines))
     (opening,) = [say.line for say in filled(filled(dialect.open[:1]), ports=port)]
     assert opening not in lines
     assert opening in said(dialect.opening([move(port, before, ACCESS)]))
 
 
-@pytest.mark.parametrize("after", [ACCESS, MIXED, TAGGED], ids=str)
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
-def test_a_join_names_its_vlans_and_forgets_the_others(dialect: type[Dialect], after: PortState) -> None:
+def test_a_join_says_all_and_forgets_what_was(dialect: type[Dialect]) -> None:
     port = first_ports(dialect)[0]
-    lines = said(dialect.blocks([move(port, up(55, 56), after)]))
-    named = " ".join(lines).replace("102-103", "102,103").replace("101-103", "101,102,103")
-    for vlan in {after.untagged, *after.tagged} - {None}:
-        assert re.search(rf"\b{vlan}\b", named)
-    assert not [
-        line
-        for line in lines
-        if re.search(r"\b(add|tagged|allowed vlan|members) 5[56]\b", line) and "no " not in line
-    ]
+    lines = said(dialect.blocks([move(port, up(55, 56), MIXED)]))
+    lines = [re.sub(rf" {re.escape(port)}(?= |$)", " PORT", line) for line in lines]
+    assert lines == answers(FILES.with_name("dialect_joins.txt"))[dialect.name].split("\n")[:-1]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
@@ -526,6 +540,13 @@ def test_a_vlan_lists_its_ports_by_ranges() -> None:
         "untagged fortyGigE 0/48",
         "exit",
     ]
+
+
+def test_a_port_of_os9_is_on_no_vlan_while_its_mode_changes() -> None:
+    """Also not on one that it stays on."""
+    port = "TenGigabitEthernet 0/1"
+    lines = said(dialects.find("dell_os9").blocks([move(port, up(101, 102), ACCESS)]))
+    assert lines.index(f"no untagged {port}") < lines.index("no switchport") < lines.index(f"untagged {port}")
 
 
 def test_procurve_moves_a_port_home_and_away_from_there() -> None:

@@ -19,6 +19,7 @@ class CumulusNvue(Dialect):
     name = "cumulus_nvue"
     title = "Cumulus Linux (NVUE)"
     login = "linux"
+    enables = False  # its commands say sudo
     factory = PortState()
     rejections = (
         r"(?i)^error",

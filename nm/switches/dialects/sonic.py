@@ -20,6 +20,7 @@ class Sonic(Membership):
     name = "sonic"
     title = "SONiC"
     login = "linux"
+    enables = False  # its commands say sudo
     factory = PortState()
     rejections = (r"^Error", r"^Traceback", r"^sudo: ", r"command not found")
     harmless: ClassVar[Sequence[str]] = (r"already exists", r"already a member", r"is not a member")

@@ -160,7 +160,7 @@ class Cli:
             return self.misread(line, understood.reason, column_of(line, understood.at))
         before = self.mode, self.targets, self.draft
         try:
-            if understood.mode not in (self.mode, self.enabled_mode):  # what is only asked leads nowhere
+            if understood.mode not in (self.mode, self.enabled_mode, self.first_mode):  # asking leads nowhere
                 self.enter(understood.mode)
             answer = getattr(self, understood.method)(*understood.arguments)
             if isinstance(answer, Generator):

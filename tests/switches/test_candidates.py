@@ -1,0 +1,113 @@
+"""Switches whose lines become true by a commit: here a Junos that is nothing but its configuration."""
+
+import pytest
+
+from nm.errors import DeviceFailed
+from nm.switch import Change, PortState, SetPort, SetVlan
+from nm.switches import cli
+from nm.switches.cli import CommandLine
+from nm.switches.conversation import Say
+from nm.switches.login import Session
+
+A, B = "ge-0/0/0", "ge-0/0/1"
+NO_VLAN = 666  # a port cannot be committed with it
+
+
+class Junos:
+    """Executes what it is told; a commit that nobody confirmed is undone when time passes."""
+
+    def __init__(self) -> None:
+        self.active = {f"interfaces {port} disable" for port in (A, B)}
+        self.candidate = set(self.active)
+        self.before: set[str] | None = None  # where an unconfirmed commit came from
+        self.commits: list[set[str]] = []
+        self.hangs_up_at = ""
+
+    def time_passes(self) -> None:
+        if self.before is not None:
+            self.active, self.before = self.before, None
+
+    def session(self, *_: object) -> Session:
+        self.candidate = set(self.active)
+        return Session({}, self.say, lambda: None)
+
+    def say(self, say: Say) -> str:
+        if say.line == self.hangs_up_at:
+            raise DeviceFailed("it closed the connection")
+        match say.line.split():
+            case ["show", "interfaces", "terse"]:
+                return "".join(f"{port}    up    up\n" for port in (A, B))
+            case ["show", "configuration", what, *_]:
+                return "".join(f"set {line}\n" for line in sorted(self.active) if line.startswith(what))
+            case ["configure", "exclusive"] | ["rollback", "0"]:
+                self.candidate = set(self.active)
+            case ["set", *words]:
+                self.candidate.add(" ".join(words))
+            case ["delete", *words]:
+                path = " ".join(words)
+                gone = {line for line in self.candidate if f"{line} ".startswith(f"{path} ")}
+                self.candidate -= gone
+                return "" if gone else "warning: statement not found"
+            case ["commit", *confirmed]:
+                return self.commit(bool(confirmed))
+        return ""
+
+    def commit(self, confirmed: bool) -> str:
+        if any(line.endswith(f"members {NO_VLAN}") for line in self.candidate):
+            return f"[edit vlans]\n  vlan {NO_VLAN} is not there\nerror: configuration check-out failed"
+        self.before = self.active if confirmed else None
+        self.active = set(self.candidate)
+        self.commits.append(self.active)
+        return "commit complete"
+
+
+@pytest.fixture
+def junos(monkeypatch: pytest.MonkeyPatch) -> Junos:
+    made = Junos()
+    monkeypatch.setattr(cli, "log_in", made.session)
+    return made
+
+
+def driver() -> CommandLine:
+    made = CommandLine("sw0", {"dialect": "juniper_junos", "address": "10.0.0.7", "user": "nm"}, {})
+    made.open()
+    return made
+
+
+def join(port: str, vlan: int) -> SetPort:
+    return SetPort(port, PortState(vlan))
+
+
+def test_what_joins_is_read_back_before_a_commit_opens_it(junos: Junos) -> None:
+    nm = driver()
+    assert nm.apply([SetVlan(101, True), join(A, 101)], 1) == {}
+    junos.time_passes()
+    assert nm.read().ports == {A: PortState(101), B: PortState()}
+    *_, closed, opened = junos.commits
+    assert closed - opened == {f"interfaces {A} disable"}
+    assert opened < closed
+
+
+def test_what_a_lost_session_left_unconfirmed_is_confirmed_before_it_counts(junos: Junos) -> None:
+    """Else the next session would find all done, and the switch would undo it a minute later."""
+    nm = driver()
+    nm.apply([], 1)
+    junos.hangs_up_at = "commit"
+    with pytest.raises(DeviceFailed):
+        nm.apply([SetVlan(101, True)], 1)
+    assert junos.before is not None
+    junos.hangs_up_at = ""
+    again = driver()
+    assert again.apply([SetVlan(101, True)], 1) == {}
+    junos.time_passes()
+    assert again.read().vlans == frozenset({1, 101})
+
+
+def test_a_commit_that_is_refused_is_refused_to_the_one_to_blame(junos: Junos) -> None:
+    nm = driver()
+    changes: list[Change] = [SetVlan(101, True), join(A, 101), join(B, NO_VLAN)]
+    rejected = nm.apply(changes, 1)
+    assert {change: error.passing for change, error in rejected.items()} == {changes[2]: False}
+    assert "check-out failed" in rejected[changes[2]].message
+    junos.time_passes()
+    assert nm.read().ports == {A: PortState(101), B: PortState()}
