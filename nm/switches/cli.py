@@ -115,13 +115,16 @@ class CommandLine:
                 )
             answers.append(answer)
         try:
-            return self._dialect.parse(answers)
+            reading = self._dialect.parse(answers)
+            if not reading.ports:
+                raise ValueError("no port in it")
         except (ValueError, LookupError) as error:
             raise DeviceFailed(
                 f"switch {self._name} answered what nm cannot read: {error}",
                 f"is it a {self._dialect.title}?",
                 passing=False,
             ) from error
+        return reading
 
     def _model(self) -> str:
         found = [re.search(self._dialect.model, self._talk(say)) for say in filled(self._dialect.version)]

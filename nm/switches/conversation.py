@@ -13,6 +13,7 @@ from typing import Protocol
 from nm.errors import DeviceFailed
 
 LULL = 0.2  # seconds of quiet after which a prompt counts that something was printed behind
+ECHO = 10  # characters of a line whose echo is awaited; a longer one may be wrapped
 LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
 
 
@@ -85,7 +86,7 @@ class Conversation:
             now = time.monotonic()
             if more:
                 text, heard = self._plain(text + more), now
-            if self._at_prompt.search(text) or (not more and self._overprinted(text, say)):
+            if self._ended(text, say, bool(more)):
                 late = self._channel.receive(0)
                 if not late:
                     return self._without_frame(text, say)
@@ -96,6 +97,12 @@ class Conversation:
                     f"switch {self._name} did not answer {say.line!r} within {patience:g} s",
                     "look whether it is busy; it is tried again",
                 )
+
+    def _ended(self, text: str, say: Say, more: bool) -> bool:
+        """Whether the prompt came back; without an echo before it, it may be one of the line before, late."""
+        if self._at_prompt.search(text):
+            return say.line[:ECHO] in text or not more
+        return not more and self._overprinted(text, say)
 
     def _overprinted(self, text: str, say: Say) -> bool:
         """Whether the prompt came and a line of the switch's log behind it."""
@@ -113,4 +120,5 @@ class Conversation:
         found = self._at_prompt.search(text) or self._was_prompt.search(text)
         body = text[: found.start()] if found else text
         before, echo, behind = body.partition(say.line)
-        return (behind if echo and not before.strip() else body).replace("\r", "").strip("\n")
+        framed = echo and (not before.strip() or self._at_prompt.search(before))
+        return (behind if framed else body).replace("\r", "").strip("\n")

@@ -29,7 +29,7 @@ class Hearsay:
     def note(self, moves: Iterable[Move], rejected: Mapping[Change, DeviceFailed]) -> None:
         """These were said; what was rejected may carry anything."""
         for move in moves:
-            self._told[move.port] = ANYTHING if rejected.keys() & {*move.changes} else Seen(move.after)
+            self._told[move.port] = _seen(move) if not rejected.keys() & {*move.changes} else ANYTHING
 
     def recall(self, ports: Iterable[str] | None) -> dict[str, PortState]:
         """What the ports were told; DeviceFailed when one was told nothing, or all are asked for."""
@@ -41,3 +41,8 @@ class Hearsay:
                 passing=False,
             )
         return {port: seen.now for port, seen in named.items() if seen is not None}
+
+
+def _seen(move: Move) -> Seen:
+    """What is isolated is shut, so that it is opened when it joins."""
+    return Seen(move.after, shut=move.after.isolated)

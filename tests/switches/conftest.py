@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from nm.switches import dialects
+from nm.switches.dialects import ngs
 from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench
 from tests.switches.fakes import DIALECTS, FakeSwitch, start
 from tests.switches.ovs_rack import OvsRack, missing
@@ -35,7 +37,10 @@ def simulated(tmp_path: Path) -> SimulatedBench:
 
 # One dialect of each family of command lines runs in every test; NM_TEST_SWITCHES=all runs all.
 FAMILIES = ["cisco_ios"]
-TRIED = sorted(DIALECTS) if os.environ.get("NM_TEST_SWITCHES") == "all" else FAMILIES
+# Dialects of networking-generic-switch whose commands can do all that nm asks for, and who speaks each.
+ELSEWHERE = {f"{ngs.PREFIX}netmiko_{name}": name for name in ("arista_eos", "cisco_ios", "dell_os10")}
+ALL = sorted({*DIALECTS} & {dialect.name for dialect in dialects.DIALECTS}) + sorted(ELSEWHERE)
+TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else [*FAMILIES, "ngs:netmiko_arista_eos"]
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +60,10 @@ def command_line(fakes: dict[str, FakeSwitch]) -> Iterator[Callable[[str], CliBe
     made: list[CliBench] = []
 
     def make(dialect: str) -> CliBench:
-        if dialect not in fakes:
-            fakes[dialect] = start(dialect, ports=5)
-        made.append(CliBench(fakes[dialect]))
+        fake = ELSEWHERE.get(dialect, dialect)
+        if fake not in fakes:
+            fakes[fake] = start(fake, ports=5)
+        made.append(CliBench(fakes[fake], dialect))
         return made[-1]
 
     try:

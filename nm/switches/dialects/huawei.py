@@ -57,8 +57,6 @@ class HuaweiVrp(Family):
             for name, lines in sections(text, r"interface (\S+)").items()
             if cls.port_name(name) == name and not any(line.startswith(ROUTED) for line in lines)
         }
-        if not ports:
-            raise ValueError("no port in its configuration")
         made = re.findall(r"(?m)^vlan (?:batch )?(\d[\d to]*?)\s*$", text)
         return Reading(ports, frozenset({1}.union(*map(_vlans, made))))
 

@@ -52,6 +52,8 @@ FAMILIES: Mapping[str, type[Dialect]] = {
 }
 # What its commands make of a port that is to carry tagged VLANs cannot be told apart from an open one.
 UNTAGGED_ONLY = {"netmiko_dell_powerconnect", "netmiko_juniper"}
+# What takes the untagged VLAN off a trunk, where its commands leave it on.
+BARE: Mapping[str, Lines] = {"netmiko_dell_os10": ("no switchport access vlan",)}
 OTHERS = {
     "netconf_openconfig": "is no command line, and nm speaks no NETCONF",
     "restconf_openconfig": "is no command line, and nm speaks no RESTCONF",
@@ -191,7 +193,7 @@ def _at_ports(kind: str, family: type[Dialect], lines: Any) -> dict[str, Any]:
         "port": plug[:at],
         "several": family.several if same_place else (),
         "access": (*family.clean, *plug[at:]),
-        "tagged": (*family.clean, *add[at:]) if add else (),
+        "tagged": (*family.clean, *add[at:], *BARE.get(kind, ())) if add else (),
         "both": (*family.clean, *native[at:], *add[at:]) if add and native else (),
         "empty": (),
         "add": add[at:],

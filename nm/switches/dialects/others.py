@@ -43,9 +43,7 @@ class Ruijie(Family):
             for name, lines in sections(configuration, r"interface (\S+ ?[\d/]+)\s*$", end=r"!|exit").items()
             if cls.port_name(name) == name and switches(lines)
         }
-        if not ports:
-            raise ValueError("no port in its configuration")
-        return Reading(ports, column(vlans, r"\s*(\d+) "))
+        return Reading(ports, column(vlans, r"\s*(\d+)\b"))
 
 
 class SupermicroSmis(Ruijie):
@@ -108,12 +106,11 @@ class MellanoxMlnxOs(Family):
         lines: dict[str, list[str]] = {name: [] for name in re.findall(r"(?m)^\s*Eth([\d/]+)\s", status)}
         for name, line in re.findall(r"(?m)^\s*interface ethernet ([\d/]+) (.+?)\s*$", configuration):
             if name in lines:
-                lines[name].append(line.replace("allowed-vlan", "allowed vlan"))
-        if not lines:
-            raise ValueError("no port in its status")
+                plain = line.replace("allowed-vlan", "allowed vlan").replace("switchport force", "switchport")
+                lines[name].append(plain)
         return Reading(
             {name: Seen(switchport(said), is_shut(said)) for name, said in lines.items() if switches(said)},
-            column(vlans, r"\s*(\d+) "),
+            column(vlans, r"\s*(\d+)\b"),
         )
 
 
@@ -140,12 +137,22 @@ class BrocadeFastIron(Membership):
         """VLANs name their ports, as "untagged ethe 1/1/2 to 1/1/4 ethe 1/1/7"."""
         brief, configuration = answers
         ports = re.findall(r"(?m)^(\d+(?:/\d+)*)\s+(?:Up|Down|Disabled?|Err)", brief)
-        if not ports:
-            raise ValueError("no port in its list of them")
+        if re.search(r"(?m)^default-vlan-id ", configuration):
+            raise ValueError("its default VLAN is not 1")
         vlans = sections(configuration, r"vlan (\d+)\b", end="!")
-        said = sections(configuration, r"interface ethernet (\S+)", end="!")
+        said = {
+            port: lines
+            for some, lines in sections(configuration, r"interface (ethe.+?)\s*$", end="!").items()
+            for port in cls._ports(some)
+        }
         own, tagged = (
-            {(port, int(vlan)) for vlan, lines in vlans.items() for port in cls._listed(lines, word)}
+            {
+                (port, int(vlan))
+                for vlan, lines in vlans.items()
+                for line in lines
+                if line.startswith(f"{word} ")
+                for port in cls._ports(line)
+            }
             for word in ("untagged", "tagged")
         )
         seen = {
@@ -156,13 +163,11 @@ class BrocadeFastIron(Membership):
         return Reading(seen, frozenset(map(int, vlans)) | {1})
 
     @classmethod
-    def _listed(cls, lines: Sequence[str], word: str) -> set[str]:
+    def _ports(cls, text: str) -> set[str]:
+        """Of "ethe 1/1/2 to 1/1/4 ethernet 1/1/7"."""
         found: set[str] = set()
-        for line in lines:
-            if line.startswith(f"{word} "):
-                for first, last in re.findall(r"ethe(?:rnet)? (\S+)(?: to (\S+))?", line):
-                    end = (last or first).rpartition("/")[2]
-                    found.update(port_list(f"{first}-{end}"))
+        for first, last in re.findall(r"ethe(?:rnet)? (\S+)(?: to (\S+))?", text):
+            found.update(port_list(f"{first}-{(last or first).rpartition('/')[2]}"))
         return found
 
     @classmethod
@@ -213,8 +218,6 @@ class CumulusNclu(Family):
         """Ports that are there, and the commands that would make what is there; ports alike share a line."""
         there, commands = answers
         ports = set(re.findall(rf"(?m)^\S*\s+(swp{cls.numbering})\s", there))
-        if not ports:
-            raise ValueError("no port in its list of them")
         bridged: set[str] = set()
         vlans = {1}
         lines: dict[str, list[str]] = {}

@@ -7,7 +7,6 @@ trunk must be as it was at the factory before it is anything else; lists of VLAN
 
 import re
 from collections.abc import Iterable
-from typing import ClassVar
 
 from tests.switches.fakes.cli import Ask, Cli, Refused, Steps
 from tests.switches.fakes.grammar import command
@@ -43,8 +42,9 @@ class HuaweiVrp(Cli):
         name = self.running.hostname
         if self.mode == "exec":
             return f"<{name}>"
-        where = {"config-if": f"-{self.targets[0]}", "config-vlan": f"-vlan{self.targets[0]}"}  # one at a time
-        return f"[{name}{where[self.mode] if self.mode in where else ''}]"
+        target = self.targets[0]
+        where = {"config-if": f"-{target}", "config-vlan": f"-vlan{target}"}
+        return f"[{name}{where.get(self.mode, '')}]"
 
     def enter(self, mode: str, targets: Iterable[object] = ()) -> None:
         super().enter(mode, [*targets] or [""])
@@ -124,7 +124,11 @@ class HuaweiVrp(Cli):
     def link_type(self, mode: str) -> None:
         if mode not in ("access", "trunk", "hybrid"):
             raise Refused("Error: Wrong parameter found at '^' position.")
-        if self.here.mode == "trunk" and mode != "trunk" and (self.here.allowed, self.here.native) != (ONE, 1):
+        if (
+            self.here.mode == "trunk"
+            and mode != "trunk"
+            and (self.here.allowed, self.here.native) != (ONE, 1)
+        ):
             raise Refused("Error: Please renew the default configurations.")
         self.here.mode = mode
 
