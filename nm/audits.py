@@ -11,12 +11,14 @@ from itertools import chain
 from typing import Any
 
 from nm import facts, people, plan, recording
+from nm.counted import counted
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Outcome, Value
 from nm.plan import Facts
 from nm.pool import uses
 from nm.records import Record, in_order, name_of, port_key, record_key
 from nm.store import Reader
+from nm.views import is_known
 
 MOST_STRANGERS = 10  # ports told of one VLAN on one switch; the rest is counted
 
@@ -245,7 +247,7 @@ def _stranger_differences(strangers: Iterable[tuple[str, str, int]]) -> Iterator
             yield stranger(switch, port, vlan)
     for (switch, vlan), count in told.items():
         if count > MOST_STRANGERS:
-            more = f"{count - MOST_STRANGERS} more ports on it"
+            more = f"{counted(count - MOST_STRANGERS, 'more port')} on it"
             yield {"hand": "vlan", "target": f"{switch}/{vlan}", "wanted": "no other ports", "seen": more}
 
 
@@ -258,11 +260,6 @@ def stranger(switch: str, port: str, vlan: int) -> Record:
 def is_idle(reader: Reader, port: Record | None) -> bool:
     """Whether the port is registered and nobody has anything on it, no trunk either."""
     return port is not None and port["trunk"] is None and not uses.untouchable(reader, [port])
-
-
-def is_known(port: Record) -> bool:
-    """False for a port that was never reset or adopted: nobody said that it is nm's to isolate."""
-    return bool(port["_verified"] or port.get("_drift"))
 
 
 def left_alone(reader: Reader, found: Found) -> list[tuple[str, str, int]]:

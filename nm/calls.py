@@ -1,12 +1,13 @@
 """Who calls, and when: what a door hands to an operation beside the arguments."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from nm.errors import Denied, NotFound
 from nm.records import Record
+from nm.store import Reader
 from nm.switch import Registry
 
 
@@ -111,6 +112,8 @@ class Call:
     now: float
     site: Site = Site()
     rights: Mapping[str, Any] = field(default_factory=dict)  # what the caller's account record grants
+    choose_vlan: Callable[[Reader, Collection[int]], int] | None = None
+    """Finds a VLAN where none is named; given for many calls in a row, so that the pool is searched once."""
 
     @property
     def reader(self) -> bool:

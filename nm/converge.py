@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm import facts, jobs, plan, recording
+from nm import debts, facts, jobs, plan, recording
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Hand, Order, Outcome
 from nm.plan import Step
@@ -49,9 +49,11 @@ class Wake:
 
 @dataclass(frozen=True)
 class Answer:
-    """A hand has answered these steps."""
+    """A hand has answered these steps. `generation`: of the switch that was asked."""
 
     done: Sequence[tuple[Step, Outcome]]
+    subject: str = ""
+    generation: int = 0
 
 
 class GroupWorker:
@@ -93,11 +95,13 @@ class GroupWorker:
     # ---- answers
 
     def _take_answers(self, answers: Sequence[Answer]) -> bool:
-        """Record what was answered. True when one belongs to an older plan."""
-        stale = False
+        """Record what was answered. True when one belongs to an older plan, or to another device."""
+        answered = {step.fact for answer in answers for step, _ in answer.done}
+        self._running = {fact: step for fact, step in self._running.items() if fact not in answered}
+        known = [one for one in answers if one.generation == debts.generation(self._tools.store, one.subject)]
+        stale = len(known) < len(answers)
         good: list[tuple[Step, Outcome]] = []
-        for step, outcome in (pair for answer in answers for pair in answer.done):
-            self._running.pop(step.fact, None)
+        for step, outcome in (pair for answer in known for pair in answer.done):
             current = self._steps.get(step.id) == step
             stale = stale or not current
             if outcome.error is None:
@@ -172,7 +176,8 @@ class GroupWorker:
                     self._running[step.fact] = step.id
                     errands.setdefault(step.subject, []).append(step)
             for subject, steps in errands.items():
-                self._tools.send(subject, Errand([self._order(step) for step in steps], self._answer(steps)))
+                errand = Errand([self._order(step) for step in steps], self._answer(subject, steps))
+                self._tools.send(subject, errand)
             if at_once:
                 self._take_answers([Answer([(step, self._do_here(step)) for step in at_once])])
 
@@ -188,16 +193,20 @@ class GroupWorker:
 
     def _moot(self, step: Step) -> Callable[[], bool]:
         """When the step need not, or must not, be done any more; asked by the hand at the last moment."""
-        store, kind = self._tools.store, facts.split(step.fact)[0]
-        if kind in ("node", "port"):
-            return lambda: not recording.holds(store, self._name, step.fact)
-        if kind in ("vlan", "trunk", "bridge") and step.value is None:
-            return lambda: plan.needed_by_others(store, self._name, step.fact)
-        return facts.never
+        store, name = self._tools.store, self._name
+        if step.value is None:
+            return lambda: (
+                not recording.holds(store, name, step.fact) or plan.needed_by_others(store, name, step.fact)
+            )
+        return lambda: not recording.holds(store, name, step.fact)
 
-    def _answer(self, steps: list[Step]) -> Callable[[list[Outcome]], None]:
-        subject = f"group:{self._name}"
-        return lambda outcomes: self._tools.send(subject, Answer(list(zip(steps, outcomes, strict=True))))
+    def _answer(self, subject: str, steps: list[Step]) -> Callable[[list[Outcome]], None]:
+        here, asked = f"group:{self._name}", debts.generation(self._tools.store, subject)
+
+        def reply(outcomes: list[Outcome]) -> None:
+            self._tools.send(here, Answer(list(zip(steps, outcomes, strict=True)), subject, asked))
+
+        return reply
 
     # ---- the end, or a pause
 

@@ -16,6 +16,7 @@ from nm.pool.common import need as need_in_pool
 from nm.pool.common import need_port, tell
 from nm.records import Record, changed, in_order, name_of, new, port_key, record_key
 from nm.store import Event, Reader, Transaction
+from nm.views import is_known
 
 PATROL = record_key("meta", "patrol")  # when everything was looked at last
 
@@ -125,7 +126,7 @@ def _still_pools(reader: Reader, record: Record) -> bool:
 def _was_known(record: Record) -> bool:
     """False for a free port that was never reset or adopted: whatever it carries is no drift."""
     free = "port" in record and record["trunk"] is None
-    return not free or audits.is_known(record)
+    return not free or is_known(record)
 
 
 def _as_kept(seen: Value | None) -> Record:

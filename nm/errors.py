@@ -63,6 +63,10 @@ class DeviceFailed(NMError):
         self.passing = passing
 
 
+class NoPort(DeviceFailed):
+    """The device has no such port; so it carries nothing either."""
+
+
 class Denied(NMError):
     """The caller lacks a right; the message names the caller and the right."""
 

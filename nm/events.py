@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from nm.counted import counted
 from nm.records import Record
 from nm.store import Event, Published
 
@@ -107,7 +108,7 @@ class EventLog:
             self._append(now)
             if self._lost:
                 lost, self._lost = self._lost, 0
-                self._add(Event("nm", "events", "lost", f"{lost} events: the disk took none"), now)
+                self._add(Event("nm", "events", "lost", f"{counted(lost, 'event')}: the disk took none"), now)
                 self._append(now)
         except OSError as error:
             if not self._failing:

@@ -37,6 +37,12 @@ def split(fact: str) -> tuple[str, ...]:
     return (kind, *rest.split("/", _PARTS[kind] - 1))
 
 
+def switch_of(fact: str) -> str | None:
+    """The switch that the fact is on; None for facts of other things."""
+    kind, *parts = split(fact)
+    return parts[0] if kind in ("vlan", "trunk", "port") else None
+
+
 def never() -> bool:
     """The guard of an order that cannot become moot."""
     return False

@@ -6,9 +6,10 @@ what was deployed and workers act on, `deployed` the facts that hands made true.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from nm import jobs, people, plan, planwords, specs, views
+from nm import debts, jobs, people, plan, planwords, specs, views
 from nm.calls import Call
 from nm.errors import Conflict, Denied, Invalid, NotFound
 from nm.keys import parse_keys
@@ -42,7 +43,7 @@ def make_group(
             f"group {name} {'is being destroyed' if there['destroying'] else 'exists already'}", hint
         )
     spec = {
-        "networks": _networks(tx, settings, None),
+        "networks": _networks(tx, call, settings, None),
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
@@ -73,7 +74,7 @@ def make_group(
     people.check_limits(tx, call, None, group)
     people.own(tx, owner, name, call.now)
     specs.save(tx, None, group, call.now, as_it_is)
-    _tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
+    tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
     return 1
 
 
@@ -114,7 +115,7 @@ def set_networks(tx: Transaction, call: Call, group: str, networks: Mapping[str,
     old = _editable(tx, call, group)
     if "main" not in networks:
         raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
-    wanted = _networks(tx, {"networks": networks}, old["wanted"]["networks"])
+    wanted = _networks(tx, call, {"networks": networks}, old["wanted"]["networks"])
     _edit(tx, call, old, "networks set", ", ".join(wanted), networks=wanted)
     return 1
 
@@ -130,7 +131,7 @@ def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, **pa
     group = changed(old, call.now, wanted={**old["wanted"], **parts})
     people.check_limits(tx, call, old, group)
     specs.save(tx, old, group, call.now)
-    _tell(tx, call, name_of(old["record_key"]), what, detail)
+    tell(tx, call, name_of(old["record_key"]), what, detail)
 
 
 # ---- deploying
@@ -215,19 +216,32 @@ def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] |
         )
     if options and options.get("if_plan") != plan.fingerprint(steps):
         raise Conflict("the plan is another one by now", "look at PlanDeploy again")
-    return _retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(tx, old))
+    return retarget(tx, call, old, old["wanted"], "deploy", deployed=_starting(tx, old))
 
 
-def _retarget(tx: Transaction, call: Call, old: Record, target: specs.Spec, kind: str, **fields: Any) -> int:
-    """A new target, a new revision and a job; whatever the old target may have begun is put in doubt."""
+def retarget(
+    tx: Transaction,
+    call: Call,
+    old: Record,
+    target: specs.Spec,
+    kind: str,
+    parent: int | None = None,
+    **fields: Any,
+) -> int:
+    """A new target, a new revision and a job; whatever the old target may have begun is put in doubt.
+
+    `parent`: a job that is over only when this one is.
+    """
     name = name_of(old["record_key"])
     if old["job"] is not None:
         jobs.advance(tx, old["job"], call.now, state="superseded", step="a newer command took over")
-    job = jobs.submit(tx, call, f"group:{name}", kind, group=name)
-    fields = {"deployed": attempted(tx, old), **fields}
+    of = {} if parent is None else {"parent": parent}
+    job = jobs.submit(tx, call, f"group:{name}", kind, group=name, **of)
+    if "deployed" not in fields:
+        fields["deployed"] = attempted(tx, old)
     group = changed(old, call.now, target=target, revision=old["revision"] + 1, job=job, error=None, **fields)
     specs.save(tx, old, group, call.now)
-    _tell(tx, call, name, f"{kind} called", f"job {job}, revision {group['revision']}")
+    tell(tx, call, name, f"{kind} called", f"job {job}, revision {group['revision']}")
     return job
 
 
@@ -248,7 +262,7 @@ def _destroy(tx: Transaction, call: Call, old: Record) -> int:
         if f"node/{node}" not in old["deployed"]
     }
     deployed = {**staged, **attempted(tx, old)}
-    return _retarget(
+    return retarget(
         tx, call, old, specs.EMPTY, "destroy", wanted=specs.EMPTY, destroying=True, deployed=deployed
     )
 
@@ -263,7 +277,7 @@ def expire_group(tx: Transaction, call: Call, name: str) -> int | None:
     old = tx.get(record_key("group", name))
     if old is None or old["destroying"] or old["expiry"] is None or old["expiry"] > call.now:
         return None
-    _tell(tx, call, name, "expired", f"its lease ended at {old['expiry']}")
+    tell(tx, call, name, "expired", f"its lease ended at {old['expiry']}")
     return _destroy(tx, call, old)
 
 
@@ -274,7 +288,7 @@ def set_delegations(tx: Transaction, call: Call, group: str, delegations: list[A
     """Who may act for the group: names (all methods) or structs {name, method}."""
     old = need(tx, call, group)
     tx.put(changed(old, call.now, delegations=people.parse_delegations(tx, call, delegations)))
-    _tell(tx, call, name_of(old["record_key"]), "delegations set", f"{len(delegations)} of them")
+    tell(tx, call, name_of(old["record_key"]), "delegations set", f"{len(delegations)} of them")
     return 1
 
 
@@ -286,7 +300,7 @@ def set_keys(tx: Transaction, call: Call, group: str, keys: list[str]) -> int:
     if (account := people.account_of(tx, name_of(old["record_key"]))) is not None:
         tx.put(changed(account, call.now, keys=given))
         jobs.submit(tx, call, f"account:{account['account']}", "keys", group=name_of(old["record_key"]))
-    _tell(tx, call, name_of(old["record_key"]), "keys set", f"{len(keys)} of them")
+    tell(tx, call, name_of(old["record_key"]), "keys set", f"{len(keys)} of them")
     return 1
 
 
@@ -298,7 +312,8 @@ def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
     tx.put(
         changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"], old.get("reserved", False)))
     )
-    _tell(tx, call, name_of(old["record_key"]), "renewed", f"until {int(expires)}")
+    until = datetime.fromtimestamp(int(expires), UTC)
+    tell(tx, call, name_of(old["record_key"]), "renewed", f"until {until:%Y-%m-%d %H:%M} UTC")
     return 1
 
 
@@ -325,7 +340,7 @@ def get_status(reader: Reader, call: Call, group: str) -> dict[str, Any]:
             port = reader.get(port_key(nic["switch"], nic["port"])) if nic.get("switch") else None
             if port is not None:
                 ports.append({"node": node, "nic": nic["name"], "switch": nic["switch"], "port": nic["port"],
-                              "seen": port["_seen"], "read_at": port["_read_at"]})  # fmt: skip
+                              **views.seen(debts.of_switch(reader, nic["switch"]), port)})  # fmt: skip
     return {
         **view(reader, record),
         "wanted": record["wanted"],
@@ -392,7 +407,7 @@ def need(reader: Reader, call: Call, name: str) -> Record:
     return group
 
 
-# ---- power, and taking back
+# ---- power
 
 
 POWER_ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")
@@ -413,74 +428,6 @@ def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
     return jobs.submit(tx, call, f"node:{node}", "power", group=record["group"], action=action)
 
 
-def release_node(tx: Transaction, call: Call, node: str, force: bool = False) -> int:
-    """Take a node back from its group now.
-
-    With `force` the group lets go at once, and what cannot be undone yet becomes a debt that is paid
-    when the device returns; the node is not free before that.
-    """
-    record = tx.get(record_key("node", node))
-    if record is None:
-        raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
-    old = tx.get(record_key("group", record["group"])) if record["group"] else None
-    if old is None:
-        isolated: plan.Facts = {
-            views.port_fact(nic): {"untagged": None, "tagged": []} for nic in views.wired(record)
-        }
-        return _owe(tx, call, record, node, isolated)
-    _tell(tx, call, name_of(old["record_key"]), "node taken back" + (" by force" if force else ""), node)
-    if old["destroying"] and not force:
-        return int(old["job"])
-    if old["target"] is None:
-        specs.save(tx, old, changed(old, call.now, wanted=_without(old["wanted"], node)), call.now)
-        return jobs.submit(tx, call, f"node:{node}", "release", group=name_of(old["record_key"]))
-    target, wanted = _without(old["target"], node), _without(old["wanted"], node)
-    if not force:
-        return _retarget(tx, call, old, target, "deploy", wanted=wanted)
-    mine = {f"node/{node}", *(views.port_fact(nic) for nic in views.wired(record))}
-    facts_now = attempted(tx, old)
-    job = _owe(tx, call, record, node, {fact: facts_now[fact] for fact in mine if fact in facts_now})
-    left = {fact: value for fact, value in facts_now.items() if fact not in mine}
-    kind = "destroy" if old["destroying"] else "deploy"
-    _retarget(tx, call, old, target, kind, wanted=wanted, deployed=left)
-    return job
-
-
-def _owe(tx: Transaction, call: Call, record: Record, node: str, owed: plan.Facts) -> int:
-    """A debt: these facts are to be undone, and until then their VLANs are not given out again."""
-    if tx.get(record_key("debt", node)) is not None:
-        raise Conflict(f"node {node} is being taken back already", "GetNodes shows its state")
-    vlans = sorted(
-        set().union(*(plan.carried(value) for fact, value in owed.items() if fact.startswith("port/")))
-    )
-    for vlan in vlans:
-        if (held := tx.get(record_key("vlan", vlan))) is not None:
-            tx.put(changed(held, call.now, _debts=[*held["_debts"], node]))
-    tx.put(changed(record, call.now, _debt=True))
-    job = jobs.submit(tx, call, f"node:{node}", "release")
-    tx.put(new("debt", node, call.now, node=node, group=record["group"], owed=owed, vlans=vlans, job=job))
-    tx.tell(Event(call.caller.name, f"node {node}", "debt", f"{len(owed)} things to undo"))
-    return job
-
-
-def pay_debt(tx: Transaction, node: str, now: float, failed: str | None) -> None:
-    """All that was owed has been undone and read back. `failed`: why the node is not fit to be free."""
-    debt = tx.get(record_key("debt", node))
-    if debt is None:
-        return
-    tx.delete(debt["record_key"])
-    for vlan in debt["vlans"]:
-        if (held := tx.get(record_key("vlan", vlan))) is not None:
-            tx.put(changed(held, now, _debts=[name for name in held["_debts"] if name != node]))
-    if (record := tx.get(record_key("node", node))) is not None:
-        tx.put(changed(record, now, _debt=False, _failed=failed or record["_failed"]))
-    tx.tell(Event("nm", f"node {node}", "debt paid", failed or ""))
-
-
-def _without(spec: specs.Spec, node: str) -> specs.Spec:
-    return {**spec, "nodes": [name for name in spec["nodes"] if name != node]}
-
-
 # ---- checks of values
 
 
@@ -491,7 +438,9 @@ def _editable(tx: Reader, call: Call, name: str) -> Record:
     return group
 
 
-def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+def _networks(
+    tx: Reader, call: Call, settings: Mapping[str, Any], kept: Mapping[str, Any] | None
+) -> dict[str, Any]:
     networks = settings.get("networks") or {"main": {}}
     given = dict(networks) if isinstance(networks, Mapping) else {}
     if not given or not all(isinstance(entry, Mapping) for entry in given.values()):
@@ -505,9 +454,10 @@ def _networks(tx: Reader, settings: Mapping[str, Any], kept: Mapping[str, Any] |
         if kept and name in kept and "vlan" not in entry:
             given[name] = {**entry, "vlan": kept[name]["vlan"]}
     taken = {entry["vlan"] for entry in given.values() if isinstance(entry.get("vlan"), int)}
+    search = call.choose_vlan or specs.FreeVlans().choose
 
     def choose() -> int:
-        vlan = specs.free_vlan(tx, taken)
+        vlan = search(tx, taken)
         taken.add(vlan)
         return vlan
 
@@ -583,5 +533,6 @@ def _account(tx: Transaction, call: Call, group: str, keys: list[str]) -> dict[s
     return people.person(people.enroll(tx, call, people.GROUP, group, keys=keys))
 
 
-def _tell(tx: Transaction, call: Call, group: str, what: str, detail: str) -> None:
+def tell(tx: Transaction, call: Call, group: str, what: str, detail: str) -> None:
+    """Let the event log say that the caller did this to the group."""
     tx.tell(Event(call.caller.name, f"group {group}", what, detail, group))

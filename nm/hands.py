@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
-from nm import jobs, pool
+from nm import debts, jobs, pool
 from nm import switchwork as work
 from nm.errors import NMError, NotFound
 from nm.facts import Hand, Order
@@ -53,13 +53,20 @@ def switch_worker(
         if job is None or job["state"] in jobs.OVER:
             return
         _advance(store, number, state="running", total=1)
+        breaker.reset()  # somebody asks for a try now
         result = _switch_job(store, cast("Executor", hand), _record(store, "switch", name), job)
         _advance(store, number, state="done", done=1, result=result)
 
     def note(hand: Hand) -> None:
         work.note_health(store, cast("Executor", hand), time.time())
 
-    return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note)
+    def device() -> tuple[Record, int]:
+        """How it is reached: what was opened for other settings may be another device."""
+        record = _record(store, "switch", name)
+        told = {key: part for key, part in record.items() if key[0] != "_" and key != "timestamp"}
+        return told, debts.generation(store, f"switch:{name}")
+
+    return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note, device)
 
 
 def _meet(store: Store, name: str, shown: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nm.calls import Call
+from nm.counted import counted
 from nm.errors import NotFound
 from nm.records import Record, changed, kind_of, new, record_key
 from nm.store import Event, Reader, Transaction
@@ -139,7 +140,7 @@ def hold(tx: Transaction, reasons: Mapping[str, str], now: float) -> None:
         }
         _put(tx, {**holds, **entries}, now)
         said = ", ".join(sorted(set(fresh.values())))
-        tx.tell(Event("nm", "pool", "ends held back", f"{len(fresh)} groups: {said}"))
+        tx.tell(Event("nm", "pool", "ends held back", f"{counted(len(fresh), 'group')}: {said}"))
 
 
 def let_go(tx: Transaction, names: Iterable[str], now: float) -> None:

@@ -4,21 +4,32 @@ Ground: the daemon sets it up once, after it has become a daemon and before othe
 Every room logs by the standard library (`logging.getLogger(__name__)`, details in `extra`); the
 standard library's handler lock keeps lines whole. Lines cannot be forged: whatever does not print is
 escaped. Secrets have no business in a log; those that are known are struck out all the same.
+
+Nobody who logs waits for who reads stderr, perhaps a pipe that is full for ever: a thread of its own writes
+there.
 """
 
 import io
 import logging
 import os
+import queue
 import re
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from logging.handlers import QueueHandler
 from pathlib import Path
+from typing import TextIO
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))  # syslog's
 SHORTEST = 4  # letters; striking out shorter secrets would leave no text
 STRUCK = "(secret)"
+WAITING = 10_000  # lines in memory that stderr has not taken yet; further ones are lost, and counted
+LAST = 1.0  # seconds that the end waits for them
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,-]+")
@@ -75,6 +86,65 @@ class Lines(logging.Formatter):
         if not always and _PLAIN.fullmatch(text):
             return text
         return '"' + "".join(_escaped(sign) for sign in text) + '"'
+
+
+class Patient(QueueHandler):
+    """Hands lines to a thread that writes them. How many were lost is told as soon as there is room."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._ways: queue.Queue[str | None] = queue.Queue(WAITING)
+        super().__init__(self._ways)
+        self._write = write
+        self._lost = 0
+        self._thread = threading.Thread(target=self._hand_on, name="log", daemon=True)
+        self._thread.start()
+
+    def prepare(self, record: logging.LogRecord) -> str:
+        """The record's line: secrets are struck out before it waits anywhere."""
+        return self.format(record)
+
+    def enqueue(self, line: str) -> None:  # type: ignore[override]
+        """Let the line be written, or count it. Called under the handler's lock."""
+        with suppress(queue.Full):
+            self._tell_lost()
+            self._ways.put_nowait(line)
+            return
+        self._lost += 1
+
+    def _tell_lost(self, patience: float = 0) -> None:
+        if self._lost:
+            text = "lines were lost: nobody read them in time"
+            record = logging.LogRecord("nm.logs", logging.WARNING, __file__, 0, text, None, None)
+            vars(record).update(lost=self._lost)
+            self._ways.put(self.format(record), timeout=patience)
+            self._lost = 0
+
+    def _hand_on(self) -> None:
+        while (line := self._ways.get()) is not None:
+            with suppress(OSError, ValueError):  # a stderr that is closed
+                self._write(f"{line}\n")
+
+    def close(self) -> None:
+        """Give what still waits a moment."""
+        with suppress(queue.Full):
+            self._tell_lost(LAST)
+            self._ways.put(None, timeout=LAST)
+        self._thread.join(LAST)
+        super().close()
+
+
+def _writer(stream: TextIO) -> Callable[[str], object]:
+    """What writes there, past Python's buffer: its flush at the end would wait for a full pipe."""
+    try:
+        return partial(_write_whole, stream.fileno())
+    except (OSError, ValueError):
+        return stream.write
+
+
+def _write_whole(descriptor: int, text: str) -> None:
+    left = text.encode(errors="backslashreplace")
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 class LogFile(logging.FileHandler):
@@ -150,7 +220,7 @@ def start(file: str = "", level: str = "info") -> Log:
         Path(file).parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         handler = LogFile(file)
     else:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = Patient(_writer(sys.stderr))
     handler.setFormatter(Lines(guard, priority=not file and _is_journal()))
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(True)

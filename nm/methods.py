@@ -8,7 +8,6 @@ without a row there does not load. A method whose operation is None is answered 
 from nm import delegates, drift, groups, leases, pool
 from nm.arguments import (
     COUNT,
-    FLAG,
     GROUP,
     KEYS,
     LIST,
@@ -30,6 +29,7 @@ from nm.arguments import (
 from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
+from nm.recoverymethods import RECOVERY
 from nm.sitemethods import SITES
 
 _CHANGES = Param("changes", STRUCT, "the keys to change; those not named stay")
@@ -261,16 +261,7 @@ _POOL = (
         _SWITCH,
         _PORTS,
     ),
-    _write(
-        "ReleaseNode",
-        groups.release_node,
-        "Takes a node back from its group. Answers a job's id.",
-        _NODE,
-        Param(
-            "force", FLAG, "do not wait for devices: what is owed is undone when they return", optional=True
-        ),
-    ),
-    _write("ClearNode", pool.clear_node, "Declares a failed or dirty node good. Answers 1.", _NODE),
+    *RECOVERY,
 )
 
 _GROUPS = (

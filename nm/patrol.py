@@ -23,6 +23,7 @@ from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.records import Record, port_key, record_key
+from nm.views import is_known
 from nm.workers import Errand, Job, Reading
 
 log = logging.getLogger("nm.patrol")
@@ -331,7 +332,7 @@ class Patrol:
             found = audits.judge(self._store, group, round_.expected.groups[name], round_.seen)
             for switch, port, vlan in found.strangers:
                 record = self._store.get(port_key(switch, port))
-                if audits.is_idle(self._store, record) and record and audits.is_known(record):
+                if audits.is_idle(self._store, record) and record and is_known(record):
                     yield facts.name("port", switch, port), audits.stranger(switch, port, vlan)
 
     def _groups(self, round_: _Round) -> Iterator[tuple[str, Record]]:

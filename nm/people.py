@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nm.calls import Call, Caller
+from nm.counted import counted
 from nm.errors import Conflict, Invalid, LimitReached, NotFound
 from nm.records import Record, changed, new, record_key
 from nm.specs import claims
@@ -200,12 +201,13 @@ def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) 
     others = [record for record in others if record["record_key"] != group["record_key"]]
     if old is None and most_groups is not None and len(others) + 1 > most_groups:
         raise LimitReached(
-            f"{owner['name']} may have {most_groups} groups", "destroy one, or ask an administrator"
+            f"{owner['name']} may have {counted(most_groups, 'group')}",
+            "destroy one, or ask an administrator",
         )
     nodes = sum(map(_nodes, [*others, group]))
     if most_nodes is not None and nodes > most_nodes and nodes > sum(map(_nodes, others)) + _nodes(old):
         raise LimitReached(
-            f"{owner['name']} may have {most_nodes} nodes, this makes {nodes}",
+            f"{owner['name']} may have {counted(most_nodes, 'node')}, this makes {nodes}",
             "remove some (those that were deployed count until they are isolated), or ask an administrator",
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nm import facts, paths, people, planwords, views
+from nm import debts, facts, paths, people, planwords, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -77,7 +77,28 @@ def doubted(deployed: Facts, attempted: Facts) -> Facts:
 
 
 def expand(reader: Reader, group: str, spec: Spec | None) -> Facts:
-    """The facts of a group whose target is `spec`. NotFound or Conflict when it cannot be made."""
+    """The facts of a group whose target is `spec`. NotFound or Conflict when it cannot be made.
+
+    Nothing is asked of a switch that is in debt: what the group has there comes when the debt is paid.
+    """
+    return debts.without(reader, whole(reader, group, spec))
+
+
+def waits_for(reader: Reader, group: str, spec: Spec | None) -> str | None:
+    """Why not all of that target is made now, in words; None when all of it is, or nobody can tell."""
+    if not any("switch" in debt for debt in reader.range("debt")):
+        return None
+    try:
+        everything = whole(reader, group, spec)
+    except NMError:
+        return None
+    left_out = everything.keys() - debts.without(reader, everything).keys()
+    names = sorted({str(facts.switch_of(fact)) for fact in left_out})
+    return f"what is on switch {', '.join(names)} waits until it is read back as isolated" if names else None
+
+
+def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
+    """The same, with what is on switches in debt."""
     if not spec or not spec["networks"]:
         return {}
     result: Facts = {}
@@ -348,7 +369,7 @@ def _close(reader: Reader, gone: Facts, deployed: Facts, steps: dict[str, Step])
         node = reader.get(record_key("node", parts[0])) if kind == "node" else None
         for nic in views.wired(node) if node is not None else ():
             port = reader.get(port_key(nic["switch"], nic["port"]))
-            known = port is not None and (port["_verified"] or port.get("_drift"))
+            known = port is not None and views.is_known(port) and not debts.of_switch(reader, nic["switch"])
             if known and views.port_fact(nic) not in deployed:
                 text = f"switch {nic['switch']} port {nic['port']}: isolate"
                 _add(steps, 1, "leave", views.port_fact(nic), text, None, None)

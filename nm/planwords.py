@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nm import facts
+from nm.counted import counted
 from nm.facts import Value
 from nm.records import natural
 
@@ -57,7 +58,7 @@ def _spoken(kind: str, parts: Sequence[str], value: Value | None) -> str:
     if kind == "trunk":
         return f"carries VLAN {parts[1]}"
     if kind == "export":
-        return _counted(len(value["machines"]), "machine")
+        return counted(len(value["machines"]), "machine")
     return {"node": "given out", "account": "there, with the group's keys"}.get(kind, "there")
 
 
@@ -65,10 +66,6 @@ def port(value: Value) -> str:
     """What a port carries."""
     untagged = [f"VLAN {value['untagged']}"] if value["untagged"] else []
     return ", ".join(untagged + [f"VLAN {vlan} tagged" for vlan in value["tagged"]])
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _lines(before: Value | None, after: Value | None) -> list[str]:

@@ -6,8 +6,9 @@ Each function runs inside one transaction. They are the only ones that change a 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from nm import facts, jobs, people, plan, specs
+from nm import debts, facts, jobs, people, plan, specs
 from nm.calls import NM, Call, Caller
+from nm.counted import counted
 from nm.errors import NMError
 from nm.facts import Outcome
 from nm.plan import Step
@@ -50,6 +51,9 @@ def _take(
     tx: Transaction, group: str, step: Step, outcome: Outcome, deployed: plan.Facts, now: float
 ) -> None:
     kind, *parts = facts.split(step.fact)
+    if (switch := facts.switch_of(step.fact)) is not None and debts.of_switch(tx, switch):
+        deployed.pop(step.fact, None)  # the switch's debt has it; it may be another device that answered
+        return
     if step.action == "power-off":
         if step.fact in deployed:
             deployed[step.fact] = {"power": False}
@@ -72,8 +76,10 @@ def _take(
 
 
 def holds(reader: Reader, group: str, fact: str) -> bool:
-    """False for a fact of a node that was taken from the group by force meanwhile."""
+    """False for a fact of a node, or on a switch, that was taken from the group by force meanwhile."""
     kind, *parts = facts.split(fact)
+    if (switch := facts.switch_of(fact)) is not None and debts.of_switch(reader, switch):
+        return False
     if kind not in ("node", "port"):
         return True
     name: str | None = parts[0]
@@ -133,8 +139,9 @@ def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
             tx.delete(record_key("claim", f"alias:{old['alias']}"))
         tx.tell(Event("nm", f"group {name}", "gone", "everything is back in the pool", name))
         return True
-    if old["deployed_revision"] != revision or old["error"]:
-        tx.put(changed(old, now, deployed_revision=revision, error=None))
+    error = plan.waits_for(tx, name, old["target"])
+    if old["deployed_revision"] != revision or old["error"] != error:
+        tx.put(changed(old, now, deployed_revision=revision, error=error))
         tx.tell(Event("nm", f"group {name}", "deployed", f"revision {revision}", name))
     return True
 
@@ -287,7 +294,7 @@ def _tell_drift(tx: Transaction, name: str, before: Sequence[Record], after: Seq
     """Tell when something differs that did not before, and when nothing does any more."""
     known = set(map(fact_of, before))
     if any(fact_of(one) not in known for one in after):
-        tx.tell(Event("nm", f"group {name}", "drift", f"{len(after)} differences", name))
+        tx.tell(Event("nm", f"group {name}", "drift", counted(len(after), "difference"), name))
     elif before and not after:
         tx.tell(Event("nm", f"group {name}", "drift gone", "", name))
 

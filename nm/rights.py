@@ -153,7 +153,8 @@ _ROWS: Mapping[Right, str] = {
         RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
-        ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds Backup
+        ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
+        ConfirmExpiry GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,

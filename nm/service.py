@@ -17,6 +17,8 @@ from nm import (
     accounts,
     api,
     converge,
+    debts,
+    debtwork,
     drift,
     hands,
     imports,
@@ -43,7 +45,7 @@ from nm.importwork import ImportWorker, carry_out
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
 from nm.recording import unfinished
-from nm.records import kind_of, name_of, record_key
+from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
 from nm.snapshot import FORMAT, RESTORED
 from nm.store import Published
@@ -77,7 +79,7 @@ class Service:
         self._first_site = site
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
-        self._breakers: dict[str, Breaker] = {}  # by switch
+        self._breakers: dict[tuple[str, int], Breaker] = {}  # by switch, and which device it was
         self._metrics = _metrics(config)
         self.database = Database.open(
             config.daemon.database,
@@ -186,18 +188,24 @@ class Service:
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
 
-    def _wake(self, job: Mapping[str, Any]) -> None:
+    def _wake(self, job: Record) -> None:
         subject, item = job["subject"], Job(job["id"])
         if subject.startswith("account:"):
             self.crew.send(people.SUBJECT, item)
         elif job["kind"] in ("audit", "repair"):
             self.crew.send(patrol.SUBJECT, item)
+        elif (switch := debtwork.switch_of(job)) is not None:
+            self.crew.send(debtwork.subject(switch), item)
         else:
             self.crew.send(subject, converge.Wake() if job["kind"] in ("deploy", "destroy") else item)
 
-    def _over(self, job: Mapping[str, Any]) -> None:
+    def _over(self, job: Record) -> None:
         for parent in drift.parents(job):
-            self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
+            paying = self.database.get(record_key("job", parent))
+            if paying is not None and debtwork.switch_of(paying) is not None:
+                self._wake(paying)
+            else:
+                self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])
 
@@ -212,10 +220,11 @@ class Service:
             if unfinished(group):
                 self.crew.send(f"group:{name_of(group['record_key'])}", converge.Wake())
         for job in self.database.range("job"):
-            if job["state"] not in jobs.OVER and job["kind"] != "release":
+            if job["state"] not in jobs.OVER and not (job["kind"] == "release" and "node:" in job["subject"]):
                 self._wake(job)
         for debt in self.database.range("debt"):
-            self.crew.send(f"node:{debt['node']}", Job(debt["job"]))
+            who = debtwork.subject(debt["switch"]) if "switch" in debt else f"node:{debt['node']}"
+            self.crew.send(who, Job(debt["job"]))
         for account in filter(people.unsettled, self.database.range("account")):
             self.crew.send(people.SUBJECT, Settle(account["account"]))
         if self._config.accounts.shell:
@@ -292,6 +301,8 @@ class Service:
             return ImportWorker(self.database, self._site)
         if kind == "accounts":
             return AccountsWorker(accounts.System(_places(self._config)), self._tools)
+        if kind == "debt":
+            return debtwork.SwitchDebtWorker(name, self._tools)
         if kind == "node":
             return NodeWorker(name, self._tools, self._power_hand, self._act)
         if kind == "host":
@@ -309,7 +320,8 @@ class Service:
         """It remembers, while the switch's worker comes and goes."""
         patience = self._tools.patience
         fresh = Breaker(time.monotonic, patience.first_pause, patience.longest_pause)
-        return self._breakers.setdefault(switch, fresh)
+        device = switch, debts.generation(self.database, f"switch:{switch}")
+        return self._breakers.setdefault(device, fresh)
 
     def _power_hand(self) -> power.PowerHand:
         return power.PowerHand(

@@ -6,10 +6,10 @@ is claimed: the claim is the owner field of the claimed thing's own record. Call
 by the workers' recording, inside transactions only.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from nm import facts
+from nm import debts, facts
 from nm.errors import Conflict, Invalid, NotFound
 from nm.records import Record, changed, check_name, kind_of, name_of, record_key
 from nm.store import Reader, Transaction
@@ -91,22 +91,30 @@ def _check_untagged(networks: Mapping[str, Any]) -> None:
             used[nic] = name
 
 
-def free_vlan(reader: Reader, taken: Iterable[int] = ()) -> int:
-    """The lowest free VLAN of the pool that is not in `taken`."""
-    skip = set(taken)
-    free = [
-        vlan["id"]
-        for vlan in reader.range("vlan")
-        if vlan_is_free(vlan) and not vlan["shared"] and vlan["id"] not in skip
-    ]
-    if not free:
+class FreeVlans:
+    """Chooses free VLANs, lowest first, for one group or for many in a row.
+
+    The pool is searched once, at the first choice; so none may become free between two of them.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[int] | None = None  # highest first
+
+    def choose(self, reader: Reader, taken: Collection[int] = ()) -> int:
+        """The lowest free VLAN of the pool that is not in `taken`."""
+        if self._left is None:
+            free = {vlan["id"] for vlan in reader.range("vlan") if _may_be_chosen(vlan)}
+            self._left = sorted(free - debts.vlans(reader).keys(), reverse=True)
+        while self._left and not _may_be_chosen(reader.get(record_key("vlan", self._left[-1]))):
+            self._left.pop()
+        for vlan in reversed(self._left):
+            if vlan not in taken:
+                return vlan
         raise Conflict("no VLAN of the pool is free", "register more with RegisterVlan, or destroy a group")
-    return int(min(free))
 
 
-def vlan_is_free(vlan: Record) -> bool:
-    """True when a group may claim it now: available, no owner, and no debt is still on it."""
-    return bool(vlan["available"]) and vlan["group"] is None and not vlan["_debts"]
+def _may_be_chosen(vlan: Record | None) -> bool:
+    return vlan is not None and bool(vlan["available"]) and vlan["group"] is None and not vlan["shared"]
 
 
 def claims(group: Record | None) -> set[str]:
@@ -168,16 +176,19 @@ def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) ->
         return
     if record["group"] is not None:
         raise Conflict(f"{WORDS[kind]} {name} is taken", f"Get{PLURALS[kind]} with free=True lists free ones")
-    if problem := _indebted(record) or (None if as_it_is else _not_free(tx, kind, record)):
+    if problem := _indebted(tx, kind, record) or (None if as_it_is else _not_free(tx, kind, record)):
         raise Conflict(
             f"{WORDS[kind]} {name} cannot be given out: it is {problem}", FREE_HINTS.get(problem, "")
         )
     tx.put(changed(record, now, group=group))
 
 
-def _indebted(record: Record) -> str | None:
+def _indebted(reader: Reader, kind: str, record: Record) -> str | None:
     """Frames may still come out of what was taken back by force, so nobody gets it, whatever they know."""
-    owed = record.get("_debts") or record.get("_debt")
+    if kind == "vlan":
+        owed = record["id"] in debts.vlans(reader)
+    else:
+        owed = kind == "node" and debts.of_node(reader, record) is not None
     return "still on a port that could not be reached" if owed else None
 
 

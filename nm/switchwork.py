@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from nm import facts, groups, jobs, plan, specs, views
+from nm import debts, facts, groups, jobs, plan, specs, views
 from nm.calls import Call, Caller
 from nm.errors import Conflict, NMError, NotFound
 from nm.pool import distrust, uses
@@ -218,14 +218,16 @@ def _remove_leftovers(
     store: Store, executor: Executor, record: Record, there: frozenset[int], now: float
 ) -> None:
     """Take VLANs of the pool that nobody uses off the switch's table. One that stays does no harm."""
-    leftovers = {vlan["id"] for vlan in store.range("vlan") if vlan["id"] in there and _unused(vlan)}
+    owed = debts.vlans(store)
+    unused = (vlan["id"] for vlan in store.range("vlan") if _unused(vlan) and vlan["id"] not in owed)
+    leftovers = there.intersection(unused)
     if leftovers:
         stayed = executor.remove_vlans(leftovers, store.epoch)
         _note(store, record, now, _vlans=sorted(there - (leftovers - stayed.keys())))
 
 
 def _unused(vlan: Record) -> bool:
-    return specs.vlan_is_free(vlan) and not vlan["groups"]
+    return vlan["available"] and vlan["group"] is None and not vlan["groups"]
 
 
 # ---- adopt -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
-from nm import facts
+from nm import debts, facts
 from nm.calls import Call
 from nm.errors import Invalid
 from nm.records import Record, name_of, natural, port_key, record_key
@@ -136,6 +136,19 @@ def wired(node: Record) -> list[Record]:
     return [nic for nic in node["nics"] if nic["switch"] is not None and nic["role"] != "none"]
 
 
+def is_known(port: Record) -> bool:
+    """False for a port that was never reset or adopted: nobody said that it is nm's to isolate."""
+    return bool(port["_verified"] or port.get("_drift"))
+
+
+def of_no_role(reader: Reader, port: Record) -> bool:
+    """Whether the port serves a NIC of the role `none`, which nm never touches."""
+    owner = None if port["node"] is None else reader.get(record_key("node", port["node"]))
+    return owner is not None and any(
+        nic["name"] == port["nic"] and nic["role"] == "none" for nic in owner["nics"]
+    )
+
+
 def in_network(nic: Record, network: Record) -> bool:
     """Whether a network of a group names that NIC, by its name or its role."""
     return nic["role"] != "none" and (nic["name"] in network["nics"] or nic["role"] in network["nics"])
@@ -195,7 +208,7 @@ def _state_in(group: Record, node: Record) -> str:
 def _state_idle(reader: Reader, node: Record) -> str:
     for nic in wired(node):
         switch = reader.get(record_key("switch", nic["switch"]))
-        if switch is None or not switch["available"]:
+        if switch is None or not switch["available"] or debts.of_switch(reader, nic["switch"]):
             return "out"
     for nic in wired(node):
         port = reader.get(port_key(nic["switch"], nic["port"]))
@@ -214,11 +227,7 @@ def node(reader: Reader, call: Call, record: Record) -> Record:
         struct[key] = record[key]
     struct["nics"] = [dict(nic) for nic in record["nics"]]
     struct["management"] = _without_secrets(record["management"])
-    return {**struct, "state": state, "error": record["_failed"] or _owed(record)}
-
-
-def _owed(record: Record) -> str | None:
-    return "taken back, but not yet read back as isolated" if record["_debt"] else None
+    return {**struct, "state": state, "error": record["_failed"] or debts.of_node(reader, record)}
 
 
 def _without_secrets(management: Record | None) -> Record | None:
@@ -257,9 +266,12 @@ def head_node(reader: Reader, call: Call, record: Record) -> Record:
     return {**struct, "running": record["_running"], "state": state}
 
 
-def vlan(reader: Reader, call: Call, record: Record) -> Record:
-    """A VLAN: whole for readers and the members of its group; the users of a shared one for readers."""
-    idle = record["group"] is None and not record["_debts"]
+def vlan(reader: Reader, call: Call, record: Record, owed: Container[int]) -> Record:
+    """A VLAN: whole for readers and the members of its group; the users of a shared one for readers.
+
+    `owed`: the VLANs of which debts.vlans tells.
+    """
+    idle = record["group"] is None and record["id"] not in owed
     free = record["available"] and (record["shared"] or idle)
     struct = {"id": record["id"], "shared": record["shared"], "available": record["available"], "free": free}
     if call.reader:
@@ -281,7 +293,7 @@ def _service(record: Record) -> Record:
 HEALTHY: Record = {"unsaved": None, "failures": 0, "error": None, "retry_at": None}
 
 
-def switch(call: Call, record: Record) -> Record:
+def switch(reader: Reader, call: Call, record: Record) -> Record:
     """A switch: readers see its settings and what was read of it."""
     struct = {**_service(record), "free": record["available"]}
     if not call.reader:
@@ -294,10 +306,21 @@ def switch(call: Call, record: Record) -> Record:
         **struct,
         "model": record["_model"],
         "read_at": record["_read_at"],
-        "error": record["_error"] or health["error"] or health["unsaved"],
+        "error": record["_error"] or _owing(reader, record) or health["error"] or health["unsaved"],
         "host_key": record.get("host_key") or record.get("_host_key"),
         **{key: health[key] for key in ("unsaved", "failures", "retry_at")},
     }
+
+
+def _owing(reader: Reader, switch: Record) -> str | None:
+    debt = debts.of_switch(reader, named(switch))
+    return None if debt is None else f"what was on it is not yet read back as isolated (job {debt['job']})"
+
+
+def seen(debt: Record | None, port: Record) -> Record:
+    """What was last read of a port: {seen, read_at}. `debt`, its switch's, says since when that counts."""
+    known = debts.read_since(debt, port)
+    return {"seen": port["_seen"] if known else None, "read_at": port["_read_at"] if known else None}
 
 
 def port(reader: Reader, call: Call, record: Record) -> Record:
@@ -313,14 +336,14 @@ def port(reader: Reader, call: Call, record: Record) -> Record:
     }
     if not call.reader:
         return struct
+    debt = debts.of_switch(reader, record["switch"])
     return {
         **struct,
         "node": record["node"],
         "nic": record["nic"],
         "trunk": record["trunk"],
-        "verified": record["_verified"],
-        "seen": record["_seen"],
-        "read_at": record["_read_at"],
+        "verified": record["_verified"] and debt is None,
+        **seen(debt, record),
         "description": record["description"],
     }
 

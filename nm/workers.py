@@ -213,10 +213,16 @@ class HandWorker:
         do_job: Callable[[Hand, int], None],
         fail_job: Callable[[int, NMError], None],
         note: Callable[[Hand], None] = lambda hand: None,
+        device: Callable[[], object] = lambda: None,
     ) -> None:
-        """`note` is called after each batch, to write down how the hand's device is."""
+        """`note` is called after each batch, to write down how the hand's device is.
+
+        `device`: what the hand was opened for; it is opened anew when that is something else.
+        """
         self._open = open_hand
         self._note = note
+        self._device = device
+        self._opened_for: object = None
         self._hand: Hand | None = None
         self._epoch = epoch
         self._do_job = do_job
@@ -227,7 +233,7 @@ class HandWorker:
         """Run all errands in one go, then the readings, then the jobs."""
         self._say()
         try:
-            hand = self._hand = self._hand or self._open()
+            hand = self._opened()
         except NMError as error:
             self._refuse(batch, error)
             self._say()
@@ -247,6 +253,14 @@ class HandWorker:
         self._say()
         self._note(hand)
         return None
+
+    def _opened(self) -> Hand:
+        device = self._device()
+        if device != self._opened_for:
+            self.close()
+        if self._hand is None:
+            self._hand, self._opened_for = self._open(), device
+        return self._hand
 
     def _say(self) -> None:
         """Write down which jobs failed; where that fails too, the worker comes back to it."""

@@ -53,8 +53,7 @@ put_environment() {
 
 # Beside nm's own Python, where nm looks for it; it comes and goes with the rest.
 make_login_shell() {
-    make --silent -C forward_api_calls BUILD="$PWD/$work/forward" all
-    install -m 755 "$work/forward/forward_api_calls" "$work/nm/"
+    make --silent -C forward_api_calls BUILD="$PWD/$work/forward" DESTDIR="$PWD/$work" PLACE=/nm install
 }
 
 program() { # NAME MODULE PLACE

@@ -34,6 +34,7 @@ class Rack:
         **jobs: float,
     ) -> None:
         self.folder = folder
+        self.tables: dict[str, Path] = {}  # of switches whose place another one took
         self.switches = [f"sw{number}" for number in range(switches)]
         self.nodes = [f"n{number}" for number in range(nodes)]
         patience = {"retry_first_seconds": 0.02, "retry_longest_seconds": 0.2, **jobs}
@@ -102,7 +103,7 @@ class Rack:
 
     def table(self, switch: str) -> Path:
         """The file that a simulated switch keeps its tables in."""
-        return self.folder / f"{switch}.json"
+        return self.tables.get(switch, self.folder / f"{switch}.json")
 
     def ports(self, switch: str) -> dict[str, Any]:
         """The switch's ports as its own table has them."""

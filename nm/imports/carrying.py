@@ -5,11 +5,13 @@ from typing import Any
 
 from nm import jobs
 from nm.calls import Call
+from nm.counted import counted
 from nm.errors import Conflict, Invalid, NMError
 from nm.imports.judging import Verdict, judge
 from nm.imports.steps import ROOM, Step, spoken, tried, undone
 from nm.records import Record, name_of, new, record_key
 from nm.scratch import Scratch
+from nm.specs import FreeVlans
 from nm.store import Event, Reader, Store, Transaction
 
 RUNNING = "meta_import"  # the record of the import that is going on: its job, and its steps
@@ -37,7 +39,7 @@ def _begin(tx: Transaction, call: Call, verdict: Verdict) -> int:
     number = jobs.submit(tx, call, SUBJECT, "import")
     jobs.advance(tx, number, call.now, total=len(verdict.steps), result={"same": verdict.same})
     tx.put(new("meta", name_of(RUNNING), call.now, job=number, steps=verdict.steps))
-    tx.tell(Event(call.caller.name, "import", "begun", f"{len(verdict.add)} things"))
+    tx.tell(Event(call.caller.name, "import", "begun", counted(len(verdict.add), "thing")))
     return number
 
 
@@ -63,6 +65,7 @@ def carry_on(tx: Transaction, call: Call) -> bool:
 
 def _add(tx: Transaction, call: Call, steps: list[Step], job: Record) -> bool:
     bite, done = Scratch(tx), job["done"]
+    call = replace(call, choose_vlan=FreeVlans().choose)
     try:
         while done < len(steps):
             attempt = tried(bite, call, [steps[done]])
@@ -81,7 +84,7 @@ def _add(tx: Transaction, call: Call, steps: list[Step], job: Record) -> bool:
         return True
     tx.delete(RUNNING)
     jobs.advance(tx, job["id"], call.now, state="done", done=done, step="")
-    tx.tell(Event(call.caller.name, "import", "done", f"{done} steps"))
+    tx.tell(Event(call.caller.name, "import", "done", counted(done, "step")))
     return False
 
 
@@ -112,7 +115,7 @@ def give_up(tx: Transaction, call: Call, error: NMError) -> None:
     running = tx.get(RUNNING)
     job = tx.get(record_key("job", running["job"])) if running is not None else None
     if job is not None:
-        text = f"given up {job['done']} steps from the beginning; what they added stays: {error}"
+        text = f"given up {counted(job['done'], 'step')} from the beginning; what they added stays: {error}"
         _fail(tx, call, job, {"code": error.code, "text": text})
 
 

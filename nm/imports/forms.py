@@ -47,6 +47,7 @@ _SIMPLE = {
 _RANGES = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*")
 _UNSENDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LARGEST = 2**31
+_LEVELS = 32  # lists and structs within each other
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -97,11 +98,13 @@ def entries(reader: Reader, call: Call, site: Mapping[str, dict[str, Any]], note
                 notes.refuse(place, error)
 
 
-def _check_plain(value: Any, allow_long: bool) -> None:
+def _check_plain(value: Any, allow_long: bool, levels: int = _LEVELS) -> None:
     """Invalid unless the API could have answered that value. Times in a group may be beyond 32 bits."""
     if isinstance(value, dict | list):
+        if not levels:
+            raise Invalid(f"it is nested too deeply: more than {_LEVELS} levels", "make it flatter")
         for part in [*value, *value.values()] if isinstance(value, dict) else value:
-            _check_plain(part, allow_long)
+            _check_plain(part, allow_long, levels - 1)
     elif isinstance(value, str) and _UNSENDABLE.search(value):
         raise Invalid("there is text with characters that XML cannot carry", "use printable text")
     elif isinstance(value, float) and not math.isfinite(value):

@@ -12,6 +12,7 @@ from nm.keys import parse_keys
 from nm.pool.common import spoken
 from nm.records import Record, kind_of, name_of
 from nm.scratch import Scratch
+from nm.specs import FreeVlans
 from nm.store import Reader
 
 
@@ -46,6 +47,7 @@ def judge(reader: Reader, call: Call, text: str) -> Verdict:
     """Try the whole site on a scratch. Invalid when the text is no site at all."""
     verdict = Verdict()
     world = Scratch(reader)
+    call = replace(call, choose_vlan=FreeVlans().choose)
     missing: list[str] = []  # what later problems would say of things that are refused themselves
     for entry in entries(reader, call, sections(text), Notes(verdict.notices, verdict.refuse)):
         there = reader.get(entry.key)
@@ -106,7 +108,7 @@ def _as_told(reader: Reader, call: Call, entry: Entry, there: Record) -> Record:
     if kind_of(entry.key) == "group":
         entry = _with_what_was_chosen(entry, there)
     # A group's account is there as well; and its lease may have ended, which was held back.
-    call = replace(call, now=0.0, site=replace(call.site, uids=None))
+    call = replace(call, now=0.0, site=replace(call.site, uids=None), choose_vlan=None)
     told: Record = settings.of(tried(Without(reader, entry.key), call, entry.steps).writes[entry.key] or {})
     return told
 
@@ -140,7 +142,7 @@ def _account_as_told(entry: Entry, there: Record) -> Record:
 
 
 class Without:
-    """The world as if one thing had never been made: what it holds is nobody's, and owes nothing."""
+    """The world as if one thing had never been made: what it holds is nobody's, and nothing is owed."""
 
     def __init__(self, reader: Reader, key: str) -> None:
         self._reader = reader
@@ -158,8 +160,9 @@ class Without:
 
     def _seen(self, record: Record) -> Record | None:
         key = record["record_key"]
-        if key == self._key or (kind_of(key) == "claim" and record["owner"] == self._key):
+        own = kind_of(key) == "claim" and record["owner"] == self._key
+        if key == self._key or own or kind_of(key) == "debt":
             return None
         if self._kind in ("node", "trunk", "group") and record.get(self._kind) == self._name:
-            return {**record, self._kind: None, **({"_debts": []} if kind_of(key) == "vlan" else {})}
+            return {**record, self._kind: None}
         return record

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from nm.client import ClientError
+from nm.counted import counted
 from nm.lab.layout import Layout
 from nm.lab.place import Lab, environment, labs
 
@@ -65,7 +66,8 @@ def _up(args: argparse.Namespace) -> int:
     lab = lifecycle.up(args.name, layout)
     print(
         f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "
-        f"{layout.switches} switches, {layout.nodes} nodes, {layout.headnodes} head nodes"
+        f"{counted(layout.switches, 'switch', 'switches')}, {counted(layout.nodes, 'node')}, "
+        f"{counted(layout.headnodes, 'head node')}"
     )
     print(f"its daemon: nmctl --lab {lab.name} ...")
     if layout.nodes:
@@ -79,7 +81,10 @@ def _exec(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    if args.name is None and len(found := labs()) != 1:
+    if args.name is None and not (found := labs()):
+        print("no lab is here; `nmctl lab up` builds one, `nmctl lab up --help` tells how large")
+        return 0
+    if args.name is None and len(found) != 1:
         for lab in found:
             print(f"{lab.name}\t{'up' if lab.holder else 'dead'}\t{lab.socket}")
         return 0

@@ -2,7 +2,7 @@
 
 Pure, and called by doors through the table of methods: each operation takes a transaction (a read: a
 Reader), the call, and the API method's arguments; it checks the right, then the values, then puts
-records and tells events. Taking nodes back from groups (ReleaseNode) is nm.groups's.
+records and tells events. Taking nodes back from groups (ReleaseNode) is nm.releases's.
 """
 
 from nm.pool.headnodes import (
@@ -31,6 +31,8 @@ from nm.pool.switches import (
     pin_host_key,
     register_port,
     register_switch,
+    release_switch,
+    replace_switch,
     reset_ports,
     unregister_port,
     unregister_switch,
@@ -63,6 +65,8 @@ __all__ = [
     "register_switch",
     "register_trunk",
     "register_vlan",
+    "release_switch",
+    "replace_switch",
     "reset_ports",
     "unregister_head_node",
     "unregister_host",

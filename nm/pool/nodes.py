@@ -6,8 +6,9 @@ each NIC; it never looks at other nodes.
 
 from typing import Any
 
-from nm import groups, views
+from nm import releases, views
 from nm.calls import Call
+from nm.counted import counted
 from nm.errors import Conflict, Invalid, NotFound
 from nm.pool import hosts, uses, values
 from nm.pool.common import (
@@ -124,7 +125,7 @@ def register_node(tx: Transaction, call: Call, name: str, settings: Record) -> i
     record = {**new("node", name, call.now), **_DEFAULTS, **given, **service(IN_SERVICE, given), **own}
     _claim_id(tx, call, record)
     tx.put(_connected(tx, call, record))
-    tell(tx, call, "node", name, "registered", f"{len(record['nics'])} NICs")
+    tell(tx, call, "node", name, "registered", counted(len(record["nics"]), "NIC"))
     return 1
 
 
@@ -258,9 +259,9 @@ def _drop_debt(tx: Transaction, call: Call, record: Record) -> None:
         if switch is not None and switch["available"]:
             raise Conflict(
                 f"switch {nic['switch']} has yet to isolate port {nic['port']} of node {views.named(record)}",
-                "that is tried again by itself; if the switch is gone for good, UpdateSwitch available False",
+                "that is tried again by itself; when the switch is gone: UpdateSwitch with available=False",
             )
-    groups.pay_debt(tx, views.named(record), call.now, None)
+    releases.pay_debt(tx, views.named(record), call.now, None)
     for nic in views.wired(record):
         port = tx.get(port_key(nic["switch"], nic["port"]))
         if port is not None:

@@ -7,8 +7,9 @@ import posixpath
 import re
 from typing import Any
 
-from nm import jobs, views
+from nm import debts, jobs, releases, views
 from nm.calls import NM, Call
+from nm.counted import counted
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
 from nm.pool.common import (
@@ -30,7 +31,17 @@ from nm.records import Record, changed, in_order, new, port_key, record_key
 from nm.store import Reader, Transaction
 
 MOST_AT_ONCE = 90  # ports that one call may change; a transaction has 100 writes
-_UNREAD: Record = {"_vlans": None, "_read_at": None, "_model": "", "_error": None, "_host_key": None}
+_REPLACE = (
+    "ReplaceSwitch says that another device stands there, isolates its ports and lets groups join again"
+)
+_UNREAD: Record = {
+    "_host_key": None,
+    "_health": views.HEALTHY,
+    "_vlans": None,
+    "_read_at": None,
+    "_model": "",
+    "_error": None,
+}
 _PATH = re.compile(r"(unix:)?(\.{0,2}/.*)")
 
 
@@ -61,6 +72,48 @@ def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> in
 
     With another driver comes all that it needs; what the old one was told is forgotten.
     """
+    if device := _change(tx, call, name, changes):
+        _another_device(tx, call, name, ", ".join(sorted(device)))
+    return 1
+
+
+def replace_switch(tx: Transaction, call: Call, name: str, changes: Record | None = None) -> int:
+    """Another device stands in the switch's place, reached as the changes say.
+
+    Nothing that nm knew of the old one is believed of it: its ports are isolated and read back first, all
+    that were ever reset or adopted, and then the groups join again. This is the one place that says "another
+    device": the host key is forgotten, and the next one that is shown is pinned, unless the changes name one.
+    """
+    if changes:
+        _change(tx, call, name, changes)
+    record = need(tx, "switch", name)
+    after = changed(record, call.now, **_UNREAD)
+    if "host_key" not in (changes or {}):
+        after.pop("host_key", None)
+    _reclaim_device(tx, call, record, after)
+    tx.put(after)
+    tell(tx, call, "switch", name, "replaced")
+    return releases.owe_switch(tx, call, name, "replace", takes=False, another=True)
+
+
+def release_switch(tx: Transaction, call: Call, name: str, force: bool = False) -> int:
+    """Take everything that groups have on a switch back, now; it is undone when the switch answers."""
+    need(tx, "switch", name)
+    debt = debts.of_switch(tx, name)
+    if debt is not None and debt["takes"]:
+        hint = f"GetJob {debt['job']} tells how far it is"
+        raise Conflict(f"switch {name} is being taken back already", hint)
+    users = sorted(set(uses.ports(tx, _ports(tx, name)).values()))
+    if users and not force:
+        raise Conflict(
+            f"switch {name} is used by {_some(users)}",
+            "take these out in order while it answers; force takes all of it back at once and owes the rest",
+        )
+    return releases.owe_switch(tx, call, name, "release", takes=True)
+
+
+def _change(tx: Transaction, call: Call, name: str, changes: Record) -> set[str]:
+    """Change a switch's settings; answers those behind which another device may stand."""
     record = need(tx, "switch", name)
     what = f"switch {name}"
     values.of_type(dict, changes, what)
@@ -73,20 +126,16 @@ def update_switch(tx: Transaction, call: Call, name: str, changes: Record) -> in
         own = call.site.drivers.kinds.get(record["driver"])
         record = {key: part for key, part in record.items() if own is None or key not in own.settings}
         record = {**record, "secrets": {}}
-    device = {
-        key for key in given if key not in SERVICE and key != "secrets" and given[key] != record.get(key)
-    }
+    telling = {"driver", "host_key", *call.site.drivers.find(kind).identity}
+    device = {key for key in given if key in telling and given[key] != record.get(key)}
     after = changed(record, call.now, **{**given, **service(record, given)})
+    after["_device"] = _identity(call, after)
     if device:
         after |= _UNREAD  # what was seen, or was wrong, is the old one's
-        after["_device"] = _identity(call, after)
-        _another_device(tx, call, name, ", ".join(sorted(device)))
-    if _shown_by(after) != _shown_by(record):
-        _unclaim_device(tx, record)
-        _claim_device(tx, call, after)
+    _reclaim_device(tx, call, record, after)
     tx.put(after)
     tell(tx, call, "switch", name, "changed", detail(given))
-    return 1
+    return device
 
 
 def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
@@ -104,9 +153,10 @@ def unregister_switch(tx: Transaction, call: Call, name: str) -> int:
             f"switch {name} has {len(ports)} ports", f"UnregisterPort them until {MOST_AT_ONCE} are left"
         )
     _unclaim_device(tx, record)
+    releases.forgive_switch(tx, name, call.now)
     for one in (record, *ports):
         tx.delete(one["record_key"])
-    tell(tx, call, "switch", name, "unregistered", f"with {len(ports)} ports")
+    tell(tx, call, "switch", name, "unregistered", f"with {counted(len(ports), 'port')}")
     return 1
 
 
@@ -145,6 +195,12 @@ def _claim_device(tx: Transaction, call: Call, record: Record) -> None:
         claim(tx, call, what, value, record["record_key"], hint)
 
 
+def _reclaim_device(tx: Transaction, call: Call, before: Record, after: Record) -> None:
+    if _shown_by(after) != _shown_by(before):
+        _unclaim_device(tx, before)
+        _claim_device(tx, call, after)
+
+
 def _unclaim_device(tx: Transaction, record: Record) -> None:
     for what, value in _shown_by(record).items():
         unclaim(tx, what, value)
@@ -165,8 +221,7 @@ def pin_host_key(tx: Transaction, name: str, key: str, now: float) -> None:
     if "host key" not in _shown_by(record):
         after = changed(record, now, _host_key=key)
         call = Call(NM, "", now)
-        _unclaim_device(tx, record)
-        _claim_device(tx, call, after)
+        _reclaim_device(tx, call, record, after)
         tx.put(after)
         tell(tx, call, "switch", name, "host key pinned", key.partition(" ")[0])
 
@@ -182,19 +237,21 @@ def _refuse_parked(tx: Transaction, call: Call, name: str, kind: str) -> None:
 
 def _another_device(tx: Transaction, call: Call, name: str, keys: str) -> None:
     """Behind changed settings may stand another device: nobody may rely on the old one's state."""
+    if debts.of_switch(tx, name) is not None:
+        raise Conflict(f"{keys} of switch {name} cannot change: what was on it is owed", _REPLACE)
     ports = _ports(tx, name)
     used = uses.ports(tx, ports)
     for port in ports:
         if (user := used.get(port["record_key"])) is not None:
             raise Conflict(
                 f"{keys} of switch {name} cannot change: port {port['port']} is used by {user}",
-                "release what uses the switch first; secrets and available can change at any time",
+                _REPLACE,
             )
     verified = [port for port in ports if port["_verified"]]
     if len(verified) > MOST_AT_ONCE:
         raise Conflict(
             f"switch {name} has {len(verified)} verified ports, too many for one change of {keys}",
-            f"unregister ports until {MOST_AT_ONCE} are left, and register them again behind the change",
+            _REPLACE,
         )
     for port in verified:
         tx.put(changed(port, call.now, _verified=False))
@@ -206,7 +263,7 @@ def _ports(reader: Reader, switch: str) -> list[Record]:
 
 def get_switches(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The switches that the filter matches."""
-    return views.find(reader, "switch", filter, lambda record: views.switch(call, record))
+    return views.find(reader, "switch", filter, lambda record: views.switch(reader, call, record))
 
 
 # ---- ports ----------------------------------------------------------------------------------------------
@@ -263,9 +320,11 @@ def inspect_switch(tx: Transaction, call: Call, name: str) -> int:
 
 def get_switch_state(reader: Reader, _call: Call, name: str) -> Record:
     """What was last read of a switch: {vlans or nil, ports, read_at or nil}; ports by their names."""
-    record = need(reader, "switch", name)
+    record, debt = need(reader, "switch", name), debts.of_switch(reader, name)
     ports = in_order(
-        port for port in reader.range("port") if port["switch"] == name and port["_seen"] is not None
+        port
+        for port in reader.range("port")
+        if port["switch"] == name and views.seen(debt, port)["seen"] is not None
     )
     return {
         "vlans": record["_vlans"],

@@ -81,10 +81,7 @@ def reserved(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
 def _of_no_role(reader: Reader, records: list[Record]) -> dict[str, str]:
     found = {}
     for port in records:
-        owner = None if port["node"] is None else reader.get(record_key("node", port["node"]))
-        if owner is not None and any(
-            nic["name"] == port["nic"] and nic["role"] == "none" for nic in owner["nics"]
-        ):
+        if views.of_no_role(reader, port):
             found[port["record_key"]] = f"NIC {port['nic']} of node {port['node']}, whose role is none"
     return found
 

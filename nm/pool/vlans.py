@@ -5,7 +5,7 @@ Pure; called through nm.pool.
 
 from typing import Any
 
-from nm import views
+from nm import debts, views
 from nm.calls import Call
 from nm.errors import Conflict, NotFound
 from nm.pool import values
@@ -38,7 +38,6 @@ def register_vlan(tx: Transaction, call: Call, id: int, settings: Record | None 
             shared=given.get("shared", False),
             group=None,
             groups=[],
-            _debts=[],
             **service(IN_SERVICE, given),
         )
     )
@@ -60,7 +59,7 @@ def update_vlan(tx: Transaction, call: Call, id: int, changes: Record) -> int:
     record = _need(tx, id)
     given = values.changes(changes, f"VLAN {id}", _CHECKS, {"shared": False, "reason": ""})
     if given.get("shared", record["shared"]) != record["shared"]:
-        _refuse_in_use(record)
+        _refuse_in_use(tx, record)
     tx.put(changed(record, call.now, **{**given, **service(record, given)}))
     tell(tx, call, "vlan", id, "changed", detail(given))
     return 1
@@ -69,7 +68,7 @@ def update_vlan(tx: Transaction, call: Call, id: int, changes: Record) -> int:
 def unregister_vlan(tx: Transaction, call: Call, id: int) -> int:
     """Take a VLAN that nobody uses out of the pool."""
     record = _need(tx, id)
-    _refuse_in_use(record)
+    _refuse_in_use(tx, record)
     tx.delete(record["record_key"])
     tell(tx, call, "vlan", id, "unregistered")
     return 1
@@ -82,19 +81,20 @@ def _need(tx: Transaction, id: Any) -> Record:
     return record
 
 
-def _refuse_in_use(record: Record) -> None:
+def _refuse_in_use(reader: Reader, record: Record) -> None:
     for group in [record["group"]] if record["group"] is not None else record["groups"]:
         raise Conflict(
             f"VLAN {record['id']} is used by group {group}",
             "give the group another VLAN and Deploy, or destroy it",
         )
-    for node in record["_debts"]:
+    if (whose := debts.vlans(reader).get(record["id"])) is not None:
         raise Conflict(
-            f"VLAN {record['id']} may still be on a port of node {node}",
-            "wait until its switch answers and the debt is paid",
+            f"VLAN {record['id']} may still be on a port of {whose}",
+            "wait until the switch answers and the debt is paid",
         )
 
 
 def get_vlans(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The VLANs that the filter matches."""
-    return views.find(reader, "vlan", filter, lambda record: views.vlan(reader, call, record))
+    owed = debts.vlans(reader)
+    return views.find(reader, "vlan", filter, lambda record: views.vlan(reader, call, record, owed))

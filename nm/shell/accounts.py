@@ -4,6 +4,7 @@ from typing import Any
 
 from nm.shell import columns, values
 from nm.shell.groups import read_keys, some_or_none
+from nm.shell.pool import first, some
 from nm.shell.table import FILTER, MANY, WAIT, Arg, Command, names, option, word
 
 NAME = word("name", "the delegate's name")
@@ -21,7 +22,10 @@ def _rights(count: str) -> Arg:
 
 COMMANDS = (
     Command("delegate list", "GetDelegates", "list delegates, and other accounts that have rights", (FILTER,),
-            struct=True, show=columns.listed("delegates")),
+            struct=True, take=some("delegate"), show=columns.listed("delegates")),
+    Command("delegate show", "GetDelegates", "show one delegate whole",
+            (word("delegate", "its name", key="name"),), struct=True, take=first("delegate"),
+            show=columns.detailed),
     Command("delegate create", "CreateDelegate", "make an account that can do nothing but call nm, by SSH",
             (NAME, option("key-file", "public SSH keys, as in authorized_keys; - is stdin", parse=read_keys,
                           key="", repeat=True, flat=True, default=[], metavar="FILE"), _rights("*"), WAIT),

@@ -267,11 +267,14 @@ def audit(answer: Struct, scene: Scene) -> Sequence[Block]:
     return [Line(f"audited {times.human(answer['at'], scene.now)}"), found]
 
 
+NEVER = "never audited as a whole: nmctl audit --all --wait"
+
+
 def drift(answer: Struct, scene: Scene) -> Sequence[Block]:
     """All that is known to differ; what has no group is the pool's."""
     rows = [{"group": name, **one} for name, found in answer["groups"].items() for one in found]
     rows += [{"group": None, **one} for one in answer["pool"]]
-    when = f"audited {times.human(answer['at'], scene.now)}" if answer["at"] else "never audited as a whole"
+    when = f"audited {times.human(answer['at'], scene.now)}" if answer["at"] else NEVER
     return [Line(when), table("drift", rows, scene.now, empty="no differences")]
 
 
@@ -281,12 +284,13 @@ def job(answer: Struct, scene: Scene) -> Sequence[Block]:
 
 
 def outcome(job: Struct, now: float) -> Sequence[Block]:
-    """What a job's result says; ports and differences as tables."""
+    """What a job's result says, but for how many steps it took; ports and differences as tables."""
     result = job.get("result")
     if not isinstance(result, dict):
         return [Line(f"result: {text(result)}")] if result is not None else []
     blocks: list[Block] = []
-    simple = {name: value for name, value in result.items() if name not in ("ports", "differences")}
+    apart = ("ports", "differences", "steps")
+    simple = {name: value for name, value in result.items() if name not in apart and value not in (None, [])}
     if simple:
         blocks.append(fields(simple, now))
     if isinstance(result.get("ports"), dict):

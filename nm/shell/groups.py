@@ -6,7 +6,7 @@ from typing import Any
 from nm.shell import columns, times, values
 from nm.shell.failures import CONFIG, PARTIAL, Failure, Usage
 from nm.shell.plan import plan
-from nm.shell.pool import first
+from nm.shell.pool import first, some
 from nm.shell.run import show_answer, show_job, wait_for
 from nm.shell.session import Session
 from nm.shell.table import FILTER, MANY, WAIT, Arg, Command, Options, names, option, word
@@ -92,7 +92,7 @@ def audit_all(session: Session, command: Command, options: Options) -> int:
 
 MAKING = (
     Command("group list", "GetGroups", "list the groups that you may see", (FILTER,), struct=True,
-            show=columns.listed("groups")),
+            take=some("group"), show=columns.listed("groups")),
     Command("group show", "GetGroups", "show one group",
             (word("group", "the group's name", key="name"),), struct=True,
             take=first("group"), show=columns.group),

@@ -1,15 +1,15 @@
 """Finds a command by its words, and explains commands from the tables, so that no help is out of date."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from nm.shell import accounts, groups, importing, offline, pool, rackmap, service
+from nm.shell import accounts, groups, importing, offline, pictures, pool, service, wording
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
 SECTIONS: dict[str, Sequence[Command]] = {
     "Groups": groups.COMMANDS,
     "The pool": pool.COMMANDS,
-    "The picture": rackmap.COMMANDS,
+    "The picture": pictures.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
     "The daemon": service.COMMANDS,
@@ -17,10 +17,8 @@ SECTIONS: dict[str, Sequence[Command]] = {
 }
 # Options that make another command of one: `repair --switch sw0` is `switch repair sw0`.
 ELSEWHERE = {
-    ("audit", "--all"): ("pool", "audit"),
-    ("repair", "--all"): ("pool", "repair"),
-    ("repair", "--switch"): ("switch", "repair"),
-    ("repair", "--port"): ("port", "repair"),
+    "audit": {"--all": ("pool", "audit")},
+    "repair": {"--all": ("pool", "repair"), "--switch": ("switch", "repair"), "--port": ("port", "repair")},
 }
 LAB = ("lab up|exec|status|down", "a rack on this machine to try things on")
 HELP = ("-h", "--help", "help")
@@ -54,14 +52,10 @@ def spellings() -> dict[tuple[str, ...], Command]:
 def find(words: Sequence[str]) -> tuple[Command | None, list[str]]:
     """The command that the words begin with, and the words behind it; None when its noun's help is wanted."""
     known = spellings()
-    for place, word in enumerate(words[1:], 1):
-        option, _, value = word.partition("=")
-        if other := ELSEWHERE.get((words[0], option)):
-            return known[other], [*words[1:place], *([value] if value else []), *words[place + 1 :]]
     for count in (2, 1):
         command = known.get(tuple(words[:count]))
         if command is not None:
-            return command, list(words[count:])
+            return _elsewhere(known, command, list(words[count:]))
     nouns = {spelling[0] for spelling in known if len(spelling) == 2}
     if words[0] in nouns:
         verbs = [spelling[1] for spelling in known if len(spelling) == 2 and spelling[0] == words[0]]
@@ -72,10 +66,23 @@ def find(words: Sequence[str]) -> tuple[Command | None, list[str]]:
                 f"{words[0]}: what about it?", f"one of: {', '.join(verbs)}; see nmctl {words[0]} --help"
             )
         raise Usage(
-            f"no command {words[0]} {words[1]}", _nearest(words[1], verbs, f"nmctl {words[0]} --help")
+            f"no command {words[0]} {wording.clipped(words[1])}",
+            _nearest(words[1], verbs, f"nmctl {words[0]} --help"),
         )
     first = sorted({spelling[0] for spelling in known} | {"lab"})
-    raise Usage(f"no command {words[0]}", _nearest(words[0], first, "nmctl --help"))
+    raise Usage(f"no command {wording.clipped(words[0])}", _nearest(words[0], first, "nmctl --help"))
+
+
+def _elsewhere(
+    known: Mapping[tuple[str, ...], Command], command: Command, rest: list[str]
+) -> tuple[Command, list[str]]:
+    """The command and the words behind it, of which one may be an option that makes another command of it."""
+    others = ELSEWHERE.get(command.words, {})
+    for place, word in enumerate(rest):
+        option, _, value = word.partition("=")
+        if option in others:
+            return known[others[option]], [*rest[:place], *([value] if value else []), *rest[place + 1 :]]
+    return command, rest
 
 
 def commands_asked(words: Sequence[str]) -> Sequence[str] | None:

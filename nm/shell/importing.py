@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from nm.counted import counted
 from nm.shell import jobs, wording
 from nm.shell.failures import CONFIG, CONFLICT, GENERAL, OK, USAGE, Failure, Usage
 from nm.shell.output import Line, clean
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 CONFLICT_CODE, INVALID_CODE = 105, 102
 SHOWN = 12  # names in one line
 LARGEST = (1 << 20) - 1024  # bytes of a site in a request, which has 1 MiB
-PLURALS = {"switch": "switches", "headnode": "head nodes", "vlan": "VLANs", "account": "accounts with rights"}
+NOUNS = {"headnode": "head node", "vlan": "VLAN", "account": "account with rights"}
+PLURALS = {"switch": "switches", "account": "accounts with rights"}
 
 Struct = dict[str, Any]
 
@@ -56,7 +58,7 @@ def bring_in(
     if failure := jobs.trouble(job, "import"):
         raise failure
     if not session.output.json and not session.output.quiet:
-        session.output.show([Line(f"imported: {len(told['add'])} things")])
+        session.output.show([Line(f"imported: {counted(len(told['add']), 'thing')}")])
     return _end(session, told)
 
 
@@ -107,13 +109,12 @@ def _show(session: Session, notices: Sequence[str], told: Struct) -> None:
     kinds: dict[str, list[str]] = {}
     for thing in told["add"]:
         kinds.setdefault(thing["kind"], []).append(thing["name"])
-    lines = [Line(f"+ {_counted(kind, names)}: {_some(names)}") for kind, names in kinds.items()]
+    lines = [
+        Line(f"+ {counted(len(names), NOUNS.get(kind, kind), PLURALS.get(kind, ''))}: {_some(names)}")
+        for kind, names in kinds.items()
+    ]
     there = f", {told['same']} there already, and the same" if told["same"] else ""
     session.output.show([*lines, Line(f"{len(told['add'])} to add{there}")])
-
-
-def _counted(kind: str, names: Sequence[str]) -> str:
-    return f"{len(names)} {PLURALS.get(kind, kind + 's') if len(names) > 1 else kind}"
 
 
 def _some(names: Sequence[str]) -> str:
@@ -125,7 +126,7 @@ def _ask(session: Session, count: int) -> None:
     """Usage where nobody can be asked; a Failure when the answer is no."""
     if session.output.json or not sys.stdin.isatty():
         raise Usage("nobody is there to be asked", "say --yes to import, or --dry-run to look only")
-    answer = input(f"Add {count} things? [y/N] ")
+    answer = input(f"Add {counted(count, 'thing')}? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         raise Failure("nothing was imported", "", GENERAL)
 

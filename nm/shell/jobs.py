@@ -6,7 +6,7 @@ Ctrl-C ends the watching only.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nm.shell import times
+from nm.shell import times, wording
 from nm.shell.failures import CONFLICT, INTERRUPTED, Failure, of_fault
 from nm.shell.session import Session
 
@@ -87,7 +87,7 @@ def named(subject: str) -> str:
 def part_line(name: str, part: Mapping[str, Any], job: Job) -> str:
     """What there is to tell of a part: that it is over, or what went wrong; else nothing."""
     if part["error"]:
-        return f"  {name}: {part['done']}/{part['total']}, to be tried again: {part['error']}"
+        return f"  {name}: {part['done']}/{part['total']}, to be tried again: {wording.spoken(part['error'])}"
     if part["done"] < part["total"]:
         return ""
     return f"  {name}: {part['done']}/{part['total']} done{took(part, job)}"
@@ -129,7 +129,7 @@ def _bars(session: Session, number: int, title: str, seconds: float | None) -> J
             for name, part in parts(job).items():
                 if name not in tasks:
                     tasks[name] = bars.add_task(f"  {name}", total=part["total"], step="")
-                step = f"to be tried again: {part['error']}" if part["error"] else ""
+                step = f"to be tried again: {wording.spoken(part['error'])}" if part["error"] else ""
                 bars.update(tasks[name], total=part["total"], completed=part["done"], step=step)
     for name, part in parts(job).items():
         if line := part_line(name, part, job):

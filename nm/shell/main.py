@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
@@ -24,8 +24,9 @@ from nm.shell.table import Command, add_arguments
 class Parser(argparse.ArgumentParser):
     """Argparse whose refusals are Usage, with the way to help as hint."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, instead: Iterable[str] = (), **settings: Any) -> None:
         super().__init__(**settings)
+        self._instead = instead  # options that make a missing word needless
         # What begins like this is a value, not an option: so `--expires -2d` is refused for what it is.
         self._negative_number_matcher = re.compile(r"-\d")
 
@@ -35,7 +36,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse with what is wrong."""
-        raise Usage(message.replace("the following arguments are required", "missing"), f"{self.prog} --help")
+        said = message.replace("the following arguments are required", "missing")
+        if said != message:
+            said = ", or ".join([said, *self._instead])
+        raise Usage(said, f"{self.prog} --help")
 
 
 def common() -> Parser:
@@ -156,6 +160,7 @@ def parser_of(command: Command, now: float) -> Parser:
         description=command.help,
         epilog=command.epilog and f"as: {command.epilog}",
         allow_abbrev=False,
+        instead=guide.ELSEWHERE.get(command.words, ()),
         conflict_handler="resolve",  # a head node has a --host of its own; the daemon's stands before it
     )
     add_arguments(parser, command.arguments, now)

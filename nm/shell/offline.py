@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from nm.counted import counted
 from nm.shell import columns
 from nm.shell.failures import DEVICE, GENERAL, OK, STATUS_OF_FAULT, Failure
 from nm.shell.output import Block, Line, Table
@@ -51,7 +52,11 @@ def check(session: Session, _command: Command, options: Options) -> int:
 
 def _checked(answer: dict[str, Any], scene: Scene) -> Sequence[Block]:
     torn = answer["torn"]
-    note = f"{torn} bytes of an unanswered change at the end; the next start cuts them off" if torn else "no"
+    note = (
+        f"{counted(torn, 'byte')} of an unanswered change at the end; the next start cuts them off"
+        if torn
+        else "no"
+    )
     known = ("folder", "revision", "written")
     return [
         Line("the database is good"),

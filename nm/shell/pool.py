@@ -15,6 +15,8 @@ from nm.shell.table import (
     Command,
     Options,
     Show,
+    filter_by,
+    named,
     names,
     option,
     word,
@@ -24,7 +26,7 @@ MANAGEMENT = option("management", "how its power is switched: driver=...,address
                     metavar="KEY=VALUE,...")  # fmt: skip
 NICS = option("nic", "a NIC: NAME,MAC[,SWITCH,PORT[,ROLE]]; may be given again", parse=values.nic, key="nics",
               repeat=True, metavar="NIC")  # fmt: skip
-_SPOKEN = {"headnode": "head node", "headnodes": "head nodes", "vlans": "VLANs"}
+_SPOKEN = {"headnode": "head node", "headnodes": "head nodes", "vlan": "VLAN", "vlans": "VLANs"}
 IN_SERVICE = "available=false reason=TEXT takes it out of service, available=true back"
 VLAN_IDS = Arg("vlan", "ids and ranges, as 100,105-110", values.numbers, count="+", flat=True, each=True)
 VLAN_ID = Arg("vlan", "the VLAN's id", int)
@@ -42,10 +44,23 @@ def first(what: str) -> Any:
     return take
 
 
-def _list(noun: str, method: str, kind: str) -> Command:
-    show = columns.listed(kind)
+def some(what: str) -> Any:
+    """Takes a list as it is; NotFound when it was asked for by names, and there is none of them."""
+
+    def take(answer: Any, options: Options) -> Any:
+        if not answer and (missed := named(options)):
+            said = f"no {_SPOKEN.get(what, what)} {', '.join(map(str, missed))} to list"
+            hint = f"`nmctl {what} list` shows what there is; a filter is KEY=VALUE, as free=true"
+            raise Failure(said, hint, NOT_FOUND, 106)
+        return answer
+
+    return take
+
+
+def _list(noun: str, method: str, kind: str, filter: Arg = FILTER) -> Command:
+    about = f"list the {_SPOKEN.get(kind, kind)}"
     return Command(
-        f"{noun} list", method, f"list the {_SPOKEN.get(kind, kind)}", (FREE, FILTER), True, show=show
+        f"{noun} list", method, about, (FREE, filter), True, show=columns.listed(kind), take=some(noun)
     )
 
 
@@ -91,6 +106,8 @@ def left_alone(result: dict[str, str]) -> dict[str, str]:
 PORTS = word("ports", "the ports' names", count="*", spare=True)
 ALL = Arg("--all", "every port that no group uses", flag=True, local=True)
 SWITCH = word("switch", "the switch's name")
+FORCE = Arg("--force", "let go at once; what cannot be undone now is owed and undone later", flag=True,
+            spare=True)  # fmt: skip
 
 SWITCHES = (
     _list("switch", "GetSwitches", "switches"),
@@ -114,11 +131,20 @@ SWITCHES = (
     Command("switch repair", "RepairSwitch", "bring back a switch that was changed, wiped or replaced",
             (SWITCH, WAIT), job=True, say="repair {switch}",
             epilog="Ports that were never reset or adopted stay as they are."),
+    Command("switch release", "ReleaseSwitch", "take back all that groups have on a switch",
+            (SWITCH, FORCE, WAIT), job=True, say="release {switch}",
+            epilog="Its nodes leave their groups. Nodes and VLANs that may still be joined on it are not"
+                   " given out before it answers and was read back."),
+    Command("switch replace", "ReplaceSwitch", "another device is in its place: isolate its ports, join anew",
+            (SWITCH, replace(CHANGES, count="*"), WAIT), job=True, struct=True, say="replace {switch}",
+            epilog="nmctl switch replace sw0 address=192.0.2.7 --wait"),
 )  # fmt: skip
 
 WIRING = (
-    Command("port list", "GetPorts", "list the ports", (FREE, FILTER), struct=True,
-            show=columns.listed("ports")),
+    _list("port", "GetPorts", "ports", filter_by("port")),
+    Command("port show", "GetPorts", "show one port whole",
+            (replace(SWITCH, key="switch"), word("port", "the port's name", key="port")),
+            struct=True, take=first("port"), show=columns.detailed),
     Command("port register", "RegisterPort", "add ports of a switch",
             (SWITCH, word("port", "the ports as the switch calls them", count="+", each=True),
              option("description", "what is at the other end")), struct=True,
@@ -132,6 +158,7 @@ WIRING = (
     Command("port repair", "RepairPort", "make a port what the database says",
             (SWITCH, word("port", "the port's name"), WAIT), job=True, say="repair {switch} {port}"),
     _list("trunk", "GetTrunks", "trunks"),
+    _show("trunk", "GetTrunks"),
     Command("trunk register", "RegisterTrunk", "add a link that carries several VLANs",
             (word("trunk", "the trunk's name"),
              option("end", "switch=S,port=P or host=H,device=D; twice", parse=values.end, key="ends",
@@ -174,8 +201,7 @@ NODES = (
             (NODE, word("nic", "the NIC's name"), SWITCH, word("port", "the port's name")),
             say="node {node} {nic} connected to {switch} {port}"),
     Command("node release", "ReleaseNode", "take a node back from its group",
-            (NODE, Arg("--force", "let go at once; what cannot be undone now is owed and undone later",
-                       flag=True, spare=True), WAIT), job=True, say="release {node}"),
+            (NODE, FORCE, WAIT), job=True, say="release {node}"),
     Command("node clear", "ClearNode", "declare failed or dirty nodes good again",
             (names("node", "the nodes' names", each=True),), say="node {node} cleared"),
     _unregister("node", "UnregisterNode", "nodes"),
@@ -186,7 +212,7 @@ NODES = (
 )  # fmt: skip
 
 VLANS = (
-    _list("vlan", "GetVlans", "vlans"),
+    _list("vlan", "GetVlans", "vlans", filter_by("id", values.numbers)),
     Command("vlan show", "GetVlans", "show one VLAN whole", (replace(VLAN_ID, key="id"),), struct=True,
             take=first("vlan"), show=columns.detailed),
     Command("vlan register", "RegisterVlan", "add VLANs",

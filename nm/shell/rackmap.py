@@ -1,4 +1,4 @@
-"""`nmctl map` draws the rack in the terminal; `nmctl web` shows it in a browser.
+"""`nmctl map`: the rack in the terminal. Loaded when it is asked for.
 
 The drawing is pure: lines of pieces of text, each with the name of a style. On a terminal they are coloured,
 elsewhere they are plain; what a colour says a letter or a sign says too.
@@ -9,12 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nm.counted import counted
 from nm.shell import picture, times
 from nm.shell.failures import INTERRUPTED, OK, Usage
 from nm.shell.output import Output, clean
 from nm.shell.picture import Picture, Struct
 from nm.shell.session import Session
-from nm.shell.table import Command, Options, option
+from nm.shell.table import Options
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -88,7 +89,7 @@ def _panel(
     read = f"read {times.distance(switch['read_at'] - now)}" if switch["read_at"] else ""
     about = [
         switch["model"],
-        f"{len(ports)} ports",
+        counted(len(ports), "port"),
         read,
         "out of service" if switch["state"] == "out" else "",
     ]
@@ -273,7 +274,7 @@ def _show(rack: Picture, output: Output, now: float) -> None:
         console.print(_rich(draw(rack, console.width, now)), end="")
 
 
-def draw_map(session: Session, _command: Command, options: Options) -> int:
+def draw_map(session: Session, options: Options) -> int:
     """Draw the rack; with --watch draw it anew whenever something has changed, until Ctrl-C."""
     from nm.shell.feed import Feed
     from nm.shell.lookout import Lookout
@@ -320,29 +321,3 @@ def _watch(feed: "Feed", session: Session) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         for found in _pictures(feed):
             live.update(_rich(draw(found, console.width, session.clock())), refresh=True)
-
-
-def web(session: Session, _command: Command, options: Options) -> int:
-    """Serve the page until Ctrl-C."""
-    from nm.shell.web import server
-
-    return server.serve(session, options.port, options.open)
-
-
-def _port_number(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) < 65536:
-        return int(text)
-    raise Usage(f"--port: {text[:20]!r} is not the number of a TCP port", "write for example --port 8812")
-
-
-COMMANDS = (
-    Command("map", "GetPorts", "draw the switches with their ports, groups, nodes and head nodes",
-            (option("watch", "draw it anew whenever something has changed, until Ctrl-C", flag=True),),
-            run=draw_map,
-            uses=("GetSwitches", "GetTrunks", "GetHosts", "GetNodes", "GetHeadNodes", "GetVlans", "GetGroups",
-                  "GetAudit", "GetDrift", "GetJobs", "GetEvents", "WhoAmI")),
-    Command("web", "", "show the same live in a browser, on this machine alone, by a one-time link",
-            (option("port", "the page's port on 127.0.0.1; a free one when left out", parse=_port_number,
-                    default=0, metavar="PORT"),
-             option("open", "open the browser", flag=True)), run=web),
-)  # fmt: skip

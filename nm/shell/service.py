@@ -3,12 +3,13 @@
 import os
 from typing import Any
 
+from nm.counted import counted
 from nm.shell import columns, jobs, times, values
 from nm.shell.failures import DEVICE, OK, Usage
 from nm.shell.output import Line
 from nm.shell.run import show_answer
 from nm.shell.session import Session
-from nm.shell.table import FILTER, Arg, Command, Options, option, word
+from nm.shell.table import Arg, Command, Options, filter_by, option, word
 from nm.shell.watch import events, watch
 
 TROUBLED = (("group", "GetGroups"), ("switch", "GetSwitches"), ("host", "GetHosts"), ("node", "GetNodes"))
@@ -93,7 +94,7 @@ def _drift(known: dict[str, Any]) -> list[dict[str, str]]:
     pool = [one for one in known["pool"] if one["hand"] != "switch"]  # what cannot be read has an error
     counts |= {"the pool": len(pool)} if pool else {}
     return [
-        {"subject": subject, "problem": f"differs in {count} places: `nmctl drift` tells where"}
+        {"subject": subject, "problem": f"differs in {counted(count, 'place')}: `nmctl drift` tells where"}
         for subject, count in counts.items()
     ]
 
@@ -111,7 +112,8 @@ def backup(session: Session, _command: Command, options: Options) -> int:
 
 COMMANDS = (
     Command("job list", "GetJobs", "list the jobs that you may see, the newest last",
-            (FILTER, option("running", "only those that are not over", flag=True, local=True)), struct=True,
+            (filter_by("id", values.numbers),
+             option("running", "only those that are not over", flag=True, local=True)), struct=True,
             take=running, show=columns.listed("jobs")),
     Command("shell", "", "a prompt with SPL's grammar and all of these commands; or a script of them",
             (word("daemon", "the daemon's address, when no option names one", count="?", metavar="ADDRESS"),

@@ -7,6 +7,7 @@ the method's last parameter.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,6 +44,7 @@ class Arg:
     choices: tuple[str, ...] = ()
     default: Any = None
     metavar: str = ""
+    named: str = ""  # of a filter: the key of names that stand in it without one
     short: str = ""  # a second name of an option, as -c
 
     @property
@@ -122,7 +124,9 @@ def _one(command: Command, options: Options) -> tuple[Any, ...]:
             continue
         if arg.key.endswith(MANY):
             prefix = arg.key.removesuffix(MANY)
-            pairs.extend((prefix + key, item) for key, item in value or ())
+            pairs.extend((prefix + key, item) for key, item in value or () if key)
+            if arg.named and (listed := named(options)):
+                pairs.append((arg.named, listed))
         elif not arg.key:
             given.append(value)
         elif value is not None and value != [] and not (arg.flag and not value):
@@ -165,8 +169,8 @@ class _Joined(argparse.Action):
 
     def __call__(self, _parser: object, namespace: Options, found: Any, _option: object = None) -> None:
         joined = [item for part in found for item in part] if self.nargs else list(found)
-        if twice := [item for item in joined if joined.count(item) > 1]:
-            raise Usage(f"{twice[0]} is given twice", "give each once")
+        if twice := next((item for item, times in Counter(joined).items() if times > 1), None):
+            raise Usage(f"{twice} is given twice", "give each once")
         setattr(namespace, self.dest, joined)
 
 
@@ -192,8 +196,21 @@ SETTINGS = Arg("settings", "more settings, as KEY=VALUE; a dot leads into a stru
                metavar="KEY=VALUE")  # fmt: skip
 CHANGES = Arg("changes", "what changes, as KEY=VALUE; keys not named stay", values.pair, MANY, "+",
               metavar="KEY=VALUE")  # fmt: skip
-FILTER = Arg("filter", "only those with KEY=VALUE, or one of KEY=VALUE,VALUE", values.wanted, MANY, "*",
-             metavar="KEY=VALUE")  # fmt: skip
+
+
+def filter_by(key: str, names: Callable[[str], list[Any]] = values.names) -> Arg:
+    """What a list is to show; `key` is that of the names."""
+    return Arg("filter", "only those named, or those with KEY=VALUE, or one of KEY=VALUE,VALUE",
+               partial(values.wanted, names=names), MANY, "*", named=key,
+               metavar="NAME|KEY=VALUE")  # fmt: skip
+
+
+def named(options: Options) -> list[Any]:
+    """The names that a filter has."""
+    return [name for key, value in options.filter if not key for name in value]
+
+
+FILTER = filter_by("name")
 FREE = option("free", "only what can be given out now", flag=True)
 DRY_RUN = Arg("--dry-run", "tell what would change, and change nothing",
               flag=True, local=True)  # fmt: skip

@@ -1,7 +1,7 @@
 """What people type on a command line, as values of the API. Pure; every refusal says the right form."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nm.shell.failures import Usage
@@ -61,8 +61,13 @@ def pair(text: str) -> tuple[str, Any]:
     return key, typed(value)
 
 
-def wanted(text: str) -> tuple[str, Any]:
-    """KEY=VALUE[,VALUE...] of a filter: one value, or a list of values of which one must fit."""
+def wanted(text: str, names: Callable[[str], list[Any]]) -> tuple[str, Any]:
+    """KEY=VALUE[,VALUE...] of a filter: one value, or a list of values of which one must fit.
+
+    What has no KEY= are `names` of what is wanted; their key is "".
+    """
+    if "=" not in text:
+        return "", names(text)
     key, value = pair(text)
     if isinstance(value, str) and "," in value:
         return key, [pair(f"{key}={item}")[1] for item in value.split(",")]

@@ -3,11 +3,12 @@
 The daemon speaks of methods of its API. Which command calls which is read from the tables of commands.
 """
 
-import difflib
 import re
 from functools import cache
 
-_METHOD = re.compile(r"`?\b([A-Z][A-Za-z]+)\b`?")
+_LONGEST = 70
+# A method, and what its struct is to hold; or text that has a capital letter.
+_METHOD = re.compile(r"`?\b([A-Z][A-Za-z]+)\b`?(?: with (\w+)=(True|False))?")
 
 
 @cache
@@ -29,13 +30,21 @@ def spoken(text: str) -> str:
 
     def command(found: re.Match[str]) -> str:
         words = _commands().get(found[1])
-        return f"`nmctl {words}`" if words else found[0]
+        setting = f" {found[2]}={found[3].lower()}" if found[2] else ""
+        return f"`nmctl {words}{setting}`" if words else found[0]
 
     return _METHOD.sub(command, text)
 
 
+def clipped(word: str) -> str:
+    """A word that somebody typed, short enough for an error."""
+    return word if len(word) <= _LONGEST else f"{word[: _LONGEST - 3]}..."
+
+
 def nearest_methods(name: str) -> str:
     """What to do about a method that does not exist."""
+    import difflib
+
     by_lower = {method.lower(): method for method in _commands() if method}
     near = [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, 3)]
     otherwise = "`nmctl methods` lists all"

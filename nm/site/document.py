@@ -23,19 +23,51 @@ _WORD = re.compile(_BARE)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _DEEPEST = 3  # a port's settings: ports, its switch, itself
 
+# What of either language can lead deeper, and what only looks like it: strings, and remarks of TOML's.
+_PIECE = re.compile(
+    r'"""(?:[^\\]|\\.)*?(?:"""|\Z)|"(?:[^"\\\n]|\\.)*"?|#[^\n]*|[][{}.,\n]'
+    r"|'''.*?(?:'''|\Z)|'[^'\n]*'?",
+    re.DOTALL,
+)
+LEVELS = 32  # as many as a request may have
+
 
 # ---- reading
 
 
 def parse_toml(text: str, file: str) -> Loaded:
     """The site of a TOML document. BadFiles when it is none."""
+    _refuse_depth(text, file)
     try:
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError is one; a number of too many digits another
         raise BadFiles([_toml_problem(str(error), text, file)]) from None
-    except RecursionError:
-        raise BadFiles([Problem(Origin(file, 1), "it is nested too deeply", "make it flatter")]) from None
     return _loaded(document, _toml_lines(text), file)
+
+
+def _refuse_depth(text: str, file: str) -> None:
+    """BadFiles where brackets and dotted keys lead deeper than any site does.
+
+    Before the text is parsed: parsers go down by recursion, and TOML's takes the square of a key's dots.
+    """
+    line, dots = 1, 0
+    levels = [0]  # of the brackets that are open, each with the dots before it
+    for found in _PIECE.finditer(text):
+        piece = found[0]
+        if piece in "[{":
+            levels.append(levels[-1] + dots + 1)
+            dots = 0
+        elif piece in "]}":
+            levels = levels[:-1] or [0]
+            dots = 0
+        elif piece == ".":
+            dots += 1
+        elif piece in ",\n":
+            dots = 0
+        if levels[-1] + dots > LEVELS:
+            said = f"nested too deeply: more than {LEVELS} levels"
+            raise BadFiles([Problem(Origin(file, line), said, "make it flatter")])
+        line += piece.count("\n")
 
 
 def _toml_problem(said: str, text: str, file: str) -> Problem:
@@ -78,15 +110,14 @@ def _note(lines: Lines, place: Place, number: int) -> None:
 
 def parse_json(text: str, file: str) -> Loaded:
     """The site of a JSON document; what `nmctl --json export` printed is one. BadFiles when it is none."""
-    lines, twice = _json_lines(text)
+    _refuse_depth(text, file)
     try:
         document = json.loads(text)
     except ValueError as error:
         line, said = getattr(error, "lineno", 1), getattr(error, "msg", str(error))
         problem = Problem(Origin(file, line), f"not JSON: {said.lower()}", "see docs/import.md")
         raise BadFiles([problem]) from None
-    except RecursionError:
-        raise BadFiles([Problem(Origin(file, 1), "it is nested too deeply", "make it flatter")]) from None
+    lines, twice = _json_lines(text)
     if twice:
         raise BadFiles(
             [Problem(Origin(file, line), f"{'.'.join(place)} is there twice", "leave one of them out")

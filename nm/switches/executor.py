@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from nm.errors import DeviceFailed, NMError
+from nm.errors import DeviceFailed, NMError, NoPort
 from nm.facts import Order, Outcome, Value, split
 from nm.records import Record, name_of
 from nm.switch import Change, Driver, PortState, Registry, SetPort, SetTrunk, SetVlan, SwitchState
@@ -108,8 +108,7 @@ class Executor:
     # --- what the jobs of a switch need ---
 
     def inspect(self) -> SwitchState:
-        """Everything that can be read. DeviceFailed when it cannot. Somebody asks, so it is tried now."""
-        self.breaker.reset()
+        """Everything that can be read. DeviceFailed when it cannot."""
         return self._read(None)
 
     def isolate(self, ports: Iterable[str], epoch: int) -> dict[str, PortState | NMError]:
@@ -227,8 +226,10 @@ class Executor:
         self, order: Order, change: Change, rejected: Mapping[Change, DeviceFailed], state: SwitchState
     ) -> Outcome:
         outcome = self.observe(order.fact, state)
-        if change in rejected:
-            return Outcome(outcome.seen, rejected[change])
+        if (refusal := rejected.get(change)) is not None:
+            if isinstance(outcome.error, NoPort):
+                refusal = NoPort(refusal.message, refusal.hint, passing=refusal.passing)
+            return Outcome(outcome.seen, refusal)
         if isinstance(change, SetVlan) and state.vlans is None:
             return Outcome(order.value)
         if isinstance(change, SetPort) and (missing := _missing(change.state, rejected)):
@@ -280,7 +281,7 @@ class Executor:
         )
 
     def _no_port(self, port: str) -> DeviceFailed:
-        return DeviceFailed(
+        return NoPort(
             f"switch {self.name} has no port {port}",
             "InspectSwitch lists its ports; correct the wiring with ConnectNic",
             passing=False,

@@ -113,7 +113,7 @@ def desk(places: Places) -> Desk:
 
 def _vlan() -> Record:
     return {"timestamp": 0, "expiry": None, "id": 101, "shared": False, "group": None, "available": True,
-            "groups": [], "_debts": []}  # fmt: skip
+            "groups": []}  # fmt: skip
 
 
 def test_many_are_made_in_bites_and_each_is_told_when_it_is_done(desk: Desk) -> None:

@@ -67,6 +67,8 @@ GOOD: dict[str, list[Any]] = {
     "ResetPorts": ["sw0", ["p3"]],
     "AdoptPorts": ["sw0", ["p3"]],
     "ReleaseNode": ["n1", False],
+    "ReleaseSwitch": ["empty", True],
+    "ReplaceSwitch": ["sw0", {"address": "new.example"}],
     "ClearNode": ["n3"],
     "CreateGroup": ["beta", {"nodes": ["n2"]}],
     "AddNodes": ["alpha", ["n2"]],

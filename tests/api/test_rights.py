@@ -40,7 +40,8 @@ ROWS: dict[str, str] = {
         RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
-        InspectSwitch ResetPorts AdoptPorts ReleaseNode ClearNode ConfirmExpiry GetHolds
+        InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
+        ConfirmExpiry GetHolds
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nm.facts import Value, split
+from nm.debts import of_switch
+from nm.facts import Value, name, split
 from nm.records import name_of, record_key
 from nm.store import Reader
 from nm.switch import SwitchState
@@ -19,7 +20,11 @@ def crossings(reader: Reader, states: Mapping[str, SwitchState], links: list[Lin
         debt = reader.get(record_key("debt", name_of(node["record_key"])))
         group = debt["group"] if debt is not None else node["group"]
         for nic in wired(node):
-            owners[nic["switch"], nic["port"]] = (name_of(node["record_key"]), group)
+            # So it is on a switch that was taken back, or replaced, until that was read back as isolated.
+            owing = of_switch(reader, nic["switch"])
+            owed = owing["owed"] if owing is not None else {}
+            whose = owed.get(name("port", nic["switch"], nic["port"]), group)
+            owners[nic["switch"], nic["port"]] = (name_of(node["record_key"]), whose)
     # A shared VLAN is the one exception: it is left out of the picture.
     shared = {vlan["id"] for vlan in reader.range("vlan") if vlan["shared"]}
     states = {name: _without(state, shared) for name, state in states.items()}

@@ -111,6 +111,14 @@ class Life(RuleBasedStateMachine):
     def take_back(self, node: str, force: bool) -> None:
         self._call("ReleaseNode", node, force)
 
+    @rule(switch=SWITCHES)
+    def take_switch_back(self, switch: str) -> None:
+        self._call("ReleaseSwitch", switch, True)
+
+    @rule(switch=SWITCHES)
+    def replace(self, switch: str) -> None:
+        self._call("ReplaceSwitch", switch)
+
     @rule(node=NODES)
     def clear(self, node: str) -> None:
         self._call("ClearNode", node)
@@ -164,7 +172,9 @@ class Life(RuleBasedStateMachine):
             self._call("Repair", group["name"])
         self.rack.until(lambda: self.rack.call("GetGroups", {}) == [])
         self.rack.until(
-            lambda: not any(n["state"] in ("leaving", "failed") for n in self.rack.call("GetNodes", {}))
+            lambda: (
+                not any(n["state"] in ("leaving", "failed", "out") for n in self.rack.call("GetNodes", {}))
+            )
         )
         for switch, state in self.rack.states().items():
             assert (state.vlans or set()) <= {1}

@@ -48,7 +48,6 @@ def store() -> MemoryStore:
                     shared=False,
                     group=None,
                     groups=[],
-                    _debts=[],
                     available=True,
                     reason="",
                 )

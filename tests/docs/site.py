@@ -72,6 +72,7 @@ class Site:
                 f'--driver simulated file={rack.table("sw2")} ports=\'["p1","p2","uplink"]\''
             ),
             "qemu:///system": "test:///default",
+            "address=192.0.2.7": f"file={rack.folder}/new.json",
             "/var/lib/nm": str(rack.folder / "db"),
             "/var/backups": str(rack.folder / "backups"),
             "alice": "games",
@@ -125,7 +126,7 @@ class Site:
         deed, *arguments = words.split()
         deeds: dict[str, Callable[..., None]] = {
             "moved": self._moved, "wiped": self._wiped, "down": self._down, "up": self._up,
-            "power": self._power, "hostless": self._hostless, "plugged": self._plugged,
+            "power": self._power, "replaced": self._replaced, "hostless": self._hostless, "plugged": self._plugged,
         }  # fmt: skip
         deeds[deed](*arguments)
 
@@ -139,6 +140,12 @@ class Site:
         """A new switch, as it comes from the factory, hangs in the place of the old one."""
         with edit_table(self.rack.table(switch)) as table:
             table.update(new_table(table["ports"]))
+
+    def _replaced(self, switch: str) -> None:
+        """Another one hangs in its place, at another address; what follows happens to that one."""
+        with edit_table(self.rack.folder / "new.json") as table:
+            table.update(new_table(self.rack.ports(switch)))
+        self.rack.tables[switch] = self.rack.folder / "new.json"
 
     def _plugged(self, switch: str, port: str) -> None:
         """The switch gets another port."""

@@ -18,8 +18,8 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?( \((now|in [^)]*|[^)]* ago)\))?"), "TIME"),
     (re.compile(r" (in|after) (\d+(\.\d+)?(d|h|m|s))+$", re.MULTILINE), ""),
     (re.compile(r"\b[0-9a-f]{16}\b"), "HASH"),
-    (re.compile(r"\b(read|for) (\d+(\.\d+)?(d|h|m|s))+\b"), r"\1 SPAN"),
-    (re.compile(r"^(read )now", re.MULTILINE), r"\1SPAN"),
+    (re.compile(r"\b(read|for) (\d+(\.\d+)?(d|h|m|s))+\b( ago)?"), r"\1 SPAN"),
+    (re.compile(r"\bread now\b"), "read SPAN"),
     (re.compile(r"[ \t]+"), " "),
 )
 

@@ -119,6 +119,64 @@ def test_values_that_python_stumbles_over(tmp_path: Path, text: str) -> None:
         imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), text)
 
 
+DEEP = "nodes.n1 = 0\n"  # so that what is wrong stands in line 2
+
+
+@pytest.mark.parametrize("count", [600, 50_000])
+def test_what_is_nested_deeply_is_refused_before_it_is_parsed(tmp_path: Path, count: int) -> None:
+    dotted = "a." * count + "a"
+    documents = {
+        "key.toml": f"{DEEP}{dotted} = 1",
+        "header.toml": f"{DEEP}[{dotted}]",
+        "inline.toml": f"{DEEP}nodes.n2 = {{ {dotted} = 1 }}",
+        "quoted.toml": DEEP + '"a" . ' * count + "a = 1",
+        "lists.toml": f"{DEEP}nodes.n2 = {'[' * count}{']' * count}",
+        "tables.toml": f"{DEEP}nodes.n2 = {'{a.a=' * count}1{'}' * count}",
+        "lists.json": '{"nodes":\n' + "[" * count + "]" * count + "}",
+        "structs.json": '{"nodes":\n' + '{"a":' * count + "1" + "}" * count + "}",
+    }
+    for name, text in documents.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(BadFiles) as refused:
+            load([tmp_path / name])
+        assert str(refused.value).startswith(f"{tmp_path / name}:2: nested too deeply: more than 32 levels")
+
+
+def test_the_daemon_refuses_what_is_nested_deeply() -> None:
+    for count in (33, 900, 990, 50_000):
+        site = f'{{"nodes": {{"n1": {{"x": {"[" * count}{"]" * count}}}}}}}'
+        with contextlib.suppress(Invalid):
+            (problem,) = imports.check_import(MemoryStore(), Call(ROOT, "x", 0.0, SITE), site)["problems"]
+            assert problem["path"] == ["nodes", "n1"]
+            assert problem["message"] == "it is nested too deeply: more than 32 levels"
+
+
+def test_what_only_looks_nested_is_taken() -> None:
+    text = ". " * 99 + "[{" * 99
+    document = f"""
+    # {text}
+    [nodes.n1]
+    a = "{text} \\" {text}"
+    b = '{text} " {text}'
+    c = \"\"\"
+    {text} \"\" " \\\"\"\"
+    {text}\"\"\"
+    d = '''
+    {text} '' {text}'''
+    e = [{"1.5, " * 99}]
+    """
+    node = parse_toml(document, "f").site["nodes"]["n1"]
+    assert [str(node[key]).count("[{") for key in "abcd"] == [198, 198, 198, 198]
+    assert parse_json(json.dumps({"nodes": {"n1": {"x": text}}}), "f").site["nodes"] == {"n1": {"x": text}}
+
+
+def test_a_string_that_is_never_closed_is_looked_through_once(tmp_path: Path) -> None:
+    for name in ("a.json", "a.toml"):
+        (tmp_path / name).write_text('{"a": "' + '\\"' * 500_000)
+        with pytest.raises(BadFiles, match=":1: not "):
+            load([tmp_path / name])
+
+
 def test_what_is_no_plain_file_is_refused_at_once(office: Office, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "zero.toml").symlink_to("/dev/zero")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nm.lab import daemon, lifecycle, probe
+from nm.lab import daemon, lifecycle, place, probe
 from nm.lab.errors import LabError
 from nm.lab.place import FOLDER, Lab
 from nm.lab.register import finish
+from nm.shell import offline
 from tests.lab.conftest import api
 
 pytestmark = pytest.mark.real
@@ -72,7 +73,7 @@ def test_a_lab_comes_is_used_and_goes_without_a_trace(lab_name: str) -> None:
     up = nmctl("up", "--name", lab_name, *SIZES)
     assert "--node n1" in up.stdout
     assert up.returncode == 0, up.stderr
-    assert "2 switches, 4 nodes, 1 head nodes" in up.stdout
+    assert "2 switches, 4 nodes, 1 head node\n" in up.stdout
     space = namespace(Lab(lab_name).holder or 0)
     assert len(processes_in(space)) > 4
     assert machine() == before
@@ -92,6 +93,15 @@ def test_a_lab_comes_is_used_and_goes_without_a_trace(lab_name: str) -> None:
     assert_no_trace(lab_name, space)
     assert machine() == before
     assert nmctl("down", lab_name).returncode == 0
+
+
+def test_where_there_is_no_lab_it_is_said_how_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        monkeypatch.setattr(place, "FOLDER", folder)
+        assert offline.lab(["status"]) == 0
+        assert "`nmctl lab up` builds one" in capsys.readouterr().out
 
 
 def test_everything_is_registered_verified_and_free(lab: Lab) -> None:

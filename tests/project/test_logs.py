@@ -4,11 +4,13 @@ import io
 import logging
 import os
 import re
+import select
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from hypothesis import given
@@ -190,6 +192,57 @@ def test_priorities_for_the_journal_alone(stderr: str, priorities: str) -> None:
     )
     assert "".join(re.findall("^<[0-9]>", done.stderr, re.MULTILINE)) == priorities
     assert done.stderr.count("room=x") == 5
+
+
+FLOOD = """
+import logging, sys
+from nm import logs
+logs.WAITING = int(sys.argv[1])
+log = logs.start()
+for number in range(5000):
+    logging.getLogger("nm.x").info("x" * 100, extra={"number": number})
+print("all", flush=True)
+sys.stdin.read(1)
+logging.getLogger("nm.x").info("after", extra={"number": 5000})
+if sys.argv[2:]:
+    raise ValueError(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("waiting", [100, 10_000])
+def test_who_logs_does_not_wait_for_who_reads(waiting: int) -> None:
+    """More than a pipe holds: what finds no room is counted, what finds some comes in its order."""
+    command = (sys.executable, "-c", FLOOD, str(waiting), "the end")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        assert select.select([process.stdout], [], [], 20)[0], "it waits"
+        assert process.stdout.readline() == "all\n"
+        written: list[str] = []
+        while not written or (waiting > 5000 and len(written) < 5000):
+            written.append(process.stderr.readline())
+        process.stdin.write("x")
+        process.stdin.flush()
+        written += process.stderr.readlines()
+        assert process.wait(20) == 1
+    numbers = [int(found[1]) for line in written if (found := re.search(r" number=(\d+)$", line))]
+    lost = sum(int(found[1]) for line in written if (found := re.search(r" lost=(\d+)$", line)))
+    assert numbers == sorted(numbers)
+    assert len(numbers) + lost == 5001
+    assert (lost > 0) == (waiting < 5000)
+    assert "ValueError: the end\n" in written  # a crash's own words
+
+
+def test_the_end_does_not_wait_for_who_never_reads() -> None:
+    command = (sys.executable, "-c", FLOOD, "100")
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        process.stdout.readline()
+        process.stdin.write("x")
+        process.stdin.flush()
+        assert process.wait(20) == 0
 
 
 def test_nothing_is_left_behind(file: Path) -> None:

@@ -18,6 +18,7 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
+from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
 from tests.shell.test_program import start
 
@@ -52,7 +53,7 @@ def port(nmctl: Nmctl, node: str) -> Any:
 
 
 @story("switch list", "switch show", "switch register", "switch update", "switch unregister", "port register",
-       "port list", "port update", "port unregister")  # fmt: skip
+       "port list", "port show", "port update", "port unregister")  # fmt: skip
 def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
     table = str(folder / "extra.json")
     nmctl("switch", "register", "sw9", "--driver", "simulated", f"file={table}", 'ports=["1", "2", "3"]')
@@ -68,6 +69,7 @@ def switches_and_ports(nmctl: Nmctl, folder: Path) -> None:
     assert [p["port"] for p in nmctl.rack.call("GetPorts", {"switch": "sw9"})] == ["1", "2", "3"]
     assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "lab bench"
     nmctl("port", "update", "sw9", "1", "description=roof")
+    assert nmctl("port", "show", "sw9", "1", "--json").json["result"]["description"] == "roof"
     assert nmctl.one("GetPorts", switch="sw9", port="1")["description"] == "roof"
     assert "sw9     3     -        no" in nmctl("port", "list", "switch=sw9").out
     nmctl("port", "unregister", "sw9", "1", "2", "3")
@@ -109,8 +111,8 @@ def resetting_and_adopting(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetPorts", switch="sw9", port="2")["verified"]
 
 
-@story("trunk list", "trunk register", "trunk update", "trunk unregister", "host list", "host show",
-       "host register", "host update", "host unregister")  # fmt: skip
+@story("trunk list", "trunk show", "trunk register", "trunk update", "trunk unregister", "host list",
+       "host show", "host register", "host update", "host unregister")  # fmt: skip
 def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("port", "register", "sw1", "up")
     nmctl("host", "register", "h0", "--uri", "qemu:///system", "--network", "kind=ovs,device=br0")
@@ -120,6 +122,7 @@ def trunks_and_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("trunk", "register", "t9", *ends, "--native", "2")
     assert nmctl.one("GetTrunks", name="t9")["native"] == 2
     assert "sw1:up -- h0:br0" in nmctl("trunk", "list").out
+    assert nmctl("trunk", "show", "t9", "--json").json["result"]["name"] == "t9"
     nmctl("host", "update", "h0", "available=false", "reason=moved")
     assert "moved" in nmctl("host", "list").out
     assert nmctl("host", "show", "h0", "--json").json["result"]["available"] is False
@@ -314,6 +317,8 @@ def auditing_and_repairing(nmctl: Nmctl, folder: Path) -> None:
     assert "p0" in found
     assert "120" in found
     assert len(nmctl("audit", "alpha", "--last", "--json").json["result"]["differences"]) == 1
+    assert "1 difference\n" in nmctl("events").out
+    assert "differs in 1 place:" in nmctl("health", status=7).out
     nmctl("group", "repair", "alpha", "--wait")
     nmctl.rack.until(lambda: port(nmctl, "n0")["untagged"] == 101)
     assert nmctl("group", "audit", "alpha", "--wait", "--json").json["result"]["differences"] == []
@@ -493,7 +498,7 @@ def test_story(function: str, nmctl: Nmctl, tmp_path: Path) -> None:
 # ---- accounts
 
 
-@story("rights set", "delegate list")
+@story("rights set", "delegate list", "delegate show")
 def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("rights", "set", "daemon", "spy", "reserve.groups=2", "reserve.lease=3600")
     assert nmctl.one("GetDelegates", name="daemon")["rights"] == {
@@ -501,6 +506,7 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
         "reserve": {"groups": 2, "lease": 3600},
     }
     assert "daemon  daemon   1    unix  ready" in nmctl("delegate", "list").out
+    assert nmctl("delegate", "show", "daemon", "--json").json["result"]["type"] == "unix"
     assert "say --none" in nmctl("rights", "set", "daemon", status=2).err
     nmctl("rights", "set", "daemon", "--none")
     assert nmctl.rack.call("GetDelegates", {}) == []
@@ -508,6 +514,7 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
 
 story("import", "export")(whole_sites)
 story("health")(health)
+story("switch release", "switch replace")(a_dead_switch)
 
 
 @story("delegate create", "delegate destroy", "delegate keys")

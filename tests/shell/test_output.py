@@ -85,6 +85,8 @@ def test_what_an_audit_compares(value: object, text: str) -> None:
 
 def test_methods_are_told_as_commands() -> None:
     assert spoken("ResetPorts or `AdoptPorts` first") == "`nmctl switch reset` or `nmctl switch adopt` first"
+    assert spoken("GetNodes with free=True lists free ones") == "`nmctl node list free=true` lists free ones"
+    assert spoken("Nothing with free=True") == "Nothing with free=True"
     assert spoken("look after the BMC of Node1, see GetAudit") == (
         "look after the BMC of Node1, see `nmctl audit`"
     )

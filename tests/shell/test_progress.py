@@ -13,7 +13,7 @@ from tests.shell.conftest import Nmctl, Terminal
 
 PARTS = {
     "switch:sw0": {"done": 2, "total": 2, "error": None, "at": 103},
-    "switch:sw1": {"done": 0, "total": 2, "error": "no answer", "at": None},
+    "switch:sw1": {"done": 0, "total": 2, "error": "no answer; InspectSwitch it", "at": None},
     "host:vm": {"done": 1, "total": 3, "error": None, "at": 102},
     "": {"done": 1, "total": 4, "error": None, "at": 100},
 }
@@ -26,7 +26,7 @@ def test_parts_in_words() -> None:
     assert [jobs.part_line(name, part, JOB) for name, part in found.items()] == [
         "",
         "  switch sw0: 2/2 done after 3.0s",
-        "  switch sw1: 0/2, to be tried again: no answer",
+        "  switch sw1: 0/2, to be tried again: no answer; `nmctl switch inspect` it",
         "",
     ]
     assert jobs.parts({"parts": {"": PARTS[""]}}) == jobs.parts({}) == {}

@@ -65,10 +65,12 @@ def test_pair(text: str, pair: tuple[str, object]) -> None:
         ("name=1,2", ("name", ["1", "2"])),
         ("state=free", ("state", "free")),
         ("id=[1]", ("id", [1])),
+        ("1", ("", ["1"])),
+        ("n1,n2", ("", ["n1", "n2"])),
     ],
 )
 def test_wanted(text: str, pair: tuple[str, object]) -> None:
-    assert values.wanted(text) == pair
+    assert values.wanted(text, values.names) == pair
 
 
 def test_struct_nests_by_dots() -> None:

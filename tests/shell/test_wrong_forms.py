@@ -19,7 +19,10 @@ WRONG = [
     "node lst",
     "node",
     "node list --fre",
-    "node list free",
+    "node list n1,,n2",
+    "node list n1 name=n2",
+    "vlan list main",
+    "job list deploy",
     "node show",
     "node show n1 n2",
     "node register",
@@ -101,6 +104,20 @@ def test_every_command_refuses_an_unknown_option(command: str) -> None:
     assert f"nmctl {command} --help" in ran.json["error"]["hint"]
 
 
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        ("audit", "GROUP, or --all"),
+        ("group audit --wait", "GROUP, or --all"),
+        ("repair", "GROUP, or --all, or --switch, or --port"),
+        ("group repair", "GROUP, or --all, or --switch, or --port"),
+        ("deploy", "GROUP"),
+    ],
+)
+def test_what_is_missing_and_what_would_do_instead(words: str, missing: str) -> None:
+    assert run(*words.split()).err.startswith(f"nmctl: missing: {missing}\n")
+
+
 def test_a_word_nearly_right_is_named() -> None:
     assert "did you mean node?" in run("nod", "list").err
     assert "did you mean register?" in run("switch", "regster").err
@@ -133,6 +150,8 @@ def test_what_the_daemon_refuses(nmctl: Nmctl) -> None:
         ("group show none", 5, 106),
         ("deploy none", 5, 106),
         ("node unregister nowhere", 5, 106),
+        ("node list free", 5, 106),
+        ("vlan list 4000 free=true", 5, 106),
         ("vlan register 101", 6, 105),
         ("vlan register 5000", 2, 102),
         ("call Nothing", 1, 100),

@@ -164,6 +164,7 @@ def test_an_inspect_that_fails_is_told_on_the_switch(simulated: SimulatedBench) 
         world.edit(f"switch_{SWITCH}", _error=None)
         with pytest.raises(DeviceFailed, match="cannot be reached"):
             job()
+        simulated.executor.breaker.reset()
         assert "cannot be reached" in world.get(f"switch_{SWITCH}")["_error"]
     set_faults(simulated.file, down=False)
     world.inspect()

@@ -6,6 +6,7 @@ from nm.shell import completion, main
 from nm.shell.failures import Failure
 from nm.shell.spl.grammar import Slot, expected
 from nm.shell.spl.interpreter import Interpreter
+from nm.shell.spl.names import METHODS
 
 # Which names complete the arguments of nmctl's own commands, by the arguments' names.
 ARGUMENTS = {
@@ -63,6 +64,10 @@ def _arguments(shell: Interpreter, words: list[str]) -> Iterable[str]:
         return []
     found: list[str] = []
     for arg in command.args:
-        if not arg.name.startswith("--"):
+        if arg.named:
+            found += next(
+                (shell.names.of(kind) for kind, known in METHODS.items() if known[0] == command.method), ()
+            )
+        elif not arg.name.startswith("--"):
             found += [*arg.choices, *shell.names.of(ARGUMENTS.get(arg.name, "none"))]
     return found

@@ -7,14 +7,15 @@ they mean one thing, but only where no name can stand; names never. All rows are
 by word, so that at a wrong word it is known what was expected there.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from nm.shell.failures import Usage
 from nm.shell.spl.slots import KINDS, Kind, separate
+from nm.shell.wording import clipped
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"<([\w-]+)(?::([\w-]+))?>([+*]?)")
@@ -93,12 +94,15 @@ class Form:
 
 @dataclass(frozen=True)
 class Reading:
-    """How far a line has been read as one form. `count`: words that the slot at `at` has taken."""
+    """How far a line has been read as one form. `count`: words that the slot at `at` has taken.
+
+    `taken` leads from the last word back to the first, so that readings share what they have in common.
+    """
 
     form: Form
     at: int = 0
     count: int = 0
-    taken: tuple[tuple[str, str], ...] = ()
+    taken: "Taken | None" = None
 
     def next(self) -> Iterator["Reading"]:
         """This reading, and those beyond slots that need no more words."""
@@ -117,7 +121,7 @@ class Reading:
         """The reading when the word was taken."""
         if not isinstance(self.token, Slot):
             return replace(self, at=self.at + 1)
-        taken = (*self.taken, (self.token.name, word))
+        taken = Taken(self.token.name, word, self.taken)
         if self.token.many:
             return replace(self, count=self.count + 1, taken=taken)
         return replace(self, at=self.at + 1, taken=taken)
@@ -126,6 +130,24 @@ class Reading:
     def said(self) -> str:
         """The words of the grammar that the line began with."""
         return " ".join(self.form.words[: self.at])
+
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """What each slot has taken."""
+        found: dict[str, list[str]] = {}
+        taken = self.taken
+        while taken is not None:
+            found.setdefault(taken.slot, []).append(taken.word)
+            taken = taken.before
+        return {slot: words[::-1] for slot, words in found.items()}
+
+
+class Taken(NamedTuple):
+    """A word that a slot has taken, and what was taken before it."""
+
+    slot: str
+    word: str
+    before: "Taken | None"
 
 
 @dataclass(frozen=True)
@@ -203,10 +225,7 @@ class Grammar:
         readings = self.read(words)
         for reading in readings:
             if any(end.token is None for end in reading.next()):
-                values: dict[str, list[str]] = {}
-                for name, word in reading.taken:
-                    values.setdefault(name, []).append(word)
-                return Match(reading.form, values)
+                return Match(reading.form, reading.values)
         raise _unfinished(readings)
 
     def read(self, words: Sequence[str]) -> list[Reading]:
@@ -259,12 +278,12 @@ def _unexpected(open_: Sequence[Reading], word: str, before: Sequence[str]) -> U
     if slots:
         return Usage(f"{said}{slots[0].kind.refused(word)}", slots[0].kind.hint or _forms(open_))
     if not before:
-        return Usage(f"no command {word}", f"{_nearest(word, words)}`help` lists all")
+        return Usage(f"no command {clipped(word)}", f"{_nearest(word, words)}`help` lists all")
     if not words:
-        return Usage(f"{said}{word!r} is one word too many", _forms(open_))
+        return Usage(f"{said}{clipped(word)!r} is one word too many", _forms(open_))
     if len(words) > _MOST_FORMS:
-        return Usage(f"{said}{word!r} is not known", _nearest(word, words) + _listed(words, open_))
-    return Usage(f"{said}{_or(words)} is expected, not {word!r}", _forms(open_))
+        return Usage(f"{said}{clipped(word)!r} is not known", _nearest(word, words) + _listed(words, open_))
+    return Usage(f"{said}{_or(words)} is expected, not {clipped(word)!r}", _forms(open_))
 
 
 def _unfinished(readings: Sequence[Reading]) -> Usage:
@@ -293,6 +312,8 @@ def _listed(words: Sequence[str], readings: Sequence[Reading]) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
+    import difflib  # for who errs only
+
     near = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean {near[0]}? " if near else ""
 

@@ -19,6 +19,8 @@ from nm.shell.table import Command
 # How the methods begin that leave things as they are; so do commands that have none of their own.
 _READING = ("Get", "Plan", "Wait", "WhoAmI", "Help", "system.", "InspectSwitch")
 
+LONGEST = 1 << 16  # characters of a line: shlex takes the square of a word's length
+
 
 class Interpreter:
     """What a shell remembers from one line to the next."""
@@ -120,6 +122,9 @@ def split(line: str) -> list[str]:
     """The words of a line. What begins with # is a remark; `nmctl` before a command says nothing."""
     if line.lstrip().startswith("#"):
         return []
+    if len(line) > LONGEST:
+        said = f"the line has {len(line)} characters, {LONGEST} are the most"
+        raise Usage(said, "name fewer things a line; `import` takes a whole site from a file")
     try:
         words = shlex.split(line)
     except ValueError:

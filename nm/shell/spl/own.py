@@ -149,11 +149,6 @@ def _found(words: str) -> Command:
 COMMANDS = (
     Command("show all", "GetGroups", "show everything", run=show_all),
     Command("show free", "GetNodes", "show what can be given out now", run=show_free),
-    Command("port show", "GetPorts", "show one port whole",
-            (word("switch", "its switch", key="switch"), word("port", "its name", key="port")),
-            struct=True, take=first("port"), show=columns.detailed),
-    Command("trunk show", "GetTrunks", "show one trunk whole", (word("trunk", "its name", key="name"),),
-            struct=True, take=first("trunk"), show=columns.detailed),
     Command("user show", "GetDelegates", "show one user whole", (word("user", "its name", key="name"),),
             struct=True, take=first("user"), show=columns.detailed),
     Command("deploy pending", "Deploy", "make real all that is pending", run=deploy_pending),

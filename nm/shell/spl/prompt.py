@@ -2,8 +2,10 @@
 
 import os
 import readline
-from collections.abc import Mapping
-from contextlib import suppress
+import sys
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nm.shell.failures import OK, USAGE
@@ -52,26 +54,55 @@ class Editor:
             readline.append_history_file(1, self._history)
 
 
+def ask(question: str) -> str:
+    """What somebody types. Raises EOFError, and KeyboardInterrupt."""
+    with _keys_kept():
+        return input(question)
+
+
+@contextmanager
+def _keys_kept() -> Iterator[None]:
+    """Lets Ctrl-C drop what was typed when it is noticed, not before.
+
+    Left to itself the terminal drops it at once, also the key that readline has just been told of: readline
+    would wait for another, and hear no further Ctrl-C till then.
+    """
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    input_, output, control, local, *more = before
+    termios.tcsetattr(terminal, termios.TCSANOW, [input_, output, control, local | termios.NOFLSH, *more])
+    try:
+        yield
+    except KeyboardInterrupt:
+        termios.tcflush(terminal, termios.TCIFLUSH)
+        raise
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
+
+
 def converse(shell: Interpreter, editor: Editor) -> int:
-    """Read and carry out lines until somebody leaves."""
-    output = shell.session.output
+    """Read and carry out lines until somebody leaves. Ctrl-C never leaves, whenever it comes."""
     while True:
         try:
-            line = input(PROMPT)
-        except KeyboardInterrupt:  # the line is dropped
-            output.say("")
-            continue
-        except EOFError:
-            output.say("")
-            if _may_leave(shell):
-                return OK
-            continue
-        try:
-            if _carry_out(shell, editor, line):
+            if _turn(shell, editor):
                 return OK
         except KeyboardInterrupt:
-            output.say("")
-            output.note("interrupted")
+            shell.session.output.say("")
+
+
+def _turn(shell: Interpreter, editor: Editor) -> bool:
+    """Read and carry out a line; whether that was the last one."""
+    try:
+        line = ask(PROMPT)
+    except EOFError:
+        shell.session.output.say("")
+        return _may_leave(shell)
+    try:
+        return _carry_out(shell, editor, line)
+    except KeyboardInterrupt:
+        shell.session.output.say("")
+        shell.session.output.note("interrupted")
+        return False
 
 
 def _carry_out(shell: Interpreter, editor: Editor, line: str) -> bool:
@@ -100,9 +131,5 @@ def _may_leave(shell: Interpreter) -> bool:
         return True
     shell.session.output.note(left)
     with suppress(EOFError):
-        try:
-            return input("leave all the same? [Y/n] ").strip().lower() not in ("n", "no")
-        except KeyboardInterrupt:
-            shell.session.output.say("")
-            return False
+        return ask("leave all the same? [Y/n] ").strip().lower() not in ("n", "no")
     return True

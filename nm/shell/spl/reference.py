@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from nm.shell.failures import Usage
 from nm.shell.spl.grammar import Row, forms, spoken
 from nm.shell.spl.rows import ROWS, SECTIONS, of_nmctl
+from nm.shell.wording import clipped
 
 WIDTH = 60
 AFTER = (
@@ -72,7 +73,7 @@ def help_on(words: Sequence[str]) -> list[str]:
     if more:
         lines += ["", "nmctl's own:", *(f"  {row.do.removesuffix(' {rest}'):24} {row.help}" for row in more)]
     if not lines:
-        raise Usage(f"no command begins with {' '.join(words)}", "`help` lists all")
+        raise Usage(f"no command begins with {clipped(' '.join(words))}", "`help` lists all")
     return [line for number, line in enumerate(lines) if number or line]
 
 

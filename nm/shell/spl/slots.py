@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from nm.shell.wording import clipped
+
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 _NUMBERS = r"\d+(-\d+)?"
 
@@ -23,7 +25,7 @@ class Kind:
         """Why the word cannot stand here; empty when it can."""
         if re.fullmatch(self.form, word):
             return ""
-        return self.refusal or f"{word!r} is not {self.spoken}"
+        return self.refusal or f"{clipped(word)!r} is not {self.spoken}"
 
 
 def _listed(one: str) -> str:

@@ -6,6 +6,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,10 @@ class Keyboard:
         """Press Ctrl-C; what is shown until then."""
         self.type(CTRL_C)
         return self.sees(until, again=CTRL_C)
+
+    def keeps_keys(self) -> bool:
+        """Whether Ctrl-C leaves what was typed before it where it is."""
+        return bool(termios.tcgetattr(self._terminal)[3] & termios.NOFLSH)
 
     def _read(self) -> None:
         try:

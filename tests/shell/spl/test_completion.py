@@ -38,6 +38,8 @@ from tests.shell.spl.conftest import Spl
         ("create group new --exp", ["--expires"]),
         ("nonsense ", []),
         ("show group alpha too much ", []),
+        ("node list n", ["n0", "n1", "n2", "n3", "n4", "n5"]),
+        ("trunk list t", ["t0"]),
     ],
 )
 def test_candidates(spl: Spl, line: str, offered: list[str]) -> None:

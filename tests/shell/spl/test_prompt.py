@@ -1,6 +1,9 @@
 """The prompt as somebody at a keyboard meets it: editing, history, completion, Ctrl-C, leaving, asking."""
 
+import contextlib
+import socket
 import sys
+import threading
 from pathlib import Path
 
 from tests.rack import Rack
@@ -68,6 +71,69 @@ def test_ctrl_c_clears_the_line_and_leaving_asks(nmctl: Nmctl, tmp_path: Path) -
         user.sees("[Y/n] ")
         user.type("\n")
         assert user.ends() == 0
+
+
+def test_ctrl_c_takes_no_key_from_under_readline(nmctl: Nmctl, tmp_path: Path) -> None:
+    """It would wait for another one, deaf to every further Ctrl-C. While a command runs all is as ever."""
+    with keyboard(tmp_path, "shell") as user:
+        user.sees(PROMPT)
+        assert user.keeps_keys()
+        user.type("events --follow\n")
+        user.sees("switch sw1  reset asked for")
+        assert not user.keeps_keys()
+        user.type(f"show vlan\n{CTRL_C}")
+        user.sees(PROMPT)
+        shown = user.does("show node")
+        assert "n3    free" in shown and "SHARED" not in shown  # the line before Ctrl-C is gone
+        user.type("exit\n")
+        assert user.ends() == 0
+        assert not user.keeps_keys()
+
+
+class Slow:
+    """Stands between a client and a daemon, and hands on what they say while it may."""
+
+    def __init__(self, path: Path, daemon: str) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.may, self.held = threading.Event(), threading.Event()
+        self.may.set()
+        self._daemon = daemon
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                daemon = socket.socket(socket.AF_UNIX)
+                daemon.connect(self._daemon)
+                for ends in ((client, daemon), (daemon, client)):
+                    threading.Thread(target=self._hand_on, args=ends, daemon=True).start()
+
+    def _hand_on(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError), one, other:
+            while data := one.recv(65536):
+                if not self.may.is_set():
+                    self.held.set()
+                self.may.wait()
+                other.sendall(data)
+
+
+def test_ctrl_c_while_the_daemon_is_asked_what_is_left(nmctl: Nmctl, tmp_path: Path) -> None:
+    slow = Slow(tmp_path / "slow.sock", nmctl.rack.config.api.socket)
+    try:
+        with keyboard(tmp_path, "shell", str(tmp_path / "slow.sock")) as user:
+            user.sees(PROMPT)
+            slow.may.clear()
+            user.type(CTRL_D)
+            assert slow.held.wait(10)
+            user.interrupts()
+            slow.may.set()
+            assert "n3    free" in user.does("show node")
+    finally:
+        slow.may.set()
+        slow.listener.close()
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_shell(nmctl: Nmctl, tmp_path: Path) -> None:

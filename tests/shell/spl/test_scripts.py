@@ -9,10 +9,14 @@ import pytest
 
 from nm.calls import Caller
 from nm.errors import NMError
-from nm.shell.failures import of_fault
+from nm.shell.failures import Usage, of_fault
+from nm.shell.main import Parser
 from nm.shell.output import Output
 from nm.shell.session import Choice, Session
+from nm.shell.spl.grammar import Grammar, Slot
 from nm.shell.spl.interpreter import Interpreter
+from nm.shell.spl.rows import ROWS
+from nm.shell.table import Arg, add_arguments
 from tests.shell.conftest import Nmctl, Ran, run
 
 
@@ -125,3 +129,54 @@ def test_several_deploys_go_on_when_one_fails(nmctl: Nmctl) -> None:
     assert "nmctl: alpha: job" in ran.err
     assert nmctl.one("GetGroups", name="beta")["state"] == "deployed"
     assert "not deployed: alpha" in ran.err
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_longest_is_not(nmctl: Nmctl) -> None:
+    ran = nmctl("shell", "-c", f"show node x={'y' * 65_527}", status=2)
+    assert "the line has 65539 characters, 65536 are the most" in ran.err
+    assert "import" in ran.err
+    assert "65536" not in nmctl("shell", "-c", f"show node x={'y' * 65_524}", status=2).err
+    assert "the line" not in nmctl("shell", "-c", f"# {'y' * 1_000_000}").err
+
+
+def test_a_word_that_is_wrong_is_not_repeated_without_end(nmctl: Nmctl) -> None:
+    for line in ("{}", "show {}", "show node n0 {}", "show group =={}", "help {}", "node {}"):
+        ran = nmctl("shell", "-c", line.format("x" * 60_000), status=2)
+        assert len(ran.err) < 1000, line
+
+
+def test_a_word_costs_the_same_however_many_a_line_has() -> None:
+    """What a reading has taken is shared with the readings that go on from it, not copied."""
+    grammar = Grammar(ROWS)
+    (before,) = grammar.read(["destroy", "vlan", "101", "102"])
+    (after,) = [reading for reading in before.next() if isinstance(reading.token, Slot)]
+    longer = after.after("103")
+    assert longer.taken is not None
+    assert longer.taken.before is before.taken
+    assert longer.values == {"vlans": ["101", "102", "103"]}
+
+
+class Compared:
+    """A name that counts how often it is compared."""
+
+    count = 0
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        Compared.count += 1
+        return isinstance(other, Compared) and self.text == other.text
+
+
+def test_names_given_twice_are_found_without_comparing_each_with_each() -> None:
+    parser = Parser()
+    add_arguments(parser, [Arg("nodes", parse=lambda text: [Compared(text)], count="+", flat=True)], 0.0)
+    given = [f"n{number}" for number in range(1000)]
+    assert len(parser.parse_args(given).nodes) == 1000
+    assert Compared.count < 1000
+    with pytest.raises(Usage, match="is given twice"):
+        parser.parse_args([*given, "n7"])
