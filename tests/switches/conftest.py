@@ -40,7 +40,7 @@ FAMILIES = ["cisco_ios"]
 # Dialects of networking-generic-switch whose commands can do all that nm asks for, and who speaks each.
 ELSEWHERE = {f"{ngs.PREFIX}netmiko_{name}": name for name in ("arista_eos", "cisco_ios", "dell_os10")}
 ALL = sorted({*DIALECTS} & {dialect.name for dialect in dialects.DIALECTS}) + sorted(ELSEWHERE)
-TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else [*FAMILIES, "ngs:netmiko_arista_eos"]
+TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else [*FAMILIES, "ngs:netmiko_cisco_ios"]
 
 
 @pytest.fixture(scope="module")
