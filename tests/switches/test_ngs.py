@@ -77,8 +77,7 @@ def test_it_is_read_and_not_run() -> None:
         import sys, threading, paramiko
         before = paramiko.PKey.get_fingerprint
         from nm.switches import dialects
-        from nm.switches.dialect import Move, Seen
-from nm.switches.dialects import cisco, ngs
+        from nm.switches.dialects import ngs
         for name in ngs.names():
             dialects.find(name)
         strange = {"networking_generic_switch", "oslo_config", "oslo_log", "eventlet", "tooz", "stevedore"}
