@@ -1,6 +1,7 @@
 """What people type on a command line, as values of the API. Pure; every refusal says the right form."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -118,6 +119,14 @@ def numbers(text: str) -> list[int]:
             raise Usage(f"the range {part} runs backwards or is too wide", "write the smaller number first")
         result.extend(range(low, high + 1))
     return list(dict.fromkeys(result))
+
+
+def ports(text: str) -> list[str]:
+    """A port's name, or neighbours as Gi1/0/1-48; only behind a slash, for names as to-2 have a dash too."""
+    found = re.fullmatch(r"(.*/)(\d{1,5})-(\d{1,5})", text)
+    if found is None:
+        return [text]
+    return [f"{found[1]}{number}" for number in numbers(f"{found[2]}-{found[3]}")]
 
 
 def nic(text: str) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class CommandLine:
         return check_settings(settings, dialect)
 
     @staticmethod
+    def choices() -> dict[str, list[str]]:
+        """The dialects that can be had here, and the words of other settings."""
+        return {"dialect": dialects.names(), "transport": ["ssh", "telnet"], "save": ["always", "never"]}
+
+    @staticmethod
     def port_name(settings: Mapping[str, Any], name: str) -> str:
         """As GigabitEthernet1/0/1 of Gi1/0/1."""
         dialect = dialects.find(settings["dialect"])
