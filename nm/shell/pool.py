@@ -71,10 +71,10 @@ def _show(noun: str, method: str, show: Show = columns.detailed) -> Command:
     return Command(f"{noun} show", method, about, (name,), True, take=first(noun), show=show)
 
 
-def _update(noun: str, method: str) -> Command:
+def _update(noun: str, method: str, changes: Arg = CHANGES) -> Command:
     about = f"change a {_SPOKEN.get(noun, noun)}"
     say = f"{_SPOKEN.get(noun, noun)} {{{noun}}} updated"
-    args = (word(noun, "its name"), CHANGES)
+    args = (word(noun, "its name"), changes)
     return Command(f"{noun} update", method, about, args, True, say, epilog=IN_SERVICE)
 
 
@@ -130,15 +130,16 @@ SWITCH = word("switch", "the switch's name")
 FORCE = Arg("--force", "let go at once; what cannot be undone now is owed and undone later", flag=True,
             spare=True)  # fmt: skip
 
+SWITCH_CHANGES = replace(CHANGES, parse=values.switch_pair)
 SWITCHES = (
     _list("switch", "GetSwitches", "switches"),
     _show("switch", "GetSwitches", columns.switch),
     Command("switch register", "RegisterSwitch", "add a switch; only records, nothing is touched",
             (SWITCH, option("driver", "its kind, as cli or ovs; `nmctl driver list` has them", needed=True),
-             SETTINGS), struct=True, say="switch {switch} registered",
+             replace(SETTINGS, parse=values.switch_pair)), struct=True, say="switch {switch} registered",
             epilog="nmctl switch register sw0 --driver cli dialect=cisco_ios address=192.0.2.10 user=nm"
                    " secrets.password=sw0"),
-    _update("switch", "UpdateSwitch"),
+    _update("switch", "UpdateSwitch", SWITCH_CHANGES),
     _unregister("switch", "UnregisterSwitch", "switches"),
     Command("switch inspect", "InspectSwitch", "read a switch: model, ports, VLANs, differences",
             (SWITCH, WAIT), job=True, say="inspect {switch}"),
@@ -158,7 +159,7 @@ SWITCHES = (
             epilog="Its nodes leave their groups. Nodes and VLANs that may still be joined on it are not"
                    " given out before it answers and was read back."),
     Command("switch replace", "ReplaceSwitch", "another device is in its place: isolate its ports, join anew",
-            (SWITCH, replace(CHANGES, count="*"), WAIT), job=True, struct=True, say="replace {switch}",
+            (SWITCH, replace(SWITCH_CHANGES, count="*"), WAIT), job=True, struct=True, say="replace {switch}",
             epilog="nmctl switch replace sw0 address=192.0.2.7 --wait"),
 )  # fmt: skip
 

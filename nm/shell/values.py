@@ -17,7 +17,7 @@ _WIDEST_RANGE = 4096
 # Keys whose values are text even when they look like a number.
 TEXT_KEYS = frozenset(
     {"name", "driver", "address", "port", "device", "bridge", "uri", "domain", "image", "hostname", "ip",
-     "mac", "hardware_type", "location", "reason", "username", "model", "alias", "owner", "group"}
+     "mac", "hardware_type", "location", "reason", "user", "username", "model", "alias", "owner", "group"}
 )  # fmt: skip
 
 
@@ -60,6 +60,12 @@ def pair(text: str) -> tuple[str, Any]:
     if (last in TEXT_KEYS or "secrets" in path) and value[:1] != '"' and value != "nil":
         return key, value
     return key, typed(value)
+
+
+def switch_pair(text: str) -> tuple[str, Any]:
+    """The same of a switch's settings, where a port is a number: that at which it listens."""
+    key, value = pair(text)
+    return key, typed(value) if key == "port" and isinstance(value, str) else value
 
 
 def wanted(text: str, names: Callable[[str], list[Any]]) -> tuple[str, Any]:

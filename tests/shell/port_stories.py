@@ -41,3 +41,12 @@ def all_ports_of_a_switch(nmctl: Nmctl, folder: Path) -> None:
     nmctl("port", "register", "sw8", "--all", "--dry-run", status=2)
     nmctl("port", "unregister", "sw8", "e1/1-8", "e1/10-120")
     nmctl("switch", "unregister", "sw8")
+
+
+def a_switch_at_another_port(nmctl: Nmctl, folder: Path) -> None:
+    cli = ["dialect=cisco_ios", "address=192.0.2.9", "user=007"]
+    nmctl("switch", "register", "sw7", "--driver", "cli", *cli, "port=2222")
+    assert [nmctl.one("GetSwitches", name="sw7")[key] for key in ("port", "user")] == [2222, "007"]
+    nmctl("switch", "update", "sw7", "port=2223")
+    assert nmctl.one("GetSwitches", name="sw7")["port"] == 2223
+    nmctl("switch", "unregister", "sw7")
