@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from nm import facts, people, plan, recording
+from nm import facts, people, plan, recording, views
 from nm.counted import counted
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Outcome, Value
@@ -18,7 +18,6 @@ from nm.plan import Facts
 from nm.pool import uses
 from nm.records import Record, in_order, name_of, port_key, record_key
 from nm.store import Reader
-from nm.views import is_known
 
 MOST_STRANGERS = 10  # ports told of one VLAN on one switch; the rest is counted
 
@@ -82,18 +81,18 @@ def expected(reader: Reader, scope: Scope) -> Expected:
         return Expected({scope.group: _sure(group, scope) if group else {}}, {})
     found = Expected({}, dict(_accounts(reader)) if scope.whole else {})
     ways: dict[str, set[int]] = {}
-    for one in in_order(reader.range("group")):
+    for one in in_scope(reader, scope):
         for fact in one["deployed"]:
             if fact.startswith("trunk/"):
                 _, switch, vlan, port_name = facts.split(fact)
                 ways.setdefault(facts.name("port", switch, port_name), set()).add(int(vlan))
-        stuck = _stuck_in(reader, one, scope)
+        stuck = stuck_in(reader, one, scope)
         if stuck or any(map(scope.covers, one["deployed"])):
             name = name_of(one["record_key"])
             found.groups[name] = {} if one["destroying"] else _sure(one, scope)
             if stuck:
                 found.stuck.add(name)
-    ports = [port for port in _ports(reader, scope) if is_known(port)]
+    ports = [port for port in _ports(reader, scope) if views.is_known(port)]
     used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
     for port in ports:
         fact = facts.name("port", port["switch"], port["port"])
@@ -113,7 +112,15 @@ def _sure(group: Record, scope: Scope) -> Facts:
     }
 
 
-def _stuck_in(reader: Reader, group: Record, scope: Scope) -> bool:
+def in_scope(reader: Reader, scope: Scope) -> list[Record]:
+    """The group, or all groups: what a round of that scope may look at."""
+    if scope.group is None:
+        return in_order(reader.range("group"))
+    group = reader.get(record_key("group", scope.group))
+    return [] if group is None else [group]
+
+
+def stuck_in(reader: Reader, group: Record, scope: Scope) -> bool:
     """Whether the group gave up on something in scope."""
     return recording.stuck(reader, group) and undone(reader, group, scope)
 
@@ -152,7 +159,7 @@ def _accounts(reader: Reader) -> Iterator[tuple[str, Value]]:
 
 def unverified(reader: Reader, scope: Scope) -> list[str]:
     """The ports in scope of which nm knows nothing, as "sw0 p1": a repair leaves them alone."""
-    ports = [port for port in _ports(reader, scope) if not is_known(port)]
+    ports = [port for port in _ports(reader, scope) if not views.is_known(port)]
     used = uses.untouchable(reader, [port for port in ports if port["trunk"] is None])
     return [f"{port['switch']} {port['port']}" for port in in_order(ports) if port["record_key"] not in used]
 
@@ -181,6 +188,7 @@ def judge(reader: Reader, group: Record, wanted: Facts, seen: Mapping[str, Outco
         if _differs(value, seen[fact])
         and group["deployed"].get(fact) == value
         and not moving.has(fact)
+        and not recording.made_since(group, fact, seen[fact].at)
         and not _good_since(reader, fact, value, seen[fact].at)
     }
     strangers = list(_strangers(reader, group, moving.target, wanted, seen))
@@ -196,10 +204,14 @@ def known_since(record: Record, at: float) -> bool:
 def _good_since(reader: Reader, fact: str, value: Value, at: float) -> bool:
     """Whether a group's port was later seen to carry what it should: a round takes as long as its slowest."""
     kind, *parts = facts.split(fact)
-    port = reader.get(port_key(*parts)) if kind == "port" else None
-    if port is None or not port["_seen"] or not known_since(port, at):
-        return False
-    return bool(port["_seen"] == {"open": False, **value})
+    later = _seen_since(reader, parts[0], parts[1], at) if kind == "port" else None
+    return later == {"open": False, **value}
+
+
+def _seen_since(reader: Reader, switch: str, port: str, at: float) -> Value | None:
+    """What was seen of the port later than that."""
+    record = reader.get(port_key(switch, port))
+    return record["_seen"] if record is not None and known_since(record, at) else None
 
 
 class _Moving:
@@ -235,7 +247,10 @@ def _strangers(
             continue
         switch, number = parts
         for port in seen[fact].carriers:
-            if not {facts.name("port", switch, port), facts.name("trunk", switch, number, port)} & ours:
+            if {facts.name("port", switch, port), facts.name("trunk", switch, number, port)} & ours:
+                continue
+            later = _seen_since(reader, switch, port, seen[fact].at)
+            if later is None or later["open"] or int(number) in plan.carried(later):
                 yield switch, port, int(number)
 
 
@@ -267,7 +282,9 @@ def left_alone(reader: Reader, found: Found) -> list[tuple[str, str, int]]:
     return [
         (switch, port, vlan)
         for switch, port, vlan in found.strangers
-        if is_idle(reader, record := reader.get(port_key(switch, port))) and record and not is_known(record)
+        if is_idle(reader, record := reader.get(port_key(switch, port)))
+        and record
+        and not views.is_known(record)
     ]
 
 
@@ -282,7 +299,7 @@ def _difference(fact: str, wanted: Any, outcome: Outcome) -> Record:
         "hand": kind,
         "target": "/".join(parts),
         "wanted": wanted,
-        "seen": seen if seen is not None else "absent",
+        "seen": seen if seen is not None else facts.ABSENT,
     }
 
 
@@ -293,18 +310,23 @@ def judge_pool(reader: Reader, wanted: Expected, seen: Mapping[str, Outcome]) ->
     """By fact the difference, or None where it is as it should be. What could not be read is left out."""
     found: dict[str, Record | None] = {}
     for fact, value in wanted.pool.items():
-        if not _unread(seen[fact]):
+        if not is_unread(seen[fact]):
             told = value if value is not None else "isolated"
             found[fact] = _difference(fact, told, seen[fact]) if _differs(value, seen[fact]) else None
     for fact, vlans in wanted.trunks.items():
-        if not _unread(seen[fact]):
+        if not is_unread(seen[fact]):
             found[fact] = _trunk_difference(reader, fact, vlans, seen[fact])
     return found
 
 
-def _unread(outcome: Outcome) -> bool:
+def is_unread(outcome: Outcome) -> bool:
     """Whether nothing is known: a switch that has no such port says so, one that is down says nothing."""
     return isinstance(outcome.error, DeviceFailed) and outcome.error.passing
+
+
+def is_missing(outcome: Outcome) -> bool:
+    """Whether the device says that it has no such thing."""
+    return isinstance(outcome.error, DeviceFailed) and not outcome.error.passing
 
 
 def _trunk_difference(reader: Reader, fact: str, vlans: set[int], outcome: Outcome) -> Record | None:

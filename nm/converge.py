@@ -148,23 +148,15 @@ class GroupWorker:
         return True
 
     def _ready(self) -> list[Step]:
-        """What can be sent now: a switch makes VLANs and trunks before ports join, within one session."""
         over = self._done | self._failed.keys()
-        waiting = [
+        return [
             step
             for step in self._steps.values()
-            if step.id not in over and step.fact not in self._running and step.after <= over
+            if step.id not in over
+            and step.fact not in self._running
+            and step.needs <= self._done
+            and step.after <= over
         ]
-        ready = [step for step in waiting if step.needs <= self._done]
-        with_them: dict[str, set[str]] = {}
-        for step in ready:
-            if step.value is not None and facts.split(step.fact)[0] in ("vlan", "trunk"):
-                with_them.setdefault(step.subject, set()).add(step.id)
-        for step in waiting:
-            together = with_them.get(step.subject, set())
-            if not step.needs <= self._done and step.needs <= self._done | together:
-                ready.append(step)
-        return ready
 
     def _send_ready(self) -> None:
         """Send all that is ready; what needs no device is done at once and may make more ready."""
@@ -185,7 +177,8 @@ class GroupWorker:
         """Bookkeeping, and the machine list: neither can hang."""
         if plan.is_bookkeeping(step):
             return Outcome(seen=step.value)
-        return self._tools.export.run([self._order(step)], self._tools.store.epoch)[0]
+        outcomes = self._tools.export.run([self._order(step)], self._tools.store.epoch)
+        return facts.stamped(outcomes, self._tools.now())[0]
 
     def _order(self, step: Step) -> Order:
         old = None if step.old and "doubt" in step.old else step.old
@@ -203,10 +196,11 @@ class GroupWorker:
     def _answer(self, subject: str, steps: list[Step]) -> Callable[[list[Outcome]], None]:
         here, asked = f"group:{self._name}", debts.generation(self._tools.store, subject)
 
-        def reply(outcomes: list[Outcome]) -> None:
-            self._tools.send(here, Answer(list(zip(steps, outcomes, strict=True)), subject, asked))
+        def answer(outcomes: list[Outcome]) -> None:
+            stamped = facts.stamped(outcomes, self._tools.now())
+            self._tools.send(here, Answer(list(zip(steps, stamped, strict=True)), subject, asked))
 
-        return reply
+        return answer
 
     # ---- the end, or a pause
 

@@ -2,13 +2,14 @@
 
 The operation runs on a Scratch over the newest state, with the rights of who asks, so it is refused just as
 the call itself would be. What it would have written becomes a list of changes; where a group would have got
-another target, the steps that its worker would take are planned on the same scratch.
+another target, the steps that its worker would take are planned on the same scratch. A repair is told by what
+is known to differ: what it will find, no records say.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from nm import plan, planwords
+from nm import audits, drift, groups, plan, planwords
 from nm.calls import Call
 from nm.errors import NMError
 from nm.records import Record, kind_of, name_of
@@ -28,6 +29,7 @@ def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> 
     changes = scratch.changes()
     jobs = [after for key, before, after in changes if kind_of(key) == "job" and before is None and after]
     plans = [_plan(scratch, key, before, after) for key, before, after in changes]
+    plans += [_repair(scratch, audits.scope_of(job)) for job in jobs if job["kind"] == "repair"]
     return {
         "answer": None if jobs else answer,
         "changes": [
@@ -76,11 +78,20 @@ def _plan(scratch: Scratch, key: str, before: Record | None, after: Record | Non
     if before is not None and before["revision"] == after["revision"]:
         return {}
     name = name_of(key)
-    deployed = before["deployed"] if before is not None else {}
     try:
         target = plan.expand(scratch, name, after["target"])
         steps = plan.plan(scratch, name, target, after["deployed"])
-        changes = planwords.changes(target, plan.own(scratch, name, target, deployed))
+        changes = groups.changes(scratch, before, target) if before else planwords.changes(target, {})
     except NMError as error:  # the call would go through all the same, and its worker be told
         return {"remarks": [f"group {name} could not be brought there: {error}"]}
     return {"steps": [step.public() for step in steps], "changes": changes}
+
+
+def _repair(reader: Reader, scope: audits.Scope) -> dict[str, Any]:
+    """What a repair would mend, as far as the last audit told."""
+    found, left = drift.to_mend(reader, scope)
+    known = "this is what the last audit found" if found else "nothing is known to differ"
+    return {
+        "changes": [planwords.mended(one) for one in found],
+        "remarks": [f"{known}; a repair looks first, and mends all that it finds", *left],
+    }

@@ -17,7 +17,7 @@ PORT comes last because ports' names may contain slashes. Pure ground; imported 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nm.errors import NMError
@@ -41,6 +41,14 @@ def switch_of(fact: str) -> str | None:
     """The switch that the fact is on; None for facts of other things."""
     kind, *parts = split(fact)
     return parts[0] if kind in ("vlan", "trunk", "port") else None
+
+
+ABSENT = "absent"  # what a difference says was seen where there is nothing
+
+
+def of(difference: Value) -> str:
+    """The name of the fact that a difference {hand, target, wanted, seen} is about."""
+    return f"{difference['hand']}/{difference['target']}"
 
 
 def never() -> bool:
@@ -75,6 +83,11 @@ class Outcome:
     moot: bool = False  # nothing was done, and nothing was read back
     carriers: tuple[str, ...] = ()  # of a fact vlan/: the switch's ports that carry the VLAN
     at: float = math.inf  # when it was answered, by the wall clock, where somebody noted that
+
+
+def stamped(outcomes: Sequence[Outcome], at: float) -> list[Outcome]:
+    """The outcomes, answered at that time: what is known later than this counts more."""
+    return [replace(outcome, at=at) for outcome in outcomes]
 
 
 class Hand(Protocol):

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nm import debts, jobs, people, plan, planwords, specs, views
+from nm import facts, jobs, people, plan, planwords, specs, views
 from nm.calls import Call
 from nm.errors import Conflict, Denied, Invalid, NotFound
+from nm.facts import Value
 from nm.keys import parse_keys
 from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
 from nm.scratch import Scratch
@@ -142,12 +143,31 @@ def plan_deploy(reader: Reader, call: Call, group: str) -> dict[str, Any]:
     record = need(reader, call, group)
     name = name_of(record["record_key"])
     steps = planned(reader, record)
-    wanted = plan.expand(reader, name, record["wanted"])
-    known = plan.own(_deployed_to(reader, record), name, wanted, attempted(reader, record))
     return {
         "hash": plan.fingerprint(steps),
         "steps": [step.public() for step in steps],
-        "changes": planwords.changes(wanted, known),
+        "changes": changes(_deployed_to(reader, record), record, plan.expand(reader, name, record["wanted"])),
+    }
+
+
+def changes(reader: Reader, group: Record, target: plan.Facts) -> list[dict[str, Any]]:
+    """What of the group becomes what, in words; where an audit saw something else than nm made, from that."""
+    drift = {fact: seen for fact, seen in drifted(group).items() if seen != target.get(fact)}
+    known = {**attempted(reader, group), **drift}
+    there = {fact: value for fact, value in known.items() if value is not None}
+    mine = plan.own(reader, name_of(group["record_key"]), target, there)
+    return planwords.changes(target, mine, drift)
+
+
+def drifted(group: Record) -> dict[str, Value | None]:
+    """What the last audit saw of deployed facts that differ, None for nothing at all.
+
+    What could not be read is not known to differ.
+    """
+    differences = group["_audit"]["differences"] if group["_audit"] else ()
+    found = {facts.of(one): None if one["seen"] == facts.ABSENT else one["seen"] for one in differences}
+    return {
+        fact: seen for fact, seen in found.items() if fact in group["deployed"] and not isinstance(seen, str)
     }
 
 
@@ -173,11 +193,13 @@ def _deployed_to(reader: Reader, group: Record) -> Reader:
 def _starting(reader: Reader, group: Record) -> plan.Facts:
     """What a Deploy begins with.
 
-    The head node runs at its end, whoever stopped it: its host's part is done again. A node of an imported
-    group may be unverified: its ports carry who knows what, so they are isolated before they join.
+    The head node runs at its end, whoever stopped it: its host's part is done again, and so is all that an
+    audit found to differ. A node of an imported group may be unverified: its ports carry who knows what, so
+    they are isolated before they join.
     """
+    drift = drifted(group)
     known = {
-        fact: plan.doubt(value) if fact.startswith(("head/", "bridge/")) else value
+        fact: plan.doubt(value) if fact in drift or fact.startswith(("head/", "bridge/")) else value
         for fact, value in attempted(reader, group).items()
     }
     return {**dict.fromkeys(_unverified(reader, group), plan.doubt(None)), **known}
@@ -324,31 +346,6 @@ def get_groups(reader: Reader, call: Call, wanted: Mapping[str, Any]) -> list[di
     """The groups that the caller may see."""
     found = views.find(reader, "group", dict(wanted), lambda group: view(reader, group))
     return [struct for struct in found if views.sees_group(reader, call, struct["name"])]
-
-
-def get_status(reader: Reader, call: Call, group: str) -> dict[str, Any]:
-    """The group's struct, its three states, and what was last read of its ports."""
-    record = need(reader, call, group)
-    ports = []
-    names = [
-        *record["wanted"]["nodes"],
-        *(fact[5:] for fact in record["deployed"] if fact.startswith("node/")),
-    ]
-    nodes = {name: reader.get(record_key("node", name)) for name in dict.fromkeys(names)}
-    for node, found in nodes.items():
-        for nic in found["nics"] if found else ():
-            port = reader.get(port_key(nic["switch"], nic["port"])) if nic.get("switch") else None
-            if port is not None:
-                ports.append({"node": node, "nic": nic["name"], "switch": nic["switch"], "port": nic["port"],
-                              **views.seen(debts.of_switch(reader, nic["switch"]), port)})  # fmt: skip
-    return {
-        **view(reader, record),
-        "wanted": record["wanted"],
-        "target": record["target"],
-        "deployed": record["deployed"],
-        "node_states": {name: views.node_state(reader, found) for name, found in nodes.items() if found},
-        "ports": ports,
-    }
 
 
 def view(reader: Reader, group: Record) -> dict[str, Any]:

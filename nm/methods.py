@@ -323,8 +323,8 @@ _GROUPS = (
         "PlanDeploy",
         groups.plan_deploy,
         "struct",
-        "What Deploy would do: hash; changes; steps of {stage, hand, target, action, text} in order. Changes "
-        "nothing.",
+        "What Deploy would do: hash; changes; steps of {stage, hand, target, action, text} in order. What "
+        "the last audit saw to differ is made anew. Changes nothing.",
         _GROUP,
     ),
     _write(
@@ -375,7 +375,7 @@ _GROUPS = (
     ),
     _read(
         "GetStatus",
-        groups.get_status,
+        drift.get_status,
         "struct",
         "The group's struct, wanted, target, deployed, and per node and port what was last read.",
         _GROUP,
@@ -521,7 +521,7 @@ _DOOR = (
         "What a call would do; nothing is done. Refused where the call would be. Answers {answer: the "
         "call's, nil when that is a job; changes: list of {action (add, change, remove), kind, name, keys, "
         "for readers values: key to [before, after]}; jobs: list of {kind, subject}; plan, "
-        "steps: PlanDeploy's changes and steps; remarks: why a group has no plan}.",
+        "steps: PlanDeploy's changes and steps, of a repair what is known to differ; remarks}.",
         Param("method", NAME, "one that changes something"),
         Param("arguments", LIST, "its arguments"),
         since=3,

@@ -12,7 +12,7 @@ It never waits for a device. Called by its own thread only; a round that a resta
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ from nm.closing import Closing
 from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
+from nm.families import ChildOver, Families
+from nm.pool import sights
 from nm.records import Record, port_key, record_key
 from nm.views import is_known
 from nm.workers import Errand, Job, Reading
@@ -46,14 +48,6 @@ class Rules:
 @dataclass(frozen=True)
 class Look:
     """See whether a round is due: the daemon has started, or the rules have changed."""
-
-
-@dataclass(frozen=True)
-class ChildOver:
-    """A job that a repair gave out is over."""
-
-    parent: int
-    number: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +94,16 @@ class _Round:
                 found[name] = str(errors[0])
         return found
 
+    def read_at(self) -> dict[str, float]:
+        """The switches of which all was read that audits read of them, and when."""
+        if self.scope.port is not None:
+            return {}
+        return {
+            subject.removeprefix("switch:"): min(self.seen[fact].at for fact in named)
+            for subject, named in self.readings.items()
+            if subject.startswith("switch:") and not any(audits.is_unread(self.seen[fact]) for fact in named)
+        }
+
     def put_right(self) -> dict[str, float]:
         """The things of the pool that were closed, and when that was read back."""
         good = self.went_well()
@@ -130,16 +134,6 @@ class _Round:
         return [*found, *self.left, *filter(None, self.unread().values())]
 
 
-@dataclass
-class _Family:
-    """A repair of more than one group, while its groups' jobs are under way."""
-
-    open: set[int]
-    done: int
-    scope: Scope
-    failed: list[str] = field(default_factory=list)
-
-
 class Patrol:
     """Called by the thread of "patrol:". `chance` answers a random number from 0 to 1."""
 
@@ -155,7 +149,7 @@ class Patrol:
         self._busy: dict[Scope, _Round] = {}
         self._waiting: dict[Scope, list[int]] = {}  # jobs whose scope is looked at already
         self._silent: set[str] = set()  # subjects that still owe an answer from a round that is over
-        self._families: dict[int, _Family] = {}
+        self._families = Families(tools)
         self._again: list[Any] = []
         self._unsaid: dict[int, NMError] = {}
 
@@ -169,10 +163,9 @@ class Patrol:
             elif isinstance(item, _Report):
                 self._take(item)
             elif isinstance(item, ChildOver):
-                self._child_over(item)
+                self._families.child_over(item)
         self._again = []
-        for number in list(self._families):
-            self._end_family(number)
+        self._families.end()
         for ticket, round_ in list(self._rounds.items()):
             if self._tools.up() >= round_.until:
                 self._expire(ticket, round_)
@@ -255,11 +248,13 @@ class Patrol:
         round_.awaited = {subject: named for subject, (named, _) in asked.items()}
         here = []
         for subject, (named, make) in asked.items():
+            at = self._tools.now()
             if subject == "":
-                here.append(_Report(ticket, subject, named, self._tools.export.read(named)))
+                outcomes = self._tools.export.read(named)
+                here.append(_Report(ticket, subject, named, facts.stamped(outcomes, at)))
             elif subject in self._silent:
                 error = DeviceFailed(f"{_spoken(subject)} owes the last audit an answer", "it hangs")
-                here.append(_Report(ticket, subject, named, [Outcome(error=error)] * len(named)))
+                here.append(_Report(ticket, subject, named, [Outcome(error=error, at=at)] * len(named)))
             else:
                 self._tools.send(subject, make(self._reply(ticket, subject, named)))
         for report in here:
@@ -269,8 +264,7 @@ class Patrol:
 
     def _reply(self, ticket: int, subject: str, named: list[str]) -> Reply:
         def reply(outcomes: list[Outcome]) -> None:
-            at = self._tools.now()  # what is known later than this counts more, whenever the round is judged
-            stamped = [replace(outcome, at=at) for outcome in outcomes]
+            stamped = facts.stamped(outcomes, self._tools.now())
             self._tools.send(SUBJECT, _Report(ticket, subject, named, stamped))
 
         return reply
@@ -284,13 +278,24 @@ class Patrol:
         round_ = self._rounds.get(report.ticket)
         if round_ is None or round_.awaited.pop(report.subject, None) is None:
             return
-        answers = round_.seen if round_.closing is None else round_.closed
-        answers.update(zip(report.facts, report.outcomes, strict=True))
+        answers = dict(zip(report.facts, report.outcomes, strict=True))
+        if round_.closing is None:
+            round_.seen |= answers
+            self._share(answers)
+        else:
+            round_.closed |= answers
         if round_.closing is None and round_.scope.group is None:
             round_.done += 1
             self._advance(round_.job, done=round_.done, step=f"{_spoken(report.subject) or 'files'} read")
         if not round_.awaited:
             self._go_on(report.ticket)
+
+    def _share(self, answers: Mapping[str, Outcome]) -> None:
+        """What one round has read counts in every other that read the same before and is not judged yet."""
+        for round_ in self._rounds.values():
+            for fact in round_.seen.keys() & answers.keys() if round_.closing is None else ():
+                if answers[fact].error is None and answers[fact].at > round_.seen[fact].at:
+                    round_.seen[fact] = answers[fact]
 
     def _expire(self, ticket: int, round_: _Round) -> None:
         """Nobody waits any longer: what was not answered is an error."""
@@ -298,7 +303,8 @@ class Patrol:
             self._silent.add(subject)
             words = f"no answer from {_spoken(subject)} within {self.rules.wait:g} s"
             error = DeviceFailed(words, "it hangs, or has much to do")
-            self._collect(_Report(ticket, subject, named, [Outcome(error=error)] * len(named)))
+            outcome = Outcome(error=error, at=self._tools.now())
+            self._collect(_Report(ticket, subject, named, [outcome] * len(named)))
 
     def _go_on(self, ticket: int) -> None:
         """All has been read: close, when it is a repair. All has been closed: write down what came of it."""
@@ -347,6 +353,10 @@ class Patrol:
     def _mark(self, found: Mapping[str, Record | None], round_: _Round) -> None:
         """Mark what differs of the pool, and switches that could not be read, as far as that is news."""
         now = self._tools.now()
+        unlike = [fact for fact, one in round_.seen.items() if drift.is_new_sight(self._store, fact, one)]
+        for some in _portions(unlike):
+            ones = {fact: round_.seen[fact] for fact in some}
+            self._store.transact(partial(drift.sighted, seen=ones, now=now))
         news = [fact for fact, difference in found.items() if drift.is_news(self._store, fact, difference)]
         for some in _portions(news):
             marks = {fact: found[fact] for fact in some}
@@ -364,10 +374,13 @@ class Patrol:
             ones = {fact: done[fact] for fact in some}
             self._store.transact(partial(drift.mended, done=ones, now=now))
         counts, children = self._settle_groups(round_, now)
+        if round_.scope.group is None and round_.scope.port is None:
+            at = round_.at if round_.scope.whole else None
+            read = partial(sights.patrolled, read=round_.read_at(), now=now, at=at)
+            self._store.transact(read)
         if round_.scope.whole:
             drifted = sum(map(bool, counts.values()))
             log.info("everything audited", extra={"groups": len(counts), "drifted": drifted})
-            self._store.transact(partial(drift.patrolled, at=round_.at, now=now))
         if round_.job is not None and round_.scope.group is None:
             self._end(round_, round_.job, counts, children)
         del self._busy[round_.scope]
@@ -382,14 +395,9 @@ class Patrol:
         alone = round_.job if round_.scope.group else None
         for name, wanted in round_.expected.groups.items():
             group = self._store.get(record_key("group", name))
-            found = audits.judge(self._store, group, wanted, round_.seen) if group else audits.NOTHING
-            if (
-                alone is not None
-                and group is not None
-                and group["destroying"]
-                and self._left_to(alone, round_)
-            ):
+            if alone is not None and group and group["destroying"] and self._left_to(alone, round_):
                 continue
+            found = audits.judge(self._store, group, wanted, round_.seen) if group else audits.NOTHING
             left = audits.left_alone(self._store, found)
             round_.left += [_open_beside(name, *one) for one in left]
             findings = recording.Findings(
@@ -402,6 +410,8 @@ class Patrol:
                 parent=None if alone else round_.job,
                 stuck=name in round_.expected.stuck,
                 closed=closed,
+                read=round_.read_at() if alone else {},
+                answered={fact: round_.seen[fact].at for fact in found.differing},
                 unverified=sorted({f"{switch} {port}" for switch, port, _ in left}),
             )
             counts[name] = len(found.differences)
@@ -415,75 +425,37 @@ class Patrol:
 
     def _left_to(self, number: int, round_: _Round) -> bool:
         """Whether the group's repair waits for its end, which is under way and nobody's to take over."""
-        name, now = str(round_.scope.group), self._tools.now()
-        follow = partial(drift.follow, group=name, scope=round_.scope, parent=number, now=now)
-        under_way = self._store.transact(follow) if round_.repairing else None
+        name = str(round_.scope.group)
+        under_way = self._families.follow(number, name, round_.scope) if round_.repairing else None
         if under_way is None:
             return False
-        self._families[number] = _Family({under_way}, 0, round_.scope)
+        self._families.begin(number, round_.scope, {under_way})
         self._tools.send(f"group:{name}", Wake())
         return True
 
-    # ---- jobs of more than one group
-
     def _end(self, round_: _Round, number: int, counts: Mapping[str, int], children: Sequence[int]) -> None:
-        """End the job, or let it wait for the jobs that it gave out, now or before a restart."""
+        """End a job of more than one group, or let it wait for what it gave out, now or before a restart."""
         pool = [*filter(None, round_.pool.values()), *filter(None, round_.unread().values())]
         result = {
             "differences": sum(counts.values()) + len(pool),
             "groups": [name for name, count in counts.items() if count],
         }
-        family = _Family(set(children), round_.done, round_.scope)
+        waited, failures = set(children), list[str]()
         if round_.repairing:
             self._follow(round_, number)
             result["unverified"] = audits.unverified(self._store, round_.scope)
-            family.open |= set(drift.children(self._store, number))
-            family.failed = round_.failures()
-        total = round_.done + len(family.open)
+            waited |= set(drift.children(self._store, number))
+            failures = round_.failures()
+        total = round_.done + len(waited)
         self._advance(number, total=total, done=round_.done, step="", result=result)
-        self._families[number] = family
-        self._end_family(number)
+        self._families.begin(number, round_.scope, waited, round_.done, failures)
+        self._families.end()
 
     def _follow(self, round_: _Round, number: int) -> None:
         """What groups' workers were at already is waited for, too: it may be another repair's."""
-        now = self._tools.now()
         for name, group in self._groups(round_):
             if not group["destroying"] and audits.undone(self._store, group, round_.scope):
-                follow = partial(drift.follow, group=name, scope=round_.scope, parent=number, now=now)
-                self._store.transact(follow)
-
-    def _child_over(self, item: ChildOver) -> None:
-        """Written first and remembered after, so that it can be done again. Who took over is waited for."""
-        family = self._families.get(item.parent)
-        if family is None or item.number not in family.open:
-            return
-        job = self._store.get(record_key("job", item.number))
-        heir = None
-        if job is not None and job["state"] == "superseded" and job["group"] is not None:
-            now, group, scope = self._tools.now(), job["group"], family.scope
-            follow = partial(drift.follow, group=group, scope=scope, parent=item.parent, now=now)
-            heir = self._store.transact(follow)
-        done = family.done + (heir is None or heir in family.open)
-        self._advance(item.parent, done=done, step=f"job {item.number} is over")
-        family.open.discard(item.number)
-        family.done = done
-        if heir is not None:
-            family.open.add(heir)
-        if job is not None and job["state"] == "failed":
-            family.failed.append(f"group {job['group']} (job {item.number}): {job['error']['text']}")
-
-    def _end_family(self, number: int) -> None:
-        """The job is over when all that it gave out is; it failed when one of these did."""
-        family = self._families[number]
-        if family.open:
-            return
-        if family.failed:
-            more = f"; and {len(family.failed) - 3} more" if len(family.failed) > 3 else ""
-            error = {"code": DeviceFailed.code, "text": "; ".join(family.failed[:3]) + more}
-            self._advance(number, state="failed", error=error)
-        else:
-            self._advance(number, state="done", step="")
-        del self._families[number]
+                self._families.follow(number, name, round_.scope)
 
 
 def _facts(orders: Iterable[Order]) -> list[str]:

@@ -343,6 +343,8 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     if record is None or record["id"] != seen["id"]:
         return
     fields: dict[str, Any] = {"error": error, "before": [] if error is None else record["before"]}
+    if error is None:
+        fields["_read_at"] = now  # the hand reads back what it did
     if record["type"] == GROUP:  # its deploy makes it, and says so
         _tell_group(tx, record, error, now)
     elif record["destroying"] != seen["destroying"]:
@@ -355,7 +357,7 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     if error is not None and error != record["error"]:
         group = record["name"] if record["type"] == GROUP else None
         tx.tell(Event("nm", f"account {record['account']}", "error", error, group))
-    if any(record[name] != value for name, value in fields.items()):
+    if any(record.get(name) != value for name, value in fields.items()):
         tx.put(changed(record, now, **fields))
 
 

@@ -8,7 +8,7 @@ and by the group's worker.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -332,26 +332,13 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
             _add(steps, 1, "power-off", fact, f"node {parts[0]}: power off", None, value)
         elif kind == "head":
             _add(steps, 1, "leave", fact, f"head node {parts[0]}: off the network, stop", None, value)
-    for fact, value in deployed.items():
-        kind, *parts = facts.split(fact)
-        if kind == "port" and (fact in gone or fact in changes):
-            text = f"switch {parts[0]} port {parts[1]}: leave {_words(value)}, isolate"
-            _add(
-                steps,
-                1,
-                "leave",
-                fact,
-                text,
-                None,
-                value,
-                after=[f"power-off node/{_node_of(reader, parts)}"],
-            )
-    _close(reader, gone, deployed, steps)
+    for fact in filter(_is_port, {**gone, **changes}):
+        _isolate(reader, fact, deployed.get(fact), steps)
+    _close(reader, {**gone, **changes}, deployed, steps)
     leaves: dict[str | None, list[str]] = {}
     for step in steps.values():
-        kind, *parts = facts.split(step.fact)
-        if kind == "port":
-            leaves.setdefault(_node_of(reader, parts), []).append(step.id)
+        if _is_port(step.fact):
+            leaves.setdefault(_node_of(reader, facts.split(step.fact)[1:]), []).append(step.id)
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
         if kind == "node":
@@ -359,20 +346,34 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
             _add(steps, 1, "free", fact, text, None, value, leaves.get(parts[0], ()), [f"power-off {fact}"])
 
 
-def _close(reader: Reader, gone: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
-    """The other ports of nodes that go: in no network of the group, and free only once read back as isolated.
+def _is_port(fact: str) -> bool:
+    return fact.startswith("port/")
 
-    What was never reset or adopted stays as it is; its node is unverified then.
+
+def _isolate(reader: Reader, fact: str, value: Value | None, steps: dict[str, Step]) -> None:
+    """A port that joins leaves first, whatever it is believed to carry: somebody may have moved it since."""
+    _, switch, port = facts.split(fact)
+    left = f"leave {_words(value)}, " if value is not None else ""
+    off = f"power-off node/{_node_of(reader, (switch, port))}"
+    _add(steps, 1, "leave", fact, f"switch {switch} port {port}: {left}isolate", None, value, after=[off])
+
+
+def _close(reader: Reader, moving: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    """The other ports of nodes that come or go: in no network of the group, and isolated all the same.
+
+    A node that goes is free only once they are read back so. What was never reset or adopted stays as it is;
+    its node is unverified then.
     """
-    for fact in gone:
+    for fact in moving:
         kind, *parts = facts.split(fact)
         node = reader.get(record_key("node", parts[0])) if kind == "node" else None
         for nic in views.wired(node) if node is not None else ():
             port = reader.get(port_key(nic["switch"], nic["port"]))
+            ours = views.port_fact(nic)
+            left = ours in deployed or f"leave {ours}" in steps
             known = port is not None and views.is_known(port) and not debts.of_switch(reader, nic["switch"])
-            if known and views.port_fact(nic) not in deployed:
-                text = f"switch {nic['switch']} port {nic['port']}: isolate"
-                _add(steps, 1, "leave", views.port_fact(nic), text, None, None)
+            if known and not left:
+                _isolate(reader, ours, None, steps)
 
 
 def powered(value: Value) -> bool:
@@ -380,7 +381,7 @@ def powered(value: Value) -> bool:
     return any(one is not None and one["power"] for one in value.get("doubt", [value]))
 
 
-def _node_of(reader: Reader, port: list[str]) -> str | None:
+def _node_of(reader: Reader, port: Sequence[str]) -> str | None:
     record = reader.get(port_key(*port))
     return record["node"] if record else None
 

@@ -4,7 +4,7 @@ The steps (nm/plan.py) say what is done in which order; here is what comes of it
 port, VLAN, trunk, bridge, head node, machine list, account and node, as people know it from other tools.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import Any
 
 from nm import facts
@@ -16,47 +16,56 @@ Facts = Mapping[str, Value]
 
 ORDER = ("node", "port", "vlan", "trunk", "bridge", "export", "head", "account")
 NAMES = {"export": "machine list", "head": "head node"}
+_STRANGE = "not as it should be"
 _ABSENT = {"port": "isolated", "node": "in the pool", "head": "off"}
 
 
-def changes(target: Facts, deployed: Facts) -> list[dict[str, Any]]:
-    """What of `deployed` becomes what of `target`: {action, what, target, before, after[, lines]} each.
+def changes(target: Facts, deployed: Facts, drifted: Container[str] = ()) -> list[dict[str, Any]]:
+    """What of `deployed` becomes what of `target`: {action, what, target, before, after, drift[, lines]}.
 
-    action: add, change or remove. before and after are words; `lines` are those of a machine list that come
-    (+) and go (-).
+    action: add, change or remove. before and after are words. drift: nm did not make it what it is. lines:
+    those of a machine list that come (+) and go (-).
     """
     differing = [fact for fact in {**target, **deployed} if target.get(fact) != deployed.get(fact)]
     differing.sort(key=lambda fact: (ORDER.index(facts.split(fact)[0]), natural(fact)))
-    return [_change(fact, deployed.get(fact), target.get(fact)) for fact in differing]
+    return [_change(fact, deployed.get(fact), target.get(fact), fact in drifted) for fact in differing]
 
 
-def _change(fact: str, before: Value | None, after: Value | None) -> dict[str, Any]:
-    kind, *parts = facts.split(fact)
+def mended(difference: Value) -> dict[str, Any]:
+    """The change that mends what an audit found: a difference {hand, target, wanted, seen}."""
+    wanted, seen = difference["wanted"], difference["seen"]
+    return _change(facts.of(difference), None if seen == facts.ABSENT else seen, wanted, drift=True)
+
+
+def _change(fact: str, before: Value | str | None, after: Value | str | None, drift: bool) -> dict[str, Any]:
+    kind, _, target = fact.partition("/")
+    was, will = _spoken(kind, target, before), _spoken(kind, target, after)
     change: dict[str, Any] = {
         "action": "add" if before is None else "remove" if after is None else "change",
         "what": NAMES.get(kind, kind),
-        "target": "/".join(parts),
-        "before": _spoken(kind, parts, before),
-        "after": _spoken(kind, parts, after),
+        "target": target,
+        "before": _STRANGE if drift and was == will and kind != "export" else was,
+        "after": will,
+        "drift": drift,
     }
     if kind == "export":
         change["lines"] = _lines(before, after)
     return change
 
 
-def _spoken(kind: str, parts: Sequence[str], value: Value | None) -> str:
+def _spoken(kind: str, target: str, value: Value | str | None) -> str:
     """A fact's value in words."""
-    if value is None:
-        return _ABSENT.get(kind, "absent")
+    if value is None or isinstance(value, str):
+        return value or _ABSENT.get(kind, facts.ABSENT)
     if "doubt" in value:
-        said = dict.fromkeys(_spoken(kind, parts, one) for one in value["doubt"])
+        said = dict.fromkeys(_spoken(kind, target, one) for one in value["doubt"])
         return "unsure: " + " or ".join(said)
-    if kind == "port":
+    if "tagged" in value:
         return port(value)
     if kind == "head":
-        return f"running on VLAN {value['vlan']}"
+        return f"running on VLAN {value['vlan']}" if value["vlan"] else _STRANGE
     if kind == "trunk":
-        return f"carries VLAN {parts[1]}"
+        return f"carries {'every VLAN' if value.get('open') else 'VLAN ' + target.split('/')[1]}"
     if kind == "export":
         return counted(len(value["machines"]), "machine")
     return {"node": "given out", "account": "there, with the group's keys"}.get(kind, "there")
@@ -65,17 +74,18 @@ def _spoken(kind: str, parts: Sequence[str], value: Value | None) -> str:
 def port(value: Value) -> str:
     """What a port carries."""
     untagged = [f"VLAN {value['untagged']}"] if value["untagged"] else []
-    return ", ".join(untagged + [f"VLAN {vlan} tagged" for vlan in value["tagged"]])
+    rest = ["every other VLAN"] if value.get("open") else []
+    return ", ".join([*untagged, *(f"VLAN {vlan} tagged" for vlan in value["tagged"]), *rest]) or "no VLAN"
 
 
-def _lines(before: Value | None, after: Value | None) -> list[str]:
+def _lines(before: Value | str | None, after: Value | str | None) -> list[str]:
     """The lines of the machine list that change; what it holds now may be unsure."""
     old = _machines(before)
     new = _machines(after)
     return [f"- {line}" for line in old if line not in new] + [f"+ {line}" for line in new if line not in old]
 
 
-def _machines(value: Value | None) -> list[str]:
-    if value is None or "doubt" in value:
+def _machines(value: Value | str | None) -> list[str]:
+    if value is None or isinstance(value, str) or "doubt" in value:
         return []
     return [" ".join(machine).rstrip() for machine in value["machines"]]

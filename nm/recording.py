@@ -3,8 +3,9 @@
 Each function runs inside one transaction. They are the only ones that change a group's `deployed`.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nm import debts, facts, jobs, people, plan, specs
 from nm.calls import NM, Call, Caller
@@ -34,8 +35,9 @@ def steps_done(
         if not (outcome.moot and step.fact.startswith("port/")):
             _take(tx, name, step, outcome, deployed, now)
     audit = _without(old["_audit"], {step.fact for step, outcome in done if not outcome.moot})
-    specs.save(tx, old, changed(old, now, deployed=deployed, _audit=audit), now)
-    _tell_drift(tx, name, _differences(old), audit["differences"] if audit else ())
+    new = changed(old, now, deployed=deployed, _audit=audit, _made=_made(old, done, deployed, now))
+    specs.save(tx, old, new, now)
+    _tell_drift(tx, name, differences(old), audit["differences"] if audit else ())
     for step, _ in done:
         node = facts.split(step.fact)[1]
         if step.action == "free" and unpowered and node in unpowered:
@@ -45,6 +47,20 @@ def steps_done(
         parts = jobs.progressed(job, (step.subject for step, _ in done), now)
         count = min(job["done"] + len(done), job["total"])
         jobs.advance(tx, old["job"], now, done=count, step=done[-1][0].text, parts=parts)
+
+
+def _made(old: Record, done: Sequence[Done], deployed: plan.Facts, now: float) -> dict[str, float]:
+    """When each of the deployed facts was made true, and read back."""
+    times = dict(old.get("_made", {}))
+    for step, outcome in done:
+        if not (outcome.moot or plan.is_bookkeeping(step)):
+            times[step.fact] = min(outcome.at, now)
+    return {fact: at for fact, at in times.items() if fact in deployed}
+
+
+def made_since(group: Record, fact: str, at: float) -> bool:
+    """Whether the group's worker made the fact true later than that: an older answer says nothing of it."""
+    return bool(group.get("_made", {}).get(fact, 0) > at)
 
 
 def _take(
@@ -64,7 +80,8 @@ def _take(
     if kind == "port":
         seen = outcome.seen or {"untagged": None, "tagged": []}
         isolated = {"_verified": True} if step.value is None else {}
-        _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=now, **isolated)
+        at = min(outcome.at, now)
+        _mark(tx, port_key(*parts), now, _seen={**seen, "open": False}, _read_at=at, **isolated)
     elif kind in ("trunk", "vlan") and not (outcome.moot or plan.is_bookkeeping(step)):
         key = port_key(parts[0], parts[2]) if kind == "trunk" else record_key("switch", parts[0])
         _mark_vlan(tx, key, int(parts[1]), step.value is not None, now)
@@ -201,6 +218,8 @@ class Findings:
     parent: int | None = None  # a repair of more than this group
     stuck: bool = False  # its worker gave up on something that such a repair is about
     closed: Collection[str] = ()  # facts that the round itself has isolated or put right
+    answered: Mapping[str, float] = field(default_factory=dict)  # when it was answered what differs, by fact
+    read: Mapping[str, float] = field(default_factory=dict)  # switches of which all of the group's was read
     unverified: Sequence[str] = ()  # ports on its VLANs that a repair leaves alone, as "sw0 p1"
 
     def result(self, found: Sequence[Record]) -> Record:
@@ -210,12 +229,12 @@ class Findings:
 
     def left(self, found: Sequence[Record]) -> list[Record]:
         """Of these differences those that are still there. Its own port, isolated by now, has yet to join."""
-        return [one for one in found if fact_of(one) in self.differing or fact_of(one) not in self.closed]
+        return [one for one in found if facts.of(one) in self.differing or facts.of(one) not in self.closed]
 
 
 def is_news(group: Record, findings: Findings) -> bool:
     """Whether there is something to write down, or to mend."""
-    known = [one for one in _differences(group) if findings.covers(fact_of(one))]
+    known = [one for one in differences(group) if findings.covers(facts.of(one))]
     mending = findings.repairing and (bool(findings.differing) or findings.stuck)
     return findings.job is not None or mending or known != findings.left(findings.differences)
 
@@ -231,12 +250,18 @@ def audited(tx: Transaction, name: str, findings: Findings, now: float) -> int |
             gone = {"code": 106, "text": f"group {name} is gone"}
             jobs.advance(tx, findings.job, now, state="failed", error=gone)
         return None
-    still = {fact for fact, value in findings.differing.items() if old["deployed"].get(fact) == value}
+    still = {
+        fact
+        for fact, value in findings.differing.items()
+        if old["deployed"].get(fact) == value
+        and not made_since(old, fact, findings.answered.get(fact, math.inf))
+    }
     stale = findings.differing.keys() - still
-    found = [one for one in findings.differences if fact_of(one) not in stale]
-    before = _differences(old)
-    after = [*(one for one in before if not findings.covers(fact_of(one))), *findings.left(found)]
-    group = changed(old, now, _audit={"at": int(findings.at), "differences": after})
+    found = [one for one in findings.differences if facts.of(one) not in stale]
+    before = differences(old)
+    after = [*(one for one in before if not findings.covers(facts.of(one))), *findings.left(found)]
+    read = {**(old["_audit"] or {}).get("read", {}), **findings.read}
+    group = changed(old, now, _audit={"at": int(findings.at), "differences": after, "read": read})
     number = _mend(tx, old, findings, still, now) if findings.repairing else None
     if number is not None:
         deployed = {fact: plan.doubt(v) if fact in still else v for fact, v in old["deployed"].items()}
@@ -273,12 +298,8 @@ def _mend(
     return number
 
 
-def fact_of(difference: Record) -> str:
-    """The name of the fact that a difference is about."""
-    return f"{difference['hand']}/{difference['target']}"
-
-
-def _differences(group: Record) -> list[Record]:
+def differences(group: Record) -> list[Record]:
+    """What of the group the last audits found to differ, and nothing has mended since."""
     return list(group["_audit"]["differences"]) if group["_audit"] else []
 
 
@@ -286,14 +307,14 @@ def _without(audit: Record | None, mended: Collection[str]) -> Record | None:
     """The audit's result when these facts were made true, and read back, since then."""
     if audit is None:
         return None
-    left = [one for one in audit["differences"] if fact_of(one) not in mended]
+    left = [one for one in audit["differences"] if facts.of(one) not in mended]
     return audit if len(left) == len(audit["differences"]) else {**audit, "differences": left}
 
 
 def _tell_drift(tx: Transaction, name: str, before: Sequence[Record], after: Sequence[Record]) -> None:
     """Tell when something differs that did not before, and when nothing does any more."""
-    known = set(map(fact_of, before))
-    if any(fact_of(one) not in known for one in after):
+    known = set(map(facts.of, before))
+    if any(facts.of(one) not in known for one in after):
         tx.tell(Event("nm", f"group {name}", "drift", counted(len(after), "difference"), name))
     elif before and not after:
         tx.tell(Event("nm", f"group {name}", "drift gone", "", name))

@@ -247,7 +247,7 @@ STRUCTS = (
     Struct(
         "A plan", "PlanDeploy", "", """
         hash: string; for Deploy's if_plan
-        changes: list of {action (add, change, remove), what, target, before, after, lines}
+        changes: list of {action (add, change, remove), what, target, before, after, drift, lines}
         steps: list of {stage, hand, target, action, text}, in the order in which they are done""",
     ),
     Struct(

@@ -20,6 +20,7 @@ from nm import (
     debts,
     debtwork,
     drift,
+    families,
     hands,
     imports,
     jobs,
@@ -205,7 +206,7 @@ class Service:
             if paying is not None and debtwork.switch_of(paying) is not None:
                 self._wake(paying)
             else:
-                self.crew.send(patrol.SUBJECT, patrol.ChildOver(parent, job["id"]))
+                self.crew.send(patrol.SUBJECT, families.ChildOver(parent, job["id"]))
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])
 

@@ -57,6 +57,15 @@ class SetVlan:
 Change = SetPort | SetTrunk | SetVlan
 
 
+def successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
+    """The port's state after the change. An open trunk names its VLANs from its first change on."""
+    if isinstance(change, SetPort):
+        return change.state
+    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
+    native = state.untagged if state.untagged == change.native else None
+    return PortState(native, tuple(sorted(tagged)))
+
+
 @dataclass(frozen=True)
 class SwitchState:
     """What was read from a switch. `vlans` is None for kinds that keep no table of VLANs."""

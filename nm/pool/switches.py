@@ -11,7 +11,7 @@ from nm import debts, jobs, releases, views
 from nm.calls import NM, Call
 from nm.counted import counted
 from nm.errors import Conflict, Invalid
-from nm.pool import uses, values
+from nm.pool import sights, uses, values
 from nm.pool.common import (
     IN_SERVICE,
     SERVICE,
@@ -312,7 +312,12 @@ def unregister_port(tx: Transaction, call: Call, switch: str, port: str) -> int:
 
 def get_ports(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The ports that the filter matches."""
-    return views.find(reader, "port", filter, lambda record: views.port(reader, call, record))
+    times = sights.audited(reader)
+
+    def view(port: Record) -> Record:
+        return views.port(reader, call, sights.refreshed(reader, port, times))
+
+    return views.find(reader, "port", filter, view)
 
 
 # ---- what needs the device ------------------------------------------------------------------------------
@@ -327,8 +332,9 @@ def inspect_switch(tx: Transaction, call: Call, name: str) -> int:
 def get_switch_state(reader: Reader, _call: Call, name: str) -> Record:
     """What was last read of a switch: {vlans or nil, ports, read_at or nil}; ports by their names."""
     record, debt = need(reader, "switch", name), debts.of_switch(reader, name)
+    times = sights.audited(reader)
     ports = in_order(
-        port
+        sights.refreshed(reader, port, times)
         for port in reader.range("port")
         if port["switch"] == name and views.seen(debt, port)["seen"] is not None
     )

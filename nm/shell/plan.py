@@ -60,7 +60,8 @@ def _plan(found: Struct) -> Sequence[Block]:
 
 def _change(change: Struct) -> list[Line]:
     mark, style = MARKS[change["action"]]
-    said = f"  {mark} {change['what']} {change['target']}: {change['before']} → {change['after']}"
+    since = " (drift)" if change.get("drift") else ""
+    said = f"  {mark} {change['what']} {change['target']}: {change['before']} → {change['after']}{since}"
     return [Line(said, style), *(Line(f"      {line}", style) for line in change.get("lines", ()))]
 
 

@@ -11,10 +11,11 @@ from nm.switches.cli import CommandLine
 from nm.switches.none import NoDriver
 from nm.switches.ovs import OpenVSwitch
 from nm.switches.simulated import Simulated
+from nm.switches.snmp.driver import Snmp
 
 ENTRY_POINTS = "nm.switches"  # packages of others name their driver classes in this group
 
-KINDS: tuple[type[Driver], ...] = (CommandLine, NoDriver, OpenVSwitch, Simulated)
+KINDS: tuple[type[Driver], ...] = (CommandLine, NoDriver, OpenVSwitch, Simulated, Snmp)
 
 
 def builtin() -> Registry:

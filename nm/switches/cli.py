@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed, Invalid
-from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout
+from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout, successor
 from nm.switches import dialects
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, filled
@@ -49,6 +49,7 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
+        self._may_wait = False  # nothing hangs on what is not saved: the next run saves it, or the end
         self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
         self._hearsay = None if self._dialect.reads else Hearsay(name, self._dialect.title, self._spell)
 
@@ -87,8 +88,10 @@ class CommandLine:
         return self._session.shown
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up. VLANs that nothing joined are saved at last, unless that fails."""
         if self._session is not None:
+            with contextlib.suppress(DeviceFailed):
+                self._save(self._may_wait)
             self._session.close()
             self._session = None
 
@@ -149,6 +152,7 @@ class CommandLine:
             rejected[change] = self._refusal(words)
         if todo.nothing:
             return rejected
+        self._may_wait = not (todo.moves or todo.gone)
         self._unsaved = True
         with self._configuring():
             self._make(todo, rejected)
@@ -265,15 +269,21 @@ class CommandLine:
     # ---- saving
 
     def save(self) -> None:
-        """Let the startup configuration be the running one, unless that is not wanted."""
-        if not self._unsaved or self._settings.get("save") == "never":
+        """Let the startup configuration be the running one, unless that is not wanted.
+
+        VLANs that nothing is on wait for what joins them: a group's are one save, not two.
+        """
+        self._save(not self._may_wait)
+
+    def _save(self, now: bool) -> None:
+        if not (now and self._unsaved) or self._settings.get("save") == "never":
             return
         answer = ""
         for say in _patient(self._dialect.save, 6):
             answer = self._must(say)
         if not re.search(self._dialect.saved, answer):
             raise self._refusal(f"it did not say that it has saved: {answer.strip()[-200:]!r}")
-        self._unsaved = False
+        self._unsaved = self._may_wait = False
 
     # ---- one line
 
@@ -287,7 +297,11 @@ class CommandLine:
     def _talk(self, say: Say) -> str:
         if self._session is None:
             raise DeviceFailed(f"switch {self._name} was hung up on", "it is tried again")
-        return self._session.say(say)
+        try:
+            return self._session.say(say)
+        except DeviceFailed:
+            self._may_wait = False  # nothing more is said to it
+            raise
 
     def _refusal(self, words: str) -> DeviceFailed:
         return DeviceFailed(
@@ -348,7 +362,7 @@ def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) ->
         else:
             port = dialect.port_name(change.port) or change.port
             state = wanted.get(port, reading.ports[port].now)
-            wanted[port] = _successor(change, state)
+            wanted[port] = successor(change, state)
             asked.setdefault(port, []).append(change)
     for port, state in wanted.items():
         seen = reading.ports[port]
@@ -371,15 +385,6 @@ def _refused(dialect: type[Dialect], reading: Reading, change: Change) -> str:
         return f"port {change.port}: there is no such port"
     lack = dialect.cannot(change.state if isinstance(change, SetPort) else PortState(None, (change.vlan,)))
     return f"port {change.port}: {lack}" if lack else ""
-
-
-def _successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
-    """The port's state after the change. An open trunk names its VLANs from its first change on."""
-    if isinstance(change, SetPort):
-        return change.state
-    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
-    native = state.untagged if state.untagged == change.native and not state.open else None
-    return PortState(native, tuple(sorted(tagged)))
 
 
 def _carried(state: PortState) -> list[int]:

@@ -13,7 +13,6 @@ from typing import Protocol
 from nm.errors import DeviceFailed
 
 LULL = 0.2  # seconds of quiet after which a prompt counts that something was printed behind
-ECHO = 10  # characters of a line whose echo is awaited; a longer one may be wrapped
 LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
 
 
@@ -57,9 +56,10 @@ class Conversation:
         self._channel = channel
         self._timeout = timeout
         self._plain = plain
-        prompt = rf"[^\S\r\n]*(?:<|\[[~*]?)?{prompt}"  # Huawei's stands in brackets
-        self._at_prompt = re.compile(rf"(?:^|[\r\n]){prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
-        self._was_prompt = re.compile(rf"(?:^|[\r\n]){prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
+        prompt = rf"(?:<|\[[~*]?)?{prompt}"  # Huawei's stands in brackets
+        self._at_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
+        self._nothing_but_prompts = re.compile(rf"(?:\s*{prompt}[^\r\n]{{0,80}}?[#>$%\]])*\s*")
+        self._was_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
 
     def say(self, say: Say) -> str:
         """Send the line; what it answered, without echo and prompt. DeviceFailed when it does not."""
@@ -86,7 +86,7 @@ class Conversation:
             now = time.monotonic()
             if more:
                 text, heard = self._plain(text + more), now
-            if self._ended(text, say, bool(more)):
+            if self._done(text, say, quiet=not more):
                 late = self._channel.receive(0)
                 if not late:
                     return self._without_frame(text, say)
@@ -98,11 +98,11 @@ class Conversation:
                     "look whether it is busy; it is tried again",
                 )
 
-    def _ended(self, text: str, say: Say, more: bool) -> bool:
-        """Whether the prompt came back; without an echo before it, it may be one of the line before, late."""
-        if self._at_prompt.search(text):
-            return say.line[:ECHO] in text or not more
-        return not more and self._overprinted(text, say)
+    def _done(self, text: str, say: Say, quiet: bool) -> bool:
+        """Whether it is at its prompt again; one before the echo may have been on its way for long."""
+        if quiet:
+            return self._at_prompt.search(text) is not None or self._overprinted(text, say)
+        return say.line in text and self._at_prompt.search(text) is not None
 
     def _overprinted(self, text: str, say: Say) -> bool:
         """Whether the prompt came and a line of the switch's log behind it."""
@@ -120,5 +120,5 @@ class Conversation:
         found = self._at_prompt.search(text) or self._was_prompt.search(text)
         body = text[: found.start()] if found else text
         before, echo, behind = body.partition(say.line)
-        framed = echo and (not before.strip() or self._at_prompt.search(before))
-        return (behind if framed else body).replace("\r", "").strip("\n")
+        begins = echo and self._nothing_but_prompts.fullmatch(before)
+        return (behind if begins else body).replace("\r", "").strip("\n")

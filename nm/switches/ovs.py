@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed
-from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout
+from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout, successor
 from nm.switches.ovsdb import Client, Operation, OperationFailed, canonical_address
 
 Row = dict[str, Any]
@@ -116,7 +116,7 @@ class OpenVSwitch:
                     passing=False,
                 )
             else:
-                wanted[port] = _successor(change, wanted.get(port) or port_state(rows[port]))
+                wanted[port] = successor(change, wanted.get(port) or port_state(rows[port]))
         return wanted, rejected
 
     def _commit(self, updates: Sequence[Sequence[Operation]]) -> None:
@@ -192,15 +192,6 @@ def _refusal(change: SetPort | SetTrunk, rows: Mapping[str, Row]) -> str:
     vlans = [change.vlan] if isinstance(change, SetTrunk) else [change.state.untagged, *change.state.tagged]
     bad = [vlan for vlan in vlans if vlan is not None and not 0 < vlan < PARKING]
     return f"{bad[0]} is no VLAN id" if bad else ""
-
-
-def _successor(change: SetPort | SetTrunk, state: PortState) -> PortState:
-    """The port's state after the change. An open trunk names its VLANs from its first change on."""
-    if isinstance(change, SetPort):
-        return change.state
-    tagged = {*state.tagged} | {change.vlan} if change.present else {*state.tagged} - {change.vlan}
-    native = state.untagged if state.untagged == change.native else None
-    return PortState(native, tuple(sorted(tagged)))
 
 
 def _operations(row: Row, state: PortState) -> list[Operation]:

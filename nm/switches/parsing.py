@@ -6,6 +6,11 @@ from itertools import groupby
 
 from nm.switch import PortState
 
+# a line of the switch's log, which may come in the middle of anything
+LOGGED = re.compile(
+    r"%[A-Z\d_]+-\d-[A-Z\d_]+:|^[*.]?(?:[A-Z][a-z]{2} +\d+|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d"
+)
+
 
 def numbers(text: str) -> set[int]:
     """The numbers of a list such as "1,5-7, 10"."""
@@ -45,6 +50,8 @@ def sections(text: str, heading: str, end: str | None = None) -> dict[str, list[
     found: dict[str, list[str]] = {}
     current: list[str] | None = None
     for line in text.splitlines():
+        if LOGGED.search(line):
+            continue
         match = re.match(heading, line)
         inside = line[:1].isspace() if end is None else not re.match(end, line)
         if match:

@@ -218,14 +218,14 @@ def test_limits_of_reserve(bench: Bench) -> None:
 
     refuses(Denied, "1000 s", lambda: call("CreateGroup", "a", {"expires": now + 1001}))
     refuses(Denied, "somebody else", lambda: call("CreateGroup", "a", {"owner": "bob"}))
-    refuses(LimitReached, "1 nodes", lambda: call("CreateGroup", "a", {"nodes": ["n2", "n10"]}))
+    refuses(LimitReached, "1 node,", lambda: call("CreateGroup", "a", {"nodes": ["n2", "n10"]}))
     call("CreateGroup", "a", {"nodes": ["n2"]})
     group = call("GetGroups", {})[0]
     assert group["owner"] == {"name": "alice", "uid": OWNER.uid} and group["expires"] == now + 1000
     call("CreateGroup", "b", {"expires": now + 10, "delegations": ["bob"]})
     refuses(LimitReached, "2 groups", lambda: call("CreateGroup", "c", {}))
-    refuses(LimitReached, "1 nodes", lambda: call("AddNodes", "b", ["n10"]))
-    refuses(LimitReached, "1 nodes", lambda: bench.call("AddNodes", "b", ["n10"], caller=WHOLE))
+    refuses(LimitReached, "1 node,", lambda: call("AddNodes", "b", ["n10"]))
+    refuses(LimitReached, "1 node,", lambda: bench.call("AddNodes", "b", ["n10"], caller=WHOLE))
     refuses(Denied, "1000 s", lambda: call("RenewGroup", "b", now + 1001))
     call("RemoveNodes", "a", ["n2"])
     call("AddNodes", "b", ["n10"])

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from nm import config, drift, jobs, patrol
+from nm import config, families, jobs, patrol
 from nm.calls import NM, Call
 from nm.config import Audits
 from nm.converge import Tools
 from nm.errors import DeviceFailed
 from nm.export import ExportHand
 from nm.facts import Outcome
+from nm.pool import sights
 from nm.records import changed, record_key
 from nm.store import Transaction
 from nm.switches.simulated import new_table, read_table
@@ -64,7 +65,7 @@ class Wall:
 
     def at(self) -> int:
         """When everything was looked at last."""
-        found = self.store.get(drift.PATROL)
+        found = self.store.get(sights.PATROL)
         return int(found["at"] - NOW) if found else 0
 
     def wait(self, seconds: float | None) -> float | None:
@@ -144,7 +145,7 @@ def test_a_repair_ends_though_no_word_of_its_last_child_could_be_written(
     def full(operation: Any) -> Any:
         raise DeviceFailed("the disk is full")
 
-    batch: list[Any] = [patrol.ChildOver(parent, child)]
+    batch: list[Any] = [families.ChildOver(parent, child)]
     with monkeypatch.context() as patch:
         patch.setattr(store, "transact", full)
         for _ in range(failures):

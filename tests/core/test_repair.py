@@ -232,6 +232,32 @@ def test_a_port_that_its_group_does_not_use_is_watched_all_the_same(lab: Rack, w
         assert lab.call("GetPorts", {"switch": "sw0", "port": port})[0]["verified"]
 
 
+def test_a_free_port_that_somebody_put_back_is_free_and_nms_to_repair_again(lab: Rack) -> None:
+    for _ in range(2):
+        with lab.edit("sw1") as table:
+            table["ports"]["p5"] = access(900)
+        audit_all(lab)
+        assert lab.call("GetNodes", {"name": "n5"})[0]["state"] == "unverified"
+        with lab.edit("sw1") as table:
+            table["ports"]["p5"] = ISOLATED
+        audit_all(lab)
+        assert lab.call("GetNodes", {"name": "n5"})[0]["free"]
+    with lab.edit("sw1") as table:
+        table["ports"]["p5"] = access(900)
+    assert lab.wait(lab.call("RepairAll"))["result"]["unverified"] == []
+    assert lab.ports("sw1")["p5"] == ISOLATED
+
+
+def test_a_port_that_was_reset_and_moved_again_in_the_same_way_is_not_free(lab: Rack) -> None:
+    for _ in range(2):
+        with lab.edit("sw1") as table:
+            table["ports"]["p5"] = access(900)
+        audit_all(lab)
+        assert lab.call("GetNodes", {"name": "n5"})[0]["state"] == "unverified"
+        lab.wait(lab.call("ResetPorts", "sw1", ["p5"]))
+        assert lab.call("GetNodes", {"name": "n5"})[0]["free"]
+
+
 def test_a_node_is_free_when_all_its_ports_are_isolated(lab: Rack) -> None:
     with lab.edit("sw0") as table:
         table["ports"]["d6"] = access(900)  # and nobody looks

@@ -1,11 +1,10 @@
-"""How often a switch is talked to: what can go out together does."""
+"""What a group's steps on one switch have to do with each other."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nm.switches.simulated import read_table
 from tests.rack import Rack, rack
 
 
@@ -17,15 +16,6 @@ def lab(tmp_path: Path) -> Iterator[Rack]:
 
 def untagged(lab: Rack) -> list[int | None]:
     return [lab.ports("sw0")[f"p{number}"]["untagged"] for number in range(4)]
-
-
-def test_a_new_vlan_and_the_ports_that_join_it_are_one_session(lab: Rack) -> None:
-    lab.call("CreateGroup", "alpha", {"nodes": ["n0", "n1"]})
-    before = read_table(lab.table("sw0"))["sessions"]
-    lab.deploy("alpha")
-    assert read_table(lab.table("sw0"))["sessions"] == before + 1
-    vlan = lab.call("GetStatus", "alpha")["vlan"]
-    assert untagged(lab) == [vlan, vlan, None, None]
 
 
 def test_ports_do_not_join_a_vlan_that_the_switch_refuses_to_make(lab: Rack) -> None:

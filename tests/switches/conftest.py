@@ -1,3 +1,4 @@
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from nm.switches.dialects import ngs
 from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench
 from tests.switches.fakes import DIALECTS, FakeSwitch, start
 from tests.switches.ovs_rack import OvsRack, missing
+from tests.switches.snmp import rack as snmp
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +83,31 @@ def cli(request: pytest.FixtureRequest, command_line: Callable[[str], CliBench])
     return command_line(request.param)
 
 
-@pytest.fixture(params=["simulated", pytest.param("ovs", marks=pytest.mark.real), *TRIED])
+@pytest.fixture(scope="session")
+def snmp_rack() -> Iterator[snmp.SnmpRack]:
+    """One snmpd for all tests; each test begins with a factory-new switch."""
+    if problem := snmp.missing():
+        pytest.skip(problem)
+    with snmp.SnmpRack() as running:
+        yield running
+
+
+@pytest.fixture
+def qbridge(snmp_rack: snmp.SnmpRack) -> Iterator[snmp.SnmpBench]:
+    with contextlib.closing(snmp.SnmpBench(snmp_rack, "qbridge")) as bench:
+        yield bench
+
+
+@pytest.fixture
+def cisco(snmp_rack: snmp.SnmpRack) -> Iterator[snmp.SnmpBench]:
+    with contextlib.closing(snmp.SnmpBench(snmp_rack, "cisco")) as bench:
+        yield bench
+
+
+REAL = [pytest.param(kind, marks=pytest.mark.real) for kind in ("ovs", "qbridge", "cisco")]
+
+
+@pytest.fixture(params=["simulated", *REAL, *TRIED])
 def bench(request: pytest.FixtureRequest, command_line: Callable[[str], CliBench]) -> Bench:
     """Each kind of switch in turn."""
     if request.param in TRIED:

@@ -2,7 +2,11 @@
 
 import io
 import logging
+import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
 import paramiko
@@ -14,7 +18,7 @@ from nm.switch import PortState
 from nm.switches import builtin
 from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.executor import Executor, make_executor
-from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, vlan
+from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, vlan
 from tests.switches.fakes import FakeSwitch, start
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
@@ -47,6 +51,14 @@ def executor(switch: FakeSwitch, timeout: float = 2.0, **record: object) -> Exec
         **record,
     }
     return make_executor(settings, builtin(), lambda name: name, breaker=Breaker(lambda: 0.0))
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something is so."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline, "did not come true in time"
+        pause.wait(0.01)
 
 
 def error_of(outcome: Outcome) -> DeviceFailed:
@@ -109,6 +121,36 @@ def test_a_private_key_is_used_from_its_secret(passphrase: str | None) -> None:
         hand.close()
         (outcome,) = executor(switch, secrets={"key": "no key at all"}).run([vlan(101)], EPOCH)
         assert "holds no private key" in str(error_of(outcome))
+
+
+def test_a_key_comes_before_a_password() -> None:
+    key = paramiko.ECDSAKey.generate()
+    text = io.StringIO()
+    key.write_private_key(text)
+    with start("cisco_ios", ports=2, keys=[f"{key.get_name()} {key.get_base64()}"]) as switch:
+        hand = executor(switch, secrets={"key": text.getvalue(), "password": "wrong-4716"})
+        assert len(hand.inspect().ports) == 2
+        hand.close()
+        assert switch.counts.refused_logins == 0
+
+
+def test_an_agents_key_is_used_when_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, place = tmp_path / "key", tmp_path / "agent"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file], check=True)
+    public = (tmp_path / "key.pub").read_text().rsplit(" ", 1)[0]
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
+    with subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL) as agent:
+        try:
+            until(place.exists)
+            subprocess.run(["ssh-add", "-q", file], check=True)
+            with start("cisco_ios", ports=2, keys=[public]) as switch:
+                hand = executor(switch, secrets={}, agent=True)
+                assert len(hand.inspect().ports) == 2
+                hand.close()
+                (outcome,) = executor(switch, secrets={}).run([vlan(101)], EPOCH)
+                assert outcome.error is not None
+        finally:
+            agent.terminate()
 
 
 def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwitch) -> None:
@@ -341,3 +383,16 @@ def test_ports_are_spelled_in_full(name: str, full: str) -> None:
 def test_no_line_is_smuggled_in_by_a_ports_name(name: str) -> None:
     with pytest.raises(Invalid, match="has no port"):
         builtin().port_name("cli", {"dialect": "cisco_ios"}, name)
+
+
+def test_a_vlan_that_nothing_is_on_yet_is_saved_with_what_joins_it_or_at_the_end(cli: CliBench) -> None:
+    a, b, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    saves = cli.switch.counts.saves
+    done(cli, vlan(101), leave(a), leave(b))  # they are isolated already
+    done(cli, join(a, 101), join(b, 101))
+    assert cli.switch.counts.saves == saves + 1
+    done(cli, vlan(102))
+    cli.executor.close()
+    assert 102 in cli.switch.startup_vlans()
+    assert cli.startup()[a] == PortState(101)

@@ -71,14 +71,14 @@ READINGS: dict[str, tuple[set[int], dict[str, Seen]]] = {
     "dell_powerconnect": (
         {1, 101, 102, 103, 200},
         {
-            "gigabitethernet1/0/1": up(101),
-            "gigabitethernet1/0/2": up(1),
-            "gigabitethernet1/0/3": shut(),
-            "gigabitethernet1/0/4": up(None, 101, 102, 200),
-            "gigabitethernet1/0/5": up(101, 103),
-            "gigabitethernet1/0/6": up(101, 102, more=True),
-            "tengigabitethernet1/0/1": up(1, more=True),
-            "port-channel1": up(1, 200),
+            "gi1/0/1": up(101),
+            "gi1/0/2": up(1),
+            "gi1/0/3": shut(),
+            "gi1/0/4": up(None, 101, 102, 200),
+            "gi1/0/5": up(101, 103),
+            "gi1/0/6": up(101, 102, more=True),
+            "te1/0/1": up(1, more=True),
+            "po1": up(1, 200),
         },
     ),
     "dell_powerconnect_5400": (
@@ -120,7 +120,7 @@ READINGS: dict[str, tuple[set[int], dict[str, Seen]]] = {
             "ethernet1/1/2": up(101, 102, 103, 110),
             "ethernet1/1/3": up(None, 102),
             "ethernet1/1/4": shut(1),
-            "ethernet1/1/25:1": up(1),
+            "ethernet1/1/25:1": up(1, *range(1, 4094), more=True),
         },
     ),
     "juniper_junos": (
@@ -270,8 +270,8 @@ def test_netmiko_knows_how_to_log_in(dialect: type[Dialect]) -> None:
         ("cisco_ios", "te1/1/1", "TenGigabitEthernet1/1/1"),
         ("cisco_ios", "GigabitEthernet 1/0/1", "GigabitEthernet1/0/1"),
         ("cisco_nxos", "Eth1/49/1", "Ethernet1/49/1"),
-        ("dell_powerconnect", "gi1/0/1", "gigabitethernet1/0/1"),
-        ("dell_powerconnect", "gigabitethernet 1/0/1", "gigabitethernet1/0/1"),
+        ("dell_powerconnect", "Gi1/0/1", "gi1/0/1"),
+        ("dell_powerconnect", "gigabitethernet 1/0/1", "gi1/0/1"),
         ("dell_powerconnect", "1/g1", "ethernet 1/g1"),
         ("dell_powerconnect", "ethernet 1/xg3", "ethernet 1/xg3"),
         ("dell_powerconnect", "g24", "ethernet g24"),
@@ -434,6 +434,20 @@ def test_each_dialect_has_its_rejections_tried() -> None:
     assert set(REJECTED) == set(NAMES)
 
 
+LOGGED = [
+    "*Mar  1 00:04:22.531: %LINK-3-UPDOWN: Interface Vlan1, changed state to up",
+    "2026 Nov  2 10:12:41 sw0 %ETHPORT-5-IF_UP: Interface Ethernet1/1 is up",
+    "Nov  2 10:12:41 sw0 intfd[1234]: Event|404|LOG_INFO|AMM|-|Link status for interface 1/1/9 is up",
+    "2026-11-02T10:12:41.123+00:00 sw0 hpe-restd: login",
+]
+
+
+@pytest.mark.parametrize("line", LOGGED)
+def test_a_line_of_its_log_does_not_hide_what_a_port_carries(line: str) -> None:
+    text = f"interface 1/1/1\n    no shutdown\n{line}\n    no routing\n    vlan access 101\n"
+    assert dialects.find("aruba_aoscx").parse([text]).ports == {"1/1/1": up(101)}
+
+
 def test_an_older_jetstream_is_told_apart() -> None:
     text = "interface gigabitEthernet 1/0/1\n  switchport access vlan 26\n#\nend\n"
     with pytest.raises(ValueError, match="modes"):
@@ -566,4 +580,4 @@ def test_what_was_isolated_needs_no_more() -> None:
     lines = said(tplink.blocks([move("gigabitEthernet 1/0/1", shut(), ACCESS)]))
     assert not any(line.startswith("no switchport general") for line in lines)
     lines = said(os10.blocks([move("ethernet1/1/1", shut(1), ACCESS)]))
-    assert not any("trunk allowed" in line for line in lines)
+    assert not any("trunk allowed vlan " in line for line in lines)

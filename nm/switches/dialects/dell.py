@@ -8,10 +8,10 @@ from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
 from nm.switches.dialects.membership import Membership
-from nm.switches.parsing import is_shut, numbers, port_list, sections, switches, switchport, value
+from nm.switches.parsing import column, is_shut, numbers, port_list, sections, switches, switchport, value
 
 COPY: Lines = (Say("copy running-config startup-config", answers=((r"\([yY]/[nN]\).{0,6}", "y"),)),)
-STATUS = r"(?m)^((?!Po|po|ch)(?:[A-Za-z]{1,2}|\d+/)\S*\d)\s"  # a port at the beginning of its line
+MANY = 4000
 WORDS = ("untagged", "tagged")
 ROUTED = ("ip address", "ip unnumbered", "ipv6 address", "port-channel-protocol")
 
@@ -33,6 +33,14 @@ def _members(names: str) -> Iterator[str]:
         r"(?:([a-z-]+) )?([^\s,(]*)\(([\d,-]+)\)", names.removeprefix("range ")
     ):
         yield from (f"{kind or 'ethernet'} {head}{number}" for number in sorted(numbers(some)))
+
+
+def _named(vlans: str) -> Iterator[str]:
+    """Whatever may be a port's name in the lists of a table of VLANs."""
+    for word in vlans.split():
+        yield from port_list(word.strip(","), short=True)
+    for head, some in re.findall(r"([^\s,(]*)\(([\d,-]+)\)", vlans):
+        yield from port_list(some, head)
 
 
 class DellPowerConnect(Dialect):
@@ -66,12 +74,13 @@ class DellPowerConnect(Dialect):
         "switchport trunk native vlan {vlan}",
     )
     empty: ClassVar[Lines] = ()
-    reads: ClassVar[Lines] = ("show interfaces status", "show running-config")
+    reads: ClassVar[Lines] = ("show vlan", "show running-config")
     version: ClassVar[Lines] = ("show system",)
     model = r"(?m)^System Description:\s*(.+)$"
     save = COPY
     saved = r"(?i)succe"
     kinds: ClassVar[Sequence[str]] = ("gigabitethernet", "tengigabitethernet", "ethernet", "port-channel")
+    letters = 2  # gi1/0/1
     numbering = r"(?:\d+/)*[a-z]{0,2}\d+"
 
     @classmethod
@@ -79,26 +88,24 @@ class DellPowerConnect(Dialect):
         """Older models have ports 1/g1 of kind ethernet, named without it."""
         bare = re.fullmatch(r"\d+/[a-z]+\d+|[egx]+\d+", name)
         full = super().port_name(f"ethernet {name}" if bare else name)
-        return re.sub(r"^ethernet(?=\S)", "ethernet ", full) if full else None
+        return re.sub(r"^et(?=\S)", "ethernet ", full) if full else None
 
     @classmethod
     def parse(cls, answers: Sequence[str]) -> Reading:
-        """What is as it was at the factory is not in the configuration: on VLAN 1."""
-        status, configuration = answers
+        """What is as it was at the factory is not in the configuration, and in the list of VLAN 1."""
+        vlans, configuration = answers
         found = sections(configuration, r"interface (?!vlan)(.+?)\s*$", end=r"exit|!")
-        ports = {
-            port: Seen(cls._state(lines), is_shut(lines))
-            for port, lines in cls._by_name(status, found).items()
-            if switches(lines) and not _has(lines, "ip address")
-        }
-        made = sections(configuration, r"(vlan database)", end=r"exit|!").get("vlan database", [])
-        return Reading(ports, frozenset({1} | _carried(made, "vlan ")))
-
-    @classmethod
-    def _by_name(cls, status: str, found: dict[str, list[str]]) -> dict[str, list[str]]:
         lines = {cls.port_name(name): said for names, said in found.items() for name in _members(names)}
-        ports = [cls.port_name(name) for name in re.findall(STATUS, status)]
-        return {port: lines.get(port, []) for port in (*ports, *lines) if port}
+        bundles = tuple(kind[: cls.letters] for kind in cls.kinds[-1:])
+        for port in map(cls.port_name, _named(vlans)):
+            if port and not port.startswith(bundles):
+                lines.setdefault(port, [])
+        reading = {
+            port: Seen(cls._state(said), is_shut(said))
+            for port, said in lines.items()
+            if port and switches(said) and not _has(said, "ip address")
+        }
+        return Reading(reading, column(vlans, r" *(\d+) "))
 
     @classmethod
     def _state(cls, lines: Sequence[str]) -> PortState:
@@ -106,9 +113,8 @@ class DellPowerConnect(Dialect):
         if mode == "access":
             access = value(lines, "switchport access vlan") or "1"
             return PortState(None if access == "none" else int(access))
-        native = (
-            value(lines, f"switchport {'trunk native vlan' if mode == 'trunk' else 'general pvid'}") or "1"
-        )
+        own = "trunk native vlan" if mode == "trunk" else "general pvid"
+        native = value(lines, f"switchport {own}") or "1"
         untagged = None if native == "none" else int(native)
         allowed = _carried(lines, f"switchport {mode} allowed vlan ")
         strange = mode != "trunk" or not allowed
@@ -151,19 +157,12 @@ class DellOs6(DellPowerConnect):
         "HundredGigabitEthernet",
         "Port-channel",
     )
-    letters = 2  # Gi1/0/1
     numbering = Dialect.numbering
 
     @classmethod
     def port_name(cls, name: str) -> str | None:
         """As every dialect's."""
         return super(DellPowerConnect, cls).port_name(name)
-
-    @classmethod
-    def parse(cls, answers: Sequence[str]) -> Reading:
-        """The VLANs are at the top of the configuration; its lines are not indented."""
-        made = re.findall(r"(?m)^\s*vlan ([\d,-]+)\s*$", answers[1])
-        return Reading(super().parse(answers).ports, frozenset({1}.union(*map(numbers, made))))
 
     @classmethod
     def _state(cls, lines: Sequence[str]) -> PortState:
@@ -247,24 +246,25 @@ class DellOs10(Dialect):
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
     clean: ClassVar[Lines] = (
+        Say("no switchport trunk allowed vlan", optional=True),  # some want to be told which
         "no switchport trunk allowed vlan {old_tagged}",
         "switchport mode access",
         "no switchport access vlan",
     )
     access: ClassVar[Lines] = (
-        clean[0],
+        *clean[:2],
         "switchport mode access",
         "switchport access vlan {vlan}",
     )
     tagged: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "no switchport access vlan",
         "switchport trunk allowed vlan {vlans}",
     )
     both: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "switchport access vlan {vlan}",
         "switchport trunk allowed vlan {vlans}",
     )
@@ -286,8 +286,10 @@ class DellOs10(Dialect):
             if port.startswith(tuple(cls.kinds)) and switches(lines):
                 trunk = "switchport mode trunk" in lines
                 own = value(lines, "switchport access vlan")
+                untagged = int(own) if own else None if trunk else 1
                 on = _carried(lines, "switchport trunk allowed vlan ") if trunk else set()
-                state = PortState(int(own) if own else None if trunk else 1, tuple(sorted(on)))
+                every = len(on) > MANY  # it names all there can be, and all are to be taken back
+                state = PortState(untagged, tuple(sorted(on if every else on - {untagged})), open=every)
                 ports[port] = Seen(state, is_shut(lines))
         return Reading(
             ports, frozenset(int(name[4:]) for name in found if re.fullmatch(r"vlan\d+", name)) | {1}

@@ -15,7 +15,7 @@ In a test:
         switch.reaches(NAME, 101)               # where a frame comes out, by the tables
         switch.running.ports[NAME].shut = True  # somebody else changes it
         switch.counts.saves, switch.counts.most_sessions, switch.lines(), switch.dump()
-        switch.reboot(), switch.replace(), switch.cut_sessions()
+        switch.reboot(), switch.replace(), switch.cut_sessions(), switch.let_pass(60)
 
 All settings are those of `FakeSwitch`. `DIALECTS` names the dialects; `switch.cli.device_type` is netmiko's
 name. As a process of its own, which prints its port and its host key and answers `dump` on its standard
@@ -36,10 +36,15 @@ from tests.switches.fakes.cisco_ios import CiscoIos
 from tests.switches.fakes.cisco_nxos import CiscoNxos
 from tests.switches.fakes.cli import Cli
 from tests.switches.fakes.dell_os6 import DellOs6
+from tests.switches.fakes.dell_os9 import DellOs9
 from tests.switches.fakes.dell_os10 import DellOs10
 from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
+from tests.switches.fakes.hp_procurve import HpProcurve
 from tests.switches.fakes.huawei_vrp import HuaweiVrp
+from tests.switches.fakes.juniper_junos import JuniperJunos
+from tests.switches.fakes.nvue import CumulusNvue
+from tests.switches.fakes.sonic import Sonic
 from tests.switches.fakes.state import Carried
 from tests.switches.fakes.switch import FakeSwitch
 from tests.switches.fakes.tplink_jetstream import TplinkJetstream
@@ -51,10 +56,15 @@ KINDS: tuple[type[Cli], ...] = (
     ArubaAoscx,
     CiscoIos,
     CiscoNxos,
+    CumulusNvue,
     DellOs10,
     DellOs6,
+    DellOs9,
     DellPowerconnect,
     HuaweiVrp,
+    HpProcurve,
+    JuniperJunos,
+    Sonic,
     TplinkJetstream,
 )
 DIALECTS = {each.dialect: each for each in KINDS}

@@ -64,6 +64,7 @@ class Cli:
     more: ClassVar[str] = " --More-- "
     blank: ClassVar[str] = ""  # what stands before every prompt, such as an empty line
     return_ends: ClassVar[bool] = False  # only a carriage return ends a line; a line feed is nothing
+    echo_tail: ClassVar[str] = ""  # what follows every key that is echoed, such as the cursor's place
     scrolls: ClassVar[bool] = False  # a line longer than the terminal is wide scrolls sideways
     length: int = 24  # of the terminal; 0: no paging
     width: int = 80
@@ -122,6 +123,15 @@ class Cli:
     def booted(cls, running: Config, startup: Config) -> Config:
         """The running configuration after a reboot."""
         return startup.copy()
+
+    @classmethod
+    def elapsed(cls, switch: FakeSwitch, seconds: float) -> None:
+        """So much time has passed: what the switch does by itself then."""
+
+    def greet(self) -> Steps:
+        """What happens before the first prompt."""
+        yield from ()
+        return None
 
     def prompt(self) -> str:
         """What stands before the cursor."""

@@ -11,6 +11,7 @@ from tests.switches.fakes.switch import FakeSwitch
 
 PROMPT = r"[\w.,()<>/:@~-]+[>#$%] ?$"
 PATIENCE = 10  # seconds for an answer
+ESCAPES = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")  # of a terminal: cursor, erasing, modes
 
 
 class Silence(Exception):
@@ -29,7 +30,13 @@ class NoAuthentication(paramiko.SSHClient):
 class Keyboard:
     """One session. `type` answers what was printed, without the echo and the prompt."""
 
-    def __init__(self, switch: FakeSwitch, password: str | None = None, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        switch: FakeSwitch,
+        password: str | None = None,
+        patience: float = PATIENCE,
+        first: str = PROMPT,  # what the switch says in the end when somebody has logged in
+    ) -> None:
         in_band = switch.cli.in_band
         self._client = NoAuthentication() if in_band else paramiko.SSHClient()
         self._client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
@@ -52,7 +59,7 @@ class Keyboard:
             self.wait(switch.cli.user_text)
             self.type(switch.user, until="Password: $")
             self.send((password or switch.password) + self._return)
-        self.greeting = self.wait()
+        self.greeting = self.wait(first)
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +95,6 @@ class Keyboard:
                 raise Silence(text) from None
             if not chunk:
                 raise EOFError(text)
-            text += chunk.decode().replace("\r", "")
+            text = ESCAPES.sub("", text + chunk.decode().replace("\r", ""))
         self.prompt = found[0]
         return text[: found.start()]

@@ -169,6 +169,11 @@ class FakeSwitch:
             self.running = self.cli.booted(self.running, self.startup)
         self.cut_sessions()
 
+    def let_pass(self, seconds: float) -> None:
+        """As if so much time had passed, for what the switch does by itself."""
+        with self.lock:
+            self.cli.elapsed(self, seconds)
+
     def reset(self) -> None:
         """Back to the factory's configuration, with all sessions cut."""
         with self.lock:

@@ -89,6 +89,8 @@ class Terminal:
         await self._suffer("", 0)
         if self.switch.banner:
             self._print(self.switch.banner)
+        if greeting := await self._steps(self.cli.greet()):
+            self._print(greeting)
         trailing = ""
         while not self.cli.closed:
             prompt = self.cli.prompt()
@@ -206,7 +208,7 @@ class Terminal:
         """The key as it is shown; a line that has come to the edge moves to the left, as on Cisco's."""
         room = self.cli.width - shown - 1
         if not self.cli.scrolls or self.cli.width == 0 or room < 20 or len(line) < room:
-            return key
+            return key + self.cli.echo_tail
         step = room // 2
         if (len(line) - room) % step:
             return key
