@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from nm.switches import dialects
-from nm.switches.dialects import ngs
 from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench
 from tests.switches.fakes import DIALECTS, FakeSwitch, start
 from tests.switches.ovs_rack import OvsRack, missing
@@ -40,7 +39,14 @@ def simulated(tmp_path: Path) -> SimulatedBench:
 # One dialect of each family of command lines runs in every test; NM_TEST_SWITCHES=all runs all.
 FAMILIES = ["cisco_ios"]
 # Dialects of networking-generic-switch whose commands can do all that nm asks for, and who speaks each.
-ELSEWHERE = {f"{ngs.PREFIX}netmiko_{name}": name for name in ("arista_eos", "cisco_ios", "dell_os10")}
+ELSEWHERE = {
+    "ngs:netmiko_arista_eos": "arista_eos",
+    "ngs:netmiko_cisco_ios": "cisco_ios",
+    "ngs:netmiko_cumulus_nvue": "cumulus_nvue",
+    "ngs:netmiko_dell_force10": "dell_os9",
+    "ngs:netmiko_dell_os10": "dell_os10",
+    "ngs:netmiko_sonic": "sonic",
+}
 ALL = sorted({*DIALECTS} & {dialect.name for dialect in dialects.DIALECTS}) + sorted(ELSEWHERE)
 TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else [*FAMILIES, "ngs:netmiko_cisco_ios"]
 

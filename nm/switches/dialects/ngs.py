@@ -53,7 +53,10 @@ FAMILIES: Mapping[str, type[Dialect]] = {
 # What its commands make of a port that is to carry tagged VLANs cannot be told apart from an open one.
 UNTAGGED_ONLY = {"netmiko_dell_powerconnect", "netmiko_juniper"}
 # What takes the untagged VLAN off a trunk, where its commands leave it on.
-BARE: Mapping[str, Lines] = {"netmiko_dell_os10": ("no switchport access vlan",)}
+BARE: Mapping[str, Lines] = {
+    "netmiko_cumulus_nvue": (f"nv set {cumulus.BRIDGE} untagged none",),
+    "netmiko_dell_os10": ("no switchport access vlan",),
+}
 OTHERS = {
     "netconf_openconfig": "is no command line, and nm speaks no NETCONF",
     "restconf_openconfig": "is no command line, and nm speaks no RESTCONF",
