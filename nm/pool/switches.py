@@ -268,6 +268,12 @@ def get_switches(reader: Reader, call: Call, filter: Record) -> list[Record]:
     return views.find(reader, "switch", filter, lambda record: views.switch(reader, call, record))
 
 
+def get_drivers(reader: Reader, call: Call) -> Record:
+    """The kinds of switches that this daemon can drive, and what each needs."""
+    del reader  # it is the program that knows
+    return call.site.drivers.told()
+
+
 # ---- ports ----------------------------------------------------------------------------------------------
 
 

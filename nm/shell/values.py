@@ -1,6 +1,7 @@
 """What people type on a command line, as values of the API. Pure; every refusal says the right form."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ _WIDEST_RANGE = 4096
 # Keys whose values are text even when they look like a number.
 TEXT_KEYS = frozenset(
     {"name", "driver", "address", "port", "device", "bridge", "uri", "domain", "image", "hostname", "ip",
-     "mac", "hardware_type", "location", "reason", "username", "model", "alias", "owner", "group"}
+     "mac", "hardware_type", "location", "reason", "user", "username", "model", "alias", "owner", "group"}
 )  # fmt: skip
 
 
@@ -59,6 +60,12 @@ def pair(text: str) -> tuple[str, Any]:
     if (last in TEXT_KEYS or "secrets" in path) and value[:1] != '"' and value != "nil":
         return key, value
     return key, typed(value)
+
+
+def switch_pair(text: str) -> tuple[str, Any]:
+    """The same of a switch's settings, where a port is a number: that at which it listens."""
+    key, value = pair(text)
+    return key, typed(value) if key == "port" and isinstance(value, str) else value
 
 
 def wanted(text: str, names: Callable[[str], list[Any]]) -> tuple[str, Any]:
@@ -118,6 +125,14 @@ def numbers(text: str) -> list[int]:
             raise Usage(f"the range {part} runs backwards or is too wide", "write the smaller number first")
         result.extend(range(low, high + 1))
     return list(dict.fromkeys(result))
+
+
+def ports(text: str) -> list[str]:
+    """A port's name, or neighbours as Gi1/0/1-48; only behind a slash, for names as to-2 have a dash too."""
+    found = re.fullmatch(r"(.*/)(\d{1,5})-(\d{1,5})", text)
+    if found is None:
+        return [text]
+    return [f"{found[1]}{number}" for number in numbers(f"{found[2]}-{found[3]}")]
 
 
 def nic(text: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState
 from nm.switches import dialects
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
+from nm.switches.hearsay import Hearsay
 from nm.switches.login import Session, check_settings, log_in
 
 MOST_VLANS = 4094
@@ -49,8 +50,10 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
+        self._at_ease = True  # at its first prompt, whenever nobody is at work
         self._may_wait = False  # nothing hangs on what is not saved: the next run saves it, or the end
         self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
+        self._hearsay = None if self._dialect.reads else Hearsay(name, self._dialect.title, self._spell)
 
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +63,11 @@ class CommandLine:
         if settings.get("save", "always") not in ("always", "never"):
             raise Invalid(f"save is {settings['save']!r}", "use always or never")
         return check_settings(settings, dialect)
+
+    @staticmethod
+    def choices() -> dict[str, list[str]]:
+        """The dialects that can be had here, and the words of other settings."""
+        return {"dialect": dialects.names(), "transport": ["ssh", "telnet"], "save": ["always", "never"]}
 
     @staticmethod
     def port_name(settings: Mapping[str, Any], name: str) -> str:
@@ -73,6 +81,9 @@ class CommandLine:
             )
         return full
 
+    def _spell(self, port: str) -> str:
+        return self._dialect.port_name(port) or port
+
     def open(self) -> Mapping[str, str]:
         """Log in, and into the mode in which it can be read and changed."""
         self._session = log_in(self._name, self._dialect, self._settings, self._secrets)
@@ -83,18 +94,22 @@ class CommandLine:
         if self._session is not None:
             with contextlib.suppress(DeviceFailed):
                 self._save(self._may_wait)
+            if self._at_ease:
+                self._session.bye(self._dialect.bye)
             self._session.close()
             self._session = None
 
     # ---- reading
 
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
-        """What all ports carry, by one command, and the VLANs."""
+        """What all ports carry, by one command, and the VLANs. Where nobody can read: what they were told."""
+        if self._hearsay is not None:
+            return SwitchState(None, self._hearsay.recall(ports))
         reading = self._read()
         states = {port: seen.now for port, seen in reading.ports.items()}
         if ports is None:
             return SwitchState(reading.vlans, states, self._model())
-        named = {port: self._dialect.port_name(port) or port for port in ports}
+        named = {port: self._spell(port) for port in ports}
         return SwitchState(
             reading.vlans, {port: states[full] for port, full in named.items() if full in states}
         )
@@ -112,13 +127,16 @@ class CommandLine:
                 )
             answers.append(answer)
         try:
-            return self._dialect.parse(answers)
+            reading = self._dialect.parse(answers)
+            if not reading.ports:
+                raise ValueError("no port in it")
         except (ValueError, LookupError) as error:
             raise DeviceFailed(
                 f"switch {self._name} answered what nm cannot read: {error}",
                 f"is it a {self._dialect.title}?",
                 passing=False,
             ) from error
+        return reading
 
     def _model(self) -> str:
         found = [re.search(self._dialect.model, self._talk(say)) for say in filled(self._dialect.version)]
@@ -130,7 +148,10 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
-        todo = plan(self._dialect, self._read(), changes)
+        if self._unconfirmed:
+            self._finish([], rejected)
+        before = self._read() if self._hearsay is None else self._hearsay.before(changes)
+        todo = plan(self._dialect, before, changes)
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
         if todo.nothing:
@@ -145,6 +166,8 @@ class CommandLine:
         if failure is not None:
             return rejected | self._halved(changes, failure)
         self._finish_ports(todo, rejected)
+        if self._hearsay is not None:
+            self._hearsay.note(todo.moves, rejected)
         return rejected
 
     def _make(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
@@ -177,8 +200,9 @@ class CommandLine:
         goes_home = dialect.home is not None and (todo.leaving or todo.gone)
         if not (waiting or goes_home or dialect.confirm):
             return
-        seen = self._read().ports
-        blocks = list(dialect.opening(self._as_meant(waiting, seen, rejected)))
+        seen = self._read().ports if self._hearsay is None else {}
+        good = self._as_meant(waiting, seen, rejected) if self._hearsay is None else waiting
+        blocks = list(dialect.opening(good))
         if goes_home:
             shut = [replace(move, before=seen[move.port]) for move in todo.leaving if seen[move.port].shut]
             blocks += dialect.blocks(shut)
@@ -186,11 +210,11 @@ class CommandLine:
         self._finish(blocks, rejected)
 
     def _as_meant(
-        self, waiting: Sequence[Move], seen: Mapping[str, Seen], rejected: dict[Change, DeviceFailed]
+        self, moves: Sequence[Move], seen: Mapping[str, Seen], rejected: dict[Change, DeviceFailed]
     ) -> list[Move]:
-        """Those that were set up as they were meant."""
+        """Those that are set up as they are to be."""
         good = []
-        for move in waiting:
+        for move in moves:
             found = seen.get(move.port)
             if found is not None and found.state == move.after:
                 good.append(move)
@@ -302,7 +326,7 @@ class CommandLine:
         try:
             return self._session.say(say)
         except DeviceFailed:
-            self._may_wait = False  # nothing more is said to it
+            self._may_wait = self._at_ease = False  # nothing more is said to it
             raise
 
     def _refusal(self, words: str) -> DeviceFailed:
@@ -376,12 +400,12 @@ def _refused(dialect: type[Dialect], reading: Reading, change: Change) -> str:
     bad = [vlan for vlan in vlans if not 0 < vlan <= MOST_VLANS]
     if bad:
         return f"VLAN {bad[0]}: there is no such id"
-    if (
-        not isinstance(change, SetVlan)
-        and (dialect.port_name(change.port) or change.port) not in reading.ports
-    ):
+    if isinstance(change, SetVlan):
+        return ""
+    if (dialect.port_name(change.port) or change.port) not in reading.ports:
         return f"port {change.port}: there is no such port"
-    return ""
+    lack = dialect.cannot(change.state if isinstance(change, SetPort) else PortState(None, (change.vlan,)))
+    return f"port {change.port}: {lack}" if lack else ""
 
 
 def _carried(state: PortState) -> list[int]:

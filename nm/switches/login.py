@@ -76,6 +76,7 @@ class Session:
 
     shown: Mapping[str, str]
     say: Callable[[Say], str]
+    bye: Callable[[str], None]  # at the first prompt, before it is hung up
     close: Callable[[], None]
 
 
@@ -95,7 +96,7 @@ def log_in(
             _enable(connection)
     channel: Channel = _Telnet(connection) if telnet else _Ssh(connection)
     talk = Conversation(name, channel, _prompt(connection), _plain(connection), timeout)
-    return Session(_shown(connection, telnet), talk.say, channel.close)
+    return Session(_shown(connection, telnet), talk.say, talk.bye, channel.close)
 
 
 class _EnableError(ValueError):

@@ -190,3 +190,25 @@ def test_wire() -> None:
     for text in ("a\x01", "\udcff"):
         with pytest.raises(Usage):
             values.wire([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("p1", ["p1"]),
+        ("Gi1/0/9-11", ["Gi1/0/9", "Gi1/0/10", "Gi1/0/11"]),
+        ("ge-0/0/0-1", ["ge-0/0/0", "ge-0/0/1"]),
+        ("ge-0/0/0", ["ge-0/0/0"]),
+        ("to-sw2", ["to-sw2"]),
+        ("b1-3", ["b1-3"]),  # may be a name
+        ("Eth1/1,2", ["Eth1/1,2"]),
+    ],
+)
+def test_ports(text: str, ports: list[str]) -> None:
+    assert values.ports(text) == ports
+
+
+@pytest.mark.parametrize("text", ["Gi1/0/3-1", "Gi1/0/1-99999"])
+def test_ports_refused(text: str) -> None:
+    with pytest.raises(Usage, match="backwards or is too wide"):
+        values.ports(text)

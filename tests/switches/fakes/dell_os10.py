@@ -9,6 +9,7 @@ saved.
 from collections.abc import Mapping
 from typing import ClassVar
 
+from nm.switch import PortState
 from tests.switches.fakes.ciscolike import CiscoLike, ranges_of, rows_of
 from tests.switches.fakes.cli import Refused, Steps
 from tests.switches.fakes.grammar import command
@@ -45,6 +46,13 @@ class DellOs10(CiscoLike):
     def carried(cls, config: Config, port: Port) -> Carried:
         tagged = tuple(sorted(port.allowed)) if port.mode == "trunk" else ()
         return Carried(port.access, tagged, port.shut, port.mode)
+
+    @classmethod
+    def put(cls, port: Port, state: PortState) -> None:
+        """A trunk's list is of tagged VLANs; what is untagged is its access VLAN."""
+        super().put(port, state)
+        port.access = state.untagged
+        port.allowed = port.allowed - {state.untagged}
 
     def prompt(self) -> str:
         return super().prompt() + " "
