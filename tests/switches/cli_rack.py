@@ -24,7 +24,9 @@ class CliRack(Rack):
         super().__init__(folder, switches=len(dialects), **settings)
         (folder / "secrets").mkdir(mode=0o700)
         for switch, dialect in zip(self.switches, dialects, strict=True):
-            self.fakes[switch] = start(dialect, ports=len(self.called(switch)), password=PASSWORD, max_sessions=1)
+            self.fakes[switch] = start(
+                dialect, ports=len(self.called(switch)), password=PASSWORD, max_sessions=1
+            )
             secret = folder / "secrets" / switch
             secret.write_text(PASSWORD)
             secret.chmod(0o600)
