@@ -58,7 +58,7 @@ crash: setup  ## the full tests of durability: 100 power cuts and 2,000 kills
 test-switches: setup  ## every command line's dialect, every fault at every line: 15 minutes or so
 	@NM_TEST_SWITCHES=all $(python) -m pytest -n 2 --dist worksteal tests/switches
 
-test-kernel: setup  ## head nodes' host network on a stock kernel, in a VM
+test-kernel: setup  ## head nodes' host network and Linux bridges on a stock kernel, in a VM
 	@tests/kernel/run.sh
 
 test-system: setup  ## the service: its unit's exposure, in a booted system, and the Debian package's whole life

@@ -64,7 +64,7 @@ def test_each_of_its_types_is_a_dialect_or_is_refused_with_words() -> None:
 def test_each_makes_vlans_and_joins_ports_by_its_own_commands(name: str) -> None:
     dialect = dialects.find(ngs.PREFIX + name)
     assert any("{vlan}" in str(line) for line in dialect.make_vlan)
-    assert any("{vlan}" in str(line) for line in dialect.remove_vlan)
+    assert any("{vlan}" in str(line) or "{name}" in str(line) for line in dialect.remove_vlan)
     move = Move("p", Seen(PortState(1)), PortState(101), (SetPort("p", PortState(101)),))
     said = [say.line for block in dialect.blocks([move]) for say in (*block.place, *block.lines)]
     assert any("101" in line for line in said)
