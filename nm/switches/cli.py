@@ -50,7 +50,6 @@ class CommandLine:
         self._dialect = dialects.find(settings["dialect"])
         self._session: Session | None = None
         self._unsaved = True  # what was left by whoever came before is not known
-        self._at_ease = True  # at its first prompt, whenever nobody is at work
         self._may_wait = False  # nothing hangs on what is not saved: the next run saves it, or the end
         self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
         self._hearsay = None if self._dialect.reads else Hearsay(name, self._dialect.title, self._spell)
@@ -94,8 +93,6 @@ class CommandLine:
         if self._session is not None:
             with contextlib.suppress(DeviceFailed):
                 self._save(self._may_wait)
-            if self._at_ease:
-                self._session.bye(self._dialect.bye)
             self._session.close()
             self._session = None
 
@@ -148,8 +145,6 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
-        if self._unconfirmed:
-            self._finish([], rejected)
         before = self._read() if self._hearsay is None else self._hearsay.before(changes)
         todo = plan(self._dialect, before, changes)
         for change, words in todo.refused.items():
@@ -200,9 +195,8 @@ class CommandLine:
         goes_home = dialect.home is not None and (todo.leaving or todo.gone)
         if not (waiting or goes_home or dialect.confirm):
             return
-        seen = self._read().ports if self._hearsay is None else {}
-        good = self._as_meant(waiting, seen, rejected) if self._hearsay is None else waiting
-        blocks = list(dialect.opening(good))
+        seen = self._read().ports if self._hearsay is None else self._hearsay.believed(waiting)
+        blocks = list(dialect.opening(self._as_meant(waiting, seen, rejected)))
         if goes_home:
             shut = [replace(move, before=seen[move.port]) for move in todo.leaving if seen[move.port].shut]
             blocks += dialect.blocks(shut)
@@ -326,7 +320,7 @@ class CommandLine:
         try:
             return self._session.say(say)
         except DeviceFailed:
-            self._may_wait = self._at_ease = False  # nothing more is said to it
+            self._may_wait = False  # nothing more is said to it
             raise
 
     def _refusal(self, words: str) -> DeviceFailed:

@@ -4,7 +4,6 @@ The log-in (nm/switches/login.py) is netmiko's, which also finds the prompt; fro
 channel itself, for netmiko's loop adds 11 to 40 ms to each command. Called by a driver, by one thread.
 """
 
-import contextlib
 import re
 import time
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from typing import Protocol
 from nm.errors import DeviceFailed
 
 LULL = 0.2  # seconds of quiet after which a prompt counts that something was printed behind
-PARTING = 1.0  # seconds in which it hangs up when it is told goodbye
 LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
 
 
@@ -73,14 +71,6 @@ class Conversation:
             raise DeviceFailed(
                 f"switch {self._name} closed the connection at {say.line!r}", "it is tried again"
             ) from error
-
-    def bye(self, word: str) -> None:
-        """Log out, and wait a moment for the other side to hang up: its line is free then, for the next."""
-        with contextlib.suppress(OSError, EOFError):
-            self._channel.send(word + "\n")
-            until = time.monotonic() + PARTING
-            while time.monotonic() < until:
-                self._channel.receive(LULL)
 
     def _forget(self) -> None:
         """What came unasked, as a line of the switch's log, belongs to no answer."""

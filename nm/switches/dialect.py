@@ -104,7 +104,6 @@ class Dialect(ABC):
     # where changes are made
     enter: ClassVar[Lines] = ("configure terminal",)
     leave: ClassVar[Lines] = ("end",)
-    bye: ClassVar[str] = "exit"  # ends the session, at its first prompt
     commit: ClassVar[Lines] = ()  # of a dialect whose lines become true together; () where each does at once
     confirm: ClassVar[Lines] = ()  # else the commit is undone by the switch itself
     discard: ClassVar[Lines] = ()  # forget what was not committed

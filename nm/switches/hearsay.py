@@ -26,6 +26,10 @@ class Hearsay:
         gone = {change.vlan for change in changes if isinstance(change, SetVlan) and not change.present}
         return Reading(ports | self._told, frozenset(gone))
 
+    def believed(self, moves: Iterable[Move]) -> Mapping[str, Seen]:
+        """How ports are set up whose moves were not rejected."""
+        return {move.port: Seen(move.after, shut=True) for move in moves}
+
     def note(self, moves: Iterable[Move], rejected: Mapping[Change, DeviceFailed]) -> None:
         """These were said; what was rejected may carry anything."""
         for move in moves:

@@ -29,7 +29,7 @@ class Junos:
 
     def session(self, *_: object) -> Session:
         self.candidate = set(self.active)
-        return Session({}, self.say, lambda word: None, lambda: None)
+        return Session({}, self.say, lambda: None)
 
     def say(self, say: Say) -> str:
         if say.line == self.hangs_up_at:

@@ -105,6 +105,7 @@ def test_groups_over_both_switches_come_and_go(lab: CliRack) -> None:
     for name, fake in lab.fakes.items():
         assert {carried.state for carried in fake.startup_ports().values()} == {ISOLATED}, name
         assert not {101, 102} & {*fake.vlans(), *fake.startup_vlans()}
+        assert fake.counts.sessions == fake.counts.logins
 
 
 def test_what_a_hand_did_at_a_switch_is_found_and_mended(lab: CliRack) -> None:

@@ -144,7 +144,7 @@ def _made(name: str, kind: str, family: type[Dialect], templates: Templates) -> 
 
     def lines(member: str, vlan: str = "{vlan}") -> Lines:
         words = {"port": "{ports}", "segmentation_id": vlan}
-        words |= {"network_name": f"nm-{vlan}", "network_id": f"nm-{vlan}"}
+        words |= {"network_name": "{name}", "network_id": "{name}"}
         said = [prefix + line.format(**words) for line in templates.get(member, ())]
         while said and said[-1] in ("exit", "commit"):  # how it is left, and becomes true, is nm's own
             said.pop()
