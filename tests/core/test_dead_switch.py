@@ -18,9 +18,10 @@ from nm.export import ExportHand
 from nm.facts import Outcome, switch_of
 from nm.records import KINDS, Record
 from nm.store import Transaction
+from nm.switch import Registry
 from nm.switches import builtin
-from nm.switches.breaker import Breaker
-from nm.switches.simulated import new_table
+from nm.switches.breaker import MOST_FAILURES, Breaker
+from nm.switches.simulated import Simulated, new_table
 from nm.workers import Job, Reading
 from tests.core.isolation import crossings
 from tests.memory_store import MemoryStore
@@ -119,6 +120,7 @@ def test_the_debt_is_paid_when_the_switch_returns(lab: Rack) -> None:
     lab.set_faults("sw1")
     job = lab.wait(debt)
     assert job["state"] == "done" and job["result"] == {"groups": ["a", "b"]}
+    assert job["done"] == job["total"] == len(lab.ports("sw1")) + 2  # and two VLANs
     rest(lab)
     # Its nodes are free; the groups that pass through it do so again.
     assert carriers(lab, "sw1") == {"t0b", "t1a"}
@@ -445,6 +447,20 @@ def test_a_replaced_switch_that_dies_too_is_released(lab: Rack) -> None:
     assert lab.wait(debt)["state"] == "superseded" and lab.wait(again)["state"] == "done"
 
 
+def test_one_that_is_replaced_again_while_its_groups_join_leaves_no_job_behind(lab: Rack) -> None:
+    lab.set_faults("sw2", down=True)
+    first = lab.call("ReplaceSwitch", "sw1")
+    assert lab.service is not None
+    store = lab.service.database
+    lab.until(lambda: debts.of_switch(store, "sw1") is None and group(lab, "a")["state"] == "deploying")
+    again = lab.call("ReplaceSwitch", "sw1")
+    assert lab.wait(first)["state"] == "superseded"
+    lab.set_faults("sw2")
+    assert lab.wait(again)["state"] == "done"
+    rest(lab)
+    assert isolated(lab)
+
+
 def test_a_large_switch_is_replaced(tmp_path: Path) -> None:
     with rack(tmp_path, switches=1, nodes=300) as lab:
         lab.call("CreateGroup", "a", {"nodes": lab.nodes[:60]})
@@ -455,6 +471,40 @@ def test_a_large_switch_is_replaced(tmp_path: Path) -> None:
         take_place(lab, "sw0", settings)
         assert lab.states() == before
         assert all(port["verified"] for port in lab.call("GetPorts", {"switch": "sw0"}))
+
+
+# ---- a group that was never deployed, and has adopted a node
+
+
+@pytest.fixture
+def adopted(lab: Rack) -> Rack:
+    """Staged group s has n7 of sw1, which carries its VLAN."""
+    lab.call("CreateGroup", "s", {"vlan": 110})
+    with lab.edit("sw1") as table:
+        table["ports"]["p7"] = access(110)
+    assert lab.wait(lab.call("AdoptPorts", "sw1", ["p7"]))["result"] == {"p7": "in group s"}
+    return lab
+
+
+def test_what_it_adopted_is_back_after_the_switch_was_replaced(adopted: Rack) -> None:
+    settings = another(adopted, "sw1")
+    assert adopted.wait(adopted.call("ReplaceSwitch", "sw1", settings))["state"] == "done"
+    take_place(adopted, "sw1", settings)
+    rest(adopted)
+    assert adopted.ports("sw1")["p7"] == access(110) and isolated(adopted)
+
+
+def test_what_it_adopted_is_free_after_the_switch_was_released(adopted: Rack) -> None:
+    assert adopted.wait(adopted.call("ReleaseSwitch", "sw1", True))["state"] == "done"
+    adopted.until(lambda: state(adopted, "n7") == "free")
+    assert group(adopted, "s")["nodes"] == [] and adopted.ports("sw1")["p7"] == ISOLATED
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_it_adopted_is_taken_back_alone(adopted: Rack, force: bool) -> None:
+    assert adopted.wait(adopted.call("ReleaseNode", "n7", force))["state"] == "done"
+    adopted.until(lambda: state(adopted, "n7") == "free")
+    assert group(adopted, "s")["nodes"] == [] and adopted.ports("sw1")["p7"] == ISOLATED
 
 
 # ---- answers that come late
@@ -572,3 +622,34 @@ def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> Non
         {"untagged": 1, "tagged": [], "open": True},
     ]
     lab.stop(0.1)
+
+
+def test_a_switch_that_is_reached_in_another_way_is_tried_at_once(lab: Rack) -> None:
+    """Its breaker's clock stands still: what is left alone stays so."""
+    assert lab.service is not None
+    heard: list[Outcome] = []
+    hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, Breaker(lambda: 0.0))
+    lab.set_faults("sw1", down=True)
+    for _ in range(MOST_FAILURES):
+        hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    lab.set_faults("sw1")
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert "tried again in" in str(heard[-1].error)
+    lab.call("UpdateSwitch", "sw1", {"secrets": {"password": "the-right-one"}})
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert heard[-1].seen == access_value(101)
+
+
+def test_the_key_of_a_device_that_was_replaced_at_its_log_in_is_not_pinned(lab: Rack) -> None:
+    class Replaced(Simulated):
+        def open(self) -> dict[str, str]:
+            lab.call("ReplaceSwitch", "sw1", another(lab, "sw1"))
+            return {"host_key": "ssh-rsa OLD"}
+
+    assert lab.service is not None
+    heard: list[Outcome] = []
+    registry = Registry({"simulated": Replaced})
+    hand = hands.switch_worker("sw1", lab.service.database, registry, str, 10.0, Breaker(lambda: 0.0))
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert "other settings meanwhile" in str(heard[0].error)
+    assert lab.call("GetSwitches", {"name": "sw1"})[0]["host_key"] is None
