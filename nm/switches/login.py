@@ -201,7 +201,7 @@ def _explained(name: str, settings: Mapping[str, Any], secrets: Mapping[str, str
         if isinstance(error.__context__, paramiko.BadHostKeyException):
             raise DeviceFailed(
                 f"{where} shows another host key than the pinned one: {_print(error.__context__.key)}",
-                "somebody stands in between; or the switch was replaced, then say so by UpdateSwitch",
+                "somebody stands in between; or the switch was replaced, then say so by ReplaceSwitch",
             ) from error
         if isinstance(error, _EnableError):
             named = (

@@ -473,40 +473,6 @@ def test_a_large_switch_is_replaced(tmp_path: Path) -> None:
         assert all(port["verified"] for port in lab.call("GetPorts", {"switch": "sw0"}))
 
 
-# ---- a group that was never deployed, and has adopted a node
-
-
-@pytest.fixture
-def adopted(lab: Rack) -> Rack:
-    """Staged group s has n7 of sw1, which carries its VLAN."""
-    lab.call("CreateGroup", "s", {"vlan": 110})
-    with lab.edit("sw1") as table:
-        table["ports"]["p7"] = access(110)
-    assert lab.wait(lab.call("AdoptPorts", "sw1", ["p7"]))["result"] == {"p7": "in group s"}
-    return lab
-
-
-def test_what_it_adopted_is_back_after_the_switch_was_replaced(adopted: Rack) -> None:
-    settings = another(adopted, "sw1")
-    assert adopted.wait(adopted.call("ReplaceSwitch", "sw1", settings))["state"] == "done"
-    take_place(adopted, "sw1", settings)
-    rest(adopted)
-    assert adopted.ports("sw1")["p7"] == access(110) and isolated(adopted)
-
-
-def test_what_it_adopted_is_free_after_the_switch_was_released(adopted: Rack) -> None:
-    assert adopted.wait(adopted.call("ReleaseSwitch", "sw1", True))["state"] == "done"
-    adopted.until(lambda: state(adopted, "n7") == "free")
-    assert group(adopted, "s")["nodes"] == [] and adopted.ports("sw1")["p7"] == ISOLATED
-
-
-@pytest.mark.parametrize("force", [False, True])
-def test_what_it_adopted_is_taken_back_alone(adopted: Rack, force: bool) -> None:
-    assert adopted.wait(adopted.call("ReleaseNode", "n7", force))["state"] == "done"
-    adopted.until(lambda: state(adopted, "n7") == "free")
-    assert group(adopted, "s")["nodes"] == [] and adopted.ports("sw1")["p7"] == ISOLATED
-
-
 # ---- answers that come late
 
 

@@ -190,3 +190,11 @@ def test_wire() -> None:
     for text in ("a\x01", "\udcff"):
         with pytest.raises(Usage):
             values.wire([text])
+
+
+def test_a_port_is_a_number_among_settings_and_a_name_elsewhere() -> None:
+    assert values.pair("port=830") == ("port", 830)
+    assert values.settings("driver=ipmi,port=623") == {"driver": "ipmi", "port": 623}
+    assert values.wanted("port=5,6", values.names) == ("port", ["5", "6"])
+    assert values.end("switch=sw0,port=5") == {"switch": "sw0", "port": "5"}
+    assert values.nic("name=boot,mac=52:54:00:00:00:01,switch=sw0,port=5")["port"] == "5"
