@@ -35,7 +35,7 @@ class Breaker:
         """DeviceFailed while the switch is left alone."""
         if self.pause and self.error is not None:
             raise DeviceFailed(
-                f"{self.error.message} (failed {self.failures} times; tried again in {self.pause:.0f} s)",
+                f"{self.error.message} (failed {self.failures} times, tried again in {self.pause:.0f} s)",
                 self.error.hint,
             )
 
