@@ -226,8 +226,9 @@ def attempted(reader: Reader, group: Record) -> plan.Facts:
 
 def standing(group: Record) -> specs.Spec | None:
     """The group's target; of one that was never deployed what it has adopted, None when that is nothing."""
-    if group["target"] is not None or not group["deployed"]:
-        return group["target"]
+    target: specs.Spec | None = group["target"]
+    if target is not None or not group["deployed"]:
+        return target
     adopted = [node for node in group["wanted"]["nodes"] if f"node/{node}" in group["deployed"]]
     return {**group["wanted"], "nodes": adopted, "headnode": None}
 

@@ -40,7 +40,6 @@ def switch_worker(
     breaker: Breaker,
 ) -> HandWorker:
     """The handler of a switch."""
-
     device = partial(_device, store, name)
 
     def open_hand() -> Hand:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nm import debts, groups, hands, plan, recording, releases
+from nm import debts, groups, plan, recording, releases
 from nm.calls import Call
 from nm.converge import GroupWorker, Tools, Wake
 from nm.debtwork import SwitchDebtWorker
@@ -18,11 +18,8 @@ from nm.export import ExportHand
 from nm.facts import Outcome, switch_of
 from nm.records import KINDS, Record
 from nm.store import Transaction
-from nm.switch import Registry
-from nm.switches import builtin
-from nm.switches.breaker import MOST_FAILURES, Breaker
-from nm.switches.simulated import Simulated, new_table
-from nm.workers import Job, Reading
+from nm.switches.simulated import new_table
+from nm.workers import Job
 from tests.core.isolation import crossings
 from tests.memory_store import MemoryStore
 from tests.rack import ROOT, Rack, rack
@@ -447,17 +444,34 @@ def test_a_replaced_switch_that_dies_too_is_released(lab: Rack) -> None:
     assert lab.wait(debt)["state"] == "superseded" and lab.wait(again)["state"] == "done"
 
 
-def test_one_that_is_replaced_again_while_its_groups_join_leaves_no_job_behind(lab: Rack) -> None:
+def joining_again(lab: Rack) -> int:
+    """sw1 was replaced, and a joins again there, but waits for sw2; the job that replaces it."""
     lab.set_faults("sw2", down=True)
-    first = lab.call("ReplaceSwitch", "sw1")
-    assert lab.service is not None
-    store = lab.service.database
-    lab.until(lambda: debts.of_switch(store, "sw1") is None and group(lab, "a")["state"] == "deploying")
+    lab.call("AddNodes", "a", ["n8"])
+    lab.call("Deploy", "a")
+    replacing = int(lab.call("ReplaceSwitch", "sw1"))
+    lab.until(lambda: bool(lab.call("GetJobs", {"kind": "repair", "group": "a"})))
+    return replacing
+
+
+def test_one_that_is_replaced_again_while_its_groups_join_leaves_no_job_behind(lab: Rack) -> None:
+    first = joining_again(lab)
     again = lab.call("ReplaceSwitch", "sw1")
     assert lab.wait(first)["state"] == "superseded"
     lab.set_faults("sw2")
     assert lab.wait(again)["state"] == "done"
     rest(lab)
+    assert isolated(lab)
+
+
+def test_a_deploy_that_takes_over_while_the_groups_join_is_waited_for(lab: Rack) -> None:
+    replacing = joining_again(lab)
+    newer = lab.call("Deploy", "a")
+    assert lab.service is not None
+    store = lab.service.database
+    lab.until(lambda: replacing in (store.get(f"job_{newer}") or {}).get("followers", ()))
+    lab.set_faults("sw2")
+    assert lab.wait(replacing)["state"] == "done" and lab.call("GetJob", newer)["state"] == "done"
     assert isolated(lab)
 
 
@@ -572,50 +586,3 @@ def test_what_was_paid_to_an_older_debt_does_not_count(lab: Rack) -> None:
     second.reply([Outcome()] * len(second.orders))
     worker.handle([bench.take("debt:sw1")])
     assert debts.of_switch(bench.store, "sw1") is None
-
-
-def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> None:
-    assert lab.service is not None
-    store = lab.service.database
-    heard: list[Outcome] = []
-    hand = hands.switch_worker("sw1", store, builtin(), str, 10.0, Breaker(lambda: 0.0))
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    lab.set_faults("sw1", down=True)
-    lab.call("ReplaceSwitch", "sw1", another(lab, "sw1", delay=60))
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    assert [outcome.seen for outcome in heard] == [
-        access_value(101),
-        {"untagged": 1, "tagged": [], "open": True},
-    ]
-    lab.stop(0.1)
-
-
-def test_a_switch_that_is_reached_in_another_way_is_tried_at_once(lab: Rack) -> None:
-    """Its breaker's clock stands still: what is left alone stays so."""
-    assert lab.service is not None
-    heard: list[Outcome] = []
-    hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, Breaker(lambda: 0.0))
-    lab.set_faults("sw1", down=True)
-    for _ in range(MOST_FAILURES):
-        hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    lab.set_faults("sw1")
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    assert "tried again in" in str(heard[-1].error)
-    lab.call("UpdateSwitch", "sw1", {"secrets": {"password": "the-right-one"}})
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    assert heard[-1].seen == access_value(101)
-
-
-def test_the_key_of_a_device_that_was_replaced_at_its_log_in_is_not_pinned(lab: Rack) -> None:
-    class Replaced(Simulated):
-        def open(self) -> dict[str, str]:
-            lab.call("ReplaceSwitch", "sw1", another(lab, "sw1"))
-            return {"host_key": "ssh-rsa OLD"}
-
-    assert lab.service is not None
-    heard: list[Outcome] = []
-    registry = Registry({"simulated": Replaced})
-    hand = hands.switch_worker("sw1", lab.service.database, registry, str, 10.0, Breaker(lambda: 0.0))
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    assert "other settings meanwhile" in str(heard[0].error)
-    assert lab.call("GetSwitches", {"name": "sw1"})[0]["host_key"] is None

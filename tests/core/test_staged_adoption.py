@@ -1,4 +1,4 @@
-"""A group that was never deployed has adopted a node; then its switch, or the node, is taken back by force."""
+"""A staged group has adopted a node; then that node, or its switch, is taken back by force."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from tests.core.isolation import crossings
 from tests.rack import Rack, rack
 
-ISOLATED = {"untagged": None, "tagged": [], "open": False}
+ISOLATED: dict[str, Any] = {"untagged": None, "tagged": [], "open": False}
 JOINED = {**ISOLATED, "untagged": 110}
 
 

@@ -138,7 +138,7 @@ def test_a_switch_can_go_when_its_driver_is_gone(empty: World) -> None:
 
 
 def test_a_host_key_is_free_again_when_the_switch_gets_another_driver(empty: World) -> None:
-    settings = {"driver": "cli", "dialect": "cisco_ios", "address": "10.0.0.1", "user": "nm"}
+    settings: Record = {"driver": "cli", "dialect": "cisco_ios", "address": "10.0.0.1", "user": "nm"}
     settings |= {"host_key": HOST_KEY, "secrets": {"password": "sw"}}
     empty.store.transact(lambda tx: pool.register_switch(tx, REAL, "sw0", settings))
     empty.store.transact(lambda tx: pool.update_switch(tx, REAL, "sw0", {"driver": "none"}))
