@@ -212,3 +212,11 @@ def test_ports(text: str, ports: list[str]) -> None:
 def test_ports_refused(text: str) -> None:
     with pytest.raises(Usage, match="backwards or is too wide"):
         values.ports(text)
+
+
+def test_a_port_is_a_number_among_settings_and_a_name_elsewhere() -> None:
+    assert values.pair("port=830") == ("port", 830)
+    assert values.settings("driver=ipmi,port=623") == {"driver": "ipmi", "port": 623}
+    assert values.wanted("port=5,6", values.names) == ("port", ["5", "6"])
+    assert values.end("switch=sw0,port=5") == {"switch": "sw0", "port": "5"}
+    assert values.nic("name=boot,mac=52:54:00:00:00:01,switch=sw0,port=5")["port"] == "5"
