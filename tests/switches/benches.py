@@ -61,6 +61,7 @@ class Bench(Protocol):
     record: Record  # the driver's settings in it
     ports: list[str]
     factory: PortState  # what a port of a new switch carries
+    opens: bool  # whether a port can carry VLANs beyond those named
 
     def table(self) -> dict[str, PortState]:
         """What each port carries, by the switch's own means."""
@@ -86,6 +87,7 @@ class SimulatedBench:
     """A simulated switch, factory-new."""
 
     factory = PortState(1, open=True)
+    opens = True
 
     def __init__(self, folder: Path, ports: int = 5) -> None:
         self.file = folder / f"{SWITCH}.json"
@@ -121,6 +123,7 @@ class OvsBench:
     """A bridge of its own in a private Open vSwitch, factory-new."""
 
     factory = PortState(open=True)
+    opens = True
 
     def __init__(self, rack: OvsRack, ports: int = 5) -> None:
         number = next(_numbers)
@@ -166,7 +169,10 @@ class CliBench:
     def __init__(self, switch: FakeSwitch) -> None:
         self.switch = switch
         self.ports = list(switch.running.ports)
-        self.factory = dialects.find(switch.cli.dialect).factory
+        dialect = dialects.find(switch.cli.dialect)
+        self.factory = dialect.factory
+        self.saves = bool(dialect.save)  # a step of its own; else what is made true is saved at once
+        self.opens = switch.cli.opens
         self.own_vlans = {*switch.vlans()}  # of a new switch
         self.record: Record = {
             "driver": "cli",

@@ -184,11 +184,12 @@ def test_reset_isolates_all_and_makes_nodes_free(world: World) -> None:
 
 
 def test_reset_of_some_ports_leaves_the_others(world: World) -> None:
+    world.bench.put(world.b, PortState(103))
     result = world.reset(world.a, "unheard-of")
     assert result[world.a] == "isolated"
     assert "not registered" in result["unheard-of"]
     assert world.verified() == [world.a]
-    assert world.bench.table()[world.b].open
+    assert world.bench.table()[world.b] == PortState(103)
 
 
 def test_reset_leaves_what_groups_use(world: World) -> None:
@@ -241,13 +242,14 @@ def test_more_ports_than_a_transaction_holds(tmp_path: Any) -> None:
 
 def test_adopt_takes_isolated_ports_as_they_are(world: World) -> None:
     world.bench.executor.isolate([world.a, world.up], EPOCH)
+    world.bench.put(world.b, PortState(900))
     result = world.adopt(world.a, world.b, world.up, "unheard-of")
     assert (result[world.a], result[world.up]) == ("isolated", "isolated")
     assert result[world.b].startswith("refused: ")
     assert "not registered" in result["unheard-of"]
     assert world.verified() == [world.a, world.up]
     assert (world.state("n0"), world.state("n1")) == ("free", "unverified")
-    assert world.bench.table()[world.b].open
+    assert world.bench.table()[world.b] == PortState(900)
 
 
 def test_adopt_brings_nodes_into_the_group_whose_vlan_they_are_on(world: World) -> None:

@@ -72,6 +72,7 @@ class Cli:
     first_mode: ClassVar[str] = "user"  # after log-in, when there is an enable secret
     enabled_mode: ClassVar[str] = "exec"
     must_enable: ClassVar[bool] = False  # even where there is no enable secret
+    opens: ClassVar[bool] = True  # a port can carry VLANs beyond those named
     slots: ClassVar[Mapping[str, Slot]] = SLOTS
     without: ClassVar[tuple[str, ...]] = ()  # patterns of its base that this dialect does not know
     commands: ClassVar[tuple[Command, ...]] = ()

@@ -173,6 +173,7 @@ class SnmpBench:
         self.rack = rack
         self.model = model
         self.factory = PortState(1, open=True)
+        self.opens = True
         self.ports = [f"Gi1/0/{number}" for number in range(1, ports + 1)]
         rack.ask("new", model=model, ports=self.ports, named=named, isolated=isolated)
         self.record: Record = {
