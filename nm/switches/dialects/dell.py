@@ -209,6 +209,7 @@ class DellOs9(Membership):
     factory = PortState()
     harmless: ClassVar[Sequence[str]] = (r"^% Warning",)
     into: ClassVar[Lines] = ("interface vlan {vlan}",)
+    bare: ClassVar[Lines] = (Say("no switchport", optional=True),)  # what is on no other VLAN is on VLAN 1
     unsaid = frozenset({1})
     make_vlan: ClassVar[Lines] = ("interface vlan {vlan}", "exit")
     remove_vlan: ClassVar[Lines] = ("no interface vlan {vlan}",)
@@ -274,10 +275,10 @@ class DellOs10(Dialect):
     several: ClassVar[Lines] = ("interface range {ports}",)
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
-    clean: ClassVar[Lines] = (
+    clean: ClassVar[Lines] = (  # a trunk alone may be without an access VLAN
         "no switchport trunk allowed vlan {old_tagged}",
-        "switchport mode access",
-        "no switchport access vlan",
+        "switchport mode trunk",
+        Say("no switchport access vlan", optional=True),
     )
     access: ClassVar[Lines] = (
         clean[0],
