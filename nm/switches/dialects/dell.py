@@ -164,10 +164,9 @@ class DellOs6(DellPowerConnect):
     make_vlans: ClassVar[Lines] = ("vlan {vlans}", "exit")
     remove_vlan: ClassVar[Lines] = ("no vlan {vlan}",)
     remove_vlans: ClassVar[Lines] = ("no vlan {vlans}",)
-    clean: ClassVar[Lines] = (  # a trunk's list cannot be empty, and a port of mode general may be on no VLAN
+    clean: ClassVar[Lines] = (  # a port of mode general may be on no VLAN, unless somebody put it on others
         "switchport mode general",
         Say("switchport general allowed vlan remove 1", optional=True),
-        Say("switchport general allowed vlan remove 2-4093", optional=True),
         "no switchport access vlan",
         "no switchport trunk native vlan",
         "no switchport trunk allowed vlan",
