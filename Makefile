@@ -13,7 +13,7 @@ DESTDIR ?=
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-kernel test-system config docs screenshots install deb clean
+.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-kernel test-system config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,7 +55,10 @@ crash: setup  ## the full tests of durability: 100 power cuts and 2,000 kills
 	@$(python) -m tests.crash.kill9 2000
 	@$(python) -m tests.crash.killed_daemon 2000
 
-test-kernel: setup  ## head nodes' host network on a stock kernel, in a VM
+test-switches: setup  ## every command line's dialect, every fault at every line: 15 minutes or so
+	@NM_TEST_SWITCHES=all $(python) -m pytest -n 2 --dist worksteal tests/switches
+
+test-kernel: setup  ## head nodes' host network and Linux bridges on a stock kernel, in a VM
 	@tests/kernel/run.sh
 
 test-system: setup  ## the service: its unit's exposure, in a booted system, and the Debian package's whole life

@@ -29,8 +29,9 @@ from pathlib import Path
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
-from paramiko.agent import AgentSSH
 from paramiko.pkey import UnknownKeyType
+
+from nm.agent import Agent
 
 PORT = 22
 CONNECT_TIME = 30.0  # seconds, at most, to connect and log in, and to open a session
@@ -264,22 +265,6 @@ def check_host_key(target: Target, known: Sequence[KnownKey], key: paramiko.PKey
 
 
 # ---- our keys
-
-
-class Agent(AgentSSH):
-    """The keys of an ssh-agent; none when there is no agent. paramiko's own waits for ever."""
-
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(seconds)
-        with suppress(OSError, paramiko.SSHException):
-            self._socket.connect(path)
-            self._connect(self._socket)  # type: ignore[attr-defined]
-
-    def close(self) -> None:
-        """End the connection to the agent."""
-        self._socket.close()
 
 
 class Keys:

@@ -122,6 +122,14 @@ class Driver(Protocol):
         """End the session, if one is open. Raises nothing."""
 
 
+def vlans_of(change: SetPort | SetTrunk) -> tuple[int, ...]:
+    """The VLANs that the change names."""
+    if isinstance(change, SetTrunk):
+        return (change.vlan,)
+    untagged = () if change.state.untagged is None else (change.state.untagged,)
+    return (*untagged, *change.state.tagged)
+
+
 def is_port_name(value: object) -> bool:
     """Whether a switch may call a port so: printable characters, and no spaces at its ends."""
     return (

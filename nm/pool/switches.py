@@ -126,10 +126,12 @@ def _change(tx: Transaction, call: Call, name: str, changes: Record) -> set[str]
         own = call.site.drivers.kinds.get(record["driver"])
         record = {key: part for key, part in record.items() if own is None or key not in own.settings}
         record = {**record, "secrets": {}}
-    telling = {"driver", "host_key", *call.site.drivers.find(kind).identity}
+    telling = {"driver", *call.site.drivers.find(kind).identity}
     device = {key for key in given if key in telling and given[key] != record.get(key)}
     after = changed(record, call.now, **{**given, **service(record, given)})
     after["_device"] = _identity(call, after)
+    if "host_key" in given:
+        after["_host_key"] = None  # whoever names a key vouches that it is the same device's
     if device:
         after |= _UNREAD  # what was seen, or was wrong, is the old one's
     _reclaim_device(tx, call, record, after)

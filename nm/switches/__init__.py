@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from nm.errors import Invalid
 from nm.switch import Driver, Registry
 from nm.switches.cli import CommandLine
+from nm.switches.linux import LinuxBridge
 from nm.switches.none import NoDriver
 from nm.switches.ovs import OpenVSwitch
 from nm.switches.simulated import Simulated
@@ -15,7 +16,7 @@ from nm.switches.snmp.driver import Snmp
 
 ENTRY_POINTS = "nm.switches"  # packages of others name their driver classes in this group
 
-KINDS: tuple[type[Driver], ...] = (CommandLine, NoDriver, OpenVSwitch, Simulated, Snmp)
+KINDS: tuple[type[Driver], ...] = (CommandLine, LinuxBridge, NoDriver, OpenVSwitch, Simulated, Snmp)
 
 
 def builtin() -> Registry:

@@ -2,21 +2,22 @@
 
 A session of changes is: read everything, close what is to leave, make VLANs, set up trunks and ports that
 join (these stay shut), read back, open those that are as they were meant. So wherever it is cut off, what is
-open was read back. What the switch rejects fails the change that asked for it, and nothing else. Called by
-the switch's executor as any driver is.
+open was read back. Where a port is always on some VLAN, it is shut, read back, and only then moved to the one
+where it is to be nowhere. What the switch rejects fails the change that asked for it, and nothing else.
+Called by the switch's executor as any driver is.
 """
 
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed, Invalid
 from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout, successor
 from nm.switches import dialects
 from nm.switches.conversation import Say
-from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, filled
+from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
 from nm.switches.login import Session, check_settings, log_in
 
 MOST_VLANS = 4094
@@ -129,13 +130,13 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
-        if self._unconfirmed:
-            self._finish([], rejected)
         todo = plan(self._dialect, self._read(), changes)
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
         if todo.nothing:
             self._may_wait = False  # it may be so since a run that could not save it
+            if self._unconfirmed:
+                self._finish([], rejected)  # what a lost session left, now that it was read
             return rejected
         self._may_wait = todo.only_idle_vlans
         self._unsaved = True
@@ -144,17 +145,19 @@ class CommandLine:
             failure = self._commit()
         if failure is not None:
             return rejected | self._halved(changes, failure)
-        self._open_ports(todo, rejected)
+        self._finish_ports(todo, rejected)
         return rejected
 
     def _make(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
         """All but the opening of ports that join."""
         dialect = self._dialect
-        self._run(dialect.blocks(todo.leaving), rejected)
-        self._run(dialect.vlan_blocks(todo.new, present=True), rejected)
+        leave = dialect.blocks if dialect.home is None else dialect.closing
+        self._run(leave(todo.leaving), rejected)
+        self._run(dialect.vlan_blocks(todo.new, True, todo.names), rejected)
         for moves in (todo.trunks, todo.joining):
             self._run(dialect.blocks(self._possible(moves, rejected)), rejected)
-        self._run(dialect.vlan_blocks(self._left(todo, rejected), present=False), rejected)
+        if dialect.home is None:
+            self._run(dialect.vlan_blocks(self._left(todo, rejected), False, todo.names), rejected)
 
     def _possible(self, moves: Sequence[Move], rejected: dict[Change, DeviceFailed]) -> list[Move]:
         """Those whose VLANs were not refused a moment ago."""
@@ -178,12 +181,25 @@ class CommandLine:
                 rejected.update(dict.fromkeys(kept, error))
         return idle
 
-    def _open_ports(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
-        """Read back, and let come up what is as it was meant; confirm a commit."""
+    def _finish_ports(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
+        """Read back, let come up what is as it was meant, send home what was shut; confirm a commit."""
+        dialect = self._dialect
         waiting = [move for move in todo.joining if not rejected.keys() & {*move.changes}]
-        if not waiting and not self._dialect.confirm:
+        goes_home = dialect.home is not None and (todo.leaving or todo.gone)
+        if not (waiting or goes_home or dialect.confirm):
             return
         seen = self._read().ports
+        blocks = list(dialect.opening(self._as_meant(waiting, seen, rejected)))
+        if goes_home:
+            shut = [replace(move, before=seen[move.port]) for move in todo.leaving if seen[move.port].shut]
+            blocks += dialect.blocks(shut)
+            blocks += dialect.vlan_blocks(self._deserted(todo.gone, seen, rejected), False, todo.names)
+        self._finish(blocks, rejected)
+
+    def _as_meant(
+        self, waiting: Sequence[Move], seen: Mapping[str, Seen], rejected: dict[Change, DeviceFailed]
+    ) -> list[Move]:
+        """Those that were set up as they were meant."""
         good = []
         for move in waiting:
             found = seen.get(move.port)
@@ -193,7 +209,16 @@ class CommandLine:
                 carried = "nothing" if found is None else repr(found.state)
                 error = self._refusal(f"it said yes, and port {move.port} is set up to carry {carried}")
                 rejected.update(dict.fromkeys(move.changes, error))
-        self._finish(list(self._dialect.opening(good)), rejected)
+        return good
+
+    def _deserted(
+        self, gone: Mapping[int, Change], seen: Mapping[str, Seen], rejected: dict[Change, DeviceFailed]
+    ) -> dict[int, Change]:
+        """VLANs that nothing carries: what is still up would go elsewhere with them."""
+        carriers = {vlan: port for port, each in seen.items() for vlan in _carried(each.now)}
+        for vlan in gone.keys() & carriers:
+            rejected[gone[vlan]] = self._refusal(f"to isolate port {carriers[vlan]}, so VLAN {vlan} stays")
+        return {vlan: change for vlan, change in gone.items() if vlan not in carriers}
 
     def _finish(self, blocks: Sequence[Block], rejected: dict[Change, DeviceFailed]) -> None:
         if blocks or self._dialect.confirm:
@@ -312,8 +337,16 @@ class Plan:
     refused: dict[Change, str]
     new: dict[int, Change] = field(default_factory=dict)
     gone: dict[int, Change] = field(default_factory=dict)
-    moves: list[Move] = field(default_factory=list)
+    leaving: list[Move] = field(default_factory=list)  # ports that are shut
+    trunks: list[Move] = field(default_factory=list)  # trunk ports that stay up
+    joining: list[Move] = field(default_factory=list)  # ports that come up, with something to carry
+    names: Mapping[int, str] = field(default_factory=dict)
     carried: frozenset[int] = frozenset()  # VLANs that ports are on, be they there or not
+
+    @property
+    def moves(self) -> list[Move]:
+        """All ports that change."""
+        return [*self.leaving, *self.trunks, *self.joining]
 
     @property
     def nothing(self) -> bool:
@@ -325,26 +358,11 @@ class Plan:
         """Whether all that it makes are VLANs which nothing is on yet."""
         return not (self.moves or self.gone or self.carried & self.new.keys())
 
-    @property
-    def leaving(self) -> list[Move]:
-        """Ports that are isolated."""
-        return [move for move in self.moves if move.after.isolated and not move.trunk]
-
-    @property
-    def joining(self) -> list[Move]:
-        """Ports that come up, with something to carry."""
-        return [move for move in self.moves if move.joins]
-
-    @property
-    def trunks(self) -> list[Move]:
-        """Trunk ports that stay up."""
-        return [move for move in self.moves if move.trunk and not move.joins]
-
 
 def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) -> Plan:
     """What the changes, in their order, come to on a switch that is as it was read."""
     carried = {vlan for seen in reading.ports.values() for vlan in _carried(seen.now)}
-    todo = Plan({}, carried=frozenset(carried))
+    todo = Plan({}, names=reading.names, carried=frozenset(carried))
     wanted: dict[str, PortState] = {}
     asked: dict[str, list[SetPort | SetTrunk]] = {}
     for change in changes:
@@ -364,7 +382,9 @@ def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) ->
         if seen.now != state:
             last = asked[port][-1]
             native = last.native if isinstance(last, SetTrunk) else 1
-            todo.moves.append(Move(port, seen, state, tuple(asked[port]), native))
+            move = Move(port, seen, state, tuple(asked[port]), native)
+            kind = todo.leaving if dialect.leaves(move) else todo.joining if move.joins else todo.trunks
+            kind.append(move)
     return todo
 
 

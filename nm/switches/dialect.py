@@ -2,8 +2,9 @@
 
 A dialect is a class whose members are data: nm/switches/dialects/ has one file a maker. Recipes are lines in
 which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans} (a list such as 5-7,10),
-{native}, {all} ({vlans} with the untagged one), {old} (all that the port was read to be on), {old_tagged}. A
-line with an empty one is left out. Where a maker's way is another one, a dialect answers `blocks` itself.
+{native}, {all} ({vlans} with the untagged one), {old} (all that the port was read to be on), {old_tagged},
+{name} (of the VLAN). A line with an empty one is left out. Where a maker's way is another one, a dialect
+answers `blocks` itself.
 nm/switches/cli.py talks.
 """
 
@@ -42,6 +43,7 @@ class Reading:
 
     ports: Mapping[str, Seen]
     vlans: frozenset[int] | None
+    names: Mapping[int, str] = field(default_factory=dict)  # of VLANs, where they go by name
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class Dialect(ABC):
     make_vlans: ClassVar[Lines] = ()  # several at once, by {vlans}
     remove_vlan: ClassVar[Lines] = ("no vlan {vlan}",)
     remove_vlans: ClassVar[Lines] = ()
+    vlan_name: ClassVar[str] = ""  # {name} of a VLAN that was not read
+    home: ClassVar[int | None] = None  # where a port is that is to be nowhere, if it must be somewhere
 
     # ports
     port: ClassVar[Lines] = ("interface {port}",)  # () where each line names its {ports} itself
@@ -182,8 +186,8 @@ class Dialect(ABC):
             "old_tagged": listed(before.state.tagged or (EVERY if before.state.open else ())),
             "old": listed({*before.state.tagged, before.state.untagged or 0} - {0}),
         }
-        if after.isolated and not (move.trunk and cls.empty):
-            return filled((*cls.shut, *cls.clean), **words)
+        if cls.leaves(move):
+            return filled((*(() if before.shut else cls.shut), *cls.clean), **words)
         first = () if before.shut or move.trunk else cls.shut
         gone, new = {*before.now.tagged} - {*after.tagged}, {*after.tagged} - {*before.now.tagged}
         stays = move.trunk and before.now.tagged and not before.now.open
@@ -238,15 +242,28 @@ class Dialect(ABC):
             yield [port for named, _ in some for port in named], cls.glue.join(word for _, word in some)
 
     @classmethod
+    def leaves(cls, move: Move) -> bool:
+        """Whether the port is shut, as it carries nothing any longer."""
+        return move.after.isolated and not (move.trunk and cls.empty)
+
+    @classmethod
+    def closing(cls, moves: Sequence[Move]) -> Iterator[Block]:
+        """Shut ports, and leave them as they are otherwise."""
+        return cls.at_ports(moves, filled(cls.shut))
+
+    @classmethod
     def opening(cls, moves: Sequence[Move]) -> Iterator[Block]:
         """Let ports that were set up and read back come up."""
         return cls.at_ports(moves, filled(cls.open)) if cls.open else iter(())
 
     @classmethod
-    def vlan_blocks(cls, changes: Mapping[int, Change], present: bool) -> Iterator[Block]:
+    def vlan_blocks(
+        cls, changes: Mapping[int, Change], present: bool, names: Mapping[int, str]
+    ) -> Iterator[Block]:
         """Make VLANs, or remove them."""
         one, many = (cls.make_vlan, cls.make_vlans) if present else (cls.remove_vlan, cls.remove_vlans)
-        single = tuple(Block(filled(one, vlan=vlan), (change,)) for vlan, change in sorted(changes.items()))
+        named = {vlan: names.get(vlan, cls.vlan_name.format(vlan=vlan)) for vlan in sorted(changes)}
+        single = tuple(Block(filled(one, vlan=v, name=name), (changes[v],)) for v, name in named.items())
         if many and len(single) > 1:
             yield Block(filled(many, vlans=listed(changes)), tuple(changes.values()), parts=single)
         else:

@@ -387,8 +387,8 @@ def make_executor(
     def connect() -> Driver:
         driver = registry.find(record["driver"])
         settings = {key: record[key] for key in driver.settings if key in record}
-        if "host_key" in driver.settings:
-            settings["host_key"] = record.get("host_key") or record.get("_host_key") or ""
+        if "host_key" in driver.settings and (pinned := record.get("host_key") or record.get("_host_key")):
+            settings["host_key"] = pinned
         secrets = {key: secret(chosen) for key, chosen in record.get("secrets", {}).items()}
         return driver(name, settings, secrets)
 

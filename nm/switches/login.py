@@ -141,6 +141,11 @@ class _Pinned:
             client.get_host_keys().add(place, self.nm_expected.get_name(), self.nm_expected)
         return client
 
+    def find_prompt(self, delay_factor: float = 1.0, pattern: str | None = None) -> str:
+        """It is at the end: a Junos with an unconfirmed commit says `# commit confirmed ...` before."""
+        ending = rf"(?:{pattern})\s*$" if pattern else None
+        return str(super().find_prompt(delay_factor, ending))  # type: ignore[misc]
+
     def _connect_params_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = super()._connect_params_dict()  # type: ignore[misc]
         return {**found, "channel_timeout": self.nm_timeout}
@@ -201,7 +206,8 @@ def _explained(name: str, settings: Mapping[str, Any], secrets: Mapping[str, str
         if isinstance(error.__context__, paramiko.BadHostKeyException):
             raise DeviceFailed(
                 f"{where} shows another host key than the pinned one: {_print(error.__context__.key)}",
-                "somebody stands in between; or the switch was replaced, then say so by UpdateSwitch",
+                "somebody stands in between, or it has a new one (UpdateSwitch host_key), or it is another "
+                "switch (ReplaceSwitch)",
             ) from error
         if isinstance(error, _EnableError):
             named = (

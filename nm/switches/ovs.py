@@ -11,7 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed
-from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout, successor
+from nm.switch import (
+    Change,
+    PortState,
+    SetPort,
+    SetTrunk,
+    SetVlan,
+    SwitchState,
+    check_timeout,
+    successor,
+    vlans_of,
+)
 from nm.switches.ovsdb import Client, Operation, OperationFailed, canonical_address
 
 Row = dict[str, Any]
@@ -31,11 +41,10 @@ class OpenVSwitch:
     parking: ClassVar[int | None] = None  # PARKING is no VLAN that the pool could have
 
     def __init__(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-        del secrets  # OVSDB knows none
         self._name = name
         self._bridge = settings["bridge"]
         self._timeout = float(settings.get("timeout", 10))
-        self._client = Client(f"switch {name}", settings["address"], self._timeout)
+        self._client = Client(f"switch {name}", settings["address"], self._timeout, secrets)
 
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,8 +198,7 @@ def _refusal(change: SetPort | SetTrunk, rows: Mapping[str, Row]) -> str:
     """Why the change cannot be made; empty when it can."""
     if change.port not in rows:
         return "there is no such port on the bridge"
-    vlans = [change.vlan] if isinstance(change, SetTrunk) else [change.state.untagged, *change.state.tagged]
-    bad = [vlan for vlan in vlans if vlan is not None and not 0 < vlan < PARKING]
+    bad = [vlan for vlan in vlans_of(change) if not 0 < vlan < PARKING]
     return f"{bad[0]} is no VLAN id" if bad else ""
 
 

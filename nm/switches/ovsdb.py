@@ -5,22 +5,28 @@ it speaks what a driver needs: `transact`, and answers to the server's `echo`.
 """
 
 import contextlib
-import ipaddress
 import json
 import re
 import socket
+import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nm.errors import DeviceFailed, Invalid
+from nm.switches import addresses, tls
 
 Operation = dict[str, Any]
 Result = dict[str, Any]
 
 DATABASE = "Open_vSwitch"
 CHUNK = 1 << 18
-_TCP = re.compile(r"tcp:(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+)):(\d{1,5})")
+LISTENS = {  # a server that does not like how it is spoken to just closes the connection
+    "unix": "listens on that address",
+    "tcp": "listens on that address, without TLS",
+    "ssl": "listens on that address, with TLS, and trusts the authority of our certificate",
+}
+_INTERNET = re.compile(r"(tcp|ssl):(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+)):(\d{1,5})")
 
 
 class OperationFailed(DeviceFailed):
@@ -41,12 +47,13 @@ class OperationFailed(DeviceFailed):
 class Client:
     """A connection to an OVSDB server, made when needed."""
 
-    def __init__(self, who: str, address: str, timeout: float) -> None:
-        """`who`: the server's name for messages; `address`: unix:PATH or tcp:ADDRESS:PORT."""
+    def __init__(self, who: str, address: str, timeout: float, secrets: Mapping[str, str] = {}) -> None:
+        """`who`: the server's name for messages; `address`: unix:PATH, tcp:ADDRESS:PORT, ssl:ADDRESS:PORT."""
         self._who = who
         self._timeout = timeout
         self._address = address
-        self._family, self._target = _parse(address)
+        self._secrets = secrets
+        self._scheme, self._family, self._target = _parse(address)
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._last_id = 0
@@ -66,9 +73,15 @@ class Client:
         except TimeoutError as error:
             self.close()
             raise self._silent(f"no answer within {self._timeout + patience:g} s") from error
+        except ssl.SSLError as error:
+            self.close()
+            raise self._untrusted(error) from error
         except OSError as error:
             self.close()
             raise self._silent(error.strerror or str(error)) from error
+        except DeviceFailed:
+            self.close()
+            raise
         return self._results(reply)
 
     def close(self) -> None:
@@ -78,23 +91,35 @@ class Client:
             connection.close()
 
     def _check_idle(self) -> None:
-        """Let go of a connection that the server dropped since the last call."""
+        """Let go of a connection that the server dropped since the last call. What it asked is kept."""
         if self._socket is None:
             return
         self._socket.setblocking(False)
         try:
-            dropped = not self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
+            chunk = self._socket.recv(CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:
-            dropped = True
-        if dropped:
+            chunk = b""
+        self._buffer += chunk
+        if not chunk:
             self.close()
 
     def _silent(self, why: str) -> DeviceFailed:
         return DeviceFailed(
             f"{self._who} cannot be reached at {self._address}: {why}",
-            "look whether ovsdb-server runs there and listens on that address",
+            f"look whether ovsdb-server runs there and {LISTENS[self._scheme]}",
+        )
+
+    def _untrusted(self, error: ssl.SSLError) -> DeviceFailed:
+        """What is wrong with TLS does not pass by itself; an end of the connection may."""
+        words = tls.trouble(error)
+        if not words:
+            return self._silent("it closed the connection")
+        return DeviceFailed(
+            f"{self._who} cannot be used at {self._address}: {words}",
+            "compare the certificates: docs/drivers.md",
+            passing=False,
         )
 
     def _results(self, reply: Result) -> list[Result]:
@@ -114,10 +139,25 @@ class Client:
                 undo.callback(connection.close)
                 connection.settimeout(_left(deadline))
                 connection.connect(self._target)
+                if self._scheme == "ssl":
+                    connection = self._secured(connection, deadline)
+                    undo.callback(connection.close)
                 undo.pop_all()
             self._socket = connection
         self._socket.settimeout(_left(deadline))
         return self._socket
+
+    def _secured(self, connection: socket.socket, deadline: float) -> ssl.SSLSocket:
+        """The connection with TLS on it; it is closed when there can be none."""
+        context = tls.client_context(self._who, self._secrets)
+        secured = context.wrap_socket(connection, do_handshake_on_connect=False)
+        with contextlib.ExitStack() as undo:
+            undo.callback(secured.close)
+            secured.settimeout(_left(deadline))
+            secured.do_handshake()
+            tls.check_address(self._who, secured, self._target[0])
+            undo.pop_all()
+        return secured
 
     def _send(self, message: Result, deadline: float) -> None:
         self._connected(deadline).sendall(json.dumps(message).encode())
@@ -156,38 +196,25 @@ def _left(deadline: float) -> float:
 
 def canonical_address(address: str) -> str:
     """The address in the one spelling that stands for all; Invalid when it is none."""
-    _, target = _parse(address)
+    scheme, _, target = _parse(address)
     if isinstance(target, str):
         return f"unix:{target}"
     host, port = target
-    return f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+    return f"{scheme}:[{host}]:{port}" if ":" in host else f"{scheme}:{host}:{port}"
 
 
-def _parse(address: str) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
-    """The socket family and address; hosts by number, so that no name server can hold us up."""
+def _parse(address: str) -> tuple[str, socket.AddressFamily, str | tuple[str, int]]:
+    """Scheme, and the socket's family and address; hosts by number, so that no name server holds us up."""
     if address.startswith("unix:/"):
-        return socket.AF_UNIX, address.removeprefix("unix:")
-    match = _TCP.fullmatch(address)
-    number = _number(match[1] or match[2]) if match else None
-    if match is None or number is None or (number.version == 6) != bool(match[1]):
+        return "unix", socket.AF_UNIX, address.removeprefix("unix:")
+    match = _INTERNET.fullmatch(address)
+    scheme, six, four, port = match.groups() if match else ("", "", "", "0")
+    number = addresses.number(six or four)
+    if number is None or bool(six) != (":" in (six or four)):
         raise Invalid(
             f"{address!r} is no address of an OVSDB server",
-            "use unix:/PATH, tcp:192.0.2.1:6640 or tcp:[2001:db8::1]:6640; names are not looked up",
+            "use unix:/PATH, tcp:192.0.2.1:6640, ssl:192.0.2.1:6640 or ssl:[2001:db8::1]:6640; "
+            "names are not looked up",
         )
-    port = int(match[3])
-    if not 0 < port < 65536:
-        raise Invalid(f"{address!r} names no TCP port", "use a port from 1 to 65535")
-    if isinstance(number, ipaddress.IPv6Address):
-        if number.ipv4_mapped is None:
-            return socket.AF_INET6, (str(number), port)
-        number = number.ipv4_mapped
-    return socket.AF_INET, (str(number), port)
-
-
-def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address of one machine, written out in full; None when it is not that."""
-    try:
-        number = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return None if number.is_unspecified or number.is_multicast else number
+    family = socket.AF_INET if number.version == 4 else socket.AF_INET6
+    return scheme, family, (str(number), addresses.check_port(int(port)))

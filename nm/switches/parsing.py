@@ -1,8 +1,10 @@
 """What command lines of many makers print alike: lists of VLANs, sections, switchports. Pure."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 from nm.switch import PortState
 
@@ -11,6 +13,8 @@ LOGGED = re.compile(
     r"%[A-Z\d_]+-\d-[A-Z\d_]+:|^[*.]?(?:[A-Z][a-z]{2} +\d+|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d"
 )
 VLANS = range(1, 4095)
+# what a Linux writes onto all terminals, up to the empty line behind it
+BROADCAST = re.compile(r"\n?\s*(?i:broadcast message|message) from .*\n\s*?(?:.*\S.*\n)+\s*?(?:\n|$)")
 
 
 def numbers(text: str) -> set[int]:
@@ -62,6 +66,15 @@ def sections(text: str, heading: str, end: str | None = None) -> dict[str, list[
         elif line.strip():
             current = None
     return found
+
+
+def document(answer: str) -> Any:
+    """The JSON in an answer, whatever was broadcast in between; ValueError says what stands there instead."""
+    text = BROADCAST.sub("\n", answer)
+    begins = re.search(r"^[{\[]", text, re.MULTILINE)
+    if begins is None:
+        raise ValueError(text.strip()[-200:])
+    return json.loads(text[begins.start() :])
 
 
 def column(text: str, pattern: str) -> frozenset[int]:

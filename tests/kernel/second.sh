@@ -8,7 +8,7 @@ for module in 8021q bridge veth dummy; do
 done
 cd "$(cat "$answer/project")" || exit
 eval "set -- $(cat "$answer/arguments")"
-.venv/bin/python -m pytest -q --color=no -p no:cacheprovider "$@" >/dev/ttyS0 2>&1
+.venv/bin/python -m pytest -q --color=no -o timeout=400 -p no:cacheprovider "$@" >/dev/ttyS0 2>&1
 echo $? >"$answer/status"
 sync
 echo o >/proc/sysrq-trigger

@@ -169,9 +169,8 @@ class CliBench:
     def __init__(self, switch: FakeSwitch) -> None:
         self.switch = switch
         self.ports = list(switch.running.ports)
-        dialect = dialects.find(switch.cli.dialect)
-        self.factory = dialect.factory
-        self.saves = bool(dialect.save)  # a step of its own; else what is made true is saved at once
+        self.factory = dialects.find(switch.cli.dialect).factory
+        self.saves = switch.cli.saves  # by a command; else what is made true is saved at once
         self.opens = switch.cli.opens
         self.own_vlans = {*switch.vlans()}  # of a new switch
         self.record: Record = {

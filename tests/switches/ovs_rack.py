@@ -38,7 +38,9 @@ def missing() -> str:
 class OvsRack:
     """ovsdb-server and ovs-vswitchd of our own in a folder of our own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *remotes: str) -> None:
+        """`remotes`: further options of ovsdb-server, where else to listen."""
+        self._remotes = remotes
         self.folder = Path(
             tempfile.mkdtemp(prefix="ovs-", dir="/tmp")
         )  # short: sockets' paths have 107 bytes
@@ -71,12 +73,19 @@ class OvsRack:
 
     def start_server(self) -> None:
         """Start ovsdb-server and wait until it listens."""
-        self.server = self._spawn("ovsdb-server", f"--remote=p{self.address}", str(self.folder / "conf.db"))
+        remotes = [f"--remote=p{self.address}", *self._remotes]
+        self.server = self._spawn("ovsdb-server", *remotes, str(self.folder / "conf.db"))
         deadline = time.monotonic() + 20
         while not self._listens():
             if self.server.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.folder / "ovsdb-server.log").read_text())
             time.sleep(0.005)
+
+    def listen(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Another ovsdb-server, with a database of its own, that listens as the arguments say."""
+        database = self.folder / f"{len(self._processes)}.db"
+        self._call("ovsdb-tool", "create", str(database), str(SCHEMA))
+        return self._spawn("ovsdb-server", *arguments, f"--unixctl={database}.ctl", str(database))
 
     def _listens(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -3,7 +3,11 @@
 import io
 import logging
 import re
+import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Literal
 
 import paramiko
@@ -51,6 +55,14 @@ def executor(switch: FakeSwitch, timeout: float = 2.0, **record: object) -> Exec
         **record,
     }
     return make_executor(settings, builtin(), lambda name: name, breaker=Breaker(lambda: 0.0))
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until something is so."""
+    deadline, pause = time.monotonic() + seconds, threading.Event()
+    while not true():
+        assert time.monotonic() < deadline, "did not come true in time"
+        pause.wait(0.01)
 
 
 def error_of(outcome: Outcome) -> DeviceFailed:
@@ -113,6 +125,36 @@ def test_a_private_key_is_used_from_its_secret(passphrase: str | None) -> None:
         hand.close()
         (outcome,) = executor(switch, secrets={"key": "no key at all"}).run([vlan(101)], EPOCH)
         assert "holds no private key" in str(error_of(outcome))
+
+
+def test_a_key_comes_before_a_password() -> None:
+    key = paramiko.ECDSAKey.generate()
+    text = io.StringIO()
+    key.write_private_key(text)
+    with start("cisco_ios", ports=2, keys=[f"{key.get_name()} {key.get_base64()}"]) as switch:
+        hand = executor(switch, secrets={"key": text.getvalue(), "password": "wrong-4716"})
+        assert len(hand.inspect().ports) == 2
+        hand.close()
+        assert switch.counts.refused_logins == 0
+
+
+def test_an_agents_key_is_used_when_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, place = tmp_path / "key", tmp_path / "agent"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file], check=True)
+    public = (tmp_path / "key.pub").read_text().rsplit(" ", 1)[0]
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
+    with subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL) as agent:
+        try:
+            until(place.exists)
+            subprocess.run(["ssh-add", "-q", file], check=True)
+            with start("cisco_ios", ports=2, keys=[public]) as switch:
+                hand = executor(switch, secrets={}, agent=True)
+                assert len(hand.inspect().ports) == 2
+                hand.close()
+                (outcome,) = executor(switch, secrets={}).run([vlan(101)], EPOCH)
+                assert outcome.error is not None
+        finally:
+            agent.terminate()
 
 
 def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwitch) -> None:

@@ -28,6 +28,7 @@ FAULTS: list[tuple[Kind, bool]] = [
     ("cut", False),
     ("cut", True),
     ("silence", False),
+    ("slow", False),  # done, and answered when nobody waits any more
 ]
 
 
@@ -147,7 +148,7 @@ def test_every_line_may_fail(cli: CliBench, name: str) -> None:
         for kind, after in FAULTS:
             what = f"{name}: {kind} {'after' if after else 'at'} line {line}"
             orders = prepare(cli, operation)
-            cli.switch.fault(kind, line=line, after=after)
+            cli.switch.fault(kind, line=line, after=after, seconds=3 * TIMEOUT)
             outcomes = run(cli, orders)
             check_honest(cli, orders, outcomes, what)
             check_closed(cli, operation, orders, what)

@@ -111,6 +111,26 @@ def counting() -> Executor:
     return make_executor({"record_key": "switch_sw0", "driver": "counting"}, registry, lambda name: name)
 
 
+class Known(Counting):
+    """A driver that knows its device by a key."""
+
+    settings: ClassVar[Mapping[str, type]] = {"host_key": str}
+    given: ClassVar[list[str]] = []
+
+    def __init__(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        super().__init__(name, settings, secrets)
+        self.given.append(settings.get("host_key", ""))
+
+
+def test_a_driver_is_told_the_key_that_was_pinned_or_set() -> None:
+    registry = Registry()
+    registry.register(Known)
+    for keys in ({}, {"_host_key": "seen"}, {"_host_key": "seen", "host_key": "set"}, {"_host_key": None}):
+        record = {"record_key": "switch_sw0", "driver": "counting", **keys}
+        make_executor(record, registry, lambda name: name).run(leaves("a"), 1)
+    assert Known.given == ["", "seen", "set", ""]
+
+
 def leaves(*ports: str) -> list[Order]:
     return [Order(f"port/sw0/{port}", None) for port in ports]
 

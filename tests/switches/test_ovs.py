@@ -170,7 +170,17 @@ def test_what_the_server_refuses_is_told_in_its_words(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "unix:relative", "tcp:1.2.3.4", "ssl:1.2.3.4:6640", "/run/db.sock", "tcp::6640"]
+    "address",
+    [
+        "",
+        "unix:relative",
+        "tcp:1.2.3.4",
+        "ssl:1.2.3.4",
+        "ssl:h.example:6640",
+        "tcp:1.2.3.4:0",
+        "/run/db.sock",
+        "tcp::6640",
+    ],
 )
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(Invalid):

@@ -20,6 +20,7 @@ class ArubaCx(Dialect):
     title = "Aruba AOS-CX"
     login = "aruba_aoscx"
     rejections = (*Dialect.rejections, r"(?i)invalid ", r"(?i)not allowed", r"^Ambiguous", r"does not exist")
+    home = 1
     make_vlans: ClassVar[Lines] = ("vlan {vlans}", "exit")
     remove_vlans: ClassVar[Lines] = ("no vlan {vlans}",)
     several: ClassVar[Lines] = ("interface {ports}",)

@@ -1,20 +1,23 @@
 """NVIDIA Cumulus Linux 5: NVUE, a candidate behind a shell."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Dialect, Lines, Reading, Seen
-from nm.switches.parsing import numbers, port_list
+from nm.switches.parsing import document, numbers, port_list
 
 BRIDGE = "interface {ports} bridge domain br_default"
 APPLY = "nv config apply -y"
 
 
 class CumulusNvue(Dialect):
-    """The one bridge br_default: a port outside carries nothing, one inside without VLANs carries all."""
+    """The one bridge br_default: a port outside carries nothing, one inside without VLANs carries all.
+
+    Untagged frames are the bridge's `untagged` VLAN unless the port says another or none, whether or not
+    that is among its VLANs (Cumulus Linux User Guide, VLAN-aware Bridge Mode, "Drop Untagged Frames").
+    """
 
     name = "cumulus_nvue"
     title = "Cumulus Linux (NVUE)"
@@ -30,7 +33,7 @@ class CumulusNvue(Dialect):
         r"Failure during apply",
         r"^(?i:apply|config).* (?:fail|conflict)",
     )
-    enter: ClassVar[Lines] = ()
+    enter: ClassVar[Lines] = ("nv config detach",)  # what a lost session left would be applied too
     leave: ClassVar[Lines] = ()
     commit: ClassVar[Lines] = (APPLY,)
     discard: ClassVar[Lines] = ("nv config detach",)
@@ -52,7 +55,7 @@ class CumulusNvue(Dialect):
     reads: ClassVar[Lines] = ("nv show interface -o json", "nv config show -o json")
     version: ClassVar[Lines] = ("nv show platform",)
     model = r"product-name\s+(\S+)"
-    save: ClassVar[Lines] = ("nv config save",)
+    save: ClassVar[Lines] = ("nv config save && sync",)
     saved = r"(?i)saved"
     kinds: ClassVar[Sequence[str]] = ("swp", "bond")
     numbering = r"\d+(?:s\d+)?"
@@ -60,7 +63,7 @@ class CumulusNvue(Dialect):
     @classmethod
     def parse(cls, answers: Sequence[str]) -> Reading:
         """Ports that are there, and what was applied; ports alike are named together."""
-        there, applied = (json.loads(answer) for answer in answers)
+        there, applied = (document(answer) for answer in answers)
         said: dict[str, Any] = {}
         for part in applied if isinstance(applied, list) else [applied]:
             said |= part.get("set", {})
@@ -74,26 +77,27 @@ class CumulusNvue(Dialect):
             for names in [*_at(parts, "bond", "member")]
             for member in port_list(names, short=True)
         }
+        bridge = said.get("bridge", {}).get("domain", {}).get("br_default", {})
         ports = {
-            name: Seen(cls._state(parts), _down(parts))
+            name: Seen(cls._state(parts, bridge.get("untagged", 1)), _down(parts))
             for name, parts in known.items()
             if name.startswith(tuple(cls.kinds)) and name not in bundled and not _at(parts, "ip", "address")
         }
-        table = said.get("bridge", {}).get("domain", {}).get("br_default", {}).get("vlan", {})
-        return Reading(ports, frozenset({1}.union(*map(numbers, table))))
+        return Reading(ports, frozenset({1}.union(*map(numbers, bridge.get("vlan", {})))))
 
     @classmethod
-    def _state(cls, parts: Sequence[Mapping[str, Any]]) -> PortState:
+    def _state(cls, parts: Sequence[Mapping[str, Any]], native: object) -> PortState:
         domains = _at(parts, "bridge", "domain")
         if not domains:
             return PortState()
-        mine = dict(domains.get("br_default") or {})
+        mine = _at(parts, "bridge", "domain", "br_default")
         if "access" in mine and len(domains) == 1:
             return PortState(int(mine["access"]))
-        untagged = None if mine.get("untagged") == "none" else int(mine.get("untagged", 1))
-        vlans = set().union(*map(numbers, map(str, mine.get("vlan") or {})))
-        strange = not vlans or "all" in mine["vlan"] or len(domains) > 1
-        untagged = untagged if untagged in vlans or strange else None
+        said = str(mine.get("untagged", native))
+        untagged = None if said == "none" else int(said)
+        named = _at(parts, "bridge", "domain", "br_default", "vlan")
+        vlans = set().union(*map(numbers, named))
+        strange = not vlans or "all" in named or len(domains) > 1
         return PortState(untagged, tuple(sorted(vlans - {untagged})), open=strange)
 
 

@@ -275,24 +275,25 @@ class DellOs10(Dialect):
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
     clean: ClassVar[Lines] = (  # a trunk alone may be without an access VLAN
+        Say("no switchport trunk allowed vlan", optional=True),  # some want to be told which
         "no switchport trunk allowed vlan {old_tagged}",
         "switchport mode trunk",
         Say("no switchport access vlan", optional=True),
     )
     access: ClassVar[Lines] = (
-        clean[0],
+        *clean[:2],
         "switchport mode access",
         "switchport access vlan {vlan}",
     )
     tagged: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "no switchport access vlan",
         "switchport trunk allowed vlan {vlans}",
     )
     both: ClassVar[Lines] = (
         "switchport mode trunk",
-        clean[0],
+        *clean[:2],
         "switchport access vlan {vlan}",
         "switchport trunk allowed vlan {vlans}",
     )
@@ -316,8 +317,8 @@ class DellOs10(Dialect):
                 own = value(lines, "switchport access vlan")
                 untagged = int(own) if own else None if trunk else 1
                 on = _carried(lines, "switchport trunk allowed vlan ") if trunk else set()
-                strange = len(on) > MANY  # it names all there can be, when it is told so
-                state = PortState(untagged, () if strange else tuple(sorted(on - {untagged})), open=strange)
+                every = len(on) > MANY  # it names all there can be
+                state = PortState(untagged, () if every else tuple(sorted(on - {untagged})), open=every)
                 ports[port] = Seen(state, is_shut(lines))
         return Reading(
             ports, frozenset(int(name[4:]) for name in found if re.fullmatch(r"vlan\d+", name)) | {1}

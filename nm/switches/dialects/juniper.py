@@ -28,10 +28,12 @@ class Junos(Dialect):
     commit: ClassVar[Lines] = ("commit confirmed 2",)
     confirm: ClassVar[Lines] = ("commit",)
     discard: ClassVar[Lines] = ("rollback 0",)
-    make_vlan: ClassVar[Lines] = ("set vlans nm-{vlan} vlan-id {vlan}",)
-    remove_vlan: ClassVar[Lines] = ("delete vlans nm-{vlan}",)
+    vlan_name = "nm-{vlan}"
+    make_vlan: ClassVar[Lines] = ("set vlans {name} vlan-id {vlan}",)
+    remove_vlan: ClassVar[Lines] = ("delete vlans {name}",)
     port: ClassVar[Lines] = ()
     done: ClassVar[Lines] = ()
+    empty: ClassVar[Lines] = ()
     span = ""
     most_pieces = 1
     shut: ClassVar[Lines] = ("set interfaces {ports} disable",)
@@ -43,18 +45,20 @@ class Junos(Dialect):
         "show configuration interfaces | display inheritance | display set",
     )
     model = r"(?m)^Model: (\S+)"
-    save: ClassVar[Lines] = ()  # a commit is for good
+    save: ClassVar[Lines] = ("show system commit",)  # a commit is for good, unless it is to be confirmed
+    saved = r"(?ms)^0 +\d(?!.*rollback pending)"
     numbering = r"(?:ge|xe|et|mge)-\d+/\d+/\d+(?::\d+)?|ae\d+"
 
     @classmethod
     def recipe(cls, move: Move) -> tuple[Say, ...]:
-        """A trunk that stays up gains and loses members; all else is said anew, VLAN by VLAN."""
+        """A trunk that stays up gains members; all else is said anew, for members may be names and ranges."""
         before, after = move.before.now, move.after
         member = f"{SWITCHING} vlan members "
         if move.trunk and before.tagged and after.tagged and not before.open:
-            gone, new = {*before.tagged} - {*after.tagged}, {*after.tagged} - {*before.tagged}
-            lost = tuple(f"delete {member}{vlan}" for vlan in sorted(gone))
-            return filled((*lost, *(f"set {member}{vlan}" for vlan in sorted(new))))
+            loses = {*before.tagged} - {*after.tagged}
+            anew = (f"delete {SWITCHING} vlan members",) if loses else ()
+            told = {*after.tagged} - ({*before.tagged} if not loses else set())
+            return filled((*anew, *(f"set {member}{vlan}" for vlan in sorted(told))))
         if after.isolated:
             return filled((*cls.shut, *cls.clean))
         first = cls.shut if move.joins else ()
@@ -79,7 +83,8 @@ class Junos(Dialect):
                 re.search(r" 802\.3ad |^unit \d+ family (?!ethernet-switching)", line) for line in said
             )
         }
-        return Reading(ports, frozenset(map(int, names.values())) | {1})
+        numbered = {int(vlan): name for name, vlan in names.items()}
+        return Reading(ports, frozenset(numbered) | {1}, numbered)
 
     @classmethod
     def _state(cls, lines: Sequence[str], names: Mapping[str, str]) -> PortState:

@@ -18,7 +18,6 @@ class Membership(Dialect):
     tag: ClassVar[Lines] = ("tagged {ports}",)
     no_tag: ClassVar[Lines] = ("no tagged {ports}",)
     at_once: ClassVar[int] = 8  # pieces of {ports} in a line of a VLAN
-    home: ClassVar[int | None] = None  # where a port is put that is to be nowhere, if it must be somewhere
     unsaid: ClassVar[frozenset[int]] = frozenset()  # VLANs that a port is on when it is on no other
     bare: ClassVar[Lines] = ()  # what else takes a port off all VLANs
     empty: ClassVar[Lines] = ()

@@ -1,6 +1,5 @@
 """SONiC as the community makes it: a shell, and `config` behind sudo."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -8,6 +7,7 @@ from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Lines, Move, Reading, Seen, filled
 from nm.switches.dialects.membership import Membership
+from nm.switches.parsing import document
 
 ROLE = Say("sudo config switchport mode trunk {ports}", optional=True)
 ROUTED = ("INTERFACE", "PORTCHANNEL_INTERFACE", "VLAN_SUB_INTERFACE")
@@ -43,8 +43,8 @@ class Sonic(Membership):
     no_tag: ClassVar[Lines] = no_untag
     reads: ClassVar[Lines] = (Say("sudo show runningconfiguration all", ASKED),)
     model = r"HwSKU: (\S+)"
-    save: ClassVar[Lines] = ("sudo config save -y",)
-    saved = r"Running command"
+    save: ClassVar[Lines] = ("sudo config save -y && sync && echo it is saved",)  # says nothing of its end
+    saved = r"(?m)^it is saved$"
     kinds: ClassVar[Sequence[str]] = ("Ethernet", "PortChannel")
     numbering = r"\d+"
 
@@ -57,10 +57,7 @@ class Sonic(Membership):
     @classmethod
     def parse(cls, answers: Sequence[str]) -> Reading:
         """The tables of its database. A port that routes is in INTERFACE; nothing but a VLAN carries."""
-        words, brace, rest = answers[0].partition("{")
-        if not brace:
-            raise ValueError(words.strip()[-200:])
-        tables = json.loads(brace + rest)
+        tables = document(answers[0])
         bundled = {key.split("|")[1] for key in tables.get("PORTCHANNEL_MEMBER", {})}
         routed = {key.split("|")[0] for table in ROUTED for key in tables.get(table, {})}
         on: dict[str, dict[int, bool]] = {}

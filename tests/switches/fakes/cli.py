@@ -73,6 +73,7 @@ class Cli:
     enabled_mode: ClassVar[str] = "exec"
     must_enable: ClassVar[bool] = False  # even where there is no enable secret
     opens: ClassVar[bool] = True  # a port can carry VLANs beyond those named
+    saves: ClassVar[bool] = True  # by a command; else what is made true is saved at once
     slots: ClassVar[Mapping[str, Slot]] = SLOTS
     without: ClassVar[tuple[str, ...]] = ()  # patterns of its base that this dialect does not know
     commands: ClassVar[tuple[Command, ...]] = ()

@@ -38,6 +38,7 @@ class HpProcurve(CiscoLike):
     bad_secret = "Invalid password"
     parents: ClassVar[Mapping[str, str]] = {"config-if": "config", "config-vlan": "config"}
     scrolls = False
+    opens = False
     echo_tail = f"{HOME}{SHOW_CURSOR}{HOME}"
     banner = (
         "HP J9773A 2530-24G-PoEP Switch\nSoftware revision YA.16.11.0026\n\n"

@@ -63,6 +63,7 @@ class JuniperJunos(Cli):
     too_many = "error: maximum number of sessions reached"
     more = "---(more)---"
     first_mode = enabled_mode = "oper"
+    saves = False
 
     def __init__(self, switch: "FakeSwitch") -> None:
         super().__init__(switch)
@@ -229,7 +230,9 @@ class JuniperJunos(Cli):
         pending = self.running.extra.get("pending")
         if pending is None:
             return "0   2026-11-30 04:04:21 UTC by admin via cli"
-        return "0   2026-11-30 04:04:21 UTC by admin via cli commit confirmed\n    rollback pending"
+        minutes = -(-int(pending["left"]) // 60)
+        words = f"commit confirmed, rollback in {minutes}mins\n    rollback pending"
+        return f"0   2026-11-30 04:04:21 UTC by admin via cli {words}"
 
     # into configuration, and out of it
 

@@ -92,7 +92,7 @@ class Shell(Cli):
     def program(self, words: list[str]) -> Steps:
         """A builtin of bash, sudo, or one of the switch's programs."""
         match words:
-            case [] | ["true"] | ["export", *_] | ["cd", *_] | ["stty", *_]:
+            case [] | ["true"] | ["sync"] | ["export", *_] | ["cd", *_] | ["stty", *_]:
                 return None
             case ["echo", *what]:
                 return " ".join(what)

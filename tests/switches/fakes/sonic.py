@@ -29,6 +29,7 @@ class Sonic(Shell):
 
     dialect = "sonic"
     programs = ("config", "show")
+    opens = False
     banner = "Linux sonic 6.1.0-11-2-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.38-4 (2023-08-08) x86_64"
     usages: ClassVar[dict[str, str]] = {
         "config vlan add": "<vid>",

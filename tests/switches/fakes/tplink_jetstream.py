@@ -8,6 +8,7 @@ tagged and untagged VLANs (`switchport general allowed vlan`) beside the VLAN th
 from collections.abc import Mapping
 from typing import ClassVar
 
+from nm.switch import PortState
 from tests.switches.fakes.ciscolike import Vlans, rows_of
 from tests.switches.fakes.cli import Refused, Steps
 from tests.switches.fakes.grammar import command
@@ -58,6 +59,14 @@ class TplinkJetstream(Vlans):
     @classmethod
     def carried(cls, config: Config, port: Port) -> Carried:
         return general(port, port.native)
+
+    @classmethod
+    def put(cls, port: Port, state: PortState) -> None:
+        own = {state.untagged} if state.untagged else set()
+        port.shut = state.isolated
+        port.native = state.untagged or 1
+        port.untagged = frozenset(own | ({1, 4094} if state.open else set()))
+        port.tagged = frozenset(state.tagged)
 
     def misread(self, line: str, reason: str, column: int) -> str:
         if reason == "incomplete":

@@ -1,0 +1,238 @@
+"""Commands on another machine, over one SSH connection that is kept; everything bounded in time.
+
+Called by a driver, from its switch's one worker thread; paramiko's own thread ends with the connection. The
+host is known by the key that was pinned; nothing of ours is shown to another. Secrets: `key` (a private key's
+text), `password`; without them the keys of nmd's ssh-agent are tried.
+"""
+
+import base64
+import binascii
+import contextlib
+import io
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import paramiko
+
+from nm.agent import Agent
+from nm.errors import DeviceFailed, Invalid
+
+SSH_PORT = 22
+CHUNK = 1 << 16
+LARGEST = 1 << 26  # bytes that a command may say
+KINDS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)  # of private keys
+
+logging.getLogger("paramiko").setLevel(
+    logging.CRITICAL
+)  # what is wrong comes as an exception, and is told once
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and its exit status."""
+
+    output: str
+    errors: str
+    status: int
+
+
+class Remote:
+    """A machine, by the settings `address`, `port`, `user`, `host_key` and `timeout` of a driver."""
+
+    def __init__(self, who: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        self.host: str = settings["address"]
+        self.user: str = settings.get("user", "root")
+        self._who = who
+        self._port = int(settings.get("port", SSH_PORT))
+        self._timeout = float(settings.get("timeout", 10))
+        self._pinned = _bare(settings.get("host_key", ""))
+        self._secrets = secrets
+        self._socket: socket.socket | None = None
+        self._transport: paramiko.Transport | None = None
+        self._late = False
+
+    def open(self) -> str:
+        """Log in; the host's key, as OpenSSH writes it."""
+        with self._in_time("be reached"):
+            self._socket = socket.create_connection((self.host, self._port), self._timeout)
+            self._transport = transport = paramiko.Transport(self._socket)
+            later = 2 * self._timeout  # than our own end of waiting, so that there is one
+            transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = later
+            self._prefer_pinned(transport)
+            transport.start_client()
+            shown = transport.get_remote_server_key()
+            key = f"{shown.get_name()} {shown.get_base64()}"
+            if self._pinned and key != self._pinned:
+                raise self._another(shown)
+            self._log_in(transport)
+        return key
+
+    def run(self, command: str, text: str = "") -> Answer:
+        """Run the command, with the text as its input; all it says, when it has ended."""
+        with self._in_time("carry out a command"):
+            if self._transport is None:
+                raise EOFError("nobody is logged in")
+            channel = self._transport.open_session(timeout=2 * self._timeout)
+            try:
+                channel.exec_command(command)
+                with contextlib.suppress(OSError):  # who refuses the text ends, and says why
+                    channel.sendall(text.encode())
+                    channel.shutdown_write()
+                answer = Answer(*_receive(channel), channel.recv_exit_status())
+            finally:
+                channel.close()
+            if answer.status < 0 or self._late:
+                raise EOFError("the connection ended before the command")
+        return answer
+
+    def close(self) -> None:
+        """End the connection and paramiko's thread."""
+        transport, self._transport = self._transport, None
+        self._hang_up()
+        if transport is not None:
+            transport.packetizer.complete_handshake()  # else its timer lives on
+            transport.close()
+            if transport.is_alive():
+                transport.join(self._timeout)
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _prefer_pinned(self, transport: paramiko.Transport) -> None:
+        """Of a host with several keys, ask for the one that is pinned."""
+        if self._pinned:
+            kind = self._pinned.partition(" ")[0]
+            options = transport.get_security_options()
+            options.key_types = sorted(options.key_types, key=lambda one: _kind_of(one) != kind)
+
+    def _log_in(self, transport: paramiko.Transport) -> None:
+        for attempt in self._attempts(transport):
+            try:
+                if not attempt():  # nothing else is wanted
+                    return
+            except paramiko.AuthenticationException:
+                if self._late:
+                    raise
+                if not transport.is_active():  # sshd bears only so many attempts
+                    break
+        raise self._not_let_in()
+
+    def _attempts(self, transport: paramiko.Transport) -> Iterator[Callable[[], object]]:
+        """Ways to log in: by key, by password; by the agent's keys when we were given neither."""
+        if "key" in self._secrets:
+            key = self._load(self._secrets["key"])
+            yield lambda: transport.auth_publickey(self.user, key)
+        if "password" in self._secrets:
+            yield lambda: transport.auth_password(self.user, self._secrets["password"])
+        if not self._secrets:
+            with contextlib.closing(Agent(os.environ.get("SSH_AUTH_SOCK", ""), self._timeout)) as agent:
+                for held in agent.get_keys():
+                    yield partial(transport.auth_publickey, self.user, held)
+
+    def _load(self, text: str) -> paramiko.PKey:
+        for kind in KINDS:
+            with contextlib.suppress(paramiko.SSHException, ValueError, IndexError, binascii.Error):
+                return kind.from_private_key(io.StringIO(f"{text}\n"))
+        raise DeviceFailed(
+            f"{self._who}: its secret `key` is no private key that can be used",
+            "use one that ssh-keygen made, without a passphrase: ed25519, ecdsa or rsa",
+            passing=False,
+        )
+
+    def _not_let_in(self) -> DeviceFailed:
+        tried = " and ".join(what for what in ("key", "password") if what in self._secrets)
+        return DeviceFailed(
+            f"{self._who}: {self.user}@{self.host} is not let in by {tried or 'keys of an ssh-agent'}",
+            "look at its secrets (key, password) and at what sshd there allows",
+            passing=False,
+        )
+
+    def _another(self, shown: paramiko.PKey) -> DeviceFailed:
+        return DeviceFailed(
+            f"{self._who}: {self.host} shows a host key that is not the one known: "
+            f"{shown.get_name()} {shown.fingerprint}",
+            "it was installed anew, or somebody is in between; when it is right, UpdateSwitch host_key",
+            passing=False,
+        )
+
+    @contextlib.contextmanager
+    def _in_time(self, what: str) -> Iterator[None]:
+        """Paramiko does not wait everywhere with a deadline; so the connection ends when the time is over."""
+        self._late = False
+        timer = threading.Timer(self._timeout, self._give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            self.close()
+            words = f"no answer within {self._timeout:g} s" if self._is_late(error) else _reason(error)
+            raise DeviceFailed(
+                f"{self._who}: {self.host} port {self._port} cannot {what}: {words}",
+                "look whether sshd runs there and lets this machine in",
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _is_late(self, error: Exception) -> bool:
+        return self._late or isinstance(error, TimeoutError)
+
+    def _give_up(self) -> None:
+        self._late = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Wake everybody who waits for the socket."""
+        connection = self._socket
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def _receive(channel: paramiko.Channel) -> tuple[str, str]:
+    """Output and errors. These are far less than what paramiko takes in before it must be read."""
+    return _read(channel.recv), _read(channel.recv_stderr)
+
+
+def _read(receive: Callable[[int], bytes]) -> str:
+    parts = bytearray()
+    while piece := receive(CHUNK):
+        parts += piece
+        if len(parts) > LARGEST:
+            raise EOFError(f"it says more than {LARGEST} bytes")
+    return parts.decode(errors="replace")
+
+
+def canonical_key(text: str) -> str:
+    """A host key as OpenSSH writes it, a comment behind it or none; Invalid when it is none."""
+    words = text.split()
+    with contextlib.suppress(binascii.Error, ValueError):
+        if len(words) > 1 and base64.b64decode(words[1], validate=True)[4:].startswith(words[0].encode()):
+            return " ".join(words)
+    raise Invalid(
+        f"{text!r} is no host key", "use a line as of `ssh-keyscan`, without the host: ssh-ed25519 AAAA..."
+    )
+
+
+def _bare(text: str) -> str:
+    """The key without a comment."""
+    return " ".join(text.split()[:2])
+
+
+def _kind_of(algorithm: str) -> str:
+    """The kind of key for an algorithm of signing."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
