@@ -134,10 +134,11 @@ class CommandLine:
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
         if todo.nothing:
+            self._may_wait = False  # it may be so since a run that could not save it
             if self._unconfirmed:
                 self._finish([], rejected)  # what a lost session left, now that it was read
             return rejected
-        self._may_wait = not (todo.moves or todo.gone)
+        self._may_wait = todo.only_idle_vlans
         self._unsaved = True
         with self._configuring():
             self._make(todo, rejected)
@@ -156,7 +157,7 @@ class CommandLine:
         for moves in (todo.trunks, todo.joining):
             self._run(dialect.blocks(self._possible(moves, rejected)), rejected)
         if dialect.home is None:
-            self._run(dialect.vlan_blocks(todo.gone, False, todo.names), rejected)
+            self._run(dialect.vlan_blocks(self._left(todo, rejected), False, todo.names), rejected)
 
     def _possible(self, moves: Sequence[Move], rejected: dict[Change, DeviceFailed]) -> list[Move]:
         """Those whose VLANs were not refused a moment ago."""
@@ -169,6 +170,16 @@ class CommandLine:
             else:
                 rejected.update(dict.fromkeys(move.changes, error))
         return good
+
+    def _left(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> dict[int, Change]:
+        """VLANs that are to go, without those that a port was refused to leave: it would fall to VLAN 1."""
+        idle = dict(todo.gone)
+        for move in todo.moves:
+            error = next((rejected[change] for change in move.changes if change in rejected), None)
+            if error is not None:
+                kept = [idle.pop(vlan) for vlan in _carried(move.before.now) if vlan in idle]
+                rejected.update(dict.fromkeys(kept, error))
+        return idle
 
     def _finish_ports(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
         """Read back, let come up what is as it was meant, send home what was shut; confirm a commit."""
@@ -329,6 +340,7 @@ class Plan:
     leaving: list[Move] = field(default_factory=list)  # ports that are shut
     trunks: list[Move] = field(default_factory=list)  # trunk ports that stay up
     joining: list[Move] = field(default_factory=list)  # ports that come up, with something to carry
+    carried: frozenset[int] = frozenset()  # VLANs that ports are on, be they there or not
     names: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -341,10 +353,16 @@ class Plan:
         """Whether all is as it should be."""
         return not (self.new or self.gone or self.moves)
 
+    @property
+    def only_idle_vlans(self) -> bool:
+        """Whether all that it makes are VLANs which nothing is on yet."""
+        return not (self.moves or self.gone or self.carried & self.new.keys())
+
 
 def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) -> Plan:
     """What the changes, in their order, come to on a switch that is as it was read."""
-    todo = Plan({}, names=reading.names)
+    carried = {vlan for seen in reading.ports.values() for vlan in _carried(seen.now)}
+    todo = Plan({}, carried=frozenset(carried), names=reading.names)
     wanted: dict[str, PortState] = {}
     asked: dict[str, list[SetPort | SetTrunk]] = {}
     for change in changes:
@@ -361,7 +379,8 @@ def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) ->
             asked.setdefault(port, []).append(change)
     for port, state in wanted.items():
         seen = reading.ports[port]
-        if seen.now != state:
+        leftover = seen.state not in (PortState(), PortState(dialect.home))  # shut perhaps, and on VLANs
+        if seen.now != state or (state.isolated and leftover):
             last = asked[port][-1]
             native = last.native if isinstance(last, SetTrunk) else 1
             move = Move(port, seen, state, tuple(asked[port]), native)

@@ -21,6 +21,7 @@ from nm.switches.conversation import Say
 from nm.switches.parsing import listed, spans
 
 Lines = tuple[str | Say, ...]
+EVERY = range(1, 4094)  # what a port is taken off that carried all; Dell's VLANs end there
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Dialect(ABC):
         """The lines of one port, below its own prompt."""
         before, after = move.before, move.after
         words = {
-            "old_tagged": listed(before.state.tagged),
+            "old_tagged": listed(before.state.tagged or (EVERY if before.state.open else ())),
             "old": listed({*before.state.tagged, before.state.untagged or 0} - {0}),
         }
         if cls.leaves(move):

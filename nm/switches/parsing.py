@@ -14,6 +14,7 @@ LOGGED = re.compile(
 )
 # what a Linux writes onto all terminals, up to the empty line behind it
 BROADCAST = re.compile(r"\n?\s*(?i:broadcast message|message) from .*\n\s*?(?:.*\S.*\n)+\s*?(?:\n|$)")
+VLANS = range(1, 4095)
 
 
 def numbers(text: str) -> set[int]:
@@ -99,29 +100,32 @@ def switchport(lines: Sequence[str], mode: str = "access") -> PortState:
     voice = numbers(value(lines, "switchport voice vlan") or "")
     if mode == "access":
         return PortState(access, tuple(sorted(voice - {access})))
-    allowed = _allowed(lines)
+    on = allowed(lines)
     said = value(lines, "switchport trunk native vlan") or "1"
     native = int(said) if said.isdigit() else None  # tag, or none
     if mode != "trunk":
-        return PortState(access, tuple(sorted((voice | (allowed or set())) - {access})), open=True)
-    if allowed is None:
+        return PortState(access, tuple(sorted((voice | (on or set())) - {access})), open=True)
+    if on is None:
         return PortState(native, open=True)
-    return PortState(native if native in allowed else None, tuple(sorted(allowed - {native})))
+    return PortState(native if native in on else None, tuple(sorted(on - {native})))
 
 
-def _allowed(lines: Sequence[str]) -> set[int] | None:
-    """The VLANs that the trunk lets pass; None for all."""
-    allowed: set[int] | None = None
+def allowed(lines: Sequence[str]) -> set[int] | None:
+    """The VLANs that the trunk lets pass; None for all. What is added first is added to none."""
+    found: set[int] | None = None
     for line in lines:
         if line.startswith("switchport trunk allowed vlan "):
-            words = line.removeprefix("switchport trunk allowed vlan ").strip()
-            if words == "all":
-                allowed = None
-            elif words == "none":
-                allowed = set()
-            else:
-                allowed = numbers(words) | ((allowed or set()) if words.startswith("add") else set())
-    return allowed
+            how, some = line.split()[4], numbers(line)
+            if how == "all":
+                found = None
+            elif how == "add":
+                found = (found or set()) | some
+            elif how in ("remove", "except"):
+                left = {*VLANS} if found is None or how == "except" else found
+                found = left - some
+            else:  # the list, or none
+                found = some
+    return found
 
 
 def is_shut(lines: Sequence[str], by_default: bool = False) -> bool:

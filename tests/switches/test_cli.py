@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import subprocess
 import threading
 import time
@@ -14,11 +15,14 @@ import pytest
 
 from nm.errors import DeviceFailed, Invalid
 from nm.facts import Outcome
-from nm.switch import PortState
-from nm.switches import builtin
+from nm.switch import PortState, SetPort, SetVlan
+from nm.switches import builtin, dialects
 from nm.switches.breaker import MOST_FAILURES, Breaker
+from nm.switches.cli import plan
+from nm.switches.dialect import Reading, Seen
 from nm.switches.executor import Executor, make_executor
-from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, vlan
+from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, no_vlan, vlan
+from tests.switches.conftest import TRIED
 from tests.switches.fakes import FakeSwitch, start
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
@@ -215,8 +219,11 @@ def test_a_switch_that_cannot_be_logged_in_to_is_a_passing_error(ios: CliBench, 
     assert 101 in ios.switch.vlans()
 
 
-def test_forty_eight_ports_are_one_session_one_save_and_few_lines() -> None:
-    with start("cisco_ios", ports=48) as switch:
+@pytest.mark.parametrize("dialect", TRIED)
+def test_forty_eight_ports_are_one_session_one_save_and_few_lines(dialect: str) -> None:
+    """Few where a line may name a range of ports; else some a port."""
+    most = 25 if dialects.find(dialect).several else 48 * 7
+    with start(dialect, ports=48) as switch:
         bench = CliBench(switch)
         bench.executor.isolate(bench.ports, EPOCH)
         saves, lines = switch.counts.saves, len(switch.lines())
@@ -224,7 +231,7 @@ def test_forty_eight_ports_are_one_session_one_save_and_few_lines() -> None:
         assert set(bench.startup().values()) == {PortState(101)}
         assert (switch.counts.logins, switch.counts.most_sessions) == (1, 1)
         assert switch.counts.saves == saves + 1
-        assert len(switch.lines()) - lines < 30
+        assert len(switch.lines()) - lines < most
         bench.executor.close()
 
 
@@ -284,6 +291,22 @@ def test_a_slow_line_is_waited_for(ios: CliBench) -> None:
     done(ios, vlan(101), join(ios.ports[0], 101))
 
 
+def test_what_is_isolated_is_told_nothing_more(cli: CliBench) -> None:
+    cli.executor.isolate(cli.ports, EPOCH)
+    told = cli.switch.sessions[-1].configured
+    assert cli.executor.isolate(cli.ports, EPOCH) == dict.fromkeys(cli.ports, ISOLATED)
+    assert cli.switch.sessions[-1].configured == told
+
+
+@pytest.mark.parametrize("name", ["cisco_ios", "hp_procurve", "sonic"])
+def test_a_port_that_is_shut_leaves_its_vlans_too(name: str) -> None:
+    """A session that was cut off left it so, and who opens it by hand must open nothing."""
+    dialect = dialects.find(name)
+    for state, left in ((PortState(101), 1), (PortState(dialect.home), 0)):
+        reading = Reading({"p": Seen(state, shut=True)}, frozenset({1, 101}))
+        assert len(plan(dialect, reading, [SetPort("p", PortState())]).leaving) == left
+
+
 # ---- saving
 
 
@@ -310,6 +333,37 @@ def test_a_new_session_saves_what_an_old_one_left(cli: CliBench) -> None:
     cli.executor = executor_of(**cli.record)
     done(cli, vlan(101), join(a, 101))
     assert cli.startup()[a] == PortState(101)
+
+
+def test_what_an_old_session_left_is_saved_though_a_new_vlan_may_wait(cli: CliBench) -> None:
+    a, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    cli.switch.fault("save", times=1)
+    cli.executor.run([vlan(101), join(a, 101)], EPOCH)
+    done(cli, vlan(102))
+    done(cli, vlan(101), join(a, 101))
+    assert cli.startup()[a] == PortState(101)
+
+
+def test_a_vlan_that_ports_are_on_already_is_saved_at_once() -> None:
+    """Some switches let a port be on a VLAN that is not there."""
+    dialect, make = dialects.find("cisco_nxos"), [SetVlan(101, True)]
+    for carried, idle in [(1, True), (101, False)]:
+        reading = Reading({"Ethernet1/1": Seen(PortState(carried))}, frozenset({1}))
+        assert plan(dialect, reading, make).only_idle_vlans == idle
+
+
+def test_a_vlan_stays_when_a_port_could_not_leave_it(cli: CliBench) -> None:
+    """Who is on a VLAN that goes falls to VLAN 1 on many switches, and would be open there."""
+    a, b, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    done(cli, vlan(101), vlan(102), join(a, 101), join(b, 101))
+    done(cli, leave(b))
+    cli.switch.fault("reject", like=rf"{re.escape(a)}\b")
+    outcomes = cli.executor.run([leave(a), no_vlan(101), no_vlan(102)], EPOCH)
+    assert [outcome.error is None for outcome in outcomes] == [False, False, True]
+    assert cli.table()[a] == PortState(101)
+    assert 101 in cli.switch.vlans()
 
 
 def test_by_policy_nothing_is_saved_and_a_reboot_is_seen(ios: CliBench) -> None:

@@ -66,6 +66,7 @@ class CiscoNxos(CiscoIos):
     factory = PortState(1)
     rejections = (*Dialect.rejections, r"^ERROR")
     harmless: ClassVar[Sequence[str]] = ()
+    several: ClassVar[Lines] = ("interface {ports}",)
     span = "{prefix}{first}-{last}"
     glue = ","
     clean: ClassVar[Lines] = Dialect.clean

@@ -8,7 +8,17 @@ from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
 from nm.switches.dialects.membership import Membership
-from nm.switches.parsing import column, is_shut, numbers, port_list, sections, switches, switchport, value
+from nm.switches.parsing import (
+    allowed,
+    column,
+    is_shut,
+    numbers,
+    port_list,
+    sections,
+    switches,
+    switchport,
+    value,
+)
 
 COPY: Lines = (Say("copy running-config startup-config", answers=((r"\([yY]/[nN]\).{0,6}", "y"),)),)
 MANY = 4000
@@ -19,6 +29,21 @@ ROUTED = ("ip address", "ip unnumbered", "ipv6 address", "port-channel-protocol"
 def _carried(lines: Sequence[str], command: str) -> set[int]:
     """The VLANs of all lines that begin so."""
     return {vlan for line in lines if line.startswith(command) for vlan in numbers(line[len(command) :])}
+
+
+def _general(lines: Sequence[str]) -> PortState:
+    """A port with lists of its own, on VLAN 1 from the factory; open when it sends more than it takes."""
+    untagged, tagged = {1}, set[int]()
+    for line in lines:
+        if match := re.match(r"switchport general allowed vlan (add|remove) ([\d,-]+)( tagged)?", line):
+            some = numbers(match[2])
+            untagged, tagged = untagged - some, tagged - some
+            if match[1] == "add":
+                untagged, tagged = (untagged, tagged | some) if match[3] else (untagged | some, tagged)
+    own = int(value(lines, "switchport general pvid") or 1)
+    lax = _has(lines, "switchport general ingress-filtering disable")
+    strange = lax or bool(untagged - {own}) or own in tagged
+    return PortState(own if own in untagged else None, tuple(sorted(tagged - {own})), open=strange)
 
 
 def _has(lines: Sequence[str], *commands: str) -> bool:
@@ -113,12 +138,14 @@ class DellPowerConnect(Dialect):
         if mode == "access":
             access = value(lines, "switchport access vlan") or "1"
             return PortState(None if access == "none" else int(access))
-        own = "trunk native vlan" if mode == "trunk" else "general pvid"
-        native = value(lines, f"switchport {own}") or "1"
+        if mode != "trunk":
+            return _general(lines) if mode == "general" else PortState(open=True)
+        native = value(lines, "switchport trunk native vlan") or "1"
         untagged = None if native == "none" else int(native)
-        allowed = _carried(lines, f"switchport {mode} allowed vlan ")
-        strange = mode != "trunk" or not allowed
-        return PortState(untagged, tuple(sorted(allowed - {untagged})), open=strange)
+        on = allowed(lines)
+        if on is None or len(on) > MANY:
+            return PortState(untagged, open=True)
+        return PortState(untagged, tuple(sorted(on - {untagged})))
 
 
 class DellOs6(DellPowerConnect):
@@ -137,8 +164,9 @@ class DellOs6(DellPowerConnect):
     make_vlans: ClassVar[Lines] = ("vlan {vlans}", "exit")
     remove_vlan: ClassVar[Lines] = ("no vlan {vlan}",)
     remove_vlans: ClassVar[Lines] = ("no vlan {vlans}",)
-    clean: ClassVar[Lines] = (
-        "switchport mode access",
+    clean: ClassVar[Lines] = (  # a port of mode general may be on no VLAN, unless somebody put it on others
+        "switchport mode general",
+        Say("switchport general allowed vlan remove 1", optional=True),
         "no switchport access vlan",
         "no switchport trunk native vlan",
         "no switchport trunk allowed vlan",
@@ -180,6 +208,7 @@ class DellOs9(Membership):
     factory = PortState()
     harmless: ClassVar[Sequence[str]] = (r"^% Warning",)
     into: ClassVar[Lines] = ("interface vlan {vlan}",)
+    bare: ClassVar[Lines] = (Say("no switchport", optional=True),)  # what is on no other VLAN is on VLAN 1
     unsaid = frozenset({1})
     make_vlan: ClassVar[Lines] = ("interface vlan {vlan}", "exit")
     remove_vlan: ClassVar[Lines] = ("no interface vlan {vlan}",)
@@ -245,11 +274,11 @@ class DellOs10(Dialect):
     several: ClassVar[Lines] = ("interface range {ports}",)
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
-    clean: ClassVar[Lines] = (
+    clean: ClassVar[Lines] = (  # a trunk alone may be without an access VLAN
         Say("no switchport trunk allowed vlan", optional=True),  # some want to be told which
         "no switchport trunk allowed vlan {old_tagged}",
-        "switchport mode access",
-        "no switchport access vlan",
+        "switchport mode trunk",
+        Say("no switchport access vlan", optional=True),
     )
     access: ClassVar[Lines] = (
         *clean[:2],

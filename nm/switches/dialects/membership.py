@@ -19,6 +19,7 @@ class Membership(Dialect):
     no_tag: ClassVar[Lines] = ("no tagged {ports}",)
     at_once: ClassVar[int] = 8  # pieces of {ports} in a line of a VLAN
     unsaid: ClassVar[frozenset[int]] = frozenset()  # VLANs that a port is on when it is on no other
+    bare: ClassVar[Lines] = ()  # what else takes a port off all VLANs
     empty: ClassVar[Lines] = ()
 
     @classmethod
@@ -29,6 +30,8 @@ class Membership(Dialect):
         yield from cls.at_ports([move for move in stirred if not move.before.shut], filled(cls.shut))
         if cls.home is None:
             yield from cls._memberships(moves, cls._left, (cls.no_untag, cls.no_tag))
+            if cls.bare:
+                yield from cls.at_ports([move for move in moves if move.after.isolated], filled(cls.bare))
             yield from cls.prepared([move for move in moves if move.joins])
             yield from cls._memberships(moves, cls._joined, (cls.untag, cls.tag))
         else:

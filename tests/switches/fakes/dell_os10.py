@@ -3,12 +3,15 @@
 Its habits: a VLAN is an interface (`interface vlan 10`); `switchport trunk allowed vlan` adds to what is
 allowed; the untagged VLAN of a trunk is its `access` VLAN, too; a new trunk allows nothing; a port that
 becomes an access port loses what it allowed; `copy running-configuration startup-configuration` is how it is
-saved.
+saved. VLANs are 1 to 4093. What a trunk's access VLAN is may not be allowed on it too (the words are those
+that ipspace/netlab was answered, pull request 1838); a trunk without an access VLAN carries nothing untagged
+(ipspace/netlab, pull request 1869).
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
+from nm.switch import PortState
 from tests.switches.fakes.ciscolike import CiscoLike, ranges_of, rows_of
 from tests.switches.fakes.cli import Refused, Steps
 from tests.switches.fakes.grammar import command
@@ -16,6 +19,8 @@ from tests.switches.fakes.state import Carried, Config, Port, format_ids
 
 IFS = "config-if config-if-range"
 NONE: frozenset[int] = frozenset()
+EVERY = frozenset(range(1, 4094))
+BOTH = "% Error: Interface cannot be an access and trunk member of the same VLAN."
 
 
 class DellOs10(CiscoLike):
@@ -44,7 +49,18 @@ class DellOs10(CiscoLike):
     @classmethod
     def carried(cls, config: Config, port: Port) -> Carried:
         tagged = tuple(sorted(port.allowed)) if port.mode == "trunk" else ()
+        if port.allowed >= EVERY - {port.access}:
+            return Carried(port.access, (), port.shut, port.mode, open=True)
         return Carried(port.access, tagged, port.shut, port.mode)
+
+    @classmethod
+    def put(cls, port: Port, state: PortState) -> None:
+        super().put(port, state)
+        if port.mode == "trunk":
+            port.access = state.untagged
+            port.allowed = EVERY - {state.untagged} if state.open else frozenset(state.tagged)
+        else:
+            port.allowed = NONE
 
     def prompt(self) -> str:
         return super().prompt() + " "
@@ -146,7 +162,9 @@ class DellOs10(CiscoLike):
 
     @command(IFS, "switchport access vlan <vlan>")
     def access_vlan(self, vlan: str) -> None:
-        self.existing(frozenset({int(vlan)}))
+        ids = self.existing(frozenset({int(vlan)}))
+        if any(ids & port.allowed for port in self.ports):
+            raise Refused(BOTH)
         self.set_ports(access=int(vlan))
 
     @command(IFS, "no switchport access vlan")
@@ -159,6 +177,8 @@ class DellOs10(CiscoLike):
         ids = self.existing(self.ids(text))
         if any(port.mode != "trunk" for port in self.ports):
             raise Refused("% Error: Switchport mode is not trunk.")
+        if any(port.access in ids for port in self.ports):
+            raise Refused(f"{BOTH} One of the vlan in the range provided is already an access vlan.")
         self.each_port(lambda port: setattr(port, "allowed", port.allowed | ids))
 
     @command(IFS, "no switchport trunk allowed vlan <vlans>")

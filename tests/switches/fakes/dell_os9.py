@@ -35,6 +35,7 @@ class DellOs9(CiscoLike):
     kinds: ClassVar[Mapping[str, str]] = {kind: f"{kind} " for kind in KINDS}
     bad_secret = "% Error: Access denied."
     scrolls = False
+    opens = False
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:

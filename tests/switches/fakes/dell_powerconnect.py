@@ -2,17 +2,20 @@
 
 Its habits: SSH lets everybody in and the terminal asks for name and password; VLANs are made in `vlan
 database`; a VLAN must exist before a port joins it; a trunk may have no native VLAN; `terminal datadump`
-ends paging; saving asks, and one key is the answer.
+ends paging; saving asks, and one key is the answer. A trunk allows all until told otherwise, and its
+configuration says what it does not (`remove 1-9,11-4094`, as a Dell R1-2401 of the same software prints it);
+its native VLAN is none of that list's.
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
+from nm.switch import PortState
 from tests.switches.fakes.ciscolike import ranges_of, rows_of
 from tests.switches.fakes.cli import Ask, Refused, Steps
 from tests.switches.fakes.dell_os6 import General
 from tests.switches.fakes.grammar import command
-from tests.switches.fakes.state import ALL, Config, Port, format_ids
+from tests.switches.fakes.state import ALL, Carried, Config, Port, format_ids
 
 
 class DellPowerconnect(General):
@@ -43,6 +46,19 @@ class DellPowerconnect(General):
     @classmethod
     def port_names(cls, count: int) -> list[str]:
         return [f"gi1/0/{number}" for number in range(1, count + 1)]
+
+    @classmethod
+    def carried(cls, config: Config, port: Port) -> Carried:
+        if port.mode != "trunk":
+            return super().carried(config, port)
+        every = port.allowed == ALL
+        tagged = () if every else tuple(sorted(port.allowed - {port.native}))
+        return Carried(port.native, tagged, port.shut, port.mode, open=every)
+
+    @classmethod
+    def put(cls, port: Port, state: PortState) -> None:
+        super().put(port, state)
+        port.native = state.untagged
 
     def interface_name(self, text: str) -> str | None:
         word, _, number = text.replace(" ", "").lower().partition("1/0/")
@@ -214,9 +230,6 @@ class DellPowerconnect(General):
         if port.native != 1:
             lines.append(f"switchport trunk native vlan {port.native or 'none'}")
         if port.allowed != ALL:
-            lines += ["switchport trunk allowed vlan none"]
-            lines += (
-                [f"switchport trunk allowed vlan add {format_ids(port.allowed, 2)}"] if port.allowed else []
-            )
+            lines.append(f"switchport trunk allowed vlan remove {format_ids(ALL - port.allowed, 2)}")
         number = port.name.removeprefix("gi")
         return [f"interface gigabitethernet{number}", *(f" {line}" for line in lines), "exit"]
