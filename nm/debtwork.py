@@ -145,6 +145,7 @@ class SwitchDebtWorker:
         self._store = tools.store
         self._tools = tools
         self._payer = Payer(subject(switch), debts.switch_key(switch), tools)
+        self._total = 0  # of ports and VLANs that were owed
         self._gone: set[str] = set()  # ports that were read back as isolated, as facts
 
     def handle(self, batch: Sequence[Any]) -> float | None:
@@ -176,7 +177,8 @@ class SwitchDebtWorker:
         self._gone = set()
         tables = [facts.name("vlan", self._switch, vlan) for vlan in (debt["vlans"] if debt else ())]
         self._payer.begin(number, {fact: {} for fact in [*(debt["owed"] if debt else ()), *tables]})
-        self._payer.advance(state="running", **({"total": len(self._payer.owed)} if debt else {}))
+        self._total = len(self._payer.owed)
+        self._payer.advance(state="running", **({"total": self._total} if debt else {}))
 
     def _debt(self) -> Record | None:
         return self._store.get(debts.switch_key(self._switch))
@@ -187,8 +189,8 @@ class SwitchDebtWorker:
         for some in _portions(gone):
             self._store.transact(partial(releases.read_back, ports=some, now=now))
         self._gone |= set(gone)
-        if gone and paid.job == self._payer.job:
-            self._payer.advance(done=len(self._gone))
+        if paid.job == self._payer.job:
+            self._payer.advance(done=self._total - len(self._payer.owed))
 
     def _go_on(self) -> float | None:
         """Groups let go; what is owed is paid; groups join again; their jobs are waited for."""

@@ -224,6 +224,15 @@ def attempted(reader: Reader, group: Record) -> plan.Facts:
     return plan.doubted(group["deployed"], plan.expand(reader, name, group["target"]))
 
 
+def standing(group: Record) -> specs.Spec | None:
+    """The group's target; of one that was never deployed what it has adopted, None when that is nothing."""
+    target: specs.Spec | None = group["target"]
+    if target is not None or not group["deployed"]:
+        return target
+    adopted = [node for node in group["wanted"]["nodes"] if f"node/{node}" in group["deployed"]]
+    return {**group["wanted"], "nodes": adopted, "headnode": None}
+
+
 def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] | None = None) -> int:
     """Make what is wanted the target; the worker does the rest. A newer Deploy supersedes an older."""
     old = _editable(tx, call, group)

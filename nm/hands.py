@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from nm import debts, jobs, pool
 from nm import switchwork as work
-from nm.errors import NMError, NotFound
+from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.records import Record, name_of, record_key
-from nm.store import Store
+from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
 from nm.switches.breaker import Breaker
 from nm.switches.executor import Executor, make_executor
@@ -40,10 +40,12 @@ def switch_worker(
     breaker: Breaker,
 ) -> HandWorker:
     """The handler of a switch."""
+    device = partial(_device, store, name)
 
     def open_hand() -> Hand:
-        record = _record(store, "switch", name)
-        meet = partial(_meet, store, name)
+        record, opened_for = _record(store, "switch", name), device()
+        breaker.serve(opened_for)
+        meet = partial(_meet, store, name, opened_for)
         return make_executor(
             {"timeout": timeout, **record}, registry, secret, _natives(store, name), meet, breaker
         )
@@ -60,20 +62,29 @@ def switch_worker(
     def note(hand: Hand) -> None:
         work.note_health(store, cast("Executor", hand), time.time())
 
-    def device() -> tuple[Record, int]:
-        """How it is reached: what was opened for other settings may be another device."""
-        record = _record(store, "switch", name)
-        told = {key: part for key, part in record.items() if key[0] != "_" and key != "timestamp"}
-        return told, debts.generation(store, f"switch:{name}")
-
     return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note, device)
 
 
-def _meet(store: Store, name: str, shown: Mapping[str, str]) -> None:
-    """The switch shows itself for the first time: the same key is expected from now on."""
+def _device(reader: Reader, name: str) -> tuple[Record, int]:
+    """How a switch is reached: what was opened for other settings may be another device."""
+    record = _record(reader, "switch", name)
+    told = {key: part for key, part in record.items() if key[0] != "_" and key != "timestamp"}
+    return told, debts.generation(reader, f"switch:{name}")
+
+
+def _meet(store: Store, name: str, opened_for: object, shown: Mapping[str, str]) -> None:
+    """The switch shows itself for the first time: the same key is expected from now on.
+
+    While it was logged in to, another one may have taken its place; that one's key is not known yet.
+    """
+
+    def pin(tx: Transaction) -> None:
+        if _device(tx, name) != opened_for:
+            raise DeviceFailed(f"switch {name} was given other settings meanwhile", "it is tried again")
+        pool.pin_host_key(tx, name, shown["host_key"], time.time())
+
     if "host_key" in shown:
-        now = time.time()
-        store.transact(lambda tx: pool.pin_host_key(tx, name, shown["host_key"], now))
+        store.transact(pin)
 
 
 def _switch_job(store: Store, executor: Executor, record: Record, job: Record) -> Any:
@@ -83,8 +94,8 @@ def _switch_job(store: Store, executor: Executor, record: Record, job: Record) -
     return act(store, executor, record, job["arguments"].get("ports"), time.time())
 
 
-def _record(store: Store, kind: str, name: str) -> Record:
-    record = store.get(record_key(kind, name))
+def _record(reader: Reader, kind: str, name: str) -> Record:
+    record = reader.get(record_key(kind, name))
     if record is None:
         raise NotFound(f"no {kind} {name}", f"register the {kind} again")
     return record

@@ -72,6 +72,13 @@ _POOL = (
         "The switches, in the order of their names.",
         _FILTER,
     ),
+    _read(
+        "GetDrivers",
+        pool.get_drivers,
+        "struct",
+        "The kinds of switches: name to {settings: name to type, required, choices: setting to values}.",
+        since=5,
+    ),
     _write(
         "RegisterPort",
         pool.register_port,

@@ -43,10 +43,11 @@ def release_node(tx: Transaction, call: Call, node: str, force: bool = False) ->
     groups.tell(tx, call, name_of(old["record_key"]), how, node)
     if old["destroying"] and not force:
         return int(old["job"])
-    if old["target"] is None:
-        specs.save(tx, old, changed(old, call.now, wanted=_without(old["wanted"], [node])), call.now)
+    wanted, stands = _without(old["wanted"], [node]), groups.standing(old)
+    if stands is None:
+        specs.save(tx, old, changed(old, call.now, wanted=wanted), call.now)
         return jobs.submit(tx, call, f"node:{node}", "release", group=name_of(old["record_key"]))
-    target, wanted = _without(old["target"], [node]), _without(old["wanted"], [node])
+    target = _without(stands, [node])
     if not force:
         return groups.retarget(tx, call, old, target, "deploy", wanted=wanted)
     mine = {f"node/{node}", *(views.port_fact(nic) for nic in views.wired(record))}
@@ -106,15 +107,18 @@ def owe_switch(
 
     `takes`: its nodes leave their groups. `another`: another device stands there.
     """
-    old = tx.get(debts.switch_key(switch)) or {"owed": {}, "vlans": [], "device_since": None, "takes": False}
+    old = debts.of_switch(tx, switch) or {"owed": {}, "vlans": [], "device_since": None, "takes": False}
     owed, vlans = dict(old["owed"]), set(old["vlans"])
     for group in tx.range("group"):
         vlans |= _vlans_there(tx, group, switch)
     for port in tx.range("port"):
         if port["switch"] == switch and views.is_known(port) and not views.of_no_role(tx, port):
             owed.setdefault(facts.name("port", switch, port["port"]), _user(tx, port))
-    if "job" in old:
-        jobs.advance(tx, old["job"], call.now, state="superseded", step="a newer command took over")
+    record = tx.get(record_key("switch", switch))
+    if record is not None:  # its last debt may be paid, and wait for groups that join again
+        jobs.advance(
+            tx, record.get("_generation", 0), call.now, state="superseded", step="a newer command took over"
+        )
     job = jobs.submit(tx, call, f"switch:{switch}", kind)
     fields: Record = {
         "switch": switch,
@@ -125,7 +129,7 @@ def owe_switch(
         "job": job,
         "paid": False,
     }
-    if (record := tx.get(record_key("switch", switch))) is not None:
+    if record is not None:
         tx.put(changed(record, call.now, _generation=job))
     tx.put(new("debt", name_of(debts.switch_key(switch)), call.now, **fields))
     tx.tell(Event(call.caller.name, f"switch {switch}", "debt", f"{counted(len(owed), 'port')} to isolate"))
@@ -161,10 +165,10 @@ def let_go(tx: Transaction, call: Call, switch: str) -> bool:
         nodes = _nodes_there(tx, group, switch)[:NODES_AT_ONCE] if debt and debt["takes"] else []
         if not nodes and not any(facts.switch_of(fact) == switch for fact in group["deployed"]):
             continue
-        known = _known(tx, group)
+        known, stands = _known(tx, group), groups.standing(group)
         after = {
             "wanted": _without(group["wanted"], nodes),
-            "target": group["target"] and _without(group["target"], nodes),
+            "target": stands and _without(stands, nodes),
             "deployed": {fact: value for fact, value in known.items() if facts.switch_of(fact) != switch},
         }
         room -= 4 + len(specs.claims(group) - specs.claims({**group, **after}))
@@ -181,7 +185,7 @@ def _let_go(
     name = name_of(old["record_key"])
     shown = ", ".join(nodes[:5]) + (f" and {len(nodes) - 5} more" if len(nodes) > 5 else "")
     groups.tell(tx, call, name, "switch taken away", f"{switch}: {shown}" if nodes else switch)
-    if old["target"] is None:
+    if after["target"] is None:
         specs.save(tx, old, changed(old, call.now, wanted=after["wanted"]), call.now)
     else:
         groups.retarget(tx, call, old, kind="destroy" if old["destroying"] else "deploy", **after)

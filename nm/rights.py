@@ -158,7 +158,7 @@ _ROWS: Mapping[Right, str] = {
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
-    READER: "GetDrift GetSwitchState",
+    READER: "GetDrift GetDrivers GetSwitchState",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",

@@ -17,7 +17,6 @@ from nm import (
     accounts,
     api,
     converge,
-    debts,
     debtwork,
     drift,
     families,
@@ -80,7 +79,7 @@ class Service:
         self._first_site = site
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
-        self._breakers: dict[tuple[str, int], Breaker] = {}  # by switch, and which device it was
+        self._breakers: dict[str, Breaker] = {}  # by switch
         self._metrics = _metrics(config)
         self.database = Database.open(
             config.daemon.database,
@@ -321,8 +320,7 @@ class Service:
         """It remembers, while the switch's worker comes and goes."""
         patience = self._tools.patience
         fresh = Breaker(time.monotonic, patience.first_pause, patience.longest_pause)
-        device = switch, debts.generation(self.database, f"switch:{switch}")
-        return self._breakers.setdefault(device, fresh)
+        return self._breakers.setdefault(switch, fresh)
 
     def _power_hand(self) -> power.PowerHand:
         return power.PowerHand(

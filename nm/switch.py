@@ -80,6 +80,7 @@ class Driver(Protocol):
 
     A kind whose ports have several spellings has a static `port_name(settings, name)` too: it answers the
     switch's own full spelling, as GigabitEthernet1/0/1 of Gi1/0/1, or raises Invalid; it asks no device.
+    One of whose settings only some values are known has a static `choices()` too: {setting: [values]}.
     """
 
     kind: ClassVar[str]
@@ -170,8 +171,25 @@ class Registry:
         own = {key: settings[key] for key in driver.settings if key in settings}
         return driver.canonical(own) if hasattr(driver, "canonical") else own
 
+    def told(self) -> dict[str, dict[str, Any]]:
+        """What each kind needs: {kind: {settings: {name: type}, required, choices}}, kinds by name."""
+        return {kind: _told(driver) for kind, driver in sorted(self.kinds.items())}
+
     def port_name(self, kind: str, settings: Mapping[str, Any], name: str) -> str:
         """How the switch itself spells that port's name in full; Invalid when it can have no such port."""
         driver = self.kinds.get(kind)
         spell = getattr(driver, "port_name", None)
         return str(spell(settings, name)) if spell else name
+
+
+_SPOKEN = {str: "text", int: "int", float: "number", bool: "boolean", list: "list", dict: "struct"}
+
+
+def _told(driver: type[Driver]) -> dict[str, Any]:
+    needed = driver.required
+    names = sorted(driver.settings, key=lambda name: name not in needed)  # what is needed first
+    return {
+        "settings": {name: _SPOKEN[driver.settings[name]] for name in names},
+        "required": [name for name in names if name in needed],
+        "choices": getattr(driver, "choices", dict)(),
+    }

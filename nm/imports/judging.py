@@ -1,6 +1,7 @@
 """What an import would do, and all that stands in its way: the site tried on a scratch. Pure."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from nm import people, settings
@@ -9,8 +10,8 @@ from nm.errors import Conflict, Invalid, NMError, NotFound
 from nm.imports.forms import Entry, Notes, entries, sections
 from nm.imports.steps import Step, tried
 from nm.keys import parse_keys
-from nm.pool.common import spoken
-from nm.records import Record, kind_of, name_of
+from nm.pool.common import spelled, spoken
+from nm.records import Record, kind_of, name_of, port_key
 from nm.scratch import Scratch
 from nm.specs import FreeVlans
 from nm.store import Reader
@@ -49,7 +50,8 @@ def judge(reader: Reader, call: Call, text: str) -> Verdict:
     world = Scratch(reader)
     call = replace(call, choose_vlan=FreeVlans().choose)
     missing: list[str] = []  # what later problems would say of things that are refused themselves
-    for entry in entries(reader, call, sections(text), Notes(verdict.notices, verdict.refuse)):
+    found = entries(reader, call, sections(text), Notes(verdict.notices, verdict.refuse))
+    for entry in (_spelled_out(world, call, entry) for entry in found):
         there = reader.get(entry.key)
         if there is not None and not there.get("destroying"):
             _compare(reader, call, entry, there, verdict)
@@ -68,6 +70,16 @@ def judge(reader: Reader, call: Call, text: str) -> Verdict:
         told = next((event.detail for event in attempt.events if event.detail), "")
         verdict.add.append({"kind": kind_of(entry.key), "name": name_of(entry.key), "text": told})
     return verdict
+
+
+def _spelled_out(reader: Reader, call: Call, entry: Entry) -> Entry:
+    """A port's entry by its switch's own spelling; as it is where that cannot be known."""
+    if kind_of(entry.key) != "port":
+        return entry
+    method, switch, port, told = entry.steps[0]
+    with suppress(NMError):  # told when it is tried
+        port = spelled(reader, call, switch, port)
+    return replace(entry, key=port_key(switch, port), steps=[[method, switch, port, told]])
 
 
 def _spoken(entry: Entry) -> str:

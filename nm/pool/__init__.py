@@ -24,6 +24,7 @@ from nm.pool.nodes import (
 from nm.pool.switches import (
     adopt_ports,
     distrust,
+    get_drivers,
     get_ports,
     get_switch_state,
     get_switches,
@@ -48,6 +49,7 @@ __all__ = [
     "clear_node",
     "connect_nic",
     "distrust",
+    "get_drivers",
     "get_head_nodes",
     "get_hosts",
     "get_nodes",

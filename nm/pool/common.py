@@ -87,7 +87,8 @@ def spelled(reader: Reader, call: Call, switch: str, port: str) -> str:
 
 def need_port(reader: Reader, call: Call, switch: str, port: str) -> Record:
     """The record of a port, in whatever way it is spelled; NotFound says how to register it."""
-    record = reader.get(port_key(switch, spelled(reader, call, switch, port)))
+    port = spelled(reader, call, switch, port)
+    record = reader.get(port_key(switch, port))
     if record is None:
         raise NotFound(
             f"switch {switch} has no port {port}", "RegisterPort tells nm of it, GetPorts lists those known"

@@ -114,7 +114,7 @@ def release_switch(tx: Transaction, call: Call, name: str, force: bool = False) 
 
 def _change(tx: Transaction, call: Call, name: str, changes: Record) -> set[str]:
     """Change a switch's settings; answers those behind which another device may stand."""
-    record = need(tx, "switch", name)
+    before = record = need(tx, "switch", name)
     what = f"switch {name}"
     values.of_type(dict, changes, what)
     checks, required = _checks(call, kind := _kind({"driver": record["driver"], **changes}, what))
@@ -134,7 +134,7 @@ def _change(tx: Transaction, call: Call, name: str, changes: Record) -> set[str]
         after["_host_key"] = None  # whoever names a key vouches that it is the same device's
     if device:
         after |= _UNREAD  # what was seen, or was wrong, is the old one's
-    _reclaim_device(tx, call, record, after)
+    _reclaim_device(tx, call, before, after)
     tx.put(after)
     tell(tx, call, "switch", name, "changed", detail(given))
     return device
@@ -266,6 +266,12 @@ def _ports(reader: Reader, switch: str) -> list[Record]:
 def get_switches(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The switches that the filter matches."""
     return views.find(reader, "switch", filter, lambda record: views.switch(reader, call, record))
+
+
+def get_drivers(reader: Reader, call: Call) -> Record:
+    """The kinds of switches that this daemon can drive, and what each needs."""
+    del reader  # it is the program that knows
+    return call.site.drivers.told()
 
 
 # ---- ports ----------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 Callers without the right to see a thing whole get structs that lack keys; their cells are empty.
 """
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -211,6 +213,51 @@ def node(answer: Struct, scene: Scene) -> Sequence[Block]:
         fields(answer, scene.now, ["nics"]),
         Table(["NIC", "MAC", "SWITCH", "PORT", "ROLE"], nics, empty="no NICs"),
     ]
+
+
+_HEALTH = ("host_key", "unsaved", "failures", "retry_at")
+
+
+def switch(answer: Struct, scene: Scene) -> Sequence[Block]:
+    """A switch: how it is reached, and in plain words what its health is."""
+    rest = fields(answer, scene.now, _HEALTH)
+    if "failures" not in answer:
+        return [rest]
+    unsaved = answer["unsaved"]
+    health = [
+        ("host key", fingerprint(answer["host_key"])),
+        ("saved", "yes" if unsaved is None else f"no: {wording.spoken(unsaved)}"),
+        ("sessions", _sessions(answer, scene.now)),
+    ]
+    return [Fields([*rest.pairs, *health])]
+
+
+def fingerprint(key: str | None) -> str:
+    """A host key as `ssh-keygen -l` tells it."""
+    if not key:
+        return "-"
+    kind, _, encoded = key.partition(" ")
+    digest = hashlib.sha256(base64.b64decode(encoded)).digest()
+    return f"{kind} SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
+
+
+def _sessions(switch: Struct, now: float) -> str:
+    failures, retry_at = switch["failures"], switch["retry_at"]
+    if not failures:
+        return "never asked" if switch.get("read_at") is None else "well"
+    words = f"{failures} in a row came to nothing"
+    if retry_at is None or retry_at <= now:
+        return f"{words}; it is tried again"
+    return f"{words}; it is left alone until {times.human(retry_at, now)}, or until it is inspected"
+
+
+def drivers(answer: Mapping[str, Struct], _scene: Scene) -> Sequence[Block]:
+    """The kinds of switches, and what each needs; what may be left out stands in brackets."""
+    rows = [
+        [kind, " ".join(name if name in told["required"] else f"[{name}]" for name in told["settings"])]
+        for kind, told in answer.items()
+    ]
+    return [Table(["DRIVER", "SETTINGS"], rows)]
 
 
 def switch_state(answer: Struct, scene: Scene) -> Sequence[Block]:

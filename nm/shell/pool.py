@@ -5,6 +5,7 @@ from typing import Any
 
 from nm.shell import columns, values
 from nm.shell.failures import NOT_FOUND, Failure, Usage
+from nm.shell.registering import register_ports
 from nm.shell.table import (
     CHANGES,
     FILTER,
@@ -70,10 +71,10 @@ def _show(noun: str, method: str, show: Show = columns.detailed) -> Command:
     return Command(f"{noun} show", method, about, (name,), True, take=first(noun), show=show)
 
 
-def _update(noun: str, method: str) -> Command:
+def _update(noun: str, method: str, changes: Arg = CHANGES) -> Command:
     about = f"change a {_SPOKEN.get(noun, noun)}"
     say = f"{_SPOKEN.get(noun, noun)} {{{noun}}} updated"
-    args = (word(noun, "its name"), CHANGES)
+    args = (word(noun, "its name"), changes)
     return Command(f"{noun} update", method, about, args, True, say, epilog=IN_SERVICE)
 
 
@@ -86,6 +87,16 @@ def _unregister(noun: str, method: str, spoken: str) -> Command:
 def _ports_or_all(options: Options) -> None:
     if bool(options.ports) == options.all:
         raise Usage("name ports, or say --all", "--all means every port that no group uses")
+
+
+def _ports_or_all_there(options: Options) -> None:
+    if bool(options.port) == options.all:
+        raise Usage("name ports, or say --all", "--all means every port that the switch has")
+    if options.all and options.dry_run:
+        raise Usage(
+            "what a switch has is known when it was read",
+            "`nmctl switch inspect SWITCH --wait` lists its ports",
+        )
 
 
 def _two_ends(options: Options) -> None:
@@ -103,20 +114,32 @@ def left_alone(result: dict[str, str]) -> dict[str, str]:
     return {port: why for port, why in result.items() if not why.startswith(_TAKEN)}
 
 
-PORTS = word("ports", "the ports' names", count="*", spare=True)
+def _driver(answer: Any, options: Options) -> Any:
+    if options.driver not in answer:
+        raise Failure(
+            f"no driver {options.driver}", "`nmctl driver list` shows what there is", NOT_FOUND, 106
+        )
+    return answer[options.driver]
+
+
+PORTS = Arg(
+    "ports", "the ports' names, or ranges as Gi1/0/1-48", values.ports, count="*", flat=True, spare=True
+)
 ALL = Arg("--all", "every port that no group uses", flag=True, local=True)
 SWITCH = word("switch", "the switch's name")
 FORCE = Arg("--force", "let go at once; what cannot be undone now is owed and undone later", flag=True,
             spare=True)  # fmt: skip
 
+SWITCH_CHANGES = replace(CHANGES, parse=values.switch_pair)
 SWITCHES = (
     _list("switch", "GetSwitches", "switches"),
-    _show("switch", "GetSwitches"),
+    _show("switch", "GetSwitches", columns.switch),
     Command("switch register", "RegisterSwitch", "add a switch; only records, nothing is touched",
-            (SWITCH, option("driver", "its kind: ovs, simulated, ...", needed=True), SETTINGS), struct=True,
-            say="switch {switch} registered",
-            epilog="nmctl switch register sw0 --driver ovs address=unix:/run/openvswitch/db.sock bridge=sw0"),
-    _update("switch", "UpdateSwitch"),
+            (SWITCH, option("driver", "its kind, as cli or ovs; `nmctl driver list` has them", needed=True),
+             replace(SETTINGS, parse=values.switch_pair)), struct=True, say="switch {switch} registered",
+            epilog="nmctl switch register sw0 --driver cli dialect=cisco_ios address=192.0.2.10 user=nm"
+                   " secrets.password=sw0"),
+    _update("switch", "UpdateSwitch", SWITCH_CHANGES),
     _unregister("switch", "UnregisterSwitch", "switches"),
     Command("switch inspect", "InspectSwitch", "read a switch: model, ports, VLANs, differences",
             (SWITCH, WAIT), job=True, say="inspect {switch}"),
@@ -136,8 +159,15 @@ SWITCHES = (
             epilog="Its nodes leave their groups. Nodes and VLANs that may still be joined on it are not"
                    " given out before it answers and was read back."),
     Command("switch replace", "ReplaceSwitch", "another device is in its place: isolate its ports, join anew",
-            (SWITCH, replace(CHANGES, count="*"), WAIT), job=True, struct=True, say="replace {switch}",
+            (SWITCH, replace(SWITCH_CHANGES, count="*"), WAIT), job=True, struct=True, say="replace {switch}",
             epilog="nmctl switch replace sw0 address=192.0.2.7 --wait"),
+)  # fmt: skip
+
+DRIVERS = (
+    Command("driver list", "GetDrivers", "list the kinds of switches and what each needs", (),
+            show=columns.drivers),
+    Command("driver show", "GetDrivers", "show one kind of switch: its settings and what they can be",
+            (word("driver", "its name", local=True),), take=_driver, show=columns.detailed),
 )  # fmt: skip
 
 WIRING = (
@@ -146,14 +176,20 @@ WIRING = (
             (replace(SWITCH, key="switch"), word("port", "the port's name", key="port")),
             struct=True, take=first("port"), show=columns.detailed),
     Command("port register", "RegisterPort", "add ports of a switch",
-            (SWITCH, word("port", "the ports as the switch calls them", count="+", each=True),
+            (SWITCH, Arg("port", "the ports as the switch calls them, or ranges as Gi1/0/1-48", values.ports,
+                         count="*", flat=True, each=True),
+             Arg("--all", "every port that the switch has and the pool has not; it is read", flag=True,
+                 local=True),
              option("description", "what is at the other end")), struct=True,
-            say="port {switch} {port} registered"),
+            say="port {switch} {port} registered", check=_ports_or_all_there, run=register_ports,
+            uses=("InspectSwitch", "GetPorts", "Import", "WaitJob"),
+            epilog="nmctl port register sw0 --all"),
     Command("port update", "UpdatePort", "change what is known of a port: description=TEXT",
             (SWITCH, word("port", "the port's name"), CHANGES), struct=True,
             say="port {switch} {port} updated"),
     Command("port unregister", "UnregisterPort", "forget ports that nobody uses",
-            (SWITCH, word("port", "the ports' names", count="+", each=True)),
+            (SWITCH, Arg("port", "the ports' names, or ranges as Gi1/0/1-48", values.ports, count="+",
+                         flat=True, each=True)),
             say="port {switch} {port} unregistered"),
     Command("port repair", "RepairPort", "make a port what the database says",
             (SWITCH, word("port", "the port's name"), WAIT), job=True, say="repair {switch} {port}"),
@@ -237,4 +273,4 @@ HEADNODES = (
     _unregister("headnode", "UnregisterHeadNode", "head nodes"),
 )  # fmt: skip
 
-COMMANDS = (*SWITCHES, *WIRING, *NODES, *VLANS, *HEADNODES)
+COMMANDS = (*SWITCHES, *DRIVERS, *WIRING, *NODES, *VLANS, *HEADNODES)

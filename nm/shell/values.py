@@ -1,7 +1,8 @@
 """What people type on a command line, as values of the API. Pure; every refusal says the right form."""
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from nm.shell.failures import Usage
@@ -15,9 +16,11 @@ _WIDEST_RANGE = 4096
 
 # Keys whose values are text even when they look like a number.
 TEXT_KEYS = frozenset(
-    {"name", "driver", "address", "port", "device", "bridge", "uri", "domain", "image", "hostname", "ip",
-     "mac", "hardware_type", "location", "reason", "username", "model", "alias", "owner", "group"}
+    {"name", "driver", "address", "device", "bridge", "uri", "domain", "image", "hostname", "ip",
+     "mac", "hardware_type", "location", "reason", "user", "username", "model", "alias", "owner", "group"}
 )  # fmt: skip
+# A filter, a NIC and a trunk's end name a port of a switch; among settings `port` is a number of TCP or UDP.
+NAMING_KEYS = TEXT_KEYS | {"port"}
 
 
 def typed(text: str) -> Any:
@@ -50,15 +53,21 @@ def argument(text: str) -> Any:
         return parse_json(text) if text[:1] in ("[", "{", '"') else text
 
 
-def pair(text: str) -> tuple[str, Any]:
+def pair(text: str, textual: Container[str] = TEXT_KEYS) -> tuple[str, Any]:
     """KEY=VALUE; the value typed, but kept as text for keys that are text."""
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise Usage(f"{text!r} is not KEY=VALUE", "as location=rack4 or available=false; `show` takes a name")
     *path, last = key.split(".")
-    if (last in TEXT_KEYS or "secrets" in path) and value[:1] != '"' and value != "nil":
+    if (last in textual or "secrets" in path) and value[:1] != '"' and value != "nil":
         return key, value
     return key, typed(value)
+
+
+def switch_pair(text: str) -> tuple[str, Any]:
+    """The same of a switch's settings, where a port is a number: that at which it listens."""
+    key, value = pair(text)
+    return key, typed(value) if key == "port" and isinstance(value, str) else value
 
 
 def wanted(text: str, names: Callable[[str], list[Any]]) -> tuple[str, Any]:
@@ -68,9 +77,9 @@ def wanted(text: str, names: Callable[[str], list[Any]]) -> tuple[str, Any]:
     """
     if "=" not in text:
         return "", names(text)
-    key, value = pair(text)
+    key, value = pair(text, NAMING_KEYS)
     if isinstance(value, str) and "," in value:
-        return key, [pair(f"{key}={item}")[1] for item in value.split(",")]
+        return key, [pair(f"{key}={item}", NAMING_KEYS)[1] for item in value.split(",")]
     return key, value
 
 
@@ -90,11 +99,11 @@ def struct(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def settings(text: str) -> dict[str, Any]:
+def settings(text: str, textual: Container[str] = TEXT_KEYS) -> dict[str, Any]:
     """KEY=VALUE,KEY=VALUE,... or a JSON object."""
     if text.startswith("{"):
         return dict(parse_json(text))
-    return struct(pair(item) for item in text.split(","))
+    return struct(pair(item, textual) for item in text.split(","))
 
 
 def names(text: str) -> list[str]:
@@ -120,11 +129,19 @@ def numbers(text: str) -> list[int]:
     return list(dict.fromkeys(result))
 
 
+def ports(text: str) -> list[str]:
+    """A port's name, or neighbours as Gi1/0/1-48; only behind a slash, for names as to-2 have a dash too."""
+    found = re.fullmatch(r"(.*/)(\d{1,5})-(\d{1,5})", text)
+    if found is None:
+        return [text]
+    return [f"{found[1]}{number}" for number in numbers(f"{found[2]}-{found[3]}")]
+
+
 def nic(text: str) -> dict[str, Any]:
     """A NIC: NAME,MAC[,SWITCH,PORT[,ROLE]], or the same as KEY=VALUE pairs."""
     fields = text.split(",")
     if text.startswith("{") or "=" in fields[0]:
-        given = settings(text)
+        given = settings(text, NAMING_KEYS)
         if unknown := sorted(set(given) - set(NIC_KEYS)):
             raise Usage(f"a NIC has no {unknown[0]}", _NIC_FORM)
     else:
@@ -140,7 +157,7 @@ def nic(text: str) -> dict[str, Any]:
 
 def end(text: str) -> dict[str, Any]:
     """An end of a trunk: switch=S,port=P or host=H,device=D."""
-    given = settings(text)
+    given = settings(text, NAMING_KEYS)
     if set(given) not in ({"switch", "port"}, {"host", "device"}):
         raise Usage(f"{text!r} is not an end of a trunk", "write switch=sw0,port=t1 or host=h0,device=eth5")
     return given

@@ -24,6 +24,7 @@ class Breaker:
     failures: int = 0  # sessions in a row that came to nothing
     error: NMError | None = field(default=None)  # of the last of them
     _until: float = 0.0
+    _device: object = None  # of which it knows this
 
     @property
     def pause(self) -> float:
@@ -34,9 +35,15 @@ class Breaker:
         """DeviceFailed while the switch is left alone."""
         if self.pause and self.error is not None:
             raise DeviceFailed(
-                f"{self.error.message} (failed {self.failures} times; tried again in {self.pause:.0f} s)",
+                f"{self.error.message} (failed {self.failures} times, tried again in {self.pause:.0f} s)",
                 self.error.hint,
             )
+
+    def serve(self, device: object) -> None:
+        """Begin anew where that is another device than before, or is reached in another way."""
+        if device != self._device:
+            self._device = device
+            self.went_well()
 
     def reset(self) -> None:
         """Somebody asks for a try now."""

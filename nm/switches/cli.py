@@ -18,6 +18,7 @@ from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState
 from nm.switches import dialects
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
+from nm.switches.hearsay import Hearsay
 from nm.switches.login import Session, check_settings, log_in
 
 MOST_VLANS = 4094
@@ -51,6 +52,7 @@ class CommandLine:
         self._unsaved = True  # what was left by whoever came before is not known
         self._may_wait = False  # nothing hangs on what is not saved: the next run saves it, or the end
         self._unconfirmed = bool(self._dialect.confirm)  # as well: it would count now, and be undone soon
+        self._hearsay = None if self._dialect.reads else Hearsay(name, self._dialect.title, self._spell)
 
     @staticmethod
     def canonical(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,6 +62,11 @@ class CommandLine:
         if settings.get("save", "always") not in ("always", "never"):
             raise Invalid(f"save is {settings['save']!r}", "use always or never")
         return check_settings(settings, dialect)
+
+    @staticmethod
+    def choices() -> dict[str, list[str]]:
+        """The dialects that can be had here, and the words of other settings."""
+        return {"dialect": dialects.names(), "transport": ["ssh", "telnet"], "save": ["always", "never"]}
 
     @staticmethod
     def port_name(settings: Mapping[str, Any], name: str) -> str:
@@ -72,6 +79,9 @@ class CommandLine:
                 f"{dialect.title} has no port {name!r}", f"use the switch's own name{kinds}; it lists them"
             )
         return full
+
+    def _spell(self, port: str) -> str:
+        return self._dialect.port_name(port) or port
 
     def open(self) -> Mapping[str, str]:
         """Log in, and into the mode in which it can be read and changed."""
@@ -89,12 +99,14 @@ class CommandLine:
     # ---- reading
 
     def read(self, ports: Iterable[str] | None = None) -> SwitchState:
-        """What all ports carry, by one command, and the VLANs."""
+        """What all ports carry, by one command, and the VLANs. Where nobody can read: what they were told."""
+        if self._hearsay is not None:
+            return SwitchState(None, self._hearsay.recall(ports))
         reading = self._read()
         states = {port: seen.now for port, seen in reading.ports.items()}
         if ports is None:
             return SwitchState(reading.vlans, states, self._model())
-        named = {port: self._dialect.port_name(port) or port for port in ports}
+        named = {port: self._spell(port) for port in ports}
         return SwitchState(
             reading.vlans, {port: states[full] for port, full in named.items() if full in states}
         )
@@ -112,13 +124,16 @@ class CommandLine:
                 )
             answers.append(answer)
         try:
-            return self._dialect.parse(answers)
+            reading = self._dialect.parse(answers)
+            if not reading.ports:
+                raise ValueError("no port in it")
         except (ValueError, LookupError) as error:
             raise DeviceFailed(
                 f"switch {self._name} answered what nm cannot read: {error}",
                 f"is it a {self._dialect.title}?",
                 passing=False,
             ) from error
+        return reading
 
     def _model(self) -> str:
         found = [re.search(self._dialect.model, self._talk(say)) for say in filled(self._dialect.version)]
@@ -130,7 +145,8 @@ class CommandLine:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
         rejected: dict[Change, DeviceFailed] = {}
-        todo = plan(self._dialect, self._read(), changes)
+        before = self._read() if self._hearsay is None else self._hearsay.before(changes)
+        todo = plan(self._dialect, before, changes)
         for change, words in todo.refused.items():
             rejected[change] = self._refusal(words)
         if todo.nothing:
@@ -146,6 +162,8 @@ class CommandLine:
         if failure is not None:
             return rejected | self._halved(changes, failure)
         self._finish_ports(todo, rejected)
+        if self._hearsay is not None:
+            self._hearsay.note(todo.moves, rejected)
         return rejected
 
     def _make(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
@@ -188,7 +206,7 @@ class CommandLine:
         goes_home = dialect.home is not None and (todo.leaving or todo.gone)
         if not (waiting or goes_home or dialect.confirm):
             return
-        seen = self._read().ports
+        seen = self._read().ports if self._hearsay is None else self._hearsay.believed(waiting)
         blocks = list(dialect.opening(self._as_meant(waiting, seen, rejected)))
         if goes_home:
             shut = [replace(move, before=seen[move.port]) for move in todo.leaving if seen[move.port].shut]
@@ -197,11 +215,11 @@ class CommandLine:
         self._finish(blocks, rejected)
 
     def _as_meant(
-        self, waiting: Sequence[Move], seen: Mapping[str, Seen], rejected: dict[Change, DeviceFailed]
+        self, moves: Sequence[Move], seen: Mapping[str, Seen], rejected: dict[Change, DeviceFailed]
     ) -> list[Move]:
-        """Those that were set up as they were meant."""
+        """Those that are set up as they are to be."""
         good = []
-        for move in waiting:
+        for move in moves:
             found = seen.get(move.port)
             if found is not None and found.state == move.after:
                 good.append(move)
@@ -395,12 +413,12 @@ def _refused(dialect: type[Dialect], reading: Reading, change: Change) -> str:
     bad = [vlan for vlan in vlans if not 0 < vlan <= MOST_VLANS]
     if bad:
         return f"VLAN {bad[0]}: there is no such id"
-    if (
-        not isinstance(change, SetVlan)
-        and (dialect.port_name(change.port) or change.port) not in reading.ports
-    ):
+    if isinstance(change, SetVlan):
+        return ""
+    if (dialect.port_name(change.port) or change.port) not in reading.ports:
         return f"port {change.port}: there is no such port"
-    return ""
+    lack = dialect.cannot(change.state if isinstance(change, SetPort) else PortState(None, (change.vlan,)))
+    return f"port {change.port}: {lack}" if lack else ""
 
 
 def _carried(state: PortState) -> list[int]:

@@ -56,6 +56,7 @@ class Conversation:
         self._channel = channel
         self._timeout = timeout
         self._plain = plain
+        prompt = rf"(?:<|\[[~*]?)?{prompt}"  # Huawei's stands in brackets
         self._at_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$%\]]\s?$")
         self._nothing_but_prompts = re.compile(rf"(?:\s*{prompt}[^\r\n]{{0,80}}?[#>$%\]])*\s*")
         self._was_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")

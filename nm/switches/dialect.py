@@ -3,8 +3,8 @@
 A dialect is a class whose members are data: nm/switches/dialects/ has one file a maker. Recipes are lines in
 which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans} (a list such as 5-7,10),
 {native}, {all} ({vlans} with the untagged one), {old} (all that the port was read to be on), {old_tagged},
-{name} (of the VLAN). A line with an empty one is left out. Where a maker's way is another one, a dialect
-answers `blocks` itself.
+{name} (of the VLAN). A line with {each} is said once for each of {vlans}, and one with an empty word is left
+out. Where a maker's way is another one, a dialect answers `blocks` itself.
 nm/switches/cli.py talks.
 """
 
@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from nm.switch import Change, PortState, SetTrunk
 from nm.switches.conversation import Say
-from nm.switches.parsing import listed, spans
+from nm.switches.parsing import listed, numbers, spans
 
 Lines = tuple[str | Say, ...]
 EVERY = range(1, 4094)  # what a port is taken off that carried all; Dell's VLANs end there
@@ -133,7 +133,7 @@ class Dialect(ABC):
         "no switchport access vlan",
     )
     access: ClassVar[Lines] = ("switchport mode access", "switchport access vlan {vlan}")
-    tagged: ClassVar[Lines] = (
+    tagged: ClassVar[Lines] = (  # () where nobody knows how; so for `both`
         "switchport mode trunk",
         "switchport trunk native vlan {native}",
         "switchport trunk allowed vlan {vlans}",
@@ -150,7 +150,7 @@ class Dialect(ABC):
     remove: ClassVar[Lines] = ("switchport trunk allowed vlan remove {vlans}",)
 
     # reading, saving, and what it is
-    reads: ClassVar[Lines] = ("show vlan brief", "show running-config")
+    reads: ClassVar[Lines] = ("show vlan brief", "show running-config")  # () where nobody knows how
     version: ClassVar[Lines] = ("show version",)
     model: ClassVar[str] = r"(?m)^(.+)$"  # its first group is the model
     save: ClassVar[Lines] = (Say("copy running-config startup-config", patience=6),)
@@ -166,6 +166,15 @@ class Dialect(ABC):
     @abstractmethod
     def parse(cls, answers: Sequence[str]) -> Reading:
         """What the answers to `reads` say. ValueError or LookupError when they say nothing that is known."""
+
+    @classmethod
+    def cannot(cls, state: PortState) -> str:
+        """Why there is no recipe for a port that carries that; empty when there is."""
+        if state.tagged and not cls.tagged:
+            return f"{cls.title}: nm knows no commands that put tagged VLANs on a port"
+        if state.tagged and state.untagged is not None and not cls.both:
+            return f"{cls.title}: nm knows no commands that put an untagged VLAN beside tagged ones"
+        return ""
 
     # ---- recipes
 
@@ -297,14 +306,16 @@ class Dialect(ABC):
 
 def filled(lines: Lines, **words: object) -> tuple[Say, ...]:
     """The lines as they are said, without those that have an empty word. {ports} stays until it is known."""
-    said = (line if isinstance(line, Say) else Say(line) for line in lines)
     words = {"ports": "{ports}"} | words
     empty = {word for word, value in words.items() if value == ""}
-    return tuple(
-        Say(say.line.format(**words), say.answers, say.patience, say.optional)
-        for say in said
-        if not empty & {name for _, name, _, _ in string.Formatter().parse(say.line)}
-    )
+    found: list[Say] = []
+    for say in (line if isinstance(line, Say) else Say(line) for line in lines):
+        names = {name for _, name, _, _ in string.Formatter().parse(say.line)}
+        if not empty & names:
+            vlans = sorted(numbers(str(words["vlans"]))) if "each" in names else (0,)
+            said = (say.line.format(**words, each=vlan) for vlan in vlans)
+            found += (Say(line, say.answers, say.patience, say.optional) for line in said)
+    return tuple(found)
 
 
 def _pieces(ports: Iterable[str], span: str) -> Iterator[tuple[list[str], str]]:

@@ -114,8 +114,9 @@ class Executor:
     def isolate(self, ports: Iterable[str], epoch: int) -> dict[str, PortState | NMError]:
         """Isolate the ports (a trunk port: empty it) in one session; what was read back of each."""
         results = self._isolate(ports, epoch)
-        unsaved = self._save() if results else None
-        return {port: unsaved or result for port, result in results.items()}
+        applied = {port for port, result in results.items() if isinstance(result, PortState)}
+        unsaved = self._save() if applied else None
+        return {port: unsaved if unsaved and port in applied else result for port, result in results.items()}
 
     def _isolate(self, ports: Iterable[str], epoch: int) -> dict[str, PortState | NMError]:
         changes: dict[str, Change] = {port: SetPort(port, PortState()) for port in ports}

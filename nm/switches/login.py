@@ -11,6 +11,7 @@ import ipaddress
 import logging
 import re
 import select
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from nm.switches.conversation import Channel, Conversation, Say
 from nm.switches.dialect import Dialect
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
+GOODBYE = 1.0  # seconds that a switch has to hang up as well
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 SSH_PORT, TELNET_PORT = 22, 23
 
@@ -287,6 +289,12 @@ class _Ssh:
         return self._decoder.decode(data)
 
     def close(self) -> None:
+        """Until the switch has hung up too: the next log-in may come at once, and it may allow one only."""
+        transport = self._channel.get_transport()
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
+            transport.sock.shutdown(socket.SHUT_WR)
+            transport.join(GOODBYE)
         _hang_up(self._connection)
 
 

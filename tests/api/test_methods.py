@@ -33,6 +33,7 @@ GOOD: dict[str, list[Any]] = {
     "UpdateSwitch": ["sw0", {"available": False, "reason": "moved"}],
     "UnregisterSwitch": ["empty"],
     "GetSwitches": [{"name": "sw0"}],
+    "GetDrivers": [],
     "RegisterPort": ["sw0", "p9", {}],
     "UnregisterPort": ["sw0", "p3"],
     "GetPorts": [{"switch": "sw0"}],

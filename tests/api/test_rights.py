@@ -45,7 +45,7 @@ ROWS: dict[str, str] = {
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
-    f"{ADMINS} reader": "GetDrift GetSwitchState",
+    f"{ADMINS} reader": "GetDrift GetDrivers GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nm import debts, groups, hands, plan, recording, releases
+from nm import debts, groups, plan, recording, releases
 from nm.calls import Call
 from nm.converge import GroupWorker, Tools, Wake
 from nm.debtwork import SwitchDebtWorker
@@ -18,10 +18,8 @@ from nm.export import ExportHand
 from nm.facts import Outcome, switch_of
 from nm.records import KINDS, Record
 from nm.store import Transaction
-from nm.switches import builtin
-from nm.switches.breaker import Breaker
 from nm.switches.simulated import new_table
-from nm.workers import Job, Reading
+from nm.workers import Job
 from tests.core.isolation import crossings
 from tests.memory_store import MemoryStore
 from tests.rack import ROOT, Rack, rack
@@ -119,6 +117,7 @@ def test_the_debt_is_paid_when_the_switch_returns(lab: Rack) -> None:
     lab.set_faults("sw1")
     job = lab.wait(debt)
     assert job["state"] == "done" and job["result"] == {"groups": ["a", "b"]}
+    assert job["done"] == job["total"] == len(lab.ports("sw1")) + 2  # and two VLANs
     rest(lab)
     # Its nodes are free; the groups that pass through it do so again.
     assert carriers(lab, "sw1") == {"t0b", "t1a"}
@@ -445,6 +444,37 @@ def test_a_replaced_switch_that_dies_too_is_released(lab: Rack) -> None:
     assert lab.wait(debt)["state"] == "superseded" and lab.wait(again)["state"] == "done"
 
 
+def joining_again(lab: Rack) -> int:
+    """sw1 was replaced, and a joins again there, but waits for sw2; the job that replaces it."""
+    lab.set_faults("sw2", down=True)
+    lab.call("AddNodes", "a", ["n8"])
+    lab.call("Deploy", "a")
+    replacing = int(lab.call("ReplaceSwitch", "sw1"))
+    lab.until(lambda: bool(lab.call("GetJobs", {"kind": "repair", "group": "a"})))
+    return replacing
+
+
+def test_one_that_is_replaced_again_while_its_groups_join_leaves_no_job_behind(lab: Rack) -> None:
+    first = joining_again(lab)
+    again = lab.call("ReplaceSwitch", "sw1")
+    assert lab.wait(first)["state"] == "superseded"
+    lab.set_faults("sw2")
+    assert lab.wait(again)["state"] == "done"
+    rest(lab)
+    assert isolated(lab)
+
+
+def test_a_deploy_that_takes_over_while_the_groups_join_is_waited_for(lab: Rack) -> None:
+    replacing = joining_again(lab)
+    newer = lab.call("Deploy", "a")
+    assert lab.service is not None
+    store = lab.service.database
+    lab.until(lambda: replacing in (store.get(f"job_{newer}") or {}).get("followers", ()))
+    lab.set_faults("sw2")
+    assert lab.wait(replacing)["state"] == "done" and lab.call("GetJob", newer)["state"] == "done"
+    assert isolated(lab)
+
+
 def test_a_large_switch_is_replaced(tmp_path: Path) -> None:
     with rack(tmp_path, switches=1, nodes=300) as lab:
         lab.call("CreateGroup", "a", {"nodes": lab.nodes[:60]})
@@ -556,19 +586,3 @@ def test_what_was_paid_to_an_older_debt_does_not_count(lab: Rack) -> None:
     second.reply([Outcome()] * len(second.orders))
     worker.handle([bench.take("debt:sw1")])
     assert debts.of_switch(bench.store, "sw1") is None
-
-
-def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> None:
-    assert lab.service is not None
-    store = lab.service.database
-    heard: list[Outcome] = []
-    hand = hands.switch_worker("sw1", store, builtin(), str, 10.0, Breaker(lambda: 0.0))
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    lab.set_faults("sw1", down=True)
-    lab.call("ReplaceSwitch", "sw1", another(lab, "sw1", delay=60))
-    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    assert [outcome.seen for outcome in heard] == [
-        access_value(101),
-        {"untagged": 1, "tagged": [], "open": True},
-    ]
-    lab.stop(0.1)

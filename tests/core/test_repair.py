@@ -457,3 +457,16 @@ def test_a_dead_switch_is_released_by_force_and_pays_when_it_is_back(lab: Rack) 
     assert lab.ports("sw0")["p0"] == ISOLATED and lab.call("GetNodes", {"name": "n0"})[0]["free"]
     audit_all(lab)
     assert lab.call("GetSwitches", {"name": "sw0"})[0]["error"] is None
+
+
+def test_a_deploy_that_takes_over_is_waited_for_by_a_repair_of_everything(lab: Rack) -> None:
+    assert lab.service is not None
+    store = lab.service.database
+    lab.set_faults("sw1", down=True)
+    repairing = lab.call("RepairAll")
+    lab.until(lambda: lab.call("GetGroups", {"name": "a"})[0]["state"] == "deploying")
+    newer = lab.call("Deploy", "a")
+    lab.until(lambda: repairing in (store.get(f"job_{newer}") or {}).get("followers", ()))
+    lab.set_faults("sw1")
+    lab.wait(repairing)
+    assert lab.call("GetJob", newer)["state"] == "done"

@@ -24,6 +24,7 @@ from nm.shell.output import Output
 from nm.switches.simulated import FACTORY, edit_table, new_table
 from tests.docs.transcript import Step, differs
 from tests.rack import Rack, rack
+from tests.switches.fakes import FakeSwitch, start
 
 _PROGRESS = re.compile(
     r"(job \d+ |  |to watch it: )"
@@ -43,7 +44,11 @@ def site(folder: Path) -> Iterator["Site"]:
         made.stop()
         made.config = replace(made.config, power=config.Power(off_seconds=0.3))
         made.start()
-        yield Site(made)
+        here = Site(made)
+        try:
+            yield here
+        finally:
+            here.close()
 
 
 class World(Protocol):
@@ -64,6 +69,8 @@ class Site:
         self.folder = rack.folder / "page"
         for folder in (self.folder, rack.folder / "backups", rack.folder / "bin"):
             folder.mkdir()
+        (rack.folder / "secrets").mkdir(mode=0o700)
+        self._fakes: list[FakeSwitch] = []
         shim = rack.folder / "bin" / "nmctl"
         shim.write_text(_SHIM.format(python=shlex.quote(sys.executable)))
         shim.chmod(0o755)
@@ -74,10 +81,16 @@ class Site:
             "qemu:///system": "test:///default",
             "address=192.0.2.7": f"file={rack.folder}/new.json",
             "/var/lib/nm": str(rack.folder / "db"),
+            "/etc/nm/secrets": str(rack.folder / "secrets"),
             "/var/backups": str(rack.folder / "backups"),
             "alice": "games",
             "bob": "man",
         }
+
+    def close(self) -> None:
+        """End what the page has brought."""
+        for fake in self._fakes:
+            fake.stop()
 
     # ---- what happens
 
@@ -127,6 +140,7 @@ class Site:
         deeds: dict[str, Callable[..., None]] = {
             "moved": self._moved, "wiped": self._wiped, "down": self._down, "up": self._up,
             "power": self._power, "replaced": self._replaced, "hostless": self._hostless, "plugged": self._plugged,
+            "racked": self._racked,
         }  # fmt: skip
         deeds[deed](*arguments)
 
@@ -151,6 +165,12 @@ class Site:
         """The switch gets another port."""
         with edit_table(self.rack.table(switch)) as table:
             table["ports"][port] = dict(_FACTORY)
+
+    def _racked(self, dialect: str, address: str) -> None:
+        """A switch with a command line hangs in the rack, with the user nm and the password letmein."""
+        fake = start(dialect, ports=4, user="nm", password="letmein")
+        self._fakes.append(fake)
+        self._names[f"address={address}"] = f"address=127.0.0.1 port={fake.port}"
 
     def _down(self, switch: str) -> None:
         self.rack.set_faults(switch, down=True)

@@ -12,6 +12,8 @@ from tests.pool.world import NOW, ROOT, PlainDriver, World
 
 REAL = Call(ROOT, "Test", NOW, Site(drivers=builtin()))
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHbqJ7v4Hf5p5l0pG1b3c0cT6m4Jt8xq5l0pG1b3c0cT"
+
 SAME = [
     ({"driver": "simulated", "file": "/run/a.json"}, {"driver": "simulated", "file": "/run//b/../a.json"}),
     ({"driver": "simulated", "file": "a.json"}, {"driver": "simulated", "file": "./a.json"}),
@@ -133,6 +135,15 @@ def test_a_switch_can_go_when_its_driver_is_gone(empty: World) -> None:
     register(empty, "sw0", {"driver": "simulated", "file": "/run/a.json"})
     empty.do(pool.unregister_switch, "sw0")  # by a site that knows the driver `plain` only
     assert empty.dump() == {}
+
+
+def test_a_host_key_is_free_again_when_the_switch_gets_another_driver(empty: World) -> None:
+    settings: Record = {"driver": "cli", "dialect": "cisco_ios", "address": "10.0.0.1", "user": "nm"}
+    settings |= {"host_key": HOST_KEY, "secrets": {"password": "sw"}}
+    empty.store.transact(lambda tx: pool.register_switch(tx, REAL, "sw0", settings))
+    empty.store.transact(lambda tx: pool.update_switch(tx, REAL, "sw0", {"driver": "none"}))
+    empty.store.transact(lambda tx: pool.register_switch(tx, REAL, "sw1", settings))
+    assert empty.get("switch_sw1")["host_key"] == HOST_KEY
 
 
 def test_kinds_that_name_no_device_claim_none(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:

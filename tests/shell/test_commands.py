@@ -18,6 +18,7 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
+from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
 from tests.shell.test_program import start
@@ -513,6 +514,9 @@ def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
 
 
 story("import", "export")(whole_sites)
+story("driver list", "driver show")(kinds_of_switches)
+story("switch register")(a_switch_at_another_port)
+story("port register")(all_ports_of_a_switch)
 story("health")(health)
 story("switch release", "switch replace")(a_dead_switch)
 

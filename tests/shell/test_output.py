@@ -1,13 +1,15 @@
 """How answers are shown: aligned text, and nothing that could steer a terminal."""
 
 import io
+from typing import Any
 
 import pytest
 
-from nm.shell import columns
+from nm.shell import columns, times
 from nm.shell.failures import of_fault
 from nm.shell.jobs import ended, progress, trouble
 from nm.shell.output import Fields, Line, Output, Table, plain
+from nm.shell.table import Options, Scene
 from nm.shell.wording import spoken
 
 NOW = 1_795_000_000.0
@@ -139,3 +141,39 @@ def test_every_fault_has_its_exit_status(code: int, status: int) -> None:
     failure = of_fault(code, "what is wrong; what to do; and more")
     assert (failure.status, failure.code) == (status, code)
     assert (failure.message, failure.hint) == ("what is wrong", "what to do; and more")
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE6F1dQ5YtbLlJ0wTUlG0x0fMdyJmPY0Yr4hPvV6QkNw"
+SOON = times.human(NOW + 60, NOW)
+HEALTH = {"host_key": KEY, "unsaved": None, "failures": 0, "retry_at": None, "read_at": NOW}
+
+
+@pytest.mark.parametrize(
+    ("changes", "label", "words"),
+    [
+        ({}, "saved", "yes"),
+        ({"unsaved": "no space left"}, "saved", "no: no space left"),
+        ({}, "sessions", "well"),
+        ({"read_at": None}, "sessions", "never asked"),
+        ({"failures": 3}, "sessions", "3 in a row came to nothing; it is tried again"),
+        (
+            {"failures": 5, "retry_at": NOW + 60},
+            "sessions",
+            f"5 in a row came to nothing; it is left alone until {SOON}, or until it is inspected",
+        ),
+        ({"failures": 5, "retry_at": NOW - 1}, "sessions", "5 in a row came to nothing; it is tried again"),
+        ({"host_key": None}, "host key", "-"),
+        ({}, "host key", "ssh-ed25519 SHA256:QmJmF7mv96hywT+afqcdzLkmvBFdI3F51ojsPfvy084"),
+    ],
+)
+def test_the_health_of_a_switch_in_words(changes: dict[str, Any], label: str, words: str) -> None:
+    (block,) = columns.switch({"name": "sw0", **HEALTH, **changes}, Scene(Options(), NOW))
+    assert isinstance(block, Fields)
+    assert dict(block.pairs)[label] == words
+    assert not {"host_key", "unsaved", "failures", "retry_at"} & {name for name, _ in block.pairs}
+
+
+def test_who_may_not_see_a_switch_whole_is_shown_what_there_is() -> None:
+    (block,) = columns.switch({"name": "sw0", "free": True}, Scene(Options(), NOW))
+    assert isinstance(block, Fields)
+    assert list(block.pairs) == [("name", "sw0"), ("free", "yes")]

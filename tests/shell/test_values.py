@@ -190,3 +190,33 @@ def test_wire() -> None:
     for text in ("a\x01", "\udcff"):
         with pytest.raises(Usage):
             values.wire([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("p1", ["p1"]),
+        ("Gi1/0/9-11", ["Gi1/0/9", "Gi1/0/10", "Gi1/0/11"]),
+        ("ge-0/0/0-1", ["ge-0/0/0", "ge-0/0/1"]),
+        ("ge-0/0/0", ["ge-0/0/0"]),
+        ("to-sw2", ["to-sw2"]),
+        ("b1-3", ["b1-3"]),  # may be a name
+        ("Eth1/1,2", ["Eth1/1,2"]),
+    ],
+)
+def test_ports(text: str, ports: list[str]) -> None:
+    assert values.ports(text) == ports
+
+
+@pytest.mark.parametrize("text", ["Gi1/0/3-1", "Gi1/0/1-99999"])
+def test_ports_refused(text: str) -> None:
+    with pytest.raises(Usage, match="backwards or is too wide"):
+        values.ports(text)
+
+
+def test_a_port_is_a_number_among_settings_and_a_name_elsewhere() -> None:
+    assert values.pair("port=830") == ("port", 830)
+    assert values.settings("driver=ipmi,port=623") == {"driver": "ipmi", "port": 623}
+    assert values.wanted("port=5,6", values.names) == ("port", ["5", "6"])
+    assert values.end("switch=sw0,port=5") == {"switch": "sw0", "port": "5"}
+    assert values.nic("name=boot,mac=52:54:00:00:00:01,switch=sw0,port=5")["port"] == "5"

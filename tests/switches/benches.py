@@ -166,16 +166,18 @@ class OvsBench:
 class CliBench:
     """A fake switch with a command line, as its driver sees it: over SSH."""
 
-    def __init__(self, switch: FakeSwitch) -> None:
+    def __init__(self, switch: FakeSwitch, dialect: str | None = None) -> None:
+        """`dialect`: of the driver, when it is not called as the fake's."""
         self.switch = switch
         self.ports = list(switch.running.ports)
-        self.factory = dialects.find(switch.cli.dialect).factory
+        dialect = dialect or switch.cli.dialect
+        self.factory = dialects.find(dialect).factory
         self.saves = switch.cli.saves  # by a command; else what is made true is saved at once
         self.opens = switch.cli.opens
         self.own_vlans = {*switch.vlans()}  # of a new switch
         self.record: Record = {
             "driver": "cli",
-            "dialect": switch.cli.dialect,
+            "dialect": dialect,
             "address": "127.0.0.1",
             "port": switch.port,
             "user": switch.user,

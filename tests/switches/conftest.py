@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nm.switches import dialects
 from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench
 from tests.switches.fakes import DIALECTS, FakeSwitch, start
 from tests.switches.ovs_rack import OvsRack, missing
@@ -37,7 +38,17 @@ def simulated(tmp_path: Path) -> SimulatedBench:
 
 # One dialect of each family of command lines runs in every test; NM_TEST_SWITCHES=all runs all.
 FAMILIES = ["cisco_ios"]
-TRIED = sorted(DIALECTS) if os.environ.get("NM_TEST_SWITCHES") == "all" else FAMILIES
+# Dialects of networking-generic-switch whose commands can do all that nm asks for, and who speaks each.
+ELSEWHERE = {
+    "ngs:netmiko_arista_eos": "arista_eos",
+    "ngs:netmiko_cisco_ios": "cisco_ios",
+    "ngs:netmiko_cumulus_nvue": "cumulus_nvue",
+    "ngs:netmiko_dell_force10": "dell_os9",
+    "ngs:netmiko_dell_os10": "dell_os10",
+    "ngs:netmiko_sonic": "sonic",
+}
+ALL = sorted({*DIALECTS} & {dialect.name for dialect in dialects.DIALECTS}) + sorted(ELSEWHERE)
+TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else [*FAMILIES, "ngs:netmiko_cisco_ios"]
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +68,10 @@ def command_line(fakes: dict[str, FakeSwitch]) -> Iterator[Callable[[str], CliBe
     made: list[CliBench] = []
 
     def make(dialect: str) -> CliBench:
-        if dialect not in fakes:
-            fakes[dialect] = start(dialect, ports=5)
-        made.append(CliBench(fakes[dialect]))
+        fake = ELSEWHERE.get(dialect, dialect)
+        if fake not in fakes:
+            fakes[fake] = start(fake, ports=5)
+        made.append(CliBench(fakes[fake], dialect))
         return made[-1]
 
     try:

@@ -96,12 +96,21 @@ def test_a_wrong_password_is_told_without_it_and_not_tried_for_ever(
         assert "4714" not in str(outcome.error)
     assert locked.counts.refused_logins == MOST_FAILURES
     assert hand.breaker.pause > 0
-    assert "tried again in" in str(outcome.error)
+    words, hint = str(outcome.error).split("; ", 1)  # as a client reads it
+    assert "tried again in" in words and hint == error_of(outcome).hint
     assert "4714" not in caplog.text
     hand.breaker.reset()  # somebody asks for a try
     with pytest.raises(DeviceFailed, match="refuses the log-in"):
         hand.inspect()
     assert locked.counts.refused_logins == MOST_FAILURES + 1
+
+
+def test_where_nobody_is_let_in_nothing_was_isolated_and_nothing_is_saved(locked: FakeSwitch) -> None:
+    hand = executor(locked, secrets={"password": "wrong-4714"})
+    (result,) = hand.isolate(["Gi1/0/1"], EPOCH).values()
+    assert "refuses the log-in of admin" in str(result) and "applied" not in str(result)
+    assert hand.unsaved is None
+    assert locked.counts.refused_logins == 1
 
 
 def test_a_log_in_leaves_no_secret_in_the_log(locked: FakeSwitch, caplog: pytest.LogCaptureFixture) -> None:

@@ -40,6 +40,8 @@ SHOWING = (
     Row("show node <node>", "a node and its NICs", "node show {node}"),
     Row("show switch <switch>", "a switch: the VLANs and ports that are on it now, read from it",
         "switch inspect {switch} --wait"),
+    Row("show switch <switch> settings", "how it is reached, its host key, whether it is saved or left alone",
+        "switch show {switch}", "show switch sw0 settings"),
     Row("show port <port>", "a port", "port show {port.0} {port.1}", "show port sw0:p1"),
     Row("show trunk <trunk>", "a trunk", "trunk show {trunk}"),
     Row("show host <host>", "a host", "host show {host}"),

@@ -110,6 +110,7 @@ STORIES: dict[str, list[Step]] = {
         says("show vlan 101", "id         101"),
         says("show node n4", "eth1", "d4"),
         says("show switch sw0", "vlans  1", "p0    isolated", "up    isolated"),
+        says("show switch sw0 settings", "host key   -", "saved      yes", "sessions   well"),
         says("show port sw0:p0", "node         n0"),
         says("show trunk t0", "sw0"),
         says("show host vm", "test:///default"),

@@ -41,6 +41,7 @@ from tests.switches.fakes.dell_os10 import DellOs10
 from tests.switches.fakes.dell_powerconnect import DellPowerconnect
 from tests.switches.fakes.faults import Fault
 from tests.switches.fakes.hp_procurve import HpProcurve
+from tests.switches.fakes.huawei_vrp import HuaweiVrp
 from tests.switches.fakes.juniper_junos import JuniperJunos
 from tests.switches.fakes.nvue import CumulusNvue
 from tests.switches.fakes.sonic import Sonic
@@ -60,6 +61,7 @@ KINDS: tuple[type[Cli], ...] = (
     DellOs6,
     DellOs9,
     DellPowerconnect,
+    HuaweiVrp,
     HpProcurve,
     JuniperJunos,
     Sonic,

@@ -1,0 +1,84 @@
+"""The hand of a switch while its settings change, or another device takes its place."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm import hands
+from nm.facts import Outcome
+from nm.switch import Registry
+from nm.switches import builtin
+from nm.switches.breaker import MOST_FAILURES, Breaker
+from nm.switches.simulated import Simulated, new_table
+from nm.workers import Reading
+from tests.rack import Rack, rack
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Rack]:
+    """Group a has n1, on p1 of sw1."""
+    with rack(tmp_path, nodes=4) as made:
+        made.call("CreateGroup", "a", {"nodes": ["n1"], "vlan": 101})
+        made.deploy("a")
+        yield made
+
+
+def another(lab: Rack, **faults: Any) -> dict[str, Any]:
+    """A factory-new switch like sw1; the settings by which it is reached."""
+    path = lab.folder / "new.json"
+    path.write_text(json.dumps(new_table(lab.ports("sw1"), **faults)))
+    return {"file": str(path)}
+
+
+def access_value(vlan: int) -> dict[str, Any]:
+    return {"untagged": vlan, "tagged": []}
+
+
+def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> None:
+    assert lab.service is not None
+    store = lab.service.database
+    heard: list[Outcome] = []
+    hand = hands.switch_worker("sw1", store, builtin(), str, 10.0, Breaker(lambda: 0.0))
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    lab.set_faults("sw1", down=True)
+    lab.call("ReplaceSwitch", "sw1", another(lab, delay=60))
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert [outcome.seen for outcome in heard] == [
+        access_value(101),
+        {"untagged": 1, "tagged": [], "open": True},
+    ]
+    lab.stop(0.1)
+
+
+def test_a_switch_that_is_reached_in_another_way_is_tried_at_once(lab: Rack) -> None:
+    """Its breaker's clock stands still: what is left alone stays so."""
+    assert lab.service is not None
+    heard: list[Outcome] = []
+    hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, Breaker(lambda: 0.0))
+    lab.set_faults("sw1", down=True)
+    for _ in range(MOST_FAILURES):
+        hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    lab.set_faults("sw1")
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert "tried again in" in str(heard[-1].error)
+    lab.call("UpdateSwitch", "sw1", {"secrets": {"password": "the-right-one"}})
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert heard[-1].seen == access_value(101)
+
+
+def test_the_key_of_a_device_that_was_replaced_at_its_log_in_is_not_pinned(lab: Rack) -> None:
+    class Replaced(Simulated):
+        def open(self) -> dict[str, str]:
+            lab.call("ReplaceSwitch", "sw1", another(lab))
+            return {"host_key": "ssh-rsa OLD"}
+
+    assert lab.service is not None
+    heard: list[Outcome] = []
+    registry = Registry({"simulated": Replaced})
+    hand = hands.switch_worker("sw1", lab.service.database, registry, str, 10.0, Breaker(lambda: 0.0))
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert "other settings meanwhile" in str(heard[0].error)
+    assert lab.call("GetSwitches", {"name": "sw1"})[0]["host_key"] is None
