@@ -358,8 +358,8 @@ class Plan:
     leaving: list[Move] = field(default_factory=list)  # ports that are shut
     trunks: list[Move] = field(default_factory=list)  # trunk ports that stay up
     joining: list[Move] = field(default_factory=list)  # ports that come up, with something to carry
-    names: Mapping[int, str] = field(default_factory=dict)
     carried: frozenset[int] = frozenset()  # VLANs that ports are on, be they there or not
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def moves(self) -> list[Move]:
@@ -380,7 +380,7 @@ class Plan:
 def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) -> Plan:
     """What the changes, in their order, come to on a switch that is as it was read."""
     carried = {vlan for seen in reading.ports.values() for vlan in _carried(seen.now)}
-    todo = Plan({}, names=reading.names, carried=frozenset(carried))
+    todo = Plan({}, carried=frozenset(carried), names=reading.names)
     wanted: dict[str, PortState] = {}
     asked: dict[str, list[SetPort | SetTrunk]] = {}
     for change in changes:
@@ -397,7 +397,8 @@ def plan(dialect: type[Dialect], reading: Reading, changes: Sequence[Change]) ->
             asked.setdefault(port, []).append(change)
     for port, state in wanted.items():
         seen = reading.ports[port]
-        if seen.now != state:
+        leftover = seen.state not in (PortState(), PortState(dialect.home))  # shut perhaps, and on VLANs
+        if seen.now != state or (state.isolated and leftover):
             last = asked[port][-1]
             native = last.native if isinstance(last, SetTrunk) else 1
             move = Move(port, seen, state, tuple(asked[port]), native)

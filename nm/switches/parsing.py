@@ -12,9 +12,9 @@ from nm.switch import PortState
 LOGGED = re.compile(
     r"%[A-Z\d_]+-\d-[A-Z\d_]+:|^[*.]?(?:[A-Z][a-z]{2} +\d+|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d"
 )
-VLANS = range(1, 4095)
 # what a Linux writes onto all terminals, up to the empty line behind it
 BROADCAST = re.compile(r"\n?\s*(?i:broadcast message|message) from .*\n\s*?(?:.*\S.*\n)+\s*?(?:\n|$)")
+VLANS = range(1, 4095)
 
 
 def numbers(text: str) -> set[int]:

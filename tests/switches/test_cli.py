@@ -15,7 +15,7 @@ import pytest
 
 from nm.errors import DeviceFailed, Invalid
 from nm.facts import Outcome
-from nm.switch import PortState, SetVlan
+from nm.switch import PortState, SetPort, SetVlan
 from nm.switches import builtin, dialects
 from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.cli import plan
@@ -298,6 +298,22 @@ def test_a_slow_line_is_waited_for(ios: CliBench) -> None:
     ios.executor = executor_of(**{**ios.record, "timeout": 1.0})
     ios.executor.isolate(ios.ports, EPOCH)
     done(ios, vlan(101), join(ios.ports[0], 101))
+
+
+def test_what_is_isolated_is_told_nothing_more(cli: CliBench) -> None:
+    cli.executor.isolate(cli.ports, EPOCH)
+    told = cli.switch.sessions[-1].configured
+    assert cli.executor.isolate(cli.ports, EPOCH) == dict.fromkeys(cli.ports, ISOLATED)
+    assert cli.switch.sessions[-1].configured == told
+
+
+@pytest.mark.parametrize("name", ["cisco_ios", "hp_procurve", "sonic"])
+def test_a_port_that_is_shut_leaves_its_vlans_too(name: str) -> None:
+    """A session that was cut off left it so, and who opens it by hand must open nothing."""
+    dialect = dialects.find(name)
+    for state, left in ((PortState(101), 1), (PortState(dialect.home), 0)):
+        reading = Reading({"p": Seen(state, shut=True)}, frozenset({1, 101}))
+        assert len(plan(dialect, reading, [SetPort("p", PortState())]).leaving) == left
 
 
 # ---- saving
