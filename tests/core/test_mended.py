@@ -373,8 +373,9 @@ def test_what_a_worker_made_true_after_an_audit_looked_is_not_doubted(lab: Rack)
     fact, made = "port/sw0/p0", group["_made"]["port/sw0/p0"]
     difference = {"hand": "port", "target": "sw0/p0", "wanted": "VLAN 101", "seen": "isolated"}
     for at, doubted in ((made - 1, False), (made + 1, True)):
+        differing = {fact: group["deployed"][fact]}
         findings = recording.Findings(
-            at, [difference], {fact: group["deployed"][fact]}, Scope().covers, repairing=True, answered={fact: at}
+            at, [difference], differing, Scope().covers, repairing=True, answered={fact: at}
         )
         store.transact(partial(recording.audited, name="a", findings=findings, now=at))
         assert ("doubt" in (store.get("group_a") or {})["deployed"][fact]) == doubted
