@@ -185,6 +185,18 @@ def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwit
     assert locked.counts.logins == before
 
 
+def test_a_key_that_was_met_is_expected_from_the_next_log_in_on(locked: FakeSwitch) -> None:
+    hand = executor(locked)
+    hand.inspect()
+    locked.replace()
+    locked.server.cut()
+    before = locked.counts.logins
+    for _ in range(2):  # the first one finds the session cut
+        (outcome,) = hand.run([vlan(101)], EPOCH)
+    assert "another host key" in str(error_of(outcome))
+    assert locked.counts.logins == before  # so it has not been told the password
+
+
 def test_what_is_pinned_is_used_when_no_key_was_given(locked: FakeSwitch) -> None:
     key = locked.host_key
     locked.replace()
