@@ -9,6 +9,7 @@ import contextlib
 import io
 import ipaddress
 import logging
+import os
 import re
 import select
 import socket
@@ -22,9 +23,11 @@ from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseExcept
 from netmiko.ssh_dispatcher import CLASS_MAPPER
 from paramiko.pkey import UnknownKeyType
 
+from nm.agent import Agent
 from nm.errors import DeviceFailed, Invalid
 from nm.switches.conversation import Channel, Conversation, Say
 from nm.switches.dialect import Dialect
+from nm.switches.remote import prefer
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
 GOODBYE = 1.0  # seconds that a switch has to hang up as well
@@ -131,7 +134,7 @@ def _shown(connection: Any, telnet: bool) -> dict[str, str]:
 
 
 class _Pinned:
-    """Beside netmiko's class for a switch: the key that is expected, and a bound on opening the channel."""
+    """Beside netmiko's class for a switch: the key that is expected, and bounds on the channel and the agent."""
 
     nm_expected: paramiko.PKey | None = None
     nm_timeout: float = 10.0
@@ -141,6 +144,8 @@ class _Pinned:
         if self.nm_expected is not None:
             place = self.host if self.port == SSH_PORT else f"[{self.host}]:{self.port}"  # type: ignore[attr-defined]
             client.get_host_keys().add(place, self.nm_expected.get_name(), self.nm_expected)
+        if self.allow_agent:  # type: ignore[attr-defined]
+            client._agent = Agent(os.environ.get("SSH_AUTH_SOCK", ""), self.nm_timeout)  # type: ignore[attr-defined]
         return client
 
     def find_prompt(self, delay_factor: float = 1.0, pattern: str | None = None) -> str:
@@ -150,7 +155,13 @@ class _Pinned:
 
     def _connect_params_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = super()._connect_params_dict()  # type: ignore[misc]
-        return {**found, "channel_timeout": self.nm_timeout}
+        return {**found, "channel_timeout": self.nm_timeout, "transport_factory": self._transport}
+
+    def _transport(self, *arguments: Any, **options: Any) -> paramiko.Transport:
+        transport = paramiko.Transport(*arguments, **options)
+        if self.nm_expected is not None:
+            prefer(transport, self.nm_expected.get_name())
+        return transport
 
 
 def _connection(

@@ -64,7 +64,8 @@ class Remote:
             self._transport = transport = paramiko.Transport(self._socket)
             later = 2 * self._timeout  # than our own end of waiting, so that there is one
             transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = later
-            self._prefer_pinned(transport)
+            if self._pinned:
+                prefer(transport, self._pinned.partition(" ")[0])
             transport.start_client()
             shown = transport.get_remote_server_key()
             key = f"{shown.get_name()} {shown.get_base64()}"
@@ -103,13 +104,6 @@ class Remote:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def _prefer_pinned(self, transport: paramiko.Transport) -> None:
-        """Of a host with several keys, ask for the one that is pinned."""
-        if self._pinned:
-            kind = self._pinned.partition(" ")[0]
-            options = transport.get_security_options()
-            options.key_types = sorted(options.key_types, key=lambda one: _kind_of(one) != kind)
 
     def _log_in(self, transport: paramiko.Transport) -> None:
         for attempt in self._attempts(transport):
@@ -227,6 +221,12 @@ def canonical_key(text: str) -> str:
 def _bare(text: str) -> str:
     """The key without a comment."""
     return " ".join(text.split()[:2])
+
+
+def prefer(transport: paramiko.Transport, kind: str) -> None:
+    """Of a host with several keys, ask for the one of that kind first: it is the one that is pinned."""
+    options = transport.get_security_options()
+    options.key_types = sorted(options.key_types, key=lambda one: _kind_of(one) != kind)
 
 
 def _kind_of(algorithm: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import socket
 import subprocess
 import threading
 import time
@@ -20,6 +21,7 @@ from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.executor import Executor, make_executor
 from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, vlan
 from tests.switches.fakes import FakeSwitch, start
+from tests.switches.sshd import Sshd, missing
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
 ISOLATED = PortState()
@@ -160,6 +162,37 @@ def test_an_agents_key_is_used_when_it_is_wanted(tmp_path: Path, monkeypatch: py
                 assert outcome.error is not None
         finally:
             agent.terminate()
+
+
+def test_an_agent_that_says_nothing_holds_nobody_up(
+    tmp_path: Path, ios: CliBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(tmp_path / "agent")
+    monkeypatch.setenv("SSH_AUTH_SOCK", place)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(place)
+        silent.listen()
+        hand = executor(ios.switch, timeout=0.3, secrets={}, agent=True)
+        ended = threading.Event()
+        threading.Thread(target=lambda: (hand.run([vlan(101)], EPOCH), ended.set()), daemon=True).start()
+        assert ended.wait(20)
+    assert hand.breaker.failures == 1
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there is an sshd")
+def test_of_several_keys_a_host_is_asked_for_the_pinned_one(tmp_path: Path) -> None:
+    sshd = Sshd(tmp_path)
+    sshd._make_key("host-rsa", "rsa")
+    sshd.start("ed25519", "ecdsa", "rsa")
+    try:
+        for kind in ("rsa", "ecdsa", "ed25519"):
+            record = {"driver": "cli", "dialect": "sonic", "address": "127.0.0.1", "port": sshd.port}
+            record |= {"user": "root", "secrets": {"password": "wrong"}, "host_key": sshd.host_key(kind)}
+            hand = make_executor({"record_key": "switch_sw0", **record}, builtin(), lambda name: name)
+            (outcome,) = hand.run([vlan(101)], EPOCH)
+            assert "refuses the log-in" in str(outcome.error)  # so it was asked for one
+    finally:
+        sshd.stop()
 
 
 def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwitch) -> None:
