@@ -6,7 +6,6 @@ it is given here never reaches its log. Called by the driver of command lines on
 
 import codecs
 import contextlib
-import io
 import ipaddress
 import logging
 import os
@@ -27,7 +26,7 @@ from nm.agent import Agent
 from nm.errors import DeviceFailed, Invalid
 from nm.switches.conversation import Channel, Conversation, Say
 from nm.switches.dialect import Dialect
-from nm.switches.remote import prefer
+from nm.switches.remote import prefer, private_key
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
 GOODBYE = 1.0  # seconds that a switch has to hang up as well
@@ -50,9 +49,8 @@ def check_settings(settings: Mapping[str, Any], dialect: type[Dialect]) -> dict[
     port = settings.get("port", SSH_PORT if transport == "ssh" else TELNET_PORT)
     if not 0 < port < 65536:
         raise Invalid(f"port is {port}", "use 1 to 65535")
-    if key := settings.get("host_key"):
-        parse_key(key)
-    return {**settings, "address": _address(settings["address"]), "port": port}
+    key = {"host_key": _spelled(parse_key(settings["host_key"]))} if settings.get("host_key") else {}
+    return {**settings, "address": _address(settings["address"]), "port": port, **key}
 
 
 def _address(text: str) -> str:
@@ -73,6 +71,10 @@ def parse_key(text: str) -> paramiko.PKey:
         raise Invalid(
             "host_key is no host key", "give it as `ssh-keyscan HOST` prints it: TYPE BASE64"
         ) from error
+
+
+def _spelled(key: paramiko.PKey) -> str:
+    return f"{key.get_name()} {key.get_base64()}"
 
 
 @dataclass
@@ -129,8 +131,7 @@ def _plain(connection: Any) -> Callable[[str], str]:
 def _shown(connection: Any, telnet: bool) -> dict[str, str]:
     if telnet:
         return {}
-    key = connection.remote_conn.get_transport().get_remote_server_key()
-    return {"host_key": f"{key.get_name()} {key.get_base64()}"}
+    return {"host_key": _spelled(connection.remote_conn.get_transport().get_remote_server_key())}
 
 
 class _Pinned:
@@ -195,9 +196,8 @@ def _connection(
 
 
 def _private_key(text: str, passphrase: str | None) -> paramiko.PKey:
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        with contextlib.suppress(paramiko.SSHException, ValueError, TypeError):
-            return kind.from_private_key(io.StringIO(text), passphrase)
+    if key := private_key(text, passphrase):
+        return key
     raise DeviceFailed(
         "the secret that is named as key holds no private key that can be read",
         "write an OpenSSH private key to it; one with a passphrase needs that as secrets.passphrase",

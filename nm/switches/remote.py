@@ -130,9 +130,8 @@ class Remote:
                     yield partial(transport.auth_publickey, self.user, held)
 
     def _load(self, text: str) -> paramiko.PKey:
-        for kind in KINDS:
-            with contextlib.suppress(paramiko.SSHException, ValueError, IndexError, binascii.Error):
-                return kind.from_private_key(io.StringIO(f"{text}\n"))
+        if key := private_key(text):
+            return key
         raise DeviceFailed(
             f"{self._who}: its secret `key` is no private key that can be used",
             "use one that ssh-keygen made, without a passphrase: ed25519, ecdsa or rsa",
@@ -207,12 +206,20 @@ def _read(receive: Callable[[int], bytes]) -> str:
     return parts.decode(errors="replace")
 
 
+def private_key(text: str, passphrase: str | None = None) -> paramiko.PKey | None:
+    """The private key of that text; None when it is none. A damaged one makes paramiko say many things."""
+    for kind in KINDS:
+        with contextlib.suppress(paramiko.SSHException, ValueError, TypeError, IndexError, AssertionError):
+            return kind.from_private_key(io.StringIO(f"{text}\n"), passphrase)
+    return None
+
+
 def canonical_key(text: str) -> str:
-    """A host key as OpenSSH writes it, a comment behind it or none; Invalid when it is none."""
+    """A host key as OpenSSH writes it, without the comment there may be; Invalid when it is none."""
     words = text.split()
     with contextlib.suppress(binascii.Error, ValueError):
         if len(words) > 1 and base64.b64decode(words[1], validate=True)[4:].startswith(words[0].encode()):
-            return " ".join(words)
+            return _bare(text)
     raise Invalid(
         f"{text!r} is no host key", "use a line as of `ssh-keyscan`, without the host: ssh-ed25519 AAAA..."
     )
