@@ -132,7 +132,9 @@ class Dialect(ABC):
         "no switchport access vlan",
     )
     access: ClassVar[Lines] = ("switchport mode access", "switchport access vlan {vlan}")
-    tagged: ClassVar[Lines] = (  # () where nobody knows how; so for `both`. A trunk without a list carries all
+    tagged: ClassVar[
+        Lines
+    ] = (  # () where nobody knows how; so for `both`. A trunk without a list carries all
         "switchport trunk allowed vlan {vlans}",
         "switchport trunk native vlan {native}",
         "switchport mode trunk",
