@@ -111,7 +111,7 @@ class Conversation:
                 )
 
     def _joined(self, text: str, more: str) -> str:
-        """What came by now. What is long is looked at once: only a sequence at its end may be in two pieces."""
+        """What came by now. Only what stands at its end may come in two pieces; the rest is done with."""
         self._bounded(len(text) + len(more))
         return text[:-TAIL] + self._plain(text[-TAIL:] + more)
 

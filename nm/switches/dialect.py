@@ -134,7 +134,7 @@ class Dialect(ABC):
     access: ClassVar[Lines] = ("switchport mode access", "switchport access vlan {vlan}")
     tagged: ClassVar[
         Lines
-    ] = (  # () where nobody knows how; so for `both`. A trunk without a list carries all
+    ] = (  # () where nobody knows how; so for `both`. The list first: without one all pass
         "switchport trunk allowed vlan {vlans}",
         "switchport trunk native vlan {native}",
         "switchport mode trunk",

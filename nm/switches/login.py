@@ -135,7 +135,7 @@ def _shown(connection: Any, telnet: bool) -> dict[str, str]:
 
 
 class _Pinned:
-    """Beside netmiko's class for a switch: the key that is expected, and bounds on the channel and the agent."""
+    """Beside netmiko's class for a switch: the key that is expected; bounds on channel and agent."""
 
     nm_expected: paramiko.PKey | None = None
     nm_timeout: float = 10.0

@@ -173,9 +173,10 @@ def test_an_agent_that_says_nothing_holds_nobody_up(
         silent.bind(place)
         silent.listen()
         hand = executor(ios.switch, timeout=0.3, secrets={}, agent=True)
-        ended = threading.Event()
-        threading.Thread(target=lambda: (hand.run([vlan(101)], EPOCH), ended.set()), daemon=True).start()
-        assert ended.wait(20)
+        asking = threading.Thread(target=hand.run, args=([vlan(101)], EPOCH), daemon=True)
+        asking.start()
+        asking.join(20)
+        assert not asking.is_alive()
     assert hand.breaker.failures == 1
 
 

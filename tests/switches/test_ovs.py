@@ -172,9 +172,8 @@ def test_what_is_no_ovsdb_is_told_as_that(path: Path, said: bytes) -> None:
         connection.sendall(said)
         silent(connection)
 
-    with server(path, talk) as address:
-        with pytest.raises(DeviceFailed, match="answers what is no OVSDB"):
-            Client("switch s", address, 5).transact([])
+    with server(path, talk) as address, pytest.raises(DeviceFailed, match="answers what is no OVSDB"):
+        Client("switch s", address, 5).transact([])
 
 
 def test_what_the_server_refuses_is_told_in_its_words(path: Path) -> None:

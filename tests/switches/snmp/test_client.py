@@ -26,6 +26,6 @@ class Endless(Client):
 
 
 def test_a_table_without_end_is_an_error() -> None:
-    with contextlib.closing(Endless("switch sw0", ("127.0.0.1", 161), Community("public"), 1.0)) as client:
-        with pytest.raises(DeviceFailed, match="has no end of rows of dot1qPvid"):
-            client.walk((PVID,))
+    client = Endless("switch sw0", ("127.0.0.1", 161), Community("public"), 1.0)
+    with contextlib.closing(client), pytest.raises(DeviceFailed, match="has no end of rows of dot1qPvid"):
+        client.walk((PVID,))
