@@ -46,9 +46,11 @@ def switch_worker(
         record, opened_for = _record(store, "switch", name), device()
         breaker.serve(opened_for)
         meet = partial(_meet, store, name, opened_for)
-        return make_executor(
+        executor = make_executor(
             {"timeout": timeout, **record}, registry, secret, _natives(store, name), meet, breaker
         )
+        executor.unsaved = work.unsaved(record)  # until a session has saved
+        return executor
 
     def do_job(hand: Hand, number: int) -> None:
         job = store.get(record_key("job", number))

@@ -12,7 +12,7 @@ from typing import Any
 
 from nm import debts, facts, groups, jobs, plan, specs, views
 from nm.calls import Call, Caller
-from nm.errors import Conflict, NMError, NotFound
+from nm.errors import Conflict, DeviceFailed, NMError, NotFound
 from nm.pool import distrust, uses
 from nm.records import Record, changed, in_order, name_of, port_key, record_key
 from nm.store import Event, Reader, Store, Transaction
@@ -147,6 +147,12 @@ def note_health(store: Store, executor: Executor, now: float) -> None:
     }
     if record is not None and record.get("_health", views.HEALTHY) != health:
         _note(store, record, now, _health=health)
+
+
+def unsaved(record: Record) -> NMError | None:
+    """Why what the switch was told before is not saved, as it was written down."""
+    words = record.get("_health", views.HEALTHY)["unsaved"]
+    return DeviceFailed(words) if words else None
 
 
 def _note(store: Store, record: Record, now: float, **fields: Any) -> None:

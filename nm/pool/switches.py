@@ -59,7 +59,7 @@ def register_switch(tx: Transaction, call: Call, name: str, settings: Record) ->
         **service(IN_SERVICE, given),
         **_UNREAD,
     }
-    record["_device"] = _identity(call, record)
+    record = _identified(call, record)
     _refuse_parked(tx, call, name, record["driver"])
     _claim_device(tx, call, record)
     tx.put(record)
@@ -128,8 +128,7 @@ def _change(tx: Transaction, call: Call, name: str, changes: Record) -> set[str]
         record = {**record, "secrets": {}}
     telling = {"driver", *call.site.drivers.find(kind).identity}
     device = {key for key in given if key in telling and given[key] != record.get(key)}
-    after = changed(record, call.now, **{**given, **service(record, given)})
-    after["_device"] = _identity(call, after)
+    after = _identified(call, changed(record, call.now, **{**given, **service(record, given)}))
     if "host_key" in given:
         after["_host_key"] = None  # whoever names a key vouches that it is the same device's
     if device:
@@ -174,12 +173,17 @@ def _checks(call: Call, kind: str) -> tuple[dict[str, values.Check], frozenset[s
     return {"driver": values.text(64), "secrets": values.secrets, **own, **SERVICE}, driver.required
 
 
-def _identity(call: Call, record: Record) -> str | None:
-    """Which device the (checked here) settings mean, in one spelling; None when the driver does not say."""
+def _identified(call: Call, record: Record) -> Record:
+    """The record with what tells its device from all others, in one spelling; its settings are checked here.
+
+    `_device`: which one the settings mean; None when the driver does not say.
+    """
     keys = call.site.drivers.find(record["driver"]).identity
     settings = call.site.drivers.canonical(record["driver"], record)
     parts = [record["driver"], *(_plain_path(str(settings.get(key, ""))) for key in keys)]
-    return " ".join(part.replace("%", "%25").replace(" ", "%20") for part in parts) if keys else None
+    device = " ".join(part.replace("%", "%25").replace(" ", "%20") for part in parts) if keys else None
+    host_key = {"host_key": settings["host_key"]} if settings.get("host_key") else {}
+    return {**record, **host_key, "_device": device}
 
 
 def _plain_path(text: str) -> str:

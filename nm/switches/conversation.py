@@ -14,6 +14,8 @@ from nm.errors import DeviceFailed
 
 LULL = 0.2  # seconds of quiet after which a prompt counts that something was printed behind
 LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
+LARGEST = 1 << 23  # characters of an answer
+TAIL = 1 << 10  # characters at its end in which a prompt or a question stands
 
 
 class Channel(Protocol):
@@ -74,8 +76,18 @@ class Conversation:
 
     def _forget(self) -> None:
         """What came unasked, as a line of the switch's log, belongs to no answer."""
-        while self._channel.receive(0):
-            pass
+        came = 0
+        while more := self._channel.receive(0):
+            came = self._bounded(came + len(more))
+
+    def _bounded(self, came: int) -> int:
+        """DeviceFailed when it says more than any answer is: it never comes to an end."""
+        if came > LARGEST:
+            raise DeviceFailed(
+                f"switch {self._name} says more than {LARGEST} characters, and goes on",
+                "look whether somebody has left debugging on; it is tried again",
+            )
+        return came
 
     def _answer(self, say: Say) -> str:
         patience = self._timeout * say.patience
@@ -85,12 +97,12 @@ class Conversation:
             more = self._channel.receive(LULL)
             now = time.monotonic()
             if more:
-                text, heard = self._plain(text + more), now
+                text, heard = self._joined(text, more), now
             if self._done(text, say, quiet=not more):
                 late = self._channel.receive(0)
                 if not late:
                     return self._without_frame(text, say)
-                text = self._plain(text + late)
+                text = self._joined(text, late)
             answered = self._reply(text, answered, say)
             if now - heard > patience or now - begun > patience * LONGEST:
                 raise DeviceFailed(
@@ -98,11 +110,19 @@ class Conversation:
                     "look whether it is busy; it is tried again",
                 )
 
+    def _joined(self, text: str, more: str) -> str:
+        """What came by now. Only what stands at its end may come in two pieces; the rest is done with."""
+        self._bounded(len(text) + len(more))
+        return text[:-TAIL] + self._plain(text[-TAIL:] + more)
+
     def _done(self, text: str, say: Say, quiet: bool) -> bool:
         """Whether it is at its prompt again; one before the echo may have been on its way for long."""
         if quiet:
-            return self._at_prompt.search(text) is not None or self._overprinted(text, say)
-        return say.line in text and self._at_prompt.search(text) is not None
+            return self._prompted(text) is not None or self._overprinted(text, say)
+        return say.line in text and self._prompted(text) is not None
+
+    def _prompted(self, text: str) -> re.Match[str] | None:
+        return self._at_prompt.search(text, max(len(text) - TAIL, 0))
 
     def _overprinted(self, text: str, say: Say) -> bool:
         """Whether the prompt came and a line of the switch's log behind it."""
@@ -111,13 +131,13 @@ class Conversation:
     def _reply(self, text: str, answered: int, say: Say) -> int:
         """Answer what is asked at the end of the text; where the unanswered rest begins."""
         for question, answer in say.answers:
-            if re.search(question + r"\s*$", text[answered:]):
+            if re.search(question + r"\s*$", text[max(answered, len(text) - TAIL) :]):
                 self._channel.send(answer + "\n")
                 return len(text)
         return answered
 
     def _without_frame(self, text: str, say: Say) -> str:
-        found = self._at_prompt.search(text) or self._was_prompt.search(text)
+        found = self._prompted(text) or self._was_prompt.search(text)
         body = text[: found.start()] if found else text
         before, echo, behind = body.partition(say.line)
         begins = echo and self._nothing_but_prompts.fullmatch(before)

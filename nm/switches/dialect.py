@@ -133,15 +133,17 @@ class Dialect(ABC):
         "no switchport access vlan",
     )
     access: ClassVar[Lines] = ("switchport mode access", "switchport access vlan {vlan}")
-    tagged: ClassVar[Lines] = (  # () where nobody knows how; so for `both`
-        "switchport mode trunk",
-        "switchport trunk native vlan {native}",
+    tagged: ClassVar[
+        Lines
+    ] = (  # () where nobody knows how; so for `both`. The list first: without one all pass
         "switchport trunk allowed vlan {vlans}",
+        "switchport trunk native vlan {native}",
+        "switchport mode trunk",
     )
     both: ClassVar[Lines] = (
-        "switchport mode trunk",
-        "switchport trunk native vlan {vlan}",
         "switchport trunk allowed vlan {all}",
+        "switchport trunk native vlan {vlan}",
+        "switchport mode trunk",
     )
     empty: ClassVar[Lines] = (  # a trunk that carries nothing and stays up; () where it is to be shut
         "switchport trunk allowed vlan none",
@@ -210,7 +212,7 @@ class Dialect(ABC):
             "native": str(move.native),
         }
         if after.isolated:
-            return filled((*cls.tagged[:-1], *cls.empty), **words)
+            return filled((*cls.empty, *cls.tagged), **words)  # {vlans} are none
         shape = cls.access if not after.tagged else cls.tagged if after.untagged is None else cls.both
         return filled((*first, *shape), **words)
 

@@ -53,12 +53,14 @@ class Executor:
     def __init__(
         self,
         name: str,
-        connect: Callable[[], Driver],
+        connect: Callable[[Mapping[str, str]], Driver],
         natives: Mapping[str, int] | None = None,
         meet: Callable[[Mapping[str, str]], None] = lambda shown: None,
         breaker: Breaker | None = None,
     ) -> None:
-        """`natives`: the native VLANs of trunk ports, for kinds of switch that cannot tell.
+        """`connect` makes a driver that lets in only a device that shows itself by what it is given.
+
+        `natives`: the native VLANs of trunk ports, for kinds of switch that cannot tell.
 
         `meet` is told by what the device shows itself after each log-in, before anything is asked of it;
         when it raises, nothing is.
@@ -69,6 +71,7 @@ class Executor:
         self._meet = meet
         self.breaker = breaker or Breaker(time.monotonic)
         self._driver: Driver | None = None
+        self._shown: Mapping[str, str] = {}  # by what the device has shown itself at first
         self.unsaved: NMError | None = None  # why what was applied is not saved
 
     # --- the hand ---
@@ -204,8 +207,10 @@ class Executor:
     def _open(self) -> Driver:
         if self._driver is None:
             self.breaker.check()
-            self._driver = self._connect()
-            self._meet(self._driver.open())
+            self._driver = self._connect(self._shown)
+            shown = self._driver.open()
+            self._meet(shown)
+            self._shown = shown
         return self._driver
 
     @contextlib.contextmanager
@@ -385,10 +390,11 @@ def make_executor(
     """The executor of the switch of that record. `secret` turns a secret's name into the secret."""
     name = name_of(record["record_key"])
 
-    def connect() -> Driver:
+    def connect(shown: Mapping[str, str]) -> Driver:
         driver = registry.find(record["driver"])
         settings = {key: record[key] for key in driver.settings if key in record}
-        if "host_key" in driver.settings and (pinned := record.get("host_key") or record.get("_host_key")):
+        pinned = record.get("host_key") or record.get("_host_key") or shown.get("host_key")
+        if "host_key" in driver.settings and pinned:
             settings["host_key"] = pinned
         secrets = {key: secret(chosen) for key, chosen in record.get("secrets", {}).items()}
         return driver(name, settings, secrets)

@@ -60,7 +60,9 @@ class LinuxBridge:
             return dict(settings)
         if not _USER.fullmatch(settings.get("user", "root")):
             raise Invalid(f"{settings['user']!r} is no Unix account", "use the name of an account there")
-        key = {"host_key": canonical_key(settings["host_key"])} if "host_key" in settings else {}
+        key = {}
+        if "host_key" in settings:  # of two bridges of one machine each has it under its own name
+            key["host_key"] = f"{canonical_key(settings['host_key'])} {settings['bridge']}"
         place = {
             "address": addresses.canonical(settings["address"]),
             "port": addresses.check_port(settings.get("port", SSH_PORT)),

@@ -6,9 +6,9 @@ it is given here never reaches its log. Called by the driver of command lines on
 
 import codecs
 import contextlib
-import io
 import ipaddress
 import logging
+import os
 import re
 import select
 import socket
@@ -22,9 +22,11 @@ from netmiko.exceptions import NetmikoAuthenticationException, NetmikoBaseExcept
 from netmiko.ssh_dispatcher import CLASS_MAPPER
 from paramiko.pkey import UnknownKeyType
 
+from nm.agent import Agent
 from nm.errors import DeviceFailed, Invalid
 from nm.switches.conversation import Channel, Conversation, Say
 from nm.switches.dialect import Dialect
+from nm.switches.remote import prefer, private_key
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
 GOODBYE = 1.0  # seconds that a switch has to hang up as well
@@ -47,9 +49,8 @@ def check_settings(settings: Mapping[str, Any], dialect: type[Dialect]) -> dict[
     port = settings.get("port", SSH_PORT if transport == "ssh" else TELNET_PORT)
     if not 0 < port < 65536:
         raise Invalid(f"port is {port}", "use 1 to 65535")
-    if key := settings.get("host_key"):
-        parse_key(key)
-    return {**settings, "address": _address(settings["address"]), "port": port}
+    key = {"host_key": _spelled(parse_key(settings["host_key"]))} if settings.get("host_key") else {}
+    return {**settings, "address": _address(settings["address"]), "port": port, **key}
 
 
 def _address(text: str) -> str:
@@ -70,6 +71,10 @@ def parse_key(text: str) -> paramiko.PKey:
         raise Invalid(
             "host_key is no host key", "give it as `ssh-keyscan HOST` prints it: TYPE BASE64"
         ) from error
+
+
+def _spelled(key: paramiko.PKey) -> str:
+    return f"{key.get_name()} {key.get_base64()}"
 
 
 @dataclass
@@ -126,12 +131,11 @@ def _plain(connection: Any) -> Callable[[str], str]:
 def _shown(connection: Any, telnet: bool) -> dict[str, str]:
     if telnet:
         return {}
-    key = connection.remote_conn.get_transport().get_remote_server_key()
-    return {"host_key": f"{key.get_name()} {key.get_base64()}"}
+    return {"host_key": _spelled(connection.remote_conn.get_transport().get_remote_server_key())}
 
 
 class _Pinned:
-    """Beside netmiko's class for a switch: the key that is expected, and a bound on opening the channel."""
+    """Beside netmiko's class for a switch: the key that is expected; bounds on channel and agent."""
 
     nm_expected: paramiko.PKey | None = None
     nm_timeout: float = 10.0
@@ -141,6 +145,8 @@ class _Pinned:
         if self.nm_expected is not None:
             place = self.host if self.port == SSH_PORT else f"[{self.host}]:{self.port}"  # type: ignore[attr-defined]
             client.get_host_keys().add(place, self.nm_expected.get_name(), self.nm_expected)
+        if self.allow_agent:  # type: ignore[attr-defined]
+            client._agent = Agent(os.environ.get("SSH_AUTH_SOCK", ""), self.nm_timeout)  # type: ignore[attr-defined]
         return client
 
     def find_prompt(self, delay_factor: float = 1.0, pattern: str | None = None) -> str:
@@ -150,7 +156,13 @@ class _Pinned:
 
     def _connect_params_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = super()._connect_params_dict()  # type: ignore[misc]
-        return {**found, "channel_timeout": self.nm_timeout}
+        return {**found, "channel_timeout": self.nm_timeout, "transport_factory": self._transport}
+
+    def _transport(self, *arguments: Any, **options: Any) -> paramiko.Transport:
+        transport = paramiko.Transport(*arguments, **options)
+        if self.nm_expected is not None:
+            prefer(transport, self.nm_expected.get_name())
+        return transport
 
 
 def _connection(
@@ -184,9 +196,8 @@ def _connection(
 
 
 def _private_key(text: str, passphrase: str | None) -> paramiko.PKey:
-    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-        with contextlib.suppress(paramiko.SSHException, ValueError, TypeError):
-            return kind.from_private_key(io.StringIO(text), passphrase)
+    if key := private_key(text, passphrase):
+        return key
     raise DeviceFailed(
         "the secret that is named as key holds no private key that can be read",
         "write an OpenSSH private key to it; one with a passphrase needs that as secrets.passphrase",

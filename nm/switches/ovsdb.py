@@ -21,6 +21,7 @@ Result = dict[str, Any]
 
 DATABASE = "Open_vSwitch"
 CHUNK = 1 << 18
+LARGEST = 1 << 24  # bytes of a message
 LISTENS = {  # a server that does not like how it is spoken to just closes the connection
     "unix": "listens on that address",
     "tcp": "listens on that address, without TLS",
@@ -69,7 +70,9 @@ class Client:
         request = {"method": "transact", "params": [DATABASE, *operations], "id": self._last_id}
         try:
             self._send(request, deadline)
-            reply = self._reply(deadline)
+            return self._results(self._reply(deadline))
+        except OperationFailed:
+            raise
         except TimeoutError as error:
             self.close()
             raise self._silent(f"no answer within {self._timeout + patience:g} s") from error
@@ -82,7 +85,9 @@ class Client:
         except DeviceFailed:
             self.close()
             raise
-        return self._results(reply)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            self.close()
+            raise self._strange() from error
 
     def close(self) -> None:
         """Drop the connection."""
@@ -109,6 +114,13 @@ class Client:
         return DeviceFailed(
             f"{self._who} cannot be reached at {self._address}: {why}",
             f"look whether ovsdb-server runs there and {LISTENS[self._scheme]}",
+        )
+
+    def _strange(self) -> DeviceFailed:
+        return DeviceFailed(
+            f"{self._who} at {self._address} answers what is no OVSDB",
+            "look whether it is an ovsdb-server that listens there",
+            passing=False,
         )
 
     def _untrusted(self, error: ssl.SSLError) -> DeviceFailed:
@@ -184,6 +196,8 @@ class Client:
             if not chunk:
                 raise ConnectionResetError("it closed the connection")
             self._buffer += chunk
+            if len(self._buffer) > LARGEST:
+                raise self._strange()
 
 
 def _left(deadline: float) -> float:

@@ -64,7 +64,8 @@ class Remote:
             self._transport = transport = paramiko.Transport(self._socket)
             later = 2 * self._timeout  # than our own end of waiting, so that there is one
             transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = later
-            self._prefer_pinned(transport)
+            if self._pinned:
+                prefer(transport, self._pinned.partition(" ")[0])
             transport.start_client()
             shown = transport.get_remote_server_key()
             key = f"{shown.get_name()} {shown.get_base64()}"
@@ -104,13 +105,6 @@ class Remote:
             self._socket.close()
             self._socket = None
 
-    def _prefer_pinned(self, transport: paramiko.Transport) -> None:
-        """Of a host with several keys, ask for the one that is pinned."""
-        if self._pinned:
-            kind = self._pinned.partition(" ")[0]
-            options = transport.get_security_options()
-            options.key_types = sorted(options.key_types, key=lambda one: _kind_of(one) != kind)
-
     def _log_in(self, transport: paramiko.Transport) -> None:
         for attempt in self._attempts(transport):
             try:
@@ -136,9 +130,8 @@ class Remote:
                     yield partial(transport.auth_publickey, self.user, held)
 
     def _load(self, text: str) -> paramiko.PKey:
-        for kind in KINDS:
-            with contextlib.suppress(paramiko.SSHException, ValueError, IndexError, binascii.Error):
-                return kind.from_private_key(io.StringIO(f"{text}\n"))
+        if key := private_key(text):
+            return key
         raise DeviceFailed(
             f"{self._who}: its secret `key` is no private key that can be used",
             "use one that ssh-keygen made, without a passphrase: ed25519, ecdsa or rsa",
@@ -213,12 +206,20 @@ def _read(receive: Callable[[int], bytes]) -> str:
     return parts.decode(errors="replace")
 
 
+def private_key(text: str, passphrase: str | None = None) -> paramiko.PKey | None:
+    """The private key of that text; None when it is none. A damaged one makes paramiko say many things."""
+    for kind in KINDS:
+        with contextlib.suppress(paramiko.SSHException, ValueError, TypeError, IndexError, AssertionError):
+            return kind.from_private_key(io.StringIO(f"{text}\n"), passphrase)
+    return None
+
+
 def canonical_key(text: str) -> str:
-    """A host key as OpenSSH writes it, a comment behind it or none; Invalid when it is none."""
+    """A host key as OpenSSH writes it, without the comment there may be; Invalid when it is none."""
     words = text.split()
     with contextlib.suppress(binascii.Error, ValueError):
         if len(words) > 1 and base64.b64decode(words[1], validate=True)[4:].startswith(words[0].encode()):
-            return " ".join(words)
+            return _bare(text)
     raise Invalid(
         f"{text!r} is no host key", "use a line as of `ssh-keyscan`, without the host: ssh-ed25519 AAAA..."
     )
@@ -227,6 +228,12 @@ def canonical_key(text: str) -> str:
 def _bare(text: str) -> str:
     """The key without a comment."""
     return " ".join(text.split()[:2])
+
+
+def prefer(transport: paramiko.Transport, kind: str) -> None:
+    """Of a host with several keys, ask for the one of that kind first: it is the one that is pinned."""
+    options = transport.get_security_options()
+    options.key_types = sorted(options.key_types, key=lambda one: _kind_of(one) != kind)
 
 
 def _kind_of(algorithm: str) -> str:

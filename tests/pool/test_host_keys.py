@@ -77,6 +77,15 @@ def test_a_key_may_be_named_beforehand(world: World) -> None:
         world.shows("sw0", TWO)
 
 
+def test_a_key_is_one_devices_however_it_is_written(world: World) -> None:
+    world.register("sw2", "192.0.2.3", host_key=f"{ONE} root@tor2")
+    assert world.key("sw2") == ONE
+    with pytest.raises(Conflict, match="belongs to switch sw2"):
+        world.shows("sw0", ONE)
+    with pytest.raises(Conflict, match="belongs to switch sw2"):
+        world.update("sw1", host_key=f"{ONE} another comment")
+
+
 def test_a_new_key_of_the_same_switch_leaves_its_ports_alone(world: World) -> None:
     world.shows("sw0", ONE)
     world.store.transact(lambda tx: pool.register_port(tx, world.call, "sw0", "Gi1/0/1"))

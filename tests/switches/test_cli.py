@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -24,6 +25,7 @@ from nm.switches.executor import Executor, make_executor
 from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, no_vlan, vlan
 from tests.switches.conftest import ELSEWHERE, TRIED
 from tests.switches.fakes import FakeSwitch, start
+from tests.switches.sshd import Sshd, missing
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
 ISOLATED = PortState()
@@ -166,6 +168,38 @@ def test_an_agents_key_is_used_when_it_is_wanted(tmp_path: Path, monkeypatch: py
             agent.terminate()
 
 
+def test_an_agent_that_says_nothing_holds_nobody_up(
+    tmp_path: Path, ios: CliBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(tmp_path / "agent")
+    monkeypatch.setenv("SSH_AUTH_SOCK", place)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(place)
+        silent.listen()
+        hand = executor(ios.switch, timeout=0.3, secrets={}, agent=True)
+        asking = threading.Thread(target=hand.run, args=([vlan(101)], EPOCH), daemon=True)
+        asking.start()
+        asking.join(20)
+        assert not asking.is_alive()
+    assert hand.breaker.failures == 1
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "there is an sshd")
+def test_of_several_keys_a_host_is_asked_for_the_pinned_one(tmp_path: Path) -> None:
+    sshd = Sshd(tmp_path)
+    sshd._make_key("host-rsa", "rsa")
+    sshd.start("ed25519", "ecdsa", "rsa")
+    try:
+        for kind in ("rsa", "ecdsa", "ed25519"):
+            record = {"driver": "cli", "dialect": "sonic", "address": "127.0.0.1", "port": sshd.port}
+            record |= {"user": "root", "secrets": {"password": "wrong"}, "host_key": sshd.host_key(kind)}
+            hand = make_executor({"record_key": "switch_sw0", **record}, builtin(), lambda name: name)
+            (outcome,) = hand.run([vlan(101)], EPOCH)
+            assert "refuses the log-in" in str(outcome.error)  # so it was asked for one
+    finally:
+        sshd.stop()
+
+
 def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwitch) -> None:
     shown: list[str] = []
     record = {"driver": "cli", "dialect": "cisco_ios", "address": "127.0.0.1", "port": locked.port}
@@ -187,6 +221,18 @@ def test_the_first_host_key_is_shown_and_another_one_is_refused(locked: FakeSwit
     (outcome,) = pinned.run([vlan(101)], EPOCH)
     assert "another host key" in str(error_of(outcome))
     assert locked.counts.logins == before
+
+
+def test_a_key_that_was_met_is_expected_from_the_next_log_in_on(locked: FakeSwitch) -> None:
+    hand = executor(locked)
+    hand.inspect()
+    locked.replace()
+    locked.server.cut()
+    before = locked.counts.logins
+    for _ in range(2):  # the first one finds the session cut
+        (outcome,) = hand.run([vlan(101)], EPOCH)
+    assert "another host key" in str(error_of(outcome))
+    assert locked.counts.logins == before  # so it has not been told the password
 
 
 def test_what_is_pinned_is_used_when_no_key_was_given(locked: FakeSwitch) -> None:

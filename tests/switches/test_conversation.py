@@ -1,8 +1,12 @@
 """What counts as the answer to a line, by what a channel brings and when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
 
-from nm.switches.conversation import Conversation, Say
+import pytest
+
+from nm.errors import DeviceFailed
+from nm.switches.conversation import LARGEST, TAIL, Conversation, Say
 
 
 class Script:
@@ -38,3 +42,45 @@ def test_a_late_prompt_of_the_line_before_is_no_answer() -> None:
 
 def test_a_prompt_without_any_echo_counts_when_nothing_more_comes() -> None:
     assert say("show vlan", "1 default\r\nsw1# ") == "1 default"
+
+
+class Endless:
+    """A channel that never ends to say something, unasked (`sent`) or once a line was sent."""
+
+    def __init__(self, sent: bool) -> None:
+        self._sent = sent
+        self._pieces: Iterator[str] = repeat("debug: a frame came\r\n" * 1000)
+        self.said = 0
+
+    def send(self, text: str) -> None:
+        self._sent = True
+
+    def receive(self, seconds: float) -> str:
+        assert self.said < 2 * LARGEST, "nobody minds"
+        piece = next(self._pieces) if self._sent else ""
+        self.said += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize("unasked", [True, False])
+def test_one_that_never_ends_to_talk_is_not_listened_to_for_ever(unasked: bool) -> None:
+    with pytest.raises(DeviceFailed, match="and goes on"):
+        Conversation("sw0", Endless(unasked), "sw1", str, 60.0).say(Say("show vlan"))
+
+
+def test_a_long_answer_is_looked_through_once_however_many_pieces_it_comes_in() -> None:
+    """The patterns' work is that of its pieces and a tail each, not of all that came before."""
+    looked = 0
+
+    def plain(text: str) -> str:
+        nonlocal looked
+        looked += len(text)
+        return text.replace("\x1b[K", "")
+
+    lines = ["interface GigabitEthernet1/0/1\r\n", "\x1b", "[K switchport mode access\r\n"] * 2000
+    answer = say("show run", "show run\r\n", *lines, "sw1#", plain=plain)
+    assert answer == ("interface GigabitEthernet1/0/1\n switchport mode access\n" * 2000).rstrip("\n")
+    assert looked <= sum(map(len, lines)) + TAIL * (len(lines) + 2)

@@ -502,6 +502,18 @@ def test_a_port_is_shut_before_its_vlans_change(
     assert opening in said(dialect.opening([move(port, before, ACCESS)]))
 
 
+@pytest.mark.parametrize("tagged", [(101,), ()], ids=["joins", "leaves"])
+@pytest.mark.parametrize("name", ["arista_eos", "cisco_ios", "cisco_nxos"])
+def test_a_port_that_is_up_has_its_list_before_it_is_a_trunk(name: str, tagged: tuple[int, ...]) -> None:
+    """Cut off in between, a trunk without a list would carry every VLAN there is."""
+    dialect = dialects.find(name)
+    port = first_ports(dialect)[0]
+    change = SetTrunk(port, 101, present=bool(tagged))
+    lines = said(dialect.blocks([move(port, up(7), PortState(None, tagged), change)]))
+    (list_,) = (at for at, line in enumerate(lines) if "allowed vlan" in line)
+    assert list_ < lines.index("switchport mode trunk")
+
+
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
 def test_a_join_says_all_and_forgets_what_was(dialect: type[Dialect]) -> None:
     port = first_ports(dialect)[0]

@@ -192,7 +192,7 @@ def test_settings_have_one_spelling() -> None:
         "bridge": "br0",
         "address": "2001:db8::1",
         "port": 22,
-        "host_key": f"ssh-ed25519 {KEY} somebody",
+        "host_key": f"ssh-ed25519 {KEY} br0",
     }
     assert LinuxBridge.canonical({"bridge": "br0"}) == {"bridge": "br0"}
 

@@ -13,7 +13,7 @@ import pytest
 
 from nm.errors import DeviceFailed, Invalid
 from nm.switch import PortState
-from nm.switches.ovsdb import Client, OperationFailed
+from nm.switches.ovsdb import LARGEST, Client, OperationFailed
 from tests.switches.benches import EPOCH, OvsBench, executor_of, join, no_trunk, trunk
 from tests.switches.ovs_rack import OvsRack, missing
 
@@ -152,6 +152,28 @@ def test_the_servers_echo_is_answered_and_messages_may_come_in_pieces(path: Path
         assert client.transact([]) == [{"rows": [{"name": "}{"}]}]
         client.close()
     assert echoed == [{"id": "echo", "result": ["are you there? }"], "error": None}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"id":"\xff"}',
+        b"[1]{}",
+        b'{"id":1}',
+        b'{"method":"echo"}',
+        b"[" * 10_000 + b"}",
+        b"x" * (LARGEST + 1),
+    ],
+    ids=["text", "list", "answer", "question", "deep", "long"],
+)
+def test_what_is_no_ovsdb_is_told_as_that(path: Path, said: bytes) -> None:
+    def talk(connection: socket.socket) -> None:
+        request(connection)
+        connection.sendall(said)
+        silent(connection)
+
+    with server(path, talk) as address, pytest.raises(DeviceFailed, match="answers what is no OVSDB"):
+        Client("switch s", address, 5).transact([])
 
 
 def test_what_the_server_refuses_is_told_in_its_words(path: Path) -> None:

@@ -10,6 +10,7 @@ from nm.switch import PortState
 from nm.switches.reach import reaches
 from tests.shell.conftest import run
 from tests.switches.cli_rack import CliRack, cli_rack
+from tests.switches.test_cli import until
 
 ISOLATED = PortState()
 
@@ -147,6 +148,26 @@ def test_a_reboot_forgets_what_by_policy_was_not_saved_and_nm_does_not(lab: CliR
     lab.call("AddNodes", "a", ["n3"])
     lab.deploy("a")  # the next change saves all
     assert (lab.remembers("n1"), lab.remembers("n3")) == (PortState(101), PortState(101))
+
+
+def test_what_is_not_saved_is_told_until_it_is(lab: CliRack) -> None:
+    def asked(method: str) -> None:
+        logins = fake.counts.logins
+        assert lab.wait(lab.call(method, "sw0"))["state"] in ("done", "failed")
+        until(lambda: not fake.open_sessions())  # so what was seen is written down
+        assert fake.counts.logins > logins
+
+    introduced(lab)
+    fake = lab.fakes["sw0"]
+    fake.fault("save")
+    asked("ResetPorts")
+    until(lambda: switch(lab, "sw0")["unsaved"] is not None)
+    until(lambda: not fake.open_sessions())
+    asked("InspectSwitch")  # another session, which changes nothing
+    assert "would forget it" in switch(lab, "sw0")["unsaved"]
+    fake.mend()
+    asked("ResetPorts")
+    assert switch(lab, "sw0")["unsaved"] is None
 
 
 def test_a_rejection_is_the_groups_error_and_its_node_stays_isolated(lab: CliRack) -> None:

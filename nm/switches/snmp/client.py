@@ -28,6 +28,7 @@ Send = Callable[[], Coroutine[Any, Any, Answer]]
 TRIES = 3  # of one request within its time-out; whichever is answered counts
 ROOM = 1300  # octets of cells in one request: with its headers it fits an Ethernet frame
 FIRST_ROWS, MOST_ROWS = 16, 64  # that are asked for at once
+LARGEST = 1 << 16  # rows of a column: more than any switch has ports or VLANs
 PATIENCE = 30.0  # seconds for what the agent does after its answer, as saving
 PAUSE, LONGEST_PAUSE = 0.01, 1.0  # seconds between two looks at that
 
@@ -144,6 +145,8 @@ class Client:
                     del last[column]
                 elif oid <= last[column]:
                     raise self._broken(f"tells {_dotted(oid)} after {_dotted(last[column])}")
+                elif len(rows[column]) == LARGEST:
+                    raise self._broken(f"has no end of rows of {column.name}")
                 else:
                     rows[column][oid[len(column.oid) :]] = value
                     last[column] = oid
