@@ -22,7 +22,7 @@ from nm.switches.cli import plan
 from nm.switches.dialect import Reading, Seen
 from nm.switches.executor import Executor, make_executor
 from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, no_vlan, vlan
-from tests.switches.conftest import TRIED
+from tests.switches.conftest import ELSEWHERE, TRIED
 from tests.switches.fakes import FakeSwitch, start
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
@@ -231,9 +231,9 @@ def test_a_switch_that_cannot_be_logged_in_to_is_a_passing_error(ios: CliBench, 
 @pytest.mark.parametrize("dialect", TRIED)
 def test_forty_eight_ports_are_one_session_one_save_and_few_lines(dialect: str) -> None:
     """Few where a line may name a range of ports; else some a port."""
-    most = 25 if dialects.find(dialect).several else 48 * 7
-    with start(dialect, ports=48) as switch:
-        bench = CliBench(switch)
+    most = 30 if dialects.find(dialect).several else 48 * 7
+    with start(ELSEWHERE.get(dialect, dialect), ports=48) as switch:
+        bench = CliBench(switch, dialect)
         bench.executor.isolate(bench.ports, EPOCH)
         saves, lines = switch.counts.saves, len(switch.lines())
         done(bench, vlan(101), *(join(port, 101) for port in bench.ports))
