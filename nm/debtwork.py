@@ -171,9 +171,11 @@ class SwitchDebtWorker:
         """Take up a debt, or the rest of a job whose debt is paid."""
         if number == self._payer.job:
             return
-        debt = self._debt()
+        debt, job = self._debt(), self._store.get(record_key("job", number))
         if debt is not None and debt["job"] != number:
             return  # a newer one took over
+        if debt is None and (job is None or job["state"] in jobs.OVER):
+            return  # so it did, and may be waiting for its groups by now
         self._gone = set()
         tables = [facts.name("vlan", self._switch, vlan) for vlan in (debt["vlans"] if debt else ())]
         self._payer.begin(number, {fact: {} for fact in [*(debt["owed"] if debt else ()), *tables]})

@@ -28,7 +28,7 @@ STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text. `style` is rich's word for how it looks on a terminal."""
+    """One line of text. `style`, bold or a colour of STYLES, is how it looks on a terminal."""
 
     text: str
     style: str = ""
@@ -132,7 +132,7 @@ class Output:
                 if number and not isinstance(block, Line):
                     print(file=self.stdout)
                 lines = _coloured(block, long) if self.terminal else plain(block)
-                if lines or not self.terminal:
+                if lines or not self.terminal or isinstance(block, Line):
                     print("\n".join(lines), file=self.stdout)
                 else:
                     _show_rich(block, self.stdout)
@@ -172,10 +172,12 @@ def _coloured(block: Block, long: bool) -> list[str]:
 
     Rich takes longer to load than a daemon to answer, and half a second for a thousand rows.
     """
-    if isinstance(block, Line) and not block.style:
-        return plain(block)
-    if not isinstance(block, Table) or not block.rows:
+    if isinstance(block, Line):
+        return [painted(clean(block.text), block.style)]
+    if isinstance(block, Fields):
         return []
+    if not block.rows:
+        return plain(block)
     rows, widths = _grid(block)
     if not long and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
         return []
@@ -195,16 +197,13 @@ def painted(text: str, style: str) -> str:
     return f"\x1b[{_ANSI[style]}m{text}\x1b[0m"
 
 
-def _show_rich(block: Block, stdout: TextIO) -> None:
+def _show_rich(block: Table | Fields, stdout: TextIO) -> None:
+    """What needs folding, or aligns labels and their texts."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
     console = Console(file=stdout, highlight=False)
-    if isinstance(block, Line) or (isinstance(block, Table) and not block.rows):
-        style = block.style if isinstance(block, Line) else ""
-        console.print(Text("\n".join(plain(block)), style), soft_wrap=True)
-        return
     headed = isinstance(block, Table)
     table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=headed, header_style="bold")
     if isinstance(block, Table):

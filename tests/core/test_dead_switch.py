@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nm import debts, groups, plan, recording, releases
+from nm import debts, drift, groups, jobs, plan, recording, releases
 from nm.calls import Call
 from nm.converge import GroupWorker, Tools, Wake
 from nm.debtwork import SwitchDebtWorker
@@ -263,12 +263,12 @@ def test_ten_at_once_and_only_one_is_first(lab: Rack) -> None:
 def test_all_switches_at_once(lab: Rack) -> None:
     for switch in lab.switches:
         lab.set_faults(switch, down=True)
-    debts = [lab.call("ReleaseSwitch", switch, True) for switch in lab.switches]
+    owed = [lab.call("ReleaseSwitch", switch, True) for switch in lab.switches]
     rest(lab)
     assert [one["nodes"] for one in lab.call("GetGroups", {})] == [[], [], []]
     for switch in lab.switches:
         lab.set_faults(switch)
-    assert {lab.wait(debt)["state"] for debt in debts} == {"done"}
+    assert {lab.wait(debt)["state"] for debt in owed} == {"done"}
     assert all(node["free"] for node in lab.call("GetNodes", {}))
     assert all(carriers(lab, switch) == set() for switch in lab.switches)
 
@@ -439,8 +439,7 @@ def test_a_replaced_switch_that_dies_too_is_released(lab: Rack) -> None:
     assert lab.wait(job)["state"] == "superseded"
     rest(lab)
     assert group(lab, "a")["nodes"] == ["n0", "n2"]
-    settings = another(lab, "sw1", "third")
-    again = lab.call("ReplaceSwitch", "sw1", settings)
+    again = lab.call("ReplaceSwitch", "sw1", another(lab, "sw1", "third"))
     assert lab.wait(debt)["state"] == "superseded" and lab.wait(again)["state"] == "done"
 
 
@@ -457,19 +456,17 @@ def joining_again(lab: Rack) -> int:
 def test_one_that_is_replaced_again_while_its_groups_join_leaves_no_job_behind(lab: Rack) -> None:
     first = joining_again(lab)
     again = lab.call("ReplaceSwitch", "sw1")
-    assert lab.wait(first)["state"] == "superseded"
     lab.set_faults("sw2")
-    assert lab.wait(again)["state"] == "done"
+    assert [lab.wait(job)["state"] for job in (first, again)] == ["superseded", "done"]
     rest(lab)
     assert isolated(lab)
 
 
 def test_a_deploy_that_takes_over_while_the_groups_join_is_waited_for(lab: Rack) -> None:
     replacing = joining_again(lab)
-    newer = lab.call("Deploy", "a")
-    assert lab.service is not None
-    store = lab.service.database
-    lab.until(lambda: replacing in (store.get(f"job_{newer}") or {}).get("followers", ()))
+    newer, service = lab.call("Deploy", "a"), lab.service
+    assert service is not None
+    lab.until(lambda: replacing in (service.database.get(f"job_{newer}") or {}).get("followers", ()))
     lab.set_faults("sw2")
     assert lab.wait(replacing)["state"] == "done" and lab.call("GetJob", newer)["state"] == "done"
     assert isolated(lab)
@@ -586,3 +583,18 @@ def test_what_was_paid_to_an_older_debt_does_not_count(lab: Rack) -> None:
     second.reply([Outcome()] * len(second.orders))
     worker.handle([bench.take("debt:sw1")])
     assert debts.of_switch(bench.store, "sw1") is None
+
+
+def test_what_wakes_an_older_job_does_not_let_the_newer_be_forgotten(lab: Rack) -> None:
+    bench = Bench(lab)
+    older, newer = bench.replace(), bench.replace()
+    worker = SwitchDebtWorker("sw1", bench.tools)
+    bench.sent.clear()
+    worker.handle([Job(newer)])
+    errand = bench.take("switch:sw1")
+    errand.reply([Outcome()] * len(errand.orders))
+    worker.handle([bench.take("debt:sw1")])
+    for child in drift.children(bench.store, newer):
+        bench.store.transact(partial(jobs.advance, number=child, now=9e8, state="done"))
+    worker.handle([Job(newer), Job(older)])
+    assert (bench.store.get(f"job_{newer}") or {})["state"] == "done"

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from nm import config, service
+from nm import config, recording, service
+from nm.audits import Scope
 from nm.calls import Caller
 from nm.database_tools import restore
 from nm.errors import Conflict, Invalid, NotFound
@@ -359,3 +361,21 @@ def test_a_trunk_that_stood_open_is_told_as_it_is_after_its_repair(lab: Rack) ->
     told, real = lab.call("GetSwitchState", "sw0")["ports"]["t0a"], lab.ports("sw0")["t0a"]
     assert real["tagged"] == [101] and not real["open"]
     assert (told["tagged"], told["open"]) == ([101], False)
+
+
+def test_what_a_worker_made_true_after_an_audit_looked_is_not_doubted(lab: Rack) -> None:
+    """It may do so between the audit's judgement and its being written down."""
+    lab.call("CreateGroup", "a", {"nodes": ["n0"], "vlan": 101})
+    lab.deploy("a")
+    assert lab.service is not None
+    store = lab.service.database
+    group = store.get("group_a") or {}
+    fact, made = "port/sw0/p0", group["_made"]["port/sw0/p0"]
+    difference = {"hand": "port", "target": "sw0/p0", "wanted": "VLAN 101", "seen": "isolated"}
+    for at, doubted in ((made - 1, False), (made + 1, True)):
+        differing = {fact: group["deployed"][fact]}
+        findings = recording.Findings(
+            at, [difference], differing, Scope().covers, repairing=True, answered={fact: at}
+        )
+        store.transact(partial(recording.audited, name="a", findings=findings, now=at))
+        assert ("doubt" in (store.get("group_a") or {})["deployed"][fact]) == doubted

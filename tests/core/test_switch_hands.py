@@ -1,6 +1,7 @@
 """The hand of a switch while its settings change, or another device takes its place."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import pytest
 
 from nm import hands
-from nm.facts import Outcome
+from nm.errors import DeviceFailed
+from nm.facts import Order, Outcome
 from nm.switch import Registry
 from nm.switches import builtin
 from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.simulated import Simulated, new_table
-from nm.workers import Reading
+from nm.workers import Errand, Reading
 from tests.rack import Rack, rack
 
 
@@ -82,3 +84,49 @@ def test_the_key_of_a_device_that_was_replaced_at_its_log_in_is_not_pinned(lab: 
     hand.handle([Reading(["port/sw1/p1"], heard.extend)])
     assert "other settings meanwhile" in str(heard[0].error)
     assert lab.call("GetSwitches", {"name": "sw1"})[0]["host_key"] is None
+
+
+def told(lab: Rack, *keys: str) -> list[Any]:
+    """What sw1's struct says of its health."""
+    struct = lab.call("GetSwitches", {"name": "sw1"})[0]
+    return [struct[key] for key in keys]
+
+
+def test_a_switchs_struct_tells_that_it_is_left_alone_and_that_it_is_back(lab: Rack) -> None:
+    assert lab.service is not None
+    up, heard = [0.0], list[Outcome]()
+    breaker = Breaker(lambda: up[0], first_pause=600.0, longest_pause=600.0)
+    hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, breaker)
+    lab.set_faults("sw1", down=True)
+    before = time.time()
+    for failures in range(1, MOST_FAILURES + 1):
+        hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+        assert told(lab, "failures", "error") == [failures, str(heard[-1].error)]
+        assert (told(lab, "retry_at") == [None]) == (failures < MOST_FAILURES)
+    (retry_at,) = told(lab, "retry_at")
+    assert retry_at > before + 500
+    lab.set_faults("sw1")
+    up[0] = 601.0
+    hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    assert told(lab, "failures", "error", "retry_at") == [0, None, None]
+
+
+def test_a_switchs_struct_tells_what_it_would_forget(lab: Rack) -> None:
+    class Full(Simulated):
+        full = True
+
+        def save(self) -> None:
+            if Full.full:
+                raise DeviceFailed("its flash is full", "make room there")
+
+    assert lab.service is not None
+    heard: list[Outcome] = []
+    registry, breaker = Registry({"simulated": Full}), Breaker(lambda: 0.0)
+    hand = hands.switch_worker("sw1", lab.service.database, registry, str, 10.0, breaker)
+    hand.handle([Errand([Order("port/sw1/p3", None)], heard.extend)])
+    unsaved, error = told(lab, "unsaved", "error")
+    assert unsaved == str(heard[0].error) and "would forget it at a power cut" in unsaved
+    assert "its flash is full" in error
+    Full.full = False
+    hand.handle([Errand([Order("port/sw1/p3", None)], heard.extend)])
+    assert heard[1].error is None and told(lab, "unsaved", "error") == [None, None]

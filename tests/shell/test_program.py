@@ -1,5 +1,6 @@
 """nmctl as a process: what it loads, terminals, signals, pipes."""
 
+import ast
 import io
 import json
 import os
@@ -68,6 +69,22 @@ def test_help_loads_nothing_that_takes_time() -> None:
         "nm.shell.rackmap",
         "nm.site",
     } & loaded_by("--help")
+
+
+def test_a_terminal_that_has_room_needs_nothing_that_takes_time() -> None:
+    """Neither for tables without a row nor for lines in colour."""
+    script = """if True:
+        import io, sys
+        from nm.shell.output import Line, Output, Table
+        class Terminal(io.StringIO):
+            def isatty(self):
+                return True
+        shown = Terminal()
+        Output(shown).show([Table(["NAME"], [], empty="none"), Line("bad", "red")])
+        print([shown.getvalue(), "rich" in sys.modules])
+    """
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(ran.stdout) == ["none\n\x1b[31mbad\x1b[0m\n", False]
 
 
 def test_a_process_of_its_own(nmctl: Nmctl) -> None:

@@ -160,7 +160,8 @@ class BridgeBench:
 
     def __init__(self, sshd: Sshd | None = None, filtering: bool = True) -> None:
         self.bridge = f"nmt{next(_numbers)}"
-        self.factory, self.opens = PortState(1, open=not filtering), True
+        self.factory = PortState(1, open=not filtering)
+        self.opens = True
         self.ports = [f"{self.bridge}p0", self.bridge, *(f"{self.bridge}p{number}" for number in (1, 2, 3))]
         self._settings = "vlan_protocol 802.1Q vlan_filtering 1 vlan_default_pvid 0" if filtering else ""
         self._make()

@@ -49,7 +49,7 @@ ELSEWHERE = {
     "ngs:netmiko_sonic": "sonic",
 }
 ALL = sorted({*DIALECTS} & {dialect.name for dialect in dialects.DIALECTS}) + sorted(ELSEWHERE)
-TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else [*FAMILIES, "ngs:netmiko_cisco_ios"]
+TRIED = ALL if os.environ.get("NM_TEST_SWITCHES") == "all" else FAMILIES
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from nm.switch import PortState, SetPort, SetVlan
 from nm.switches import builtin, dialects
 from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.cli import plan
-from nm.switches.dialect import Reading, Seen
+from nm.switches.dialect import Reading, Seen, filled
 from nm.switches.executor import Executor, make_executor
 from tests.switches.benches import EPOCH, SWITCH, CliBench, done, executor_of, join, leave, no_vlan, vlan
 from tests.switches.conftest import ELSEWHERE, TRIED
@@ -360,6 +360,20 @@ def test_a_vlan_that_ports_are_on_already_is_saved_at_once() -> None:
     for carried, idle in [(1, True), (101, False)]:
         reading = Reading({"Ethernet1/1": Seen(PortState(carried))}, frozenset({1}))
         assert plan(dialect, reading, make).only_idle_vlans == idle
+
+
+def test_an_isolated_port_carries_nothing_even_when_it_was_not_shut(cli: CliBench) -> None:
+    dialect = dialects.find(cli.switch.cli.dialect)
+    if dialect.home is not None:
+        pytest.skip("there a port is always on some VLAN")
+    a, b, *_ = cli.ports
+    cli.executor.isolate(cli.ports, EPOCH)
+    done(cli, vlan(101), vlan(102), join(a, 101), join(b, 101, 102))
+    (closing,) = filled(dialect.shut)
+    cli.switch.fault("lie", like=f"^{re.escape(closing.line).replace(re.escape('{ports}'), '.*')}$")
+    cli.executor.run([leave(a), leave(b)], EPOCH)
+    assert (cli.table()[a], cli.table()[b]) == (ISOLATED, ISOLATED)
+    assert not cli.switch.ports()[a].shut
 
 
 def test_a_vlan_stays_when_a_port_could_not_leave_it(cli: CliBench) -> None:

@@ -317,8 +317,8 @@ class DellOs10(Dialect):
                 own = value(lines, "switchport access vlan")
                 untagged = int(own) if own else None if trunk else 1
                 on = _carried(lines, "switchport trunk allowed vlan ") if trunk else set()
-                every = len(on) > MANY  # it names all there can be, and all are to be taken back
-                state = PortState(untagged, tuple(sorted(on if every else on - {untagged})), open=every)
+                every = len(on) > MANY  # it names all there can be
+                state = PortState(untagged, () if every else tuple(sorted(on - {untagged})), open=every)
                 ports[port] = Seen(state, is_shut(lines))
         return Reading(
             ports, frozenset(int(name[4:]) for name in found if re.fullmatch(r"vlan\d+", name)) | {1}
