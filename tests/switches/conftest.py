@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nm.switches import dialects
-from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench
+from tests.switches.benches import Bench, CliBench, OvsBench, SimulatedBench, executor_of
 from tests.switches.fakes import DIALECTS, FakeSwitch, start
 from tests.switches.ovs_rack import OvsRack, missing
 from tests.switches.snmp import rack as snmp
@@ -36,8 +36,9 @@ def simulated(tmp_path: Path) -> SimulatedBench:
     return SimulatedBench(tmp_path)
 
 
-# One dialect of each family of command lines runs in every test; NM_TEST_SWITCHES=all runs all.
-FAMILIES = ["cisco_ios", "dell_os9", "juniper_junos", "sonic"]
+# One dialect of each family of command lines runs in every test; NM_TEST_SWITCHES=all runs all. In the first,
+# ports have modes; then VLANs have members, and a port is always on one; a candidate is committed; a shell.
+FAMILIES = ["cisco_ios", "hp_procurve", "juniper_junos", "sonic"]
 # Dialects of networking-generic-switch whose commands can do all that nm asks for, and who speaks each.
 ELSEWHERE = {
     "ngs:netmiko_arista_eos": "arista_eos",
@@ -87,6 +88,15 @@ def command_line(fakes: dict[str, FakeSwitch]) -> Iterator[Callable[[str], CliBe
 def cli(request: pytest.FixtureRequest, command_line: Callable[[str], CliBench]) -> CliBench:
     """Each command line in turn."""
     return command_line(request.param)
+
+
+@pytest.fixture
+def telnet(command_line: Callable[[str], CliBench]) -> CliBench:
+    """A command line over telnet."""
+    bench = command_line("tplink_jetstream")
+    bench.record |= {"transport": "telnet", "port": bench.switch.telnet_port}
+    bench.executor = executor_of(**bench.record)
+    return bench
 
 
 @pytest.fixture(scope="session")

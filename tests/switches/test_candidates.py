@@ -1,5 +1,7 @@
 """Switches whose lines become true by a commit: here a Junos that is nothing but its configuration."""
 
+from collections.abc import Callable
+
 import pytest
 
 from nm.errors import DeviceFailed
@@ -8,6 +10,8 @@ from nm.switches import cli
 from nm.switches.cli import CommandLine
 from nm.switches.conversation import Say
 from nm.switches.login import Session
+from tests.switches.benches import EPOCH, CliBench, done, vlan
+from tests.switches.benches import join as port_joins
 
 A, B = "ge-0/0/0", "ge-0/0/1"
 NO_VLAN = 666  # a port cannot be committed with it
@@ -101,6 +105,27 @@ def test_what_a_lost_session_left_unconfirmed_is_confirmed_before_it_counts(juno
     assert again.apply([SetVlan(101, True)], 1) == {}
     junos.time_passes()
     assert again.read().vlans == frozenset({1, 101})
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_what_a_lost_session_left_opens_nothing_and_is_made_true(
+    command_line: Callable[[str], CliBench], in_time: bool
+) -> None:
+    bench = command_line("juniper_junos")
+    a, *_ = bench.ports
+    bench.executor.isolate(bench.ports, EPOCH)
+    bench.switch.fault("cut", like="commit confirmed", after=True)
+    (made, joined) = bench.executor.run([vlan(101), port_joins(a, 101)], EPOCH)
+    assert made.error is not None
+    assert joined.error is not None
+    assert bench.table()[a].isolated
+    if not in_time:
+        bench.switch.let_pass(180)
+    assert (101 in bench.switch.vlans()) == in_time
+    bench.switch.mend()
+    done(bench, vlan(101), port_joins(a, 101))
+    bench.switch.let_pass(180)
+    assert bench.table()[a] == bench.startup()[a] == PortState(101)
 
 
 def test_a_commit_that_is_refused_is_refused_to_the_one_to_blame(junos: Junos) -> None:

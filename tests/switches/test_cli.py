@@ -277,7 +277,7 @@ def test_a_switch_that_cannot_be_logged_in_to_is_a_passing_error(ios: CliBench, 
 @pytest.mark.parametrize("dialect", TRIED)
 def test_forty_eight_ports_are_one_session_one_save_and_few_lines(dialect: str) -> None:
     """Few where a line may name a range of ports; else some a port."""
-    most = 25 if dialects.find(dialect).several else 48 * 7
+    most = 30 if dialects.find(dialect).several else 48 * 7
     with start(ELSEWHERE.get(dialect, dialect), ports=48) as switch:
         bench = CliBench(switch, dialect)
         bench.executor.isolate(bench.ports, EPOCH)

@@ -451,6 +451,12 @@ def test_a_line_of_its_log_does_not_hide_what_a_port_carries(line: str) -> None:
     assert dialects.find("aruba_aoscx").parse([text]).ports == {"1/1/1": up(101)}
 
 
+def test_a_jetstream_port_that_takes_what_it_does_not_send_is_open() -> None:
+    port = "gigabitEthernet 1/0/1"
+    text = f"#\ninterface {port}\n switchport general allowed vlan 101 tagged\n switchport pvid 101\n#"
+    assert dialects.find("tplink_jetstream").parse([text]).ports[port].state.open
+
+
 def test_an_older_jetstream_is_told_apart() -> None:
     text = "interface gigabitEthernet 1/0/1\n  switchport access vlan 26\n#\nend\n"
     with pytest.raises(ValueError, match="modes"):

@@ -14,8 +14,8 @@ from nm.facts import Order
 from nm.switch import PortState
 from tests.switches.benches import EPOCH, Bench, CliBench, done, join, leave, no_trunk, no_vlan, trunk, vlan
 
-SEEDS = range(10 if os.environ.get("NM_TEST_SWITCHES") == "all" else 2)
-RUNS = 12
+SEEDS = range(10 if os.environ.get("NM_TEST_SWITCHES") == "all" else 1)
+RUNS = 12 if len(SEEDS) > 1 else 6
 VLANS = range(101, 107)
 NATIVE = 7
 

@@ -84,4 +84,5 @@ class TplinkJetstream(Dialect):
                 plain -= numbers(line)
         pvid = int(value(lines, "switchport pvid") or 1)
         own = pvid if pvid in plain else min(plain, default=None)
-        return PortState(own, tuple(sorted((plain | tagged) - {own})), open=plain - {pvid} != set())
+        strange = plain - {pvid} or pvid in tagged  # what comes in and what goes out are not the same
+        return PortState(own, tuple(sorted((plain | tagged) - {own})), open=bool(strange))

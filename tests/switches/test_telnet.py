@@ -1,0 +1,36 @@
+"""Command lines over telnet: the same as over SSH, of which some behaviours are tried, and each fault."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+
+from tests.switches import test_behaviour, test_cli
+from tests.switches.benches import EPOCH, Bench, CliBench, executor_of, vlan
+from tests.switches.test_cli_faults import ALL as EVERYTHING
+
+SAME: list[Callable[[Bench], None]] = [
+    test_behaviour.test_joined_ports_reach_each_other_and_nobody_else,
+    test_behaviour.test_a_trunk_carries_just_its_vlans,
+    test_behaviour.test_what_somebody_else_changed_is_read,
+]
+
+
+@pytest.mark.parametrize("behaviour", SAME)
+def test_it_does_the_same(telnet: CliBench, behaviour: Callable[[Bench], None]) -> None:
+    behaviour(telnet)
+    assert telnet.switch.counts.most_sessions == 1
+
+
+@pytest.mark.parametrize("kind", ["noise", "trail"])
+def test_lines_of_its_log_in_between_do_no_harm(telnet: CliBench, kind: Literal["noise", "trail"]) -> None:
+    test_cli.test_lines_of_its_log_in_between_do_no_harm(telnet, kind)
+
+
+@pytest.mark.skipif(not EVERYTHING, reason="netmiko takes 25 s to give up")
+def test_a_wrong_password_is_told_without_it(telnet: CliBench) -> None:
+    hand = executor_of(**{**telnet.record, "timeout": 20.0, "secrets": {"password": "wrong-4714"}})
+    (outcome,) = hand.run([vlan(101)], EPOCH)
+    assert "refuses the log-in of admin" in str(outcome.error)
+    assert "4714" not in str(outcome.error)
+    assert 101 not in telnet.switch.vlans()
