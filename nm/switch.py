@@ -120,7 +120,7 @@ class Driver(Protocol):
         """
 
     def close(self) -> None:
-        """End the session, if one is open. Raises nothing."""
+        """End the session, if one is open. DeviceFailed when what `save` put off could not be saved now."""
 
 
 def vlans_of(change: SetPort | SetTrunk) -> tuple[int, ...]:

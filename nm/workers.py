@@ -256,8 +256,9 @@ class HandWorker:
 
     def _opened(self) -> Hand:
         device = self._device()
-        if device != self._opened_for:
-            self.close()
+        if device != self._opened_for and self._hand is not None:
+            self._hand.close()  # how that one is is nobody's concern any more
+            self._hand = None
         if self._hand is None:
             self._hand, self._opened_for = self._open(), device
         return self._hand
@@ -283,6 +284,7 @@ class HandWorker:
 
     def close(self) -> None:
         """Let go of the hand's connections."""
-        if self._hand is not None:
-            self._hand.close()
-            self._hand = None
+        hand, self._hand = self._hand, None
+        if hand is not None:
+            hand.close()
+            self._note(hand)

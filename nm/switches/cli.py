@@ -89,12 +89,14 @@ class CommandLine:
         return self._session.shown
 
     def close(self) -> None:
-        """Hang up. VLANs that nothing joined are saved at last, unless that fails."""
-        if self._session is not None:
-            with contextlib.suppress(DeviceFailed):
+        """Hang up. VLANs that nothing joined are saved at last; DeviceFailed when that fails."""
+        session = self._session
+        if session is not None:
+            try:
                 self._save(self._may_wait)
-            self._session.close()
-            self._session = None
+            finally:
+                session.close()
+                self._session = None
 
     # ---- reading
 

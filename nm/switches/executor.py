@@ -103,10 +103,13 @@ class Executor:
         return [self.observe(fact, state) for fact in facts]
 
     def close(self) -> None:
-        """End the session, if there is one."""
+        """End the session, if there is one. What could not be saved at its end is in `unsaved`."""
         driver, self._driver = self._driver, None
         if driver is not None:
-            driver.close()
+            try:
+                driver.close()
+            except NMError as error:
+                self.unsaved = self._forgetful(error)
 
     # --- what the jobs of a switch need ---
 
@@ -196,13 +199,16 @@ class Executor:
             with self._renewed_after_error():
                 self._open().save()
         except NMError as error:
-            self.unsaved = DeviceFailed(
-                f"switch {self.name} has applied it, and would forget it at a power cut: {error.message}",
-                error.hint or "it is tried again",
-            )
+            self.unsaved = self._forgetful(error)
         else:
             self.unsaved = None
         return self.unsaved
+
+    def _forgetful(self, error: NMError) -> DeviceFailed:
+        return DeviceFailed(
+            f"switch {self.name} has applied it, and would forget it at a power cut: {error.message}",
+            error.hint or "it is tried again",
+        )
 
     def _open(self) -> Driver:
         if self._driver is None:

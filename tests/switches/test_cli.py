@@ -527,3 +527,17 @@ def test_a_vlan_that_nothing_is_on_yet_is_saved_with_what_joins_it_or_at_the_end
     cli.executor.close()
     assert 102 in cli.switch.startup_vlans()
     assert cli.startup()[a] == PortState(101)
+
+
+def test_a_vlan_that_could_not_be_saved_at_the_end_is_told_and_saved_later(cli: CliBench) -> None:
+    if not cli.saves:
+        pytest.skip("what is made true is saved at once")
+    cli.executor.isolate(cli.ports, EPOCH)
+    done(cli, vlan(101))
+    cli.switch.fault("save")
+    cli.executor.close()
+    assert "would forget it" in str(cli.executor.unsaved)
+    cli.switch.mend()
+    done(cli, vlan(101), leave(cli.ports[0]))
+    assert cli.executor.unsaved is None
+    assert 101 in cli.switch.startup_vlans()
