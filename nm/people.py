@@ -35,7 +35,7 @@ def unix_name(name: str) -> str:
     if _UNIX_NAME.fullmatch(name):
         return name
     alike = re.sub("[^a-z0-9_-]", "-", name.lower())[:23]
-    alike = alike if alike[0] in "_abcdefghijklmnopqrstuvwxyz" else "_" + alike
+    alike = alike if alike.startswith(tuple("_abcdefghijklmnopqrstuvwxyz")) else "_" + alike
     return f"{alike[:23]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 

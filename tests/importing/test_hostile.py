@@ -21,6 +21,7 @@ from tests.importing.conftest import Office
 from tests.importing.samples import SPL, WHOLE
 from tests.importing.test_whole_site import ROOT, SITE, imported
 from tests.memory_store import MemoryStore
+from tests.rack import rack
 
 TEXT = st.text(max_size=8)
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXT)
@@ -185,3 +186,10 @@ def test_what_is_no_plain_file_is_refused_at_once(office: Office, tmp_path: Path
     said_of = {"pipe": "not a plain file", "zero": "not a plain file", "huge": "larger than 16 megabytes"}
     for name, said in said_of.items():
         assert said in office.nmctl("import", str(tmp_path / f"{name}.toml"), "--yes", status=2).err
+
+
+@pytest.mark.parametrize("section", ["rights", "delegates", "groups"])
+def test_a_thing_without_a_name_is_told(section: str, tmp_path: Path) -> None:
+    with rack(tmp_path, nodes=2) as made:
+        verdict = made.call("CheckImport", json.dumps({section: {"": {}}}))
+        assert verdict["problems"]
