@@ -37,7 +37,8 @@ make_environment() {
     # What is left in bin but python: programs that name this folder, and not the one it will be in.
     find "$work/nm/bin" -type f -delete
     rm -rf "$work/nm/include"
-    find "$work/nm" -name direct_url.json -delete
+    find "$work/nm" \( -name direct_url.json -o -name .DS_Store \) -delete
+    find "$work/nm" -name '*.textfsm' -exec chmod a-x {} + # templates that were packed as programs
     sed -i '/^command = /d' "$work/nm/pyvenv.cfg"
     "$interpreter" -m compileall -q -s "$work/nm" -p "$home" "$work/nm/lib"
 }
