@@ -6,7 +6,7 @@ let go, everything that may carry something is isolated, and then the groups joi
 own. It begins from the records, so a restart goes on with it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,9 +18,9 @@ from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed, NoPort
 from nm.facts import Order, Outcome, Value
 from nm.records import Record, name_of, port_key, record_key
+from nm.store import portions
 from nm.workers import Errand, Job
 
-MOST_WRITES = 90  # a transaction holds 100
 KINDS = ("release", "replace")  # of the jobs that pay a switch's debt
 
 
@@ -188,7 +188,7 @@ class SwitchDebtWorker:
     def _take(self, paid: Paid) -> None:
         gone = [fact for fact in self._payer.take(paid) if fact.startswith("port/")]
         now = self._tools.now()
-        for some in _portions(gone):
+        for some in portions(gone):
             self._store.transact(partial(releases.read_back, ports=some, now=now))
         self._gone |= set(gone)
         if paid.job == self._payer.job:
@@ -228,7 +228,7 @@ class SwitchDebtWorker:
             if facts.name("port", self._switch, port["port"]) not in self._gone
         ]
         if debts.of_switch(self._store, self._switch):
-            for some in _portions(strange):
+            for some in portions(strange):
                 self._store.transact(partial(releases.distrust, ports=some, now=now))
         self._store.transact(partial(releases.pay_switch, switch=self._switch, job=number, now=now))
         for group in [name_of(group["record_key"]) for group in self._store.range("group")]:
@@ -264,10 +264,3 @@ class SwitchDebtWorker:
             groups = sorted({job["group"] for job in family})
             self._payer.advance(state="done", step="", result={"groups": groups})
         self._payer.end()
-
-
-def _portions(things: Iterable[str]) -> Iterator[list[str]]:
-    """As many as one transaction may write, again and again."""
-    rest = list(things)
-    for start in range(0, len(rest), MOST_WRITES):
-        yield rest[start : start + MOST_WRITES]

@@ -25,13 +25,13 @@ from nm.facts import Order, Outcome
 from nm.families import ChildOver, Families
 from nm.pool import sights
 from nm.records import Record, port_key, record_key
+from nm.store import portions
 from nm.views import is_known
 from nm.workers import Errand, Job, Reading
 
 log = logging.getLogger("nm.patrol")
 
 SUBJECT = "patrol:"
-MOST_MARKS = 90  # a transaction holds 100 writes
 JITTER = 0.1
 
 Reply = Callable[[list[Outcome]], None]
@@ -354,11 +354,11 @@ class Patrol:
         """Mark what differs of the pool, and switches that could not be read, as far as that is news."""
         now = self._tools.now()
         unlike = [fact for fact, one in round_.seen.items() if drift.is_new_sight(self._store, fact, one)]
-        for some in _portions(unlike):
+        for some in portions(unlike):
             ones = {fact: round_.seen[fact] for fact in some}
             self._store.transact(partial(drift.sighted, seen=ones, now=now))
         news = [fact for fact, difference in found.items() if drift.is_news(self._store, fact, difference)]
-        for some in _portions(news):
+        for some in portions(news):
             marks = {fact: found[fact] for fact in some}
             self._store.transact(partial(drift.mark, found=marks, seen=round_.seen, now=now))
         for name, error in round_.unread().items():
@@ -370,7 +370,7 @@ class Patrol:
         """Write the result down, let the groups mend themselves, end the job or wait for theirs."""
         now = self._tools.now()
         done = round_.put_right()
-        for some in _portions(sorted(done)):
+        for some in portions(sorted(done)):
             ones = {fact: done[fact] for fact in some}
             self._store.transact(partial(drift.mended, done=ones, now=now))
         counts, children = self._settle_groups(round_, now)
@@ -469,9 +469,3 @@ def _open_beside(group: str, switch: str, port: str, vlan: int) -> str:
 def _spoken(subject: str) -> str:
     """A subject in words, as "switch sw0"."""
     return subject.replace(":", " ").strip()
-
-
-def _portions(things: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As many as one transaction may write, again and again."""
-    for start in range(0, len(things), MOST_MARKS):
-        yield things[start : start + MOST_MARKS]

@@ -4,7 +4,7 @@ Ground: protocols only, so that the pure rooms never import a disk. `nm.database
 implementation of record; tests/memory_store.py is a second, trivial one that proves the face.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -12,8 +12,17 @@ from nm.errors import Invalid
 from nm.records import Record
 
 T = TypeVar("T")
+Thing = TypeVar("Thing")
 
 MOST_WRITES = 100  # of one transaction; so that a store which allows no more can stand behind this face
+ROOMY = 90  # writes of one transaction that leave room for what goes with them
+
+
+def portions(things: Iterable[Thing]) -> Iterator[list[Thing]]:
+    """As many as one transaction may write, again and again."""
+    rest = list(things)
+    for start in range(0, len(rest), ROOMY):
+        yield rest[start : start + ROOMY]
 
 
 def check_writes(count: int) -> None:

@@ -15,11 +15,10 @@ from nm.calls import Call, Caller
 from nm.errors import Conflict, DeviceFailed, NMError, NotFound
 from nm.pool import distrust, uses
 from nm.records import Record, changed, in_order, name_of, port_key, record_key
-from nm.store import Event, Reader, Store, Transaction
+from nm.store import Event, Reader, Store, Transaction, portions
 from nm.switch import PortState, SwitchState
 from nm.switches.executor import Executor, describe, port_state, port_value
 
-MOST_WRITES = 90  # a transaction holds 100 writes
 FRESH = 600  # seconds for which another switch's last reading counts when a node is adopted
 
 _USE_REPAIR = "Repair of the group mends its ports"
@@ -53,8 +52,8 @@ def _distrust(store: Store, switch: str, state: SwitchState, now: float) -> None
         for port in ports
         if port["record_key"] not in used and not state.ports[port["port"]].isolated
     ]
-    for start in range(0, len(keys), MOST_WRITES):
-        store.transact(partial(distrust, keys=keys[start : start + MOST_WRITES], now=now, drifted=True))
+    for some in portions(keys):
+        store.transact(partial(distrust, keys=some, now=now, drifted=True))
 
 
 def seen_value(state: PortState) -> Record:
@@ -168,9 +167,8 @@ def _note(store: Store, record: Record, now: float, **fields: Any) -> None:
 
 def _store_seen(store: Store, switch: str, seen: Mapping[str, PortState], now: float, **fields: Any) -> None:
     """`record_seen` in as many transactions as it takes."""
-    items = list(seen.items())
-    for start in range(0, len(items), MOST_WRITES):
-        some = dict(items[start : start + MOST_WRITES])
+    for items in portions(seen.items()):
+        some = dict(items)
         store.transact(partial(record_seen, switch=switch, seen=some, now=now, **fields))
 
 
