@@ -71,7 +71,8 @@ class DriftingLife(PatrolledLife):
     def repair_everything(self) -> None:
         for switch in self.rack.switches:
             self.rack.set_faults(switch)
-        assert self.rack.wait(self.rack.call("RepairAll"))["state"] == "done"
+        job = self.rack.wait(self.rack.call("RepairAll"))
+        assert job["state"] == "done", job
         self.left.clear()
         self.touched.clear()
 

@@ -29,7 +29,8 @@ class Left:
 
     def check(self) -> None:
         """AssertionError when anything was left behind."""
-        assert self.descriptors == self.threads == 0, self
+        # What went to rest meanwhile, as a worker without work does, is no leak.
+        assert self.descriptors <= 0 and self.threads <= 0, self
         assert self.memory < ROOM, self
 
 
