@@ -44,7 +44,9 @@ class Tools:
 
 @dataclass(frozen=True)
 class Wake:
-    """Look at the group's record: there may be something to do."""
+    """Look at the group's record: there may be something to do; `urgent`: at once."""
+
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class GroupWorker:
         if group is None or not recording.unfinished(group):
             self._steps = {}
             return None
-        due = self._retry_at is not None and self._tools.up() >= self._retry_at
+        urgent = any(isinstance(item, Wake) and item.urgent for item in batch)
+        due = self._retry_at is not None and (urgent or self._tools.up() >= self._retry_at)
         anew = group["revision"] != self._revision or stale or due or not self._steps
         if anew and not self._plan(group):
             return None

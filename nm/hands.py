@@ -57,14 +57,13 @@ def switch_worker(
         if job is None or job["state"] in jobs.OVER:
             return
         _advance(store, number, state="running", total=1)
-        breaker.reset()  # somebody asks for a try now
         result = _switch_job(store, cast("Executor", hand), _record(store, "switch", name), job)
         _advance(store, number, state="done", done=1, result=result)
 
     def note(hand: Hand) -> None:
         work.note_health(store, cast("Executor", hand), time.time())
 
-    return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note, device)
+    return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note, device, breaker.reset)
 
 
 def _device(reader: Reader, name: str) -> tuple[Record, int]:

@@ -235,7 +235,10 @@ class Patrol:
         readings = wanted.readings()
         self._advance(job, state="running", total=0 if scope.group else len(readings), done=0)
         round_ = self._busy[scope] = _Round(scope, job, repairing, wanted, readings, self._tools.now())
-        self._send(round_, {s: (named, partial(Reading, named)) for s, named in readings.items()})
+        # A member's repair may not make nm knock at a switch that may lock its account.
+        urgent = job is not None and scope.group is None
+        asked = {s: (named, partial(Reading, named, urgent=urgent)) for s, named in readings.items()}
+        self._send(round_, asked)
 
     # ---- questions and answers
 
@@ -430,7 +433,7 @@ class Patrol:
         if under_way is None:
             return False
         self._families.begin(number, round_.scope, {under_way})
-        self._tools.send(f"group:{name}", Wake())
+        self._tools.send(f"group:{name}", Wake(urgent=True))
         return True
 
     def _end(self, round_: _Round, number: int, counts: Mapping[str, int], children: Sequence[int]) -> None:
@@ -456,6 +459,7 @@ class Patrol:
         for name, group in self._groups(round_):
             if not group["destroying"] and audits.undone(self._store, group, round_.scope):
                 self._families.follow(number, name, round_.scope)
+                self._tools.send(f"group:{name}", Wake(urgent=True))
 
 
 def _facts(orders: Iterable[Order]) -> list[str]:

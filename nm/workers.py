@@ -182,10 +182,11 @@ class Errand:
 
 @dataclass(frozen=True)
 class Reading:
-    """Facts to be read back by a hand; nothing is changed."""
+    """Facts to be read back by a hand; nothing is changed. `urgent`: an administrator waits for it."""
 
     facts: Sequence[str]
     reply: Callable[[list[Outcome]], None]
+    urgent: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,14 +215,17 @@ class HandWorker:
         fail_job: Callable[[int, NMError], None],
         note: Callable[[Hand], None] = lambda hand: None,
         device: Callable[[], object] = lambda: None,
+        try_now: Callable[[], None] = lambda: None,
     ) -> None:
         """`note` is called after each batch, to write down how the hand's device is.
 
         `device`: what the hand was opened for; it is opened anew when that is something else.
+        `try_now`: called when somebody asks for the device, which may just be left alone for a while.
         """
         self._open = open_hand
         self._note = note
         self._device = device
+        self._try_now = try_now
         self._opened_for: object = None
         self._hand: Hand | None = None
         self._epoch = epoch
@@ -238,6 +242,8 @@ class HandWorker:
             self._refuse(batch, error)
             self._say()
             return None
+        if any(isinstance(item, Job) or (isinstance(item, Reading) and item.urgent) for item in batch):
+            self._try_now()
         errands = [item for item in batch if isinstance(item, Errand)]
         if errands:
             outcomes = iter(hand.run([order for errand in errands for order in errand.orders], self._epoch))

@@ -19,6 +19,7 @@ from nm.facts import Outcome
 from nm.pool import sights
 from nm.records import changed, record_key
 from nm.store import Transaction
+from nm.switches.breaker import MOST_FAILURES
 from nm.switches.simulated import new_table, read_table
 from nm.workers import Job, Reading
 from tests.idle import NOW, add_group, add_nodes
@@ -314,3 +315,24 @@ def test_a_group_that_is_being_changed_has_not_drifted(lab: Rack) -> None:
         assert found["groups"] == {} and found["pool"] == []
     assert lab.call("GetJob", job)["state"] == "done"
     assert {one["what"] for one in lab.call("GetEvents", 0, 1000)}.isdisjoint({"drift", "drift gone"})
+
+
+@pytest.mark.parametrize("method", ["RepairAll", "AuditAll", "RepairSwitch"])
+def test_a_round_that_an_administrator_asks_for_tries_a_switch_that_is_left_alone(
+    lab: Rack, method: str
+) -> None:
+    lab.stop()
+    patience = replace(lab.config.jobs, retry_first_seconds=3600, retry_longest_seconds=3600)
+    lab.config = replace(lab.config, jobs=patience)
+    lab.start()
+    arguments = ("sw0",) if method == "RepairSwitch" else ()
+    lab.set_faults("sw0", down=True)
+    for _ in range(MOST_FAILURES + 1):  # an audit leaves nothing behind that would be tried again
+        lab.wait(lab.call("AuditAll"))
+    if method == "RepairAll":
+        lab.call(method)  # its groups' repairs wait for their next try
+        lab.until(lambda: lab.call("GetStatus", "a")["error"] is not None)
+    assert "cannot be reached" in lab.call("GetSwitches", {"name": "sw0"})[0]["error"]
+    lab.set_faults("sw0")
+    assert lab.wait(lab.call(method, *arguments))["state"] == "done"
+    assert lab.call("GetSwitches", {"name": "sw0"})[0]["error"] is None

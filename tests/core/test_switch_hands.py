@@ -55,6 +55,18 @@ def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> Non
     lab.stop(0.1)
 
 
+def test_what_somebody_waits_for_is_tried_at_once(lab: Rack) -> None:
+    assert lab.service is not None
+    heard: list[Outcome] = []
+    hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, Breaker(lambda: 0.0))
+    lab.set_faults("sw1", down=True)
+    for _ in range(MOST_FAILURES):
+        hand.handle([Reading(["port/sw1/p1"], heard.extend)])
+    lab.set_faults("sw1")
+    hand.handle([Reading(["port/sw1/p1"], heard.extend, urgent=True)])
+    assert heard[-1].seen == access_value(101)
+
+
 def test_a_switch_that_is_reached_in_another_way_is_tried_at_once(lab: Rack) -> None:
     """Its breaker's clock stands still: what is left alone stays so."""
     assert lab.service is not None
