@@ -1,8 +1,8 @@
 """Runs the site's own programs for one node: the handler of "hooks:NODE", and the keeper of each run.
 
 A program runs below a process of its own (nm/hookkeeper.py) that ends all of it at its time limit and when
-nmd ends, however nmd ends; a run that did not come to its end is begun anew by the next nmd, from the records.
-So programs must be repeatable. How many run at once is bounded for all nodes together, by the gate.
+nmd ends, however nmd ends; a run that did not come to its end is begun anew by the next nmd, from the
+records. So programs must be repeatable. How many run at once is bounded for all nodes together, by the gate.
 """
 
 import contextlib

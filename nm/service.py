@@ -64,14 +64,8 @@ log = logging.getLogger("nm.service")
 
 MEGABYTE = 1 << 20
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
-TROUBLE = (
-    "error",
-    "failed",
-    "hook failed",
-    "drift",
-    "debt",
-    "ends held back",
-)  # events that are warnings in the log
+# Events that are warnings in the log.
+TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back")
 
 
 class Service:
