@@ -1,5 +1,7 @@
 """One run of a site's program: what it is given, what ends it, whose it must be; a killed nmd."""
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from nm import hookwork
+from nm.client import ClientError, connect
 from tests.core.site_program import SiteProgram, below
 from tests.rack import Rack, rack
 
@@ -167,6 +170,13 @@ def _nmd(folder: Path, program: SiteProgram) -> "subprocess.Popen[bytes]":
     )
 
 
+def _deploys(door: Path) -> bool:
+    """Whether somebody is there who takes the call."""
+    with contextlib.suppress(ClientError, OSError), connect(str(door)) as proxy:
+        return bool(proxy.Deploy("alpha"))
+    return False
+
+
 def test_a_killed_nmd_takes_its_programs_along_and_the_next_one_runs_them_anew(program: SiteProgram) -> None:
     folder = program.folder
     with rack(folder, switches=1, nodes=1) as lab:
@@ -174,17 +184,13 @@ def test_a_killed_nmd_takes_its_programs_along_and_the_next_one_runs_them_anew(p
     program.write(_LINGERING.format(folder=folder).replace("began $NM_MOMENT", "began $NM_MOMENT $PPID"))
     nmd = _nmd(folder, program)
     try:
-        from nm.client import connect
-
-        until((folder / "api.sock").exists)
-        with connect(str(folder / "api.sock")) as proxy:
-            proxy.Deploy("alpha")
+        until(lambda: _deploys(folder / "api.sock"))
         until(lambda: (folder / "alive").exists() and len(program.runs("began")) == 1)
         nmd.send_signal(signal.SIGKILL)
         nmd.wait()
         nmd = _nmd(folder, program)
         until(lambda: len(program.runs("began")) == 2)
-        assert len(below(folder / "alive")) <= 2  # those of the new run
+        assert len(left := below(folder / "alive")) <= 2, left  # those of the new run
         (folder / "finish").touch()
         until(lambda: lab.ports("sw0")["p0"]["untagged"] is not None)
     finally:
@@ -193,26 +199,12 @@ def test_a_killed_nmd_takes_its_programs_along_and_the_next_one_runs_them_anew(p
     until(lambda: below(folder) == [])
 
 
-def test_a_new_run_waits_for_the_end_of_an_old_one(program: SiteProgram) -> None:
-    """As when an nmd was killed, and its keeper has not ended all yet."""
-    import fcntl
-
+def test_a_run_does_not_begin_beside_an_old_one(program: SiteProgram) -> None:
+    """As when an nmd was killed, and its keeper cannot end all of it."""
     locks = program.folder / "db" / "hooks"
-    with rack(program.folder, switches=1, nodes=1, hooks=program.settings()) as lab:
-        locks.mkdir()
-        with (locks / "n0").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            lab.call("CreateGroup", "alpha", {"nodes": ["n0"]})
-            job = lab.call("Deploy", "alpha")
-            lab.until(lambda: "hook started" in {one["what"] for one in lab.call("GetEvents", 0, 1000)})
-            lab.until(lambda: bool([pid for pid in os.listdir("/proc") if _is_keeper(pid)]))
-            assert program.runs("began") == []
-        assert lab.wait(job)["state"] == "done"
-        assert len(program.runs()) == 1
-
-
-def _is_keeper(pid: str) -> bool:
-    try:
-        return b"hookkeeper" in Path("/proc", pid, "cmdline").read_bytes()
-    except OSError:
-        return False
+    locks.mkdir(parents=True)
+    with (locks / "n0").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        _, run = deploy_one(program, 0.3, "failed")
+    assert run["error"] == "did not run: the last one does not end"
+    assert program.runs("began") == []

@@ -69,6 +69,23 @@ def test_a_node_is_isolated_while_a_program_runs_and_no_program_runs_for_one_tha
         lab.wait(lab.call("DestroyGroup", "alpha"))
 
 
+def test_no_program_runs_before_its_node_is_read_back_as_isolated(program: SiteProgram) -> None:
+    with site(program) as lab:
+        lab.set_faults("sw0", down=True)
+        job = lab.call("Deploy", "alpha")
+        lab.until(lambda: "to be tried again" in lab.call("GetJob", job)["step"])
+        assert program.runs("began") == []
+        lab.set_faults("sw0")
+        assert lab.wait(job)["state"] == "done"
+        lab.set_faults("sw0", down=True)
+        job = lab.call("DestroyGroup", "alpha")
+        lab.until(lambda: "to be tried again" in lab.call("GetJob", job)["step"])
+        assert len(program.runs("began")) == 2
+        lab.set_faults("sw0")
+        assert lab.wait(job)["state"] == "done"
+        assert len(program.runs("began")) == 4
+
+
 def test_nodes_that_were_never_given_out_are_not_wiped(program: SiteProgram) -> None:
     with site(program) as lab:
         lab.wait(lab.call("DestroyGroup", "alpha"))
@@ -132,8 +149,14 @@ def test_a_node_that_was_not_wiped_stays_out_of_the_pool_and_its_group_ends(prog
 def test_what_a_program_refused_is_not_asked_again_because_a_switch_fails(program: SiteProgram) -> None:
     with site(program) as lab:
         program.refuse("before_give", "n0")
-        lab.set_faults("sw0", fail_times=3)
-        lab.deploy("alpha", "failed")
+        program.hold()
+        job = lab.call("Deploy", "alpha")
+        lab.until(lambda: len(program.runs("began")) == 2)
+        lab.set_faults("sw0", down=True)
+        program.hold(False)
+        lab.until(lambda: "to be tried again" in lab.call("GetJob", job)["step"])
+        lab.set_faults("sw0", fail_times=2)
+        assert lab.wait(job)["state"] == "failed"
         assert program.runs("began").count("before_give n0 alpha") == 1
         assert joined(lab) == {"p1"}
 
