@@ -207,7 +207,8 @@ STRUCTS = (
         free*: the same as available
         uri: libvirt's
         reason: why it is not available
-        network: struct; {kind: linux or ovs, device}""",
+        network: struct; {kind: linux or ovs, device}
+        host_key: string or nil; of another machine: the key it showed itself by or was registered with""",
     ),
     Struct(
         "A VLAN", "GetVlans", "vlan", """

@@ -324,7 +324,7 @@ class Service:
         if kind == hooks.HAND:
             return HookWorker(name, self.database, self._gate, Path(self._config.daemon.database) / "hooks")
         if kind == "host":
-            return hands.host_worker(name, self.database)
+            return hands.host_worker(name, self.database, self._secrets.lookup)
         return hands.switch_worker(
             name,
             self.database,

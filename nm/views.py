@@ -368,4 +368,5 @@ def host(call: Call, record: Record) -> Record:
     struct = {**_service(record), "free": record["available"]}
     if call.reader:
         struct.update(uri=record["uri"], network=dict(record["network"]), reason=record["reason"])
+        struct["host_key"] = record.get("host_key") or record.get("_host_key")
     return struct

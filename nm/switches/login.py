@@ -24,9 +24,9 @@ from paramiko.pkey import UnknownKeyType
 
 from nm.agent import Agent
 from nm.errors import DeviceFailed, Invalid
+from nm.remote import prefer, private_key
 from nm.switches.conversation import Channel, Conversation, Say
 from nm.switches.dialect import Dialect
-from nm.switches.remote import prefer, private_key
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
 GOODBYE = 1.0  # seconds that a switch has to hang up as well

@@ -14,9 +14,10 @@ from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE
 from pyroute2.netlink.rtnl import RTM_GETLINK
 
 from nm.errors import DeviceFailed
+from nm.iproute2 import documents, failures
 from nm.switch import Change, PortState, SetPort, SetTrunk
 from nm.switches.bridge import Bridge
-from nm.switches.iproute2 import bridge_of, documents, failures
+from nm.switches.iproute2 import bridge_of
 from nm.switches.linux import LinuxBridge
 from nm.switches.netlink import COMPRESSED, Here
 from tests.switches.benches import EPOCH, done, executor_of, join, leave, no_trunk, trunk
