@@ -11,14 +11,11 @@ import io
 import logging
 import re
 import statistics
-import subprocess
-import sys
 import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import paramiko
@@ -26,53 +23,26 @@ from netmiko import ConnectHandler
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fake_switches import PASSWORD, Fake, fake
 from nm.facts import Order
 from nm.switches import builtin
 from nm.switches.executor import Executor, make_executor
 
 DIALECT, SWITCH = "cisco_ios", "sw0"
-LATENCY, LOGIN, SAVE = 0.02, 0.3, 1.0  # seconds
+SLOWNESS = {"latency": 0.02, "login": 0.3, "save": 1.0}  # seconds
 PORTS, MORE, GROUPS, SWITCHES = 48, 100, 16, 4
 ROUNDS = 3
 NGS_PORTS = 3
 GOAL, GOAL_MORE, GOAL_SWITCHES = 1.3, 2.2, 1.5  # times
 
 
-@dataclass
-class Fake:
-    """A fake switch, in a process of its own."""
-
-    process: subprocess.Popen[str]
-    port: int
-
-    @property
-    def record(self) -> dict[str, Any]:
-        return {
-            "record_key": f"switch_{SWITCH}",
-            "driver": "cli",
-            "dialect": DIALECT,
-            "address": "127.0.0.1",
-            "port": self.port,
-            "user": "admin",
-            "secrets": {"password": "letmein"},
-        }
-
-    def executor(self) -> Executor:
-        return make_executor(self.record, builtin(), lambda name: name)
+def record(switch: Fake) -> dict[str, Any]:
+    """The record of that switch; the name of its secret is the secret itself here."""
+    return {"record_key": f"switch_{SWITCH}", **switch.settings, "secrets": {"password": PASSWORD}}
 
 
-@contextlib.contextmanager
-def fake(ports: int) -> Iterator[Fake]:
-    """Start one and end it."""
-    options = {"--ports": ports, "--latency": LATENCY, "--login": LOGIN, "--save": SAVE}
-    words = [str(word) for pair in options.items() for word in pair]
-    command = [sys.executable, "-m", "tests.switches.fakes", DIALECT, *words]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Fake(process, int(process.stdout.readline().split()[-1]))
-        finally:
-            process.terminate()
+def executor(switch: Fake) -> Executor:
+    return make_executor(record(switch), builtin(), lambda name: name)
 
 
 def port(number: int) -> str:
@@ -100,7 +70,7 @@ def joins(ports: int, groups: int = 1, vlan: int = 101) -> list[Order]:
 
 def by_nm(switch: Fake, orders: Sequence[Order]) -> float:
     """A session of its own, from the log-in to what was read back and saved."""
-    hand = switch.executor()
+    hand = executor(switch)
     hand.isolate([port(int(order.fact.rpartition("/")[2])) for order in orders if "port/" in order.fact], 1)
     gone = [Order(order.fact, None, {}) for order in orders if order.fact.startswith("vlan/")]
     hand.run(gone, 1)
@@ -119,10 +89,10 @@ def by_nm_on_all(switches: Sequence[Fake], orders: Sequence[Order]) -> tuple[flo
     """All switches at once: until the last is done, and the slowest alone."""
     alone = max(by_nm(switch, orders) for switch in switches)
     for switch in switches:
-        hand = switch.executor()
+        hand = executor(switch)
         hand.isolate([port(number) for number in range(1, PORTS + 1)], 1)
         hand.close()
-    hands = [switch.executor() for switch in switches]
+    hands = [executor(switch) for switch in switches]
     threads = [threading.Thread(target=hand.run, args=(orders, 1)) for hand in hands]
 
     def together() -> None:
@@ -209,7 +179,7 @@ def by_ngs(switch: Fake, ports: int) -> float | None:
 def main() -> bool:
     """Print the table; true when it fell short."""
     with contextlib.ExitStack() as stack:
-        switches = [stack.enter_context(fake(MORE)) for _ in range(SWITCHES)]
+        switches = [stack.enter_context(fake(DIALECT, ports=MORE, **SLOWNESS)) for _ in range(SWITCHES)]
         one = switches[0]
         rows: dict[str, list[float]] = {name: [] for name in ("floor", "nm", "nm16", "nm100", "netmiko")}
         for _ in range(ROUNDS):

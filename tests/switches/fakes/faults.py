@@ -14,6 +14,7 @@ Kind = Literal[
     "slow",  # the line is executed, and answered `seconds` later
     "save",  # saving fails, in the vendor's words
     "noise",  # log messages of the switch in the middle of the line's answer
+    "chatter",  # log messages without end instead of the line's answer, one each `seconds`
     "trail",  # a log message after the prompt that follows the line's answer
 ]
 

@@ -13,6 +13,9 @@ class Channel(Protocol):
     def write(self, text: str) -> None:
         """Send text; does not wait."""
 
+    async def drained(self) -> None:
+        """Wait until more may be sent."""
+
     def leave(self) -> None:
         """End the session in good order."""
 
@@ -131,6 +134,16 @@ class Terminal:
             await asyncio.Event().wait()  # until the other end gives up
         if self.switch.faults.find("cut", line, number):
             raise ConnectionAbortedError
+        if chatter := self.switch.faults.find("chatter", line, number):
+            await self._chatter(chatter.seconds)
+
+    async def _chatter(self, seconds: float) -> None:
+        """Print its log until the other end gives up; no faster than it is taken."""
+        while True:
+            self._print(self.cli.log_message())
+            self._flush()
+            await self.channel.drained()
+            await asyncio.sleep(seconds)
 
     async def _execute(self, line: str, number: int | None) -> str | None:
         if self.switch.faults.find("reject", line, number):
