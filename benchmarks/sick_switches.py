@@ -144,9 +144,7 @@ def _report(found: dict[str, list[tuple[float, float]]]) -> bool:
         ratio = statistics.median(sick / well for well, sick in rounds)
         short = short or ratio > GOAL
         seconds = [f"{statistics.median(times):.2f}" for times in zip(*rounds, strict=True)]
-        table.add_row(
-            name, *seconds, f"{ratio:.3f}", f"at most {GOAL:.2f}", "yes" if ratio <= GOAL else "NO"
-        )
+        table.add_row(name, *seconds, f"{ratio:.3f}", f"at most {GOAL:.2f}", "yes" if ratio <= GOAL else "NO")
     Console(width=110).print(table)
     return short
 
