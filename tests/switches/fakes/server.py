@@ -258,7 +258,9 @@ class SshSession(asyncssh.SSHServerSession[str]):
         self._room.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._task is not None:
+        if self._terminal.busy:
+            self._terminal.feed("")
+        elif self._task is not None:
             self._task.cancel()
 
     # what a terminal asks of its channel
