@@ -1,4 +1,4 @@
-"""A sick switch beside healthy ones: what their deploys cost while it hangs, chatters without end, or refuses.
+"""A sick switch beside healthy ones: what their deploys cost while it hangs, chatters without end or refuses.
 
 A real daemon, and fake switches over SSH in processes of their own (20 ms a command), so that the ratio
 is of nm's own doing. A round deploys on all healthy switches at once, nodes in and out again, while all is
