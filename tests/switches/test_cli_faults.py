@@ -223,6 +223,7 @@ def try_late(cli: CliBench, name: str, line: int, seconds: float) -> None:
     cli.executor.close()
     cli.switch.mend()
     until(lambda: not cli.switch.open_sessions(), seconds + 10)
+    cli.executor.breaker.reset()
     found = cli.executor.read([order.fact for order in orders])
     for order, outcome in zip(orders, found, strict=True):
         assert outcome.error is None
