@@ -34,9 +34,7 @@ def main() -> bool:
         record = {"record_key": "switch_b", "driver": "linux", "bridge": BRIDGE, "timeout": 60}
         executor = make_executor(record, builtin(), str)
         ours = statistics.median(_ours(executor, ports, turn) for turn in range(RUNS))
-        chained = statistics.median(
-            _seconds(lambda turn=turn: batch("bridge", _lines(ports, 300 + turn))) for turn in range(RUNS)
-        )
+        chained = statistics.median(_chained(ports, turn) for turn in range(RUNS))
         single = _seconds(lambda: _one_by_one(ports[:SAMPLE])) / SAMPLE * PORTS
     table = Table(
         "way", "seconds", "nm is faster by", title=f"{PORTS} ports of a bridge", title_justify="left"
@@ -75,6 +73,10 @@ def _ours(executor: Executor, ports: list[str], turn: int) -> float:
         executor.close()  # a session begins with its connection
 
     return _seconds(run)
+
+
+def _chained(ports: list[str], turn: int) -> float:
+    return _seconds(lambda: batch("bridge", _lines(ports, 300 + turn)))
 
 
 def _lines(ports: Iterable[str], vlan: int) -> list[str]:
