@@ -24,6 +24,7 @@ from tests.switches.benches import EPOCH, done, executor_of, join, leave, no_tru
 from tests.switches.bridges import BridgeBench, own_network, sh
 from tests.switches.sshd import Sshd
 from tests.switches.test_behaviour import *  # noqa: F403
+from tests.switches.test_random_changes import *  # noqa: F403
 
 ISOLATED = PortState()
 IFLA_EXT_MASK = 29
