@@ -58,7 +58,7 @@ class DellPowerconnect(General):
     @classmethod
     def put(cls, port: Port, state: PortState) -> None:
         super().put(port, state)
-        port.native = state.untagged
+        port.native = state.untagged if port.mode == "trunk" else 1
 
     def interface_name(self, text: str) -> str | None:
         word, _, number = text.replace(" ", "").lower().partition("1/0/")
