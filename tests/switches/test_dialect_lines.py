@@ -52,7 +52,7 @@ def test_a_port_is_shut_before_its_vlans_change(
 @pytest.mark.parametrize("tagged", [(101,), ()], ids=["joins", "leaves"])
 @pytest.mark.parametrize("name", ["arista_eos", "cisco_ios", "cisco_nxos"])
 def test_a_port_that_is_up_has_its_list_before_it_is_a_trunk(name: str, tagged: tuple[int, ...]) -> None:
-    """It may be a trunk already, for all that can be read. Cut off in between, it would carry all there is."""
+    """It may be a trunk already. Cut off in between, it would carry every VLAN there is."""
     dialect = dialects.find(name)
     port = first_ports(dialect)[0]
     change = SetTrunk(port, 101, present=bool(tagged))
