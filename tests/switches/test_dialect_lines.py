@@ -81,6 +81,20 @@ def test_a_trunk_that_carries_its_native_vlan_alone_stays_up(dialect: type[Diale
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_a_trunk_keeps_its_other_vlans_while_it_loses_what_was_untagged(dialect: type[Dialect]) -> None:
+    """Where lines become true together, what stays may be said anew."""
+    port = first_ports(dialect)[0]
+    one = move(port, up(104, 105), PortState(None, (103, 105)), SetTrunk(port, 103, True))
+    (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
+    lines = said(dialect.blocks([one]))
+    assert closing not in lines
+    assert any(re.search(r"\b104\b|native|untagged none|no switchport access", line) for line in lines)
+    assert dialect.commit or not any(
+        re.search(r"\b105\b|allowed vlan none|vlan access", line) for line in lines
+    )
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
 def test_a_join_says_all_and_forgets_what_was(dialect: type[Dialect]) -> None:
     port = first_ports(dialect)[0]
     lines = said(dialect.blocks([move(port, up(55, 56), MIXED)]))
