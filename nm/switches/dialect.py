@@ -3,8 +3,8 @@
 A dialect is a class whose members are data: nm/switches/dialects/ has one file a maker. Recipes are lines in
 which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans} (a list such as 5-7,10),
 {native}, {all} ({vlans} with the untagged one), {old} (all that the port was read to be on), {old_tagged},
-{name} (of the VLAN). A line with {each} is said once for each of {vlans}, and one with an empty word is left
-out. Where a maker's way is another one, a dialect answers `blocks` itself.
+{own} (the untagged of these), {name} (of the VLAN). A line with {each} is said once for each of {vlans}, and
+one with an empty word is left out. Where a maker's way is another one, a dialect answers `blocks` itself.
 nm/switches/cli.py talks.
 """
 
@@ -30,9 +30,7 @@ class Seen:
 
     state: PortState
     shut: bool = False
-    trunk: bool = (
-        False  # it takes tagged VLANs as it is, though it may carry none: by its mode, or for want of modes
-    )
+    trunk: bool = False  # it takes tagged VLANs as it is, by its mode or for want of modes
 
     @property
     def now(self) -> PortState:
@@ -167,9 +165,7 @@ class Dialect(ABC):
     )
     add: ClassVar[Lines] = ("switchport trunk allowed vlan add {vlans}",)
     remove: ClassVar[Lines] = ("switchport trunk allowed vlan remove {vlans}",)
-    no_native: ClassVar[
-        Lines
-    ] = (  # take {own}, which is untagged, off a trunk that is up; () where nobody knows how
+    no_native: ClassVar[Lines] = (  # takes {own}, which is untagged, off a trunk; () where nobody knows how
         "switchport trunk allowed vlan remove {own}",
         "switchport trunk native vlan {native}",
     )
@@ -231,7 +227,7 @@ class Dialect(ABC):
             "own": str(before.state.untagged or ""),
         }
         bared = before.state.untagged != after.untagged
-        if move.stays and not after.isolated and (cls.no_native or not bared):
+        if move.stays and (cls.no_native or not bared):
             gone, new = {*before.now.tagged} - {*after.tagged}, {*after.tagged} - {*before.now.tagged}
             steps = (cls.remove, gone), (cls.add, new)
             edits = (one for lines, some in steps if some for one in filled(lines, vlans=listed(some)))
