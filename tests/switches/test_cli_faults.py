@@ -121,7 +121,11 @@ def check_closed(cli: CliBench, operation: Operation, orders: Iterable[Order], w
     }
     trunks = [split(order.fact) for order in orders if order.fact.startswith("trunk/") and order.value]
     for port, before in zip(cli.ports, operation.before, strict=True):
-        may = on(before) | {int(number) for _, _, number, trunked in trunks if trunked == port}
+        may = (
+            on(before)
+            | on(wanted.get(port, before))
+            | {int(number) for _, _, number, trunked in trunks if trunked == port}
+        )
         if port in wanted:
             assert table[port] in (before, wanted[port], ISOLATED), f"{what}: {port} carries {table[port]}"
         assert on(table[port]) <= may, f"{what}: {port} carries {table[port]}"
