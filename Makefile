@@ -55,7 +55,7 @@ crash: setup  ## the full tests of durability: 100 power cuts and 2,000 kills
 	@$(python) -m tests.crash.kill9 2000
 	@$(python) -m tests.crash.killed_daemon 2000
 
-test-switches: setup  ## every command line's dialect, every fault at every line: 15 minutes or so
+test-switches: setup  ## every command line's dialect, every fault at every line: 20 minutes or so
 	@NM_TEST_SWITCHES=all $(python) -m pytest -n 2 --dist worksteal tests/switches
 
 test-kernel: setup  ## head nodes' host network and Linux bridges on a stock kernel, in a VM

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from nm import debts, facts, groups, jobs, plan, specs, views
+from nm import debts, drift, facts, groups, jobs, plan, specs, views
 from nm.calls import Call, Caller
 from nm.errors import Conflict, DeviceFailed, NMError, NotFound
 from nm.pool import distrust, uses
@@ -134,7 +134,7 @@ def _look(store: Store, executor: Executor, record: Record, now: float) -> Switc
 def note_health(store: Store, executor: Executor, now: float) -> None:
     """Write down, when that has changed, whether the switch is left alone and whether it has saved.
 
-    views.HEALTHY tells what there is.
+    views.HEALTHY tells what there is. One that answers is not unreadable any more, whatever an audit found.
     """
     record = store.get(record_key("switch", executor.name))
     breaker, unsaved = executor.breaker, executor.unsaved
@@ -144,8 +144,12 @@ def note_health(store: Store, executor: Executor, now: float) -> None:
         "error": str(breaker.error) if breaker.error else None,
         "retry_at": int(now + breaker.pause) if breaker.pause else None,
     }
-    if record is not None and record.get("_health", views.HEALTHY) != health:
+    if record is None:
+        return
+    if record.get("_health", views.HEALTHY) != health:
         _note(store, record, now, _health=health)
+    if executor.answers and record["_error"]:
+        store.transact(partial(drift.unreadable, switch=executor.name, error=None, now=now))
 
 
 def unsaved(record: Record) -> NMError | None:

@@ -146,6 +146,11 @@ class CommandLine:
     def apply(self, changes: Sequence[Change], epoch: int) -> dict[Change, DeviceFailed]:
         """Make the changes; answer those that were rejected."""
         del epoch  # a command line knows no fences; one session at a time is all there is
+        rejected, words = self._once(changes)
+        return rejected | self._halved(changes, words) if words else rejected
+
+    def _once(self, changes: Sequence[Change]) -> tuple[dict[Change, DeviceFailed], str]:
+        """Make the changes; those that were rejected, and the switch's words when it refuses the commit."""
         rejected: dict[Change, DeviceFailed] = {}
         before = self._read() if self._hearsay is None else self._hearsay.before(changes)
         todo = plan(self._dialect, before, changes)
@@ -155,18 +160,18 @@ class CommandLine:
             self._may_wait = False  # it may be so since a run that could not save it
             if self._unconfirmed:
                 self._finish([], rejected)  # what a lost session left, now that it was read
-            return rejected
+            return rejected, ""
         self._may_wait = todo.only_idle_vlans
         self._unsaved = True
         with self._configuring():
             self._make(todo, rejected)
-            failure = self._commit()
-        if failure is not None:
-            return rejected | self._halved(changes, failure)
+            words = self._commit()
+        if words:
+            return rejected, words
         self._finish_ports(todo, rejected)
         if self._hearsay is not None:
             self._hearsay.note(todo.moves, rejected)
-        return rejected
+        return rejected, ""
 
     def _make(self, todo: "Plan", rejected: dict[Change, DeviceFailed]) -> None:
         """All but the opening of ports that join."""
@@ -248,21 +253,33 @@ class CommandLine:
                     self._must(say)
         self._unconfirmed = False
 
-    def _commit(self) -> str | None:
+    def _commit(self) -> str:
         """Let all that was said become true; the switch's words when it refuses."""
         for say in _patient(self._dialect.commit, 6):
             if words := self._dialect.rejection(self._talk(say)):
                 for back in filled(self._dialect.discard):
                     self._talk(back)
                 return words
-        return None
+        return ""
 
     def _halved(self, changes: Sequence[Change], words: str) -> dict[Change, DeviceFailed]:
-        """The same in two halves, for one of them is to blame."""
+        """The same in two halves, for one of them is to blame.
+
+        None is when both are refused in the same words, and so is one change of each, which may be innocent.
+        """
         if len(changes) == 1:
             return {changes[0]: self._refusal(words)}
-        half = len(changes) // 2
-        return self.apply(changes[:half], 0) | self.apply(changes[half:], 0)
+        middle = len(changes) // 2
+        halves = [(half, *self._once(half)) for half in (changes[:middle], changes[middle:])]
+        again = {refusal for _, _, refusal in halves}
+        if again == {words} and all(
+            self._once([half[0]])[1] == words for half, *_ in halves if len(half) > 1
+        ):
+            return dict.fromkeys(changes, self._passing(words))
+        rejected: dict[Change, DeviceFailed] = {}
+        for half, refused, refusal in halves:
+            rejected |= refused | (self._halved(half, refusal) if refusal else {})
+        return rejected
 
     def _run(self, blocks: Iterable[Block], rejected: dict[Change, DeviceFailed]) -> None:
         for block in blocks:
@@ -324,7 +341,7 @@ class CommandLine:
         """What it answers, which must be no rejection. What another session holds is given up in time."""
         answer = self._talk(say)
         if words := self._dialect.rejection(answer):
-            raise DeviceFailed(f"switch {self._name} rejected {say.line!r}: {words}", "it is tried again")
+            raise self._passing(f"{say.line!r}: {words}")
         return answer
 
     def _talk(self, say: Say) -> str:
@@ -335,6 +352,9 @@ class CommandLine:
         except DeviceFailed:
             self._may_wait = False  # nothing more is said to it
             raise
+
+    def _passing(self, words: str) -> DeviceFailed:
+        return DeviceFailed(f"switch {self._name} rejected {words}", "it is tried again")
 
     def _refusal(self, words: str) -> DeviceFailed:
         return DeviceFailed(

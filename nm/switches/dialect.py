@@ -3,8 +3,8 @@
 A dialect is a class whose members are data: nm/switches/dialects/ has one file a maker. Recipes are lines in
 which these are filled in: {port}, {ports} (several in one word), {vlan}, {vlans} (a list such as 5-7,10),
 {native}, {all} ({vlans} with the untagged one), {old} (all that the port was read to be on), {old_tagged},
-{name} (of the VLAN). A line with {each} is said once for each of {vlans}, and one with an empty word is left
-out. Where a maker's way is another one, a dialect answers `blocks` itself.
+{own} (the untagged of these), {name} (of the VLAN). A line with {each} is said once for each of {vlans}, and
+one with an empty word is left out. Where a maker's way is another one, a dialect answers `blocks` itself.
 nm/switches/cli.py talks.
 """
 
@@ -30,11 +30,17 @@ class Seen:
 
     state: PortState
     shut: bool = False
+    trunk: bool = False  # it takes tagged VLANs as it is, by its mode or for want of modes
 
     @property
     def now(self) -> PortState:
         """What it carries."""
         return PortState() if self.shut else self.state
+
+
+def modeless(state: PortState, shut: bool) -> Seen:
+    """Of a switch without modes; a port that is on the factory's VLAN, or on none, may well be an uplink."""
+    return Seen(state, shut, trunk=bool(state.tagged) or state.untagged in (None, 1))
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,17 @@ class Move:
 
     @property
     def trunk(self) -> bool:
-        """Whether it is a trunk port, which stays up while its VLANs come and go."""
-        return all(isinstance(change, SetTrunk) for change in self.changes)
+        """Whether it is a trunk already, or may be: it stays up while its VLANs come and go.
+
+        An access port that becomes one does not: between two lines it would be open.
+        """
+        was = self.before.trunk or self.before.state.open
+        return was and all(isinstance(change, SetTrunk) for change in self.changes)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is a trunk whose VLANs are known: what comes and goes is all that must be said."""
+        return self.trunk and not self.before.shut and not self.before.state.open
 
     @property
     def joins(self) -> bool:
@@ -150,6 +165,10 @@ class Dialect(ABC):
     )
     add: ClassVar[Lines] = ("switchport trunk allowed vlan add {vlans}",)
     remove: ClassVar[Lines] = ("switchport trunk allowed vlan remove {vlans}",)
+    no_native: ClassVar[Lines] = (  # takes {own}, which is untagged, off a trunk; () where nobody knows how
+        "switchport trunk allowed vlan remove {own}",
+        "switchport trunk native vlan {native}",
+    )
 
     # reading, saving, and what it is
     reads: ClassVar[Lines] = ("show vlan brief", "show running-config")  # () where nobody knows how
@@ -200,17 +219,19 @@ class Dialect(ABC):
         if cls.leaves(move):
             return filled((*(() if before.shut else cls.shut), *cls.clean), **words)
         first = () if before.shut or move.trunk else cls.shut
-        gone, new = {*before.now.tagged} - {*after.tagged}, {*after.tagged} - {*before.now.tagged}
-        stays = move.trunk and before.now.tagged and not before.now.open
-        if stays and before.now.untagged == after.untagged:
-            steps = (cls.remove, gone), (cls.add, new)
-            return tuple(one for lines, some in steps if some for one in filled(lines, vlans=listed(some)))
         words |= {
             "vlan": str(after.untagged or ""),
             "vlans": listed(after.tagged),
             "all": listed({*after.tagged, after.untagged or after.tagged[0]}) if after.tagged else "",
             "native": str(move.native),
+            "own": str(before.state.untagged or ""),
         }
+        bared = before.state.untagged != after.untagged
+        if move.stays and (cls.no_native or not bared):
+            gone, new = {*before.now.tagged} - {*after.tagged}, {*after.tagged} - {*before.now.tagged}
+            steps = (cls.remove, gone), (cls.add, new)
+            edits = (one for lines, some in steps if some for one in filled(lines, vlans=listed(some)))
+            return (*edits, *(filled(cls.no_native, **words) if bared else ()))
         if after.isolated:
             return filled((*cls.empty, *cls.tagged), **words)  # {vlans} are none
         shape = cls.access if not after.tagged else cls.tagged if after.untagged is None else cls.both

@@ -73,6 +73,7 @@ class Executor:
         self._driver: Driver | None = None
         self._shown: Mapping[str, str] = {}  # by what the device has shown itself at first
         self.unsaved: NMError | None = None  # why what was applied is not saved
+        self.answers = False  # whether the last that was asked of the switch came to something
 
     # --- the hand ---
 
@@ -196,7 +197,7 @@ class Executor:
     def _save(self) -> NMError | None:
         """Let the switch keep what it was told; why it does not."""
         try:
-            with self._renewed_after_error():
+            with self._renewed_after_error(saving=True):
                 self._open().save()
         except NMError as error:
             self.unsaved = self._forgetful(error)
@@ -220,16 +221,22 @@ class Executor:
         return self._driver
 
     @contextlib.contextmanager
-    def _renewed_after_error(self) -> Iterator[None]:
-        """Lets go of the driver when a session fails, so that the next one begins anew."""
+    def _renewed_after_error(self, saving: bool = False) -> Iterator[None]:
+        """Lets go of the driver when a session fails, so that the next one begins anew.
+
+        One that could not save came to something nevertheless: what it applied was read back.
+        """
         left_alone = self._driver is None and self.breaker.pause > 0
         try:
             yield
         except BaseException as error:
             self.close()
-            if isinstance(error, NMError) and not left_alone:
-                self.breaker.failed(error)
+            if isinstance(error, NMError) and not saving:
+                self.answers = False
+                if not left_alone:
+                    self.breaker.failed(error)
             raise
+        self.answers = True
         self.breaker.went_well()
 
     # --- judging what was read back ---

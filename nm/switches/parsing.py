@@ -15,6 +15,7 @@ LOGGED = re.compile(
 # what a Linux writes onto all terminals, up to the empty line behind it
 BROADCAST = re.compile(r"\n?\s*(?i:broadcast message|message) from .*\n\s*?(?:.*\S.*\n)+\s*?(?:\n|$)")
 VLANS = range(1, 4095)
+TRUNK = "switchport mode trunk"  # in the grammar that Cisco began
 
 
 def numbers(text: str) -> set[int]:

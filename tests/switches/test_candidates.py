@@ -13,7 +13,7 @@ from nm.switches.login import Session
 from tests.switches.benches import EPOCH, CliBench, done, vlan
 from tests.switches.benches import join as port_joins
 
-A, B = "ge-0/0/0", "ge-0/0/1"
+A, B, *_ = PORTS = [f"ge-0/0/{number}" for number in range(8)]
 NO_VLAN = 666  # a port cannot be committed with it
 
 
@@ -21,10 +21,12 @@ class Junos:
     """Executes what it is told; a commit that nobody confirmed is undone when time passes."""
 
     def __init__(self) -> None:
-        self.active = {f"interfaces {port} disable" for port in (A, B)}
+        self.active = {f"interfaces {port} disable" for port in PORTS}
         self.candidate = set(self.active)
         self.before: set[str] | None = None  # where an unconfirmed commit came from
         self.commits: list[set[str]] = []
+        self.tried = 0  # commits, be they refused or not
+        self.full = False  # then it can commit nothing
         self.hangs_up_at = ""
 
     def time_passes(self) -> None:
@@ -40,7 +42,7 @@ class Junos:
             raise DeviceFailed("it closed the connection")
         match say.line.split():
             case ["show", "interfaces", "terse"]:
-                return "".join(f"{port}    up    up\n" for port in (A, B))
+                return "".join(f"{port}    up    up\n" for port in PORTS)
             case ["show", "configuration", what, *_]:
                 return "".join(f"set {line}\n" for line in sorted(self.active) if line.startswith(what))
             case ["configure", "exclusive"] | ["rollback", "0"]:
@@ -57,6 +59,9 @@ class Junos:
         return ""
 
     def commit(self, confirmed: bool) -> str:
+        self.tried += 1
+        if self.full:
+            return "error: could not write /config: no space left on the device"
         if any(line.endswith(f"members {NO_VLAN}") for line in self.candidate):
             return f"[edit vlans]\n  vlan {NO_VLAN} is not there\nerror: configuration check-out failed"
         self.before = self.active if confirmed else None
@@ -86,7 +91,7 @@ def test_what_joins_is_read_back_before_a_commit_opens_it(junos: Junos) -> None:
     nm = driver()
     assert nm.apply([SetVlan(101, True), join(A, 101)], 1) == {}
     junos.time_passes()
-    assert nm.read().ports == {A: PortState(101), B: PortState()}
+    assert nm.read().ports == dict.fromkeys(PORTS, PortState()) | {A: PortState(101)}
     *_, closed, opened = junos.commits
     assert closed - opened == {f"interfaces {A} disable"}
     assert opened < closed
@@ -135,4 +140,30 @@ def test_a_commit_that_is_refused_is_refused_to_the_one_to_blame(junos: Junos) -
     assert {change: error.passing for change, error in rejected.items()} == {changes[2]: False}
     assert "check-out failed" in rejected[changes[2]].message
     junos.time_passes()
-    assert nm.read().ports == {A: PortState(101), B: PortState()}
+    assert nm.read().ports == dict.fromkeys(PORTS, PortState()) | {A: PortState(101)}
+
+
+def test_a_commit_that_is_refused_whatever_is_in_it_is_nobodys_fault_and_tried_again(junos: Junos) -> None:
+    """And not once for each change: one after the other would take as long as they all are slow."""
+    nm = driver()
+    changes: list[Change] = [SetVlan(101, True), *(join(port, 101) for port in PORTS)]
+    junos.full = True
+    rejected = nm.apply(changes, 1)
+    assert {change: error.passing for change, error in rejected.items()} == dict.fromkeys(changes, True)
+    assert all("no space left" in error.message for error in rejected.values())
+    assert junos.tried == 5  # all, each half, and one change of each
+    junos.full = False
+    assert nm.apply(changes, 1) == {}
+    junos.time_passes()
+    assert nm.read().ports == dict.fromkeys(PORTS, PortState(101))
+
+
+def test_changes_that_are_refused_in_the_same_words_do_not_take_others_with_them(junos: Junos) -> None:
+    nm = driver()
+    bad = [join(A, NO_VLAN), join(PORTS[-1], NO_VLAN)]
+    changes: list[Change] = [SetVlan(101, True), bad[0], *(join(port, 101) for port in PORTS[1:-1]), bad[1]]
+    rejected = nm.apply(changes, 1)
+    assert {change: error.passing for change, error in rejected.items()} == dict.fromkeys(bad, False)
+    junos.time_passes()
+    isolated = dict.fromkeys(PORTS, PortState())
+    assert nm.read().ports == isolated | dict.fromkeys(PORTS[1:-1], PortState(101))

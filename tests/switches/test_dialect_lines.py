@@ -52,13 +52,46 @@ def test_a_port_is_shut_before_its_vlans_change(
 @pytest.mark.parametrize("tagged", [(101,), ()], ids=["joins", "leaves"])
 @pytest.mark.parametrize("name", ["arista_eos", "cisco_ios", "cisco_nxos"])
 def test_a_port_that_is_up_has_its_list_before_it_is_a_trunk(name: str, tagged: tuple[int, ...]) -> None:
-    """Cut off in between, a trunk without a list would carry every VLAN there is."""
+    """It may be a trunk already. Cut off in between, it would carry every VLAN there is."""
     dialect = dialects.find(name)
     port = first_ports(dialect)[0]
     change = SetTrunk(port, 101, present=bool(tagged))
-    lines = said(dialect.blocks([move(port, up(7), PortState(None, tagged), change)]))
+    lines = said(dialect.blocks([move(port, up(7, more=True), PortState(None, tagged), change)]))
     (list_,) = (at for at, line in enumerate(lines) if "allowed vlan" in line)
     assert list_ < lines.index("switchport mode trunk")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_an_access_port_is_shut_to_become_a_trunk(dialect: type[Dialect]) -> None:
+    port = first_ports(dialect)[0]
+    one = move(port, up(102), PortState(None, (101,)), SetTrunk(port, 101, True))
+    (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
+    assert one.joins
+    assert closing in said(dialect.blocks([one]))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_a_trunk_that_carries_its_native_vlan_alone_stays_up(dialect: type[Dialect]) -> None:
+    """The session itself may run over it."""
+    port = first_ports(dialect)[0]
+    one = move(port, up(1, trunk=True), PortState(1, (101,)), SetTrunk(port, 101, True))
+    (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
+    assert not one.joins
+    assert closing not in said(dialect.blocks([one]))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)
+def test_a_trunk_keeps_its_other_vlans_while_it_loses_what_was_untagged(dialect: type[Dialect]) -> None:
+    """Where lines become true together, what stays may be said anew."""
+    port = first_ports(dialect)[0]
+    one = move(port, up(104, 105), PortState(None, (103, 105)), SetTrunk(port, 103, True))
+    (closing,) = [say.line for say in filled(filled(dialect.shut), ports=port)]
+    lines = said(dialect.blocks([one]))
+    assert closing not in lines
+    assert any(re.search(r"\b104\b|native|untagged none|no switchport access", line) for line in lines)
+    assert dialect.commit or not any(
+        re.search(r"\b105\b|allowed vlan none|vlan access", line) for line in lines
+    )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=NAMES)

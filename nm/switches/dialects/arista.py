@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from nm.switches.dialect import Dialect, Lines, Reading, Seen
-from nm.switches.parsing import column, is_shut, sections, switches, switchport
+from nm.switches.parsing import TRUNK, column, is_shut, sections, switches, switchport
 
 
 class AristaEos(Dialect):
@@ -26,7 +26,7 @@ class AristaEos(Dialect):
         """A port without a mode is an access port."""
         vlans, configuration = answers
         ports = {
-            name: Seen(switchport(lines), is_shut(lines))
+            name: Seen(switchport(lines), is_shut(lines), TRUNK in lines)
             for name, lines in sections(configuration, r"interface (\S+)").items()
             if name.startswith(tuple(cls.kinds)) and switches(lines)
         }

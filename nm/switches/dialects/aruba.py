@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from nm.switch import PortState
 from nm.switches.conversation import Say
-from nm.switches.dialect import Dialect, Lines, Reading, Seen
+from nm.switches.dialect import Dialect, Lines, Reading, Seen, modeless
 from nm.switches.dialects.membership import Membership
 from nm.switches.parsing import is_shut, numbers, port_list, sections, value
 
@@ -32,6 +32,7 @@ class ArubaCx(Dialect):
     empty: ClassVar[Lines] = ()
     add: ClassVar[Lines] = ("vlan trunk allowed {vlans}",)
     remove: ClassVar[Lines] = ("no vlan trunk allowed {vlans}",)
+    no_native: ClassVar[Lines] = ("no vlan trunk allowed {own}", "vlan trunk native 1")
     reads: ClassVar[Lines] = ("show running-config",)
     version: ClassVar[Lines] = ("show system",)
     model = r"(?m)^Product Name\s*: (.+)$"
@@ -44,12 +45,16 @@ class ArubaCx(Dialect):
         """A port that routes and has no address carries nothing; the others that route are left out."""
         heading = r"interface (lag \d+|\d+/\d+/\d+(?::\d+)?)"
         ports = {
-            port: Seen(cls._state(lines), is_shut(lines, by_default=True))
+            port: Seen(cls._state(lines), is_shut(lines, by_default=True), cls._is_trunk(lines))
             for port, lines in sections(answers[0], heading).items()
             if not any(re.match(r"lag \d|(ip|ipv6) address|vrf attach", line) for line in lines)
         }
         made = re.findall(r"(?m)^vlan ([\d,-]+)\s*$", answers[0])
         return Reading(ports, frozenset({1}.union(*map(numbers, made))))
+
+    @classmethod
+    def _is_trunk(cls, lines: Sequence[str]) -> bool:
+        return any(line.startswith("vlan trunk ") for line in lines)
 
     @classmethod
     def _state(cls, lines: Sequence[str]) -> PortState:
@@ -110,7 +115,7 @@ class ArubaSwitch(Membership):
             for port in port_list(value(lines, "tagged") or ""):
                 tagged.setdefault(port, set()).add(int(vlan))
         ports = {
-            port: Seen(
+            port: modeless(
                 PortState(untagged.get(port), tuple(sorted(tagged.get(port, ())))),
                 "disable" in said.get(port, ()),
             )

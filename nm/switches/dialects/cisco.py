@@ -7,7 +7,7 @@ from typing import ClassVar
 from nm.switch import PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Dialect, Lines, Reading, Seen
-from nm.switches.parsing import column, is_shut, sections, switches, switchport
+from nm.switches.parsing import TRUNK, column, is_shut, sections, switches, switchport
 
 _DOT1Q = Say("switchport trunk encapsulation dot1q", optional=True)  # older models ask for it
 
@@ -50,7 +50,7 @@ class CiscoIos(Dialect):
         """`show vlan brief` has all VLANs: those of a VTP server are not in the configuration."""
         vlans, configuration = answers
         ports = {
-            name: Seen(switchport(lines, mode="dynamic auto"), is_shut(lines))
+            name: Seen(switchport(lines, mode="dynamic auto"), is_shut(lines), TRUNK in lines)
             for name, lines in sections(configuration, r"interface (\S+)").items()
             if name.startswith(tuple(cls.kinds)) and switches(lines)
         }
@@ -83,7 +83,7 @@ class CiscoNxos(CiscoIos):
         vlans, configuration = answers
         shut = re.search(r"(?m)^system default switchport shutdown", configuration) is not None
         ports = {
-            name: Seen(switchport(lines), is_shut(lines, by_default=shut))
+            name: Seen(switchport(lines), is_shut(lines, by_default=shut), TRUNK in lines)
             for name, lines in sections(configuration, r"interface (\S+)").items()
             if name.startswith(tuple(cls.kinds)) and switches(lines)
         }

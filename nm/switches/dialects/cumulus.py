@@ -9,6 +9,7 @@ from nm.switches.dialect import Dialect, Lines, Reading, Seen
 from nm.switches.parsing import document, numbers, port_list
 
 BRIDGE = "interface {ports} bridge domain br_default"
+MINE = ("bridge", "domain", "br_default")
 APPLY = "nv config apply -y"
 
 
@@ -52,6 +53,10 @@ class CumulusNvue(Dialect):
     empty: ClassVar[Lines] = ()
     add: ClassVar[Lines] = (f"nv set {BRIDGE} vlan {{vlans}}",)
     remove: ClassVar[Lines] = (f"nv unset {BRIDGE} vlan {{vlans}}",)
+    no_native: ClassVar[Lines] = (
+        f"nv set {BRIDGE} untagged none",
+        Say(f"nv unset {BRIDGE} vlan {{own}}", optional=True),  # it may be on the list, or not
+    )
     reads: ClassVar[Lines] = ("nv show interface -o json", "nv config show -o json")
     version: ClassVar[Lines] = ("nv show platform",)
     model = r"product-name\s+(\S+)"
@@ -79,7 +84,9 @@ class CumulusNvue(Dialect):
         }
         bridge = said.get("bridge", {}).get("domain", {}).get("br_default", {})
         ports = {
-            name: Seen(cls._state(parts, bridge.get("untagged", 1)), _down(parts))
+            name: Seen(
+                cls._state(parts, bridge.get("untagged", 1)), _down(parts), bool(_at(parts, *MINE, "vlan"))
+            )
             for name, parts in known.items()
             if name.startswith(tuple(cls.kinds)) and name not in bundled and not _at(parts, "ip", "address")
         }
@@ -90,12 +97,12 @@ class CumulusNvue(Dialect):
         domains = _at(parts, "bridge", "domain")
         if not domains:
             return PortState()
-        mine = _at(parts, "bridge", "domain", "br_default")
+        mine = _at(parts, *MINE)
         if "access" in mine and len(domains) == 1:
             return PortState(int(mine["access"]))
         said = str(mine.get("untagged", native))
         untagged = None if said == "none" else int(said)
-        named = _at(parts, "bridge", "domain", "br_default", "vlan")
+        named = _at(parts, *MINE, "vlan")
         vlans = set().union(*map(numbers, named))
         strange = not vlans or "all" in named or len(domains) > 1
         return PortState(untagged, tuple(sorted(vlans - {untagged})), open=strange)

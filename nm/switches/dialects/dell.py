@@ -9,6 +9,7 @@ from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
 from nm.switches.dialects.membership import Membership
 from nm.switches.parsing import (
+    TRUNK,
     allowed,
     column,
     is_shut,
@@ -100,6 +101,7 @@ class DellPowerConnect(Dialect):
         "switchport trunk native vlan {vlan}",
     )
     empty: ClassVar[Lines] = ()
+    no_native: ClassVar[Lines] = ("switchport trunk native vlan none",)
     reads: ClassVar[Lines] = ("show vlan", "show running-config")
     version: ClassVar[Lines] = ("show system",)
     model = r"(?m)^System Description:\s*(.+)$"
@@ -127,7 +129,7 @@ class DellPowerConnect(Dialect):
             if port and not port.startswith(bundles):
                 lines.setdefault(port, [])
         reading = {
-            port: Seen(cls._state(said), is_shut(said))
+            port: Seen(cls._state(said), is_shut(said), TRUNK in said)
             for port, said in lines.items()
             if port and switches(said) and not _has(said, "ip address")
         }
@@ -175,6 +177,7 @@ class DellOs6(DellPowerConnect):
     )
     tagged: ClassVar[Lines] = Dialect.tagged
     both: ClassVar[Lines] = Dialect.both
+    no_native: ClassVar[Lines] = Dialect.no_native
     version: ClassVar[Lines] = ("show version",)
     model = r"System Model ID\.+ (\S+)"
     saved = r"Configuration Saved"
@@ -255,7 +258,8 @@ class DellOs9(Membership):
                 own = next((vlan for vlan, members in untagged.items() if port in members), None)
                 if own is None and (not on or "portmode hybrid" in lines) and "switchport" in lines:
                     own = 1
-                ports[port] = Seen(PortState(own, tuple(sorted(on))), is_shut(lines, by_default=True))
+                mixes = bool(on) or "portmode hybrid" in lines
+                ports[port] = Seen(PortState(own, tuple(sorted(on))), is_shut(lines, by_default=True), mixes)
         return Reading(ports, frozenset({1, *vlans}))
 
     @classmethod
@@ -303,6 +307,7 @@ class DellOs10(Dialect):
     empty: ClassVar[Lines] = ()
     add: ClassVar[Lines] = ("switchport trunk allowed vlan {vlans}",)
     remove: ClassVar[Lines] = ("no switchport trunk allowed vlan {vlans}",)
+    no_native: ClassVar[Lines] = ("no switchport access vlan",)
     reads: ClassVar[Lines] = ("show running-configuration",)
     model = r"System Type: (\S+)"
     save: ClassVar[Lines] = ("write memory",)  # says nothing
@@ -325,13 +330,13 @@ class DellOs10(Dialect):
         ports = {}
         for port, lines in found.items():
             if port.startswith(tuple(cls.kinds)) and switches(lines):
-                trunk = "switchport mode trunk" in lines
+                trunk = TRUNK in lines
                 own = value(lines, "switchport access vlan")
                 untagged = int(own) if own else None if trunk else 1
                 on = _carried(lines, "switchport trunk allowed vlan ") if trunk else set()
                 every = len(on) > MANY  # it names all there can be
                 state = PortState(untagged, () if every else tuple(sorted(on - {untagged})), open=every)
-                ports[port] = Seen(state, is_shut(lines))
+                ports[port] = Seen(state, is_shut(lines), trunk)
         return Reading(
             ports, frozenset(int(name[4:]) for name in found if re.fullmatch(r"vlan\d+", name)) | {1}
         )

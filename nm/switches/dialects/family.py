@@ -21,3 +21,4 @@ class Family(Dialect):
     empty: ClassVar[Lines] = ()
     add: ClassVar[Lines] = ()
     remove: ClassVar[Lines] = ()
+    no_native: ClassVar[Lines] = ()

@@ -53,7 +53,7 @@ class HuaweiVrp(Family):
         """Ports that route or belong to a bundle are left out."""
         (text,) = answers
         ports = {
-            name: Seen(cls._state(lines), "shutdown" in lines)
+            name: Seen(cls._state(lines), "shutdown" in lines, "port link-type trunk" in lines)
             for name, lines in sections(text, r"interface (\S+)").items()
             if cls.port_name(name) == name and not any(line.startswith(ROUTED) for line in lines)
         }

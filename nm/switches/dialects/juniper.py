@@ -53,19 +53,20 @@ class Junos(Dialect):
         """A trunk that stays up gains members; all else is said anew, for members may be names and ranges."""
         before, after = move.before.now, move.after
         member = f"{SWITCHING} vlan members "
-        if move.trunk and before.tagged and after.tagged and not before.open:
-            loses = {*before.tagged} - {*after.tagged}
+        had, has = ({*state.tagged, state.untagged or 0} - {0} for state in (before, after))
+        if move.stays and has:
+            loses = had - has
             anew = (f"delete {SWITCHING} vlan members",) if loses else ()
-            told = {*after.tagged} - ({*before.tagged} if not loses else set())
-            return filled((*anew, *(f"set {member}{vlan}" for vlan in sorted(told))))
+            bare = ("delete interfaces {ports} native-vlan-id",) if before.untagged in loses else ()
+            told = has - (set() if loses else had)
+            return filled((*anew, *bare, *(f"set {member}{vlan}" for vlan in sorted(told))))
         if after.isolated:
             return filled((*cls.shut, *cls.clean))
         first = cls.shut if move.joins else ()
         mode = f"set {SWITCHING} interface-mode {'trunk' if after.tagged else 'access'}"
         native = after.tagged and after.untagged
         own = (f"set interfaces {{ports}} native-vlan-id {after.untagged}",) if native else ()
-        vlans = sorted({*after.tagged, after.untagged or 0} - {0})
-        return filled((*first, *cls.clean, mode, *own, *(f"set {member}{vlan}" for vlan in vlans)))
+        return filled((*first, *cls.clean, mode, *own, *(f"set {member}{vlan}" for vlan in sorted(has))))
 
     @classmethod
     def ranges(cls, ports: Iterable[str], most: int | None = None) -> Iterator[tuple[list[str], str]]:
@@ -104,7 +105,7 @@ class Junos(Dialect):
         for port, line in re.findall(rf"(?m)^set interfaces ({cls.numbering}) (.+?)\s*$", configuration):
             lines.setdefault(port, []).append(line)
         ports = {
-            port: Seen(cls._state(said, {"default": "1"} | names), "disable" in said)
+            port: Seen(cls._state(said, {"default": "1"} | names), "disable" in said, cls._is_trunk(said))
             for port, said in lines.items()
             if not any(
                 re.search(r" 802\.3ad |^unit \d+ family (?!ethernet-switching)", line) for line in said
@@ -112,6 +113,10 @@ class Junos(Dialect):
         }
         numbered = {int(vlan): name for name, vlan in names.items()}
         return Reading(ports, frozenset(numbered) | {1}, numbered)
+
+    @classmethod
+    def _is_trunk(cls, lines: Sequence[str]) -> bool:
+        return any(re.search(r"ethernet-switching (?:interface|port)-mode trunk", line) for line in lines)
 
     @classmethod
     def _state(cls, lines: Sequence[str], names: Mapping[str, str]) -> PortState:
@@ -122,7 +127,7 @@ class Junos(Dialect):
         said = [names.get(member, member) for member in members]
         vlans = {vlan for member in said if re.fullmatch(r"[\d-]+", member) for vlan in numbers(member)}
         strange = any(not re.fullmatch(r"[\d-]+", member) for member in said)  # all, or a VLAN without number
-        if not re.search(r"(?:interface|port)-mode trunk", own):
+        if not cls._is_trunk(lines):
             return PortState(min(vlans, default=1), tuple(sorted(vlans)[1:]), open=strange or len(vlans) > 1)
         native = next((int(m[1]) for line in lines if (m := re.search(r"native-vlan-id (\d+)", line))), None)
         untagged = native if native in vlans or strange else None

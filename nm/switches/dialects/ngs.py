@@ -201,6 +201,7 @@ def _at_ports(kind: str, family: type[Dialect], lines: Any) -> dict[str, Any]:
         "empty": (),
         "add": add[at:],
         "remove": remove[at:] if add else (),
+        "no_native": BARE.get(kind, ()),
         # whatever the family's own is: its words are not these
         "recipe": classmethod(Dialect.recipe.__func__),  # type: ignore[attr-defined]
     }

@@ -10,7 +10,17 @@ from nm.switches.dialect import Dialect, Lines, Reading, Seen
 from nm.switches.dialects.dell import DellPowerConnect
 from nm.switches.dialects.family import Family
 from nm.switches.dialects.membership import Membership
-from nm.switches.parsing import column, is_shut, numbers, port_list, sections, switches, switchport, value
+from nm.switches.parsing import (
+    TRUNK,
+    column,
+    is_shut,
+    numbers,
+    port_list,
+    sections,
+    switches,
+    switchport,
+    value,
+)
 
 
 class Ruijie(Family):
@@ -39,7 +49,7 @@ class Ruijie(Family):
         """Numbers stand apart from the kind of port."""
         vlans, configuration = answers
         ports = {
-            name: Seen(switchport(lines, mode=cls.mode), is_shut(lines))
+            name: Seen(switchport(lines, mode=cls.mode), is_shut(lines), TRUNK in lines)
             for name, lines in sections(configuration, r"interface (\S+ ?[\d/]+)\s*$", end=r"!|exit").items()
             if cls.port_name(name) == name and switches(lines)
         }
@@ -109,7 +119,11 @@ class MellanoxMlnxOs(Family):
                 plain = line.replace("allowed-vlan", "allowed vlan").replace("switchport force", "switchport")
                 lines[name].append(plain)
         return Reading(
-            {name: Seen(switchport(said), is_shut(said)) for name, said in lines.items() if switches(said)},
+            {
+                name: Seen(switchport(said), is_shut(said), TRUNK in said)
+                for name, said in lines.items()
+                if switches(said)
+            },
             column(vlans, r"\s*(\d+)\b"),
         )
 
@@ -156,7 +170,11 @@ class BrocadeFastIron(Membership):
             for word in ("untagged", "tagged")
         )
         seen = {
-            port: Seen(cls._state(port, own, tagged, said.get(port, [])), "disable" in said.get(port, ()))
+            port: Seen(
+                cls._state(port, own, tagged, said.get(port, [])),
+                "disable" in said.get(port, ()),
+                any(member == port for member, _ in tagged),
+            )
             for port in ports
             if "route-only" not in said.get(port, ())
         }
@@ -232,7 +250,11 @@ class CumulusNclu(Family):
                     for name in port_list(names, short=True):
                         lines.setdefault(name, []).append(" ".join(rest))
         seen = {
-            port: Seen(cls._state(lines.get(port, []), port in bridged), "link down" in lines.get(port, ()))
+            port: Seen(
+                cls._state(lines.get(port, []), port in bridged),
+                "link down" in lines.get(port, ()),
+                value(lines.get(port, []), "bridge vids") is not None,
+            )
             for port in ports | {name for name in lines if name.startswith("bond")}
             if not any(line.startswith("ip address") for line in lines.get(port, ()))
         }

@@ -1,6 +1,6 @@
 """SONiC as the community makes it: a shell, and `config` behind sudo."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from nm.switch import PortState
@@ -65,12 +65,17 @@ class Sonic(Membership):
             vlan, _, port = key.partition("|")
             on.setdefault(port, {})[int(vlan[4:])] = member.get("tagging_mode") == "tagged"
         ports = {
-            port: Seen(_state(on.get(port, {})), said.get("admin_status", "down") != "up")
+            port: _seen(on.get(port, {}), said)
             for table in ("PORT", "PORTCHANNEL")
             for port, said in tables.get(table, {}).items()
             if port not in bundled | routed
         }
         return Reading(ports, frozenset(int(key[4:]) for key in tables.get("VLAN", {})))
+
+
+def _seen(on: dict[int, bool], said: Mapping[str, str]) -> Seen:
+    trunk = any(on.values()) or said.get("mode") == "trunk"
+    return Seen(_state(on), said.get("admin_status", "down") != "up", trunk)
 
 
 def _state(on: dict[int, bool]) -> PortState:

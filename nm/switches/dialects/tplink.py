@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from nm.switch import PortState
 from nm.switches.conversation import Say
-from nm.switches.dialect import Dialect, Lines, Reading, Seen
+from nm.switches.dialect import Dialect, Lines, Reading, modeless
 from nm.switches.parsing import is_shut, numbers, sections, switches, value
 
 GENERAL = "switchport general allowed vlan "
@@ -44,6 +44,7 @@ class TplinkJetstream(Dialect):
     empty: ClassVar[Lines] = ()
     add: ClassVar[Lines] = ("switchport general allowed vlan {vlans} tagged",)
     remove: ClassVar[Lines] = ("no switchport general allowed vlan {vlans}",)
+    no_native: ClassVar[Lines] = ("no switchport general allowed vlan {own}", "switchport pvid {native}")
     reads: ClassVar[Lines] = ("show running-config",)
     version: ClassVar[Lines] = ("show system-info",)
     model = r"Hardware Version\s*-\s*(.+)"
@@ -62,7 +63,7 @@ class TplinkJetstream(Dialect):
     def parse(cls, answers: Sequence[str]) -> Reading:
         """A port is untagged on VLAN 1 until that is taken back."""
         ports = {
-            port: Seen(cls._state(lines), is_shut(lines))
+            port: modeless(cls._state(lines), is_shut(lines))
             for port, lines in sections(answers[0], r"interface (\S+ [\d/]+)\s*$", end=r"#|end").items()
             if port.startswith(tuple(cls.kinds)) and switches(lines)
         }

@@ -8,7 +8,7 @@ deleted goes back to VLAN 1; a trunk that allows nothing more is an access port 
 from collections.abc import Mapping
 from typing import ClassVar
 
-from tests.switches.fakes.ciscolike import Vlans, ranges_of, rows_of
+from tests.switches.fakes.ciscolike import ASKS_ANYWHERE, Ports, Vlans, ranges_of, rows_of
 from tests.switches.fakes.cli import Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import ALL, Carried, Config, Port, Vlan, format_ids, trunk
@@ -16,7 +16,7 @@ from tests.switches.fakes.state import ALL, Carried, Config, Port, Vlan, format_
 IFS = "config-if config-if-range"
 
 
-class ArubaAoscx(Vlans):
+class ArubaAoscx(Vlans, Ports):
     """A 6300M with ports 1/1/x."""
 
     dialect = "aruba_aoscx"
@@ -25,12 +25,7 @@ class ArubaAoscx(Vlans):
     kinds: ClassVar[Mapping[str, str]] = {"": ""}
     more = "-- MORE --, next page: Space, next line: Enter, quit: q"
     without = ("terminal length <number>", "terminal width <number>")
-    parents: ClassVar[Mapping[str, str]] = {
-        "config": "exec",
-        "config-if": "config",
-        "config-if-range": "config",
-        "config-vlan": "config",
-    }
+    parents: ClassVar[Mapping[str, str]] = ASKS_ANYWHERE
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:
@@ -108,22 +103,6 @@ class ArubaAoscx(Vlans):
                 port.allowed -= ids
         return None
 
-    @command(IFS, "shutdown")
-    def shutdown(self) -> None:
-        self.set_ports(shut=True)
-
-    @command(IFS, "no shutdown")
-    def no_shutdown(self) -> None:
-        self.set_ports(shut=False)
-
-    @command(IFS, "description <rest>")
-    def describe(self, text: str) -> None:
-        self.set_ports(description=text)
-
-    @command(IFS, "no description")
-    def no_description(self) -> None:
-        self.set_ports(description="")
-
     @command(IFS, "routing")
     def routing(self) -> None:
         self.each_port(lambda port: port.extra.update(routed=True))
@@ -186,11 +165,8 @@ class ArubaAoscx(Vlans):
     def allow_none(self) -> None:
         self.set_ports(mode="access", allowed=ALL, native=1)
 
-    def existing(self, ids: frozenset[int]) -> frozenset[int]:
-        missing = ids - set(self.running.vlans)
-        if missing:
-            raise Refused(f"VLAN {min(missing)} not found.")
-        return ids
+    def missing_vlan(self, number: int) -> str:
+        return f"VLAN {number} not found."
 
     @command("exec", "write memory", "copy running-config startup-config")
     def write_memory(self) -> Steps:

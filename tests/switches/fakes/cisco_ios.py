@@ -9,7 +9,7 @@ what is plugged into it may make it a trunk; a range takes five pieces at most.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from tests.switches.fakes.ciscolike import Switchports, rows_of
+from tests.switches.fakes.ciscolike import Interfaces, Switchports, rows_of
 from tests.switches.fakes.cli import Ask, Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import ALL, Carried, Config, Port, Vlan, format_ids, trunk
@@ -26,7 +26,7 @@ MOST_PIECES = 5
 DYNAMIC = ("dynamic auto", "dynamic desirable")
 
 
-class CiscoIos(Switchports):
+class CiscoIos(Switchports, Interfaces):
     """A Catalyst: 48 ports GigabitEthernet1/0/x, or as told."""
 
     dialect = "cisco_ios"
@@ -168,15 +168,10 @@ class CiscoIos(Switchports):
         finally:
             self.mode, self.targets = mode, targets
 
-    @command("config", "interface range <rest>")
     def interface_range(self, text: str) -> None:
         if text.count(",") >= MOST_PIECES:
             raise Refused(self.misread(f"interface range {text}", "invalid", len("interface range ")))
-        self.enter("config-if-range", self.interfaces(text))
-
-    @command("config", "interface <rest>")
-    def interface(self, text: str) -> None:
-        self.enter("config-if", [self.one_interface(text)])
+        super().interface_range(text)
 
     @command("config", "default interface <rest>")
     def default_interface(self, text: str) -> str:
@@ -305,12 +300,6 @@ class CiscoIos(Switchports):
         """Taken, and of no effect on what a port carries."""
 
     # how it is shown
-
-    def one_interface(self, text: str) -> str:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return name
 
     def no_such_interface(self, text: str) -> str:
         line = f"interface {text}"

@@ -7,7 +7,7 @@ and must be saved; a port may be put on a VLAN that does not exist, without a wo
 from collections.abc import Mapping
 from typing import ClassVar
 
-from tests.switches.fakes.ciscolike import Switchports, Vlans, rows_of
+from tests.switches.fakes.ciscolike import ASKS_ANYWHERE, Switchports, Vlans, rows_of
 from tests.switches.fakes.cli import Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import Carried, Config, Port, format_ids, trunk
@@ -21,12 +21,7 @@ class CiscoNxos(Switchports, Vlans):
     device = "Nexus9000 C9348GC-FXP"
     kinds: ClassVar[Mapping[str, str]] = {"Ethernet": "Ethernet"}
     more = "--More--"
-    parents: ClassVar[Mapping[str, str]] = {
-        "config": "exec",
-        "config-if": "config",
-        "config-if-range": "config",
-        "config-vlan": "config",
-    }
+    parents: ClassVar[Mapping[str, str]] = ASKS_ANYWHERE
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:

@@ -8,6 +8,13 @@ from tests.switches.fakes.cli import Ask, Cli, Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import ALL, Config, Port, Vlan, format_ids, parse_ids, runs
 
+ASKS_ANYWHERE = {  # commands of the exec mode are taken while configuring too
+    "config": "exec",
+    "config-if": "config",
+    "config-if-range": "config",
+    "config-vlan": "config",
+}
+
 
 class CiscoLike(Cli):
     """Modes: user, exec, config and what is below it."""
@@ -143,6 +150,13 @@ class CiscoLike(Cli):
         """The vendor's words for an interface that is not there."""
         return "% Invalid interface type and number"
 
+    def one_interface(self, text: str) -> str:
+        """The full spelling of an interface; Refused when there is no such thing."""
+        name = self.interface_name(text)
+        if name is None:
+            raise Refused(self.no_such_interface(text))
+        return name
+
     def each_port(self, change: Callable[[Port], object]) -> None:
         """Change every port that the mode is about."""
         for port in self.ports:
@@ -167,6 +181,17 @@ class CiscoLike(Cli):
         """The vendor's words for a list of VLANs that is none."""
         return "Command rejected: Bad VLAN list"
 
+    def existing(self, ids: frozenset[int]) -> frozenset[int]:
+        """These VLANs; Refused when one does not exist."""
+        missing = ids - set(self.running.vlans)
+        if missing:
+            raise Refused(self.missing_vlan(min(missing)))
+        return ids
+
+    def missing_vlan(self, number: int) -> str:
+        """The vendor's words for a VLAN that does not exist."""
+        raise AssertionError
+
     def default_name(self, number: int) -> str:
         """What a VLAN is called that was given no name."""
         return f"VLAN{number:04d}"
@@ -177,8 +202,8 @@ class CiscoLike(Cli):
             self.running.vlans.setdefault(number, Vlan(self.default_name(number)))
 
 
-class Switchports(CiscoLike):
-    """`switchport ...` as IOS, NX-OS and EOS have it in common."""
+class Ports(CiscoLike):
+    """What is said of a port, whatever it carries."""
 
     @command("config-if config-if-range", "shutdown")
     def shutdown(self) -> None:
@@ -195,6 +220,46 @@ class Switchports(CiscoLike):
     @command("config-if config-if-range", "no description")
     def no_description(self) -> None:
         self.set_ports(description="")
+
+
+class Interfaces(Ports):
+    """`interface` goes to one of them, `interface range` to several."""
+
+    @command("config", "interface range <rest>")
+    def interface_range(self, text: str) -> None:
+        self.enter("config-if-range", self.interfaces(text))
+
+    @command("config", "interface <rest>")
+    def interface(self, text: str) -> None:
+        self.enter("config-if", [self.one_interface(text)])
+
+
+class Shows(CiscoLike):
+    """The configuration as it is printed, whole or of one port."""
+
+    def shown(self, config: Config) -> str:
+        """All of it."""
+        raise AssertionError
+
+    def port_lines(self, port: Port) -> list[str]:
+        """What it says of a port."""
+        raise AssertionError
+
+    @command("exec", "show running-config")
+    def show_running(self) -> str:
+        return self.shown(self.running)
+
+    @command("exec", "show startup-config")
+    def show_startup(self) -> str:
+        return self.shown(self.switch.startup)
+
+    @command("exec", "show running-config interface <rest>")
+    def show_running_interface(self, text: str) -> str:
+        return "\n".join(self.port_lines(self.running.ports[self.one_interface(text)]))
+
+
+class Switchports(Ports):
+    """`switchport ...` as IOS, NX-OS and EOS have it in common."""
 
     @command("config-if config-if-range", "switchport mode access")
     def mode_access(self) -> str | None:

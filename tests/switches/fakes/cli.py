@@ -117,9 +117,11 @@ class Cli:
         port.shut = state.isolated
         port.access = state.untagged or 1
         port.mode = "trunk" if state.tagged or state.open else "access"
-        port.native = state.untagged or 1
         named = frozenset({*state.tagged} | ({state.untagged} if state.untagged else set()))
-        port.allowed = ALL if state.open else named
+        port.native, port.allowed = 1, ALL  # an access port as from the factory would be a trunk of all VLANs
+        if port.mode == "trunk":
+            port.native = state.untagged or 1
+            port.allowed = ALL if state.open else named
 
     @classmethod
     def booted(cls, running: Config, startup: Config) -> Config:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from nm.switch import PortState
-from tests.switches.fakes.ciscolike import CiscoLike, ranges_of, rows_of
+from tests.switches.fakes.ciscolike import ASKS_ANYWHERE, Interfaces, ranges_of, rows_of
 from tests.switches.fakes.cli import Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import Carried, Config, Port, format_ids
@@ -25,7 +25,7 @@ EVERY = frozenset(range(1, 4094))
 BOTH = "% Error: Interface cannot be an access and trunk member of the same VLAN."
 
 
-class DellOs10(CiscoLike):
+class DellOs10(Interfaces):
     """An S4148 with ports ethernet1/1/x."""
 
     dialect = "dell_os10"
@@ -33,12 +33,7 @@ class DellOs10(CiscoLike):
     device = "S4148F-ON"
     kinds: ClassVar[Mapping[str, str]] = {"ethernet": "ethernet"}
     more = "--More--"
-    parents: ClassVar[Mapping[str, str]] = {
-        "config": "exec",
-        "config-if": "config",
-        "config-if-range": "config",
-        "config-vlan": "config",
-    }
+    parents: ClassVar[Mapping[str, str]] = ASKS_ANYWHERE
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:
@@ -97,7 +92,7 @@ class DellOs10(CiscoLike):
     @command("config", "interface range <rest>")
     def interface_range(self, text: str) -> None:
         if (ids := self.vlan_range(text)) is None:
-            self.enter("config-if-range", self.interfaces(text))
+            super().interface_range(text)
         else:
             self.make_vlans(ids)
             self.enter("config-vlan", ids)
@@ -134,14 +129,10 @@ class DellOs10(CiscoLike):
             port.access = 1 if port.access == number else port.access
             port.allowed -= {number}
 
-    @command("config", "interface <rest>")
     def interface(self, text: str) -> None:
         if text.lower().startswith("vlan") and text[4:].isdigit():
             return self.interface_vlan(text[4:])
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return self.enter("config-if", [name])
+        return super().interface(text)
 
     def default_name(self, number: int) -> str:
         return ""
@@ -161,21 +152,8 @@ class DellOs10(CiscoLike):
         for number in self.targets:
             self.running.vlans[number].shut = False
 
-    @command(IFS, "shutdown")
-    def shutdown(self) -> None:
-        self.set_ports(shut=True)
-
-    @command(IFS, "no shutdown")
-    def no_shutdown(self) -> None:
-        self.set_ports(shut=False)
-
-    @command(IFS, "description <rest>")
     def describe(self, text: str) -> None:
-        self.set_ports(description=text.strip('"'))
-
-    @command(IFS, "no description")
-    def no_description(self) -> None:
-        self.set_ports(description="")
+        super().describe(text.strip('"'))
 
     @command(IFS, "switchport mode access", "no switchport mode")
     def mode_access(self) -> None:
@@ -215,11 +193,8 @@ class DellOs10(CiscoLike):
     def allow_none(self) -> None:
         self.set_ports(allowed=NONE)
 
-    def existing(self, ids: frozenset[int]) -> frozenset[int]:
-        missing = ids - set(self.running.vlans)
-        if missing:
-            raise Refused(f"% Error: VLAN {min(missing)} does not exist.")
-        return ids
+    def missing_vlan(self, number: int) -> str:
+        return f"% Error: VLAN {number} does not exist."
 
     @command("exec", "copy running-configuration startup-configuration", "write memory")
     def copy_running(self) -> Steps:
@@ -276,10 +251,7 @@ class DellOs10(CiscoLike):
 
     @command("exec", "show running-configuration interface <rest>")
     def show_running_interface(self, text: str) -> str:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return "\n".join(["!", *self.port_lines(self.running.ports[name])])
+        return "\n".join(["!", *self.port_lines(self.running.ports[self.one_interface(text)])])
 
     def shown(self, config: Config) -> str:
         lines = ["! Version 10.5.2.3", "! Last configuration change at Nov  30 08:00:00 2026", "!"]

@@ -9,7 +9,15 @@ their own.
 from collections.abc import Mapping
 from typing import ClassVar
 
-from tests.switches.fakes.ciscolike import Switchports, Vlans, ranges_of, rows_of
+from tests.switches.fakes.ciscolike import (
+    ASKS_ANYWHERE,
+    Interfaces,
+    Shows,
+    Switchports,
+    Vlans,
+    ranges_of,
+    rows_of,
+)
 from tests.switches.fakes.cli import Ask, Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import ALL, Carried, Config, Port, format_ids, general, trunk
@@ -17,7 +25,7 @@ from tests.switches.fakes.state import ALL, Carried, Config, Port, format_ids, g
 ONE = frozenset({1})
 
 
-class General(Switchports):
+class General(Switchports, Interfaces, Shows):
     """Ports of mode `general`, as Dell's have them."""
 
     @command("config-if config-if-range", "switchport mode general")
@@ -71,15 +79,7 @@ class General(Switchports):
     def ignored(self, text: str) -> None:
         """Taken, and of no effect on what a port carries."""
 
-    def existing(self, ids: frozenset[int]) -> frozenset[int]:
-        """These VLANs; Refused when one does not exist."""
-        missing = ids - set(self.running.vlans)
-        if missing:
-            raise Refused(self.missing_vlan(min(missing)))
-        return ids
-
     def missing_vlan(self, number: int) -> str:
-        """The vendor's words for a VLAN that does not exist."""
         return "VLAN ID not found.\n"
 
     def access_vlan(self, vlan: str) -> str | None:
@@ -132,12 +132,7 @@ class DellOs6(General, Vlans):
     bad_secret = "Incorrect Password!"
     more = "--More-- or (q)uit"
     without = ("switchport trunk allowed vlan none",)
-    parents: ClassVar[Mapping[str, str]] = {
-        "config": "exec",
-        "config-if": "config",
-        "config-if-range": "config",
-        "config-vlan": "config",
-    }
+    parents: ClassVar[Mapping[str, str]] = ASKS_ANYWHERE
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:
@@ -174,17 +169,6 @@ class DellOs6(General, Vlans):
 
     def no_such_interface(self, text: str) -> str:
         return "An invalid interface has been used for this function.\n"
-
-    @command("config", "interface range <rest>")
-    def interface_range(self, text: str) -> None:
-        self.enter("config-if-range", self.interfaces(text))
-
-    @command("config", "interface <rest>")
-    def interface(self, text: str) -> None:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        self.enter("config-if", [name])
 
     def default_stays(self) -> str:
         return "The default VLAN cannot be deleted.\n"
@@ -231,20 +215,8 @@ class DellOs6(General, Vlans):
             lines += [" " * 40 + other for other in others]
         return "\n".join(lines)
 
-    @command("exec", "show running-config")
-    def show_running(self) -> str:
-        return self.shown(self.running)
-
-    @command("exec", "show startup-config")
-    def show_startup(self) -> str:
-        return self.shown(self.switch.startup)
-
-    @command("exec", "show running-config interface <rest>")
     def show_running_interface(self, text: str) -> str:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return "\n".join(["", *self.port_lines(self.running.ports[name])])
+        return "\n" + super().show_running_interface(text)
 
     def shown(self, config: Config) -> str:
         lines = [

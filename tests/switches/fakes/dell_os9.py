@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from nm.switch import PortState
-from tests.switches.fakes.ciscolike import CiscoLike
+from tests.switches.fakes.ciscolike import Interfaces, Shows
 from tests.switches.fakes.cli import Ask, Refused, Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import Carried, Config, Port, Vlan, runs
@@ -26,7 +26,7 @@ DEFAULT = 1
 BOTH = "config-if config-if-range"
 
 
-class DellOs9(CiscoLike):
+class DellOs9(Interfaces, Shows):
     """An S-series switch: ports GigabitEthernet 1/x, or as told."""
 
     dialect = "dell_os9"
@@ -106,19 +106,10 @@ class DellOs9(CiscoLike):
             f" {len(self.running.ports)} GigabitEthernet/IEEE 802.3 interface(s)"
         )
 
-    @command("exec", "show running-config")
-    def show_running(self) -> str:
-        return self.shown(self.running)
-
-    @command("exec", "show startup-config")
-    def show_startup(self) -> str:
-        return self.shown(self.switch.startup)
-
-    @command("exec", "show running-config interface <rest>")
     def show_running_interface(self, text: str) -> str:
         if found := re.fullmatch(r"vlan\s*(\d+)", text, re.IGNORECASE):
-            return "\n".join(self.vlan_lines(self.running, self.existing(found[1])))
-        return "\n".join(self.port_lines(self.running.ports[self.one_interface(text)]))
+            return "\n".join(self.vlan_lines(self.running, self.one_vlan(found[1])))
+        return super().show_running_interface(text)
 
     @command(f"{BOTH} config-vlan", "show config")
     def show_config(self) -> str:
@@ -200,18 +191,11 @@ class DellOs9(CiscoLike):
         finally:
             self.mode, self.targets = mode, targets
 
-    def one_interface(self, text: str) -> str:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return name
-
-    def existing(self, number: str) -> int:
+    def one_vlan(self, number: str) -> int:
         if int(number) not in self.running.vlans:
             raise Refused(self.no_such_interface(f"Vlan {number}"))
         return int(number)
 
-    @command("config", "interface <rest>")
     def interface(self, text: str) -> None:
         if found := re.fullmatch(r"vl(?:an?)?\s*(\d+)", text, re.IGNORECASE):
             if not 1 <= int(found[1]) <= 4094:
@@ -219,9 +203,8 @@ class DellOs9(CiscoLike):
             self.running.vlans.setdefault(int(found[1]), Vlan("", shut=True))
             self.enter("config-vlan", [int(found[1])])
         else:
-            self.enter("config-if", [self.one_interface(text)])
+            super().interface(text)
 
-    @command("config", "interface range <rest>")
     def interface_range(self, text: str) -> None:
         if found := re.fullmatch(r"vlan\s*(\d+)\s*-\s*(\d+)", text):
             numbers = [n for n in range(int(found[1]), int(found[2]) + 1) if n in self.running.vlans]
@@ -229,11 +212,11 @@ class DellOs9(CiscoLike):
                 raise Refused("% Error: Range has no existing interfaces.")
             self.enter("config-vlan", numbers)
         else:
-            self.enter("config-if-range", self.interfaces(text))
+            super().interface_range(text)
 
     @command("config", "no interface vlan <vlan>")
     def no_vlan(self, number: str) -> None:
-        vlan = self.existing(number)
+        vlan = self.one_vlan(number)
         if vlan == DEFAULT:
             raise Refused("% Error: Default VLAN cannot be removed.")
         del self.running.vlans[vlan]
@@ -249,22 +232,6 @@ class DellOs9(CiscoLike):
             if wrong(port):
                 kind, number = port.name.split(" ")
                 raise Refused(f"% Error: {words} {SHORT[kind]} {number}.")
-
-    @command(BOTH, "shutdown")
-    def shutdown(self) -> None:
-        self.set_ports(shut=True)
-
-    @command(BOTH, "no shutdown")
-    def no_shutdown(self) -> None:
-        self.set_ports(shut=False)
-
-    @command(BOTH, "description <rest>")
-    def describe(self, text: str) -> None:
-        self.set_ports(description=text)
-
-    @command(BOTH, "no description")
-    def no_description(self) -> None:
-        self.set_ports(description="")
 
     @command(BOTH, "switchport")
     def switchport(self) -> None:

@@ -37,11 +37,6 @@ class DellPowerconnect(General):
         "terminal length <number>",
         "terminal width <number>",
     )
-    parents: ClassVar[Mapping[str, str]] = {
-        "config-if": "config",
-        "config-if-range": "config",
-        "config-vlan": "config",
-    }
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:
@@ -58,7 +53,7 @@ class DellPowerconnect(General):
     @classmethod
     def put(cls, port: Port, state: PortState) -> None:
         super().put(port, state)
-        port.native = state.untagged
+        port.native = state.untagged if port.mode == "trunk" else 1
 
     def interface_name(self, text: str) -> str | None:
         word, _, number = text.replace(" ", "").lower().partition("1/0/")
@@ -118,17 +113,6 @@ class DellPowerconnect(General):
         for port in self.running.ports.values():  # whoever was on it falls back to the default VLAN
             port.access = 1 if port.access in ids else port.access
             port.untagged, port.tagged = port.untagged - ids, port.tagged - ids
-
-    @command("config", "interface range <rest>")
-    def interface_range(self, text: str) -> None:
-        self.enter("config-if-range", self.interfaces(text))
-
-    @command("config", "interface <rest>")
-    def interface(self, text: str) -> None:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        self.enter("config-if", [name])
 
     @command("config-if config-if-range", "switchport trunk native vlan none")
     def native_none(self) -> None:
@@ -190,21 +174,6 @@ class DellPowerconnect(General):
             )
             lines += [" " * 23 + f"{other:^27}" for other in others]
         return "\n".join(lines)
-
-    @command("exec", "show running-config")
-    def show_running(self) -> str:
-        return self.shown(self.running)
-
-    @command("exec", "show startup-config")
-    def show_startup(self) -> str:
-        return self.shown(self.switch.startup)
-
-    @command("exec", "show running-config interface <rest>")
-    def show_running_interface(self, text: str) -> str:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return "\n".join(self.port_lines(self.running.ports[name]))
 
     def shown(self, config: Config) -> str:
         lines = []

@@ -180,7 +180,7 @@ class HpProcurve(CiscoLike):
 
     @command("user exec config config-if config-vlan", "show vlans <vlan>")
     def show_one_vlan(self, text: str) -> str:
-        number = self.existing(text)
+        number = self.one_vlan(text)
         lines = [
             "",
             f" Status and Counters - VLAN Information - VLAN {number}",
@@ -243,7 +243,7 @@ class HpProcurve(CiscoLike):
     def most_vlans(self) -> int:
         return int(self.switch.options.get("max_vlans", MOST_VLANS))
 
-    def existing(self, text: str) -> int:
+    def one_vlan(self, text: str) -> int:
         if int(text) not in self.running.vlans:
             raise Refused(f"Invalid input: {text}")
         return int(text)
@@ -267,7 +267,7 @@ class HpProcurve(CiscoLike):
 
     @command("config", "no vlan <vlan>")
     def no_vlan(self, text: str) -> Steps:
-        number = self.existing(text)
+        number = self.one_vlan(text)
         if number == DEFAULT:
             raise Refused("The default VLAN can not be deleted.")
         moved = [port for port in self.running.ports.values() if number in port.untagged]
@@ -370,19 +370,19 @@ class HpProcurve(CiscoLike):
 
     @command("config-if", "untagged vlan <vlan>")
     def port_untagged(self, vlan: str) -> None:
-        self.join(self.targets, self.existing(vlan), tagged=False)
+        self.join(self.targets, self.one_vlan(vlan), tagged=False)
 
     @command("config-if", "tagged vlan <vlan>")
     def port_tagged(self, vlan: str) -> None:
-        self.join(self.targets, self.existing(vlan), tagged=True)
+        self.join(self.targets, self.one_vlan(vlan), tagged=True)
 
     @command("config-if", "no untagged vlan <vlan>")
     def port_no_untagged(self, vlan: str) -> None:
-        self.part(self.targets, self.existing(vlan), tagged=False)
+        self.part(self.targets, self.one_vlan(vlan), tagged=False)
 
     @command("config-if", "no tagged vlan <vlan>")
     def port_no_tagged(self, vlan: str) -> None:
-        self.part(self.targets, self.existing(vlan), tagged=True)
+        self.part(self.targets, self.one_vlan(vlan), tagged=True)
 
     # how it is shown
 

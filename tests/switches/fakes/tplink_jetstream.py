@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from nm.switch import PortState
-from tests.switches.fakes.ciscolike import Vlans, rows_of
-from tests.switches.fakes.cli import Refused, Steps
+from tests.switches.fakes.ciscolike import ASKS_ANYWHERE, Interfaces, Shows, Vlans, rows_of
+from tests.switches.fakes.cli import Steps
 from tests.switches.fakes.grammar import command
 from tests.switches.fakes.state import Carried, Config, Port, Vlan, format_ids, general
 
@@ -18,7 +18,7 @@ IFS = "config-if config-if-range"
 ONE = frozenset({1})
 
 
-class TplinkJetstream(Vlans):
+class TplinkJetstream(Vlans, Interfaces, Shows):
     """A TL-SG3428 with ports gigabitEthernet 1/0/x."""
 
     dialect = "tplink_jetstream"
@@ -35,12 +35,7 @@ class TplinkJetstream(Vlans):
     return_ends = True
     scrolls = False
     longest_name = 16
-    parents: ClassVar[Mapping[str, str]] = {
-        "config": "exec",
-        "config-if": "config",
-        "config-if-range": "config",
-        "config-vlan": "config",
-    }
+    parents: ClassVar[Mapping[str, str]] = ASKS_ANYWHERE
 
     @classmethod
     def port_names(cls, count: int) -> list[str]:
@@ -101,17 +96,6 @@ class TplinkJetstream(Vlans):
         self.enter("config")
         return ""
 
-    @command("config", "interface range <rest>")
-    def interface_range(self, text: str) -> None:
-        self.enter("config-if-range", self.interfaces(text))
-
-    @command("config", "interface <rest>")
-    def interface(self, text: str) -> None:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        self.enter("config-if", [name])
-
     def no_vlan(self, text: str) -> str | None:
         super().no_vlan(text)
         ids = self.ids(text)
@@ -121,17 +105,8 @@ class TplinkJetstream(Vlans):
                 port.native = 1
         return None
 
-    @command(IFS, "shutdown")
-    def shutdown(self) -> None:
-        self.set_ports(shut=True)
-
-    @command(IFS, "no shutdown")
-    def no_shutdown(self) -> None:
-        self.set_ports(shut=False)
-
-    @command(IFS, "description <rest>")
     def describe(self, text: str) -> None:
-        self.set_ports(description=text.strip('"'))
+        super().describe(text.strip('"'))
 
     @command(
         IFS,
@@ -166,11 +141,8 @@ class TplinkJetstream(Vlans):
         self.existing(frozenset({int(vlan)}))
         self.set_ports(native=int(vlan))
 
-    def existing(self, ids: frozenset[int]) -> frozenset[int]:
-        missing = ids - set(self.running.vlans)
-        if missing:
-            raise Refused(f"Error: VLAN {min(missing)} does not exist.")
-        return ids
+    def missing_vlan(self, number: int) -> str:
+        return f"Error: VLAN {number} does not exist."
 
     @command("exec", "copy running-config startup-config")
     def copy_running(self) -> Steps:
@@ -224,21 +196,6 @@ class TplinkJetstream(Vlans):
             status = "Disable" if port.shut else "LinkDown"
             lines.append(f" {_short(port):<9} {status:<11} N/A       N/A       N/A         Copper")
         return "\n".join(lines)
-
-    @command("exec", "show running-config")
-    def show_running(self) -> str:
-        return self.shown(self.running)
-
-    @command("exec", "show startup-config")
-    def show_startup(self) -> str:
-        return self.shown(self.switch.startup)
-
-    @command("exec", "show running-config interface <rest>")
-    def show_running_interface(self, text: str) -> str:
-        name = self.interface_name(text)
-        if name is None:
-            raise Refused(self.no_such_interface(text))
-        return "\n".join(self.port_lines(self.running.ports[name]))
 
     def shown(self, config: Config) -> str:
         lines = [f"!{self.device}", "#"]
