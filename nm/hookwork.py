@@ -238,7 +238,7 @@ def _keep(request: dict[str, Any], unwanted: Callable[[], bool]) -> dict[str, An
     try:
         answer: dict[str, Any] = json.loads(said)
     except ValueError:
-        answer = {"how": "error", "status": 0, "output": "its keeper was killed"}
+        answer = {"how": "killed", "status": 0, "output": ""}
     return answer
 
 
@@ -252,6 +252,7 @@ def _failure(answer: dict[str, Any], output: str, seconds: float) -> str | None:
         "signal": f"was ended by signal {status}",
         "time": f"did not end within {seconds:g} s",
         "busy": "did not run: the last one does not end",
+        "killed": "was ended: somebody killed its keeper",
         "error": "could not be started",
     }[how]
     last = output.rpartition("\n")[2].strip()[:200]

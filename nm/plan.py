@@ -1,9 +1,9 @@
 """The plan: target minus deployed, as readable steps in stages. Pure.
 
-Stages: 1 leave, confirm, wipe; 2 VLANs, trunks, bridges, and the site's program before a node is given out;
-3 join; 4 export, head node and account; 5 clear away. A step waits for just the steps it depends on (`needs`:
-they must have succeeded; `after`: they must be over), so that a switch that hangs holds up only what goes
-through it. Called by operations (PlanDeploy) and by the group's worker.
+Stages: 1 leave, confirm, wipe; 2 VLANs, trunks and bridges; 3 prepare and join; 4 export, head node and
+account; 5 clear away. A step waits for just the steps it depends on (`needs`: they must have succeeded;
+`after`: they must be over), so that a switch that hangs holds up only what goes through it. Called by
+operations (PlanDeploy) and by the group's worker.
 """
 
 import hashlib
@@ -215,7 +215,7 @@ def plan(reader: Reader, group: str, target: Facts, deployed: Facts) -> list[Ste
     steps: dict[str, Step] = {}
     _leave(reader, gone, changes, deployed, steps)
     _open_ways(changes, deployed, steps)
-    _give(reader, changes, deployed, steps)
+    _prepare(reader, changes, deployed, steps)
     _join(reader, changes, deployed, steps)
     _serve(changes, deployed, steps)
     _clear_away({fact: value for fact, value in gone.items() if fact not in kept}, steps)
@@ -447,18 +447,16 @@ def _open_ways(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
             )
 
 
-def _give(reader: Reader, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
-    """A node that comes is given out when it is isolated, by the site's program where there is one."""
-    before, leaves = hooks.configured(reader, hooks.BEFORE), _leaves(reader, steps)
+def _prepare(reader: Reader, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    """A node that comes is given out by the site's program, where there is one, when it is isolated."""
+    if not hooks.configured(reader, hooks.BEFORE):
+        return
+    leaves = _leaves(reader, steps)
     for fact, value in changes.items():
         kind, *parts = facts.split(fact)
-        if kind == "node":
-            node, old = parts[0], deployed.get(fact)
-            if before and not _surely_given(old):
-                text = f"node {node}: {hooks.BEFORE}, given out"
-                _add(steps, 2, "prepare", fact, text, value, old, leaves.get(node, ()))
-            else:
-                _add(steps, 3, "give", fact, f"node {node}: given out", value, old)
+        if kind == "node" and not _surely_given(deployed.get(fact)):
+            text = f"node {parts[0]}: {hooks.BEFORE}, given out"
+            _add(steps, 3, "prepare", fact, text, value, deployed.get(fact), leaves.get(parts[0], ()))
 
 
 def _join(reader: Reader, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
@@ -475,6 +473,8 @@ def _join(reader: Reader, changes: Facts, deployed: Facts, steps: dict[str, Step
                 needs += ways.get((parts[0], str(vlan)), [])
             text = f"switch {parts[0]} port {parts[1]}: join {_words(value)}"
             _add(steps, 3, "join", fact, text, value, deployed.get(fact), needs)
+        elif kind == "node" and f"prepare {fact}" not in steps:
+            _add(steps, 3, "give", fact, f"node {parts[0]}: given out", value, deployed.get(fact))
 
 
 def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:

@@ -320,6 +320,8 @@ SETTINGS = (
         "a host", "RegisterHost", """
         uri*: string; libvirt's, as qemu:///system
         network*: struct; {kind: linux or ovs, device}
+        host_key: string; over SSH with kind linux: the key that it must show, as `TYPE BASE64`
+        secrets: struct; for the same: names of secrets by what they are for: key, password
         available: boolean; false takes it out of service
         reason: string; why""",
     ),

@@ -94,6 +94,18 @@ def test_all_of_a_program_ends_at_its_time_limit(program: SiteProgram) -> None:
     assert (program.folder / "alive").stat().st_size > 10
 
 
+def test_a_program_whose_keeper_is_killed_ends_with_it(program: SiteProgram) -> None:
+    program.write(f"#!/bin/sh\necho began >> {program.folder}/runs\nexec tail -f {program.path}\n")
+    with rack(program.folder, switches=1, nodes=1, hooks=program.settings()) as lab:
+        lab.call("CreateGroup", "alpha", {"nodes": ["n0"]})
+        job = lab.call("Deploy", "alpha")
+        lab.until(lambda: bool(program.runs("began")))
+        parent = int(Path("/proc", str(below(program.folder)[0]), "stat").read_text().split()[3])
+        os.kill(parent, signal.SIGKILL)
+        assert "somebody killed its keeper" in lab.wait(job)["error"]["text"]
+        lab.until(lambda: below(program.folder) == [])
+
+
 def test_what_a_program_leaves_behind_ends_with_it(program: SiteProgram) -> None:
     program.write(_LINGERING.format(folder=program.folder))
     (program.folder / "finish").touch()
