@@ -355,6 +355,7 @@ def site_of(config: Config, registry: Registry) -> Site:
         power=power.required_keys(),
         longest_lease=config.leases.longest_seconds or None,
         methods=frozenset(METHODS),
+        image_folders=config.images.folders,
         **_accounts(config),
     )
 
