@@ -1,8 +1,8 @@
 """The images of a lab that boots, made from Debian's files: one for head nodes, one that nodes boot.
 
 The head nodes' is a small disk with busybox, Python, dnsmasq, ssh and what `make -C headnode install` puts
-there, and a kernel that is started directly. The nodes' is the same kernel as Debian packs it and an initial file
-system that calls home. Both lie in the lab's cache, from where nmd takes them. Called by the daemon's configuration and register.
+there, and a kernel that is started directly. The nodes' is the same kernel as Debian packs it, and an initial
+file system that calls home. Both lie in the lab's cache, from where nmd takes them. Called by register.
 """
 
 import os
@@ -70,11 +70,11 @@ def _node() -> Path:
 
 def _head() -> Path:
     if not (HEADNODE / "Makefile").is_file():
-        raise LabError("what head nodes run is not beside this nm", "use the `nmctl` of a copy of nm's sources")
+        raise LabError("what head nodes run is not beside this nm", "use nmctl in a copy of nm's sources")
     packed, modules = kernel()
     initrd = archive(base("head-init.sh", modules, MODULES))
     files = sorted({*_debian(), *_own()})
-    parts = [packed.read_bytes(), initrd]
+    parts = [packed.read_bytes(), initrd, Path(__file__).read_bytes()]  # the recipe counts as well
     parts += [part for name, source in files for part in (name.encode(), source.read_bytes())]
     parts += [part for path in _ours() for part in (str(path).encode(), path.read_bytes())]
 
@@ -91,7 +91,7 @@ def _head() -> Path:
 
 
 def _ours() -> list[Path]:
-    """nm's files for head nodes, but for what was made from them."""
+    """What nm has for head nodes, but for what was made from it."""
     return sorted(
         path
         for path in HEADNODE.rglob("*")
@@ -115,7 +115,8 @@ def _debian() -> Iterator[tuple[str, Path]]:
             raise LabError(f"the lab's head nodes need {name}", "apt-get install dnsmasq-base openssh-client")
         programs.append(Path(found).resolve())
         yield f"usr/bin/{name}", programs[-1]
-    library = Path(subprocess.check_output([PYTHON, "-Sc", "import os; print(os.path.dirname(os.__file__))"], text=True).strip())
+    where = [PYTHON, "-Sc", "import os; print(os.path.dirname(os.__file__))"]
+    library = Path(subprocess.check_output(where, text=True).strip())
     extensions = []
     for folder, below, names in os.walk(library):
         below[:] = [name for name in below if name not in _UNUSED and not name.startswith("config-")]
@@ -146,7 +147,8 @@ def _plant(tree: Path, files: list[tuple[str, Path]]) -> None:
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-        target.chmod(0o755 if "bin" in target.parts or "cgi-bin" in target.parts or target.parent.name in ("bin", "sbin") else 0o644)
+        runs = source.suffix == ".sh" or source.stat().st_mode & 0o111
+        target.chmod(0o755 if runs else 0o644)
     applets = subprocess.check_output([str(busybox()), "--list"], text=True).split()
     for applet in applets:
         link = tree / "usr/bin" / applet

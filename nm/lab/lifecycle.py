@@ -28,7 +28,7 @@ _held: dict[str, subprocess.Popen[str]] = {}  # the labs that this very process 
 def up(name: str, layout: Layout) -> Lab:
     """A rack with its daemon running and its pool registered. Nothing is left of it when that fails."""
     lab = Lab(name)
-    if (why := obstacle()) is not None:
+    if (why := obstacle(layout.boot)) is not None:
         raise why
     FOLDER.mkdir(mode=0o755, exist_ok=True)
     try:

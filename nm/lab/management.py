@@ -1,4 +1,4 @@
-"""The network between head nodes and nm in a lab that boots: a bridge, addresses by DHCP, and sshd as nm's door.
+"""The network between head nodes and nm in a lab that boots: a bridge, addresses by DHCP, nm's door.
 
 A head node's management NIC hangs on the bridge; nodes never do. Called by rack; the daemon's configuration
 names the door.

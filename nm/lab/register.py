@@ -38,7 +38,9 @@ def pool(lab: Lab) -> None:
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
     )
     if layout.boot:
-        parts = replace(parts, node=lambda node: {"management": bmc.management(node), "image": NODE}, head=_head)
+        parts = replace(
+            parts, node=lambda node: {"management": bmc.management(node), "image": NODE}, head=_head
+        )
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():

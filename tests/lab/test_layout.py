@@ -1,5 +1,7 @@
 """What a rack of any size looks like."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,4 +43,4 @@ def test_nodes_are_dealt_evenly(layout: Layout) -> None:
 )
 def test_impossible_sizes_are_refused(word: str, value: int) -> None:
     with pytest.raises(LabError, match=f"{value} {word} is not possible; use"):
-        Layout(**{word: value})
+        replace(Layout(), **{word: value})
