@@ -1,7 +1,7 @@
 """The nodes' management processors: a simulator of IPMI's own for each, wired to the lab's libvirt.
 
 ipmi_sim (of OpenIPMI) speaks the protocol, `chassis.sh` does to the machine what it is told. All BMCs of
-a lab have one password, made with the lab; nmd finds it in a file of its secrets. Called by rack and register.
+a lab have one password, made with the lab; nmd finds it in a file of its secrets. Used by rack, register.
 """
 
 import secrets

@@ -38,14 +38,16 @@ def pool(lab: Lab) -> None:
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
     )
     if layout.boot:
-        parts = replace(
-            parts, node=lambda node: {"management": bmc.management(node), "image": NODE}, head=_head
-        )
+        parts = replace(parts, node=_node, head=_head)
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():
                 nm.RegisterImage(name, settings)
         rack(nm, layout, parts)
+
+
+def _node(node: Node) -> Settings:
+    return {"management": bmc.management(node), "image": images.NODE}
 
 
 def _head(_head: HeadNode) -> Settings:
