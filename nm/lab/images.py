@@ -57,7 +57,7 @@ def settings() -> dict[str, dict[str, Any]]:
 
 def _node() -> Path:
     packed, modules = kernel()
-    lease = ("lease.sh", 0o100755, (HERE / "node-lease.sh").read_bytes())
+    lease = ("lease.sh", 0o100755, (HERE / "lease.sh").read_bytes())
     initrd = archive([*base("node-init.sh", modules, NODE_MODULES), lease])
 
     def make(folder: Path) -> None:
@@ -102,7 +102,9 @@ def _ours() -> list[Path]:
 def _own() -> Iterator[tuple[str, Path]]:
     """The lab's own files on a head node."""
     yield "usr/sbin/init", HERE / "head-start.sh"
+    yield "usr/lib/lease.sh", HERE / "lease.sh"
     yield "srv/home/cgi-bin/home", HERE / "head-home.sh"
+    yield "etc/rc.local", HEADNODE / "rc.local"
 
 
 def _debian() -> Iterator[tuple[str, Path]]:

@@ -24,10 +24,10 @@ OWN_FOLDERS = ("/etc/libvirt", "/etc/openvswitch", "/var/lib/libvirt")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 DATABASE = "/run/openvswitch/conf.db"
-# No cgroups and no file's owner changed: libvirt must not reach out of the lab.
+# No cgroups: libvirt must not reach out of the lab. It gives QEMU the disks that nm makes, and no other file.
 QEMU_CONF = """\
 security_driver = "none"
-dynamic_ownership = 0
+dynamic_ownership = {owns:d}
 namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
@@ -36,19 +36,19 @@ stdio_handler = "file"
 
 def build(lab: Lab, layout: Layout) -> None:
     """The whole rack, every switch port as it comes from the factory, every domain off."""
+    image = guest.image() if layout.heads and not layout.boot else Path()
     _mount(lab)
     run("ip", "link", "set", "lo", "up")
     if layout.boot:
         machines.add_ports(layout.rack)
         _start_switches(layout)
-        _start_libvirt({node.name: machines.domain(node) for node in layout.rack})
+        _start_libvirt({node.name: machines.domain(node) for node in layout.rack}, boot=True)
         management.start()
         bmc.start(layout.rack)
         return
     _add_veths(layout.rack)
     _start_switches(layout)
     _start_nodes(layout.rack)
-    image = guest.image() if layout.heads else Path()
     _start_libvirt({head.name: guest.domain(head, image) for head in layout.heads})
 
 
@@ -72,6 +72,8 @@ def _mount(lab: Lab) -> None:
     cache = CACHE / "libvirt"  # what QEMU can do, asked once a machine: it takes a second
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
     run("mount", "--bind", str(cache), "/var/cache/libvirt")
+    run("mount", "--bind", str(CACHE), str(CACHE))  # labs share what lies there, and none changes it
+    run("mount", "-o", "remount,bind,ro", str(CACHE))
 
 
 def _start_switches(layout: Layout) -> None:
@@ -117,9 +119,9 @@ def _compute_checksums(nic: str) -> None:
         fcntl.ioctl(anything, SIOCETHTOOL, request)
 
 
-def _start_libvirt(domains: Mapping[str, str]) -> None:
+def _start_libvirt(domains: Mapping[str, str], boot: bool = False) -> None:
     """libvirtd, and the descriptions of domains by their names."""
-    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF.format(owns=boot))
     Path("/etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n')
     Path("/var/log/libvirt/qemu").mkdir()
     shutil.chown(guest.AGENTS, "libvirt-qemu")
