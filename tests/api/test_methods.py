@@ -77,6 +77,7 @@ GOOD: dict[str, list[Any]] = {
     "SetVlan": ["alpha", 102],
     "SetNetworks": ["alpha", {"main": {"vlan": 102, "nics": ["boot"]}}],
     "SetHeadNode": ["alpha", "head"],
+    "SetImage": ["alpha", "debian", ["n1"]],
     "PlanDeploy": ["alpha"],
     "Deploy": ["alpha", {}],
     "DestroyGroup": ["alpha"],

@@ -48,7 +48,7 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reader": "GetDrift GetDrivers GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
-    MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
+    MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair PowerNode",
     f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents
