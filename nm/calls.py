@@ -26,6 +26,7 @@ class Site:
     free_uid: Callable[[int, int], int | None] = field(default=lambda first, last: first)
     """The first uid from `first` to `last` that nobody has; None when none is found."""
     has_group: Callable[[str], bool] = field(default=lambda name: False)  # whether a Unix group has the name
+    image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
 
     def remembering(self) -> "Site":

@@ -1,9 +1,9 @@
 """The hand that gives a head node the list of its machines: files, always whole, per group.
 
 `FOLDER/GROUP/` holds `machines.txt`, `machines.json` (nm/listfiles.py says what is in them) and kernels of
-images in `boot/IMAGE/`. Each file is replaced as a whole, machines.json last, which has the checksums of all others.
-The folder is usually memory-backed and is written anew by the same orders when the daemon starts. A guest
-that has it by virtiofs can write there: no link in it is followed. Called by workers; holds no lock.
+images in `boot/IMAGE/`. Each file is replaced as a whole, machines.json last, which has the checksums of all
+others. The folder is usually memory-backed and is written anew by the same orders when the daemon starts.
+A guest that has it by virtiofs can write there: no link in it is followed. Called by workers; holds no lock.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from nm.facts import Order, Outcome, Value, split
 from nm.records import Record, check_name, is_name
 
 FOLDER = Path("/run/nm/headnodes")
-IMAGES = Path("/var/lib/nm/images")
+IMAGES = Path("/var/lib/nm-images")
 LARGEST = 512 << 20  # bytes of a kernel or initrd
 
 _LARGEST_LIST = 64 << 20

@@ -9,6 +9,7 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
     port/SWITCH/PORT       {"untagged": id|None, "tagged": [id]}  it carries just these; unmake: isolated
     bridge/HOST/ID         {}                               the host's network reaches that VLAN
     head/NAME              {"host", "domain", "vlan"}       the head node runs, its NIC on that VLAN
+                           and {"image": NAME}              and it was made from that; unmake: gone
     export/GROUP           {"machines": [[mac, address]], "document"}  the group's list (nm/machinelist.py)
     list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
     account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation
@@ -44,6 +45,11 @@ def switch_of(fact: str) -> str | None:
     """The switch that the fact is on; None for facts of other things."""
     kind, *parts = split(fact)
     return parts[0] if kind in ("vlan", "trunk", "port") else None
+
+
+def made_domain(headnode: str) -> str:
+    """What libvirt calls the domain of a head node that nm makes from an image."""
+    return f"nm-{headnode}"
 
 
 ABSENT = "absent"  # what a difference says was seen where there is nothing

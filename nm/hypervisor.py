@@ -160,6 +160,13 @@ def is_remote(uri: str) -> bool:
     return "+ssh:" in uri
 
 
+def check_device(value: object, what: str) -> str:
+    """The name of a network interface, as the kernel allows it."""
+    if not isinstance(value, str) or not _DEVICE.fullmatch(value):
+        raise Invalid(f"{what} {str(value)[:40]!r} is not an interface's name", "at most 15 characters")
+    return value
+
+
 def check_network(uri: str, network: object) -> Record:
     """`network` when a host of that (checked) URI can have it; else Invalid."""
     if not isinstance(network, dict) or network.get("kind") not in NETWORKS:

@@ -173,7 +173,10 @@ def _expand_head(reader: Reader, spec: Spec, result: Facts) -> None:
     head = _record(reader, "headnode", spec["headnode"])
     vlan = spec["networks"]["main"]["vlan"]
     result[facts.name("bridge", head["host"], vlan)] = {}
-    result[facts.name("head", head["name"])] = {"host": head["host"], "domain": head["domain"], "vlan": vlan}
+    made = {"domain": head["domain"]}
+    if head["image"] is not None:
+        made = {"domain": facts.made_domain(head["name"]), "image": head["image"]}
+    result[facts.name("head", head["name"])] = {"host": head["host"], **made, "vlan": vlan}
 
 
 def _expand_network(vlan: int, places: set[str], trunks: list[Record], result: Facts) -> None:

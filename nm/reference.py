@@ -232,7 +232,23 @@ STRUCTS = (
         image: as registered, or nil
         running: whether it ran when last seen, or nil
         reason: why it is not available
-        management: list; the MACs of its NICs that nm leaves alone""",
+        management: list; the MACs of its NICs that nm leaves alone
+        address: of one made from an image: its own, with the prefix, or nil for the site's
+        management_network: struct; {bridge} or {network} of the NIC that leads to nm, or nil""",
+    ),
+    Struct(
+        "An image", "GetImages", "image", """
+        name*: what it is called
+        kind*: disk (head nodes are made from it) or netboot (nodes boot from it)
+        disk: the file or LVM volume on the hosts
+        format: qcow2 or raw
+        memory: int; MiB of a head node
+        cpus: int; of a head node
+        share: disk, virtiofs or 9p; how the machine list gets into the head node
+        profile: of netboot: the PXE profile that the head node has of its own, or nil
+        kernel: a path, or nil
+        initrd: a path, or nil
+        cmdline: the kernel's words, or nil""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """
@@ -320,6 +336,7 @@ SETTINGS = (
         "a host", "RegisterHost", """
         uri*: string; libvirt's, as qemu:///system
         network*: struct; {kind: linux or ovs, device}
+        pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
         available: boolean; false takes it out of service
         reason: string; why""",
     ),
@@ -347,10 +364,25 @@ SETTINGS = (
         "a head node", "RegisterHeadNode", """
         host*: string; the host's name
         domain: string; libvirt's name for it
-        image: string
+        image: string; an image of kind disk: then nm makes the domain, nm-NAME, when a group is deployed
         management: list of MACs of its NICs that nm leaves alone
+        address: string; of one made from an image: its own on the group's network, as 192.168.10.1/24
+        management_network: struct; {bridge} or {network: libvirt's}: a second NIC there, which leads to nm
         available: boolean; false takes it out of service
         reason: string; why""",
+    ),
+    Settings(
+        "an image", "RegisterImage", """
+        kind*: string; disk: head nodes are made from it; netboot: nodes boot from it
+        disk: string; path of a qcow2 or raw file, or of an LVM volume, on the hosts (kind disk)
+        format: string; of the disk: qcow2, when left out, or raw
+        memory: int; MiB that a head node gets, 1024 when left out
+        cpus: int; that it gets, 1 when left out
+        share: string; how it gets the machine list: disk, when left out, virtiofs or 9p
+        profile: string; a PXE profile that the head node has of its own (kind netboot)
+        kernel: string; path: started directly (disk), or given to the nodes (netboot)
+        initrd: string; path, beside a kernel
+        cmdline: string; the kernel's words, beside a kernel""",
     ),
     Settings(
         "a group", "CreateGroup", """

@@ -153,13 +153,14 @@ _ROWS: Mapping[Right, str] = {
         RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
+        RegisterImage UnregisterImage
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
         ConfirmExpiry GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
     READER: "GetDrift GetDrivers GetSwitchState",
-    SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",
+    SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",

@@ -50,9 +50,16 @@ def with_image(spec: Spec, image: str | None, nodes: Collection[str]) -> Spec:
     return with_images(spec, spec.get("image"), {**kept, **asked})
 
 
-def check_image(_reader: Reader, name: object) -> str | None:
+def check_image(reader: Reader, name: object) -> str | None:
     """The name of an image that nodes can boot, or None."""
-    return None if name is None else check_name(name, "image")
+    if name is None:
+        return None
+    record = reader.get(record_key("image", check_name(name, "image")))
+    if record is None:
+        raise NotFound(f"no image {name}", "GetImages lists what there is")
+    if record["kind"] != "netboot":
+        raise Invalid(f"head nodes are made from image {name}", "nodes boot images of kind netboot")
+    return str(name)
 
 
 def parse_images(reader: Reader, given: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:

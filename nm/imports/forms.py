@@ -34,13 +34,14 @@ class Notes:
 
 
 SECTIONS = (
-    "switches", "ports", "hosts", "vlans", "trunks", "nodes", "headnodes",
+    "switches", "ports", "hosts", "vlans", "trunks", "images", "nodes", "headnodes",
     "delegates", "rights", "users", "groups",
 )  # fmt: skip
 _SIMPLE = {
     "switches": ("switch", "RegisterSwitch"),
     "hosts": ("host", "RegisterHost"),
     "trunks": ("trunk", "RegisterTrunk"),
+    "images": ("image", "RegisterImage"),
     "nodes": ("node", "RegisterNode"),
     "headnodes": ("headnode", "RegisterHeadNode"),
 }

@@ -143,6 +143,7 @@ _OPERATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "RegisterHost": (pool.register_host, _first(pool.unregister_host)),
     "RegisterVlan": (pool.register_vlan, _first(pool.unregister_vlan)),
     "RegisterTrunk": (pool.register_trunk, _first(pool.unregister_trunk)),
+    "RegisterImage": (pool.register_image, _first(pool.unregister_image)),
     "RegisterNode": (pool.register_node, _first(pool.unregister_node)),
     "RegisterHeadNode": (pool.register_head_node, _first(pool.unregister_head_node)),
     "CreateDelegate": (delegates.create_delegate, _first(delegates.destroy_delegate)),

@@ -49,6 +49,12 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "startup.pause_seconds": (3.0, "0", ["-1", "3601"]),
     "audits.every_seconds": (600.0, "0", ["-1", "0.5", "604801", "nan"]),
     "audits.wait_seconds": (120.0, "0.5", ["0", "86401"]),
+    "images.folders": (
+        ("/var/lib/nm-images",),
+        '["/srv/images", "/dev/vg"]',
+        ['["images"]', '["/"]', '["/a/../b"]', '["/a/"]', '"/srv"'],
+    ),
+    "headnodes.address": ("192.168.10.1/24", '"2001:db8::1/64"', ['""', '"192.168.10.1"', '"host/24"']),
     "export.folder": ("/run/nm/headnodes", '"/srv/heads"', ['"heads"']),
     "accounts.shell": ("", '"/usr/lib/nm/forward_api_calls"', ['"forward_api_calls"']),
     "accounts.homes": ("/var/lib/nm-homes", '"/srv/homes"', ['"homes"', '""']),
