@@ -9,8 +9,9 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
     port/SWITCH/PORT       {"untagged": id|None, "tagged": [id]}  it carries just these; unmake: isolated
     bridge/HOST/ID         {}                               the host's network reaches that VLAN
     head/NAME              {"host", "domain", "vlan"}       the head node runs, its NIC on that VLAN
-                           and {"image": NAME}              and it was made from that; unmake: gone, not only off
-    export/GROUP           {"machines": [[mac, address]]}   the group's machine list
+                           and {"image": NAME}              and it was made from that; unmake: gone
+    export/GROUP           {"machines": [[mac, address]], "document"}  the group's list (nm/machinelist.py)
+    list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
     account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
@@ -24,7 +25,9 @@ from typing import Any, Protocol
 from nm.errors import NMError
 
 Value = dict[str, Any]
-_PARTS = {"node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "account": 1}
+_PARTS = {
+    "node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "list": 1, "account": 1,
+}  # fmt: skip
 
 
 def name(kind: str, *parts: str | int) -> str:

@@ -284,8 +284,8 @@ _GROUPS = (
         Param(
             "settings",
             STRUCT,
-            "all optional: vlan (chosen when absent), headnode, nodes, owner, expires, delegations, keys, "
-            "alias, networks",
+            "all optional: vlan (chosen when absent), headnode, nodes, image, images, owner, expires, "
+            "delegations, keys, alias, networks",
         ),
     ),
     _write(
@@ -294,6 +294,7 @@ _GROUPS = (
         "Adds nodes, all or none; staged until Deploy. Answers 1.",
         _GROUP,
         _NODES,
+        Param("image", NAME_OR_NIL, "what just these boot", optional=True),
     ),
     _write(
         "RemoveNodes",
@@ -322,6 +323,15 @@ _GROUPS = (
         "Chooses the head node, nil for none; staged until Deploy. Answers 1.",
         _GROUP,
         Param("name", NAME_OR_NIL),
+    ),
+    _write(
+        "SetImage",
+        groups.set_image,
+        "Chooses the image that the group's nodes boot, or just these; staged until Deploy. Answers 1.",
+        _GROUP,
+        Param("image", NAME_OR_NIL, "nil: as without it"),
+        Param("nodes", NAMES, "just these nodes of the group", optional=True),
+        since=6,
     ),
     _read(
         "PlanDeploy",

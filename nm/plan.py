@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nm import debts, facts, paths, people, planwords, views
+from nm import debts, facts, machinelist, paths, people, planwords, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -115,7 +115,7 @@ def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
         if places and others:
             places |= paths.reachable(trunks, min(places), others)
         _expand_network(network["vlan"], places, trunks, result)
-    result[facts.name("export", group)] = {"machines": machines(nodes)}
+    result[facts.name("export", group)] = machinelist.value(reader, group, spec, nodes)
     if (account := people.account_of(reader, group)) is not None:
         result[facts.name("account", account["account"])] = {"uid": account["uid"], "id": account["id"]}
     return result
@@ -192,16 +192,6 @@ def _expand_network(vlan: int, places: set[str], trunks: list[Record], result: F
                 result[facts.name("trunk", end["switch"], vlan, end["port"])] = {"native": trunk["native"]}
     for switch in sorted(switches):
         result[facts.name("vlan", switch, vlan)] = {}
-
-
-def machines(nodes: Iterable[Record]) -> list[list[str]]:
-    """The machine list: [MAC of the boot NIC, management address] a node."""
-    return [
-        [nic["mac"], str((node["management"] or {}).get("address") or node.get("ip") or "")]
-        for node in nodes
-        for nic in node["nics"]
-        if nic["role"] == "boot"
-    ]
 
 
 # ---- from two sets of facts to steps

@@ -133,6 +133,8 @@ STRUCTS = (
         networks: struct; a network's name to {vlan, nics, tagged}
         headnode: as wanted, or nil
         nodes: list of names; as wanted
+        image: string or nil; what its nodes boot, as wanted
+        images: struct; a node's name to what just that one boots
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
         expires: when it ends, or nil
@@ -268,7 +270,7 @@ STRUCTS = (
     ),
     Struct(
         "A status", "GetStatus", "", """
-        wanted: struct; networks, nodes, headnode as staged
+        wanted: struct; networks, nodes, headnode as staged; image, images where there are some
         target: struct or nil; the same as last deployed, or being deployed
         deployed: struct; a fact's name (`port/sw0/p1`) to what is there
         node_states: struct; a node's name to its state
@@ -387,6 +389,8 @@ SETTINGS = (
         nodes: list of names
         vlan: int; of its network main, chosen when left out
         headnode: string; a head node's name
+        image: string; what its nodes boot, unless another one is asked for a node
+        images: struct; a node's name to what just that one boots
         expires: int or double; a time, never when left out
         owner: string; an account; the caller when left out
         alias: string; another name, such as a URN

@@ -163,7 +163,7 @@ _ROWS: Mapping[Right, str] = {
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
-    MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair",
+    MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
     LOOK: "PlanDeploy GetStatus GetAudit",
     NODE_MEMBER: "PowerNode",
     OWN_GROUPS: "GetGroups",

@@ -87,7 +87,11 @@ class Service:
             disk=self._metrics.disk() if self._metrics else None,
         )
         self._events = EventLog(Path(config.daemon.database) / "events", *_kept(config))
-        self._export = ExportHand(Path(config.export.folder))
+        self._export = ExportHand(
+            Path(config.export.folder),
+            lambda name: self.database.get(record_key("image", name)),
+            [Path(folder) for folder in config.images.folders],
+        )
         self._clocks = leases.Clocks(time.time, lambda: time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
         self._tools = converge.Tools(
             self.database, self._send, self._export, time.time, time.monotonic, _patience(config)

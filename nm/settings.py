@@ -123,7 +123,7 @@ def _group(record: Record) -> Settings:
         for name, one in wanted["networks"].items()
     }
     told = {key: record[key] for key in ("alias", "keys") if record[key]}
-    told |= {key: wanted[key] for key in ("nodes", "headnode") if wanted[key]}
+    told |= {key: wanted[key] for key in ("nodes", "headnode", "image", "images") if wanted.get(key)}
     if record["expiry"] is not None:
         told["expires"] = record["expiry"]
     if record["delegations"]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from nm import views
+from nm import specs, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import values
@@ -100,6 +100,9 @@ def user_of(reader: Reader, name: str) -> str | None:
         for record in reader.range(kind):
             if record["image"] == name:
                 return f"{spoken} {name_of(record['record_key'])}"
+    for group in reader.range("group"):
+        if any(name in specs.image_names(spec) for spec in (group["wanted"], group["target"])):
+            return f"group {name_of(group['record_key'])}"
     return None
 
 

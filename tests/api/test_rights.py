@@ -49,7 +49,9 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reader": "GetDrift GetDrivers GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
-    MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
+    MEMBERS: """
+        AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair PowerNode
+        """,
     f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
@@ -62,8 +64,8 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 # Methods of a group, whose members only are told that it exists.
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
-    "SetNetworks", "SetHeadNode", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit", "Repair",
-    "PowerNode", "GetJob", "WaitJob",
+    "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
+    "Repair", "PowerNode", "GetJob", "WaitJob",
 }  # fmt: skip
 
 

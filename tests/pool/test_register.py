@@ -42,7 +42,7 @@ def test_unregistering_everything_leaves_nothing(bare: World) -> None:
         bare.do(pool.unregister_head_node, name)
     for name in ("t0", "th"):
         bare.do(pool.unregister_trunk, name)
-    for name in ("debian", "spare"):
+    for name in ("debian", "netboot", "spare"):
         bare.do(pool.unregister_image, name)
     bare.do(pool.unregister_host, "h0")
     for name in ("n1", "n2", "n10"):

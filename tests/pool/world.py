@@ -139,4 +139,5 @@ def furnish(world: World) -> None:
     world.do(pool.register_head_node, "head", {"host": "h0", "domain": "vm1", "management": [mac(200)]})
     for name in ("debian", "spare"):
         world.do(pool.register_image, name, {"kind": "disk", "disk": f"/images/{name}.qcow2"})
+    world.do(pool.register_image, "netboot", {"kind": "netboot"})
     world.do(pool.register_head_node, "made", {"host": "h0", "image": "debian"})
