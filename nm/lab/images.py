@@ -28,7 +28,7 @@ MODULES = (
 )  # fmt: skip
 NODE_MODULES = ("virtio_pci", "virtio_net", "button", "evdev")
 PYTHON = "/usr/bin/python3"  # Debian's: its files are where its packages put them
-PROGRAMS = ("dnsmasq", "ssh")
+PROGRAMS = ("dnsmasq", "ssh", "ip")
 # Of Python's own library what no program of a head node uses.
 _UNUSED = {
     "test", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "distutils", "pydoc_data", "unittest",
@@ -114,7 +114,9 @@ def _debian() -> Iterator[tuple[str, Path]]:
     yield "usr/bin/python3", programs[0]
     for name in PROGRAMS:
         if (found := shutil.which(name, path=PATH)) is None:
-            raise LabError(f"the lab's head nodes need {name}", "apt-get install dnsmasq-base openssh-client")
+            raise LabError(
+                f"the lab's head nodes need {name}", "apt-get install dnsmasq-base openssh-client iproute2"
+            )
         programs.append(Path(found).resolve())
         yield f"usr/bin/{name}", programs[-1]
     where = [PYTHON, "-Sc", "import os; print(os.path.dirname(os.__file__))"]

@@ -13,10 +13,10 @@ MEMORY = 256  # MiB
 
 
 def add_ports(nodes: Sequence[Node]) -> None:
-    """The taps, as yet in no switch. The lab's own kernel says nothing on them."""
+    """The taps, as yet in no switch."""
     for node in nodes:
         run("ip", "tuntap", "add", "dev", node.port, "mode", "tap")
-        run("ip", "link", "set", node.port, "addrgenmode", "none", "up")
+        run("ip", "link", "set", node.port, "up")
 
 
 def console(node: Node) -> str:

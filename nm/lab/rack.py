@@ -38,6 +38,7 @@ def build(lab: Lab, layout: Layout) -> None:
     """The whole rack, every switch port as it comes from the factory, every domain off."""
     image = guest.image() if layout.heads and not layout.boot else Path()
     _mount(lab)
+    _be_deaf()
     run("ip", "link", "set", "lo", "up")
     if layout.boot:
         machines.add_ports(layout.rack)
@@ -74,6 +75,16 @@ def _mount(lab: Lab) -> None:
     run("mount", "--bind", str(cache), "/var/cache/libvirt")
     run("mount", "--bind", str(CACHE), str(CACHE))  # labs share what lies there, and none changes it
     run("mount", "-o", "remount,bind,ro", str(CACHE))
+
+
+def _be_deaf() -> None:
+    """User-space OVS leaves what comes in on a port to the lab's own kernel too: that is to answer nothing."""
+    for name, value in {
+        "ipv4/conf/all/rp_filter": 1,
+        "ipv4/conf/all/arp_ignore": 1,
+        "ipv6/conf/default/disable_ipv6": 1,
+    }.items():
+        Path("/proc/sys/net", name).write_text(f"{value}\n")
 
 
 def _start_switches(layout: Layout) -> None:
