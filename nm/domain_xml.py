@@ -80,6 +80,12 @@ def stand_in(name: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def guest_type(capabilities: str) -> str:
+    """What domains are best run by, as the host's capabilities say: kvm, qemu, or another driver's own."""
+    kinds = {part.get("type", "") for part in _parse(capabilities).findall("guest/arch/domain")}
+    return next((kind for kind in ("kvm", "qemu") if kind in kinds), min(kinds, default="qemu"))
+
+
 def _parse(xml: str) -> ET.Element:
     return ET.fromstring(xml)  # noqa: S314 - libvirt wrote it; expat itself refuses entity bombs
 

@@ -6,7 +6,7 @@ A host's one worker thread uses it; it holds no lock of nm's.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +61,34 @@ class NotLive(DeviceFailed):
     """The domain cannot change that while it runs; a restart can."""
 
 
+@dataclass(frozen=True)
+class Volume:
+    """A volume of a storage pool. `block`: a block device, which holds raw data; else a file."""
+
+    name: str
+    path: str
+    block: bool
+
+
+class Storage(Protocol):
+    """One host's volumes, by libvirt. The same promises as a Hypervisor's. `pool` None: nm's own."""
+
+    def find(self, pool: str | None, names: Sequence[str]) -> list[Volume]:
+        """Those of the volumes that there are."""
+
+    def make_from(self, pool: str | None, name: str, base: str, kind: str) -> Volume:
+        """A new volume that begins as the file or block device `base`, of that kind (qcow2 or raw).
+
+        In a pool of files it is an overlay, and `base` must stay; in a logical one a copy.
+        """
+
+    def write(self, pool: str | None, name: str, content: bytes) -> Volume:
+        """A new volume with that content, readable by the domain it is given to and by nobody else."""
+
+    def remove(self, pool: str | None, names: Sequence[str]) -> None:
+        """Let there be no volumes of these names."""
+
+
 class Hypervisor(Protocol):
     """One host's domains. Every call is bounded in time and idempotent.
 
@@ -91,6 +119,18 @@ class Hypervisor(Protocol):
 
     def stop(self, domain: str) -> None:
         """Take its power away; nothing when it is off."""
+
+    def guest_type(self) -> str:
+        """What a new domain is to run by: "kvm" where the host can, else "qemu", which emulates."""
+
+    def description(self, domain: str) -> str | None:
+        """The stored description of the domain; None when there is no such domain."""
+
+    def define(self, description: str) -> None:
+        """Store the description of a new domain, or another one of a domain (the same name and UUID)."""
+
+    def undefine(self, domain: str) -> None:
+        """Forget a domain that is off; nothing when there is none."""
 
     def close(self) -> None:
         """Let go of the connection; the next call opens it again."""

@@ -19,6 +19,7 @@ import libvirt
 from nm import domain_xml
 from nm.errors import DeviceFailed, NMError
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, check_uri, is_remote
+from nm.storage import LibvirtStorage
 
 T = TypeVar("T")
 
@@ -46,6 +47,13 @@ _REFUSALS = frozenset(
 )
 _CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 
+_WHOLE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
 _loop_lock = threading.Lock()
 _loop: threading.Thread | None = None
 _stand_ins: list[libvirt.virConnect] = []  # test:///default forgets its domains with its last connection
@@ -67,6 +75,7 @@ class LibvirtHost:
         self._uri = uri
         self._open_seconds = open_seconds
         self._call_seconds = call_seconds
+        self.storage = LibvirtStorage(self.call)
         self._connection: libvirt.virConnect | None = None
         self._stuck: list[threading.Thread] = []
 
@@ -76,7 +85,7 @@ class LibvirtHost:
         def read(found: libvirt.virDomain) -> tuple[bool, str, str]:
             return bool(found.isActive()), found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
 
-        seen = self._call(lambda connection: self._with(connection, domain, read))
+        seen = self.call(lambda connection: self._with(connection, domain, read))
         if seen is None:
             return None
         running, now, later = seen
@@ -126,6 +135,41 @@ class LibvirtHost:
         """Destroy it, as libvirt calls that."""
         self._on(domain, lambda found: _while_active(found, found.destroy))
 
+    def guest_type(self) -> str:
+        """By what the host says it can."""
+        capabilities = str(self.call(lambda connection: connection.getCapabilities()))
+        return domain_xml.guest_type(capabilities)
+
+    def description(self, domain: str) -> str | None:
+        """Without making a stand-in of that name."""
+
+        def read(connection: libvirt.virConnect) -> str | None:
+            try:
+                return str(connection.lookupByName(domain).XMLDesc(_CONFIG))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+                return None
+
+        return self.call(read)
+
+    def define(self, description: str) -> None:
+        """Defined again is redefined."""
+        self.call(lambda connection: connection.defineXML(description))
+
+    def undefine(self, domain: str) -> None:
+        """With all that libvirt keeps of it."""
+
+        def forget(connection: libvirt.virConnect) -> None:
+            try:
+                found = connection.lookupByName(domain)
+                found.undefine() if _is_stand_in(self._uri) else found.undefineFlags(_WHOLE)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+
+        self.call(forget)
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
@@ -144,7 +188,7 @@ class LibvirtHost:
         def act(connection: libvirt.virConnect) -> bool:
             return self._with(connection, domain, lambda found: (action(found), True)[1]) or False
 
-        if not self._call(act):
+        if not self.call(act):
             raise DeviceFailed(
                 f"there is no domain {domain} at {self._uri}",
                 "define it there (virsh define), or name another one with UpdateHeadNode",
@@ -170,12 +214,12 @@ class LibvirtHost:
                 raise
             return connection.defineXML(domain_xml.stand_in(domain))
 
-    def _call(self, action: Callable[[libvirt.virConnect], T]) -> T:
+    def call(self, action: Callable[[libvirt.virConnect], T], seconds: float | None = None) -> T:
         """Run `action` on the connection; on a new one when that one turns out to be dead."""
         for again in (True, False):
             connection = self._connected()
             try:
-                return self._bounded(partial(action, connection), self._call_seconds)
+                return self._bounded(partial(action, connection), seconds or self._call_seconds)
             except libvirt.libvirtError as error:
                 if _alive(connection):
                     raise self._explained(error) from error

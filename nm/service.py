@@ -310,7 +310,7 @@ class Service:
         if kind == "node":
             return NodeWorker(name, self._tools, self._power_hand, self._act)
         if kind == "host":
-            return hands.host_worker(name, self.database)
+            return hands.host_worker(name, self.database, _heads(self._config))
         return hands.switch_worker(
             name,
             self.database,
@@ -362,6 +362,10 @@ def site_of(config: Config, registry: Registry) -> Site:
         image_folders=config.images.folders,
         **_accounts(config),
     )
+
+
+def _heads(config: Config) -> hands.HeadSettings:
+    return hands.HeadSettings(config.headnodes.address, config.images.folders)
 
 
 def _metrics(config: Config) -> "Metrics | None":
