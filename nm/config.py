@@ -212,6 +212,13 @@ class Power:
         between(0, 3600),
         live=True,
     )
+    soft_seconds: float = key(
+        20.0,
+        "How long, of these, its system may take to shut down by itself; 0: its power goes at once.",
+        between(0, 3600),
+        live=True,
+    )
+    at_once: int = key(16, "How many management processors are spoken with at a time.", between(1, 1024))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from nm.calls import Call
 from nm.errors import Conflict, Denied, Invalid, NotFound
 from nm.facts import Value
 from nm.keys import parse_keys
+from nm.processor import ACTIONS
 from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
 from nm.scratch import Scratch
 from nm.store import Event, Reader, Transaction
@@ -439,17 +440,14 @@ def need(reader: Reader, call: Call, name: str) -> Record:
 # ---- power
 
 
-POWER_ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")
-
-
 def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
     """Switch a node on or off, ask its state, or choose what it boots from next."""
     record = tx.get(record_key("node", node))
     group = find(tx, record["group"]) if record and record["group"] else None
     if record is None:
         raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
-    if action not in POWER_ACTIONS:
-        raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(POWER_ACTIONS)}")
+    if action not in ACTIONS:
+        raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(ACTIONS)}")
     if group is not None and views.node_state(tx, record) == "leaving":
         raise Conflict(f"node {node} is leaving its group", "wait until it is free")
     if record["management"] is None:

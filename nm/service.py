@@ -7,6 +7,7 @@ the one room that knows all others; it decides nothing itself.
 import logging
 import random
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -24,6 +25,7 @@ from nm import (
     imports,
     jobs,
     leases,
+    management,
     names,
     patrol,
     people,
@@ -80,6 +82,7 @@ class Service:
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._breakers: dict[str, Breaker] = {}  # by switch
+        self._power_gate = threading.BoundedSemaphore(config.power.at_once)
         self._metrics = _metrics(config)
         self.database = Database.open(
             config.daemon.database,
@@ -330,16 +333,19 @@ class Service:
         return power.PowerHand(
             lambda name: self.database.get(record_key("node", name)),
             secrets=self._management_secrets,
-            limit=self._config.power.off_seconds,
+            manner=self._power_manner(),
         )
 
-    def _act(self, node: Mapping[str, Any], action: str) -> str:
-        management = node["management"] or {}
-        limit = self._config.power.off_seconds
-        return power.act(management, action, secrets=self._management_secrets(management), limit=limit)
+    def _power_manner(self) -> power.Manner:
+        found = self._config.power
+        return power.Manner(found.off_seconds, found.soft_seconds, self._power_gate)
 
-    def _management_secrets(self, management: Mapping[str, Any]) -> Mapping[str, str]:
-        return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
+    def _act(self, node: Mapping[str, Any], action: str) -> str:
+        told = node["management"] or {}
+        return power.act(told, action, secrets=self._management_secrets(told), manner=self._power_manner())
+
+    def _management_secrets(self, told: Mapping[str, Any]) -> Mapping[str, str]:
+        return {key: self._secrets.lookup(name) for key, name in (told.get("secrets") or {}).items()}
 
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, _accounts(config)["uids"])
@@ -356,7 +362,7 @@ def site_of(config: Config, registry: Registry) -> Site:
     """What operations must know of an installation with that configuration."""
     return Site(
         drivers=registry,
-        power=power.required_keys(),
+        power={kind: driver.settings for kind, driver in management.KINDS.items()},
         longest_lease=config.leases.longest_seconds or None,
         methods=frozenset(METHODS),
         image_folders=config.images.folders,

@@ -243,6 +243,11 @@ def plain(kind: type) -> Check:
     return lambda value, what: of_type(kind, value, what)
 
 
+def declared(kind: type | tuple[str, ...]) -> Check:
+    """The same, of one that may be declared by its words."""
+    return one_of(*kind) if isinstance(kind, tuple) else plain(kind)
+
+
 def domain(value: Any, what: str) -> str:
     """The name of a libvirt domain."""
     if "/" in text(128, empty=False)(value, what) or value[0] in "-.":

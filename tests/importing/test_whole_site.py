@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from nm import groups, imports, power, settings, site
+from nm import groups, imports, settings, site
 from nm.calls import Call, Caller, Site
 from nm.errors import Conflict
 from nm.importwork import carry_out
+from nm.management.simulated import SimulatedPower
 from nm.records import Record
 from nm.site import places
 from nm.site.document import parse_json, parse_toml
@@ -28,7 +29,7 @@ UIDS = {"root": 0, "alice": 1001, "bob": 1002}
 ADMIN = Call(ROOT, "Test", 1_800_000_000.0)
 SITE = Site(
     drivers=builtin(),
-    power=power.required_keys(),
+    power={"simulated": SimulatedPower.settings},
     uid_of=UIDS.get,
     uids=(70_000, 79_999),
     image_folders=("/var/lib/nm-images",),

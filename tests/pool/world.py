@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from nm import pool
 from nm.calls import Call, Caller, Site
+from nm.management.libvirt import LibvirtPower
+from nm.processor import Settings
 from nm.records import Record, changed, new
 from nm.store import Store
 from nm.switch import Registry
@@ -25,7 +27,7 @@ class PlainDriver:
 def site() -> Site:
     drivers = Registry()
     drivers.register(PlainDriver)  # type: ignore[arg-type]
-    power = {"bmc": frozenset({"address"}), "libvirt": frozenset({"uri", "domain"})}
+    power = {"bmc": Settings({}, frozenset({"address"})), "libvirt": LibvirtPower.settings}
     return Site(drivers=drivers, power=power, image_folders=("/images",))
 
 
