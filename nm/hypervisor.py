@@ -96,6 +96,8 @@ class Hypervisor(Protocol):
     that was lost is opened again, once within a call.
     """
 
+    storage: Storage
+
     def state(self, domain: str) -> DomainState | None:
         """What is there; None when there is no such domain."""
 

@@ -18,7 +18,7 @@ import libvirt
 
 from nm import domain_xml
 from nm.errors import DeviceFailed, NMError
-from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, check_uri, is_remote
+from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Storage, check_uri, is_remote
 from nm.storage import LibvirtStorage
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class LibvirtHost:
         self._uri = uri
         self._open_seconds = open_seconds
         self._call_seconds = call_seconds
-        self.storage = LibvirtStorage(self.call)
+        self.storage: Storage = LibvirtStorage(self.call)
         self._connection: libvirt.virConnect | None = None
         self._stuck: list[threading.Thread] = []
 

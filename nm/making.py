@@ -15,6 +15,7 @@ from nm import machine_xml, seed
 from nm.errors import DeviceFailed
 from nm.hypervisor import Hypervisor, is_remote
 from nm.machine_xml import DISK, HALF, SEED, WHOLE, Machine, Mark
+from nm.records import Record
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,13 @@ class Blueprint:
 
 
 class Maker:
-    """Makes and removes domains on one host. `pool`: the storage pool, None for nm's own."""
+    """Makes and removes domains on one host, as its record says where."""
 
-    def __init__(self, host: str, uri: str, pool: str | None, hypervisor: Hypervisor) -> None:
-        self._host = host
-        self._remote = is_remote(uri)
-        self._pool = pool
+    def __init__(self, name: str, host: Record, hypervisor: Hypervisor) -> None:
+        self._host = name
+        self._remote = is_remote(host["uri"])
+        self._pool: str | None = host.get("pool")  # None: nm's own
+        self._emulate = bool(host.get("emulate"))
         self._hypervisor = hypervisor
 
     def mark(self, domain: str) -> Mark | None:
@@ -79,7 +81,7 @@ class Maker:
         return Machine(
             name=plan.domain,
             mark=plan.mark(HALF),
-            kind=self._hypervisor.guest_type(),
+            kind="qemu" if self._emulate else self._hypervisor.guest_type(),
             image=plan.image,
             mac=plan.seed.mac,
             management=plan.management,
@@ -110,7 +112,7 @@ class Maker:
             )
 
     def _check_files(self, plan: Blueprint) -> None:
-        """The image's files lie in the folders of images, and no link leads out; as far as this machine sees."""
+        """The image's files lie in the folders of images, and no link leads out, as far as can be seen here."""
         for key in () if self._remote else ("disk", "kernel", "initrd"):
             if plan.image[key]:
                 _check_file(plan.image_name, plan.image[key], plan.folders)

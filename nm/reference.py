@@ -337,6 +337,7 @@ SETTINGS = (
         uri*: string; libvirt's, as qemu:///system
         network*: struct; {kind: linux or ovs, device}
         pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
+        emulate: boolean; such head nodes are emulated, though the host says that it has KVM
         available: boolean; false takes it out of service
         reason: string; why""",
     ),
