@@ -65,12 +65,12 @@ def unpacked(kernel: bytes) -> bytes:
     return lzma.LZMADecompressor().decompress(payload)
 
 
-def base(init: str, modules: Path, names: Sequence[str]) -> Iterator[File]:
-    """An initial file system: busybox, the script of that name as process 1, modules in order of loading."""
+def base(init: Path, modules: Path, names: Sequence[str]) -> Iterator[File]:
+    """An initial file system: busybox, that script as process 1, modules in order of loading."""
     for folder in ("bin", "dev", "proc", "sys", "modules"):
         yield folder, 0o040755, b""
     yield "bin/busybox", 0o100755, busybox().read_bytes()
-    yield "init", 0o100755, (HERE / init).read_bytes()
+    yield "init", 0o100755, init.read_bytes()
     for number, path in enumerate(_load_order(modules, names)):
         content = path.read_bytes()
         if path.suffix == ".xz":

@@ -68,9 +68,9 @@ def _write(file: Path, text: str) -> None:
 
 def management(node: Node) -> dict[str, Any]:
     """How nm reaches the node's BMC."""
-    return {
-        "driver": "ipmi", "address": node.bmc, "port": PORT, "user": USER, "secrets": {"password": SECRET}
-    }  # fmt: skip
+    secret = {"password": SECRET}
+    place = {"driver": "ipmi", "address": node.bmc, "port": PORT, "cipher": 3}  # it knows no later suite
+    return {**place, "user": USER, "secrets": secret}
 
 
 def password(lab: Lab) -> str:

@@ -45,7 +45,6 @@ shell = "{{shell}}"
 folders = ["{CACHE}"]
 [headnodes]
 address = "{HEAD_ADDRESS}/{PREFIX}"
-door = "{management.DOOR}"
 """
 
 

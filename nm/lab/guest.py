@@ -18,7 +18,7 @@ def image() -> Path:
     """The folder with vmlinux and initrd, made when it is not there."""
     packed, modules = kernel()
     reach = ("reach.sh", 0o100644, (HERE / "reach.sh").read_bytes())
-    initrd = archive([*base("guest-init.sh", modules, MODULES), reach])
+    initrd = archive([*base(HERE / "guest-init.sh", modules, MODULES), reach])
 
     def make(folder: Path) -> None:
         (folder / "vmlinux").write_bytes(unpacked(packed.read_bytes()))

@@ -58,7 +58,7 @@ def settings() -> dict[str, dict[str, Any]]:
 def _node() -> Path:
     packed, modules = kernel()
     lease = ("lease.sh", 0o100755, (HERE / "lease.sh").read_bytes())
-    initrd = archive([*base("node-init.sh", modules, NODE_MODULES), lease])
+    initrd = archive([*base(HERE / "node-init.sh", modules, NODE_MODULES), lease])
 
     def make(folder: Path) -> None:
         shutil.copy(packed, folder / "vmlinuz")
@@ -72,7 +72,7 @@ def _head() -> Path:
     if not (HEADNODE / "Makefile").is_file():
         raise LabError("what head nodes run is not beside this nm", "use nmctl in a copy of nm's sources")
     packed, modules = kernel()
-    initrd = archive(base("head-init.sh", modules, MODULES))
+    initrd = archive(base(HERE / "head-init.sh", modules, MODULES))
     files = sorted({*_debian(), *_own()})
     parts = [packed.read_bytes(), initrd, Path(__file__).read_bytes()]  # the recipe counts as well
     parts += [part for name, source in files for part in (name.encode(), source.read_bytes())]
