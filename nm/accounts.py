@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from nm.errors import DeviceFailed, NMError
-from nm.facts import Order, Outcome, Value, split
+from nm.facts import Order, Outcome, Value, of_account, split
+from nm.headkeys import HeadKeys
 from nm.processes import Processes
 from nm.records import Record
 
@@ -66,6 +67,7 @@ class Places:
     shell: str = FORWARD
     first_uid: int = 70_000
     last_uid: int = 99_999
+    head_keys: str = "/var/lib/nm"  # the folder with the secret that head nodes' keys are made from
 
 
 def _since_boot() -> float:
@@ -82,6 +84,7 @@ class System:
         self.places = places
         self.up = up
         self.processes = Processes(range(places.first_uid, places.last_uid + 1))
+        self.head_keys = HeadKeys(places.head_keys)
         self._files: Files | None = None
         self._held: DeviceFailed | None = None
         self.reads = self.runs = 0
@@ -440,6 +443,19 @@ class GroupAccount(Account):
     TYPE = "group"
 
 
+@REGISTRY.register
+class HeadNodeAccount(Account):
+    """A head node's account: it calls the API for its group by a key that is made, not given."""
+
+    TYPE = "headnode"
+
+    @property
+    def lines(self) -> list[str]:
+        """The one key of this incarnation."""
+        record = self._record
+        return [f"restrict {self._system.head_keys.public(record['account'], record['id'])}"]
+
+
 def _make_folder(folder: Path) -> None:
     """With its parents, for all to enter: sshd looks for keys as the account, whatever our umask is."""
     if not folder.is_dir():
@@ -583,7 +599,7 @@ class AccountsHand:
         record = self._record(name)
         if record is None or (account := self._account(record)).entry is None:
             return None
-        seen = {"uid": record["uid"], "id": record["id"]}
+        seen = of_account(record)
         return seen if account.as_wanted() else {**seen, "differs": "its keys, home or shell"}
 
     def _account(self, record: Record) -> Account:

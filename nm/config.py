@@ -9,6 +9,7 @@ Values are frozen and need no lock.
 import difflib
 import ipaddress
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -74,6 +75,17 @@ def group_name(value: str) -> str | None:
     """The value can name a Unix group."""
     fits = 0 < len(value) <= 32 and not any(sign in ":,/\n\0 " for sign in value)
     return None if fits else "the name of a Unix group"
+
+
+def door(value: str) -> str | None:
+    """The value is a host, with a port or without, or empty for none."""
+    host, _, port = value.rpartition(":") if _DOOR_PORT.search(value) else (value, "", "22")
+    fits = value == "" or (_DOOR_HOST.fullmatch(host) is not None and 1 <= int(port) <= 65535)
+    return None if fits else 'HOST, HOST:PORT or [ADDRESS]:PORT, or ""'
+
+
+_DOOR_PORT = re.compile(r"(^[^:]*|\]):[0-9]{1,5}$")
+_DOOR_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|\[[0-9A-Fa-f:.]+\]")
 
 
 def loopback(value: tuple[str, ...]) -> str | None:
@@ -224,6 +236,19 @@ class Audits:
 
 
 @dataclass(frozen=True)
+class HeadNodes:
+    """What nm does for head nodes."""
+
+    door: str = key(
+        "",
+        "Where head nodes reach this machine's sshd, as HOST or HOST:PORT, to switch their nodes' power; "
+        '"": they have no accounts.',
+        door,
+    )
+    host_keys: str = key("/etc/ssh", "Folder with that sshd's public keys, ssh_host_*_key.pub.", path)
+
+
+@dataclass(frozen=True)
 class Export:
     """The machine lists for head nodes."""
 
@@ -296,6 +321,7 @@ class Config:
     power: Power = Power()
     startup: Startup = Startup()
     audits: Audits = Audits()
+    headnodes: HeadNodes = HeadNodes()
     export: Export = Export()
     accounts: Accounts = Accounts()
     secrets: Secrets = Secrets()
