@@ -23,6 +23,7 @@ from typing import ClassVar
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, of_account, split
 from nm.headkeys import HeadKeys
+from nm.passwd import Entry, Files, read_files
 from nm.processes import Processes
 from nm.records import Record
 
@@ -35,27 +36,6 @@ _TAKEN = (4, 9)  # useradd's exit statuses: the uid, or the name, is somebody's
 _HELD = (1, 10)  # the tools': passwd, or group, cannot be changed; mostly somebody else holds its lock
 _ABSENT = 6  # userdel's and groupdel's
 _IN_USE = 8  # userdel's
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of passwd."""
-
-    name: str
-    uid: int
-    gid: int
-    comment: str
-    home: str
-    shell: str
-
-
-@dataclass(frozen=True)
-class Files:
-    """What the files of accounts say now."""
-
-    accounts: dict[str, Entry]
-    groups: dict[str, int]  # Unix groups: name -> gid
-    shadowed: set[str]  # who has a line in shadow
 
 
 @dataclass(frozen=True)
@@ -178,26 +158,6 @@ class System:
             self._held = failed if done.returncode in _HELD else None
             raise failed
         return done.returncode
-
-
-def read_files(root: Path) -> Files:
-    """passwd, group and shadow below that root."""
-    groups = {line[0]: int(line[2]) for line in _lines(root, "group", 4) if line[2].isdecimal()}
-    return Files(read_passwd(root), groups, {line[0] for line in _lines(root, "shadow", 9)})
-
-
-def read_passwd(root: Path = Path("/")) -> dict[str, Entry]:
-    """All accounts below that root by name. Lines without numbers only say: ask a directory."""
-    lines = [line for line in _lines(root, "passwd", 7) if line[2].isdecimal() and line[3].isdecimal()]
-    return {line[0]: Entry(line[0], int(line[2]), int(line[3]), *line[4:7]) for line in lines}
-
-
-def _lines(root: Path, name: str, fields: int) -> list[list[str]]:
-    try:
-        text = (root / "etc" / name).read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise DeviceFailed(f"etc/{name}: {error.strerror}", "nothing was changed") from None
-    return [line for line in (line.split(":") for line in text.splitlines()) if len(line) == fields]
 
 
 # ---- types of accounts

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from nm import config
-from nm.accounts import Entry, read_passwd
 from nm.calls import Caller
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.headdoor import HeadDoor
 from nm.headkeys import FILE, HeadKeys
+from nm.passwd import Entry, read_passwd
 from nm.records import Record
 from tests.accounts import FIRST, LAST
 from tests.rack import Rack, rack

@@ -306,7 +306,8 @@ def test_a_head_node_has_its_own_group_only(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "gone", [{"target": None}, {"destroying": True}, {"target": {"networks": {}, "nodes": [], "headnode": "x"}}]
+    "gone",
+    [{"target": None}, {"destroying": True}, {"target": {"networks": {}, "nodes": [], "headnode": "x"}}],
 )
 def test_a_head_node_that_goes_may_do_nothing_at_once(bench: Bench, gone: dict[str, Any]) -> None:
     prepared(bench, "nothing")

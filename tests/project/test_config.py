@@ -49,6 +49,12 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "startup.pause_seconds": (3.0, "0", ["-1", "3601"]),
     "audits.every_seconds": (600.0, "0", ["-1", "0.5", "604801", "nan"]),
     "audits.wait_seconds": (120.0, "0.5", ["0", "86401"]),
+    "headnodes.door": (
+        "",
+        '"[::1]:22"',
+        ['"a b"', '"-oProxyCommand=x"', '"nm.example:0"', '"nm.example:65536"', '"nm.example:"', '":22"'],
+    ),
+    "headnodes.host_keys": ("/etc/ssh", '"/srv/keys"', ['"keys"', '""']),
     "export.folder": ("/run/nm/headnodes", '"/srv/heads"', ['"heads"']),
     "accounts.shell": ("", '"/usr/lib/nm/forward_api_calls"', ['"forward_api_calls"']),
     "accounts.homes": ("/var/lib/nm-homes", '"/srv/homes"', ['"homes"', '""']),
