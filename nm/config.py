@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import json
 import posixpath
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -75,6 +76,17 @@ def group_name(value: str) -> str | None:
     """The value can name a Unix group."""
     fits = 0 < len(value) <= 32 and not any(sign in ":,/\n\0 " for sign in value)
     return None if fits else "the name of a Unix group"
+
+
+def door(value: str) -> str | None:
+    """The value is a host, with a port or without, or empty for none."""
+    host, _, port = value.rpartition(":") if _DOOR_PORT.search(value) else (value, "", "22")
+    fits = value == "" or (_DOOR_HOST.fullmatch(host) is not None and 1 <= int(port) <= 65535)
+    return None if fits else 'HOST, HOST:PORT or [ADDRESS]:PORT, or ""'
+
+
+_DOOR_PORT = re.compile(r"(^[^:]*|\]):[0-9]{1,5}$")
+_DOOR_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|\[[0-9A-Fa-f:.]+\]")
 
 
 def loopback(value: tuple[str, ...]) -> str | None:
@@ -259,13 +271,20 @@ class Images:
 
 @dataclass(frozen=True)
 class HeadNodes:
-    """Head nodes that nm makes from images."""
+    """Head nodes that nm makes from images, and what it does for all of them."""
 
     address: str = key(
         "192.168.10.1/24",
         "Their own address on their group's network, unless a head node has one of its own.",
         interface,
     )
+    door: str = key(
+        "",
+        "Where head nodes reach this machine's sshd, as HOST or HOST:PORT, to switch their nodes' power; "
+        '"": they have no accounts.',
+        door,
+    )
+    host_keys: str = key("/etc/ssh", "Folder with that sshd's public keys, ssh_host_*_key.pub.", path)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
                            and {"image": NAME}              and it was made from that; unmake: gone
     export/GROUP           {"machines": [[mac, address]], "document"}  the group's list (nm/machinelist.py)
     list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
-    account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation
+    account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation,
+                           and {"head": NAME} of it         or its head node's
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """
@@ -23,6 +24,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nm.errors import NMError
+from nm.records import Record
 
 Value = dict[str, Any]
 _PARTS = {
@@ -50,6 +52,12 @@ def switch_of(fact: str) -> str | None:
 def made_domain(headnode: str) -> str:
     """What libvirt calls the domain of a head node that nm makes from an image."""
     return f"nm-{headnode}"
+
+
+def of_account(record: Record) -> Value:
+    """The value of an account's fact."""
+    head = {"head": record["name"]} if record["type"] == "headnode" else {}
+    return {"uid": record["uid"], "id": record["id"], **head}
 
 
 ABSENT = "absent"  # what a difference says was seen where there is nothing

@@ -80,6 +80,7 @@ def make_group(
     people.check_limits(tx, call, None, group)
     people.own(tx, owner, name, call.now)
     specs.save(tx, None, group, call.now, as_it_is)
+    people.enroll_head(tx, call, name, group["wanted"]["headnode"])
     tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
     return 1
 
@@ -154,6 +155,7 @@ def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, want
     group = changed(old, call.now, wanted=wanted)
     people.check_limits(tx, call, old, group)
     specs.save(tx, old, group, call.now)
+    people.enroll_head(tx, call, name_of(old["record_key"]), parts.get("headnode"))
     tell(tx, call, name_of(old["record_key"]), what, detail)
 
 

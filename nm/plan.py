@@ -116,8 +116,8 @@ def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
             places |= paths.reachable(trunks, min(places), others)
         _expand_network(network["vlan"], places, trunks, result)
     result[facts.name("export", group)] = machinelist.value(reader, group, spec, nodes)
-    if (account := people.account_of(reader, group)) is not None:
-        result[facts.name("account", account["account"])] = {"uid": account["uid"], "id": account["id"]}
+    for account in people.accounts_of(reader, group, spec["headnode"]):
+        result[facts.name("account", account["account"])] = facts.of_account(account)
     return result
 
 
@@ -453,7 +453,7 @@ def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
 
 
 def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
-    """The group's own account comes last and goes first; nothing waits for it."""
+    """The accounts, the group's own and its head node's, come last and go first; nothing waits for them."""
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
         if kind == "account":
@@ -461,7 +461,8 @@ def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]
     for fact, value in changes.items():
         kind, *parts = facts.split(fact)
         if kind == "account":
-            text = f"account {parts[0]}: with the group's keys"
+            whose = f"the key of head node {value['head']}" if "head" in value else "the group's keys"
+            text = f"account {parts[0]}: with {whose}"
             _add(steps, 4, "make", fact, text, value, deployed.get(fact))
 
 

@@ -68,7 +68,9 @@ def _spoken(kind: str, target: str, value: Value | str | None) -> str:
         return f"carries {'every VLAN' if value.get('open') else 'VLAN ' + target.split('/')[1]}"
     if kind == "export":
         return counted(len(value["machines"]), "machine")
-    return {"node": "given out", "account": "there, with the group's keys"}.get(kind, "there")
+    if kind == "account":
+        return "there, with its head node's key" if "head" in value else "there, with the group's keys"
+    return "given out" if kind == "node" else "there"
 
 
 def port(value: Value) -> str:

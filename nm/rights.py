@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import groups, people
-from nm.calls import Call
+from nm.calls import SERVING, Call
 from nm.errors import NotFound
 from nm.jobs import KEPT
 from nm.records import Record, record_key
 from nm.store import Reader
+
+HEAD_NODES = SERVING | {"GetJob", "WaitJob"}  # all that a head node may call, of its own group and jobs
 
 Check = Callable[[Reader, Call, Sequence[Any]], None]
 
@@ -29,7 +31,11 @@ class Right:
 
 def authorize(reader: Reader, call: Call, arguments: Sequence[Any]) -> Call:
     """The call with what the caller's account grants; Denied or NotFound when that is not enough."""
-    call = replace(call, rights=people.rights_of(reader, call.caller))
+    call = replace(
+        call, rights=people.rights_of(reader, call.caller), caller=people.serving(reader, call.caller)
+    )
+    if call.caller.serves is not None and call.method not in HEAD_NODES:
+        raise call.denied("another account than a head node's")
     TABLE[call.method].check(reader, call, arguments)
     return call
 

@@ -433,7 +433,9 @@ def _sockets(config: Config) -> list[socket.socket]:
 
 def _places(config: Config) -> accounts.Places:
     found = config.accounts
-    return accounts.Places(Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid)
+    return accounts.Places(
+        Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid, config.daemon.database
+    )
 
 
 def _accounts(config: Config) -> dict[str, Any]:
@@ -441,6 +443,7 @@ def _accounts(config: Config) -> dict[str, Any]:
     places = _places(config)
     return {
         "uids": (places.first_uid, places.last_uid) if places.shell else None,
+        "head_accounts": bool(places.shell and config.headnodes.door),
         **names.look_ups(places.root),
     }
 

@@ -196,6 +196,8 @@ def fact_claims(fact: str, value: facts.Value) -> set[str]:
         return {record_key("vlan", vlan) for v in values for vlan in (v["untagged"], *v["tagged"]) if vlan}
     if kind == "head":
         return {record_key("headnode", parts[0]), *(record_key("vlan", v["vlan"]) for v in values)}
+    if kind == "account":  # nobody gets a head node while its last account is there
+        return {record_key("headnode", v["head"]) for v in values if "head" in v}
     return set()
 
 
@@ -256,6 +258,9 @@ def _release(tx: Transaction, key: str, group: str, now: float) -> None:
         return
     if record.get("shared"):
         tx.put(changed(record, now, groups=[name for name in record["groups"] if name != group]))
+    elif record["group"] == group and record.get("account") is not None:
+        tx.delete(record_key("account", record["account"]))  # a head node's, which is gone or never was
+        tx.put(changed(record, now, group=None, account=None))
     elif record["group"] == group:
         tx.put(changed(record, now, group=None))
 

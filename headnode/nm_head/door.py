@@ -43,8 +43,9 @@ class Door:
         options = {
             "BatchMode": "yes", "IdentitiesOnly": "yes", "IdentityAgent": "none",
             "IdentityFile": folder / "key", "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": folder / "known_hosts", "GlobalKnownHostsFile": "/dev/null", "ConnectTimeout": 10, "ServerAliveInterval": 15,
-            "LogLevel": "ERROR", "Port": port, "User": account,
+            "UserKnownHostsFile": folder / "known_hosts", "GlobalKnownHostsFile": "/dev/null",
+            "ConnectTimeout": 10, "ServerAliveInterval": 15, "LogLevel": "ERROR",
+            "Port": port, "User": account,
         }  # fmt: skip
         settled = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         self._command = ["ssh", "-F", "/dev/null", "-T", *settled, "--", host]

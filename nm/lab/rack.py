@@ -78,7 +78,7 @@ def _mount(lab: Lab) -> None:
 
 
 def _be_deaf() -> None:
-    """User-space OVS leaves what comes in on a port to the lab's own kernel too: that is to answer nothing."""
+    """User-space OVS leaves what comes in to the lab's own kernel, too, which is to answer nothing."""
     for name, value in {
         "ipv4/conf/all/rp_filter": 1,
         "ipv4/conf/all/arp_ignore": 1,

@@ -57,6 +57,12 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
         ['["images"]', '["/"]', '["/a/../b"]', '["/a/"]', '"/srv"'],
     ),
     "headnodes.address": ("192.168.10.1/24", '"2001:db8::1/64"', ['""', '"192.168.10.1"', '"host/24"']),
+    "headnodes.door": (
+        "",
+        '"[::1]:22"',
+        ['"a b"', '"-oProxyCommand=x"', '"nm.example:0"', '"nm.example:65536"', '"nm.example:"', '":22"'],
+    ),
+    "headnodes.host_keys": ("/etc/ssh", '"/srv/keys"', ['"keys"', '""']),
     "export.folder": ("/run/nm/headnodes", '"/srv/heads"', ['"heads"']),
     "accounts.shell": ("", '"/usr/lib/nm/forward_api_calls"', ['"forward_api_calls"']),
     "accounts.homes": ("/var/lib/nm-homes", '"/srv/homes"', ['"homes"', '""']),
