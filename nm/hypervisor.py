@@ -131,6 +131,9 @@ class Hypervisor(Protocol):
     def define(self, description: str) -> None:
         """Store the description of a new domain, or another one of a domain (the same name and UUID)."""
 
+    def set_autostart(self, domain: str, on: bool) -> None:
+        """Whether the host starts the domain when it boots."""
+
     def undefine(self, domain: str) -> None:
         """Forget a domain that is off; nothing when there is none."""
 

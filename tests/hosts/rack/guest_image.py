@@ -1,4 +1,4 @@
-"""An image for head nodes, made on the spot: a small disk, and a Debian kernel with busybox to start directly."""
+"""An image for head nodes, made on the spot: a small disk, a Debian kernel, busybox."""
 
 import shutil
 import subprocess
