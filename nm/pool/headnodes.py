@@ -22,7 +22,7 @@ _NETWORKS: dict[str, values.Check] = {
 
 
 def _network(value: Any, what: str) -> Record:
-    """Where the NIC is that leads to nm: on a bridge of the host's (ovs: Open vSwitch's), or a libvirt network."""
+    """Where the NIC is that leads to nm: a bridge of the host's (ovs: Open vSwitch's), a libvirt network."""
     given = values.struct(value, what, _NETWORKS)
     if len(given) != 1:
         raise Invalid(f"{what} names {len(given)} networks", 'one, as {"bridge": "br0"}')
