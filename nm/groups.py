@@ -155,7 +155,7 @@ def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, want
     group = changed(old, call.now, wanted=wanted)
     people.check_limits(tx, call, old, group)
     specs.save(tx, old, group, call.now)
-    people.enroll_head(tx, call, name_of(old["record_key"]), parts.get("headnode"))
+    people.enroll_head(tx, call, name_of(old["record_key"]), wanted["headnode"])
     tell(tx, call, name_of(old["record_key"]), what, detail)
 
 

@@ -157,6 +157,10 @@ class LibvirtHost:
         """Defined again is redefined."""
         self.call(lambda connection: connection.defineXML(description))
 
+    def set_autostart(self, domain: str, on: bool) -> None:
+        """As libvirt keeps it, apart from the description."""
+        self._on(domain, lambda found: found.setAutostart(int(on)))
+
     def undefine(self, domain: str) -> None:
         """With all that libvirt keeps of it."""
 

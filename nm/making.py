@@ -9,6 +9,7 @@ no mark is somebody else's and is never touched. Called by nm/vm.py, on the host
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from nm import machine_xml, seed
@@ -68,12 +69,14 @@ class Maker:
         self._refuse_strangers(plan.domain)
         machine = self._machine(plan)
         self._hypervisor.define(machine_xml.description(machine))
+        self._hypervisor.storage.forget_console(PurePosixPath(machine_xml.console(plan.domain)).name)
         storage, domain = self._hypervisor.storage, plan.domain
         disk = machine_xml.volume(domain, DISK)
         disks = (
             storage.make_from(self._pool, disk, plan.image["disk"], plan.image["format"]),
             storage.write(self._pool, machine_xml.volume(domain, SEED), seed.image(plan.seed)),
         )
+        self._hypervisor.set_autostart(domain, self._remote)  # where nmd runs, it starts them itself
         whole = replace(machine, mark=plan.mark(WHOLE), disks=disks)
         self._hypervisor.define(machine_xml.description(whole))
 
@@ -112,7 +115,7 @@ class Maker:
             )
 
     def _check_files(self, plan: Blueprint) -> None:
-        """The image's files lie in the folders of images, and no link leads out, as far as can be seen here."""
+        """The image's files lie in the folders of images, and no link leads out, as far as nm sees."""
         for key in () if self._remote else ("disk", "kernel", "initrd"):
             if plan.image[key]:
                 _check_file(plan.image_name, plan.image[key], plan.folders)
