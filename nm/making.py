@@ -110,7 +110,7 @@ class Maker:
             )
 
     def _check_files(self, plan: Blueprint) -> None:
-        """The image's files lie in the folders of images, and no link leads out; as far as this machine sees."""
+        """The image's files lie in the folders of images, and no link leads out, as far as is seen here."""
         for key in () if self._remote else ("disk", "kernel", "initrd"):
             if plan.image[key]:
                 _check_file(plan.image_name, plan.image[key], plan.folders)
