@@ -32,7 +32,7 @@ def with_nic(domain: str, nic: Nic) -> str:
         _disconnect(interface)
     _connect(interface, nic)
     if nic.vlan is not None:
-        _plain_checksums(interface)
+        plain_checksums(interface)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -51,7 +51,7 @@ def new_nic(nic: Nic) -> str:
     _new(interface, nic.mac)
     _connect(interface, nic)
     if nic.vlan is not None:
-        _plain_checksums(interface)
+        plain_checksums(interface)
     return ET.tostring(interface, encoding="unicode")
 
 
@@ -161,7 +161,7 @@ def _connect(interface: ET.Element, nic: Nic) -> None:
     ET.SubElement(interface, "link", state="up" if nic.link_up else "down")
 
 
-def _plain_checksums(interface: ET.Element) -> None:
+def plain_checksums(interface: ET.Element) -> None:
     """Let a virtio NIC fill in its checksums: OVS' userspace datapath sends them on as they are."""
     if not _attribute(interface, "model", "type").startswith("virtio"):
         return

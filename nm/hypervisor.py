@@ -121,6 +121,12 @@ class Storage(Protocol):
     def get(self, pool: str | None, name: str, length: int) -> bytes:
         """The beginning of a volume; b"" when there is none."""
 
+    def read_console(self, name: str, offset: int, count: int) -> tuple[bytes, int]:
+        """What that log of a console holds from `offset` on, `count` bytes at most; and its size."""
+
+    def forget_console(self, name: str) -> None:
+        """Let there be no such log, nor older parts of it."""
+
 
 class Hypervisor(Protocol):
     """One host's domains. Every call is bounded in time and idempotent.
@@ -174,6 +180,9 @@ class Hypervisor(Protocol):
 
     def define(self, description: str) -> None:
         """Store the description of a new domain, or another one of a domain (the same name and UUID)."""
+
+    def set_autostart(self, domain: str, on: bool) -> None:
+        """Whether the host starts the domain when it boots."""
 
     def undefine(self, domain: str) -> None:
         """Forget a domain that is off; nothing when there is none."""

@@ -1,7 +1,7 @@
 """The rows of the table of methods for images, and for the head nodes made from them. Pure."""
 
 from nm import pool
-from nm.arguments import NAME, STRUCT, Param, read_row, write_row
+from nm.arguments import COUNT, COUNT_OR_NIL, NAME, STRUCT, Param, door_row, read_row, write_row
 
 _NAME = Param("name", NAME)
 
@@ -28,6 +28,18 @@ IMAGES = (
         "array",
         "The images, in the order of their names.",
         Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all"),
+        since=6,
+    ),
+    door_row(
+        "GetConsole",
+        "struct",
+        "What a head node that nm made said on its serial console: text; next: the offset behind it. Kept "
+        "until the head node is made again, 2 MiB at most. Of another machine it may be one question late.",
+        Param("headnode", NAME),
+        Param(
+            "offset", COUNT_OR_NIL, "the byte to begin at; nil: so that the newest is answered", optional=True
+        ),
+        Param("bytes", COUNT, "how many at most; 65536 are the most in one answer", optional=True),
         since=6,
     ),
 )

@@ -18,7 +18,7 @@ import libvirt
 
 from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed, NMError
-from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, check_uri, is_remote
+from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
 from nm.storage import LibvirtStorage
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class LibvirtHost:
         self._uri = uri
         self._open_seconds = open_seconds
         self._call_seconds = call_seconds
-        self.storage = LibvirtStorage(self.call)
+        self.storage: Storage = LibvirtStorage(self.call)
         self._connection: libvirt.virConnect | None = None
         self._stuck: list[threading.Thread] = []
 
@@ -189,6 +189,10 @@ class LibvirtHost:
     def define(self, description: str) -> None:
         """Defined again is redefined."""
         self.call(lambda connection: connection.defineXML(description))
+
+    def set_autostart(self, domain: str, on: bool) -> None:
+        """As libvirt keeps it, apart from the description."""
+        self._on(domain, lambda found: found.setAutostart(int(on)))
 
     def undefine(self, domain: str) -> None:
         """With all that libvirt keeps of it."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nm.domain_xml import plain_checksums
 from nm.hypervisor import Volume
 
 SPACE = "urn:nm:head-node:1"
@@ -154,15 +155,18 @@ def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
 
 
 def _nic(devices: ET.Element, mac: str, place: Mapping[str, str] | None) -> None:
-    """A NIC on a bridge or a network of libvirt's; on nothing, and its link down, when no place is given."""
-    kind = "ethernet" if place is None else next(iter(place))
-    nic = _add(devices, "interface", type=kind)
+    """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down."""
+    kind, name = ("ethernet", None) if place is None else next(iter(place.items()))
+    nic = _add(devices, "interface", type="bridge" if kind == "ovs" else kind)
     _add(nic, "mac", address=mac)
-    if place is not None:
-        _add(nic, "source", **{kind: place[kind]})
     _add(nic, "model", type="virtio")
-    if place is None:
+    if name is None:
         _add(nic, "link", state="down")
+    else:
+        _add(nic, "source", **{nic.get("type", ""): name})
+    if kind == "ovs":
+        _add(nic, "virtualport", type="openvswitch")
+        plain_checksums(nic)
 
 
 def _console(devices: ET.Element, domain: str) -> None:

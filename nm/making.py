@@ -9,12 +9,14 @@ no mark is somebody else's and is never touched. Called by nm/vm.py, on the host
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from nm import machine_xml, seed
 from nm.errors import DeviceFailed
 from nm.hypervisor import Hypervisor, is_remote
 from nm.machine_xml import DISK, HALF, SEED, WHOLE, Machine, Mark
+from nm.records import Record
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class Blueprint:
 
 
 class Maker:
-    """Makes and removes domains on one host. `pool`: the storage pool, None for nm's own."""
+    """Makes and removes domains on one host, as its record says where."""
 
-    def __init__(self, host: str, uri: str, pool: str | None, hypervisor: Hypervisor) -> None:
-        self._host = host
-        self._remote = is_remote(uri)
-        self._pool = pool
+    def __init__(self, name: str, host: Record, hypervisor: Hypervisor) -> None:
+        self._host = name
+        self._remote = is_remote(host["uri"])
+        self._pool: str | None = host.get("pool")  # None: nm's own
+        self._emulate = bool(host.get("emulate"))
         self._hypervisor = hypervisor
 
     def mark(self, domain: str) -> Mark | None:
@@ -66,12 +69,14 @@ class Maker:
         self._refuse_strangers(plan.domain)
         machine = self._machine(plan)
         self._hypervisor.define(machine_xml.description(machine))
+        self._hypervisor.storage.forget_console(PurePosixPath(machine_xml.console(plan.domain)).name)
         storage, domain = self._hypervisor.storage, plan.domain
         disk = machine_xml.volume(domain, DISK)
         disks = (
             storage.make_from(self._pool, disk, plan.image["disk"], plan.image["format"]),
             storage.write(self._pool, machine_xml.volume(domain, SEED), seed.image(plan.seed)),
         )
+        self._hypervisor.set_autostart(domain, self._remote)  # where nmd runs, it starts them itself
         whole = replace(machine, mark=plan.mark(WHOLE), disks=disks)
         self._hypervisor.define(machine_xml.description(whole))
 
@@ -79,7 +84,7 @@ class Maker:
         return Machine(
             name=plan.domain,
             mark=plan.mark(HALF),
-            kind=self._hypervisor.guest_type(),
+            kind="qemu" if self._emulate else self._hypervisor.guest_type(),
             image=plan.image,
             mac=plan.seed.mac,
             management=plan.management,
@@ -110,7 +115,7 @@ class Maker:
             )
 
     def _check_files(self, plan: Blueprint) -> None:
-        """The image's files lie in the folders of images, and no link leads out, as far as is seen here."""
+        """The image's files lie in the folders of images, and no link leads out, as far as nm sees."""
         for key in () if self._remote else ("disk", "kernel", "initrd"):
             if plan.image[key]:
                 _check_file(plan.image_name, plan.image[key], plan.folders)

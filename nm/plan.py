@@ -329,7 +329,9 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
         if kind == "node" and powered(value):
             _add(steps, 1, "power-off", fact, f"node {parts[0]}: power off", None, value)
         elif kind == "head":
-            _add(steps, 1, "leave", fact, f"head node {parts[0]}: off the network, stop", None, value)
+            removed = f", remove domain {facts.made_domain(parts[0])}" if _made_from(value) else ""
+            text = f"head node {parts[0]}: off the network, stop{removed}"
+            _add(steps, 1, "leave", fact, text, None, value)
     for fact in filter(_is_port, {**gone, **changes}):
         _isolate(reader, fact, deployed.get(fact), steps)
     _close(reader, {**gone, **changes}, deployed, steps)
@@ -458,17 +460,10 @@ def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
         kind, *parts = facts.split(fact)
         if kind == "head":
             bridge = f"create {facts.name('bridge', value['host'], value['vlan'])}"
-            text = f"head node {parts[0]}: on VLAN {value['vlan']}, running"
-            _add(
-                steps,
-                4,
-                "connect",
-                fact,
-                text,
-                value,
-                deployed.get(fact),
-                [bridge, f"hand list/{parts[0]}", *leaves, *writes],
-            )
+            made = f"made from image {image}, " if (image := _made_from(value)) else ""
+            text = f"head node {parts[0]}: {made}on VLAN {value['vlan']}, running"
+            needs = [bridge, f"bring list/{parts[0]}", *leaves, *writes]
+            _add(steps, 4, "connect", fact, text, value, deployed.get(fact), needs)
 
 
 def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
@@ -525,6 +520,12 @@ def _leaving(steps: Mapping[str, Step], vlan: int) -> list[str]:
     """The steps after which nothing of the group is on the VLAN: leaves, and moves of its head node."""
     moves = [step for step in steps.values() if step.hand in ("switch", "host")]
     return [step.id for step in moves if step.action in ("leave", "connect") and vlan in carried(step.old)]
+
+
+def _made_from(value: Value) -> str | None:
+    """The image that a head node is, or may be, made from."""
+    known = (one for one in value.get("doubt", [value]) if one)
+    return next((one["image"] for one in known if "image" in one), None)
 
 
 def _words(value: Value) -> str:

@@ -63,7 +63,8 @@ def _spoken(kind: str, target: str, value: Value | str | None) -> str:
     if "tagged" in value:
         return port(value)
     if kind == "head":
-        return f"running on VLAN {value['vlan']}" if value["vlan"] else _STRANGE
+        made = f", made from image {value['image']}" if "image" in value else ""
+        return f"running on VLAN {value['vlan']}{made}" if value["vlan"] else _STRANGE
     if kind == "trunk":
         return f"carries {'every VLAN' if value.get('open') else 'VLAN ' + target.split('/')[1]}"
     if kind == "export":

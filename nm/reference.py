@@ -208,7 +208,9 @@ STRUCTS = (
         free*: the same as available
         uri: libvirt's
         reason: why it is not available
-        network: struct; {kind: linux or ovs, device}""",
+        network: struct; {kind: linux or ovs, device}
+        pool: libvirt's storage pool for head nodes made from images, or nil for nm's own
+        emulate: boolean; such head nodes are emulated, though the host says that it has KVM""",
     ),
     Struct(
         "A VLAN", "GetVlans", "vlan", """
@@ -234,7 +236,7 @@ STRUCTS = (
         reason: why it is not available
         management: list; the MACs of its NICs that nm leaves alone
         address: of one made from an image: its own, with the prefix, or nil for the site's
-        management_network: struct; {bridge} or {network} of the NIC that leads to nm, or nil""",
+        management_network: struct; {bridge}, {ovs} or {network} of the NIC that leads to nm, or nil""",
     ),
     Struct(
         "An image", "GetImages", "image", """
@@ -337,6 +339,7 @@ SETTINGS = (
         uri*: string; libvirt's, as qemu:///system
         network*: struct; {kind: linux or ovs, device}
         pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
+        emulate: boolean; such head nodes are emulated, though the host says that it has KVM
         available: boolean; false takes it out of service
         reason: string; why""",
     ),
@@ -367,7 +370,7 @@ SETTINGS = (
         image: string; an image of kind disk: then nm makes the domain, nm-NAME, when a group is deployed
         management: list of MACs of its NICs that nm leaves alone
         address: string; of one made from an image: its own on the group's network, as 192.168.10.1/24
-        management_network: struct; {bridge} or {network: libvirt's}: a second NIC there, which leads to nm
+        management_network: struct; {bridge}, {ovs: bridge} or {network: libvirt's}: of a NIC that leads to nm
         available: boolean; false takes it out of service
         reason: string; why""",
     ),

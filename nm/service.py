@@ -34,6 +34,7 @@ from nm import (
 from nm.accountwork import AccountsWorker, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
+from nm.consoles import Consoles, ConsoleWorker
 from nm.database import Database
 from nm.errors import Conflict
 from nm.events import EventLog
@@ -86,6 +87,7 @@ class Service:
             journal_limit=int(config.database.snapshot_megabytes * MEGABYTE),
             disk=self._metrics.disk() if self._metrics else None,
         )
+        self._consoles = Path(config.daemon.database) / "consoles"
         self._events = EventLog(Path(config.daemon.database) / "events", *_kept(config))
         self._export = ExportHand(
             Path(config.export.folder),
@@ -111,6 +113,7 @@ class Service:
                 daemon=f"nmd on {socket.gethostname()}",
                 database_format=FORMAT,
                 backup=self.database.backup,
+                console=Consoles(self.database, self._consoles, self._send).read,
                 failure=lambda: self.database.failure,
                 measured=self._metrics.called if self._metrics else None,
             ),
@@ -309,8 +312,8 @@ class Service:
             return debtwork.SwitchDebtWorker(name, self._tools)
         if kind == "node":
             return NodeWorker(name, self._tools, self._power_hand, self._act)
-        if kind == "host":
-            return hands.host_worker(name, self.database, _heads(self._config))
+        if kind in ("host", "console"):
+            return self._host_handler(kind, name)
         return hands.switch_worker(
             name,
             self.database,
@@ -319,6 +322,11 @@ class Service:
             self._config.switches.timeout_seconds,
             self._breaker(name),
         )
+
+    def _host_handler(self, kind: str, name: str) -> Handler:
+        if kind == "console":
+            return ConsoleWorker(name, self.database, self._consoles)
+        return hands.host_worker(name, self.database, _heads(self._config))
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""

@@ -145,7 +145,7 @@ def _account(record: Record) -> Settings:
 _OF: Mapping[str, Callable[[Record], Settings]] = {
     "switch": _switch,
     "port": _port,
-    "host": _without,
+    "host": lambda record: _without(record, emulate=False),
     "vlan": lambda record: _without(record, "id", "group", "groups", shared=False),
     "trunk": lambda record: _without(record, native=1),
     "node": _node,

@@ -5,6 +5,7 @@ names no pool, nm makes one of its own, a plain folder. Called by the host's one
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -15,10 +16,12 @@ import libvirt
 
 from nm.errors import DeviceFailed
 from nm.hypervisor import Volume
+from nm.machine_xml import CONSOLES
 
 T = TypeVar("T")
 
 POOL, FOLDER = "nm-disks", "/var/lib/nm-disks"
+CONSOLES_POOL = "nm-consoles"
 BASES = "nm-images"  # begins the names of the pools through which bases are copied
 COPY_SECONDS = 1800.0  # for a whole copy
 _CHUNK = 1 << 16
@@ -133,15 +136,9 @@ class LibvirtStorage:
         """By libvirt's stream."""
 
         def download(volume: libvirt.virStorageVol) -> bytes:
-            with _stream(volume.connect()) as stream:
-                if stream is None:
-                    return bytes(_stand_ins.get(volume.path(), b"")[:length])
-                volume.download(stream, 0, length)
-                found = b""
-                while part := stream.recv(length):
-                    found += part
-                stream.finish()
-                return found
+            if volume.connect().getType() == "TEST":
+                return bytes(_stand_ins.get(volume.path(), b"")[:length])
+            return _content(volume, 0, length)
 
         return self._of(pool, name, download) or b""
 
@@ -163,6 +160,33 @@ class LibvirtStorage:
                 return None
 
         return self._in(pool, act, seconds)
+
+    def read_console(self, name: str, offset: int, count: int) -> tuple[bytes, int]:
+        """Through a pool of the folder, so that it works on another machine as it does on this one."""
+
+        def read(connection: libvirt.virConnect) -> tuple[bytes, int]:
+            pool = _passing_pool(connection, CONSOLES_POOL, CONSOLES)
+            try:
+                volume = pool.storageVolLookupByName(name)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _GONE:
+                    raise
+                return b"", 0
+            size = int(volume.info()[1])
+            return _content(volume, offset, min(count, size - offset)), size
+
+        return self._call(read)
+
+    def forget_console(self, name: str) -> None:
+        """Virtlogd numbers the older parts."""
+
+        def forget(connection: libvirt.virConnect) -> None:
+            pool = _passing_pool(connection, CONSOLES_POOL, CONSOLES)
+            for volume in pool.listAllVolumes():
+                if volume.name() == name or re.fullmatch(re.escape(name) + r"\.[0-9]+", volume.name()):
+                    volume.delete()
+
+        self._call(forget)
 
     def _in(
         self, pool: str | None, action: Callable[[libvirt.virStoragePool], T], seconds: float | None = None
@@ -190,6 +214,19 @@ def fill(volume: libvirt.virStorageVol, content: bytes) -> None:
             while chunk:
                 chunk = chunk[stream.send(chunk) :]
         stream.finish()
+
+
+def _content(volume: libvirt.virStorageVol, offset: int, count: int) -> bytes:
+    """That part of the volume."""
+    parts: list[bytes] = []
+    with _stream(volume.connect()) as stream:
+        if stream is None or count <= 0:
+            return b""
+        volume.download(stream, offset, count)
+        while part := stream.recv(_CHUNK):
+            parts.append(part)
+        stream.finish()
+    return b"".join(parts)
 
 
 @contextmanager
@@ -259,13 +296,18 @@ def _as_volume(connection: libvirt.virConnect, path: str) -> libvirt.virStorageV
         if error.get_error_code() not in _GONE:
             raise
     folder = str(PurePosixPath(path).parent)
-    name = BASES + folder.replace("/", "-")
+    _passing_pool(connection, BASES + folder.replace("/", "-"), folder)
+    return connection.storageVolLookupByPath(path)
+
+
+def _passing_pool(connection: libvirt.virConnect, name: str, folder: str) -> libvirt.virStoragePool:
+    """A folder that is there, as a pool that goes when the host ends; up to date."""
     try:
-        pool = connection.storagePoolLookupByName(name)
-        pool.refresh()
+        found = connection.storagePoolLookupByName(name)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
             raise
         target = f"<target><path>{escape(folder)}</path></target>"
-        connection.storagePoolCreateXML(f"<pool type='dir'><name>{escape(name)}</name>{target}</pool>")
-    return connection.storageVolLookupByPath(path)
+        return connection.storagePoolCreateXML(f"<pool type='dir'><name>{escape(name)}</name>{target}</pool>")
+    found.refresh()
+    return found

@@ -372,5 +372,5 @@ def host(call: Call, record: Record) -> Record:
     struct = {**_service(record), "free": record["available"]}
     if call.reader:
         struct.update(uri=record["uri"], network=dict(record["network"]), reason=record["reason"])
-        struct["pool"] = record.get("pool")
+        struct.update(pool=record.get("pool"), emulate=record.get("emulate", False))
     return struct

@@ -54,7 +54,7 @@ class HostHand:
         self._network = network(host)
         self._hypervisor = connect(host["uri"])
         self._blueprint = blueprint
-        self._maker = Maker(name, host["uri"], host.get("pool"), self._hypervisor)
+        self._maker = Maker(name, host, self._hypervisor)
         self._lists = Lists(host, self._hypervisor, lists, self._stop)
         self._grace = grace
         self._clock = clock

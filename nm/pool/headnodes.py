@@ -14,12 +14,18 @@ from nm.pool.images import need_kind
 from nm.records import Record, changed, name_of, new
 from nm.store import Reader, Transaction
 
+_NETWORKS: dict[str, values.Check] = {
+    "bridge": hypervisor.check_device,
+    "ovs": hypervisor.check_device,
+    "network": values.domain,
+}
+
 
 def _network(value: Any, what: str) -> Record:
-    """Where the NIC is connected that leads to nm: a bridge of the host's, or a network of libvirt's."""
-    given = values.struct(value, what, {"bridge": hypervisor.check_device, "network": values.domain})
+    """Where the NIC is that leads to nm: a bridge of the host's (ovs: Open vSwitch's), a libvirt network."""
+    given = values.struct(value, what, _NETWORKS)
     if len(given) != 1:
-        raise Invalid(f"{what} names no bridge and no network, or both", 'as {"bridge": "br0"}')
+        raise Invalid(f"{what} names {len(given)} networks", 'one, as {"bridge": "br0"}')
     return given
 
 
