@@ -17,19 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from nm import listfiles
+from nm import listfiles, listfolder
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, split
+from nm.listfolder import FOLDER
 from nm.records import Record, check_name, is_name
 
-FOLDER = Path("/run/nm/headnodes")
 IMAGES = Path("/var/lib/nm-images")
 LARGEST = 512 << 20  # bytes of a kernel or initrd
 
-_LARGEST_LIST = 64 << 20
 _PART = 1 << 20
-_IN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOT_OURS = (errno.ELOOP, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 _log = logging.getLogger(__name__)
@@ -100,10 +97,10 @@ class ExportHand:
     def _write(self, group: str, value: Value) -> None:
         text = listfiles.text(value)
         self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with _opened(self._folder) as folder:
-            if _make_folder(group, folder):
+        with listfolder.opened(self._folder) as folder:
+            if listfolder.make_folder(group, folder):
                 os.fsync(folder)
-            with _opened(group, folder) as place:
+            with listfolder.opened(group, folder) as place:
                 os.fchmod(place, 0o755)
                 files = self._write_boot(place, value)
                 files[listfiles.TEXT] = _replace(place, listfiles.TEXT, text)
@@ -111,7 +108,7 @@ class ExportHand:
                     _replace(place, listfiles.DOCUMENT, listfiles.document(value, files))
                     _drop_boot(place, files)
                 else:  # deployed by an older nm
-                    _unlink(place, listfiles.DOCUMENT)
+                    listfolder.unlink(place, listfiles.DOCUMENT)
                 os.fsync(place)
 
     def _write_boot(self, place: int, value: Value) -> listfiles.Files:
@@ -120,7 +117,7 @@ class ExportHand:
         known = _known_files(place)
         for name, files in listfiles.kernels(value).items():
             sources = listfiles.boot_sources(self._image(check_name(name, "image")))
-            with _made(place, listfiles.BOOT) as boot, _made(boot, name) as folder:
+            with listfolder.made(place, listfiles.BOOT) as boot, listfolder.made(boot, name) as folder:
                 for file in files:
                     path = listfiles.boot_path(name, file)
                     with self._source(name, sources.get(file, "")) as source:
@@ -142,7 +139,7 @@ class ExportHand:
                 passing=False,
             )
         try:
-            with open(_open_below(folder, below), "rb") as file:
+            with open(listfolder.open_below(folder, below), "rb") as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
                     raise DeviceFailed(
@@ -157,11 +154,11 @@ class ExportHand:
             ) from error
 
     def _remove(self, group: str) -> None:
-        with contextlib.suppress(FileNotFoundError), _opened(self._folder) as folder:
-            with _opened(group, folder) as place:
+        with contextlib.suppress(FileNotFoundError), listfolder.opened(self._folder) as folder:
+            with listfolder.opened(group, folder) as place:
                 for name in (listfiles.DOCUMENT, listfiles.TEXT):
-                    _unlink(place, name)
-                    _unlink(place, _new(name))
+                    listfolder.unlink(place, name)
+                    listfolder.unlink(place, listfolder.new(name))
                 _drop_boot(place, {})
                 os.fsync(place)
             try:
@@ -174,9 +171,9 @@ class ExportHand:
 
     def _seen(self, group: str) -> Value | None:
         try:
-            with _opened(self._folder) as folder, _opened(group, folder) as place:
-                document = _content(place, listfiles.DOCUMENT)
-                text = _content(place, listfiles.TEXT)
+            with listfolder.opened(self._folder) as folder, listfolder.opened(group, folder) as place:
+                document = listfolder.content(place, listfiles.DOCUMENT)
+                text = listfolder.content(place, listfiles.TEXT)
                 if text is None:
                     return None
                 value, files = listfiles.parsed(text, document)
@@ -191,7 +188,7 @@ class ExportHand:
         """What is wrong with a file of an image that the list speaks of, or ""."""
         boot, name, file = path.split("/")
         try:
-            with _opened(boot, place) as folder, _opened(name, folder) as below:
+            with listfolder.opened(boot, place) as folder, listfolder.opened(name, folder) as below:
                 sources = listfiles.boot_sources(self._image(name))
                 with self._source(name, sources.get(file, "")) as source:
                     return "" if _is_copy(below, file, source) else f"{path} is not that of the image"
@@ -199,74 +196,8 @@ class ExportHand:
             return f"{path}: {error.strerror}"
 
 
-@contextlib.contextmanager
-def _opened(path: str | Path, parent: int | None = None) -> Iterator[int]:
-    """A folder held open, so that nothing can be put in its place meanwhile; no link is followed."""
-    descriptor = os.open(path, _IN_FOLDER, dir_fd=parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _make_folder(name: str, parent: int) -> bool:
-    """True when it is new."""
-    try:
-        os.mkdir(name, 0o755, dir_fd=parent)
-    except FileExistsError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _made(parent: int, name: str) -> Iterator[int]:
-    """A folder held open, made where it is missing."""
-    _make_folder(name, parent)
-    with _opened(name, parent) as place:
-        os.fchmod(place, 0o755)
-        yield place
-
-
-def _open_below(folder: Path, parts: Sequence[str]) -> int:
-    """A file below that folder, without following a link on the way from there."""
-    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in parts[:-1]:
-        try:
-            below = os.open(part, _IN_FOLDER, dir_fd=place)
-        finally:
-            os.close(place)
-        place = below
-    try:
-        return os.open(parts[-1], _TO_READ, dir_fd=place)
-    finally:
-        os.close(place)
-
-
-def _new(name: str) -> str:
-    """One name, so that what a crash leaves behind is the next one's to replace."""
-    return f".{name}.new"
-
-
-def _unlink(place: int, name: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=place)
-
-
-@contextlib.contextmanager
-def _replacing(place: int, name: str) -> Iterator[BinaryIO]:
-    """A new file that takes the place of that one when it is whole."""
-    _unlink(place, _new(name))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(_new(name), flags, 0o644, dir_fd=place), "wb") as file:
-        os.fchmod(file.fileno(), 0o644)
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(_new(name), name, src_dir_fd=place, dst_dir_fd=place)
-
-
 def _replace(place: int, name: str, content: bytes) -> dict[str, object]:
-    with _replacing(place, name) as file:
+    with listfolder.replacing(place, name) as file:
         file.write(content)
     return listfiles.checked(content)
 
@@ -275,7 +206,7 @@ def _copy(place: int, name: str, source: BinaryIO) -> dict[str, object]:
     """The file as it is now; its time says of which state it is a copy."""
     status = os.fstat(source.fileno())
     checksum, size = hashlib.sha256(), 0
-    with _replacing(place, name) as file:
+    with listfolder.replacing(place, name) as file:
         while part := source.read(_PART):
             size += len(part)
             if size > LARGEST:
@@ -297,20 +228,13 @@ def _is_copy(place: int, name: str, source: BinaryIO) -> bool:
     return stat.S_ISREG(there.st_mode) and same
 
 
-def _content(place: int, name: str) -> bytes | None:
-    try:
-        with open(os.open(name, _TO_READ, dir_fd=place), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.ENOTDIR, "not a file")
-            return file.read(_LARGEST_LIST)
-    except FileNotFoundError:
-        return None
-
-
 def _known_files(place: int) -> listfiles.Files:
     """What the list that is there says of its files."""
     try:
-        text, document = _content(place, listfiles.TEXT), _content(place, listfiles.DOCUMENT)
+        text, document = (
+            listfolder.content(place, listfiles.TEXT),
+            listfolder.content(place, listfiles.DOCUMENT),
+        )
     except OSError:
         return {}
     return listfiles.parsed(text or b"", document)[1]
@@ -319,22 +243,14 @@ def _known_files(place: int) -> listfiles.Files:
 def _drop_boot(place: int, kept: listfiles.Files) -> None:
     """Take away the kernels that the list does not speak of."""
     try:
-        with _opened(listfiles.BOOT, place) as boot:
+        with listfolder.opened(listfiles.BOOT, place) as boot:
             for name in os.listdir(boot):
-                with _opened(name, boot) as folder:
+                with listfolder.opened(name, boot) as folder:
                     for file in listfiles.BOOT_FILES:
-                        _unlink(folder, _new(file))
+                        listfolder.unlink(folder, listfolder.new(file))
                         if listfiles.boot_path(name, file) not in kept:
-                            _unlink(folder, file)
-                _rmdir(boot, name)
-        _rmdir(place, listfiles.BOOT)
+                            listfolder.unlink(folder, file)
+                listfolder.rmdir(boot, name)
+        listfolder.rmdir(place, listfiles.BOOT)
     except FileNotFoundError:
         pass
-
-
-def _rmdir(parent: int, name: str) -> None:
-    try:
-        os.rmdir(name, dir_fd=parent)
-    except OSError as error:
-        if error.errno != errno.ENOTEMPTY:
-            raise

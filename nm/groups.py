@@ -223,7 +223,7 @@ def _starting(reader: Reader, group: Record) -> plan.Facts:
     """
     drift = drifted(group)
     known = {
-        fact: plan.doubt(value) if fact in drift or fact.startswith(("head/", "bridge/")) else value
+        fact: plan.doubt(value) if fact in drift or fact.startswith(("head/", "bridge/", "list/")) else value
         for fact, value in attempted(reader, group).items()
     }
     return {**dict.fromkeys(_unverified(reader, group), plan.doubt(None)), **known}

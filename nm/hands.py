@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from nm import debts, facts, jobs, machine_xml, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
+from nm.listfolder import FOLDER
 from nm.making import Blueprint
 from nm.records import Record, name_of, record_key
 from nm.seed import Door
@@ -30,6 +32,7 @@ class HeadSettings:
 
     address: str
     folders: tuple[str, ...]
+    lists: Path = FOLDER
     door: Callable[[str], Door | None] = lambda headnode: None
 
 
@@ -43,6 +46,7 @@ def host_worker(name: str, store: Store, settings: HeadSettings) -> HandWorker:
             record,
             lambda head: store.get(record_key("headnode", head)),
             partial(blueprint, store, settings),
+            lists=settings.lists,
         )
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store))

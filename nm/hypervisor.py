@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from nm.errors import DeviceFailed, Invalid
 from nm.records import Record
@@ -70,6 +70,27 @@ class Volume:
     block: bool
 
 
+@dataclass(frozen=True)
+class Share:
+    """How a list of machines comes into a domain.
+
+    `way`: virtiofs or 9p, and `source` is a folder of the host's; or disk, and it is a file or block device.
+    """
+
+    way: str
+    source: str
+    block: bool = False
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The share of a domain as it is now, and as the next start will have it."""
+
+    running: bool
+    now: Share | None
+    later: Share | None
+
+
 class Storage(Protocol):
     """One host's volumes, by libvirt. The same promises as a Hypervisor's. `pool` None: nm's own."""
 
@@ -88,6 +109,18 @@ class Storage(Protocol):
     def remove(self, pool: str | None, names: Sequence[str]) -> None:
         """Let there be no volumes of these names."""
 
+    def make_empty(self, pool: str | None, name: str, size: int) -> Volume:
+        """A new volume of zeros, raw; where it is a file it takes room for what is written into it."""
+
+    def size(self, pool: str | None, name: str) -> int:
+        """How many bytes the volume holds; 0 when there is none."""
+
+    def put(self, pool: str | None, name: str, offset: int, content: BinaryIO) -> None:
+        """Write the rest of an open file into a volume, whether or not a domain reads it."""
+
+    def get(self, pool: str | None, name: str, length: int) -> bytes:
+        """The beginning of a volume; b"" when there is none."""
+
     def read_console(self, name: str, offset: int, count: int) -> tuple[bytes, int]:
         """What that log of a console holds from `offset` on, `count` bytes at most; and its size."""
 
@@ -102,7 +135,9 @@ class Hypervisor(Protocol):
     that was lost is opened again, once within a call.
     """
 
-    storage: Storage
+    @property
+    def storage(self) -> Storage:
+        """The host's volumes."""
 
     def state(self, domain: str) -> DomainState | None:
         """What is there; None when there is no such domain."""
@@ -118,6 +153,15 @@ class Hypervisor(Protocol):
 
     def set_boot(self, domain: str, device: str) -> None:
         """What the next start boots from: "network" or "hd"."""
+
+    def shared(self, domain: str) -> Shared | None:
+        """How its list of machines comes in; None when there is no such domain."""
+
+    def set_next_share(self, domain: str, share: Share | None) -> None:
+        """Let it come so from the next start on; None: by no disk of nm's."""
+
+    def attach_disk(self, domain: str, share: Share) -> None:
+        """Give the running domain the disk, and keep it. NotLive when it must be restarted for that."""
 
     def start(self, domain: str) -> None:
         """Start it, from its configuration and not from saved memory; nothing when it runs."""

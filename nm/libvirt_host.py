@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import libvirt
 
-from nm import domain_xml
+from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed, NMError
-from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Storage, check_uri, is_remote
+from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
 from nm.storage import LibvirtStorage
 
 T = TypeVar("T")
@@ -53,6 +53,8 @@ _WHOLE = (
     | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
     | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
+
+_BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 _loop_lock = threading.Lock()
 _loop: threading.Thread | None = None
@@ -90,6 +92,37 @@ class LibvirtHost:
             return None
         running, now, later = seen
         return DomainState(running, domain_xml.nics(now), domain_xml.nics(later))
+
+    def shared(self, domain: str) -> Shared | None:
+        """By the live and by the stored description. Folders are this machine's."""
+        folders = not is_remote(self._uri)
+
+        def read(found: libvirt.virDomain) -> Shared:
+            now, later = found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            return Shared(
+                bool(found.isActive()), share_xml.share(now, folders), share_xml.share(later, folders)
+            )
+
+        return self.call(lambda connection: self._with(connection, domain, read))
+
+    def set_next_share(self, domain: str, share: Share | None) -> None:
+        """Change the stored description."""
+        self._redefine(domain, lambda xml: share_xml.with_share(xml, share))
+
+    def attach_disk(self, domain: str, share: Share) -> None:
+        """Attached to both, the running domain and the stored description."""
+
+        def attach(found: libvirt.virDomain) -> bool:
+            disk = share_xml.new_disk(found.XMLDesc(0), share)
+            try:
+                found.attachDeviceFlags(disk, _BOTH)
+            except libvirt.libvirtError as error:
+                if _alive(found.connect()) and error.get_error_code() != libvirt.VIR_ERR_OPERATION_TIMEOUT:
+                    raise NotLive(f"{domain}: a disk: {error.get_error_message()}") from error
+                raise
+            return True
+
+        self._on(domain, attach)
 
     def set_next_nic(self, domain: str, nic: Nic) -> None:
         """Change the stored description."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nm import debts, facts, machinelist, paths, people, planwords, views
+from nm import debts, facts, listfiles, machinelist, paths, people, planwords, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -115,7 +115,12 @@ def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
         if places and others:
             places |= paths.reachable(trunks, min(places), others)
         _expand_network(network["vlan"], places, trunks, result)
-    result[facts.name("export", group)] = machinelist.value(reader, group, spec, nodes)
+    told = result[facts.name("export", group)] = machinelist.value(reader, group, spec, nodes)
+    for fact, value in [*result.items()]:
+        if fact.startswith("head/"):
+            place = {"host": value["host"], "domain": value["domain"]}
+            given = {**place, "group": group, "digest": listfiles.digest(told)}
+            result[facts.name("list", facts.split(fact)[1])] = given
     for account in people.accounts_of(reader, group, spec["headnode"]):
         result[facts.name("account", account["account"])] = facts.of_account(account)
     return result
@@ -287,7 +292,7 @@ def _whose(kind: str, parts: list[str], value: Value | None) -> tuple[str, str]:
         return f"switch:{parts[0]}", "switch"
     if kind == "bridge":
         return f"host:{parts[0]}", "host"
-    if kind == "head":
+    if kind in ("head", "list"):
         known = next((one for one in (value or {}).get("doubt", [value]) if one), None)
         return f"host:{known['host'] if known else ''}", "host"
     if kind == "account":
@@ -448,11 +453,17 @@ def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
     writes = [step.id for step in steps.values() if step.action == "write"]
     for fact, value in changes.items():
         kind, *parts = facts.split(fact)
+        if kind == "list":
+            text = f"head node {parts[0]}: gets the machine list of {value['group']}"
+            _add(steps, 4, "bring", fact, text, value, deployed.get(fact), [*leaves, *writes])
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
         if kind == "head":
             bridge = f"create {facts.name('bridge', value['host'], value['vlan'])}"
             made = f"made from image {image}, " if (image := _made_from(value)) else ""
             text = f"head node {parts[0]}: {made}on VLAN {value['vlan']}, running"
-            _add(steps, 4, "connect", fact, text, value, deployed.get(fact), [bridge, *leaves, *writes])
+            needs = [bridge, f"bring list/{parts[0]}", *leaves, *writes]
+            _add(steps, 4, "connect", fact, text, value, deployed.get(fact), needs)
 
 
 def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
@@ -472,17 +483,22 @@ def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]
 def _clear_away(gone: Facts, steps: dict[str, Step]) -> None:
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
-        if kind == "export":
-            _add(steps, 5, "remove", fact, f"machine list of {parts[0]}: remove", None, value)
+        if kind == "list":
+            left = [f"leave head/{parts[0]}"]
+            _add(steps, 5, "remove", fact, f"head node {parts[0]}: no machine list", None, value, left)
         elif kind == "bridge":
             text = f"host {parts[0]}: no network for VLAN {parts[1]} any more"
             _add(steps, 5, "remove", fact, text, None, value, _leaving(steps, int(parts[1])))
         elif kind == "trunk":
             text = f"switch {parts[0]} trunk {parts[2]}: remove VLAN {parts[1]}"
             _add(steps, 5, "remove", fact, text, None, value, _leaving(steps, int(parts[1])))
+    taken = [step.id for step in steps.values() if step.stage == 5 and step.fact.startswith("list/")]
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
-        if kind == "vlan":
+        if kind == "export":
+            text = f"machine list of {parts[0]}: remove"
+            _add(steps, 5, "remove", fact, text, None, value, taken)
+        elif kind == "vlan":
             trunks = [
                 step.id
                 for step in steps.values()

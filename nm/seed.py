@@ -2,8 +2,7 @@
 
 For cloud-init it is a NoCloud source (label cidata): hostname, addresses, the group's keys. Beside that, in
 the folder nm/, lie the same things for guests without cloud-init: head.json, and what leads to nm's door
-(door.json, key, known_hosts). It holds a private key, so its bytes go to a volume and nowhere else. Pure;
-pycdlib is imported here only.
+(door.json, key, known_hosts). It holds a private key, so its bytes go to a volume and nowhere else. Pure.
 """
 
 import io
@@ -12,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pycdlib import PyCdlib
+from nm import iso
 
 LABEL = "cidata"  # what cloud-init looks for
 PLAIN_LABEL = "NMHEAD"  # of a seed that is not for cloud-init
 FOLDER = "/etc/nm-head"  # where a guest keeps what is in nm/
-_FILE_MODE, _FOLDER_MODE = 0o100400, 0o040500
+_FILE_MODE, _FOLDER_MODE = 0o400, 0o500
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,12 @@ def image(seed: Seed, cloud: bool = True) -> bytes:
     files = {f"nm/{name}": text for name, (text, _) in _own(seed).items()}
     if cloud:
         files |= _no_cloud(seed)
-    disk = PyCdlib()
-    disk.new(interchange_level=3, vol_ident=LABEL if cloud else PLAIN_LABEL, rock_ridge="1.09", joliet=3)
-    disk.add_directory("/NM", rr_name="nm", joliet_path="/nm", file_mode=_FOLDER_MODE)
-    for number, (path, text) in enumerate(files.items()):
-        content = text.encode()
-        folder, _, name = path.rpartition("/")
-        disk.add_fp(
-            io.BytesIO(content),
-            len(content),
-            f"/{folder.upper()}/F{number}.;1".replace("//", "/"),
-            rr_name=name,
-            joliet_path=f"/{path}",
-            file_mode=_FILE_MODE,
-        )
+    contents = {path: text.encode() for path, text in files.items()}
+    listed = {
+        path: iso.File(io.BytesIO(content), len(content), _FILE_MODE) for path, content in contents.items()
+    }
     written = io.BytesIO()
-    disk.write_fp(written)
-    disk.close()
+    iso.write(written, LABEL if cloud else PLAIN_LABEL, listed, _FOLDER_MODE)
     return written.getvalue()
 
 

@@ -379,7 +379,8 @@ def site_of(config: Config, registry: Registry) -> Site:
 
 
 def _heads(config: Config) -> hands.HeadSettings:
-    return hands.HeadSettings(config.headnodes.address, config.images.folders)
+    lists = Path(config.export.folder)
+    return hands.HeadSettings(config.headnodes.address, config.images.folders, lists)
 
 
 def _metrics(config: Config) -> "Metrics | None":

@@ -194,6 +194,8 @@ def fact_claims(fact: str, value: facts.Value) -> set[str]:
     values = [v for v in value["doubt"] if v] if "doubt" in value else [value]
     if kind == "port":
         return {record_key("vlan", vlan) for v in values for vlan in (v["untagged"], *v["tagged"]) if vlan}
+    if kind == "list":
+        return {record_key("headnode", parts[0])}
     if kind == "head":
         return {record_key("headnode", parts[0]), *(record_key("vlan", v["vlan"]) for v in values)}
     if kind == "account":  # nobody gets a head node while its last account is there

@@ -11,14 +11,17 @@ other domains, are left as they are. Called by the host's one worker thread; hol
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from nm import hostnet, libvirt_host
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, made_domain, split
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
+from nm.listfolder import FOLDER
 from nm.machine_xml import WHOLE, mac_of, management_mac_of
 from nm.making import Blueprint, Maker
 from nm.records import Record
+from nm.share import Lists
 from nm.waiting import REAL, Clock, wait_until
 
 GRACE = 20.0  # seconds that a guest gets to shut down by itself
@@ -27,10 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class HostHand:
-    """Makes `bridge/HOST/ID` and `head/NAME` true on one host.
+    """Makes `bridge/HOST/ID`, `head/NAME` and `list/NAME` true on one host.
 
-    `headnode` answers a head node's record by its name; `blueprint` what one is made from; `connect` opens a
-    hypervisor.
+    `headnode` answers a head node's record by its name; `blueprint` what one is made from; `lists` is where
+    nm/export.py writes; `connect` opens a hypervisor.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class HostHand:
         headnode: Callable[[str], Record | None],
         blueprint: Callable[[str], Blueprint] | None = None,
         *,
+        lists: Path = FOLDER,
         connect: Callable[[str], Hypervisor] = libvirt_host.connect,
         network: Callable[[Record], hostnet.HostNetwork] = hostnet.network_of,
         grace: float = GRACE,
@@ -51,6 +55,7 @@ class HostHand:
         self._hypervisor = connect(host["uri"])
         self._blueprint = blueprint
         self._maker = Maker(name, host, self._hypervisor)
+        self._lists = Lists(host, self._hypervisor, lists, self._stop)
         self._grace = grace
         self._clock = clock
 
@@ -72,9 +77,12 @@ class HostHand:
         kind, *parts = split(order.fact)
         if kind == "bridge":
             return self._bridge(int(parts[1]), order)
+        told = order.value or order.old or {}
+        domain = told.get("domain") or _domain(parts[0], self._record(parts[0]))
+        if kind == "list":
+            return self._lists.run(order, domain) if domain else None
         if order.value is not None:
             return self._make_head(parts[0], order.value)
-        domain = (order.old or {}).get("domain") or _domain(parts[0], self._record(parts[0]))
         return self._unmake_head(parts[0], domain) if domain else None
 
     def _seen(self, fact: str) -> Value | None:
@@ -83,6 +91,8 @@ class HostHand:
             return {} if self._network.present(int(parts[1])) else None
         record = self._record(parts[0])
         domain = _domain(parts[0], record)
+        if kind == "list":
+            return self._lists.seen(domain, self._name) if domain else None
         return self._head_seen(parts[0], domain, self._management(parts[0], record)) if domain else None
 
     def _bridge(self, vlan: int, order: Order) -> Value | None:
@@ -115,7 +125,9 @@ class HostHand:
                 f"head node {name} has no domain", "name one with UpdateHeadNode", passing=False
             )
         if value.get("image") and self._blueprint is not None:
-            self._maker.make(self._blueprint(name))
+            plan = self._blueprint(name)
+            self._maker.make(plan)
+            self._lists.prepare(domain, plan.seed.group, plan.image["share"])
         management = self._management(name, self._record(name))
         state = self._state(domain)
         mac = _ours(state, management) or mac_of(self._name, domain)

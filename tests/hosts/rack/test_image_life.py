@@ -1,4 +1,4 @@
-"""A whole nm with a head node made from an image: planned, deployed, its libvirtd killed, reboots, the end."""
+"""A whole nm with a head node made from an image: planned, deployed, libvirtd killed, reboots, the end."""
 
 import threading
 from collections.abc import Iterator
