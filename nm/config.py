@@ -230,6 +230,7 @@ class Power:
         between(0, 3600),
         live=True,
     )
+    programs: str = key("/etc/nm/power", "Folder with the programs of the driver command.", path)
     at_once: int = key(16, "How many management processors are spoken with at a time.", between(1, 1024))
 
 

@@ -45,6 +45,7 @@ from nm.facts import Order
 from nm.http import Limits
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
+from nm.management.command import in_folder
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
 from nm.recording import unfinished
@@ -346,7 +347,8 @@ class Service:
 
     def _power_manner(self) -> power.Manner:
         found = self._config.power
-        return power.Manner(found.off_seconds, found.soft_seconds, self._power_gate)
+        kinds = in_folder(management.KINDS, found.programs)
+        return power.Manner(found.off_seconds, found.soft_seconds, self._power_gate, kinds=kinds)
 
     def _act(self, node: Mapping[str, Any], action: str) -> str:
         told = node["management"] or {}

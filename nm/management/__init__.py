@@ -4,11 +4,21 @@ Hands: they speak with devices. A library or program that only one kind needs is
 of that kind is acted on, and not before.
 """
 
+from nm.management.amt import AmtPower
+from nm.management.command import CommandPower
 from nm.management.ipmi import IpmiPower
 from nm.management.libvirt import LibvirtPower
+from nm.management.redfish import RedfishPower
 from nm.management.simulated import SimulatedPower
 from nm.processor import Kinds, PowerDriver
 
-_DRIVERS: tuple[type[PowerDriver], ...] = (IpmiPower, LibvirtPower, SimulatedPower)
+_DRIVERS: tuple[type[PowerDriver], ...] = (
+    AmtPower,
+    CommandPower,
+    IpmiPower,
+    LibvirtPower,
+    RedfishPower,
+    SimulatedPower,
+)
 
 KINDS: Kinds = {driver.kind: driver for driver in _DRIVERS}

@@ -52,7 +52,7 @@ class IpmiPower:
         self._password = secrets["password"]
         self._options = "persistent,efiboot" if management.get("firmware") == "uefi" else "persistent"
         self._command = [
-            *("ipmitool", "-v", "-I", "lanplus", "-N", "1", "-R", "3", "-f", "/dev/stdin"),
+            *("ipmitool", "-v", "-I", "lanplus", "-N", "1", "-R", "2", "-f", "/dev/stdin"),
             *("-H", management["address"], "-p", str(management.get("port", PORT)), "-U", management["user"]),
             *("-L", management.get("privilege", "administrator").upper()),
         ]

@@ -64,8 +64,8 @@ def test_the_kinds_and_their_keys() -> None:
     ("wrong", "action", "told"),
     [
         ({"driver": "simulated", "file": "x"}, "reboot", "on, off, cycle, status, pxe, disk"),
-        ({"driver": "ilo"}, "on", "ipmi, libvirt, simulated"),
-        ({}, "on", "ipmi, libvirt, simulated"),
+        ({"driver": "ilo"}, "on", "amt, command, ipmi, libvirt, redfish, simulated"),
+        ({}, "on", "amt, command, ipmi, libvirt, redfish, simulated"),
         ({"driver": "simulated"}, "on", "lacks file"),
         ({"driver": "libvirt", "uri": "xen:///", "domain": "d"}, "on", "not allowed"),
     ],

@@ -47,6 +47,7 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "switches.timeout_seconds": (30.0, "0.1", ["0", "3601"]),
     "power.off_seconds": (60.0, "0", ["-1"]),
     "power.soft_seconds": (20.0, "0", ["-1"]),
+    "power.programs": ("/etc/nm/power", '"/srv/power"', ['"power"', '""']),
     "power.at_once": (16, "1", ["0", "1025"]),
     "startup.pause_seconds": (3.0, "0", ["-1", "3601"]),
     "audits.every_seconds": (600.0, "0", ["-1", "0.5", "604801", "nan"]),
