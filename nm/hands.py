@@ -14,6 +14,7 @@ from nm import debts, facts, jobs, machine_xml, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
+from nm.headdoor import HeadDoor
 from nm.listfolder import FOLDER
 from nm.making import Blueprint
 from nm.records import Record, name_of, record_key
@@ -77,6 +78,15 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
         management=management,
         folders=settings.folders,
     )
+
+
+def door_of(reader: Reader, door: HeadDoor, headnode: str) -> Door | None:
+    """What brings that head node to nm's door: its account as it is now. None while it has none."""
+    account = reader.get(record_key("account", _record(reader, "headnode", headnode).get("account") or ""))
+    if account is None:
+        return None
+    files = door.files(account)
+    return Door(door.host, door.port, account["account"], files["key"], files["known_hosts"])
 
 
 def switch_worker(

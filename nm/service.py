@@ -42,6 +42,8 @@ from nm.errors import Conflict
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
+from nm.headdoor import HeadDoor
+from nm.headkeys import HeadKeys
 from nm.http import Limits
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -330,7 +332,7 @@ class Service:
     def _host_handler(self, kind: str, name: str) -> Handler:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
-        return hands.host_worker(name, self.database, _heads(self._config))
+        return hands.host_worker(name, self.database, _heads(self._config, self.database))
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
@@ -380,9 +382,14 @@ def site_of(config: Config, registry: Registry) -> Site:
     )
 
 
-def _heads(config: Config) -> hands.HeadSettings:
-    lists = Path(config.export.folder)
-    return hands.HeadSettings(config.headnodes.address, config.images.folders, lists)
+def _heads(config: Config, database: Database) -> hands.HeadSettings:
+    lists, found = Path(config.export.folder), config.headnodes
+    if not found.door:
+        return hands.HeadSettings(found.address, config.images.folders, lists)
+    door = HeadDoor(found.door, found.host_keys, HeadKeys(_places(config).head_keys))
+    return hands.HeadSettings(
+        found.address, config.images.folders, lists, partial(hands.door_of, database, door)
+    )
 
 
 def _metrics(config: Config) -> "Metrics | None":

@@ -45,6 +45,7 @@ shell = "{{shell}}"
 folders = ["{CACHE}"]
 [headnodes]
 address = "{HEAD_ADDRESS}/{PREFIX}"
+door = "{management.DOOR}"
 """
 
 

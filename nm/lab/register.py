@@ -37,8 +37,8 @@ def pool(lab: Lab) -> None:
         switch=lambda name: {"driver": "ovs", "address": "unix:/run/openvswitch/db.sock", "bridge": name},
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
     )
-    if layout.boot:
-        parts = replace(parts, node=_node, head=_head)
+    if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
+        parts = replace(parts, node=_node, head=_head, host={**parts.host, "emulate": True})
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():
