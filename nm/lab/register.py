@@ -12,7 +12,7 @@ from xmlrpc.client import Fault
 from nm.client import connect
 from nm.lab import bmc, images, management
 from nm.lab.errors import LabError
-from nm.lab.layout import HOST, VLANS, HeadNode, Layout, Node
+from nm.lab.layout import HOST, POOL, VLANS, HeadNode, Layout, Node
 from nm.lab.place import Lab
 
 PATIENCE = 20  # seconds for the ports of a switch to be reset
@@ -38,7 +38,7 @@ def pool(lab: Lab) -> None:
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
     )
     if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
-        parts = replace(parts, node=_node, head=_head, host={**parts.host, "emulate": True})
+        parts = replace(parts, node=_node, head=_head, host={**parts.host, "emulate": True, "pool": POOL})
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():

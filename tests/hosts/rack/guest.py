@@ -46,3 +46,25 @@ def make(folder: Path) -> None:
     files = [("moc", 0o040755, b""), *archive.base(init, modules, MODULES)]
     (folder / "vmlinux").write_bytes(archive.unpacked(kernel.read_bytes()))
     (folder / "initrd").write_bytes(archive.archive(files))
+
+
+def domain(name: str, way: str, folder: Path, devices: str = "") -> str:
+    """The domain's description; its console is a file."""
+    shared = '<memoryBacking><source type="memfd"/><access mode="shared"/></memoryBacking>'
+    return f"""<domain type="qemu">
+  <name>{name}</name><memory unit="MiB">128</memory>{shared}<vcpu>1</vcpu>
+  <os><type arch="x86_64" machine="pc">hvm</type>
+    <kernel>{folder}/vmlinux</kernel><initrd>{folder}/initrd</initrd>
+    <cmdline>{CMDLINE} list.way={way}</cmdline></os>
+  <features><acpi/></features>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator><controller type="usb" model="none"/>{devices}
+    <serial type="file"><source path="{console(name)}"/><target port="0"/></serial>
+    <memballoon model="none"/>
+  </devices>
+</domain>"""
+
+
+def console(name: str) -> Path:
+    """What the guest has said."""
+    return Path(f"/var/log/libvirt/qemu/{name}.console")
