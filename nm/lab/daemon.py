@@ -49,8 +49,8 @@ door = "{management.DOOR}"
 """
 
 
-def start(lab: Lab) -> None:
-    """Start nmd and wait until it answers. Does nothing when it runs."""
+def start(lab: Lab, *more: str) -> None:
+    """Start nmd, with these options too, and wait until it answers. Does nothing when it runs."""
     if running(lab):
         return
     more = _BOOT.format(shell=forwarder()) if lab.layout.boot else ""
@@ -58,7 +58,7 @@ def start(lab: Lab) -> None:
     (lab.folder / "secrets").mkdir(mode=0o700, exist_ok=True)
     program = [sys.executable, "-m", "nm.daemon"]
     options = ["--config", f"{INSIDE}/nm.toml", "--database", f"{INSIDE}/database"]
-    lab.run(["sh", "-c", _START, "sh", *program, *options])
+    lab.run(["sh", "-c", _START, "sh", *program, *options, *more])
     deadline = time.monotonic() + PATIENCE
     while not answers(lab):
         if not running(lab) or time.monotonic() > deadline:
