@@ -53,8 +53,8 @@ def start(lab: Lab, *more: str) -> None:
     """Start nmd, with these options too, and wait until it answers. Does nothing when it runs."""
     if running(lab):
         return
-    more = _BOOT.format(shell=forwarder()) if lab.layout.boot else ""
-    (lab.folder / "nm.toml").write_text(_CONFIG + more)
+    of_boot = _BOOT.format(shell=forwarder()) if lab.layout.boot else ""
+    (lab.folder / "nm.toml").write_text(_CONFIG + of_boot)
     (lab.folder / "secrets").mkdir(mode=0o700, exist_ok=True)
     program = [sys.executable, "-m", "nm.daemon"]
     options = ["--config", f"{INSIDE}/nm.toml", "--database", f"{INSIDE}/database"]
