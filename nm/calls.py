@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from nm.errors import Denied, NotFound
+from nm.processor import Settings
 from nm.records import Record, record_key
 from nm.store import Reader
 from nm.switch import Registry
@@ -16,7 +17,7 @@ class Site:
     """What operations must know of this installation: limits, and what it can drive."""
 
     drivers: Registry = field(default_factory=Registry)
-    power: Mapping[str, frozenset[str]] = field(default_factory=dict)  # power driver -> its required keys
+    power: Mapping[str, Settings] = field(default_factory=dict)  # power driver -> what it must be told
     longest_lease: int | None = None  # seconds; None: no limit
     methods: frozenset[str] = frozenset()  # those that can be delegated; empty: not checked
     uid_of: Callable[[str], int | None] = field(default=lambda name: None)  # an account's uid, by name
@@ -27,6 +28,7 @@ class Site:
     """The first uid from `first` to `last` that nobody has; None when none is found."""
     has_group: Callable[[str], bool] = field(default=lambda name: False)  # whether a Unix group has the name
     head_accounts: bool = False  # whether head nodes have accounts, to call the API by
+    image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
 
     def remembering(self) -> "Site":

@@ -5,14 +5,19 @@ Between the workers, who know subjects, and the hands, who know devices. Called 
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, jobs, pool
+from nm import debts, facts, jobs, machine_xml, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
+from nm.listfolder import FOLDER
+from nm.making import Blueprint
 from nm.records import Record, name_of, record_key
+from nm.seed import Door
 from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
 from nm.switches.breaker import Breaker
@@ -21,14 +26,57 @@ from nm.vm import HostHand
 from nm.workers import HandWorker
 
 
-def host_worker(name: str, store: Store) -> HandWorker:
+@dataclass(frozen=True)
+class HeadSettings:
+    """What the site says of head nodes that nm makes. `door`: how that one reaches nm, when it does."""
+
+    address: str
+    folders: tuple[str, ...]
+    lists: Path = FOLDER
+    door: Callable[[str], Door | None] = lambda headnode: None
+
+
+def host_worker(name: str, store: Store, settings: HeadSettings) -> HandWorker:
     """The handler of a host. It has no jobs."""
 
     def open_hand() -> Hand:
         record = _record(store, "host", name)
-        return HostHand(name, record, lambda head: store.get(record_key("headnode", head)))
+        return HostHand(
+            name,
+            record,
+            lambda head: store.get(record_key("headnode", head)),
+            partial(blueprint, store, settings),
+            lists=settings.lists,
+        )
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store))
+
+
+def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprint:
+    """What a group's head node is made from, as the records say now. NotFound when something is not there."""
+    record = _record(reader, "headnode", headnode)
+    group = _record(reader, "group", record["group"])
+    domain = facts.made_domain(headnode)
+    management = record.get("management_network")
+    told = seed.Seed(
+        instance=f"{record['group']}.{int(group['created'])}",
+        hostname=headnode.replace("_", "-"),  # which no host's name may have
+        group=record["group"],
+        mac=machine_xml.mac_of(record["host"], domain),
+        address=record.get("address") or settings.address,
+        management_mac=machine_xml.management_mac_of(record["host"], domain) if management else None,
+        keys=tuple(group["keys"]),
+        door=settings.door(headnode),
+    )
+    return Blueprint(
+        headnode=headnode,
+        domain=domain,
+        image_name=record["image"],
+        image=_record(reader, "image", record["image"]),
+        seed=told,
+        management=management,
+        folders=settings.folders,
+    )
 
 
 def switch_worker(

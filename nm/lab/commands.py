@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nm.client import ClientError
 from nm.counted import counted
-from nm.lab.layout import Layout
+from nm.lab.layout import BMCS, Layout
 from nm.lab.place import Lab, environment, labs
 
 DEFAULT_NAME = "lab"
@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         up.add_argument(
             f"--{word}", type=int, default=size, metavar="N", help="how many (default: %(default)s)"
         )
+    up.add_argument("--boot", action="store_true", help="nodes are machines that boot, with BMCs")
+    up.add_argument("--bmc", choices=BMCS, default=sizes.bmc, help="what these are (default: %(default)s)")
     execute = verbs.add_parser("exec", help="run a command inside a lab")
     execute.add_argument("name")
     execute.add_argument("--node", help="inside this node")
@@ -62,7 +64,7 @@ def _up(args: argparse.Namespace) -> int:
     from nm.lab import lifecycle
 
     began = time.monotonic()
-    layout = Layout(args.switches, args.nodes, args.headnodes)
+    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc)
     lab = lifecycle.up(args.name, layout)
     print(
         f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "
@@ -70,7 +72,12 @@ def _up(args: argparse.Namespace) -> int:
         f"{counted(layout.headnodes, 'head node')}"
     )
     print(f"its daemon: nmctl --lab {lab.name} ...")
-    if layout.nodes:
+    if layout.boot:
+        print(
+            f"what is done with it: nmctl --lab {lab.name} group create alpha --nodes n1 --headnode h1; "
+            f"nmctl --lab {lab.name} deploy alpha --wait; nmctl --lab {lab.name} console h1"
+        )
+    elif layout.nodes:
         print(f"a shell on a node: nmctl lab exec {lab.name} --node n1 -- sh")
     return 0
 

@@ -23,7 +23,18 @@ def _struct(value: Any, what: str) -> Record:
     return dict(values.of_type(dict, value, what))
 
 
-_HOST: dict[str, values.Check] = {"uri": uri, "network": _struct, **SERVICE}
+def _pool(value: Any, what: str) -> str | None:
+    """The name of a storage pool; "" for nm's own."""
+    return values.domain(value, what) if values.of_type(str, value, what) else None
+
+
+_HOST: dict[str, values.Check] = {
+    "uri": uri,
+    "network": _struct,
+    "pool": _pool,
+    "emulate": values.boolean,
+    **SERVICE,
+}
 
 
 def register_host(tx: Transaction, call: Call, name: str, settings: Record) -> int:
@@ -31,7 +42,13 @@ def register_host(tx: Transaction, call: Call, name: str, settings: Record) -> i
     need_new(tx, "host", name)
     given = values.struct(settings, f"host {name}", _HOST, ("uri", "network"))
     hypervisor.check_network(given["uri"], given["network"])
-    record = {**new("host", name, call.now), **given, **service(IN_SERVICE, given)}
+    record = {
+        **new("host", name, call.now),
+        "pool": None,
+        "emulate": False,
+        **given,
+        **service(IN_SERVICE, given),
+    }
     _claim_libvirt(tx, call, record)
     tx.put(record)
     tell(tx, call, "host", name, "registered")
@@ -47,10 +64,10 @@ def _claim_libvirt(tx: Transaction, call: Call, record: Record) -> None:
 def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
     """Change how a host is reached while no group uses it, or take it out of service."""
     record = need(tx, "host", name)
-    given = values.changes(changes, f"host {name}", _HOST, {"reason": ""})
+    given = values.changes(changes, f"host {name}", _HOST, {"pool": None, "emulate": False, "reason": ""})
     after = changed(record, call.now, **{**given, **service(record, given)})
     hypervisor.check_network(after["uri"], after["network"])
-    if any(after[key] != record[key] for key in ("uri", "network")):
+    if any(after.get(key) != record.get(key) for key in ("uri", "network", "pool", "emulate")):
         for head in _head_nodes(tx, name):
             if head["group"] is not None:
                 raise Conflict(

@@ -40,7 +40,8 @@ ROWS: dict[str, str] = {
     ADMINS: """
         RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UpdatePort UnregisterPort
         RegisterTrunk UpdateTrunk UnregisterTrunk
-        RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
+        RegisterImage UnregisterImage RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode
+        UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
         ConfirmExpiry GetHolds
@@ -50,12 +51,15 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reader": "GetDrift GetDrivers GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
-    MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair",
+    MEMBERS: """
+        AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
+        """,
     f"{MEMBERS} headnode": "PowerNode",
     f"{MEMBERS} reader": "PlanDeploy GetAudit GetJob WaitJob",
     f"{MEMBERS} reader headnode": "GetStatus",
     ALL: """
-        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents
+        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
+        GetEvents
         WhoAmI
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
@@ -64,8 +68,8 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 # Methods of a group, whose members only are told that it exists.
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
-    "SetNetworks", "SetHeadNode", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit", "Repair",
-    "PowerNode", "GetJob", "WaitJob",
+    "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
+    "Repair", "PowerNode", "GetJob", "WaitJob",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from tests.rack import Rack, rack
 
 STATES = int(os.environ.get("NM_STATES", "500"))
 RIMS = {Executor: "switch", HostHand: "host", ExportHand: "export", PowerHand: "power"}
-MADE = ("add", "connect", "create", "join", "make", "write")  # actions after which something is there
+MADE = ("add", "bring", "connect", "create", "join", "make", "write")  # then something is there
 BOOKKEEPING = "pool"
 GROUPS = ("a", "b", "c")
 

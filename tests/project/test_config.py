@@ -46,9 +46,18 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "leases.clock_jump_seconds": (120.0, "1", ["0.5", "inf"]),
     "switches.timeout_seconds": (30.0, "0.1", ["0", "3601"]),
     "power.off_seconds": (60.0, "0", ["-1"]),
+    "power.soft_seconds": (20.0, "0", ["-1"]),
+    "power.programs": ("/etc/nm/power", '"/srv/power"', ['"power"', '""']),
+    "power.at_once": (16, "1", ["0", "1025"]),
     "startup.pause_seconds": (3.0, "0", ["-1", "3601"]),
     "audits.every_seconds": (600.0, "0", ["-1", "0.5", "604801", "nan"]),
     "audits.wait_seconds": (120.0, "0.5", ["0", "86401"]),
+    "images.folders": (
+        ("/var/lib/nm-images",),
+        '["/srv/images", "/dev/vg"]',
+        ['["images"]', '["/"]', '["/a/../b"]', '["/a/"]', '"/srv"'],
+    ),
+    "headnodes.address": ("192.168.10.1/24", '"2001:db8::1/64"', ['""', '"192.168.10.1"', '"host/24"']),
     "headnodes.door": (
         "",
         '"[::1]:22"',
