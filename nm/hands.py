@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, facts, jobs, machine_xml, pool, seed
+from nm import debts, facts, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
+from nm.headdoor import HeadDoor
 from nm.listfolder import FOLDER
 from nm.making import Blueprint
 from nm.records import Record, name_of, record_key
@@ -28,12 +29,12 @@ from nm.workers import HandWorker
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """What the site says of head nodes that nm makes. `door`: how that one reaches nm, when it does."""
+    """What the site says of head nodes that nm makes. `door`: how they reach nm, when they do."""
 
     address: str
     folders: tuple[str, ...]
     lists: Path = FOLDER
-    door: Callable[[str], Door | None] = lambda headnode: None
+    door: HeadDoor | None = None
 
 
 def host_worker(name: str, store: Store, settings: HeadSettings) -> HandWorker:
@@ -66,7 +67,7 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
         address=record.get("address") or settings.address,
         management_mac=machine_xml.management_mac_of(record["host"], domain) if management else None,
         keys=tuple(group["keys"]),
-        door=settings.door(headnode),
+        door=_door(reader, settings, record),
     )
     return Blueprint(
         headnode=headnode,
@@ -77,6 +78,11 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
         management=management,
         folders=settings.folders,
     )
+
+
+def _door(reader: Reader, settings: HeadSettings, headnode: Record) -> Door | None:
+    account = reader.get(people.account_key(headnode["account"])) if headnode.get("account") else None
+    return None if settings.door is None or account is None else settings.door.of(account)
 
 
 def switch_worker(

@@ -42,6 +42,8 @@ from nm.errors import Conflict
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
+from nm.headdoor import HeadDoor
+from nm.headkeys import HeadKeys
 from nm.http import Limits
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -382,7 +384,14 @@ def site_of(config: Config, registry: Registry) -> Site:
 
 def _heads(config: Config) -> hands.HeadSettings:
     lists = Path(config.export.folder)
-    return hands.HeadSettings(config.headnodes.address, config.images.folders, lists)
+    door = config.headnodes.door
+    keys = HeadKeys(config.daemon.database)
+    return hands.HeadSettings(
+        config.headnodes.address,
+        config.images.folders,
+        lists,
+        HeadDoor(door, config.headnodes.host_keys, keys) if door else None,
+    )
 
 
 def _metrics(config: Config) -> "Metrics | None":

@@ -1,5 +1,6 @@
 """A head node's folders, with everything below one of the test's own."""
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from nm_head.settings import Settings
+from pycdlib import PyCdlib
 
 PROGRAM = Path(__file__).parents[2] / "headnode/run"
 DEBIAN = {
@@ -45,3 +47,16 @@ def settings(tmp_path: Path) -> Settings:
         moc=tmp_path / "moc", tftp=tmp_path / "tftp", state=tmp_path / "state", door=tmp_path / "door",
         run=tmp_path / "run", loaders=tmp_path / "loaders", interface="lo", ipv6="",
     )  # fmt: skip
+
+
+def unpacked(image: bytes, folder: Path) -> Path:
+    """The files of an ISO 9660 image, below that folder."""
+    disk = PyCdlib()
+    disk.open_fp(io.BytesIO(image))
+    for place, _, names in disk.walk(rr_path="/"):
+        (folder / place.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            with (folder / place.lstrip("/") / name).open("wb") as file:
+                disk.get_file_from_iso_fp(file, rr_path=f"{place.rstrip('/')}/{name}")
+    disk.close()
+    return folder

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nm_head.seed import put
 
+from nm import seed
 from nm.headdoor import HeadDoor
 from nm.headkeys import HeadKeys
-from tests.headnode.conftest import CENTOS, PROGRAM, mac, write_list
+from tests.headnode.conftest import CENTOS, PROGRAM, mac, unpacked, write_list
 from tests.ssh.house import House
 
 NETWORK = "192.168.10"
@@ -55,10 +57,10 @@ class Head:
         """What the seed brings."""
         config = self.house.rack.config
         keys = HeadKeys(config.daemon.database)
-        door = HeadDoor(config.headnodes.door, config.headnodes.host_keys, keys)
-        for name, text in door.files(self.account).items():
-            (self.folder / "door" / name).write_text(text)
-            (self.folder / "door" / name).chmod(0o600)
+        door = HeadDoor(config.headnodes.door, config.headnodes.host_keys, keys).of(self.account)
+        told = seed.Seed("1", "h1", self.group, mac(99), f"{NETWORK}.1/24", door=door)
+        place = unpacked(seed.image(told, cloud=False), self.folder / "seed")
+        assert put(place / "nm", self.folder / "door")
 
     def give(self, *nodes: str) -> None:
         """Give it the list of these nodes."""
