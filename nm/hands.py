@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, facts, jobs, machine_xml, pool, seed
+from nm import debts, facts, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
@@ -29,12 +29,12 @@ from nm.workers import HandWorker
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """What the site says of head nodes that nm makes. `door`: how that one reaches nm, when it does."""
+    """What the site says of head nodes that nm makes. `door`: how they reach nm, when they do."""
 
     address: str
     folders: tuple[str, ...]
     lists: Path = FOLDER
-    door: Callable[[str], Door | None] = lambda headnode: None
+    door: HeadDoor | None = None
 
 
 def host_worker(name: str, store: Store, settings: HeadSettings) -> HandWorker:
@@ -67,7 +67,7 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
         address=record.get("address") or settings.address,
         management_mac=machine_xml.management_mac_of(record["host"], domain) if management else None,
         keys=tuple(group["keys"]),
-        door=settings.door(headnode),
+        door=_door(reader, settings, record),
     )
     return Blueprint(
         headnode=headnode,
@@ -80,13 +80,9 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
     )
 
 
-def door_of(reader: Reader, door: HeadDoor, headnode: str) -> Door | None:
-    """What brings that head node to nm's door: its account as it is now. None while it has none."""
-    account = reader.get(record_key("account", _record(reader, "headnode", headnode).get("account") or ""))
-    if account is None:
-        return None
-    files = door.files(account)
-    return Door(door.host, door.port, account["account"], files["key"], files["known_hosts"])
+def _door(reader: Reader, settings: HeadSettings, headnode: Record) -> Door | None:
+    account = reader.get(people.account_key(headnode["account"])) if headnode.get("account") else None
+    return None if settings.door is None or account is None else settings.door.of(account)
 
 
 def switch_worker(

@@ -1,16 +1,15 @@
-"""What a head node needs to call the API: the files that its seed brings it. Rim: reads sshd's public keys.
+"""What a head node needs to call the API, and its seed brings it: where, as whom, by which key. Rim.
 
-door.json says where, and as whom; key is the private key; known_hosts says which machine it is to be. Called
-by whoever writes a seed, for the account's record as it is then.
+Reads sshd's public keys, by which head nodes know nm's machine. Called by whoever makes a seed, for the
+account's record as it is then.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 from nm.errors import DeviceFailed
 from nm.headkeys import HeadKeys
 from nm.records import Record
+from nm.seed import Door
 
 SSH_PORT = 22
 
@@ -19,19 +18,15 @@ class HeadDoor:
     """The door of one installation. `door` as the configuration has it: HOST, HOST:PORT or [ADDRESS]:PORT."""
 
     def __init__(self, door: str, host_keys: str | Path, keys: HeadKeys) -> None:
-        self.host, self.port = parse(door)
+        self._host, self._port = parse(door)
         self._host_keys = Path(host_keys)
         self._keys = keys
 
-    def files(self, account: Record, mac: str | None = None) -> dict[str, str]:
-        """The files by name; key is a secret. `mac`: of the NIC on the group's network, where it is known."""
-        told: dict[str, Any] = {"host": self.host, "port": self.port, "account": account["account"]}
-        told |= {"group": account["group"], **({"mac": mac} if mac else {})}
-        return {
-            "door.json": json.dumps(told) + "\n",
-            "key": self._keys.private(account["account"], account["id"]),
-            "known_hosts": self._known_hosts(),
-        }
+    def of(self, account: Record) -> Door:
+        """What leads in, as that head node's account."""
+        name = account["account"]
+        key = self._keys.private(name, account["id"])
+        return Door(self._host, self._port, name, key, self._known_hosts())
 
     def _known_hosts(self) -> str:
         try:
@@ -42,7 +37,7 @@ class HeadDoor:
             raise DeviceFailed(
                 f"{self._host_keys} has no ssh_host_*_key.pub", "correct headnodes.host_keys", passing=False
             )
-        place = self.host if self.port == SSH_PORT else f"[{self.host}]:{self.port}"
+        place = self._host if self._port == SSH_PORT else f"[{self._host}]:{self._port}"
         return "".join(f"{place} {' '.join(text.split()[:2])}\n" for text in texts)
 
 

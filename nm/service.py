@@ -332,7 +332,7 @@ class Service:
     def _host_handler(self, kind: str, name: str) -> Handler:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
-        return hands.host_worker(name, self.database, _heads(self._config, self.database))
+        return hands.host_worker(name, self.database, _heads(self._config))
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
@@ -382,13 +382,15 @@ def site_of(config: Config, registry: Registry) -> Site:
     )
 
 
-def _heads(config: Config, database: Database) -> hands.HeadSettings:
-    lists, found = Path(config.export.folder), config.headnodes
-    if not found.door:
-        return hands.HeadSettings(found.address, config.images.folders, lists)
-    door = HeadDoor(found.door, found.host_keys, HeadKeys(_places(config).head_keys))
+def _heads(config: Config) -> hands.HeadSettings:
+    lists = Path(config.export.folder)
+    door = config.headnodes.door
+    keys = HeadKeys(config.daemon.database)
     return hands.HeadSettings(
-        found.address, config.images.folders, lists, partial(hands.door_of, database, door)
+        config.headnodes.address,
+        config.images.folders,
+        lists,
+        HeadDoor(door, config.headnodes.host_keys, keys) if door else None,
     )
 
 

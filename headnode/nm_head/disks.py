@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import mmap
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from nm_head.errors import HeadError
@@ -14,18 +14,25 @@ from nm_head.errors import HeadError
 _SYS, _DEV, _MOUNTS = Path("/sys/class/block"), Path("/dev"), Path("/proc/self/mounts")
 _VOLUME, _SECTOR = 16 * 2048, 2048  # where an image describes itself
 _LABEL = slice(40, 72)
-HEAD = 256 * 1024  # bytes in which a change shows
+_SMALL, _PART = 4096, 1 << 20
 _FLUSH = 0x1261  # ioctl BLKFLSBUF
-_UNLIKELY = ("loop", "ram", "zram", "nbd", "dm-", "md")
+_UNLIKELY = ("fd", "nbd", "ram", "zram")  # slow to answer, or never an image
 
 
-def labelled(*labels: str) -> Path | None:
-    """The first disk that has one of these labels."""
-    for place in sorted(_SYS.iterdir()):
-        device = _DEV / place.name
-        if not place.name.startswith(_UNLIKELY) and label(device) in labels:
-            return device
-    return None
+def find(*labels: str, serial: str = "") -> Path | None:
+    """The first disk that has this serial number, or one of these labels."""
+    disks = [place for place in sorted(_SYS.iterdir()) if not place.name.startswith(_UNLIKELY)]
+    named = [place for place in disks if serial and _line(place / "serial") == serial]
+    return next((_DEV / place.name for place in named), None) or next(
+        (_DEV / place.name for place in disks if label(_DEV / place.name) in labels), None
+    )
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def label(device: Path) -> str:
@@ -41,14 +48,15 @@ def label(device: Path) -> str:
     return volume[_LABEL].decode("ascii", "replace").strip()
 
 
-def head(device: Path) -> str:
-    """What the disk's beginning is now, past all that the kernel remembers of it."""
+def reading(device: Path, start: int, end: int) -> Iterator[bytes]:
+    """What is on the disk now, past all that the kernel remembers of it. `start` is a multiple of 4096."""
     try:
         descriptor = os.open(device, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
         try:
-            with mmap.mmap(-1, HEAD) as memory:  # aligned, as direct reads must be
-                count = os.preadv(descriptor, [memory], 0)
-                return hashlib.sha256(memory[:count]).hexdigest()
+            with mmap.mmap(-1, _PART if end - start > _SMALL else _SMALL) as memory:  # aligned, as it must be
+                while start < end and (count := os.preadv(descriptor, [memory], start)) > 0:
+                    yield memory[: min(count, end - start)]
+                    start += count
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -21,6 +21,7 @@ WAIT = 50  # seconds that one WaitJob waits
 JOB_SECONDS = 900.0  # until a job counts as failed
 PAUSES = (1.0, 3.0, 9.0)  # before a login is tried again
 _SSH_FAILED = 255
+_FINAL = (b"Permission denied", b"verification failed", b"No such file")  # no use to try again
 _OVER = ("done", "failed", "superseded")
 _WORD = re.compile(r"[A-Za-z0-9_\[:.][A-Za-z0-9._:\[\]-]*")
 
@@ -84,7 +85,7 @@ class Door:
                 raise HeadError("there is no program ssh", "install openssh-client") from None
             except subprocess.TimeoutExpired:
                 raise HeadError(f"the door did not answer in {SECONDS:.0f} s", "it is tried again") from None
-            if done.returncode != _SSH_FAILED or pause is None:
+            if done.returncode != _SSH_FAILED or pause is None or any(one in done.stderr for one in _FINAL):
                 break
             self._pause(pause)
         if done.returncode == _SSH_FAILED or not done.stdout:

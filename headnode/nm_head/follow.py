@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nm_head import disks, moc
+from nm_head import moc
 from nm_head.dnsmasq import CONFIGURATION
 from nm_head.errors import HeadError, say
 from nm_head.settings import Settings
 
 LOOK = 0.5  # seconds between two looks at the list
+PAUSE = 1.0  # before the next one when the list cannot be read
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0  # before linky is tried again after a failure
 RESTART = 1.0  # seconds before a server that ended is started again
 
@@ -64,6 +65,7 @@ class Follower:
         self._settings = settings
         self._watch = moc.Watch(settings.moc)
         self._seen: str | None = None
+        self._next, self._trouble = 0.0, ""
         self._configuration: bytes | None = None
         self._links = Child([*program, "linky", "--links"])
         self._power = Child([*program, "linky"])
@@ -75,16 +77,26 @@ class Follower:
 
     def look(self, now: float) -> None:
         """One look at everything."""
-        try:
-            seen = self._watch.look()
-            if seen != self._seen:
-                self._seen = seen
-                self._links.wanted = now
-        except HeadError as error:
-            say(f"moc-list: {error}")
+        if now >= self._next:
+            self._look_at_list(now)
         self._run_links(now)
         self._run_power(now)
         self._keep_servers(now)
+
+    def _look_at_list(self, now: float) -> None:
+        """What goes wrong is told once."""
+        try:
+            seen = self._watch.look()
+            self._trouble = ""
+        except HeadError as error:
+            self._next = now + PAUSE
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                say(f"moc-list: {error}")
+            return
+        if seen != self._seen:
+            self._seen = seen
+            self._links.wanted = now
 
     def close(self) -> None:
         """End what was started here."""
@@ -138,7 +150,6 @@ def follow(settings: Settings, program: Sequence[str]) -> None:
     ending = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.append(True))
-    _mount(settings)
     follower = Follower(settings, program)
     try:
         while not ending:
@@ -146,10 +157,3 @@ def follow(settings: Settings, program: Sequence[str]) -> None:
             time.sleep(LOOK)
     finally:
         follower.close()
-
-
-def _mount(settings: Settings) -> None:
-    """Where nothing has mounted the list yet, and nobody wrote one there by hand."""
-    written = settings.moc.is_dir() and any(settings.moc.iterdir())
-    if not written and not disks.is_mounted(settings.moc):
-        moc.mount(settings.moc)

@@ -48,7 +48,7 @@ def _asked(asking: socket.socket, what: int, name: str) -> str:
 def _by_mac(settings: Settings) -> str | None:
     """By the MAC of nm's NIC, when the seed tells it."""
     try:
-        mac = str(json.loads((settings.door / "door.json").read_bytes()).get("mac") or "").lower()
+        mac = str(json.loads((settings.door / "head.json").read_bytes()).get("mac") or "").lower()
     except (OSError, ValueError, AttributeError):
         return None
     return next((name for name, one in _interfaces().items() if mac and one == mac), None)

@@ -23,7 +23,7 @@ class Settings:
     run: Path = Path("/run/nm-head")  # what need not
     loaders: Path = Path("/usr/lib")  # below which Debian has PXELINUX, syslinux and ipxe
     interface: str = (
-        ""  # on the group's network; "": by the MAC in door.json, or the only one without default route
+        ""  # on the group's network; "": by the MAC in head.json, or the only one without default route
     )
     ipv6: str = "fd6e:6d::1/64"  # given to that interface, for router advertisements; "": none
     profile: str = ""  # for machines whose list names no image; "": they boot from disk

@@ -193,19 +193,15 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
         HeadKeys(tmp_path).public("head-h1", 1)
 
 
-def test_the_files_of_a_seed(tmp_path: Path) -> None:
+def test_what_a_seed_is_told_of_the_door(tmp_path: Path) -> None:
     (tmp_path / "ssh_host_ed25519_key.pub").write_text("ssh-ed25519 AAAAC3 root@nm\n")
     (tmp_path / "ssh_host_rsa_key.pub").write_text("ssh-rsa AAAAB3 root@nm\n")
     account = {"account": "head-h1", "id": 7, "group": "alpha"}
-    files = HeadDoor("nm.example:2222", tmp_path, HeadKeys(tmp_path)).files(account, "52:54:00:00:00:01")
-    assert files["door.json"] == (
-        '{"host": "nm.example", "port": 2222, "account": "head-h1", "group": "alpha", '
-        '"mac": "52:54:00:00:00:01"}\n'
-    )
-    assert files["known_hosts"] == (
-        "[nm.example]:2222 ssh-ed25519 AAAAC3\n[nm.example]:2222 ssh-rsa AAAAB3\n"
-    )
-    plain = HeadDoor("10.0.0.1", tmp_path, HeadKeys(tmp_path)).files(account)
-    assert plain["known_hosts"].startswith("10.0.0.1 ssh-ed25519") and "mac" not in plain["door.json"]
+    door = HeadDoor("nm.example:2222", tmp_path, HeadKeys(tmp_path)).of(account)
+    assert (door.host, door.port, door.account) == ("nm.example", 2222, "head-h1")
+    assert "PRIVATE KEY" in door.key and "PRIVATE" not in repr(door)
+    assert door.known_hosts == ("[nm.example]:2222 ssh-ed25519 AAAAC3\n[nm.example]:2222 ssh-rsa AAAAB3\n")
+    plain = HeadDoor("10.0.0.1", tmp_path, HeadKeys(tmp_path)).of(account)
+    assert plain.known_hosts.startswith("10.0.0.1 ssh-ed25519")
     with pytest.raises(DeviceFailed, match="ssh_host"):
-        HeadDoor("10.0.0.1", tmp_path / "none", HeadKeys(tmp_path)).files(account)
+        HeadDoor("10.0.0.1", tmp_path / "none", HeadKeys(tmp_path)).of(account)
