@@ -68,7 +68,8 @@ class Lists:
     def prepare(self, domain: str, group: str, way: str) -> None:
         """Before its start a domain that was just made gets the list; `way`: what its image asks for."""
         shared = self._hypervisor.shared(domain)
-        if shared is not None and shared.later is None and not shared.running:
+        fresh = shared is not None and shared.later is None and not shared.running
+        if fresh and (self._folder / group).exists():
             self._hypervisor.set_next_share(domain, self._wanted(domain, group, way))
 
     # ---- giving
