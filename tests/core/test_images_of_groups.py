@@ -1,4 +1,4 @@
-"""What nodes boot: asked for a node, a group, or by the node itself; and the list of machines that tells it."""
+"""What nodes boot: asked for a node, its group, or by the node itself; and the list that tells it."""
 
 import json
 from collections.abc import Iterator
