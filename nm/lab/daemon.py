@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from nm.client import ClientError, connect
+from nm.lab import management
 from nm.lab.archive import CACHE, kept
 from nm.lab.errors import LabError
 from nm.lab.layout import HEAD_ADDRESS, PREFIX
