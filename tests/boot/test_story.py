@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nm.lab import bmc, watch
+from nm.lab.layout import HEAD_ADDRESS
 from nm.lab.place import Lab
 from nm.lab.register import finish
 from tests.boot.conftest import HEAD, PATIENCE, Up, api, deployed
@@ -45,9 +46,7 @@ def test_nodes_boot_from_their_own_head_node_and_from_no_other(up: Up) -> None:
             watch.until(lambda: watch.gave_up(lab, other), PATIENCE, "the other node gives up")
             assert apart.packets() == []
             assert within.packets() == []
-            assert any(
-                "BOOTP/DHCP" in line for line in control.packets()
-            )  # the capture does see such packets
+            assert any(f"{HEAD_ADDRESS}.67 > " in line for line in control.packets())  # it sees such packets
         assert other.mac not in watch.head_said(lab, HEAD)
         assert "No more network devices" in watch.node_said(lab, other)
 
