@@ -47,7 +47,7 @@ def build(lab: Lab, layout: Layout) -> None:
         _start_libvirt({node.name: machines.domain(node) for node in layout.rack}, boot=True)
         _add_pool()
         management.start()
-        bmc.start(layout.rack)
+        bmc.start(layout.bmc, layout.rack)
         return
     _add_veths(layout.rack)
     _start_switches(layout)

@@ -6,6 +6,7 @@ for the ports' reset, after which every node is verified and free.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from xmlrpc.client import Fault
 
@@ -38,7 +39,12 @@ def pool(lab: Lab) -> None:
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
     )
     if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
-        parts = replace(parts, node=_node, head=_head, host={**parts.host, "emulate": True, "pool": POOL})
+        parts = replace(
+            parts,
+            node=partial(_node, layout.bmc),
+            head=_head,
+            host={**parts.host, "emulate": True, "pool": POOL},
+        )
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():
@@ -46,8 +52,8 @@ def pool(lab: Lab) -> None:
         rack(nm, layout, parts)
 
 
-def _node(node: Node) -> Settings:
-    return {"management": bmc.management(node), "image": images.NODE}
+def _node(kind: str, node: Node) -> Settings:
+    return {"management": bmc.management(kind, node), "image": images.NODE}
 
 
 def _head(_head: HeadNode) -> Settings:
