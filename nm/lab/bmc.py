@@ -1,8 +1,8 @@
 """The nodes' management processors, wired to the lab's libvirt: one kind of them in a lab.
 
 `ipmi`: ipmi_sim (of OpenIPMI), one for each node, speaks the protocol; `chassis.sh` does to the machine what
-it is told. `virtualbmc`: the same protocol by virtualbmc. `redfish`: one emulator of sushy-tools for all. They
-have one password, made with the lab; nmd finds it in a file of its secrets. Used by rack and register.
+it is told. `virtualbmc`: the same by virtualbmc. `redfish`: one emulator of sushy-tools for all. They have
+one password, made with the lab; nmd finds it in a file of its secrets. Used by rack and register.
 """
 
 import secrets

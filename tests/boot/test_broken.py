@@ -28,9 +28,14 @@ def state(lab: Lab) -> dict[str, Any]:
         "facts": {name: value for name, value in group["deployed"].items() if not name.startswith("account")},
         "state": (group["state"], group["pending"], group["error"]),
         "ports": ports,
-        "domains": lab.run([*VIRSH, "list", "--name"]).split(),
+        "domains": running(lab, "nm-"),
         "volumes": sorted(lab.run([*VIRSH, "vol-list", "lab"]).split()),
     }
+
+
+def running(lab: Lab, beginning: str) -> list[str]:
+    """The domains that run and are called so: head nodes' names begin with nm-, nodes' with n."""
+    return [name for name in lab.run([*VIRSH, "list", "--name"]).split() if name.startswith(beginning)]
 
 
 def destroyed(lab: Lab) -> None:
@@ -100,7 +105,8 @@ def test_after_a_reboot_of_the_host_all_is_back_as_recorded(up: Up) -> None:
     watch.until(lambda: watch.called_home(lab, first, HEAD), PATIENCE, "the node calls home")
     before = state(lab)
     daemon.kill(lab)
-    lab.run([*VIRSH, "destroy", f"nm-{HEAD}"])
+    for domain in running(lab, "n"):  # nodes too: the power was cut
+        lab.run([*VIRSH, "destroy", domain])
     end_libvirtd(lab)
     lab.run(["sh", "-c", "rm -rf /run/libvirt/* /run/libvirtd.pid"])
     for trunk in lab.layout.trunks:
