@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from nm.errors import DeviceFailed, NMError
-from nm.facts import Order, Outcome, Value, split
+from nm.facts import Order, Outcome, Value, of_account, split
+from nm.headkeys import HeadKeys
+from nm.passwd import Entry, Files, read_files
 from nm.processes import Processes
 from nm.records import Record
 
@@ -37,27 +39,6 @@ _IN_USE = 8  # userdel's
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of passwd."""
-
-    name: str
-    uid: int
-    gid: int
-    comment: str
-    home: str
-    shell: str
-
-
-@dataclass(frozen=True)
-class Files:
-    """What the files of accounts say now."""
-
-    accounts: dict[str, Entry]
-    groups: dict[str, int]  # Unix groups: name -> gid
-    shadowed: set[str]  # who has a line in shadow
-
-
-@dataclass(frozen=True)
 class Places:
     """Where accounts live. `root` is where etc/passwd is looked for; all else is below it too."""
 
@@ -66,6 +47,7 @@ class Places:
     shell: str = FORWARD
     first_uid: int = 70_000
     last_uid: int = 99_999
+    head_keys: str = "/var/lib/nm"  # the folder with the secret that head nodes' keys are made from
 
 
 def _since_boot() -> float:
@@ -82,6 +64,7 @@ class System:
         self.places = places
         self.up = up
         self.processes = Processes(range(places.first_uid, places.last_uid + 1))
+        self.head_keys = HeadKeys(places.head_keys)
         self._files: Files | None = None
         self._held: DeviceFailed | None = None
         self.reads = self.runs = 0
@@ -175,26 +158,6 @@ class System:
             self._held = failed if done.returncode in _HELD else None
             raise failed
         return done.returncode
-
-
-def read_files(root: Path) -> Files:
-    """passwd, group and shadow below that root."""
-    groups = {line[0]: int(line[2]) for line in _lines(root, "group", 4) if line[2].isdecimal()}
-    return Files(read_passwd(root), groups, {line[0] for line in _lines(root, "shadow", 9)})
-
-
-def read_passwd(root: Path = Path("/")) -> dict[str, Entry]:
-    """All accounts below that root by name. Lines without numbers only say: ask a directory."""
-    lines = [line for line in _lines(root, "passwd", 7) if line[2].isdecimal() and line[3].isdecimal()]
-    return {line[0]: Entry(line[0], int(line[2]), int(line[3]), *line[4:7]) for line in lines}
-
-
-def _lines(root: Path, name: str, fields: int) -> list[list[str]]:
-    try:
-        text = (root / "etc" / name).read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise DeviceFailed(f"etc/{name}: {error.strerror}", "nothing was changed") from None
-    return [line for line in (line.split(":") for line in text.splitlines()) if len(line) == fields]
 
 
 # ---- types of accounts
@@ -440,6 +403,19 @@ class GroupAccount(Account):
     TYPE = "group"
 
 
+@REGISTRY.register
+class HeadNodeAccount(Account):
+    """A head node's account: it calls the API for its group by a key that is made, not given."""
+
+    TYPE = "headnode"
+
+    @property
+    def lines(self) -> list[str]:
+        """The one key of this incarnation."""
+        record = self._record
+        return [f"restrict {self._system.head_keys.public(record['account'], record['id'])}"]
+
+
 def _make_folder(folder: Path) -> None:
     """With its parents, for all to enter: sshd looks for keys as the account, whatever our umask is."""
     if not folder.is_dir():
@@ -583,7 +559,7 @@ class AccountsHand:
         record = self._record(name)
         if record is None or (account := self._account(record)).entry is None:
             return None
-        seen = {"uid": record["uid"], "id": record["id"]}
+        seen = of_account(record)
         return seen if account.as_wanted() else {**seen, "differs": "its keys, home or shell"}
 
     def _account(self, record: Record) -> Account:

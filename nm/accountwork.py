@@ -251,7 +251,7 @@ def _all(writes: Sequence[Write], tx: Transaction) -> None:
 
 def _order(record: Record) -> Order:
     """Make the account what its record says; a group's is made by its deploy, and kept up to date here."""
-    fact, meant = facts.name("account", record["account"]), {"uid": record["uid"], "id": record["id"]}
-    if record["type"] == people.GROUP:
+    fact, meant = facts.name("account", record["account"]), facts.of_account(record)
+    if record["type"] in people.OF_GROUPS:
         return Order(fact, REFRESH)
     return Order(fact, None, meant) if record["destroying"] else Order(fact, meant)

@@ -61,6 +61,8 @@ class ApiSettings:
     database_format: int = 1
     backup: Callable[[str], None] | None = None
     """Writes a copy of the database to a new file."""
+    console: Callable[..., Record] = lambda headnode, *_: {"text": "", "next": 0}
+    """What a head node said on its console: (headnode, offset or None, bytes)."""
     failure: Callable[[], NMError | None] = lambda: None
     """Why the database takes no changes now, or None."""
     measured: Callable[[str, float], None] | None = None
@@ -95,6 +97,7 @@ class Api:
             "GetJobs": self._get_jobs,
             "GetEvents": self._get_events,
             "Backup": self._backup,
+            "GetConsole": lambda _, *arguments: settings.console(*arguments),
             "WhoAmI": self._who_am_i,
             "GetVersion": self._get_version,
             "Help": lambda _: methods.help_text(),

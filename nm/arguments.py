@@ -148,6 +148,12 @@ PORTS = Kind(
 )
 VLAN = Kind("int", "a VLAN id", "VLAN ids are ints from 2 to 4094, such as 101", _one(_is_int))
 COUNT = Kind("int", "an int of at least 0", f"give an int from 0 to {MAX_INT}", _one(_is_count))
+COUNT_OR_NIL = Kind(
+    "int",
+    "an int of at least 0, or nil",
+    f"give nil, or an int from 0 to {MAX_INT}",
+    _one(lambda value: value is None or _is_count(value)),
+)
 FLAG = Kind("boolean", "a boolean", "give true or false", _one(lambda value: type(value) is bool))
 TEXT = Kind("string", "a text", f"1 to {MAX_TEXT} bytes, printable", _one(_is_text))
 TIME = Kind(

@@ -154,7 +154,7 @@ def _accounts(reader: Reader) -> Iterator[tuple[str, Value]]:
     for account in reader.range("account"):
         if account["type"] == people.DELEGATE and not people.unsettled(account) and not account["before"]:
             fact = facts.name("account", account["account"])
-            yield fact, {"uid": account["uid"], "id": account["id"]}
+            yield fact, facts.of_account(account)
 
 
 def unverified(reader: Reader, scope: Scope) -> list[str]:

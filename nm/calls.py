@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from nm.errors import Denied, NotFound
-from nm.records import Record
+from nm.processor import Settings
+from nm.records import Record, record_key
 from nm.store import Reader
 from nm.switch import Registry
 
@@ -16,7 +17,7 @@ class Site:
     """What operations must know of this installation: limits, and what it can drive."""
 
     drivers: Registry = field(default_factory=Registry)
-    power: Mapping[str, frozenset[str]] = field(default_factory=dict)  # power driver -> its required keys
+    power: Mapping[str, Settings] = field(default_factory=dict)  # power driver -> what it must be told
     longest_lease: int | None = None  # seconds; None: no limit
     methods: frozenset[str] = frozenset()  # those that can be delegated; empty: not checked
     uid_of: Callable[[str], int | None] = field(default=lambda name: None)  # an account's uid, by name
@@ -26,6 +27,8 @@ class Site:
     free_uid: Callable[[int, int], int | None] = field(default=lambda first, last: first)
     """The first uid from `first` to `last` that nobody has; None when none is found."""
     has_group: Callable[[str], bool] = field(default=lambda name: False)  # whether a Unix group has the name
+    head_accounts: bool = False  # whether head nodes have accounts, to call the API by
+    image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
 
     def remembering(self) -> "Site":
@@ -74,6 +77,7 @@ class Caller:
     name: str
     admin: bool = False
     door: str = "unix"  # unix or tcp
+    serves: str | None = None  # of a head node's account the group; "" when it serves none any more
 
     def owns(self, group: Record) -> bool:
         """Administrator, or the owner."""
@@ -84,7 +88,12 @@ class Caller:
         return self.uid is not None and person["uid"] == self.uid and person["name"] == self.name
 
     def member_of(self, group: Record, method: str) -> bool:
-        """Owner, the group's own account, or delegated to: the whole group, or this one method."""
+        """Owner, the group's own account, or delegated to: the whole group, or this one method.
+
+        Its head node is one for just SERVING.
+        """
+        if self.serves is not None:
+            return method in SERVING and group["record_key"] == record_key("group", self.serves)
         return self.owns(group) or self.is_account_of(group) or self.delegated(group, None, method)
 
     def is_account_of(self, group: Record) -> bool:
@@ -98,6 +107,8 @@ class Caller:
             for delegation in group.get("delegations", ())
         )
 
+
+SERVING = frozenset({"PowerNode", "GetStatus"})  # what a head node calls, beside looking at its own jobs
 
 NOBODY = Caller(uid=None, name="nobody")
 NM = Caller(uid=0, name="nm", admin=True, door="daemon")  # what the daemon does of its own accord

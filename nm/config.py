@@ -9,6 +9,8 @@ Values are frozen and need no lock.
 import difflib
 import ipaddress
 import json
+import posixpath
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -76,6 +78,17 @@ def group_name(value: str) -> str | None:
     return None if fits else "the name of a Unix group"
 
 
+def door(value: str) -> str | None:
+    """The value is a host, with a port or without, or empty for none."""
+    host, _, port = value.rpartition(":") if _DOOR_PORT.search(value) else (value, "", "22")
+    fits = value == "" or (_DOOR_HOST.fullmatch(host) is not None and 1 <= int(port) <= 65535)
+    return None if fits else 'HOST, HOST:PORT or [ADDRESS]:PORT, or ""'
+
+
+_DOOR_PORT = re.compile(r"(^[^:]*|\]):[0-9]{1,5}$")
+_DOOR_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|\[[0-9A-Fa-f:.]+\]")
+
+
 def loopback(value: tuple[str, ...]) -> str | None:
     """The values are different loopback addresses, at least one."""
     expected = "different loopback addresses, such as 127.0.0.1 and ::1"
@@ -85,6 +98,21 @@ def loopback(value: tuple[str, ...]) -> str | None:
         return expected
     fits = len(addresses) == len(value) > 0 and all(address.is_loopback for address in addresses)
     return None if fits else expected
+
+
+def paths(value: tuple[str, ...]) -> str | None:
+    """The values are absolute paths, without the root, `..` and the like."""
+    fits = all(one != "/" and posixpath.normpath(one) == one and path(one) is None for one in value)
+    return None if fits else "absolute paths, as /var/lib/nm-images"
+
+
+def interface(value: str) -> str | None:
+    """The value is an address with the length of its network's prefix."""
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError:
+        value = ""
+    return None if "/" in value else "an address and prefix, as 192.168.10.1/24"
 
 
 DAY = 86400.0
@@ -196,6 +224,14 @@ class Power:
         between(0, 3600),
         live=True,
     )
+    soft_seconds: float = key(
+        20.0,
+        "How long, of these, its system may take to shut down by itself; 0: its power goes at once.",
+        between(0, 3600),
+        live=True,
+    )
+    programs: str = key("/etc/nm/power", "Folder with the programs of the driver command.", path)
+    at_once: int = key(16, "How many management processors are spoken with at a time.", between(1, 1024))
 
 
 @dataclass(frozen=True)
@@ -241,6 +277,35 @@ class Audits:
         between(0.1, DAY),
         live=True,
     )
+
+
+@dataclass(frozen=True)
+class Images:
+    """What head nodes are made from, and what nodes boot from the network."""
+
+    folders: tuple[str, ...] = key(
+        ("/var/lib/nm-images",),
+        "Folders below which images lie, on nmd's machine and on the hosts; QEMU's user must reach them.",
+        paths,
+    )
+
+
+@dataclass(frozen=True)
+class HeadNodes:
+    """Head nodes that nm makes from images, and what it does for all of them."""
+
+    address: str = key(
+        "192.168.10.1/24",
+        "Their own address on their group's network, unless a head node has one of its own.",
+        interface,
+    )
+    door: str = key(
+        "",
+        "Where head nodes reach this machine's sshd, as HOST or HOST:PORT, to switch their nodes' power; "
+        '"": they have no accounts.',
+        door,
+    )
+    host_keys: str = key("/etc/ssh", "Folder with that sshd's public keys, ssh_host_*_key.pub.", path)
 
 
 @dataclass(frozen=True)
@@ -317,6 +382,8 @@ class Config:
     hooks: Hooks = Hooks()
     startup: Startup = Startup()
     audits: Audits = Audits()
+    images: Images = Images()
+    headnodes: HeadNodes = HeadNodes()
     export: Export = Export()
     accounts: Accounts = Accounts()
     secrets: Secrets = Secrets()

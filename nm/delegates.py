@@ -90,9 +90,9 @@ def _adopt(reader: Reader, call: Call, name: str) -> Record:
 
 
 def get_delegates(reader: Reader, _call: Call, filter: Record) -> list[Record]:
-    """The accounts that a caller of the API may be, but for those of groups."""
+    """The accounts that a caller of the API may be, but for those of groups and head nodes."""
     views.check_filter(filter, views.FIELDS["account"])
-    records = [one for one in reader.range("account") if one["type"] != people.GROUP]
+    records = [one for one in reader.range("account") if one["type"] not in people.OF_GROUPS]
     structs = sorted((_view(one) for one in records), key=lambda struct: struct["name"])
     return views.select(structs, filter, views.FIELDS["account"])
 
@@ -110,12 +110,12 @@ def _state(record: Record) -> str:
 
 
 def _find(reader: Reader, name: str) -> Record | None:
-    """The account by the name it was given, or by its Unix name; groups' accounts have no rights."""
+    """The account by the name it was given, or by its Unix name. Those of groups have no rights."""
     for key in (people.account_key(people.unix_name(name)), people.account_key(name)):
         record = reader.get(key)
         if (
             record is not None
-            and record["type"] != people.GROUP
+            and record["type"] not in people.OF_GROUPS
             and name in (record["name"], record["account"])
         ):
             return record

@@ -32,7 +32,7 @@ def with_nic(domain: str, nic: Nic) -> str:
         _disconnect(interface)
     _connect(interface, nic)
     if nic.vlan is not None:
-        _plain_checksums(interface)
+        plain_checksums(interface)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -51,7 +51,7 @@ def new_nic(nic: Nic) -> str:
     _new(interface, nic.mac)
     _connect(interface, nic)
     if nic.vlan is not None:
-        _plain_checksums(interface)
+        plain_checksums(interface)
     return ET.tostring(interface, encoding="unicode")
 
 
@@ -78,6 +78,12 @@ def stand_in(name: str) -> str:
     ET.SubElement(root, "memory", unit="MiB").text = "64"
     ET.SubElement(ET.SubElement(root, "os"), "type").text = "hvm"
     return ET.tostring(root, encoding="unicode")
+
+
+def guest_type(capabilities: str) -> str:
+    """What domains are best run by, as the host's capabilities say: kvm, qemu, or another driver's own."""
+    kinds = {part.get("type", "") for part in _parse(capabilities).findall("guest/arch/domain")}
+    return next((kind for kind in ("kvm", "qemu") if kind in kinds), min(kinds, default="qemu"))
 
 
 def _parse(xml: str) -> ET.Element:
@@ -155,7 +161,7 @@ def _connect(interface: ET.Element, nic: Nic) -> None:
     ET.SubElement(interface, "link", state="up" if nic.link_up else "down")
 
 
-def _plain_checksums(interface: ET.Element) -> None:
+def plain_checksums(interface: ET.Element) -> None:
     """Let a virtio NIC fill in its checksums: OVS' userspace datapath sends them on as they are."""
     if not _attribute(interface, "model", "type").startswith("virtio"):
         return

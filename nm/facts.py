@@ -10,8 +10,11 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
     port/SWITCH/PORT       {"untagged": id|None, "tagged": [id]}  it carries just these; unmake: isolated
     bridge/HOST/ID         {}                               the host's network reaches that VLAN
     head/NAME              {"host", "domain", "vlan"}       the head node runs, its NIC on that VLAN
-    export/GROUP           {"machines": [[mac, address]]}   the group's machine list
-    account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation
+                           and {"image": NAME}              and was made from that; unmake: gone, not just off
+    export/GROUP           {"machines": [[mac, address]], "document"}  the group's list (nm/machinelist.py)
+    list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
+    account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation,
+                           and {"head": NAME} of it         or its head node's
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """
@@ -22,9 +25,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from nm.errors import NMError
+from nm.records import Record
 
 Value = dict[str, Any]
-_PARTS = {"node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "account": 1}
+_PARTS = {
+    "node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "list": 1, "account": 1,
+}  # fmt: skip
 
 
 def name(kind: str, *parts: str | int) -> str:
@@ -42,6 +48,17 @@ def switch_of(fact: str) -> str | None:
     """The switch that the fact is on; None for facts of other things."""
     kind, *parts = split(fact)
     return parts[0] if kind in ("vlan", "trunk", "port") else None
+
+
+def made_domain(headnode: str) -> str:
+    """What libvirt calls the domain of a head node that nm makes from an image."""
+    return f"nm-{headnode}"
+
+
+def of_account(record: Record) -> Value:
+    """The value of an account's fact."""
+    head = {"head": record["name"]} if record["type"] == "headnode" else {}
+    return {"uid": record["uid"], "id": record["id"], **head}
 
 
 ABSENT = "absent"  # what a difference says was seen where there is nothing

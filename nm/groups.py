@@ -14,12 +14,16 @@ from nm.calls import Call
 from nm.errors import Conflict, Denied, Invalid, NotFound
 from nm.facts import Value
 from nm.keys import parse_keys
+from nm.processor import ACTIONS
 from nm.records import Record, changed, check_name, name_of, new, port_key, record_key
 from nm.scratch import Scratch
 from nm.store import Event, Reader, Transaction
 
 LAST_SECOND = 253402300799  # of the year 9999
-SETTINGS = ("alias", "delegations", "expires", "headnode", "keys", "networks", "nodes", "owner", "vlan")
+SETTINGS = (
+    "alias", "delegations", "expires", "headnode", "image", "images", "keys", "networks", "nodes", "owner",
+    "vlan",
+)  # fmt: skip
 
 
 # ---- making and editing
@@ -43,11 +47,12 @@ def make_group(
         raise Conflict(
             f"group {name} {'is being destroyed' if there['destroying'] else 'exists already'}", hint
         )
-    spec = {
+    plain: specs.Spec = {
         "networks": _networks(tx, call, settings, None),
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
+    spec = specs.with_images(plain, *specs.parse_images(tx, settings))
     owner, keys = _owner(tx, call, settings.get("owner")), parse_keys(settings.get("keys", []))
     group = new(
         "group",
@@ -75,18 +80,22 @@ def make_group(
     people.check_limits(tx, call, None, group)
     people.own(tx, owner, name, call.now)
     specs.save(tx, None, group, call.now, as_it_is)
+    people.enroll_head(tx, call, name, group["wanted"]["headnode"])
     tell(tx, call, name, "created", "VLAN " + ", ".join(map(str, sorted(specs.vlans(spec)))))
     return 1
 
 
-def add_nodes(tx: Transaction, call: Call, group: str, nodes: list[str]) -> int:
-    """Stage nodes into the group: all of them or none."""
+def add_nodes(tx: Transaction, call: Call, group: str, nodes: list[str], image: str | None = None) -> int:
+    """Stage nodes into the group: all of them or none. `image`: what just these boot."""
     old = _editable(tx, call, group)
     added = _nodes(nodes)
     for node in added:
         if node in old["wanted"]["nodes"]:
             raise Conflict(f"node {node} is in group {group} already", "name only nodes that are to be added")
-    _edit(tx, call, old, "nodes added", ", ".join(added), nodes=[*old["wanted"]["nodes"], *added])
+    wanted = specs.with_nodes(old["wanted"], [*old["wanted"]["nodes"], *added])
+    if (chosen := specs.check_image(tx, image)) is not None:
+        wanted = specs.with_image(wanted, chosen, added)
+    _edit(tx, call, old, "nodes added", ", ".join(added), wanted)
     return 1
 
 
@@ -98,7 +107,7 @@ def remove_nodes(tx: Transaction, call: Call, group: str, nodes: list[str]) -> i
         if node not in old["wanted"]["nodes"]:
             raise NotFound(f"no node {node} in group {group}", "GetStatus lists the group's nodes")
     left = [node for node in old["wanted"]["nodes"] if node not in removed]
-    _edit(tx, call, old, "nodes removed", ", ".join(removed), nodes=left)
+    _edit(tx, call, old, "nodes removed", ", ".join(removed), specs.with_nodes(old["wanted"], left))
     return 1
 
 
@@ -107,7 +116,8 @@ def set_vlan(tx: Transaction, call: Call, group: str, vlan: int) -> int:
     old = _editable(tx, call, group)
     specs.check_vlan(vlan)
     given = {**old["wanted"]["networks"], "main": {**old["wanted"]["networks"]["main"], "vlan": vlan}}
-    _edit(tx, call, old, "VLAN set", str(vlan), networks=specs.parse_networks(given, lambda: vlan))
+    networks = specs.parse_networks(given, lambda: vlan)
+    _edit(tx, call, old, "VLAN set", str(vlan), {**old["wanted"], "networks": networks})
     return 1
 
 
@@ -117,21 +127,35 @@ def set_networks(tx: Transaction, call: Call, group: str, networks: Mapping[str,
     if "main" not in networks:
         raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
     wanted = _networks(tx, call, {"networks": networks}, old["wanted"]["networks"])
-    _edit(tx, call, old, "networks set", ", ".join(wanted), networks=wanted)
+    _edit(tx, call, old, "networks set", ", ".join(wanted), {**old["wanted"], "networks": wanted})
     return 1
 
 
 def set_head_node(tx: Transaction, call: Call, group: str, name: str | None) -> int:
     """Stage another head node, or none."""
     old = _editable(tx, call, group)
-    _edit(tx, call, old, "head node set", name or "none", headnode=_headnode(name))
+    _edit(tx, call, old, "head node set", name or "none", {**old["wanted"], "headnode": _headnode(name)})
     return 1
 
 
-def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, **parts: Any) -> None:
-    group = changed(old, call.now, wanted={**old["wanted"], **parts})
+def set_image(
+    tx: Transaction, call: Call, group: str, image: str | None, nodes: list[str] | None = None
+) -> int:
+    """Stage what the group's nodes boot, or just these of them; nil: what they would without it."""
+    old = _editable(tx, call, group)
+    chosen, named = specs.check_image(tx, image), _nodes(nodes or [])
+    if stranger := next((node for node in named if node not in old["wanted"]["nodes"]), None):
+        raise NotFound(f"no node {stranger} in group {group}", "GetStatus lists the group's nodes")
+    detail = " ".join([chosen or "none", *(["for", ", ".join(named)] if named else [])])
+    _edit(tx, call, old, "image set", detail, specs.with_image(old["wanted"], chosen, named))
+    return 1
+
+
+def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, wanted: specs.Spec) -> None:
+    group = changed(old, call.now, wanted=wanted)
     people.check_limits(tx, call, old, group)
     specs.save(tx, old, group, call.now)
+    people.enroll_head(tx, call, name_of(old["record_key"]), wanted["headnode"])
     tell(tx, call, name_of(old["record_key"]), what, detail)
 
 
@@ -199,7 +223,7 @@ def _starting(reader: Reader, group: Record) -> plan.Facts:
     """
     drift = drifted(group)
     known = {
-        fact: plan.doubt(value) if fact in drift or fact.startswith(("head/", "bridge/")) else value
+        fact: plan.doubt(value) if fact in drift or fact.startswith(("head/", "bridge/", "list/")) else value
         for fact, value in attempted(reader, group).items()
     }
     return {**dict.fromkeys(_unverified(reader, group), plan.doubt(None)), **known}
@@ -368,6 +392,8 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "networks": spec["networks"],
         "headnode": spec["headnode"],
         "nodes": spec["nodes"],
+        "image": spec.get("image"),
+        "images": spec.get("images", {}),
         "owner": group["owner"],
         "account": account["name"] if account is not None else None,
         "expires": group["expiry"],
@@ -416,17 +442,14 @@ def need(reader: Reader, call: Call, name: str) -> Record:
 # ---- power
 
 
-POWER_ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")
-
-
 def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
     """Switch a node on or off, ask its state, or choose what it boots from next."""
     record = tx.get(record_key("node", node))
     group = find(tx, record["group"]) if record and record["group"] else None
     if record is None:
         raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
-    if action not in POWER_ACTIONS:
-        raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(POWER_ACTIONS)}")
+    if action not in ACTIONS:
+        raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(ACTIONS)}")
     if group is not None and views.node_state(tx, record) == "leaving":
         raise Conflict(f"node {node} is leaving its group", "wait until it is free")
     if record["management"] is None:

@@ -5,14 +5,20 @@ Between the workers, who know subjects, and the hands, who know devices. Called 
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, hostnet, jobs, pool
+from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
+from nm.headdoor import HeadDoor
+from nm.listfolder import FOLDER
+from nm.making import Blueprint
 from nm.records import Record, name_of, record_key
+from nm.seed import Door
 from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
 from nm.switches.breaker import Breaker
@@ -21,7 +27,17 @@ from nm.vm import HostHand
 from nm.workers import HandWorker
 
 
-def host_worker(name: str, store: Store, secret: Callable[[str], str]) -> HandWorker:
+@dataclass(frozen=True)
+class HeadSettings:
+    """What the site says of head nodes that nm makes. `door`: how they reach nm, when they do."""
+
+    address: str
+    folders: tuple[str, ...]
+    lists: Path = FOLDER
+    door: HeadDoor | None = None
+
+
+def host_worker(name: str, store: Store, secret: Callable[[str], str], settings: HeadSettings) -> HandWorker:
     """The handler of a host. It has no jobs."""
     device = partial(_host, store, name)
 
@@ -29,7 +45,14 @@ def host_worker(name: str, store: Store, secret: Callable[[str], str]) -> HandWo
         meet = partial(_meet_host, store, name, device())
         network = partial(hostnet.network_of, who=f"host {name}", secret=secret, meet=meet)
         record = _record(store, "host", name)
-        return HostHand(name, record, lambda head: store.get(record_key("headnode", head)), network=network)
+        return HostHand(
+            name,
+            record,
+            lambda head: store.get(record_key("headnode", head)),
+            partial(blueprint, store, settings),
+            network=network,
+            lists=settings.lists,
+        )
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
 
@@ -49,6 +72,38 @@ def _meet_host(store: Store, name: str, opened_for: Record, key: str) -> None:
         pool.pin_host_key_of_host(tx, name, key, time.time())
 
     store.transact(pin)
+
+
+def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprint:
+    """What a group's head node is made from, as the records say now. NotFound when something is not there."""
+    record = _record(reader, "headnode", headnode)
+    group = _record(reader, "group", record["group"])
+    domain = facts.made_domain(headnode)
+    management = record.get("management_network")
+    told = seed.Seed(
+        instance=f"{record['group']}.{int(group['created'])}",
+        hostname=headnode.replace("_", "-"),  # which no host's name may have
+        group=record["group"],
+        mac=machine_xml.mac_of(record["host"], domain),
+        address=record.get("address") or settings.address,
+        management_mac=machine_xml.management_mac_of(record["host"], domain) if management else None,
+        keys=tuple(group["keys"]),
+        door=_door(reader, settings, record),
+    )
+    return Blueprint(
+        headnode=headnode,
+        domain=domain,
+        image_name=record["image"],
+        image=_record(reader, "image", record["image"]),
+        seed=told,
+        management=management,
+        folders=settings.folders,
+    )
+
+
+def _door(reader: Reader, settings: HeadSettings, headnode: Record) -> Door | None:
+    account = reader.get(people.account_key(headnode["account"])) if headnode.get("account") else None
+    return None if settings.door is None or account is None else settings.door.of(account)
 
 
 def switch_worker(

@@ -6,9 +6,9 @@ A host's one worker thread uses it; it holds no lock of nm's.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from nm.errors import DeviceFailed, Invalid
 from nm.records import Record
@@ -50,15 +50,86 @@ class Nic:
 
 @dataclass(frozen=True)
 class DomainState:
-    """What was read of a domain: does it run, its NICs now, and those it gets with its next start."""
+    """What was read of a domain: does it run, its NICs now, and those it gets with its next start.
+
+    `paused`: it runs and stands still. So does one whose libvirtd was killed while it started.
+    """
 
     running: bool
     nics: tuple[Nic, ...]
     next_nics: tuple[Nic, ...]
+    paused: bool = False
 
 
 class NotLive(DeviceFailed):
     """The domain cannot change that while it runs; a restart can."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume of a storage pool. `block`: a block device, which holds raw data; else a file."""
+
+    name: str
+    path: str
+    block: bool
+
+
+@dataclass(frozen=True)
+class Share:
+    """How a list of machines comes into a domain.
+
+    `way`: virtiofs or 9p, and `source` is a folder of the host's; or disk, and it is a file or block device.
+    """
+
+    way: str
+    source: str
+    block: bool = False
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The share of a domain as it is now, and as the next start will have it."""
+
+    running: bool
+    now: Share | None
+    later: Share | None
+
+
+class Storage(Protocol):
+    """One host's volumes, by libvirt. The same promises as a Hypervisor's. `pool` None: nm's own."""
+
+    def find(self, pool: str | None, names: Sequence[str]) -> list[Volume]:
+        """Those of the volumes that there are."""
+
+    def make_from(self, pool: str | None, name: str, base: str, kind: str) -> Volume:
+        """A new volume that begins as the file or block device `base`, of that kind (qcow2 or raw).
+
+        In a pool of files it is an overlay, and `base` must stay; in a logical one a copy.
+        """
+
+    def write(self, pool: str | None, name: str, content: bytes) -> Volume:
+        """A new volume with that content, readable by the domain it is given to and by nobody else."""
+
+    def remove(self, pool: str | None, names: Sequence[str]) -> None:
+        """Let there be no volumes of these names."""
+
+    def make_empty(self, pool: str | None, name: str, size: int) -> Volume:
+        """A new volume of zeros, raw; where it is a file it takes room for what is written into it."""
+
+    def size(self, pool: str | None, name: str) -> int:
+        """How many bytes the volume holds; 0 when there is none."""
+
+    def put(self, pool: str | None, name: str, offset: int, content: BinaryIO) -> None:
+        """Write the rest of an open file into a volume, whether or not a domain reads it."""
+
+    def get(self, pool: str | None, name: str, length: int) -> bytes:
+        """The beginning of a volume; b"" when there is none."""
+
+    def read_console(self, name: str, offset: int, count: int) -> tuple[bytes, int]:
+        """What that log of a console holds from `offset` on, `count` bytes at most; and its size."""
+
+    def forget_console(self, name: str) -> None:
+        """Let there be no such log, nor older parts of it."""
 
 
 class Hypervisor(Protocol):
@@ -67,6 +138,10 @@ class Hypervisor(Protocol):
     DeviceFailed: passing when the host does not answer, not passing when it refused. A connection
     that was lost is opened again, once within a call.
     """
+
+    @property
+    def storage(self) -> Storage:
+        """The host's volumes."""
 
     def state(self, domain: str) -> DomainState | None:
         """What is there; None when there is no such domain."""
@@ -83,14 +158,38 @@ class Hypervisor(Protocol):
     def set_boot(self, domain: str, device: str) -> None:
         """What the next start boots from: "network" or "hd"."""
 
+    def shared(self, domain: str) -> Shared | None:
+        """How its list of machines comes in; None when there is no such domain."""
+
+    def set_next_share(self, domain: str, share: Share | None) -> None:
+        """Let it come so from the next start on; None: by no disk of nm's."""
+
+    def attach_disk(self, domain: str, share: Share) -> None:
+        """Give the running domain the disk, and keep it. NotLive when it must be restarted for that."""
+
     def start(self, domain: str) -> None:
-        """Start it, from its configuration and not from saved memory; nothing when it runs."""
+        """Start it, from its configuration and not from saved memory; let it go on when it is paused."""
 
     def ask_to_stop(self, domain: str) -> None:
         """Ask the guest to shut down; whether and when it does is up to the guest."""
 
     def stop(self, domain: str) -> None:
         """Take its power away; nothing when it is off."""
+
+    def guest_type(self) -> str:
+        """What a new domain is to run by: "kvm" where the host can, else "qemu", which emulates."""
+
+    def description(self, domain: str) -> str | None:
+        """The stored description of the domain; None when there is no such domain."""
+
+    def define(self, description: str) -> None:
+        """Store the description of a new domain, or another one of a domain (the same name and UUID)."""
+
+    def set_autostart(self, domain: str, on: bool) -> None:
+        """Whether the host starts the domain when it boots."""
+
+    def undefine(self, domain: str) -> None:
+        """Forget a domain that is off; nothing when there is none."""
 
     def close(self) -> None:
         """Let go of the connection; the next call opens it again."""
@@ -158,6 +257,13 @@ def _host(host: str) -> str | None:
 def is_remote(uri: str) -> bool:
     """True when the host is another machine than this one."""
     return "+ssh:" in uri
+
+
+def check_device(value: object, what: str) -> str:
+    """The name of a network interface, as the kernel allows it."""
+    if not isinstance(value, str) or not _DEVICE.fullmatch(value):
+        raise Invalid(f"{what} {str(value)[:40]!r} is not an interface's name", "at most 15 characters")
+    return value
 
 
 def check_network(network: object) -> Record:

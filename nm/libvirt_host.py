@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 import libvirt
 
-from nm import domain_xml
+from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed, NMError
-from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, check_uri, is_remote
+from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
+from nm.storage import LibvirtStorage
 
 T = TypeVar("T")
 
@@ -46,6 +47,15 @@ _REFUSALS = frozenset(
 )
 _CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 
+_WHOLE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+_BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
+
 _loop_lock = threading.Lock()
 _loop: threading.Thread | None = None
 _stand_ins: list[libvirt.virConnect] = []  # test:///default forgets its domains with its last connection
@@ -67,20 +77,53 @@ class LibvirtHost:
         self._uri = uri
         self._open_seconds = open_seconds
         self._call_seconds = call_seconds
+        self.storage: Storage = LibvirtStorage(self.call)
         self._connection: libvirt.virConnect | None = None
         self._stuck: list[threading.Thread] = []
 
     def state(self, domain: str) -> DomainState | None:
         """Running or not, and the NICs by the live and by the stored description."""
 
-        def read(found: libvirt.virDomain) -> tuple[bool, str, str]:
-            return bool(found.isActive()), found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        def read(found: libvirt.virDomain) -> tuple[bool, bool, str, str]:
+            later = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            return bool(found.isActive()), _is_paused(found), found.XMLDesc(0), later
 
-        seen = self._call(lambda connection: self._with(connection, domain, read))
+        seen = self.call(lambda connection: self._with(connection, domain, read))
         if seen is None:
             return None
-        running, now, later = seen
-        return DomainState(running, domain_xml.nics(now), domain_xml.nics(later))
+        running, paused, now, later = seen
+        return DomainState(running, domain_xml.nics(now), domain_xml.nics(later), paused)
+
+    def shared(self, domain: str) -> Shared | None:
+        """By the live and by the stored description. Folders are this machine's."""
+        folders = not is_remote(self._uri)
+
+        def read(found: libvirt.virDomain) -> Shared:
+            now, later = found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            return Shared(
+                bool(found.isActive()), share_xml.share(now, folders), share_xml.share(later, folders)
+            )
+
+        return self.call(lambda connection: self._with(connection, domain, read))
+
+    def set_next_share(self, domain: str, share: Share | None) -> None:
+        """Change the stored description."""
+        self._redefine(domain, lambda xml: share_xml.with_share(xml, share))
+
+    def attach_disk(self, domain: str, share: Share) -> None:
+        """Attached to both, the running domain and the stored description."""
+
+        def attach(found: libvirt.virDomain) -> bool:
+            disk = share_xml.new_disk(found.XMLDesc(0), share)
+            try:
+                found.attachDeviceFlags(disk, _BOTH)
+            except libvirt.libvirtError as error:
+                if _alive(found.connect()) and error.get_error_code() != libvirt.VIR_ERR_OPERATION_TIMEOUT:
+                    raise NotLive(f"{domain}: a disk: {error.get_error_message()}") from error
+                raise
+            return True
+
+        self._on(domain, attach)
 
     def set_next_nic(self, domain: str, nic: Nic) -> None:
         """Change the stored description."""
@@ -115,6 +158,8 @@ class LibvirtHost:
             if not found.isActive():
                 _forget_memory(found)
                 found.create()
+            elif _is_paused(found):
+                found.resume()
 
         self._on(domain, create)
 
@@ -125,6 +170,45 @@ class LibvirtHost:
     def stop(self, domain: str) -> None:
         """Destroy it, as libvirt calls that."""
         self._on(domain, lambda found: _while_active(found, found.destroy))
+
+    def guest_type(self) -> str:
+        """By what the host says it can."""
+        capabilities = str(self.call(lambda connection: connection.getCapabilities()))
+        return domain_xml.guest_type(capabilities)
+
+    def description(self, domain: str) -> str | None:
+        """Without making a stand-in of that name."""
+
+        def read(connection: libvirt.virConnect) -> str | None:
+            try:
+                return str(connection.lookupByName(domain).XMLDesc(_CONFIG))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+                return None
+
+        return self.call(read)
+
+    def define(self, description: str) -> None:
+        """Defined again is redefined."""
+        self.call(lambda connection: connection.defineXML(description))
+
+    def set_autostart(self, domain: str, on: bool) -> None:
+        """As libvirt keeps it, apart from the description."""
+        self._on(domain, lambda found: found.setAutostart(int(on)))
+
+    def undefine(self, domain: str) -> None:
+        """With all that libvirt keeps of it."""
+
+        def forget(connection: libvirt.virConnect) -> None:
+            try:
+                found = connection.lookupByName(domain)
+                found.undefine() if _is_stand_in(self._uri) else found.undefineFlags(_WHOLE)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+
+        self.call(forget)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -144,7 +228,7 @@ class LibvirtHost:
         def act(connection: libvirt.virConnect) -> bool:
             return self._with(connection, domain, lambda found: (action(found), True)[1]) or False
 
-        if not self._call(act):
+        if not self.call(act):
             raise DeviceFailed(
                 f"there is no domain {domain} at {self._uri}",
                 "define it there (virsh define), or name another one with UpdateHeadNode",
@@ -170,12 +254,12 @@ class LibvirtHost:
                 raise
             return connection.defineXML(domain_xml.stand_in(domain))
 
-    def _call(self, action: Callable[[libvirt.virConnect], T]) -> T:
+    def call(self, action: Callable[[libvirt.virConnect], T], seconds: float | None = None) -> T:
         """Run `action` on the connection; on a new one when that one turns out to be dead."""
         for again in (True, False):
             connection = self._connected()
             try:
-                return self._bounded(partial(action, connection), self._call_seconds)
+                return self._bounded(partial(action, connection), seconds or self._call_seconds)
             except libvirt.libvirtError as error:
                 if _alive(connection):
                     raise self._explained(error) from error
@@ -253,6 +337,10 @@ def _alive(connection: libvirt.virConnect) -> bool:
         return bool(connection.isAlive() == 1)
     except libvirt.libvirtError:
         return False
+
+
+def _is_paused(domain: libvirt.virDomain) -> bool:
+    return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
 
 
 def _while_active(domain: libvirt.virDomain, end: Callable[[], object]) -> None:

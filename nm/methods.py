@@ -29,6 +29,7 @@ from nm.arguments import (
 from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
+from nm.imagemethods import IMAGES
 from nm.recoverymethods import RECOVERY
 from nm.sitemethods import SITES
 
@@ -135,7 +136,11 @@ _POOL = (
         pool.register_host,
         "Records a machine that runs libvirt. Answers 1.",
         _NAME,
-        Param("settings", STRUCT, "uri, network: {kind: linux or ovs, device}, host_key, secrets"),
+        Param(
+            "settings",
+            STRUCT,
+            "uri, network: {kind: linux or ovs, device}, [pool, emulate, host_key, secrets]",
+        ),
     ),
     _write("UpdateHost", pool.update_host, "Changes a host. Answers 1.", _NAME, _CHANGES),
     _write(
@@ -213,7 +218,9 @@ _POOL = (
         pool.register_head_node,
         "Records a VM that can control a group. Answers 1.",
         _NAME,
-        Param("settings", STRUCT, "host, and domain (an existing one) or image"),
+        Param(
+            "settings", STRUCT, "host, and domain (an existing one) or image, [address, management_network]"
+        ),
     ),
     _write(
         "UpdateHeadNode",
@@ -268,6 +275,7 @@ _POOL = (
         _SWITCH,
         _PORTS,
     ),
+    *IMAGES,
     *RECOVERY,
 )
 
@@ -280,8 +288,8 @@ _GROUPS = (
         Param(
             "settings",
             STRUCT,
-            "all optional: vlan (chosen when absent), headnode, nodes, owner, expires, delegations, keys, "
-            "alias, networks",
+            "all optional: vlan (chosen when absent), headnode, nodes, image, images, owner, expires, "
+            "delegations, keys, alias, networks",
         ),
     ),
     _write(
@@ -290,6 +298,7 @@ _GROUPS = (
         "Adds nodes, all or none; staged until Deploy. Answers 1.",
         _GROUP,
         _NODES,
+        Param("image", NAME_OR_NIL, "what just these boot", optional=True),
     ),
     _write(
         "RemoveNodes",
@@ -318,6 +327,15 @@ _GROUPS = (
         "Chooses the head node, nil for none; staged until Deploy. Answers 1.",
         _GROUP,
         Param("name", NAME_OR_NIL),
+    ),
+    _write(
+        "SetImage",
+        groups.set_image,
+        "Chooses the image that the group's nodes boot, or just these; staged until Deploy. Answers 1.",
+        _GROUP,
+        Param("image", NAME_OR_NIL, "nil: as without it"),
+        Param("nodes", NAMES, "just these nodes of the group", optional=True),
+        since=6,
     ),
     _read(
         "PlanDeploy",

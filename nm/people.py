@@ -1,23 +1,26 @@
 """Accounts as records: how Unix accounts are named and numbered, and what rights they have. Pure.
 
 One record an account, kept under its Unix name (`account_NAME`), so that a name is taken by a
-compare-and-set of one record: delegates and group accounts, which nm makes, and accounts of the machine
-that were given rights. Called inside transactions, by operations and by the door.
+compare-and-set of one record: delegates and the accounts of groups and head nodes, which nm makes, and
+accounts of the machine that were given rights. Called inside transactions, by operations and by the door.
 """
 
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nm.calls import Call, Caller
 from nm.counted import counted
 from nm.errors import Conflict, Invalid, LimitReached, NotFound
-from nm.records import Record, changed, new, record_key
-from nm.specs import claims
+from nm.records import Record, changed, name_of, new, record_key
+from nm.specs import EMPTY, claims
 from nm.store import Event, Reader, Transaction
 
-DELEGATE, GROUP, UNIX = "delegate", "group", "unix"  # types of accounts; the last is not nm's
+# Types of accounts; the last is not nm's.
+DELEGATE, GROUP, HEADNODE, UNIX = "delegate", "group", "headnode", "unix"
+OF_GROUPS = (GROUP, HEADNODE)  # they come and go by their group's deploys
 LIMITS = ("groups", "nodes", "lease")
 RIGHTS = ("spy", "reserve", "describe")
 LARGEST = 2**31 - 1
@@ -51,7 +54,35 @@ def account_of(reader: Reader, group: str) -> Record | None:
     return record if mine else None
 
 
+def accounts_of(reader: Reader, group: str, headnode: str | None) -> list[Record]:
+    """The accounts that a deployed group has: its own, and that of its head node."""
+    head = reader.get(record_key("headnode", headnode)) if headnode is not None else None
+    name = head.get("account") if head is not None and head["group"] == group else None
+    found = (account_of(reader, group), reader.get(account_key(name)) if name is not None else None)
+    return [account for account in found if account is not None]
+
+
+def group_of(account: Record) -> str | None:
+    """The group by whose deploys the account comes and goes; None when it is nobody's."""
+    if account["type"] == HEADNODE:
+        return str(account["group"])
+    return str(account["name"]) if account["type"] == GROUP else None
+
+
+def _group(reader: Reader, account: Record) -> Record | None:
+    name = group_of(account)
+    return None if name is None else reader.get(record_key("group", name))
+
+
 # ---- rights
+
+
+def serving(reader: Reader, caller: Caller) -> Caller:
+    """The caller; if that is a head node's account, with the group that it serves."""
+    record = None if caller.uid is None else as_meant(reader, caller.name)
+    if record is None or record["type"] != HEADNODE or not caller.is_(person(record)):
+        return caller
+    return replace(caller, serves="" if record["destroying"] else record["group"])
 
 
 def parse_rights(given: Any) -> dict[str, Any]:
@@ -142,9 +173,9 @@ def named(reader: Reader, call: Call, name: object) -> dict[str, Any]:
 def _is_secret(reader: Reader, call: Call, account: str) -> bool:
     """Whether it is the account of a group that the caller may not know of."""
     record = reader.get(account_key(account))
-    if record is None or record["type"] != GROUP or call.reader:
+    if record is None or record["type"] not in OF_GROUPS or call.reader:
         return False
-    group = reader.get(record_key("group", record["name"]))
+    group = _group(reader, record)
     return group is None or not call.caller.member_of(group, call.method)
 
 
@@ -255,12 +286,12 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     left of the predecessor is in `before`, and goes first. A name that gives a Unix group's rights to whoever
     has it is refused.
     """
-    account = unix_name(name)
+    account = unix_name(f"head-{name}" if type == HEADNODE else name)
     old = tx.get(account_key(account))
     if old is not None and old["type"] == UNIX:
         hint = "choose another name; if that account is gone, take its rights away with SetRights"
         raise _taken(call, f"account {account} of this machine has rights", account, hint)
-    if old is not None and is_live(old):
+    if old is not None and (is_live(old) or type == HEADNODE):
         why = f"account {account} exists already, for {old['type']} {old['name']}"
         raise _taken(call, why, account)
     if old is None and call.site.uid_of(account) is not None:
@@ -274,6 +305,15 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
     tx.put(record)
     return record
+
+
+def enroll_head(tx: Transaction, call: Call, group: str, headnode: str | None) -> None:
+    """An account for the head node that the group holds; it goes when the group lets go (see specs.py)."""
+    record = tx.get(record_key("headnode", headnode)) if headnode is not None else None
+    if record is None or record.get("account") is not None or not call.site.head_accounts:
+        return
+    made = enroll(tx, call, HEADNODE, name_of(record["record_key"]), group=group)
+    tx.put(changed(record, call.now, account=made["account"]))
 
 
 def _taken(call: Call, why: str, account: str, hint: str = "choose another name") -> Conflict:
@@ -329,12 +369,18 @@ def recall(tx: Transaction, account: Record, now: float) -> Record:
 
 
 def as_meant(reader: Reader, account: str) -> Record | None:
-    """The record of an account as its worker is to see it: a group's goes when its group is going."""
+    """The record of an account as its worker is to see it: a group's goes when its group is going.
+
+    A head node's goes as soon as its group's target has another one, or none.
+    """
     record = reader.get(account_key(account))
-    if record is None or record["type"] != GROUP:
+    if record is None or record["type"] not in OF_GROUPS:
         return record
-    group = reader.get(record_key("group", record["name"]))
-    return {**record, "destroying": group is not None and group["destroying"]}
+    group = _group(reader, record)
+    going = group is not None and group["destroying"]
+    if group is not None and record["type"] == HEADNODE:
+        going = going or (group["target"] or EMPTY)["headnode"] != record["name"]
+    return {**record, "destroying": going}
 
 
 def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> None:
@@ -345,7 +391,7 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     fields: dict[str, Any] = {"error": error, "before": [] if error is None else record["before"]}
     if error is None:
         fields["_read_at"] = now  # the hand reads back what it did
-    if record["type"] == GROUP:  # its deploy makes it, and says so
+    if record["type"] in OF_GROUPS:  # its deploy makes it, and says so
         _tell_group(tx, record, error, now)
     elif record["destroying"] != seen["destroying"]:
         return
@@ -355,15 +401,14 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     elif error is None:
         fields["_made"] = True
     if error is not None and error != record["error"]:
-        group = record["name"] if record["type"] == GROUP else None
-        tx.tell(Event("nm", f"account {record['account']}", "error", error, group))
+        tx.tell(Event("nm", f"account {record['account']}", "error", error, group_of(record)))
     if any(record.get(name) != value for name, value in fields.items()):
         tx.put(changed(record, now, **fields))
 
 
 def _tell_group(tx: Transaction, account: Record, error: str | None, now: float) -> None:
     """What is wrong with a group's account is its group's error, until it is mended."""
-    group = tx.get(record_key("group", account["name"]))
+    group = _group(tx, account)
     if group is not None and group["error"] in (None, account["error"]) and group["error"] != error:
         tx.put(changed(group, now, error=error))
 
@@ -372,7 +417,7 @@ def unsettled(account: Record) -> bool:
     """Whether something is still to be done about an account, beside what its group's deploy does."""
     if account["type"] == DELEGATE:
         return bool(account["destroying"] or not account["_made"] or account["error"])
-    return account["type"] == GROUP and bool(account["error"] or account["before"])
+    return account["type"] in OF_GROUPS and bool(account["error"] or account["before"])
 
 
 def strangers(reader: Reader, found: Iterable[tuple[str, int]]) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nm import debts, facts, hooks, paths, people, planwords, views
+from nm import debts, facts, hooks, listfiles, machinelist, paths, people, planwords, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -115,9 +115,14 @@ def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
         if places and others:
             places |= paths.reachable(trunks, min(places), others)
         _expand_network(network["vlan"], places, trunks, result)
-    result[facts.name("export", group)] = {"machines": machines(nodes)}
-    if (account := people.account_of(reader, group)) is not None:
-        result[facts.name("account", account["account"])] = {"uid": account["uid"], "id": account["id"]}
+    told = result[facts.name("export", group)] = machinelist.value(reader, group, spec, nodes)
+    for fact, value in [*result.items()]:
+        if fact.startswith("head/"):
+            place = {"host": value["host"], "domain": value["domain"]}
+            given = {**place, "group": group, "digest": listfiles.digest(told)}
+            result[facts.name("list", facts.split(fact)[1])] = given
+    for account in people.accounts_of(reader, group, spec["headnode"]):
+        result[facts.name("account", account["account"])] = facts.of_account(account)
     return result
 
 
@@ -173,7 +178,10 @@ def _expand_head(reader: Reader, spec: Spec, result: Facts) -> None:
     head = _record(reader, "headnode", spec["headnode"])
     vlan = spec["networks"]["main"]["vlan"]
     result[facts.name("bridge", head["host"], vlan)] = {}
-    result[facts.name("head", head["name"])] = {"host": head["host"], "domain": head["domain"], "vlan": vlan}
+    made = {"domain": head["domain"]}
+    if head["image"] is not None:
+        made = {"domain": facts.made_domain(head["name"]), "image": head["image"]}
+    result[facts.name("head", head["name"])] = {"host": head["host"], **made, "vlan": vlan}
 
 
 def _expand_network(vlan: int, places: set[str], trunks: list[Record], result: Facts) -> None:
@@ -189,16 +197,6 @@ def _expand_network(vlan: int, places: set[str], trunks: list[Record], result: F
                 result[facts.name("trunk", end["switch"], vlan, end["port"])] = {"native": trunk["native"]}
     for switch in sorted(switches):
         result[facts.name("vlan", switch, vlan)] = {}
-
-
-def machines(nodes: Iterable[Record]) -> list[list[str]]:
-    """The machine list: [MAC of the boot NIC, management address] a node."""
-    return [
-        [nic["mac"], str((node["management"] or {}).get("address") or node.get("ip") or "")]
-        for node in nodes
-        for nic in node["nics"]
-        if nic["role"] == "boot"
-    ]
 
 
 # ---- from two sets of facts to steps
@@ -301,7 +299,7 @@ def _whose(kind: str, parts: list[str], value: Value | None) -> tuple[str, str]:
         return f"switch:{parts[0]}", "switch"
     if kind == "bridge":
         return f"host:{parts[0]}", "host"
-    if kind == "head":
+    if kind in ("head", "list"):
         known = next((one for one in (value or {}).get("doubt", [value]) if one), None)
         return f"host:{known['host'] if known else ''}", "host"
     if kind == "account":
@@ -338,7 +336,9 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
         if kind == "node" and powered(value):
             _add(steps, 1, "power-off", fact, f"node {parts[0]}: power off", None, value)
         elif kind == "head":
-            _add(steps, 1, "leave", fact, f"head node {parts[0]}: off the network, stop", None, value)
+            removed = f", remove domain {facts.made_domain(parts[0])}" if _made_from(value) else ""
+            text = f"head node {parts[0]}: off the network, stop{removed}"
+            _add(steps, 1, "leave", fact, text, None, value)
     for fact in filter(_is_port, {**gone, **changes}):
         _isolate(reader, fact, deployed.get(fact), steps)
     _close(reader, {**gone, **changes}, deployed, steps)
@@ -494,14 +494,21 @@ def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
     writes = [step.id for step in steps.values() if step.action == "write"]
     for fact, value in changes.items():
         kind, *parts = facts.split(fact)
+        if kind == "list":
+            text = f"head node {parts[0]}: gets the machine list of {value['group']}"
+            _add(steps, 4, "bring", fact, text, value, deployed.get(fact), [*leaves, *writes])
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
         if kind == "head":
             bridge = f"create {facts.name('bridge', value['host'], value['vlan'])}"
-            text = f"head node {parts[0]}: on VLAN {value['vlan']}, running"
-            _add(steps, 4, "connect", fact, text, value, deployed.get(fact), [bridge, *leaves, *writes])
+            made = f"made from image {image}, " if (image := _made_from(value)) else ""
+            text = f"head node {parts[0]}: {made}on VLAN {value['vlan']}, running"
+            needs = [bridge, f"bring list/{parts[0]}", *leaves, *writes]
+            _add(steps, 4, "connect", fact, text, value, deployed.get(fact), needs)
 
 
 def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
-    """The group's own account comes last and goes first; nothing waits for it."""
+    """The accounts, the group's own and its head node's, come last and go first; nothing waits for them."""
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
         if kind == "account":
@@ -509,24 +516,30 @@ def _let_in(gone: Facts, changes: Facts, deployed: Facts, steps: dict[str, Step]
     for fact, value in changes.items():
         kind, *parts = facts.split(fact)
         if kind == "account":
-            text = f"account {parts[0]}: with the group's keys"
+            whose = f"the key of head node {value['head']}" if "head" in value else "the group's keys"
+            text = f"account {parts[0]}: with {whose}"
             _add(steps, 4, "make", fact, text, value, deployed.get(fact))
 
 
 def _clear_away(gone: Facts, steps: dict[str, Step]) -> None:
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
-        if kind == "export":
-            _add(steps, 5, "remove", fact, f"machine list of {parts[0]}: remove", None, value)
+        if kind == "list":
+            left = [f"leave head/{parts[0]}"]
+            _add(steps, 5, "remove", fact, f"head node {parts[0]}: no machine list", None, value, left)
         elif kind == "bridge":
             text = f"host {parts[0]}: no network for VLAN {parts[1]} any more"
             _add(steps, 5, "remove", fact, text, None, value, _leaving(steps, int(parts[1])))
         elif kind == "trunk":
             text = f"switch {parts[0]} trunk {parts[2]}: remove VLAN {parts[1]}"
             _add(steps, 5, "remove", fact, text, None, value, _leaving(steps, int(parts[1])))
+    taken = [step.id for step in steps.values() if step.stage == 5 and step.fact.startswith("list/")]
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
-        if kind == "vlan":
+        if kind == "export":
+            text = f"machine list of {parts[0]}: remove"
+            _add(steps, 5, "remove", fact, text, None, value, taken)
+        elif kind == "vlan":
             trunks = [
                 step.id
                 for step in steps.values()
@@ -549,6 +562,12 @@ def _leaving(steps: Mapping[str, Step], vlan: int) -> list[str]:
     """The steps after which nothing of the group is on the VLAN: leaves, and moves of its head node."""
     moves = [step for step in steps.values() if step.hand in ("switch", "host")]
     return [step.id for step in moves if step.action in ("leave", "connect") and vlan in carried(step.old)]
+
+
+def _made_from(value: Value) -> str | None:
+    """The image that a head node is, or may be, made from."""
+    known = (one for one in value.get("doubt", [value]) if one)
+    return next((one["image"] for one in known if "image" in one), None)
 
 
 def _words(value: Value) -> str:

@@ -14,8 +14,8 @@ from nm.records import natural
 
 Facts = Mapping[str, Value]
 
-ORDER = ("node", "port", "vlan", "trunk", "bridge", "export", "head", "account")
-NAMES = {"export": "machine list", "head": "head node"}
+ORDER = ("node", "port", "vlan", "trunk", "bridge", "export", "list", "head", "account")
+NAMES = {"export": "machine list", "list": "machine list in", "head": "head node"}
 _STRANGE = "not as it should be"
 _ABSENT = {"port": "isolated", "node": "in the pool", "head": "off"}
 
@@ -63,12 +63,17 @@ def _spoken(kind: str, target: str, value: Value | str | None) -> str:
     if "tagged" in value:
         return port(value)
     if kind == "head":
-        return f"running on VLAN {value['vlan']}" if value["vlan"] else _STRANGE
+        made = f", made from image {value['image']}" if "image" in value else ""
+        return f"running on VLAN {value['vlan']}{made}" if value["vlan"] else _STRANGE
     if kind == "trunk":
         return f"carries {'every VLAN' if value.get('open') else 'VLAN ' + target.split('/')[1]}"
     if kind == "export":
         return counted(len(value["machines"]), "machine")
-    return {"node": "given out", "account": "there, with the group's keys"}.get(kind, "there")
+    if kind == "list":
+        return f"that of {value['group']} ({value['digest'][:8]})"
+    if kind == "account":
+        return "there, with its head node's key" if "head" in value else "there, with the group's keys"
+    return "given out" if kind == "node" else "there"
 
 
 def port(value: Value) -> str:

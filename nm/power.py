@@ -1,163 +1,40 @@
-"""Nodes' power: the kinds of management there are, one action on a node, and the hand that releases it.
+"""Nodes' power: one action on a node, and the hand that releases it. How is nm/management's business.
 
-A driver knows one kind of management processor: three verbs, and its settings as data. What it was
-told is never believed; the state is read until it is so, within a limit. Called by workers; no lock.
+What a management processor was told is never believed; the state is read until it is so, within a limit.
+Called by workers, a thread a node. No lock but the gate, which bounds how many processors are spoken with
+at a time and is held while one of them is asked one thing.
 """
 
-import json
-import os
-import stat
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from nm import hypervisor, libvirt_host
 from nm.errors import DeviceFailed, Invalid, NMError
 from nm.facts import Order, Outcome, split
+from nm.management import KINDS
+from nm.processor import ACTIONS, DEVICES, Kinds, NotSoft, PowerDriver, find, missing
 from nm.records import Record
-from nm.waiting import REAL, Clock, wait_until
+from nm.waiting import REAL, Clock
 
-LIMIT = 60.0  # seconds within which a node must be seen to be on or off
-ACTIONS = ("on", "off", "cycle", "status", "pxe", "disk")
+LIMIT = 60.0  # seconds within which a node must be seen to be as it was asked to be
+GRACE = 20.0  # of these, how many its system has to shut down by itself
+AT_ONCE = 16  # processors that are spoken with at a time
+AGAIN = 15.0  # seconds after which a processor that said yes, and did nothing, is told again
+LONGEST_PAUSE = 4.0  # seconds between two looks at one that is silent
 
-Connect = Callable[[str], hypervisor.Hypervisor]
-
-
-class PowerDriver(Protocol):
-    """One kind of management. Constructed with a node's `management` and the secrets it names.
-
-    Each verb is bounded in time and raises DeviceFailed when the processor is silent or refuses.
-    """
-
-    kind: ClassVar[str]
-    settings: ClassVar[Mapping[str, type]]  # keys of a node's `management` beside `driver`
-    required: ClassVar[frozenset[str]]
-
-    def __init__(self, management: Mapping[str, Any], secrets: Mapping[str, str]) -> None: ...
-
-    def is_on(self) -> bool:
-        """Whether the node has power now."""
-
-    def switch(self, on: bool) -> None:
-        """Ask for power, or for none, at once; it need not have happened when this returns."""
-
-    def boot_from(self, device: str) -> None:
-        """What it boots from, next time and from then on: "pxe" or "disk"."""
-
-    def close(self) -> None:
-        """End the session, if one is open."""
+T = TypeVar("T")
 
 
-class SimulatedPower:
-    """A state file: {"power": "on"|"off", "boot": "pxe"|"disk", "fault": null|"silent"|"idle"}.
+@dataclass(frozen=True)
+class Manner:
+    """How actions are carried out: within which times, how many at once, by which kinds of driver."""
 
-    Fault silent: never answers. Fault idle: says yes and does nothing. A file that is not there is a
-    node that is off; one that holds anything else is left alone.
-    """
-
-    kind: ClassVar[str] = "simulated"
-    settings: ClassVar[Mapping[str, type]] = {"file": str}
-    required: ClassVar[frozenset[str]] = frozenset({"file"})
-
-    def __init__(self, management: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-        self._file = Path(management["file"])
-
-    def is_on(self) -> bool:
-        """As the file says."""
-        return bool(self._load()["power"] == "on")
-
-    def switch(self, on: bool) -> None:
-        """Write it, unless idle."""
-        self._change(power="on" if on else "off")
-
-    def boot_from(self, device: str) -> None:
-        """Write it, unless idle."""
-        self._change(boot=device)
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def _load(self) -> dict[str, Any]:
-        try:
-            with open(
-                os.open(self._file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8"
-            ) as file:
-                state = json.load(file) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
-        except FileNotFoundError:
-            state = {"power": "off", "boot": "disk"}
-        except (OSError, ValueError):
-            state = None
-        if not isinstance(state, dict) or state.get("power") not in ("on", "off"):
-            raise DeviceFailed(
-                f"{self._file} is not the state of a simulated node", "name another file", passing=False
-            )
-        if state.get("fault") == "silent":
-            raise DeviceFailed(f"the simulated management at {self._file} does not answer")
-        return state
-
-    def _change(self, **fields: str) -> None:
-        state = self._load()
-        if state.get("fault") == "idle":
-            return
-        new = self._file.with_name(f".{self._file.name}.new")
-        try:
-            new.unlink(missing_ok=True)
-            with open(
-                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-            ) as file:
-                json.dump({**state, **fields}, file)
-            new.rename(self._file)
-        except OSError as error:
-            raise DeviceFailed(f"{self._file}: {error.strerror}", "see that its folder is there") from error
-
-
-class LibvirtPower:
-    """A node that is itself a domain of some libvirt, as in a lab."""
-
-    kind: ClassVar[str] = "libvirt"
-    settings: ClassVar[Mapping[str, type]] = {"uri": str, "domain": str}
-    required: ClassVar[frozenset[str]] = frozenset({"uri", "domain"})
-
-    def __init__(
-        self,
-        management: Mapping[str, Any],
-        secrets: Mapping[str, str],
-        connect: Connect = libvirt_host.connect,
-    ) -> None:
-        self._domain = management["domain"]
-        self._hypervisor = connect(management["uri"])
-
-    def is_on(self) -> bool:
-        """Whether the domain runs."""
-        state = self._hypervisor.state(self._domain)
-        if state is None:
-            raise DeviceFailed(
-                f"there is no domain {self._domain} to switch", "see the node's management", passing=False
-            )
-        return state.running
-
-    def switch(self, on: bool) -> None:
-        """Start it, or take its power away."""
-        if on:
-            self._hypervisor.start(self._domain)
-        else:
-            self._hypervisor.stop(self._domain)
-
-    def boot_from(self, device: str) -> None:
-        """Change what its next start boots from."""
-        self._hypervisor.set_boot(self._domain, "network" if device == "pxe" else "hd")
-
-    def close(self) -> None:
-        """Close libvirt's connection."""
-        self._hypervisor.close()
-
-
-KINDS: Mapping[str, type[PowerDriver]] = {driver.kind: driver for driver in (LibvirtPower, SimulatedPower)}
-
-
-def required_keys() -> dict[str, frozenset[str]]:
-    """For each driver the keys that a node's `management` must have beside `driver`."""
-    return {kind: driver.required for kind, driver in KINDS.items()}
+    limit: float = LIMIT
+    grace: float = GRACE
+    gate: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(AT_ONCE))
+    clock: Clock = REAL
+    kinds: Kinds = field(default_factory=lambda: KINDS)
 
 
 def no_secrets(_management: Mapping[str, Any]) -> Mapping[str, str]:
@@ -170,67 +47,137 @@ def act(
     action: str,
     *,
     secrets: Mapping[str, str] | None = None,
-    limit: float = LIMIT,
-    clock: Clock = REAL,
-    kinds: Mapping[str, type[PowerDriver]] = KINDS,
+    manner: Manner | None = None,
 ) -> str:
     """Carry out one of ACTIONS; return the state read afterwards, "on" or "off".
 
-    DeviceFailed when the state that was asked for is not seen within `limit` seconds.
+    DeviceFailed when what was asked for is not seen within the limit, counted from now: it may be
+    exceeded by what one answer of the processor takes, and by nothing else.
     """
     if action not in ACTIONS:
         raise Invalid(f"no power action {action!r}", f"use one of: {', '.join(ACTIONS)}")
-    driver = _driver(management, secrets or {}, kinds)
+    manner = manner or Manner()
+    driver = _driver(management, secrets or {}, manner.kinds)
+    talk = _Talk(driver, manner)
     try:
-        if action in ("pxe", "disk"):
-            driver.boot_from(action)
-        if action in ("off", "cycle"):
-            _switch(driver, False, limit, clock)
-        if action in ("on", "cycle"):
-            _switch(driver, True, limit, clock)
-        return "on" if driver.is_on() else "off"
+        return talk.carry_out(action)
     finally:
         driver.close()
 
 
-def _driver(
-    management: Mapping[str, Any], secrets: Mapping[str, str], kinds: Mapping[str, type[PowerDriver]]
-) -> PowerDriver:
-    kind = kinds.get(management.get("driver", ""))
-    if kind is None:
+def _driver(management: Mapping[str, Any], secrets: Mapping[str, str], kinds: Kinds) -> PowerDriver:
+    kind = find(kinds, management.get("driver"))
+    if lacking := missing(kind.settings, management):
         raise Invalid(
-            f"no power driver {management.get('driver')!r}", f"use one of: {', '.join(sorted(kinds))}"
+            f"power driver {kind.kind} lacks {', '.join(lacking)}", "add it to the node's management"
         )
-    missing = sorted(kind.required - set(management))
-    if missing:
-        raise Invalid(
-            f"power driver {kind.kind} lacks {', '.join(missing)}", "add it to the node's management"
-        )
+    kind.settings.check(management)
     return kind(management, secrets)
 
 
-def _switch(driver: PowerDriver, on: bool, limit: float, clock: Clock) -> None:
-    """Ask, and ask again what came of it until it is so or the time is over; silence may pass in it."""
-    failures: list[DeviceFailed] = []
+class _Talk:
+    """One action's talk with a processor, over when its time is."""
 
-    def done() -> bool:
+    def __init__(self, driver: PowerDriver, manner: Manner) -> None:
+        self._driver = driver
+        self._manner = manner
+        self._clock = manner.clock
+        self._end = self._clock.now() + manner.limit
+
+    def carry_out(self, action: str) -> str:
+        if action in DEVICES:
+            self._boot_from(action)
+        if action == "off":
+            self._off()
+        if action == "cycle":
+            self._switch(False)
+            self._end = self._clock.now() + self._manner.limit
+        if action in ("on", "cycle"):
+            self._switch(True)
+        return "on" if self._ask(self._driver.is_on) else "off"
+
+    def _off(self) -> None:
+        """Its system is asked first; when it is still on after the grace, its power goes."""
+        if grace := min(self._manner.grace, self._manner.limit / 2):
+            end = self._clock.now() + grace
+            try:
+                why = self._until(lambda: not self._driver.is_on(), self._ask_to_stop, end)
+                if why is None:
+                    return
+                if why and self._clock.now() >= self._end:  # one answer that did not come took all the time
+                    raise self._unconfirmed("power off", why)
+            except NotSoft:
+                pass  # then at once
+        self._switch(False)
+
+    def _ask_to_stop(self) -> None:
         try:
-            if driver.is_on() == on:
-                return True
-            driver.switch(on)
-            return driver.is_on() == on
+            self._driver.ask_to_stop()
         except DeviceFailed as error:
-            if not error.passing:
-                raise
-            failures.append(error)
-            return False
+            raise NotSoft(error.message, passing=False) from error
 
-    if not wait_until(done, limit, clock, every=1.0):
-        why = f": {failures[-1].message}" if failures else ""
-        raise DeviceFailed(
-            f"power {'on' if on else 'off'} was not confirmed within {limit:.0f} s{why}",
+    def _switch(self, on: bool) -> None:
+        why = self._until(lambda: self._driver.is_on() is on, lambda: self._driver.switch(on), self._end)
+        if why is not None:
+            state = "on" if on else "off"
+            raise self._unconfirmed(f"power {state}", why or f"it said yes, and is still not {state}")
+
+    def _boot_from(self, device: str) -> None:
+        told = False
+
+        def set_device() -> None:
+            nonlocal told
+            self._driver.boot_from(device)
+            told = True
+
+        def is_set() -> bool:  # what it was set to before says nothing: it may hold for one boot
+            return told and self._driver.boots_from() in (device, None)
+
+        why = self._until(is_set, set_device, self._end)
+        if why is not None:
+            raise self._unconfirmed(
+                f"booting from {device}", why or "it said yes, and is set to something else"
+            )
+
+    def _unconfirmed(self, what: str, why: str) -> DeviceFailed:
+        return DeviceFailed(
+            f"{what} was not confirmed within {self._manner.limit:.0f} s: {why}",
             "look after the node's management, then try again or use ClearNode",
         )
+
+    def _until(self, so: Callable[[], bool], tell: Callable[[], None], end: float) -> str | None:
+        """Look, tell, and look again until it is so or the time is over; silence may pass in it.
+
+        None when it is so; else the last failure's words, "" when there was none. A failure that does not
+        pass is raised at once.
+        """
+        why, told, pause = "", float("-inf"), 0.5
+        while True:
+            try:
+                if self._ask(so):
+                    return None
+                if self._clock.now() - told >= AGAIN:
+                    told = self._clock.now()
+                    self._ask(tell)
+                    continue  # it may be so already
+                why, pause = "", 0.5
+            except DeviceFailed as error:
+                if not error.passing:
+                    raise
+                why, pause = error.message, min(2 * pause, LONGEST_PAUSE)
+            left = end - self._clock.now()
+            if left <= 0:
+                return why
+            self._clock.sleep(min(pause, left))
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Ask the processor one thing, as soon as there is room at the gate."""
+        if not self._manner.gate.acquire(timeout=max(self._end - self._clock.now(), 0.0)):
+            raise DeviceFailed("too many other processors were spoken with", "see power.at_once")
+        try:
+            return question()
+        finally:
+            self._manner.gate.release()
 
 
 class PowerHand:
@@ -244,15 +191,11 @@ class PowerHand:
         node: Callable[[str], Record | None],
         *,
         secrets: Callable[[Mapping[str, Any]], Mapping[str, str]] = no_secrets,
-        limit: float = LIMIT,
-        clock: Clock = REAL,
-        kinds: Mapping[str, type[PowerDriver]] = KINDS,
+        manner: Manner | None = None,
     ) -> None:
         self._node = node
         self._secrets = secrets
-        self._limit = limit
-        self._clock = clock
-        self._kinds = kinds
+        self._manner = manner or Manner()
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
         """Carry out the orders; there is more than one only when they gathered for the same node."""
@@ -274,15 +217,7 @@ class PowerHand:
             return Outcome(seen={"power": bool(management)})
         try:
             if management:
-                secrets = self._secrets(management)
-                act(
-                    management,
-                    "off",
-                    secrets=secrets,
-                    limit=self._limit,
-                    clock=self._clock,
-                    kinds=self._kinds,
-                )
+                act(management, "off", secrets=self._secrets(management), manner=self._manner)
         except NMError as error:
             return Outcome(error=error)
         return Outcome(seen=None)

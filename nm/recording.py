@@ -91,7 +91,9 @@ def _take(
     elif kind == "account":
         _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None, before=[])
     elif kind == "head":
-        used = {"_dirty": True} if step.value is None else {}
+        head = tx.get(record_key("headnode", parts[0]))
+        existing = head is not None and head["image"] is None  # one made from an image is gone with its disks
+        used = {"_dirty": True} if step.value is None and existing else {}
         _mark(tx, record_key("headnode", parts[0]), now, _running=step.value is not None, **used)
 
 

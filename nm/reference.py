@@ -133,6 +133,8 @@ STRUCTS = (
         networks: struct; a network's name to {vlan, nics, tagged}
         headnode: as wanted, or nil
         nodes: list of names; as wanted
+        image: string or nil; what its nodes boot, as wanted
+        images: struct; a node's name to what just that one boots
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
         expires: when it ends, or nil
@@ -208,7 +210,9 @@ STRUCTS = (
         uri: libvirt's
         reason: why it is not available
         network: struct; {kind: linux or ovs, device}
-        host_key: string or nil; of another machine: the key it showed itself by or was registered with""",
+        host_key: string or nil; of another machine: the key it showed itself by or was registered with
+        pool: libvirt's storage pool for head nodes made from images, or nil for nm's own
+        emulate: boolean; such head nodes are emulated, though the host says that it has KVM""",
     ),
     Struct(
         "A VLAN", "GetVlans", "vlan", """
@@ -232,7 +236,23 @@ STRUCTS = (
         image: as registered, or nil
         running: whether it ran when last seen, or nil
         reason: why it is not available
-        management: list; the MACs of its NICs that nm leaves alone""",
+        management: list; the MACs of its NICs that nm leaves alone
+        address: of one made from an image: its own, with the prefix, or nil for the site's
+        management_network: struct; {bridge}, {ovs} or {network} of the NIC that leads to nm, or nil""",
+    ),
+    Struct(
+        "An image", "GetImages", "image", """
+        name*: what it is called
+        kind*: disk (head nodes are made from it) or netboot (nodes boot from it)
+        disk: the file or LVM volume on the hosts
+        format: qcow2 or raw
+        memory: int; MiB of a head node
+        cpus: int; of a head node
+        share: disk, virtiofs or 9p; how the machine list gets into the head node
+        profile: of netboot: the PXE profile that the head node has of its own, or nil
+        kernel: a path, or nil
+        initrd: a path, or nil
+        cmdline: the kernel's words, or nil""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """
@@ -254,7 +274,7 @@ STRUCTS = (
     ),
     Struct(
         "A status", "GetStatus", "", """
-        wanted: struct; networks, nodes, headnode as staged
+        wanted: struct; networks, nodes, headnode as staged; image, images where there are some
         target: struct or nil; the same as last deployed, or being deployed
         deployed: struct; a fact's name (`port/sw0/p1`) to what is there
         node_states: struct; a node's name to its state
@@ -322,6 +342,8 @@ SETTINGS = (
         network*: struct; {kind: linux or ovs, device}
         host_key: string; over SSH with kind linux: the key that it must show, as `TYPE BASE64`
         secrets: struct; for the same: names of secrets by what they are for: key, password
+        pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
+        emulate: boolean; such head nodes are emulated, though the host says that it has KVM
         available: boolean; false takes it out of service
         reason: string; why""",
     ),
@@ -349,16 +371,33 @@ SETTINGS = (
         "a head node", "RegisterHeadNode", """
         host*: string; the host's name
         domain: string; libvirt's name for it
-        image: string
+        image: string; an image of kind disk: then nm makes the domain, nm-NAME, when a group is deployed
         management: list of MACs of its NICs that nm leaves alone
+        address: string; of one made from an image: its own on the group's network, as 192.168.10.1/24
+        management_network: struct; {bridge}, {ovs: bridge} or {network: libvirt's}: of a NIC that leads to nm
         available: boolean; false takes it out of service
         reason: string; why""",
+    ),
+    Settings(
+        "an image", "RegisterImage", """
+        kind*: string; disk: head nodes are made from it; netboot: nodes boot from it
+        disk: string; path of a qcow2 or raw file, or of an LVM volume, on the hosts (kind disk)
+        format: string; of the disk: qcow2, when left out, or raw
+        memory: int; MiB that a head node gets, 1024 when left out
+        cpus: int; that it gets, 1 when left out
+        share: string; how it gets the machine list: disk, when left out, virtiofs or 9p
+        profile: string; a PXE profile that the head node has of its own (kind netboot)
+        kernel: string; path: started directly (disk), or given to the nodes (netboot)
+        initrd: string; path, beside a kernel
+        cmdline: string; the kernel's words, beside a kernel""",
     ),
     Settings(
         "a group", "CreateGroup", """
         nodes: list of names
         vlan: int; of its network main, chosen when left out
         headnode: string; a head node's name
+        image: string; what its nodes boot, unless another one is asked for a node
+        images: struct; a node's name to what just that one boots
         expires: int or double; a time, never when left out
         owner: string; an account; the caller when left out
         alias: string; another name, such as a URN

@@ -86,7 +86,7 @@ def pay_debt(tx: Transaction, node: str, now: float, failed: str | None) -> None
 
 def _without(spec: specs.Spec, nodes: Iterable[str]) -> specs.Spec:
     gone = set(nodes)
-    return {**spec, "nodes": [name for name in spec["nodes"] if name not in gone]}
+    return specs.with_nodes(spec, [name for name in spec["nodes"] if name not in gone])
 
 
 def read_back(tx: Transaction, ports: Iterable[str], now: float) -> None:

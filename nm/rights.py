@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import groups, people
-from nm.calls import Call
+from nm.calls import SERVING, Call
 from nm.errors import NotFound
 from nm.jobs import KEPT
 from nm.records import Record, record_key
 from nm.store import Reader
+
+HEAD_NODES = SERVING | {"GetJob", "WaitJob"}  # all that a head node may call, of its own group and jobs
 
 Check = Callable[[Reader, Call, Sequence[Any]], None]
 
@@ -29,7 +31,11 @@ class Right:
 
 def authorize(reader: Reader, call: Call, arguments: Sequence[Any]) -> Call:
     """The call with what the caller's account grants; Denied or NotFound when that is not enough."""
-    call = replace(call, rights=people.rights_of(reader, call.caller))
+    call = replace(
+        call, rights=people.rights_of(reader, call.caller), caller=people.serving(reader, call.caller)
+    )
+    if call.caller.serves is not None and call.method not in HEAD_NODES:
+        raise call.denied("another account than a head node's")
     TABLE[call.method].check(reader, call, arguments)
     return call
 
@@ -92,6 +98,18 @@ def _node_member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
         )
 
 
+def _head_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """A member of the head node's group, or a reader. Head nodes are no secret, but who has them is."""
+    if call.reader:
+        return
+    head = reader.get(record_key("headnode", arguments[0]))
+    group = groups.find(reader, head["group"]) if head is not None and head["group"] else None
+    if group is None or not call.caller.member_of(group, call.method):
+        raise NotFound(
+            f"no head node {arguments[0]} of a group of {call.caller.name}'s", "GetGroups lists your groups"
+        )
+
+
 def _job(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     visible_job(reader, call, arguments[0])
 
@@ -145,6 +163,7 @@ OWNER = Right("owner", _owner)
 MEMBER = Right("member", _member)
 LOOK = Right("member, reader", _member_or_reader)
 NODE_MEMBER = Right("member of the node's group", _node_member)
+HEAD_LOOK = Right("member of the head node's group, reader", _head_member_or_reader)
 JOB = Right("who submitted it, members of its group, reader", _job)
 
 _ROWS: Mapping[Right, str] = {
@@ -153,18 +172,20 @@ _ROWS: Mapping[Right, str] = {
         RegisterTrunk UpdateTrunk UnregisterTrunk
         RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
+        RegisterImage UnregisterImage
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
         ConfirmExpiry GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
         """,
     READER: "GetDrift GetDrivers GetSwitchState",
-    SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes",
+    SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
-    MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair",
+    MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
     LOOK: "PlanDeploy GetStatus GetAudit",
     NODE_MEMBER: "PowerNode",
+    HEAD_LOOK: "GetConsole",
     OWN_GROUPS: "GetGroups",
     OWN_CALLS: "DryRun",
     OWN_JOBS: "GetJobs",

@@ -7,6 +7,7 @@ the one room that knows all others; it decides nothing itself.
 import logging
 import random
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -25,6 +26,7 @@ from nm import (
     imports,
     jobs,
     leases,
+    management,
     names,
     patrol,
     people,
@@ -35,15 +37,19 @@ from nm import (
 from nm.accountwork import AccountsWorker, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
+from nm.consoles import Consoles, ConsoleWorker
 from nm.database import Database
 from nm.errors import Conflict
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
+from nm.headdoor import HeadDoor
+from nm.headkeys import HeadKeys
 from nm.hookwork import Gate, HookWorker
 from nm.http import Limits
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
+from nm.management.command import in_folder
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
 from nm.recording import unfinished
@@ -83,14 +89,20 @@ class Service:
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._breakers: dict[str, Breaker] = {}  # by switch
+        self._power_gate = threading.BoundedSemaphore(config.power.at_once)
         self._metrics = _metrics(config)
         self.database = Database.open(
             config.daemon.database,
             journal_limit=int(config.database.snapshot_megabytes * MEGABYTE),
             disk=self._metrics.disk() if self._metrics else None,
         )
+        self._consoles = Path(config.daemon.database) / "consoles"
         self._events = EventLog(Path(config.daemon.database) / "events", *_kept(config))
-        self._export = ExportHand(Path(config.export.folder))
+        self._export = ExportHand(
+            Path(config.export.folder),
+            lambda name: self.database.get(record_key("image", name)),
+            [Path(folder) for folder in config.images.folders],
+        )
         self._clocks = leases.Clocks(time.time, lambda: time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
         self._tools = converge.Tools(
             self.database, self._send, self._export, time.time, time.monotonic, _patience(config)
@@ -111,6 +123,7 @@ class Service:
                 daemon=f"nmd on {socket.gethostname()}",
                 database_format=FORMAT,
                 backup=self.database.backup,
+                console=Consoles(self.database, self._consoles, self._send).read,
                 failure=lambda: self.database.failure,
                 measured=self._metrics.called if self._metrics else None,
             ),
@@ -323,8 +336,8 @@ class Service:
             return NodeWorker(name, self._tools, self._power_hand, self._act)
         if kind == hooks.HAND:
             return HookWorker(name, self.database, self._gate, Path(self._config.daemon.database) / "hooks")
-        if kind == "host":
-            return hands.host_worker(name, self.database, self._secrets.lookup)
+        if kind in ("host", "console"):
+            return self._host_handler(kind, name)
         return hands.switch_worker(
             name,
             self.database,
@@ -333,6 +346,11 @@ class Service:
             self._config.switches.timeout_seconds,
             self._breaker(name),
         )
+
+    def _host_handler(self, kind: str, name: str) -> Handler:
+        if kind == "console":
+            return ConsoleWorker(name, self.database, self._consoles)
+        return hands.host_worker(name, self.database, self._secrets.lookup, _heads(self._config))
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
@@ -344,16 +362,20 @@ class Service:
         return power.PowerHand(
             lambda name: self.database.get(record_key("node", name)),
             secrets=self._management_secrets,
-            limit=self._config.power.off_seconds,
+            manner=self._power_manner(),
         )
 
-    def _act(self, node: Mapping[str, Any], action: str) -> str:
-        management = node["management"] or {}
-        limit = self._config.power.off_seconds
-        return power.act(management, action, secrets=self._management_secrets(management), limit=limit)
+    def _power_manner(self) -> power.Manner:
+        found = self._config.power
+        kinds = in_folder(management.KINDS, found.programs)
+        return power.Manner(found.off_seconds, found.soft_seconds, self._power_gate, kinds=kinds)
 
-    def _management_secrets(self, management: Mapping[str, Any]) -> Mapping[str, str]:
-        return {key: self._secrets.lookup(name) for key, name in (management.get("secrets") or {}).items()}
+    def _act(self, node: Mapping[str, Any], action: str) -> str:
+        told = node["management"] or {}
+        return power.act(told, action, secrets=self._management_secrets(told), manner=self._power_manner())
+
+    def _management_secrets(self, told: Mapping[str, Any]) -> Mapping[str, str]:
+        return {key: self._secrets.lookup(name) for key, name in (told.get("secrets") or {}).items()}
 
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, _accounts(config)["uids"])
@@ -370,10 +392,23 @@ def site_of(config: Config, registry: Registry) -> Site:
     """What operations must know of an installation with that configuration."""
     return Site(
         drivers=registry,
-        power=power.required_keys(),
+        power={kind: driver.settings for kind, driver in management.KINDS.items()},
         longest_lease=config.leases.longest_seconds or None,
         methods=frozenset(METHODS),
+        image_folders=config.images.folders,
         **_accounts(config),
+    )
+
+
+def _heads(config: Config) -> hands.HeadSettings:
+    lists = Path(config.export.folder)
+    door = config.headnodes.door
+    keys = HeadKeys(config.daemon.database)
+    return hands.HeadSettings(
+        config.headnodes.address,
+        config.images.folders,
+        lists,
+        HeadDoor(door, config.headnodes.host_keys, keys) if door else None,
     )
 
 
@@ -436,7 +471,9 @@ def _sockets(config: Config) -> list[socket.socket]:
 
 def _places(config: Config) -> accounts.Places:
     found = config.accounts
-    return accounts.Places(Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid)
+    return accounts.Places(
+        Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid, config.daemon.database
+    )
 
 
 def _accounts(config: Config) -> dict[str, Any]:
@@ -444,6 +481,7 @@ def _accounts(config: Config) -> dict[str, Any]:
     places = _places(config)
     return {
         "uids": (places.first_uid, places.last_uid) if places.shell else None,
+        "head_accounts": bool(places.shell and config.headnodes.door),
         **names.look_ups(places.root),
     }
 

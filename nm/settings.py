@@ -39,6 +39,7 @@ def site(reader: Reader) -> dict[str, Any]:
         "hosts": _named(reader.range("host")),
         "vlans": _vlans(reader.range("vlan")),
         "trunks": _named(reader.range("trunk")),
+        "images": _named(reader.range("image")),
         "nodes": _named(reader.range("node")),
         "headnodes": _named(reader.range("headnode")),
         "delegates": _accounts(reader, people.DELEGATE),
@@ -122,7 +123,7 @@ def _group(record: Record) -> Settings:
         for name, one in wanted["networks"].items()
     }
     told = {key: record[key] for key in ("alias", "keys") if record[key]}
-    told |= {key: wanted[key] for key in ("nodes", "headnode") if wanted[key]}
+    told |= {key: wanted[key] for key in ("nodes", "headnode", "image", "images") if wanted.get(key)}
     if record["expiry"] is not None:
         told["expires"] = record["expiry"]
     if record["delegations"]:
@@ -144,10 +145,11 @@ def _account(record: Record) -> Settings:
 _OF: Mapping[str, Callable[[Record], Settings]] = {
     "switch": _switch,
     "port": _port,
-    "host": _without,
+    "host": lambda record: _without(record, emulate=False),
     "vlan": lambda record: _without(record, "id", "group", "groups", shared=False),
     "trunk": lambda record: _without(record, native=1),
     "node": _node,
+    "image": lambda record: _without(record, format="qcow2", memory=1024, cpus=1, share="disk"),
     "headnode": lambda record: _without(record, "group"),
     "account": _account,
     "group": _group,

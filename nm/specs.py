@@ -1,7 +1,8 @@
 """What a group is made of: its spec, the claims that follow from it, and how claims are kept. Pure.
 
 A spec is {"networks": {"main": {"vlan", "nics", "tagged"}, ...}, "nodes": [names], "headnode": name
-or None}. A group has three: wanted, target, and (as facts) deployed. What any of the three speaks of
+or None}, with "image" (what its nodes boot) and "images" ({node: what just that one boots}) where some are
+asked for. A group has three: wanted, target, and (as facts) deployed. What any of the three speaks of
 is claimed: the claim is the owner field of the claimed thing's own record. Called by operations and
 by the workers' recording, inside transactions only.
 """
@@ -25,6 +26,56 @@ NETWORKS = 16
 def network(vlan: int, nics: Iterable[str] = ("boot",), tagged: bool = False) -> dict[str, Any]:
     """One network of a spec. `nics`: names or roles of NICs that join it."""
     return {"vlan": vlan, "nics": list(nics), "tagged": tagged}
+
+
+def with_images(spec: Spec, image: str | None, images: Mapping[str, str]) -> Spec:
+    """The spec with these images, of its own nodes only."""
+    rest = {key: part for key, part in spec.items() if key not in ("image", "images")}
+    own = {node: name for node, name in images.items() if node in spec["nodes"]}
+    return {**rest, **({"image": image} if image else {}), **({"images": own} if own else {})}
+
+
+def with_nodes(spec: Spec, nodes: list[str]) -> Spec:
+    """The spec with these nodes; what was asked for of others is forgotten."""
+    return with_images({**spec, "nodes": nodes}, spec.get("image"), spec.get("images", {}))
+
+
+def with_image(spec: Spec, image: str | None, nodes: Collection[str]) -> Spec:
+    """The spec with that image for these nodes; for the group when none is named."""
+    images = spec.get("images", {})
+    if not nodes:
+        return with_images(spec, image, images)
+    kept = {node: name for node, name in images.items() if node not in nodes}
+    asked = dict.fromkeys(nodes, image) if image else {}
+    return with_images(spec, spec.get("image"), {**kept, **asked})
+
+
+def check_image(reader: Reader, name: object) -> str | None:
+    """The name of an image that nodes can boot, or None."""
+    if name is None:
+        return None
+    record = reader.get(record_key("image", check_name(name, "image")))
+    if record is None:
+        raise NotFound(f"no image {name}", "GetImages lists what there is")
+    if record["kind"] != "netboot":
+        raise Invalid(f"head nodes are made from image {name}", "nodes boot images of kind netboot")
+    return str(name)
+
+
+def parse_images(reader: Reader, given: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
+    """The image of a new group, and those of single nodes, as its settings name them."""
+    images, nodes = given.get("images") or {}, given.get("nodes") or []
+    if not isinstance(images, Mapping):
+        raise Invalid("images is not a struct of a node to its image", 'as {"n1": "debian"}')
+    if stranger := next((node for node in images if node not in nodes), None):
+        raise Invalid(f"images names node {stranger[:70]}, which is none of nodes", "name it there, too")
+    checked = {node: check_image(reader, name) for node, name in images.items()}
+    return check_image(reader, given.get("image")), {node: name for node, name in checked.items() if name}
+
+
+def image_names(spec: Spec | None) -> set[str]:
+    """The images that a spec names."""
+    return {name for name in (spec.get("image"), *spec.get("images", {}).values()) if name} if spec else set()
 
 
 def vlans(spec: Spec | None) -> set[int]:
@@ -143,8 +194,12 @@ def fact_claims(fact: str, value: facts.Value) -> set[str]:
     values = [v for v in value["doubt"] if v] if "doubt" in value else [value]
     if kind == "port":
         return {record_key("vlan", vlan) for v in values for vlan in (v["untagged"], *v["tagged"]) if vlan}
+    if kind == "list":
+        return {record_key("headnode", parts[0])}
     if kind == "head":
         return {record_key("headnode", parts[0]), *(record_key("vlan", v["vlan"]) for v in values)}
+    if kind == "account":  # nobody gets a head node while its last account is there
+        return {record_key("headnode", v["head"]) for v in values if "head" in v}
     return set()
 
 
@@ -205,6 +260,9 @@ def _release(tx: Transaction, key: str, group: str, now: float) -> None:
         return
     if record.get("shared"):
         tx.put(changed(record, now, groups=[name for name in record["groups"] if name != group]))
+    elif record["group"] == group and record.get("account") is not None:
+        tx.delete(record_key("account", record["account"]))  # a head node's, which is gone or never was
+        tx.put(changed(record, now, group=None, account=None))
     elif record["group"] == group:
         tx.put(changed(record, now, group=None))
 

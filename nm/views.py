@@ -37,6 +37,7 @@ FIELDS: dict[str, dict[str, type]] = {
         "name": str, "host": str, "domain": str, "image": str, "group": str, "state": str,
         "running": bool, "free": bool, "available": bool, "reason": str,
     },
+    "image": {"name": str, "kind": str},
     "account": {
         "name": str, "account": str, "uid": int, "type": str, "state": str, "job": int,
     },
@@ -270,7 +271,17 @@ def head_node(reader: Reader, call: Call, record: Record) -> Record:
         return struct
     for key in ("host", "domain", "image", "management", "reason", "group"):
         struct[key] = record[key]
+    for key in ("address", "management_network"):
+        struct[key] = record.get(key)
     return {**struct, "running": record["_running"], "state": state}
+
+
+def image(call: Call, record: Record) -> Record:
+    """An image: what it is for; readers see its files."""
+    struct = {"name": named(record), "kind": record["kind"]}
+    if call.reader:
+        struct |= {key: record[key] for key in record if key not in ("record_key", "timestamp", "expiry")}
+    return struct
 
 
 def vlan(reader: Reader, call: Call, record: Record, owed: Container[int]) -> Record:
@@ -369,4 +380,5 @@ def host(call: Call, record: Record) -> Record:
     if call.reader:
         struct.update(uri=record["uri"], network=dict(record["network"]), reason=record["reason"])
         struct["host_key"] = record.get("host_key") or record.get("_host_key")
+        struct.update(pool=record.get("pool"), emulate=record.get("emulate", False))
     return struct

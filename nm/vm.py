@@ -1,20 +1,27 @@
 """The hand of a VM host: bridges of VLANs, and head nodes that run with one NIC on their group's VLAN.
 
+What a head node is made from, and how it is taken away, is nm/making.py's; here is the rest, which is the
+same for an existing domain.
+
 A head node's NIC leaves its old VLAN with its link down before it comes to the new one. The NIC that
 is nm's is the first one whose MAC is not among the head node's `management`; all others, and all
 other domains, are left as they are. Called by the host's one worker thread; holds no lock.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from nm import hostnet, libvirt_host
 from nm.errors import DeviceFailed, NMError
-from nm.facts import Order, Outcome, Value, split
+from nm.facts import Order, Outcome, Value, made_domain, split
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
+from nm.listfolder import FOLDER
+from nm.machine_xml import WHOLE, mac_of, management_mac_of
+from nm.making import Blueprint, Maker
 from nm.records import Record
+from nm.share import Lists
 from nm.waiting import REAL, Clock, wait_until
 
 GRACE = 20.0  # seconds that a guest gets to shut down by itself
@@ -23,9 +30,10 @@ _log = logging.getLogger(__name__)
 
 
 class HostHand:
-    """Makes `bridge/HOST/ID` and `head/NAME` true on one host.
+    """Makes `bridge/HOST/ID`, `head/NAME` and `list/NAME` true on one host.
 
-    `headnode` answers a head node's record by its name; `connect` opens a hypervisor.
+    `headnode` answers a head node's record by its name; `blueprint` what one is made from; `lists` is where
+    nm/export.py writes; `connect` opens a hypervisor.
     """
 
     def __init__(
@@ -33,7 +41,9 @@ class HostHand:
         name: str,
         host: Record,
         headnode: Callable[[str], Record | None],
+        blueprint: Callable[[str], Blueprint] | None = None,
         *,
+        lists: Path = FOLDER,
         connect: Callable[[str], Hypervisor] = libvirt_host.connect,
         network: Callable[[Record], hostnet.HostNetwork] = hostnet.network_of,
         grace: float = GRACE,
@@ -43,6 +53,9 @@ class HostHand:
         self._headnode = headnode
         self._network = network(host)
         self._hypervisor = connect(host["uri"])
+        self._blueprint = blueprint
+        self._maker = Maker(name, host, self._hypervisor)
+        self._lists = Lists(host, self._hypervisor, lists, self._stop)
         self._grace = grace
         self._clock = clock
 
@@ -65,9 +78,12 @@ class HostHand:
         kind, *parts = split(order.fact)
         if kind == "bridge":
             return self._bridge(int(parts[1]), order)
+        told = order.value or order.old or {}
+        domain = told.get("domain") or _domain(parts[0], self._record(parts[0]))
+        if kind == "list":
+            return self._lists.run(order, domain, partial(self._way, parts[0])) if domain else None
         if order.value is not None:
             return self._make_head(parts[0], order.value)
-        domain = (order.old or {}).get("domain") or self._record(parts[0]).get("domain")
         return self._unmake_head(parts[0], domain) if domain else None
 
     def _seen(self, fact: str) -> Value | None:
@@ -75,8 +91,10 @@ class HostHand:
         if kind == "bridge":
             return {} if self._network.present(int(parts[1])) else None
         record = self._record(parts[0])
-        domain = record.get("domain")
-        return self._head_seen(domain, self._management(record)) if domain else None
+        domain = _domain(parts[0], record)
+        if kind == "list":
+            return self._lists.seen(domain, self._name) if domain else None
+        return self._head_seen(parts[0], domain, self._management(parts[0], record)) if domain else None
 
     def _bridge(self, vlan: int, order: Order) -> Value | None:
         if order.value is not None:
@@ -95,9 +113,17 @@ class HostHand:
             )
         return record
 
-    @staticmethod
-    def _management(record: Record) -> frozenset[str]:
+    def _management(self, name: str, record: Record) -> frozenset[str]:
+        """The MACs of those NICs that are not on the group's network."""
+        if record.get("image"):
+            return frozenset({management_mac_of(self._name, made_domain(name))})
         return frozenset(mac.lower() for mac in record.get("management") or ())
+
+    def _way(self, name: str) -> str:
+        """By which the list gets into a domain that has no place for it yet."""
+        if self._blueprint is None or not self._record(name).get("image"):
+            return "disk"
+        return str(self._blueprint(name).image["share"])
 
     def _make_head(self, name: str, value: Value) -> Value:
         domain, vlan = value["domain"], value["vlan"]
@@ -105,9 +131,13 @@ class HostHand:
             raise DeviceFailed(
                 f"head node {name} has no domain", "name one with UpdateHeadNode", passing=False
             )
-        management = self._management(self._record(name))
+        if value.get("image") and self._blueprint is not None:
+            plan = self._blueprint(name)
+            self._maker.make(plan)
+            self._lists.prepare(domain, plan.seed.group, plan.image["share"])
+        management = self._management(name, self._record(name))
         state = self._state(domain)
-        mac = _ours(state, management) or _new_mac(self._name, domain)
+        mac = _ours(state, management) or mac_of(self._name, domain)
         bridge, tag = self._network.place(vlan)
         wanted = Nic(mac, bridge, tag)
         if state.running:
@@ -115,11 +145,12 @@ class HostHand:
         else:
             self._set_next(domain, wanted, state)
         self._hypervisor.start(domain)
-        return self._confirmed(name, domain, wanted)
+        image = {"image": value["image"]} if value.get("image") else {}
+        return {**self._confirmed(name, domain, wanted), **image}
 
     def _confirmed(self, name: str, domain: str, wanted: Nic) -> Value:
         state = self._state(domain)
-        if not state.running:
+        if not state.running or state.paused:
             raise DeviceFailed(f"head node {name}: domain {domain} does not run after its start")
         if _nic(state.nics, wanted.mac) != wanted or _nic(state.next_nics, wanted.mac) != wanted:
             raise DeviceFailed(
@@ -158,23 +189,30 @@ class HostHand:
             self._hypervisor.set_next_nic(domain, wanted)
 
     def _unmake_head(self, name: str, domain: str) -> Value | None:
+        """Off the VLAN. One that nm made goes at once, with its disks: nothing is to be kept of it."""
+        record = self._headnode(name) or {}
+        management = self._management(name, record)
+        if _is_made(name, domain, record):
+            self._maker.remove(domain)
+        else:
+            self._put_off(domain, management)
+        if self._head_seen(name, domain, management) is not None:
+            raise DeviceFailed(
+                f"head node {name}: domain {domain} is not off its VLAN after it was taken off"
+            )
+        return None
+
+    def _put_off(self, domain: str, management: frozenset[str]) -> None:
         """Cut the NIC off, stop the domain, and let its next start find the NIC on nothing."""
-        management = self._management(self._headnode(name) or {})
         state = self._hypervisor.state(domain)
         if state is None:
-            return None  # a domain that is gone is on no VLAN
+            return  # a domain that is gone is on no VLAN
         mac = _ours(state, management)
         if state.running:
             self._cut(domain, _nic(state.nics, mac or ""))
             self._stop(domain)
         if mac and self._hypervisor.state(domain) is not None:  # a transient one went with its stop
             self._hypervisor.set_next_nic(domain, Nic(mac, None, link_up=False))
-        seen = self._head_seen(domain, management)
-        if seen is not None:
-            raise DeviceFailed(
-                f"head node {name}: domain {domain} is not off its VLAN after it was taken off"
-            )
-        return None
 
     def _cut(self, domain: str, nic: Nic | None) -> None:
         """Link down at once, so that the guest's way of shutting down happens off the VLAN."""
@@ -198,19 +236,28 @@ class HostHand:
         state = self._hypervisor.state(domain)
         return state is not None and state.running
 
-    def _head_seen(self, domain: str, management: frozenset[str]) -> Value | None:
-        """None when it is off and its NIC on nothing; vlan None when it is anything in between."""
-        state = self._hypervisor.state(domain)
+    def _head_seen(self, name: str, domain: str, management: frozenset[str]) -> Value | None:
+        """None when it is off and its NIC on nothing; vlan None when it is anything in between.
+
+        One that nm made is absent when it is gone, and in between while it is half made.
+        """
+        made = _is_made(name, domain, self._headnode(name) or {})
+        mark = self._maker.mark(domain) if made else None
+        state = self._hypervisor.state(domain) if mark is not None or not made else None
         if state is None:
             return None
         mac = _ours(state, management) or ""
         later = _nic(state.next_nics, mac)
-        if not state.running and (later is None or later.bridge is None):
+        if not made and not state.running and (later is None or later.bridge is None):
             return None
         now = _nic(state.nics, mac)
-        on_vlan = state.running and now is not None and now == later and now.link_up
+        runs = state.running and not state.paused
+        on_vlan = runs and now is not None and now == later and now.link_up
         vlan = self._network.vlan_at(now.bridge, now.vlan) if now is not None and on_vlan else None
-        return {"host": self._name, "domain": domain, "vlan": vlan}
+        if mark is None:
+            return {"host": self._name, "domain": domain, "vlan": vlan}
+        vlan = vlan if mark.state == WHOLE else None
+        return {"host": self._name, "domain": domain, "vlan": vlan, "image": mark.image}
 
     def _state(self, domain: str) -> DomainState:
         state = self._hypervisor.state(domain)
@@ -239,7 +286,11 @@ def _ours(state: DomainState, management: frozenset[str]) -> str | None:
     return next((nic.mac for nic in (*state.nics, *state.next_nics) if nic.mac not in management), None)
 
 
-def _new_mac(host: str, domain: str) -> str:
-    """A MAC for a NIC that nm adds: always the same for the same domain, in QEMU's own range."""
-    digest = hashlib.sha256(f"{host}/{domain}".encode()).hexdigest()
-    return f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
+def _domain(name: str, record: Record) -> str | None:
+    """What libvirt calls the head node's domain; None when nothing is known of one."""
+    return made_domain(name) if record.get("image") else record.get("domain")
+
+
+def _is_made(name: str, domain: str, record: Record) -> bool:
+    """Whether the domain is one that nm makes for the head node; not one that was there already."""
+    return domain == made_domain(name) and not record.get("domain")

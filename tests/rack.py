@@ -32,6 +32,7 @@ class Rack:
         nodes: int = 8,
         accounts: config.Accounts | None = None,
         hooks: config.Hooks | None = None,
+        headnodes: config.HeadNodes | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -48,6 +49,7 @@ class Rack:
             secrets=config.Secrets(folder=str(folder / "secrets")),
             accounts=accounts or config.Accounts(),
             hooks=hooks or config.Hooks(),
+            headnodes=headnodes or config.HeadNodes(),
         )
         self.service: service.Service | None = None
         self.start()

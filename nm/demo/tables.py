@@ -66,7 +66,7 @@ class TableWorld:
             self.start_daemon()
             with self.api() as nm:
                 host = {"uri": "test:///default", "network": {"kind": "linux", "device": UPLINK}}
-                register.rack(nm, self._layout, self._switch_settings, host)
+                register.rack(nm, self._layout, register.Parts(self._switch_settings, host))
         except BaseException:
             self.close()
             raise

@@ -34,13 +34,14 @@ class Notes:
 
 
 SECTIONS = (
-    "switches", "ports", "hosts", "vlans", "trunks", "nodes", "headnodes",
+    "switches", "ports", "hosts", "vlans", "trunks", "images", "nodes", "headnodes",
     "delegates", "rights", "users", "groups",
 )  # fmt: skip
 _SIMPLE = {
     "switches": ("switch", "RegisterSwitch"),
     "hosts": ("host", "RegisterHost"),
     "trunks": ("trunk", "RegisterTrunk"),
+    "images": ("image", "RegisterImage"),
     "nodes": ("node", "RegisterNode"),
     "headnodes": ("headnode", "RegisterHeadNode"),
 }
@@ -198,12 +199,15 @@ def _groups(reader: Reader, call: Call, name: str, value: Any, notes: Notes) -> 
     if reader.get(key) is None and _is_over(told.get("expires"), call.now):
         notes.notices.append(f"group {name}: its lease was over, so it has no end; RenewGroup gives it one")
         told = {setting: part for setting, part in told.items() if setting != "expires"}
+    told = dict(told)
     nodes = told.get("nodes") or []
     if not isinstance(nodes, list):
         raise Invalid(f"the nodes of group {name} are not a list of names", 'as ["n1", "n2"]')
     some = [nodes[at : at + NODES_A_STEP] for at in range(0, len(nodes), NODES_A_STEP)]
+    images = _struct_of(f"images of group {name}", told.pop("images", None) or {})
     steps: list[Step] = [["CreateGroup", name, {**told, "nodes": some[0] if some else []}]]
     steps += [["AddNodes", name, more] for more in some[1:]]
+    steps += [["SetImage", name, image, [node]] for node, image in images.items()]
     yield Entry(("groups", name), key, steps)
 
 

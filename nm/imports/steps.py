@@ -104,8 +104,13 @@ def _drop_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> boo
 
 
 def _set_nodes(tx: Transaction, call: Call, group: Record, nodes: list[str]) -> None:
-    after = changed(group, call.now, wanted={**group["wanted"], "nodes": nodes})
+    after = changed(group, call.now, wanted=specs.with_nodes(group["wanted"], nodes))
     specs.save(tx, group, after, call.now, as_it_is=True)
+
+
+def _same_image(*_step: Any) -> bool:
+    """It goes with the nodes, and with the group."""
+    return True
 
 
 def _give_rights(tx: Transaction, call: Call, name: str, rights: Any) -> int:
@@ -138,10 +143,12 @@ _OPERATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
     "RegisterHost": (pool.register_host, _first(pool.unregister_host)),
     "RegisterVlan": (pool.register_vlan, _first(pool.unregister_vlan)),
     "RegisterTrunk": (pool.register_trunk, _first(pool.unregister_trunk)),
+    "RegisterImage": (pool.register_image, _first(pool.unregister_image)),
     "RegisterNode": (pool.register_node, _first(pool.unregister_node)),
     "RegisterHeadNode": (pool.register_head_node, _first(pool.unregister_head_node)),
     "CreateDelegate": (delegates.create_delegate, _first(delegates.destroy_delegate)),
     "SetRights": (_give_rights, _take_rights),
     "CreateGroup": (_create_group, _remove_group),
     "AddNodes": (_add_nodes, _drop_nodes),
+    "SetImage": (groups.set_image, _same_image),
 }

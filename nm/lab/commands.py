@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nm.client import ClientError
 from nm.counted import counted
-from nm.lab.layout import Layout
+from nm.lab.layout import BMCS, Layout
 from nm.lab.place import Lab, environment, labs
 
 DEFAULT_NAME = "lab"
@@ -25,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         up.add_argument(
             f"--{word}", type=int, default=size, metavar="N", help="how many (default: %(default)s)"
         )
+    up.add_argument("--boot", action="store_true", help="nodes are machines that boot, with BMCs")
+    up.add_argument("--bmc", choices=BMCS, default=sizes.bmc, help="what these are (default: %(default)s)")
     execute = verbs.add_parser("exec", help="run a command inside a lab")
     execute.add_argument("name")
     execute.add_argument("--node", help="inside this node")
@@ -62,7 +64,7 @@ def _up(args: argparse.Namespace) -> int:
     from nm.lab import lifecycle
 
     began = time.monotonic()
-    layout = Layout(args.switches, args.nodes, args.headnodes)
+    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc)
     lab = lifecycle.up(args.name, layout)
     print(
         f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "
@@ -70,7 +72,12 @@ def _up(args: argparse.Namespace) -> int:
         f"{counted(layout.headnodes, 'head node')}"
     )
     print(f"its daemon: nmctl --lab {lab.name} ...")
-    if layout.nodes:
+    if layout.boot:
+        print(
+            f"what is done with it: nmctl --lab {lab.name} group create alpha --nodes n1 --headnode h1; "
+            f"nmctl --lab {lab.name} deploy alpha --wait; nmctl --lab {lab.name} console h1"
+        )
+    elif layout.nodes:
         print(f"a shell on a node: nmctl lab exec {lab.name} --node n1 -- sh")
     return 0
 
@@ -95,12 +102,19 @@ def _status(args: argparse.Namespace) -> int:
     print(f"lab        {lab.name}, holder {lab.holder}, logs in {lab.folder}/log")
     print(f"daemon     {'answers' if daemon.answers(lab) else 'does not answer'} at {lab.socket}")
     print(f"switches   {' '.join(lab.layout.switch_names)}")
+    boot = lab.layout.boot
     for node in lab.layout.rack:
-        print(f"node       {node.name}\t{node.address}\t{node.mac}\t{node.switch} {node.port}")
+        power = f"\tBMC {node.bmc}\t{_power(node.name in running)}" if boot else ""
+        print(f"node       {node.name}\t{node.address}\t{node.mac}\t{node.switch} {node.port}{power}")
     for head in lab.layout.heads:
-        power = "on" if head.name in running else "off"
-        print(f"head node  {head.name}\t{head.address}\t{head.mac}\t{power}")
+        place = "made when it is deployed" if boot else f"{head.address}\t{head.mac}"
+        power = _power(bool(running & {head.name, f"nm-{head.name}"}))
+        print(f"head node  {head.name}\t{place}\t{power}")
     return 0
+
+
+def _power(on: bool) -> str:
+    return "on" if on else "off"
 
 
 def _down(args: argparse.Namespace) -> int:

@@ -10,10 +10,15 @@ import time
 from pathlib import Path
 
 from nm.client import ClientError, connect
+from nm.lab import management
+from nm.lab.archive import CACHE, kept
 from nm.lab.errors import LabError
-from nm.lab.place import INSIDE, Lab
+from nm.lab.layout import HEAD_ADDRESS, PREFIX
+from nm.lab.place import INSIDE, SOURCE, Lab
+from nm.lab.running import run
 
 PATIENCE = 15.0  # seconds until a started daemon must answer
+FIRST_UID = 95_000  # apart from those of accounts that the machine's own nm may have made
 _START = f'setsid "$@" < /dev/null >> {INSIDE}/log/nmd.log 2>&1 & echo $! > {INSIDE}/daemon.pid'
 _CONFIG = f"""\
 # The configuration of a lab's nmd; written anew at each start.
@@ -30,18 +35,30 @@ retry_longest_seconds = 5
 folder = "{INSIDE}/headnodes"
 [secrets]
 folder = "{INSIDE}/secrets"
+[accounts]
+homes = "/run/nm-homes"
+first_uid = {FIRST_UID}
+"""
+_BOOT = f"""\
+shell = "{{shell}}"
+[images]
+folders = ["{CACHE}"]
+[headnodes]
+address = "{HEAD_ADDRESS}/{PREFIX}"
+door = "{management.DOOR}"
 """
 
 
-def start(lab: Lab) -> None:
-    """Start nmd and wait until it answers. Does nothing when it runs."""
+def start(lab: Lab, *more: str) -> None:
+    """Start nmd, with these options too, and wait until it answers. Does nothing when it runs."""
     if running(lab):
         return
-    (lab.folder / "nm.toml").write_text(_CONFIG)
+    of_boot = _BOOT.format(shell=forwarder()) if lab.layout.boot else ""
+    (lab.folder / "nm.toml").write_text(_CONFIG + of_boot)
     (lab.folder / "secrets").mkdir(mode=0o700, exist_ok=True)
     program = [sys.executable, "-m", "nm.daemon"]
     options = ["--config", f"{INSIDE}/nm.toml", "--database", f"{INSIDE}/database"]
-    lab.run(["sh", "-c", _START, "sh", *program, *options])
+    lab.run(["sh", "-c", _START, "sh", *program, *options, *more])
     deadline = time.monotonic() + PATIENCE
     while not answers(lab):
         if not running(lab) or time.monotonic() > deadline:
@@ -49,6 +66,20 @@ def start(lab: Lab) -> None:
             said = log.read_text().strip()[-1500:] if log.exists() else "it was not started"
             raise LabError(f"nmd does not answer; the end of its log:\n{said}")
         time.sleep(0.05)
+
+
+def forwarder() -> Path:
+    """The login shell of accounts: the one that is installed with nm, or one that is built for labs."""
+    installed = Path(sys.prefix, "forward_api_calls")
+    if installed.is_file():
+        return installed
+    source = SOURCE / "forward_api_calls"
+    files = sorted(path for path in source.glob("*") if path.is_file())
+
+    def make(folder: Path) -> None:
+        run("make", "--silent", "-C", str(source), f"BUILD={folder}", "all")
+
+    return kept([path.read_bytes() for path in files], make) / "forward_api_calls"
 
 
 def kill(lab: Lab) -> None:

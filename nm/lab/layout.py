@@ -13,18 +13,22 @@ from nm.lab.errors import LabError
 PREFIX = 16  # all addresses lie in one subnet: only VLANs decide who reaches whom
 VLANS = range(101, 200)
 HOST = "host0"  # the VM host's bridge, and its name in the pool
+POOL = "lab"  # libvirt's storage pool for head nodes' disks
+HEAD_ADDRESS = "10.9.254.1"  # of every head node that is made from an image; each is alone on its VLAN
+BMCS = ("ipmi", "redfish", "virtualbmc")
 LIMITS = {"switches": (1, 32), "nodes": (0, 250), "headnodes": (0, 32)}
 
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the rack: a network namespace with one NIC."""
+    """A machine of the rack with one NIC: a network namespace, or one that boots."""
 
     name: str
     switch: str
     port: str
     mac: str
     address: str
+    bmc: str  # the address of its management processor; there is one in a rack that boots
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,20 @@ class Trunk:
 
 @dataclass(frozen=True)
 class Layout:
-    """A rack by its sizes."""
+    """A rack by its sizes; one that boots has machines as nodes, and makes its head nodes from an image."""
 
     switches: int = 2
     nodes: int = 8
     headnodes: int = 2
+    boot: bool = False
+    bmc: str = "ipmi"  # what kind the management processors are
 
     def __post_init__(self) -> None:
         for word, (lowest, highest) in LIMITS.items():
             if not lowest <= (value := getattr(self, word)) <= highest:
                 raise LabError(f"{value} {word} is not possible", f"use {lowest} to {highest}")
+        if self.bmc not in BMCS:
+            raise LabError(f"{self.bmc[:40]!r} is no kind of BMC", f"use one of: {', '.join(BMCS)}")
 
     @cached_property
     def switch_names(self) -> list[str]:
@@ -72,6 +80,7 @@ class Layout:
                 port=f"{switch}-p{(number - 1) // self.switches + 1}",
                 mac=f"52:54:00:09:00:{number:02x}",
                 address=f"10.9.0.{number}",
+                bmc=f"127.9.0.{number}",
             )
             for number in range(1, self.nodes + 1)
         ]

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from nm.lab import daemon, holder, register
@@ -27,7 +28,7 @@ _held: dict[str, subprocess.Popen[str]] = {}  # the labs that this very process 
 def up(name: str, layout: Layout) -> Lab:
     """A rack with its daemon running and its pool registered. Nothing is left of it when that fails."""
     lab = Lab(name)
-    if (why := obstacle()) is not None:
+    if (why := obstacle(layout.boot)) is not None:
         raise why
     FOLDER.mkdir(mode=0o755, exist_ok=True)
     try:
@@ -47,7 +48,7 @@ def up(name: str, layout: Layout) -> Lab:
 
 def _hold(lab: Lab, layout: Layout) -> None:
     """Start the holder and wait until the rack is built."""
-    sizes = {"switches": layout.switches, "nodes": layout.nodes, "headnodes": layout.headnodes}
+    sizes = asdict(layout)
     command = [*_UNSHARE, sys.executable, "-m", "nm.lab.holder", lab.name, json.dumps(sizes)]
     outer = subprocess.Popen(
         command, env=environment(), cwd="/", start_new_session=True,

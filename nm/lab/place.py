@@ -142,13 +142,27 @@ NEEDED = {
     "qemu-system-x86_64": "qemu-system-x86",
     "busybox": "busybox-static",
 }
+NEEDED_TO_BOOT = {
+    "ipmi_sim": "openipmi",
+    "dnsmasq": "dnsmasq-base",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+    "mke2fs": "e2fsprogs",
+    "make": "make",
+    "ipmitool": "ipmitool",
+    "tcpdump": "tcpdump",
+}
+IPXE = Path("/usr/lib/ipxe/qemu/efi-virtio.rom")  # what a node's NIC boots by
 
 
-def obstacle() -> LabError | None:
-    """Why no lab can run here: not root, or packages missing. None when one can."""
+def obstacle(boot: bool = False) -> LabError | None:
+    """Why no lab, or none that boots, can run here: not root, or packages missing. None when one can."""
     if os.geteuid() != 0:
         return LabError("a lab needs root, for its namespaces", "run it with sudo")
-    missing = sorted({package for tool, package in NEEDED.items() if not shutil.which(tool, path=PATH)})
+    needed = NEEDED | NEEDED_TO_BOOT if boot else NEEDED
+    missing = sorted({package for tool, package in needed.items() if not shutil.which(tool, path=PATH)})
+    if boot and not IPXE.exists():
+        missing.append("ipxe-qemu")
     if not any(Path("/lib/modules").glob("*/modules.dep")) or not any(Path("/boot").glob("vmlinuz-*")):
         missing.append("linux-image-amd64")
     if missing:

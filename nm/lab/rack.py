@@ -10,23 +10,25 @@ import os
 import shutil
 import socket
 import struct
-import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from nm.lab import guest
-from nm.lab.errors import LabError
-from nm.lab.layout import HOST, PREFIX, Layout, Node
+from nm.lab import bmc, guest, machines, management
+from nm.lab.archive import CACHE
+from nm.lab.layout import HOST, POOL, PREFIX, Layout, Node
 from nm.lab.place import INSIDE, Lab
+from nm.lab.running import run
 
 OWN_FOLDERS = ("/etc/libvirt", "/etc/openvswitch", "/var/lib/libvirt")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 DATABASE = "/run/openvswitch/conf.db"
-# No cgroups and no file's owner changed: libvirt must not reach out of the lab.
+DISKS = "/run/nm-disks"
+# No cgroups: libvirt must not reach out of the lab. It gives QEMU the disks that nm makes, and no other file.
 QEMU_CONF = """\
 security_driver = "none"
-dynamic_ownership = 0
+dynamic_ownership = {owns:d}
 namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
@@ -35,40 +37,64 @@ stdio_handler = "file"
 
 def build(lab: Lab, layout: Layout) -> None:
     """The whole rack, every switch port as it comes from the factory, every domain off."""
+    image = guest.image() if layout.heads and not layout.boot else Path()
     _mount(lab)
+    _be_deaf()
+    run("ip", "link", "set", "lo", "up")
+    if layout.boot:
+        machines.add_ports(layout.rack)
+        _start_switches(layout)
+        _start_libvirt({node.name: machines.domain(node) for node in layout.rack}, boot=True)
+        _add_pool()
+        management.start()
+        bmc.start(layout.bmc, layout.rack)
+        return
+    _add_veths(layout.rack)
     _start_switches(layout)
     _start_nodes(layout.rack)
-    _start_libvirt(layout)
+    _start_libvirt({head.name: guest.domain(head, image) for head in layout.heads})
 
 
 def _mount(lab: Lab) -> None:
     folder = os.open(lab.folder, os.O_PATH)
-    _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     for path in (INSIDE, "/run/lock", "/run/openvswitch", "/run/libvirt", "/run/netns", guest.AGENTS):
         Path(path).mkdir()
-    _run("mount", "--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{folder}", INSIDE)
+    run("mount", "--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{folder}", INSIDE)
     os.close(folder)
-    _run("mount", "-t", "sysfs", "sysfs", "/sys")
+    Path("/run/etc").mkdir()  # accounts of the lab's are none of this machine's
+    run("cp", "-a", "/etc/.", "/run/etc")
+    run("mount", "--bind", "/run/etc", "/etc")
+    run("mount", "-t", "sysfs", "sysfs", "/sys")
     for path in OWN_FOLDERS:
         if Path(path).is_dir():
-            _run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
+            run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", path)
     for path, log in (("/var/log/libvirt", "libvirt"), ("/var/log/openvswitch", "openvswitch")):
         (Path(INSIDE, "log", log)).mkdir(parents=True)
-        _run("mount", "--bind", f"{INSIDE}/log/{log}", path)
-    cache = guest.CACHE / "libvirt"  # what QEMU can do, asked once a machine: it takes a second
+        run("mount", "--bind", f"{INSIDE}/log/{log}", path)
+    cache = CACHE / "libvirt"  # what QEMU can do, asked once a machine: it takes a second
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _run("mount", "--bind", str(cache), "/var/cache/libvirt")
+    run("mount", "--bind", str(cache), "/var/cache/libvirt")
+    run("mount", "--bind", str(CACHE), str(CACHE))  # labs share what lies there, and none changes it
+    run("mount", "-o", "remount,bind,ro", str(CACHE))
+
+
+def _be_deaf() -> None:
+    """User-space OVS leaves what comes in to the lab's own kernel, too, which is to answer nothing."""
+    for name, value in {
+        "ipv4/conf/all/rp_filter": 1,
+        "ipv4/conf/all/arp_ignore": 1,
+        "ipv6/conf/default/disable_ipv6": 1,
+    }.items():
+        Path("/proc/sys/net", name).write_text(f"{value}\n")
 
 
 def _start_switches(layout: Layout) -> None:
-    _run("ovsdb-tool", "create", DATABASE, SCHEMA)
+    run("ovsdb-tool", "create", DATABASE, SCHEMA)
     quiet = ("--pidfile", "--detach", "--no-chdir", "-vconsole:off")
-    _run("ovsdb-server", DATABASE, "--remote=punix:/run/openvswitch/db.sock", "--log-file", *quiet)
-    _run("ovs-vsctl", "--no-wait", "init")
-    _run("ovs-vswitchd", "--log-file", *quiet)
-    _run("ip", "link", "set", "lo", "up")
-    for node in layout.rack:
-        _run("ip", "link", "add", node.port, "up", "type", "veth", "peer", "name", f"{node.name}-nic")
+    run("ovsdb-server", DATABASE, "--remote=punix:/run/openvswitch/db.sock", "--log-file", *quiet)
+    run("ovs-vsctl", "--no-wait", "init")
+    run("ovs-vswitchd", "--log-file", *quiet)
     commands: list[list[str]] = []
     for bridge in (HOST, *layout.switch_names):
         commands.append(["add-br", bridge])
@@ -78,19 +104,24 @@ def _start_switches(layout: Layout) -> None:
         for (bridge, port), (_, peer) in (trunk.ends, trunk.ends[::-1]):
             commands.append(["add-port", bridge, port])
             commands.append(["set", "interface", port, "type=patch", f"options:peer={peer}"])
-    _run("ovs-vsctl", *(word for command in commands for word in ("--", *command)))
+    run("ovs-vsctl", *(word for command in commands for word in ("--", *command)))
+
+
+def _add_veths(nodes: list[Node]) -> None:
+    for node in nodes:
+        run("ip", "link", "add", node.port, "up", "type", "veth", "peer", "name", f"{node.name}-nic")
 
 
 def _start_nodes(nodes: list[Node]) -> None:
     """Each a network namespace that knows its own NIC and nothing else."""
     for node in nodes:
-        _run("ip", "netns", "add", node.name)
+        run("ip", "netns", "add", node.name)
         _compute_checksums(f"{node.name}-nic")
     batch = [f"link set {node.name}-nic netns {node.name} name eth0 address {node.mac}" for node in nodes]
-    _run("ip", "-batch", "-", said="\n".join(batch))
+    run("ip", "-batch", "-", said="\n".join(batch))
     for node in nodes:
         address = f"address add {node.address}/{PREFIX} dev eth0"
-        _run("ip", "-n", node.name, "-batch", "-", said=f"link set lo up\n{address}\nlink set eth0 up")
+        run("ip", "-n", node.name, "-batch", "-", said=f"link set lo up\n{address}\nlink set eth0 up")
 
 
 def _compute_checksums(nic: str) -> None:
@@ -101,29 +132,26 @@ def _compute_checksums(nic: str) -> None:
         fcntl.ioctl(anything, SIOCETHTOOL, request)
 
 
-def _start_libvirt(layout: Layout) -> None:
-    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+def _start_libvirt(domains: Mapping[str, str], boot: bool = False) -> None:
+    """libvirtd, and the descriptions of domains by their names."""
+    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF.format(owns=boot))
     Path("/etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n')
     Path("/var/log/libvirt/qemu").mkdir()
     shutil.chown(guest.AGENTS, "libvirt-qemu")
-    _run("libvirtd", "--daemon")
-    if layout.heads:
-        image = guest.image()
-        with tempfile.TemporaryDirectory() as folder:
-            commands = []
-            for head in layout.heads:
-                path = Path(folder, f"{head.name}.xml")
-                path.write_text(guest.domain(head, image))
-                commands.append(f"define {path}")
-            _run("virsh", "-q", "-c", "qemu:///system", "; ".join(commands))
+    run("libvirtd", "--daemon")
+    with tempfile.TemporaryDirectory() as folder:
+        commands = []
+        for name, text in domains.items():
+            path = Path(folder, f"{name}.xml")
+            path.write_text(text)
+            commands.append(f"define {path}")
+        if commands:
+            run("virsh", "-q", "-c", "qemu:///system", "; ".join(commands))
 
 
-def _run(*command: str, said: str | None = None) -> None:
-    """Run it; LabError with its own words when it fails."""
-    source = subprocess.DEVNULL if said is None else None
-    done = subprocess.run(
-        command, check=False, input=said, stdin=source,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    if done.returncode:
-        raise LabError(f"{' '.join(command)[:200]}: {done.stdout.strip()[-500:]}")
+def _add_pool() -> None:
+    """Where head nodes' disks lie: in memory, like everything of the lab's."""
+    Path(DISKS).mkdir(mode=0o711)
+    virsh = ("virsh", "-q", "-c", "qemu:///system")
+    run(*virsh, "pool-define-as", POOL, "dir", "--target", DISKS)
+    run(*virsh, "pool-start", POOL)

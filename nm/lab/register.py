@@ -5,12 +5,15 @@ for the ports' reset, after which every node is verified and free.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from xmlrpc.client import Fault
 
 from nm.client import connect
+from nm.lab import bmc, images, management
 from nm.lab.errors import LabError
-from nm.lab.layout import HOST, VLANS, Layout
+from nm.lab.layout import HOST, POOL, VLANS, HeadNode, Layout, Node
 from nm.lab.place import Lab
 
 PATIENCE = 20  # seconds for the ports of a switch to be reset
@@ -18,18 +21,49 @@ Settings = dict[str, Any]
 Job = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What is told of each part beside what the layout says."""
+
+    switch: Callable[[str], Settings]
+    host: Settings
+    node: Callable[[Node], Settings] = lambda _node: {}
+    head: Callable[[HeadNode], Settings] = lambda head: {"domain": head.name}
+
+
 def pool(lab: Lab) -> None:
-    """The lab's rack: Open vSwitch bridges, QEMU."""
-    host = {"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}}
-    address = "unix:/run/openvswitch/db.sock"
+    """The lab's rack: Open vSwitch bridges, QEMU; of one that boots also BMCs and images."""
+    layout = lab.layout
+    parts = Parts(
+        switch=lambda name: {"driver": "ovs", "address": "unix:/run/openvswitch/db.sock", "bridge": name},
+        host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
+    )
+    if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
+        parts = replace(
+            parts,
+            node=partial(_node, layout.bmc),
+            head=_head,
+            host={**parts.host, "emulate": True, "pool": POOL},
+        )
     with connect(str(lab.socket)) as nm:
-        rack(nm, lab.layout, lambda switch: {"driver": "ovs", "address": address, "bridge": switch}, host)
+        if layout.boot:
+            for name, settings in images.settings().items():
+                nm.RegisterImage(name, settings)
+        rack(nm, layout, parts)
 
 
-def rack(nm: Any, layout: Layout, switch_settings: Callable[[str], Settings], host: Settings) -> None:
+def _node(kind: str, node: Node) -> Settings:
+    return {"management": bmc.management(kind, node), "image": images.NODE}
+
+
+def _head(_head: HeadNode) -> Settings:
+    return {"image": images.HEAD, "management_network": {"bridge": management.BRIDGE}}
+
+
+def rack(nm: Any, layout: Layout, parts: Parts) -> None:
     """Everything of a rack: switches, ports, trunks, the host, nodes, VLANs, head nodes; ports reset."""
     try:
-        _register(nm, layout, switch_settings, host)
+        _register(nm, layout, parts)
         resets = [nm.ResetPorts(switch, ports(layout, switch)) for switch in layout.switch_names]
         for job in resets:
             finish(nm, job, PATIENCE)
@@ -37,12 +71,12 @@ def rack(nm: Any, layout: Layout, switch_settings: Callable[[str], Settings], ho
         raise LabError(f"the pool could not be registered: {fault.faultString}") from None
 
 
-def _register(nm: Any, layout: Layout, switch_settings: Callable[[str], Settings], host: Settings) -> None:
+def _register(nm: Any, layout: Layout, parts: Parts) -> None:
     for switch in layout.switch_names:
-        nm.RegisterSwitch(switch, switch_settings(switch))
+        nm.RegisterSwitch(switch, parts.switch(switch))
         for port in ports(layout, switch):
             nm.RegisterPort(switch, port)
-    nm.RegisterHost(HOST, host)
+    nm.RegisterHost(HOST, parts.host)
     for trunk in layout.trunks:
         ends = [
             {"host": HOST, "device": port} if bridge == HOST else {"switch": bridge, "port": port}
@@ -51,11 +85,11 @@ def _register(nm: Any, layout: Layout, switch_settings: Callable[[str], Settings
         nm.RegisterTrunk(trunk.name, {"ends": ends})
     for node in layout.rack:
         nic = {"name": "eth0", "mac": node.mac, "switch": node.switch, "port": node.port, "role": "boot"}
-        nm.RegisterNode(node.name, {"nics": [nic], "ip": node.address})
+        nm.RegisterNode(node.name, {"nics": [nic], "ip": node.address, **parts.node(node)})
     for vlan in VLANS:
         nm.RegisterVlan(vlan)
     for head in layout.heads:
-        nm.RegisterHeadNode(head.name, {"host": HOST, "domain": head.name})
+        nm.RegisterHeadNode(head.name, {"host": HOST, **parts.head(head)})
 
 
 def ports(layout: Layout, switch: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Operations on the pool: switches, ports, trunks, hosts, nodes, VLANs and head nodes.
+"""Operations on the pool: switches, ports, trunks, hosts, nodes, VLANs, head nodes and images.
 
 Pure, and called by doors through the table of methods: each operation takes a transaction (a read: a
 Reader), the call, and the API method's arguments; it checks the right, then the values, then puts
@@ -13,6 +13,7 @@ from nm.pool.headnodes import (
     update_head_node,
 )
 from nm.pool.hosts import get_hosts, pin_host_key_of_host, register_host, unregister_host, update_host
+from nm.pool.images import get_images, register_image, unregister_image
 from nm.pool.nodes import (
     clear_node,
     connect_nic,
@@ -52,6 +53,7 @@ __all__ = [
     "get_drivers",
     "get_head_nodes",
     "get_hosts",
+    "get_images",
     "get_nodes",
     "get_ports",
     "get_switch_state",
@@ -63,6 +65,7 @@ __all__ = [
     "pin_host_key_of_host",
     "register_head_node",
     "register_host",
+    "register_image",
     "register_node",
     "register_port",
     "register_switch",
@@ -73,6 +76,7 @@ __all__ = [
     "reset_ports",
     "unregister_head_node",
     "unregister_host",
+    "unregister_image",
     "unregister_node",
     "unregister_port",
     "unregister_switch",

@@ -27,14 +27,21 @@ def _host_key(value: Any, what: str) -> str:
     return value and keys.canonical_key(values.text(4096)(value, what))
 
 
+def _pool(value: Any, what: str) -> str | None:
+    """The name of a storage pool; "" for nm's own."""
+    return values.domain(value, what) if values.of_type(str, value, what) else None
+
+
 _HOST: dict[str, values.Check] = {
     "uri": uri,
     "network": _struct,
     "host_key": _host_key,
     "secrets": values.secrets,
+    "pool": _pool,
+    "emulate": values.boolean,
     **SERVICE,
 }
-_DEFAULTS: Record = {"host_key": "", "secrets": {}}
+_DEFAULTS: Record = {"host_key": "", "secrets": {}, "pool": None, "emulate": False}
 
 
 def _check(record: Record) -> None:
@@ -69,7 +76,7 @@ def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
     _check(after)
     if {"uri", "host_key"} & given.keys():
         after["_host_key"] = None  # who names another machine, or its key, vouches for what it shows
-    if any(after[key] != record[key] for key in ("uri", "network")):
+    if any(after.get(key) != record.get(key) for key in ("uri", "network", "pool", "emulate")):
         for head in _head_nodes(tx, name):
             if head["group"] is not None:
                 raise Conflict(

@@ -10,7 +10,7 @@ from nm import releases, views
 from nm.calls import Call
 from nm.counted import counted
 from nm.errors import Conflict, Invalid, NotFound
-from nm.pool import hosts, uses, values
+from nm.pool import uses, values
 from nm.pool.common import (
     IN_SERVICE,
     SERVICE,
@@ -23,6 +23,7 @@ from nm.pool.common import (
     tell,
     unclaim,
 )
+from nm.processor import Settings, missing
 from nm.records import Record, changed, new, port_key, record_key
 from nm.store import Reader, Transaction
 
@@ -100,17 +101,23 @@ def _management(call: Call, value: Any, what: str) -> Record:
         raise Invalid(f"{what} names no power driver that there is", f"set driver to one of: {known}")
     for key in value:
         values.refuse_secret(str(key), what)
-    checks: dict[str, values.Check] = {
+    told = values.struct(value, what, _told_of(drivers[kind]))
+    if lacking := missing(drivers[kind], told):
+        raise Invalid(f"{what} lacks {', '.join(lacking)}", "docs/power.md has an example of each driver")
+    drivers[kind].check(told)
+    return told
+
+
+def _told_of(settings: Settings) -> dict[str, values.Check]:
+    """The checks of what a driver may be told: what all may be, and its own."""
+    return {
         "driver": values.text(64),
         "address": values.text(256),
         "port": values.integer(1, 65535),
         "user": values.text(64),
         "secrets": values.secrets,
+        **{key: values.declared(kind) for key, kind in settings.own.items()},
     }
-    own = {"uri": hosts.uri}
-    for key in drivers[kind]:
-        checks.setdefault(key, own.get(key, values.text(empty=False)))
-    return values.struct(value, what, checks, drivers[kind])
 
 
 # ---- registering ----------------------------------------------------------------------------------------

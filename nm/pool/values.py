@@ -138,6 +138,16 @@ def address(value: Any, what: str) -> str:
     return ""
 
 
+def interface(value: Any, what: str) -> str:
+    """An address with the length of its network's prefix."""
+    try:
+        if "/" in of_type(str, value, what):
+            return str(ipaddress.ip_interface(value))
+    except ValueError:
+        pass
+    raise Invalid(f"{what} {value[:50]!r} is no address and prefix", "write it as 192.168.10.1/24")
+
+
 def secrets(value: Any, what: str) -> dict[str, str]:
     """A struct of a driver's key to the name of a secret; never the secret."""
     for key, name in of_type(dict, value, what).items():
@@ -231,6 +241,11 @@ def plain(kind: type) -> Check:
     if kind is str:
         return text()
     return lambda value, what: of_type(kind, value, what)
+
+
+def declared(kind: type | tuple[str, ...]) -> Check:
+    """The same, of one that may be declared by its words."""
+    return one_of(*kind) if isinstance(kind, tuple) else plain(kind)
 
 
 def domain(value: Any, what: str) -> str:

@@ -25,7 +25,7 @@ def end_of_lease(text: str, now: float) -> int:
 
 
 def name_or_none(text: str) -> str | None:
-    """The name of a head node; the word none is none."""
+    """A name; the word none is none."""
     return None if text == "none" else text
 
 
@@ -103,13 +103,15 @@ MAKING = (
              option("vlan", "the VLAN of its main network; chosen when left out", parse=int, metavar="ID"),
              option("headnode", "its head node"),
              option("nodes", "its nodes, with commas", parse=values.names, metavar="N1,N2"),
+             option("image", "what its nodes boot"),
              option("owner", "the account that owns it; else you"), EXPIRES,
              option("alias", "another name for it, such as a URN"), DELEGATE, KEY_FILE,
              option("network", "NAME=VLAN[:NIC,NIC][:tagged]; may be given again", parse=values.network,
                     key="networks." + MANY, repeat=True, metavar="NETWORK")),
             struct=True, say="group {group} created; " + STAGED,
             epilog="nmctl group create alpha --vlan 101 --headnode h1 --nodes n1,n2 --expires +2d"),
-    Command("group add", "AddNodes", "add nodes, all or none; " + STAGED, (GROUP, NODES),
+    Command("group add", "AddNodes", "add nodes, all or none; " + STAGED,
+            (GROUP, NODES, option("image", "what just these boot", key="", spare=True)),
             say="added to {group}: {nodes}; " + STAGED),
     Command("group remove", "RemoveNodes", "remove nodes, all or none; " + STAGED, (GROUP, NODES),
             say="removed from {group}: {nodes}; " + STAGED),
@@ -121,6 +123,13 @@ MAKING = (
     Command("group set-headnode", "SetHeadNode", "choose its head node, or `none`; " + STAGED,
             (GROUP, Arg("headnode", "the head node's name, or none", name_or_none)),
             say="head node of {group} is {headnode}; " + STAGED),
+    Command("group set-image", "SetImage",
+            "choose what its nodes, or some of them, boot; " + STAGED,
+            (GROUP, Arg("image", "the image's name, or none", name_or_none),
+             option("nodes", "just these, with commas", parse=values.names, metavar="N1,N2", key="",
+                    spare=True)),
+            say="image of {group} is {image}; " + STAGED,
+            epilog="nmctl group set-image alpha debian --nodes n1,n2"),
     Command("group renew", "RenewGroup", "move the end of its lease; at once",
             (GROUP, Arg("expires", "when it ends: +2h, +3d, a date", end_of_lease, timed=True,
                         metavar="TIME")), say="group {group} renewed"),

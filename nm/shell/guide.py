@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nm.shell import accounts, groups, importing, offline, pictures, pool, service, wording
+from nm.shell import accounts, groups, images, importing, offline, pictures, pool, service, wording
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
 SECTIONS: dict[str, Sequence[Command]] = {
     "Groups": groups.COMMANDS,
     "The pool": pool.COMMANDS,
+    "Images": images.COMMANDS,
     "The picture": pictures.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,

@@ -13,7 +13,7 @@ from nm.errors import Invalid
 
 FORMAT = 1
 SECTIONS = (
-    "switches", "ports", "hosts", "vlans", "trunks", "nodes", "headnodes",
+    "switches", "ports", "hosts", "vlans", "trunks", "images", "nodes", "headnodes",
     "delegates", "rights", "users", "groups",
 )  # fmt: skip
 

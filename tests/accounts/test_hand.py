@@ -24,10 +24,10 @@ from nm.accounts import (
     Places,
     Registry,
     System,
-    read_passwd,
 )
 from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
+from nm.passwd import read_passwd
 from nm.records import Record
 from tests.accounts import FIRST, LAST
 from tests.accounts.logins import Login

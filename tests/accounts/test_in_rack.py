@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nm import config
-from nm.accounts import Entry, read_passwd
 from nm.calls import Caller
 from nm.errors import Conflict, Denied, NotFound
+from nm.passwd import Entry, read_passwd
 from tests.accounts import FIRST, LAST
 from tests.rack import Rack, rack
 from tests.shell.conftest import run

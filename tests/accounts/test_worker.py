@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from nm import delegates, groups, jobs, people
-from nm.accounts import FORWARD, LOOKS, Entry, Places, System, read_passwd
+from nm.accounts import FORWARD, LOOKS, Places, System
 from nm.accountwork import BITE, AccountsWorker, Settle, Survey
 from nm.calls import Call, Caller, Site
 from nm.converge import Tools
 from nm.export import ExportHand
 from nm.facts import Order, Outcome
+from nm.passwd import Entry, read_passwd
 from nm.records import Record, record_key
 from nm.store import Published, Transaction
 from nm.workers import Crew, Errand, Job, Reading, Worker

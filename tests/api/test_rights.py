@@ -22,14 +22,16 @@ SPY, RESERVER, DESCRIBER = Caller(2001, "snoop"), Caller(2002, "booker"), Caller
 STRANGER = Caller(2004, "stranger")
 NAMESAKE = Caller(2005, "alice")  # the owner's name, on another uid
 SUCCESSOR = Caller(OWNER.uid, "eve")  # the owner's uid, by another name
+HEADNODE = Caller(79_000, "head-duty")  # of alpha's head node
 CALLERS = {
     "root": ROOT, "admin": ADMIN, "reader": SPY, "owner": OWNER, "whole": WHOLE, "one": ONE, "other": OTHER,
     "reserve": RESERVER, "describe": DESCRIBER, "account": Caller(0, "set below"), "namesake": NAMESAKE,
     "successor": SUCCESSOR,
-    "stranger": STRANGER, "nobody": NOBODY,
+    "stranger": STRANGER, "nobody": NOBODY, "headnode": HEADNODE,
 }  # fmt: skip
 
-ALL = " ".join(CALLERS)
+PEOPLE = [who for who in CALLERS if who != "headnode"]
+ALL = " ".join(PEOPLE)
 ADMINS = "root admin"
 OWNERS = f"{ADMINS} owner one"
 MEMBERS = f"{OWNERS} whole account"
@@ -38,7 +40,8 @@ ROWS: dict[str, str] = {
     ADMINS: """
         RegisterSwitch UpdateSwitch UnregisterSwitch RegisterPort UpdatePort UnregisterPort
         RegisterTrunk UpdateTrunk UnregisterTrunk
-        RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode UnregisterNode ConnectNic RegisterVlan
+        RegisterImage UnregisterImage RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode
+        UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
         ConfirmExpiry GetHolds
@@ -48,10 +51,15 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reader": "GetDrift GetDrivers GetSwitchState",
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
-    MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
-    f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
+    MEMBERS: """
+        AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
+        """,
+    f"{MEMBERS} headnode": "PowerNode",
+    f"{MEMBERS} reader": "PlanDeploy GetAudit GetJob WaitJob",
+    f"{MEMBERS} reader headnode": "GetStatus",
     ALL: """
-        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetGroups GetJobs GetEvents
+        GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
+        GetEvents
         WhoAmI
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
@@ -60,8 +68,8 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 # Methods of a group, whose members only are told that it exists.
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
-    "SetNetworks", "SetHeadNode", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit", "Repair",
-    "PowerNode", "GetJob", "WaitJob",
+    "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
+    "Repair", "PowerNode", "GetJob", "WaitJob",
 }  # fmt: skip
 
 
@@ -91,7 +99,16 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
         else:
             bench.edit(key, uid=caller.uid)
     bench.edit("job_1", group="alpha")
+    serve(bench, "alpha")
     return {**CALLERS, "account": account}
+
+
+def serve(bench: Bench, group: str) -> None:
+    """Let the account of the head node `duty` be that of the group, which is deployed with it."""
+    record = {**bench.get("account_snoop"), "record_key": "account_head-duty", "account": HEADNODE.name}
+    record |= {"type": "headnode", "name": "duty", "group": group, "uid": HEADNODE.uid, "rights": {}}
+    bench.store.transact(lambda tx: tx.put(record))
+    bench.edit(f"group_{group}", target={**bench.get(f"group_{group}")["wanted"], "headnode": "duty"})
 
 
 def test_every_method_has_a_row() -> None:
@@ -110,7 +127,9 @@ def test_cell(bench: Bench, name: str, who: str) -> None:
     error = refused(bench, METHODS[name], GOOD[name], caller)
     assert caller.name in error.message
     knows = who in ("reader", "whole", "account") and name != "PowerNode"
-    if name in SECRET and not knows:
+    if who == "headnode" and name not in ("GetJob", "WaitJob"):
+        assert isinstance(error, Denied) and "than a head node's" in error.message
+    elif name in SECRET and not knows:
         assert isinstance(error, NotFound), error
         absent: Any = 4000 if isinstance(GOOD[name][0], int) else "absent"
         other = refused(bench, METHODS[name], [absent, *GOOD[name][1:]], caller)
@@ -135,17 +154,17 @@ def test_what_is_seen(bench: Bench) -> None:
     def groups(who: str) -> list[str]:
         return [group["name"] for group in bench.call("GetGroups", {}, caller=callers[who])]
 
-    for who in CALLERS:
+    for who in PEOPLE:
         expected = ["alpha"] * (who in ["root", "admin", "reader", "owner", "whole", "account"])
         expected += ["others"] * (who in ["root", "admin", "reader", "other"])
         assert groups(who) == expected, who
     whole = {"root", "admin", "reader"}
     for method in ("GetSwitches", "GetPorts", "GetTrunks", "GetHosts"):
-        seen = {who: bench.call(method, {}, caller=callers[who])[0].keys() for who in CALLERS}
+        seen = {who: bench.call(method, {}, caller=callers[who])[0].keys() for who in PEOPLE}
         least = seen["stranger"]
-        assert all((seen[who] > least) == (who in whole) for who in CALLERS), method
+        assert all((seen[who] > least) == (who in whole) for who in PEOPLE), method
     members = {
-        who for who in CALLERS if "state" in bench.call("GetNodes", {"name": "n1"}, caller=callers[who])[0]
+        who for who in PEOPLE if "state" in bench.call("GetNodes", {"name": "n1"}, caller=callers[who])[0]
     }
     assert members == whole | {"owner", "whole", "account"}
 
@@ -153,7 +172,7 @@ def test_what_is_seen(bench: Bench) -> None:
 def test_jobs_that_are_seen(bench: Bench) -> None:
     callers = prepared(bench, "GetNothing")
     bench.edit("job_1", group="alpha", who={"uid": STRANGER.uid, "name": STRANGER.name})
-    for who in CALLERS:
+    for who in PEOPLE:
         seen = [job["id"] for job in bench.call("GetJobs", {"id": 1}, caller=callers[who])]
         sees = who in ("root", "admin", "reader", "owner", "whole", "account", "stranger")
         assert seen == [1] * sees, who
@@ -266,3 +285,62 @@ def test_a_name_made_again_is_another_incarnation(bench: Bench) -> None:
     second = bench.get("account_snoop")
     assert second["uid"] > first["uid"] and second["id"] > first["id"]
     assert second["before"] == [{"uid": first["uid"], "id": first["id"]}] and second["rights"] == {}
+
+
+# ---- head nodes
+
+
+def test_a_head_node_sees_its_own_jobs_and_no_others(bench: Bench) -> None:
+    callers = prepared(bench, "nothing")
+    mine = bench.call("PowerNode", "n1", "cycle", caller=HEADNODE)
+    theirs = bench.call("PowerNode", "n1", "status", caller=callers["owner"])
+    assert bench.call("GetJob", mine, caller=HEADNODE)["kind"] == "power"
+    assert bench.call("WaitJob", mine, 0, caller=HEADNODE)["group"] == "alpha"
+    assert isinstance(refused(bench, METHODS["GetJob"], [theirs], HEADNODE), NotFound)
+    assert bench.get(f"job_{mine}")["who"] == {"uid": HEADNODE.uid, "name": HEADNODE.name}
+
+
+def test_a_head_node_has_its_own_group_only(bench: Bench) -> None:
+    prepared(bench, "nothing")
+    bench.call("AddNodes", "others", ["n2"])
+    for method, arguments in (("GetStatus", ["others"]), ("PowerNode", ["n2", "off"])):
+        assert isinstance(refused(bench, METHODS[method], arguments, HEADNODE), NotFound)
+    bench.edit("group_others", target={**bench.get("group_others")["wanted"], "headnode": "duty"})
+    assert isinstance(refused(bench, METHODS["GetStatus"], ["others"], HEADNODE), NotFound)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [{"target": None}, {"destroying": True}, {"target": {"networks": {}, "nodes": [], "headnode": "x"}}],
+)
+def test_a_head_node_that_goes_may_do_nothing_at_once(bench: Bench, gone: dict[str, Any]) -> None:
+    prepared(bench, "nothing")
+    bench.edit("group_alpha", **gone)
+    for method in ("GetStatus", "PowerNode"):
+        assert isinstance(refused(bench, METHODS[method], GOOD[method], HEADNODE), NotFound)
+    assert isinstance(refused(bench, METHODS["Deploy"], GOOD["Deploy"], HEADNODE), Denied)
+
+
+def test_no_secret_reaches_a_head_node(bench: Bench) -> None:
+    prepared(bench, "nothing")
+    secrets = [name for one in bench.memory._records.values() for name in _secrets(one)]
+    assert "bmc-n1" in secrets
+    number = bench.call("PowerNode", "n1", "status", caller=HEADNODE)
+    told = [bench.call("GetStatus", "alpha", caller=HEADNODE), bench.call("GetJob", number, caller=HEADNODE)]
+    assert not [name for name in secrets if name in repr(told)]
+
+
+def _secrets(record: Any) -> list[str]:
+    """The names of secrets in a record."""
+    if not isinstance(record, dict):
+        return []
+    named = list((record.get("secrets") or {}).values()) if isinstance(record.get("secrets"), dict) else []
+    return named + [name for value in record.values() for name in _secrets(value)]
+
+
+def test_nobody_delegates_to_a_head_nodes_account(bench: Bench) -> None:
+    prepared(bench, "nothing")
+    assert [one["name"] for one in bench.call("GetDelegates", {})] == ["booker", "snoop", "writer"]
+    for method in ("SetDelegateKeys", "SetRights"):
+        assert isinstance(refused(bench, METHODS[method], ["head-duty", []]), NotFound)
+    assert isinstance(refused(bench, METHODS["DestroyDelegate"], ["head-duty"]), NotFound)

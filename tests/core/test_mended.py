@@ -14,6 +14,7 @@ from nm.calls import Caller
 from nm.database_tools import restore
 from nm.errors import Conflict, Invalid, NotFound
 from nm.export import ExportHand
+from nm.facts import Order
 from nm.hypervisor import DomainState
 from nm.libvirt_host import connect
 from nm.workers import Worker
@@ -249,7 +250,8 @@ def test_one_audit_waits_at_a_time(lab: Rack) -> None:
 
 def test_lists_of_groups_that_are_gone_are_removed_at_start(lab: Rack) -> None:
     lab.stop()
-    ExportHand(lab.folder / "export")._write("ghost", b"00:00:00:00:00:01 x\n")
+    ghost = Order("export/ghost", {"machines": [["00:00:00:00:00:01", "x"]]})
+    assert ExportHand(lab.folder / "export").run([ghost], 1)[0].error is None
     assert (lab.folder / "export" / "ghost").is_dir()
     lab.start()
     assert not (lab.folder / "export" / "ghost").exists()

@@ -30,15 +30,7 @@ from tests.rack import Rack, rack
 STATES = int(os.environ.get("NM_STATES", "500"))
 HOOKED_STATES = int(os.environ.get("NM_HOOKED_STATES", "20"))
 RIMS = {Executor: "switch", HostHand: "host", ExportHand: "export", PowerHand: "power"}
-MADE = (
-    "add",
-    "connect",
-    "create",
-    "join",
-    "make",
-    "prepare",
-    "write",
-)  # actions after which something is there
+MADE = ("add", "bring", "connect", "create", "join", "make", "prepare", "write")  # then something is there
 BOOKKEEPING = "pool"
 GROUPS = ("a", "b", "c")
 

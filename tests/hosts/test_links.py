@@ -16,7 +16,7 @@ from nm import pool
 from nm.calls import Call, Caller, Site
 from nm.errors import DeviceFailed, Invalid
 from nm.facts import Order, Outcome
-from nm.hands import host_worker
+from nm.hands import HeadSettings, host_worker
 from nm.hostnet import LinuxNetwork
 from nm.links import Add, Delete, Link, Up, Way
 from nm.links.here import Here
@@ -149,7 +149,7 @@ def _register(store: MemoryStore, sshd: Sshd, **more: Any) -> None:
 def _make(store: MemoryStore, sshd: Sshd) -> Outcome:
     """What the host's worker answers to the order of a bridge."""
     answers: list[Outcome] = []
-    worker = host_worker("vm", store, {"vm-key": sshd.key}.__getitem__)
+    worker = host_worker("vm", store, {"vm-key": sshd.key}.__getitem__, HeadSettings("192.168.10.1/24", ()))
     worker.handle([Errand([Order("bridge/vm/101", {})], answers.extend)])
     worker.close()
     return answers[0]

@@ -75,6 +75,11 @@ mac = "52:54:00:00:00:04"
 switch = "sw0"
 port = "p2"
 
+[images.debian]
+kind = "disk"
+disk = "/var/lib/nm-images/debian.qcow2"
+memory = 2048
+
 [headnodes]
 h1 = {{ host = "h0", domain = "vm-1", management = ["52:54:00:00:01:01"] }}
 h2 = {{ host = "h0", image = "debian" }}

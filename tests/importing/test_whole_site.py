@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from nm import groups, imports, power, settings, site
+from nm import groups, imports, settings, site
 from nm.calls import Call, Caller, Site
 from nm.errors import Conflict
 from nm.importwork import carry_out
+from nm.management.simulated import SimulatedPower
 from nm.records import Record
 from nm.site import places
 from nm.site.document import parse_json, parse_toml
@@ -26,7 +27,13 @@ from tests.memory_store import MemoryStore
 ROOT = Caller(0, "root", admin=True)
 UIDS = {"root": 0, "alice": 1001, "bob": 1002}
 ADMIN = Call(ROOT, "Test", 1_800_000_000.0)
-SITE = Site(drivers=builtin(), power=power.required_keys(), uid_of=UIDS.get, uids=(70_000, 79_999))
+SITE = Site(
+    drivers=builtin(),
+    power={"simulated": SimulatedPower.settings},
+    uid_of=UIDS.get,
+    uids=(70_000, 79_999),
+    image_folders=("/var/lib/nm-images",),
+)
 
 
 def imported(text: str) -> MemoryStore:
@@ -68,7 +75,7 @@ def test_everything_a_document_can_say_arrives(office: Office, tmp_path: Path) -
         ("data", "02"),
         ("none", "03"),
     ]
-    assert records["headnode_h2"]["image"] == "debian"
+    assert records["headnode_h2"]["image"] == "debian" and records["image_debian"]["memory"] == 2048
     assert records["account_alice"]["rights"] == {"spy": {}, "reserve": {"nodes": 4, "lease": 86400}}
     group = office.call("GetStatus", "alpha")
     assert (group["state"], group["owner"]["name"], group["expires"]) == ("staged", "alice", 4102444800)

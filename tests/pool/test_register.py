@@ -42,6 +42,8 @@ def test_unregistering_everything_leaves_nothing(bare: World) -> None:
         bare.do(pool.unregister_head_node, name)
     for name in ("t0", "th"):
         bare.do(pool.unregister_trunk, name)
+    for name in ("debian", "netboot", "spare"):
+        bare.do(pool.unregister_image, name)
     bare.do(pool.unregister_host, "h0")
     for name in ("n1", "n2", "n10"):
         bare.do(pool.unregister_node, name)

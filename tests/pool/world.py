@@ -5,11 +5,13 @@ from typing import Any, ClassVar
 
 from nm import pool
 from nm.calls import Call, Caller, Site
+from nm.management.libvirt import LibvirtPower
+from nm.processor import Settings
 from nm.records import Record, changed, new
 from nm.store import Store
 from nm.switch import Registry
 
-KINDS = ("switch", "port", "trunk", "host", "node", "vlan", "headnode", "claim")
+KINDS = ("switch", "port", "trunk", "host", "node", "vlan", "headnode", "image", "claim")
 
 
 class PlainDriver:
@@ -25,8 +27,8 @@ class PlainDriver:
 def site() -> Site:
     drivers = Registry()
     drivers.register(PlainDriver)  # type: ignore[arg-type]
-    power = {"bmc": frozenset({"address"}), "libvirt": frozenset({"uri", "domain"})}
-    return Site(drivers=drivers, power=power)
+    power = {"bmc": Settings({}, frozenset({"address"})), "libvirt": LibvirtPower.settings}
+    return Site(drivers=drivers, power=power, image_folders=("/images",))
 
 
 SITE = site()
@@ -137,4 +139,7 @@ def furnish(world: World) -> None:
     world.do(pool.register_vlan, 102)
     world.do(pool.register_vlan, 110, {"shared": True})
     world.do(pool.register_head_node, "head", {"host": "h0", "domain": "vm1", "management": [mac(200)]})
+    for name in ("debian", "spare"):
+        world.do(pool.register_image, name, {"kind": "disk", "disk": f"/images/{name}.qcow2"})
+    world.do(pool.register_image, "netboot", {"kind": "netboot"})
     world.do(pool.register_head_node, "made", {"host": "h0", "image": "debian"})

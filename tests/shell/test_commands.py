@@ -249,7 +249,10 @@ def making_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="beta")["expires"] is None
 
 
-@story("group add", "group remove", "group set-vlan", "group set-networks", "group set-headnode")
+@story(
+    "group add", "group remove", "group set-vlan", "group set-networks", "group set-headnode",
+    "group set-image",
+)  # fmt: skip
 def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {})
     nmctl("group", "add", "alpha", "n0,n1", "n2")
@@ -266,6 +269,20 @@ def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="alpha")["headnode"] == "head1"
     nmctl("group", "set-headnode", "alpha", "none")
     assert nmctl.one("GetGroups", name="alpha")["headnode"] is None
+    for image in ("debian", "rescue", "test"):
+        nmctl.rack.call("RegisterImage", image, {"kind": "netboot"})
+    nmctl("group", "set-image", "alpha", "debian")
+    nmctl("group", "set-image", "alpha", "rescue", "--nodes", "n0")
+    nmctl("group", "add", "alpha", "n1", "--image", "test")
+    told = nmctl.one("GetGroups", name="alpha")
+    assert (told["image"], told["images"]) == ("debian", {"n0": "rescue", "n1": "test"})
+    nmctl("group", "set-image", "alpha", "none")
+    nmctl("group", "set-image", "alpha", "none", "--nodes", "n0,n1")
+    told = nmctl.one("GetGroups", name="alpha")
+    assert (told["image"], told["images"]) == (None, {})
+    assert "no image nosuch" in nmctl("group", "set-image", "alpha", "nosuch", status=5).err
+    nmctl("group", "create", "imaged", "--image", "debian")
+    assert nmctl.one("GetGroups", name="imaged")["image"] == "debian"
 
 
 @story("plan", "deploy", "group destroy")

@@ -120,7 +120,8 @@ class House:
         self._make_host_key()
         (folder / "rack").mkdir(mode=0o700)
         accounts = config.Accounts(shell=SHELL, first_uid=FIRST_UID)
-        self.rack = HouseRack(folder / "rack", nodes=4, accounts=accounts)
+        door = config.HeadNodes(door=f"127.0.0.1:{OTHER_PORT}", host_keys=str(self.private))
+        self.rack = HouseRack(folder / "rack", nodes=4, accounts=accounts, headnodes=door)
 
     # ---- sshd
 
@@ -131,6 +132,7 @@ class House:
 
     def _make_host_key(self) -> None:
         public = self.key("host").public.split()[:2]
+        (self.private / "ssh_host_ed25519_key.pub").write_text(" ".join(public))
         places = ["127.0.0.1", "localhost", f"[127.0.0.1]:{OTHER_PORT}", f"[localhost]:{OTHER_PORT}"]
         self.known_hosts.write_text(f"{','.join(places)} {' '.join(public)}\n")
         self.known_hosts.chmod(0o644)

@@ -64,6 +64,8 @@ GROUPS = (
         "group set-vlan {group} {vlan}", "change alpha vlan to 102"),
     Row(f"change <group> {ITS_HEAD} to <headnode:free-headnode>", "give a group another head node, or none",
         "group set-headnode {group} {headnode}", "change alpha head to h2"),
+    Row("change <group> image to <image:word>", "choose what a group's nodes boot, or none",
+        "group set-image {group} {image}", "change alpha image to debian"),
     Row("vlan connect <vlan:free-vlan> <group> <nic:nic-name>",
         "put the NICs of that name, or role, of a group's nodes on a VLAN of the group's",
         "vlan connect {vlan} {group} {nic}", "vlan connect 102 alpha data"),

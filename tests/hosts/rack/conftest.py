@@ -1,6 +1,7 @@
 """A bridge of Open vSwitch and tiny domains; only inside rackns.sh, which sets RACK."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -83,6 +84,12 @@ def bridge() -> None:
     sh("ip", "link", "set", BRIDGE, "up")
 
 
+@pytest.fixture(scope="session")
+def rack_folder() -> Path:
+    """A folder that QEMU's user may read; it goes with the rack."""
+    return Path(os.environ["RACK"])
+
+
 class Domains:
     """Domains that sit in their firmware, and what libvirt says of them by another connection."""
 
@@ -127,3 +134,9 @@ class Watched(LibvirtHost):
     def set_nic(self, domain: str, nic: Nic) -> None:
         super().set_nic(domain, nic)
         self.changes.append((nic.vlan, nic.link_up))
+
+
+def kill_libvirtd() -> None:
+    process = libvirtd()
+    os.kill(process, signal.SIGKILL)
+    until(lambda: not os.path.exists(f"/proc/{process}"))

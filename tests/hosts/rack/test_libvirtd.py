@@ -19,6 +19,7 @@ from tests.hosts.rack.conftest import (
     HOST,
     Domains,
     interface,
+    kill_libvirtd,
     libvirtd,
     qemu,
     start_libvirtd,
@@ -51,12 +52,6 @@ def stopped() -> Iterator[list[int]]:
     yield processes
     for process in processes:
         os.kill(process, signal.SIGCONT)
-
-
-def kill_libvirtd() -> None:
-    process = libvirtd()
-    os.kill(process, signal.SIGKILL)
-    until(lambda: not os.path.exists(f"/proc/{process}"))
 
 
 def test_a_killed_libvirtd_is_an_error_that_passes_and_is_met_again(running: str) -> None:

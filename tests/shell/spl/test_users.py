@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nm import config
-from nm.accounts import read_passwd
+from nm.passwd import read_passwd
 from tests.accounts.conftest import root  # noqa: F401
 from tests.rack import rack
 from tests.shell.spl.conftest import Spl, spl_on

@@ -188,8 +188,9 @@ def test_callers_are_told_the_same_on_all_ways(house: House, street: Street, way
     assert set(GOOD) == set(EXPECTED) == set(METHODS)
     caller = street.callers[who]
     with way_in(house, way, caller) as send:
-        answer: Any = xmlrpc.client.loads(send(xmlrpc.client.dumps((), "WhoAmI").encode()))[0][0]
-        assert (answer["uid"], answer["name"]) == (caller.uid, caller.name)
+        if who != "headnode":  # which may not even ask
+            answer: Any = xmlrpc.client.loads(send(xmlrpc.client.dumps((), "WhoAmI").encode()))[0][0]
+            assert (answer["uid"], answer["name"]) == (caller.uid, caller.name)
         found = {method: street.found(send, who, method) for method in METHODS}
     assert found == {method: street.expected(who, method) for method in METHODS}
     assert street.unharmed()

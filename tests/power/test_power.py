@@ -7,7 +7,9 @@ import pytest
 
 from nm.errors import DeviceFailed, Invalid
 from nm.facts import Order
-from nm.power import KINDS, PowerDriver, PowerHand, act, required_keys
+from nm.management import KINDS
+from nm.power import Manner, PowerHand, act
+from nm.processor import Settings
 from nm.records import Record
 from nm.waiting import Clock
 
@@ -23,6 +25,10 @@ class Watch:
     def wait(self, seconds: float) -> None:
         self.time += seconds
         self._meanwhile(self.time)
+
+
+def manner(watch: Watch | None = None, **more: Any) -> Manner:
+    return Manner(clock=(watch or Watch()).clock, **more)
 
 
 @pytest.fixture
@@ -47,16 +53,19 @@ def test_each_action_and_the_state_after_it(file: Path) -> None:
 
 
 def test_the_kinds_and_their_keys() -> None:
-    assert required_keys() == {"simulated": {"file"}, "libvirt": {"uri", "domain"}}
-    assert all(kind.required <= set(kind.settings) for kind in KINDS.values())
+    common = {"driver", "address", "port", "user", "secrets"}
+    for name, kind in KINDS.items():
+        assert kind.kind == name
+        assert not common & set(kind.settings.own)
+        assert kind.settings.required <= set(kind.settings.own) | common
 
 
 @pytest.mark.parametrize(
     ("wrong", "action", "told"),
     [
         ({"driver": "simulated", "file": "x"}, "reboot", "on, off, cycle, status, pxe, disk"),
-        ({"driver": "ipmi"}, "on", "libvirt, simulated"),
-        ({}, "on", "libvirt, simulated"),
+        ({"driver": "ilo"}, "on", "amt, command, ipmi, libvirt, redfish, simulated"),
+        ({}, "on", "amt, command, ipmi, libvirt, redfish, simulated"),
         ({"driver": "simulated"}, "on", "lacks file"),
         ({"driver": "libvirt", "uri": "xen:///", "domain": "d"}, "on", "not allowed"),
     ],
@@ -70,7 +79,7 @@ def test_one_that_says_yes_and_does_nothing_is_found_out(file: Path) -> None:
     file.write_text('{"power": "on", "fault": "idle"}')
     watch = Watch()
     with pytest.raises(DeviceFailed, match="power off was not confirmed within 60 s") as failure:
-        act(management(file), "off", clock=watch.clock)
+        act(management(file), "off", manner=manner(watch))
     assert failure.value.passing
     assert 60 <= watch.time < 62
     assert state(file)["power"] == "on"
@@ -80,18 +89,18 @@ def test_one_that_is_silent_is_given_time(file: Path) -> None:
     file.write_text('{"power": "on", "fault": "silent"}')
     watch = Watch()
     with pytest.raises(DeviceFailed, match=r"within 5 s.*does not answer"):
-        act(management(file), "off", limit=5, clock=watch.clock)
+        act(management(file), "off", manner=manner(watch, limit=5))
 
 
 def test_one_that_answers_in_time_is_believed(file: Path) -> None:
     file.write_text('{"power": "on", "fault": "silent"}')
 
     def wake(now: float) -> None:
-        if now == 3:
+        if now >= 3:
             file.write_text('{"power": "on"}')
 
     watch = Watch(wake)
-    assert act(management(file), "off", limit=5, clock=watch.clock) == "off"
+    assert act(management(file), "off", manner=manner(watch, limit=5)) == "off"
     assert watch.time < 5
 
 
@@ -99,7 +108,7 @@ def test_one_that_answers_in_time_is_believed(file: Path) -> None:
 def test_a_file_that_is_something_else_is_left_alone(content: str, file: Path) -> None:
     file.write_bytes(content.encode("latin-1"))
     with pytest.raises(DeviceFailed, match="not the state") as failure:
-        act(management(file), "on", clock=Watch().clock)
+        act(management(file), "on", manner=manner())
     assert not failure.value.passing
     assert file.read_bytes() == content.encode("latin-1")
 
@@ -109,15 +118,16 @@ def test_a_link_is_not_followed(file: Path, tmp_path: Path) -> None:
     target.write_text('{"power": "off"}')
     file.symlink_to(target)
     with pytest.raises(DeviceFailed, match="not the state"):
-        act(management(file), "on", clock=Watch().clock)
+        act(management(file), "on", manner=manner())
     file.unlink()
     file.mkdir()
     with pytest.raises(DeviceFailed, match="not the state"):
-        act(management(file), "on", clock=Watch().clock)
+        act(management(file), "on", manner=manner())
 
 
 def hand(nodes: Mapping[str, Record], watch: Watch | None = None, **more: Any) -> PowerHand:
-    return PowerHand(nodes.get, clock=(watch or Watch()).clock, **more)
+    secrets = {"secrets": more.pop("secrets")} if "secrets" in more else {}
+    return PowerHand(nodes.get, manner=manner(watch, **more), **secrets)
 
 
 def test_a_node_given_out_keeps_its_power_and_one_taken_back_loses_it(file: Path) -> None:
@@ -145,10 +155,9 @@ def test_one_that_fails_holds_no_other(tmp_path: Path) -> None:
 
 
 def test_another_kind_is_one_class_and_gets_its_secrets() -> None:
-    class Lamp(PowerDriver):
+    class Lamp:
         kind: ClassVar[str] = "lamp"
-        settings: ClassVar[Mapping[str, type]] = {"room": str}
-        required: ClassVar[frozenset[str]] = frozenset({"room"})
+        settings: ClassVar[Settings] = Settings({"room": str}, frozenset({"room"}), frozenset({"password"}))
         log: ClassVar[list[str]] = []
 
         def __init__(self, management: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
@@ -161,8 +170,14 @@ def test_another_kind_is_one_class_and_gets_its_secrets() -> None:
         def switch(self, on: bool) -> None:
             self._on = on
 
+        def ask_to_stop(self) -> None:
+            self._on = False
+
         def boot_from(self, device: str) -> None:
             self.log.append(device)
+
+        def boots_from(self) -> str | None:
+            return None
 
         def close(self) -> None:
             self.log.append("close")

@@ -1,0 +1,177 @@
+"""The description of a head node's domain that nm makes from an image, and nm's mark in it. Pure.
+
+The mark says whose the domain is and whether its disks are all there. A domain without it is not nm's,
+whatever it is called. The domain's NIC on the group's network is put where it belongs by nm/vm.py.
+"""
+
+import hashlib
+import uuid
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nm.domain_xml import plain_checksums
+from nm.hypervisor import Volume
+
+SPACE = "urn:nm:head-node:1"
+CONSOLES = "/var/log/libvirt/qemu"  # on the host; virtlogd writes there, and bounds what it writes
+SLOTS = 8  # PCIe ports that wait for devices attached while it runs
+DISK, SEED = "disk", "seed"  # what volumes are for; a guest sees it in their serial numbers
+HALF, WHOLE = "half", "whole"
+
+ET.register_namespace("nm", SPACE)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What nm notes in a domain: from which image it was made, in which life of the head node, how far."""
+
+    headnode: str
+    image: str
+    instance: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a domain is to be. `image` is the image's record; `disks` are in the order of their letters."""
+
+    name: str
+    mark: Mark
+    kind: str
+    image: Mapping[str, Any]
+    mac: str
+    management: Mapping[str, str] | None
+    management_mac: str
+    disks: tuple[Volume, ...] = ()
+
+
+def volume(domain: str, purpose: str) -> str:
+    """The name of one of the domain's volumes. No name of a head node has a + in it, so none is another's."""
+    return f"{domain}+{purpose}"
+
+
+def mac_of(host: str, domain: str) -> str:
+    """A MAC for a NIC that nm adds: always the same for the same domain, in QEMU's own range."""
+    digest = hashlib.sha256(f"{host}/{domain}".encode()).hexdigest()
+    return f"52:54:00:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
+
+
+def management_mac_of(host: str, domain: str) -> str:
+    """The MAC of the NIC that leads to nm."""
+    return mac_of(host, f"{domain}/management")
+
+
+def console(domain: str) -> str:
+    """The file on the host that keeps what the domain's serial console said."""
+    return f"{CONSOLES}/{domain}+console.log"
+
+
+def mark_of(description: str | None) -> Mark | None:
+    """The mark in a domain's description; None when it has none, or there is no domain."""
+    if description is None:
+        return None
+    found = ET.fromstring(description).find(f"metadata/{{{SPACE}}}head")  # noqa: S314 - libvirt wrote it
+    return None if found is None else Mark(**{key: found.get(key, "") for key in Mark.__dataclass_fields__})
+
+
+def marked(description: str, state: str) -> str:
+    """The same description with another state in its mark."""
+    root = ET.fromstring(description)  # noqa: S314 - libvirt wrote it
+    found = root.find(f"metadata/{{{SPACE}}}head")
+    if found is not None:
+        found.set("state", state)
+    return ET.tostring(root, encoding="unicode")
+
+
+def description(machine: Machine) -> str:
+    """The domain's description for libvirt."""
+    root = ET.Element("domain", type=machine.kind)
+    _add(root, "name", machine.name)
+    _add(root, "uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{SPACE}/{machine.name}/{machine.mark.instance}")))
+    head = ET.SubElement(ET.SubElement(root, "metadata"), f"{{{SPACE}}}head")
+    for key in Mark.__dataclass_fields__:
+        head.set(key, getattr(machine.mark, key))
+    _add(root, "memory", str(machine.image["memory"]), unit="MiB")
+    _add(root, "vcpu", str(machine.image["cpus"]))
+    _system(root, machine)
+    devices = ET.SubElement(root, "devices")
+    _controllers(devices, machine.kind)
+    for letter, volume in zip("abcdefgh", machine.disks, strict=False):
+        _disk(devices, volume, f"vd{letter}")
+    _nic(devices, machine.mac, None)
+    if machine.management is not None:
+        _nic(devices, machine.management_mac, machine.management)
+    _console(devices, machine.name)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
+    found = ET.SubElement(parent, tag, attributes)
+    found.text = text
+    return found
+
+
+def _system(root: ET.Element, machine: Machine) -> None:
+    image = machine.image
+    system = ET.SubElement(root, "os")
+    real = machine.kind in ("kvm", "qemu")
+    _add(system, "type", "hvm", **({"arch": "x86_64", "machine": "q35"} if real else {}))
+    for key in ("kernel", "initrd", "cmdline"):
+        if image[key]:
+            _add(system, key, image[key])
+    if not image["kernel"]:
+        _add(system, "boot", dev="hd")
+    if real:
+        features = ET.SubElement(root, "features")
+        for feature in ("acpi", "apic"):
+            _add(features, feature)
+        _add(root, "cpu", mode="host-passthrough" if machine.kind == "kvm" else "maximum")
+    _add(root, "on_reboot", "restart")
+    _add(root, "on_crash", "restart")
+
+
+def _controllers(devices: ET.Element, kind: str) -> None:
+    if kind in ("kvm", "qemu"):
+        _add(devices, "controller", type="usb", model="none")
+        _add(devices, "controller", type="pci", model="pcie-root")
+        for _ in range(SLOTS):
+            _add(devices, "controller", type="pci", model="pcie-root-port")
+
+
+def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
+    """A disk whose serial number in the guest is nm-disk, nm-seed; only the first can be written."""
+    purpose = volume.name.rpartition("+")[2]
+    writable = purpose == DISK
+    disk = _add(devices, "disk", type="block" if volume.block else "file", device="disk")
+    raw = volume.block or not writable
+    _add(disk, "driver", name="qemu", type="raw" if raw else "qcow2", discard="unmap")
+    _add(disk, "source", **{"dev" if volume.block else "file": volume.path})
+    _add(disk, "target", dev=target, bus="virtio")
+    _add(disk, "serial", f"nm-{purpose}")
+    if not writable:
+        _add(disk, "readonly")
+
+
+def _nic(devices: ET.Element, mac: str, place: Mapping[str, str] | None) -> None:
+    """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down."""
+    kind, name = ("ethernet", None) if place is None else next(iter(place.items()))
+    nic = _add(devices, "interface", type="bridge" if kind == "ovs" else kind)
+    _add(nic, "mac", address=mac)
+    _add(nic, "model", type="virtio")
+    if name is None:
+        _add(nic, "link", state="down")
+    else:
+        _add(nic, "source", **{nic.get("type", ""): name})
+    if kind == "ovs":
+        _add(nic, "virtualport", type="openvswitch")
+        plain_checksums(nic)
+
+
+def _console(devices: ET.Element, domain: str) -> None:
+    serial = _add(devices, "serial", type="pty")
+    _add(serial, "log", file=console(domain), append="on")
+    _add(serial, "target", port="0")
+    _add(devices, "memballoon", model="virtio")
+    _add(_add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")

@@ -1,0 +1,120 @@
+"""Operations on images: what head nodes are made from, and what nodes boot from the network.
+
+An image names files by path, and only an administrator can register one, below the site's own folders of
+images; everybody else names images. A `disk` image's file lies on the hosts (nm/storage.py), a `netboot`
+image's on nmd's own machine. Pure; called through nm.pool.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from nm import specs, views
+from nm.calls import Call
+from nm.errors import Conflict, Invalid
+from nm.pool import values
+from nm.pool.common import need, need_new, tell
+from nm.records import Record, name_of, new
+from nm.store import Reader, Transaction
+
+KINDS = ("disk", "netboot")
+FORMATS = ("qcow2", "raw")
+SHARES = ("disk", "virtiofs", "9p")
+LONGEST_PATH = 512
+
+_BOOT = ("kernel", "initrd", "cmdline")
+_ONLY: Mapping[str, tuple[str, ...]] = {
+    "disk": ("disk", "format", "memory", "cpus", "share"),
+    "netboot": ("profile",),
+}
+_DEFAULTS: Mapping[str, Record] = {
+    "disk": {"format": "qcow2", "memory": 1024, "cpus": 1, "share": "disk"},
+    "netboot": {"profile": None},
+}
+
+
+def _path(call: Call, value: Any, what: str) -> str:
+    """A file below one of the site's folders of images, spelled in just one way."""
+    found = str(values.text(LONGEST_PATH, empty=False)(value, what))
+    folders = call.site.image_folders
+    plain = found.startswith("/") and posixpath.normpath(found) == found and not found.startswith("//")
+    if not plain or not any(found.startswith(f"{folder.rstrip('/')}/") for folder in folders):
+        raise Invalid(
+            f"{what} is not in a folder of images",
+            f"put the file below {' or '.join(folders)} (images.folders), and write its path without '..'",
+        )
+    return found
+
+
+def _checks(call: Call) -> dict[str, values.Check]:
+    path = partial(_path, call)
+    return {
+        "kind": values.one_of(*KINDS),
+        "disk": path,
+        "format": values.one_of(*FORMATS),
+        "memory": values.integer(16, 1 << 22),
+        "cpus": values.integer(1, 512),
+        "share": values.one_of(*SHARES),
+        "profile": values.legal_name,
+        "kernel": path,
+        "initrd": path,
+        "cmdline": values.text(),
+    }
+
+
+def register_image(tx: Transaction, call: Call, name: str, settings: Record) -> int:
+    """Tell nm of an image; looks at no file."""
+    need_new(tx, "image", name)
+    what = f"image {name}"
+    given = values.struct(settings, what, _checks(call), ("kind",))
+    kind = given["kind"]
+    for other in _ONLY:
+        if other != kind and (strange := next((key for key in _ONLY[other] if key in given), None)):
+            raise Invalid(f"{what} is of kind {kind} and has no {strange}", f"only kind {other} has it")
+    if kind == "disk" and "disk" not in given:
+        raise Invalid(f"{what} lacks disk", "name the file, or the LVM volume, that head nodes start from")
+    if "kernel" not in given and (useless := next((key for key in _BOOT if key in given), None)):
+        raise Invalid(f"{what} has {useless} and no kernel", "name the kernel, or leave both out")
+    if kind == "netboot" and {"profile", "kernel"} <= given.keys():
+        raise Invalid(f"{what} has a profile and a kernel", "leave one of them out")
+    boot = dict.fromkeys(_BOOT)
+    tx.put(new("image", name, call.now, **{**boot, **_DEFAULTS[kind], **given}))
+    tell(tx, call, "image", name, "registered", kind)
+    return 1
+
+
+def unregister_image(tx: Transaction, call: Call, name: str) -> int:
+    """Forget an image that nothing names; its files stay."""
+    record = need(tx, "image", name)
+    if (user := user_of(tx, name)) is not None:
+        raise Conflict(f"image {name} is used by {user}", "let it use another image, or none, first")
+    tx.delete(record["record_key"])
+    tell(tx, call, "image", name, "unregistered")
+    return 1
+
+
+def user_of(reader: Reader, name: str) -> str | None:
+    """Who names the image, in words; None when nobody does."""
+    for kind, spoken in (("headnode", "head node"), ("node", "node")):
+        for record in reader.range(kind):
+            if record["image"] == name:
+                return f"{spoken} {name_of(record['record_key'])}"
+    for group in reader.range("group"):
+        if any(name in specs.image_names(spec) for spec in (group["wanted"], group["target"])):
+            return f"group {name_of(group['record_key'])}"
+    return None
+
+
+def need_kind(reader: Reader, name: str, kind: str) -> Record:
+    """The image of that name; NotFound when there is none, Invalid when it is of the other kind."""
+    record = need(reader, "image", name)
+    if record["kind"] != kind:
+        said = {"disk": "head nodes are made from", "netboot": "nodes boot from"}[kind]
+        raise Invalid(f"image {name} is of kind {record['kind']}", f"{said} images of kind {kind}")
+    return record
+
+
+def get_images(reader: Reader, call: Call, filter: Record) -> list[Record]:
+    """The images that the filter matches."""
+    return views.find(reader, "image", filter, lambda record: views.image(call, record))

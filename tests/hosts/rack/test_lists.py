@@ -1,0 +1,168 @@
+"""The list of machines inside real guests, by all ways, while it changes."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+
+from nm import listfiles, share_xml
+from nm.export import ExportHand
+from nm.facts import Order, Value
+from nm.hypervisor import Share
+from nm.vm import HostHand
+from tests.hosts.rack import guest
+from tests.hosts.rack.conftest import HOST, qemu, sh, until
+
+WAYS = {  # 9p: of another name, as the original's head nodes had it
+    "virtiofs": '<filesystem type="mount" accessmode="passthrough"><driver type="virtiofs"/>'
+    '<source dir="/nowhere"/><target dir="moc"/></filesystem>',
+    "9p": '<filesystem type="mount" accessmode="squash"><source dir="/nowhere"/>'
+    '<target dir="pool"/></filesystem>',
+    "disk": "",
+}
+
+
+class Bench:
+    """Three guests, one for each way, and what nm does for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lists = folder / "lists"
+        self.connection = libvirt.open(HOST["uri"])
+        self.export = ExportHand(self.lists)
+        self.hands = {way: self._hand(f"list-{way}") for way in WAYS}
+        guest.make(folder)
+        for way, devices in WAYS.items():
+            self.connection.defineXML(guest.domain(f"list-{way}", way, folder, devices))
+
+    def _hand(self, domain: str) -> HostHand:
+        return HostHand("vmhost", HOST, lambda _: {"domain": domain}, lists=self.lists, grace=0.1)
+
+    def start(self, way: str) -> None:
+        self.connection.lookupByName(f"list-{way}").create()
+
+    def give(self, way: str, *macs: str, group: str = "alpha") -> None:
+        """What a Deploy does: the files first, then what the domain has of them."""
+        told = value(group, macs)
+        assert self.export.run([Order(f"export/{group}", told)], 1)[0].error is None
+        wanted = {
+            "host": "vmhost", "domain": f"list-{way}", "group": group, "digest": listfiles.digest(told),
+        }  # fmt: skip
+        [outcome] = self.hands[way].run([Order("list/h", wanted)], 1)
+        assert (outcome.error, outcome.seen) == (None, wanted)
+        assert self.hands[way].read(["list/h"])[0].seen == wanted
+
+    def take(self, way: str) -> None:
+        old = {"host": "vmhost", "domain": f"list-{way}", "group": "alpha", "digest": ""}
+        [outcome] = self.hands[way].run([Order("list/h", None, old)], 1)
+        assert (outcome.error, outcome.seen) == (None, None)
+        assert self.hands[way].read(["list/h"])[0].seen is None
+
+    def arrives(self, way: str, *macs: str, group: str = "alpha", seconds: float = 30) -> None:
+        """Wait until the guest has read this list, whole."""
+        document = (self.lists / group / "machines.json").read_bytes()
+        told = "".join(f"{mac} 10.0.0.9;" for mac in macs)
+        line = f"LIST {told} {hashlib.sha256(document).hexdigest()}"
+        until(lambda: any(said.startswith(line) for said in self.said(way)), seconds)
+
+    def said(self, way: str) -> list[str]:
+        return guest.console(f"list-{way}").read_text(errors="replace").splitlines()
+
+    def shares(self, way: str) -> list[Share | None]:
+        """As libvirt has them, now and later."""
+        found = self.connection.lookupByName(f"list-{way}")
+        flags = (0, libvirt.VIR_DOMAIN_XML_INACTIVE)
+        return [share_xml.share(found.XMLDesc(flag), folders=True) for flag in flags]
+
+    def left(self, way: str) -> set[str]:
+        """The MACs that the guest would find after its next start."""
+        _, share = self.shares(way)
+        if share is None:
+            return set()
+        if share.way == "disk":
+            content = Path(share.source).read_bytes()
+        else:
+            content = b"".join(path.read_bytes() for path in Path(share.source).iterdir())
+        return {mac for mac in (A, B, C) if mac.encode() in content}
+
+    def extra(self, name: str, devices: str) -> libvirt.virDomain:
+        """One more domain, that sits in its firmware."""
+        way = name.partition("-")[2]
+        self.hands[way] = self._hand(name)
+        return self.connection.defineXML(
+            f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
+            "<os><type arch='x86_64' machine='pc'>hvm</type></os><devices>"
+            f"<emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}</devices></domain>"
+        )
+
+    def close(self) -> None:
+        for way in list(self.hands):
+            sh("sh", "-c", f"virsh destroy list-{way}; virsh undefine list-{way}; true")
+            self.hands[way].close()
+        sh("sh", "-c", "virsh pool-destroy nm-disks; virsh pool-undefine nm-disks; true")
+        self.connection.close()
+
+
+def value(group: str, macs: Sequence[str]) -> Value:
+    machines: list[dict[str, Any]] = [
+        {"name": f"n{mac[-1]}", "mac": mac, "image": None, "nics": []} for mac in macs
+    ]
+    document = {"version": 1, "group": group, "networks": {}, "machines": machines}
+    return {"machines": [[mac, "10.0.0.9"] for mac in macs], "document": document}
+
+
+A, B, C = (f"52:54:00:bb:00:0{number}" for number in (1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """The guests start together; the one whose list comes by disk runs before it gets one."""
+    made = Bench(Path(os.environ["RACK"]))
+    try:
+        for way in ("virtiofs", "9p"):
+            made.give(way, A)
+        for way in WAYS:
+            made.start(way)
+        until(lambda: any("UP disk" in line for line in made.said("disk")), 60)
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_list_in_the_guest_follows_and_ends_with_its_group(
+    bench: Bench, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = qemu(f"list-{way}")
+    times = []
+    for macs in ((A,), (A, B, C), (C,)):
+        began = time.monotonic()
+        bench.give(way, *macs)
+        bench.arrives(way, *macs)
+        times.append(round(time.monotonic() - began, 2))
+    with capsys.disabled():
+        print(f"\nby {way}: {times} s from the write to the guest")
+    assert qemu(f"list-{way}") == process
+    assert {share and share.way for share in bench.shares(way)} == {way}
+    bench.connection.lookupByName(f"list-{way}").destroy()
+    bench.take(way)
+    assert bench.left(way) == set()
+    bench.give(way, B, group="beta")
+    assert bench.left(way) == {B}
+
+
+def test_a_running_domain_gets_another_folder_by_a_restart(bench: Bench) -> None:
+    """It runs again, and only with the new one."""
+    domain = bench.extra("list-moved", WAYS["9p"])
+    bench.give("moved", A)
+    domain.create()
+    process = qemu("list-moved")
+    bench.give("moved", A)
+    assert qemu("list-moved") == process
+    bench.give("moved", B, group="beta")
+    assert qemu("list-moved") != process
+    assert bench.shares("moved") == [Share("9p", str(bench.lists / "beta"))] * 2
