@@ -83,6 +83,9 @@ class Hypervisor(Protocol):
     def set_boot(self, domain: str, device: str) -> None:
         """What the next start boots from: "network" or "hd"."""
 
+    def boots_from(self, domain: str) -> str | None:
+        """The first device that the next start boots from, as libvirt calls it; None when none is told."""
+
     def start(self, domain: str) -> None:
         """Start it, from its configuration and not from saved memory; nothing when it runs."""
 
