@@ -155,6 +155,7 @@ STRUCTS = (
         total: int; of so many
         step: string; what goes on, or what is tried again and why
         parts: struct; subject (`switch:sw0`, "" for no device) to {done, total, error or nil, at or nil}
+        hooks: list of structs; {node, moment, seconds, error or nil, output} of the site's programs
         result: anything; what the job found, or nil
         error: struct or nil; {code, text}: as a fault
         created: int; a time
@@ -206,7 +207,8 @@ STRUCTS = (
         free*: the same as available
         uri: libvirt's
         reason: why it is not available
-        network: struct; {kind: linux or ovs, device}""",
+        network: struct; {kind: linux or ovs, device}
+        host_key: string or nil; of another machine: the key it showed itself by or was registered with""",
     ),
     Struct(
         "A VLAN", "GetVlans", "vlan", """

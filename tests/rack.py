@@ -31,6 +31,7 @@ class Rack:
         switches: int = 2,
         nodes: int = 8,
         accounts: config.Accounts | None = None,
+        hooks: config.Hooks | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -46,6 +47,7 @@ class Rack:
             export=config.Export(folder=str(folder / "export")),
             secrets=config.Secrets(folder=str(folder / "secrets")),
             accounts=accounts or config.Accounts(),
+            hooks=hooks or config.Hooks(),
         )
         self.service: service.Service | None = None
         self.start()
