@@ -167,6 +167,9 @@ class Hypervisor(Protocol):
     def attach_disk(self, domain: str, share: Share) -> None:
         """Give the running domain the disk, and keep it. NotLive when it must be restarted for that."""
 
+    def boots_from(self, domain: str) -> str | None:
+        """The first device that the next start boots from, as libvirt calls it; None when none is told."""
+
     def start(self, domain: str) -> None:
         """Start it, from its configuration and not from saved memory; let it go on when it is paused."""
 
