@@ -139,7 +139,7 @@ class LibvirtHost:
         def read(found: libvirt.virDomain) -> str | None:
             return domain_xml.boots_from(found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
 
-        return self._call(lambda connection: self._with(connection, domain, read))
+        return self.call(lambda connection: self._with(connection, domain, read))
 
     def set_nic(self, domain: str, nic: Nic) -> None:
         """Attach the NIC, or change it where it is."""

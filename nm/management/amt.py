@@ -1,7 +1,7 @@
 """Intel AMT, by WS-Management: SOAP over HTTP with digest authentication, by the library requests.
 
 Every AMT since 2007 speaks it. The web page of AMT's own is no way in: it offers no boot from the network,
-it can be switched off, and its answers are for people. Written from the DMTF's standards DSP0226 and DSP0227.
+it can be switched off, and its answers are for people. The protocol is WS-Management (DSP0226, DSP0227).
 """
 
 import uuid
