@@ -60,6 +60,7 @@ GOOD: dict[str, list[Any]] = {
     "GetVlans": [{"id": [101, 102]}],
     "RegisterImage": ["newer", {"kind": "disk", "disk": "/images/newer.qcow2"}],
     "UnregisterImage": ["spare"],
+    "GetConsole": ["made", None, 10],
     "GetImages": [{"kind": "disk"}],
     "RegisterHeadNode": ["vm9", {"host": "h0", "domain": "vm9"}],
     "UpdateHeadNode": ["made", {"available": False}],

@@ -50,7 +50,7 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBERS: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode Deploy StartAudit Repair PowerNode",
-    f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
+    f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob GetConsole",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
         GetEvents
@@ -63,7 +63,7 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
     "SetNetworks", "SetHeadNode", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit", "Repair",
-    "PowerNode", "GetJob", "WaitJob",
+    "PowerNode", "GetJob", "WaitJob", "GetConsole",
 }  # fmt: skip
 
 
@@ -93,6 +93,8 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
         else:
             bench.edit(key, uid=caller.uid)
     bench.edit("job_1", group="alpha")
+    if method == "GetConsole":
+        bench.edit("headnode_made", group="alpha")
     return {**CALLERS, "account": account}
 
 
