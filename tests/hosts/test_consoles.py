@@ -11,17 +11,21 @@ from nm import consoles, machine_xml
 from nm.consoles import Consoles, ConsoleWorker, Look
 from nm.errors import Conflict, DeviceFailed, NotFound
 from nm.hypervisor import Hypervisor
-from nm.records import new
+from nm.records import Record, new
 from tests.memory_store import MemoryStore
+
+
+def put(store: MemoryStore, record: Record) -> None:
+    store.transact(lambda tx: tx.put(record))
 
 
 @pytest.fixture
 def store() -> MemoryStore:
     made = MemoryStore()
     for host, uri in (("here", "qemu:///system"), ("far", "qemu+ssh://nm@far.example/system")):
-        made.transact(lambda tx, host=host, uri=uri: tx.put(new("host", host, 0.0, uri=uri)))
-        made.transact(lambda tx, host=host: tx.put(new("headnode", f"on-{host}", 0.0, host=host, image="i")))
-    made.transact(lambda tx: tx.put(new("headnode", "old", 0.0, host="here", image=None)))
+        put(made, new("host", host, 0.0, uri=uri))
+        put(made, new("headnode", f"on-{host}", 0.0, host=host, image="i"))
+    put(made, new("headnode", "old", 0.0, host="here", image=None))
     return made
 
 

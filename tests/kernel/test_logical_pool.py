@@ -35,7 +35,7 @@ def sh(command: str) -> str:
 def group(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A volume group on a loop device, a libvirtd with a pool of it, a trunk; all end with the VM."""
     place = tmp_path_factory.mktemp("lvm")
-    for module in ("dm_mod", "loop", "dummy"):
+    for module in ("dm_mod", "loop", "dummy", "tun"):
         sh(f"modprobe {module}")
     sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
     sh("virtlogd -d && libvirtd -d")

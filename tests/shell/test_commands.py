@@ -18,6 +18,7 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
+from tests.shell.image_stories import images
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
@@ -192,27 +193,6 @@ def head_nodes(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetHeadNodes", name="head1")["state"] == "free"
     nmctl("headnode", "unregister", "head1")
     assert nmctl.rack.call("GetHeadNodes", {"name": "head1"}) == []
-
-
-@story("image list", "image show", "image register", "image unregister", "console")
-def images(nmctl: Nmctl, folder: Path) -> None:
-    disk = "/var/lib/nm-images/tiny.qcow2"
-    nmctl("image", "register", "tiny", "--kind", "disk", "--disk", disk, "memory=256")
-    nmctl("image", "register", "debian", "--kind", "netboot", "--profile", "12")
-    assert nmctl.one("GetImages", name="tiny")["memory"] == 256
-    assert nmctl.one("GetImages", name="debian")["profile"] == "12"
-    assert disk in nmctl("image", "list").out
-    assert nmctl("image", "show", "tiny", "--json").json["result"]["format"] == "qcow2"
-    assert "images.folders" in nmctl("image", "register", "x", "--kind", "disk", "--disk", "/etc/passwd",
-                                     status=2).err  # fmt: skip
-    nmctl("headnode", "register", "made", "--host", "vm", "--image", "tiny")
-    assert "used by head node made" in nmctl("image", "unregister", "tiny", status=6).err
-    assert nmctl("console", "made").out == ""
-    assert "virsh console" in nmctl("console", "h1", status=6).err
-    assert nmctl("console", "made", "--json").json["result"] == {"text": "", "next": 0}
-    nmctl("headnode", "unregister", "made")
-    nmctl("image", "unregister", "tiny", "debian")
-    assert nmctl.rack.call("GetImages", {}) == []
 
 
 def dirty(nmctl: Nmctl, key: str) -> None:
@@ -539,6 +519,7 @@ story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
+story("image list", "image show", "image register", "image unregister", "console")(images)
 story("switch release", "switch replace")(a_dead_switch)
 
 
