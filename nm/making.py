@@ -9,7 +9,6 @@ no mark is somebody else's and is never touched. Called by nm/vm.py, on the host
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from nm import machine_xml, seed
@@ -69,7 +68,7 @@ class Maker:
         self._refuse_strangers(plan.domain)
         machine = self._machine(plan)
         self._hypervisor.define(machine_xml.description(machine))
-        self._hypervisor.storage.forget_console(PurePosixPath(machine_xml.console(plan.domain)).name)
+        self._hypervisor.storage.forget_console(machine_xml.console_name(plan.domain))
         storage, domain = self._hypervisor.storage, plan.domain
         disk = machine_xml.volume(domain, DISK)
         disks = (

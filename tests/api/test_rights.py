@@ -52,7 +52,7 @@ ROWS: dict[str, str] = {
     MEMBERS: """
         AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair PowerNode
         """,
-    f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob",
+    f"{MEMBERS} reader": "PlanDeploy GetStatus GetAudit GetJob WaitJob GetConsole",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
         GetEvents
@@ -65,7 +65,7 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
     "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
-    "Repair", "PowerNode", "GetJob", "WaitJob",
+    "Repair", "PowerNode", "GetJob", "WaitJob", "GetConsole",
 }  # fmt: skip
 
 
@@ -95,6 +95,8 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
         else:
             bench.edit(key, uid=caller.uid)
     bench.edit("job_1", group="alpha")
+    if method == "GetConsole":
+        bench.edit("headnode_made", group="alpha")
     return {**CALLERS, "account": account}
 
 
@@ -126,7 +128,7 @@ def test_cell(bench: Bench, name: str, who: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SECRET - {"PowerNode", "GetJob", "WaitJob"}))
 def test_a_whole_delegation_is_no_ownership(bench: Bench, name: str) -> None:
-    caller = prepared(bench, "nothing")["whole"]
+    caller = prepared(bench, name if name == "GetConsole" else "nothing")["whole"]
     if name in ("DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup"):
         assert "owner of group alpha" in refused(bench, METHODS[name], GOOD[name], caller).message
     else:
