@@ -38,6 +38,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> None:
     for module in ("dm_mod", "loop", "dummy", "tun"):
         sh(f"modprobe {module}")
     sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
+    sh("mountpoint -q /dev/pts || mount -t devpts devpts /dev/pts")
     sh("virtlogd -d && libvirtd -d")
     sh(f"truncate -s 256M {place}/disk && losetup /dev/loop0 {place}/disk")
     sh("pvcreate -q /dev/loop0 && vgcreate -q heads /dev/loop0")
