@@ -5,7 +5,8 @@ reference (nm/reference.py) are made from it. Who may call a method says nm/righ
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-from nm import delegates, drift, groups, leases, pool
+from nm import drift, groups, leases, pool
+from nm.accountmethods import ACCOUNTS
 from nm.arguments import (
     COUNT,
     GROUP,
@@ -17,7 +18,6 @@ from nm.arguments import (
     PATH,
     PORT,
     PORTS,
-    RIGHTS,
     SECONDS,
     STRUCT,
     TEXT,
@@ -472,51 +472,6 @@ _GROUPS = (
     ),
 )
 
-_RIGHTS = Param("rights", RIGHTS, "spy, reserve, describe; reserve may have limits: {groups, nodes, lease}")
-
-_ACCOUNTS = (
-    _write(
-        "CreateDelegate",
-        delegates.create_delegate,
-        "Makes a Unix account that can do nothing but call the API, through SSH. Answers a job's id.",
-        _NAME,
-        Param("keys", KEYS),
-        _RIGHTS,
-        since=2,
-    ),
-    _write(
-        "DestroyDelegate",
-        delegates.destroy_delegate,
-        "Removes a delegate's account and ends its connections. Answers a job's id.",
-        _NAME,
-        since=2,
-    ),
-    _write(
-        "SetDelegateKeys",
-        delegates.set_delegate_keys,
-        "Lets a delegate in by these keys only; connections end when one was taken away. Answers a job's id.",
-        _NAME,
-        Param("keys", KEYS),
-        since=2,
-    ),
-    _read(
-        "GetDelegates",
-        delegates.get_delegates,
-        "array",
-        "The delegates, and the accounts of this machine that have rights, in the order of their names.",
-        _FILTER,
-        since=2,
-    ),
-    _write(
-        "SetRights",
-        delegates.set_rights,
-        "Sets all rights of a delegate, or of an account of this machine; at once. Answers 1.",
-        _NAME,
-        _RIGHTS,
-        since=2,
-    ),
-)
-
 _DOOR = (
     _door(
         "GetJob",
@@ -589,7 +544,7 @@ _DOOR = (
 SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
-    "Accounts": _ACCOUNTS,
+    "Accounts": ACCOUNTS,
     "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,
 }
