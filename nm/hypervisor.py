@@ -50,11 +50,15 @@ class Nic:
 
 @dataclass(frozen=True)
 class DomainState:
-    """What was read of a domain: does it run, its NICs now, and those it gets with its next start."""
+    """What was read of a domain: does it run, its NICs now, and those it gets with its next start.
+
+    `paused`: it runs and stands still. So does one whose libvirtd was killed while it started.
+    """
 
     running: bool
     nics: tuple[Nic, ...]
     next_nics: tuple[Nic, ...]
+    paused: bool = False
 
 
 class NotLive(DeviceFailed):
@@ -164,7 +168,7 @@ class Hypervisor(Protocol):
         """Give the running domain the disk, and keep it. NotLive when it must be restarted for that."""
 
     def start(self, domain: str) -> None:
-        """Start it, from its configuration and not from saved memory; nothing when it runs."""
+        """Start it, from its configuration and not from saved memory; let it go on when it is paused."""
 
     def ask_to_stop(self, domain: str) -> None:
         """Ask the guest to shut down; whether and when it does is up to the guest."""

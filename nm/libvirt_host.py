@@ -84,14 +84,15 @@ class LibvirtHost:
     def state(self, domain: str) -> DomainState | None:
         """Running or not, and the NICs by the live and by the stored description."""
 
-        def read(found: libvirt.virDomain) -> tuple[bool, str, str]:
-            return bool(found.isActive()), found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        def read(found: libvirt.virDomain) -> tuple[bool, bool, str, str]:
+            later = found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            return bool(found.isActive()), _is_paused(found), found.XMLDesc(0), later
 
         seen = self.call(lambda connection: self._with(connection, domain, read))
         if seen is None:
             return None
-        running, now, later = seen
-        return DomainState(running, domain_xml.nics(now), domain_xml.nics(later))
+        running, paused, now, later = seen
+        return DomainState(running, domain_xml.nics(now), domain_xml.nics(later), paused)
 
     def shared(self, domain: str) -> Shared | None:
         """By the live and by the stored description. Folders are this machine's."""
@@ -157,6 +158,8 @@ class LibvirtHost:
             if not found.isActive():
                 _forget_memory(found)
                 found.create()
+            elif _is_paused(found):
+                found.resume()
 
         self._on(domain, create)
 
@@ -334,6 +337,10 @@ def _alive(connection: libvirt.virConnect) -> bool:
         return bool(connection.isAlive() == 1)
     except libvirt.libvirtError:
         return False
+
+
+def _is_paused(domain: libvirt.virDomain) -> bool:
+    return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
 
 
 def _while_active(domain: libvirt.virDomain, end: Callable[[], object]) -> None:

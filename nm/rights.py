@@ -100,9 +100,11 @@ def _node_member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
 
 def _head_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     """A member of the head node's group, or a reader. Head nodes are no secret, but who has them is."""
-    if call.reader:
-        return
     head = reader.get(record_key("headnode", arguments[0]))
+    if call.reader:
+        if head is None:
+            raise NotFound(f"no head node {arguments[0]}", "GetHeadNodes lists them")
+        return
     group = groups.find(reader, head["group"]) if head is not None and head["group"] else None
     if group is None or not call.caller.member_of(group, call.method):
         raise NotFound(

@@ -143,7 +143,7 @@ class HostHand:
 
     def _confirmed(self, name: str, domain: str, wanted: Nic) -> Value:
         state = self._state(domain)
-        if not state.running:
+        if not state.running or state.paused:
             raise DeviceFailed(f"head node {name}: domain {domain} does not run after its start")
         if _nic(state.nics, wanted.mac) != wanted or _nic(state.next_nics, wanted.mac) != wanted:
             raise DeviceFailed(
@@ -182,32 +182,30 @@ class HostHand:
             self._hypervisor.set_next_nic(domain, wanted)
 
     def _unmake_head(self, name: str, domain: str) -> Value | None:
-        """Cut the NIC off, stop the domain, and let its next start find the NIC on nothing.
-
-        One that nm made has no next start: it goes, with its volumes.
-        """
+        """Off the VLAN. One that nm made goes at once, with its disks: nothing is to be kept of it."""
         record = self._headnode(name) or {}
-        made = domain == made_domain(name) and not record.get("domain")
-        if made and self._maker.mark(domain) is None:
-            return None
         management = self._management(name, record)
+        if _is_made(name, domain, record):
+            self._maker.remove(domain)
+        else:
+            self._put_off(domain, management)
+        if self._head_seen(name, domain, management) is not None:
+            raise DeviceFailed(
+                f"head node {name}: domain {domain} is not off its VLAN after it was taken off"
+            )
+        return None
+
+    def _put_off(self, domain: str, management: frozenset[str]) -> None:
+        """Cut the NIC off, stop the domain, and let its next start find the NIC on nothing."""
         state = self._hypervisor.state(domain)
         if state is None:
-            return None  # a domain that is gone is on no VLAN
+            return  # a domain that is gone is on no VLAN
         mac = _ours(state, management)
         if state.running:
             self._cut(domain, _nic(state.nics, mac or ""))
             self._stop(domain)
         if mac and self._hypervisor.state(domain) is not None:  # a transient one went with its stop
             self._hypervisor.set_next_nic(domain, Nic(mac, None, link_up=False))
-        if made:
-            self._maker.remove(domain)
-        seen = self._head_seen(name, domain, management)
-        if seen is not None:
-            raise DeviceFailed(
-                f"head node {name}: domain {domain} is not off its VLAN after it was taken off"
-            )
-        return None
 
     def _cut(self, domain: str, nic: Nic | None) -> None:
         """Link down at once, so that the guest's way of shutting down happens off the VLAN."""
@@ -236,7 +234,7 @@ class HostHand:
 
         One that nm made is absent when it is gone, and in between while it is half made.
         """
-        made = domain == made_domain(name) and not (self._headnode(name) or {}).get("domain")
+        made = _is_made(name, domain, self._headnode(name) or {})
         mark = self._maker.mark(domain) if made else None
         state = self._hypervisor.state(domain) if mark is not None or not made else None
         if state is None:
@@ -246,7 +244,8 @@ class HostHand:
         if not made and not state.running and (later is None or later.bridge is None):
             return None
         now = _nic(state.nics, mac)
-        on_vlan = state.running and now is not None and now == later and now.link_up
+        runs = state.running and not state.paused
+        on_vlan = runs and now is not None and now == later and now.link_up
         vlan = self._network.vlan_at(now.bridge, now.vlan) if now is not None and on_vlan else None
         if mark is None:
             return {"host": self._name, "domain": domain, "vlan": vlan}
@@ -283,3 +282,8 @@ def _ours(state: DomainState, management: frozenset[str]) -> str | None:
 def _domain(name: str, record: Record) -> str | None:
     """What libvirt calls the head node's domain; None when nothing is known of one."""
     return made_domain(name) if record.get("image") else record.get("domain")
+
+
+def _is_made(name: str, domain: str, record: Record) -> bool:
+    """Whether the domain is one that nm makes for the head node; not one that was there already."""
+    return domain == made_domain(name) and not record.get("domain")

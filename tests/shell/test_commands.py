@@ -18,6 +18,7 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
+from tests.shell.image_stories import images
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
@@ -518,6 +519,7 @@ story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
+story("image list", "image show", "image register", "image unregister", "console")(images)
 story("switch release", "switch replace")(a_dead_switch)
 
 

@@ -187,3 +187,12 @@ def test_a_bridge_that_is_not_there_is_told_in_libvirts_words(domains: Domains, 
     [outcome] = hand(domain, host=host).run([Order("head/h", on(domain, 333))], 1)
     assert "nmbr333" in str(outcome.error)
     assert not domains.find(domain).isActive()
+
+
+def test_one_that_stands_still_is_found_and_goes_on(domains: Domains, hand: MakeHand) -> None:
+    domain = domains.define(interface(OURS))
+    put(hand(domain), domain, 101)
+    domains.find(domain).suspend()
+    assert hand(domain).read(["head/h"])[0].seen == {"host": "vmhost", "domain": domain, "vlan": None}
+    put(hand(domain), domain, 101)
+    assert domains.find(domain).state()[0] == libvirt.VIR_DOMAIN_RUNNING

@@ -1,0 +1,86 @@
+"""Head nodes made from an image in a logical pool, which needs a kernel that has the device mapper."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from nm import machine_xml
+from nm.facts import Order, Value
+from nm.making import Blueprint
+from nm.records import Record
+from nm.seed import Seed
+from nm.vm import HostHand
+
+DOMAIN = "nm-h1"
+MAC = machine_xml.mac_of("vmhost", DOMAIN)
+SIZE = 24 << 20
+HOST: Record = {
+    "uri": "qemu:///system",
+    "network": {"kind": "linux", "device": "trunk0"},
+    "pool": "heads",
+    "emulate": True,
+}
+VALUE: Value = {"host": "vmhost", "domain": DOMAIN, "vlan": 101, "image": "tiny"}
+
+
+def sh(command: str) -> str:
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, (command, done.stdout + done.stderr)
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def group(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A volume group on a loop device, a libvirtd with a pool of it, a trunk; all end with the VM."""
+    place = tmp_path_factory.mktemp("lvm")
+    for module in ("dm_mod", "loop", "dummy", "tun"):
+        sh(f"modprobe {module}")
+    sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
+    sh("mountpoint -q /dev/pts || mount -t devpts devpts /dev/pts")
+    sh("virtlogd -d && libvirtd -d")
+    sh(f"truncate -s 256M {place}/disk && losetup /dev/loop0 {place}/disk")
+    sh("pvcreate -q /dev/loop0 && vgcreate -q heads /dev/loop0")
+    sh("ip link add trunk0 type dummy && ip link set trunk0 up")
+    end = time.monotonic() + 100
+    while subprocess.run(["virsh", "-q", "version"], capture_output=True, check=False).returncode:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    sh("virsh -q pool-define-as heads logical --source-name heads --target /dev/heads")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["qcow2", "raw", "volume"])
+def test_a_copy_in_a_logical_pool(tmp_path: Path, kind: str) -> None:
+    content = b"the image's first bytes"
+    raw = tmp_path / "base.raw"
+    raw.write_bytes(content.ljust(SIZE, b"\0"))
+    base = {"qcow2": str(tmp_path / "base.qcow2"), "raw": str(raw), "volume": "/dev/heads/base"}[kind]
+    if kind == "qcow2":
+        sh(f"qemu-img convert -O qcow2 {raw} {base}")
+    elif kind == "volume":
+        sh(f"lvcreate -q -n base -L {SIZE}b heads && dd if={raw} of={base} bs=1M conv=fsync status=none")
+    image: Record = {"share": "disk", "kernel": None, "initrd": None, "cmdline": None}
+    image |= {"disk": base, "format": "qcow2" if kind == "qcow2" else "raw", "memory": 32, "cpus": 1}
+    seed = Seed("alpha.1", "h1", "alpha", MAC, "192.168.10.1/24")
+    plan = Blueprint("h1", DOMAIN, "tiny", image, seed, None, (str(tmp_path), "/dev/heads"))
+    record = {"image": "tiny", "domain": None}
+    hand = HostHand("vmhost", HOST, lambda _: record, lambda _: plan, grace=0.2)
+    try:
+        made = hand.run([Order("bridge/vmhost/101", {}), Order("head/h1", VALUE)], 1)
+        assert [one.error for one in made] == [None, None] and made[1].seen == VALUE
+        assert hand.read(["head/h1"])[0].seen == VALUE
+        assert sorted(sh("ls /dev/heads").split()) == sorted(
+            ["nm-h1+disk", "nm-h1+seed", *(["base"] if kind == "volume" else [])]
+        )
+        with open("/dev/heads/nm-h1+disk", "rb") as copied, open("/dev/heads/nm-h1+seed", "rb") as told:
+            assert copied.read(len(content)) == content
+            assert told.seek(32769) and told.read(5) == b"CD001"
+        assert "master nmbr101" in sh("ip -o link show type tun")
+        gone = hand.run([Order("head/h1", None, VALUE), Order("bridge/vmhost/101", None)], 1)
+        assert [one.error for one in gone] == [None, None]
+        assert sh("ls /dev/heads 2>/dev/null || true") == ("base" if kind == "volume" else "")
+    finally:
+        hand.close()
+        sh(f"virsh destroy {DOMAIN}; virsh undefine {DOMAIN}; true")
