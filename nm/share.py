@@ -37,14 +37,16 @@ class Lists:
         self._folder = folder
         self._stop = stop
 
-    def run(self, order: Order, domain: str) -> Value | None:
-        """Bring the list to the domain, or take it away; answers what is there then."""
+    def run(self, order: Order, domain: str, way: Callable[[], str]) -> Value | None:
+        """Bring the list to the domain, or take it away; answers what is there then.
+
+        `way`: by which a domain gets it that has none yet.
+        """
         if order.value is None:
             self._take(domain)
             return None
         value = order.value
-        self._give(domain, value["group"])
-        seen = self.seen(domain, value["host"])
+        seen = self._give(domain, value, way)
         if seen != value:
             raise DeviceFailed(f"the list of {value['group']} is not in reach of domain {domain}: {seen}")
         return seen
@@ -68,17 +70,23 @@ class Lists:
     def prepare(self, domain: str, group: str, way: str) -> None:
         """Before its start a domain that was just made gets the list; `way`: what its image asks for."""
         shared = self._hypervisor.shared(domain)
-        if shared is not None and shared.later is None and not shared.running:
+        fresh = shared is not None and shared.later is None and not shared.running
+        if fresh and (self._folder / group).exists():
             self._hypervisor.set_next_share(domain, self._wanted(domain, group, way))
 
     # ---- giving
 
-    def _give(self, domain: str, group: str) -> None:
+    def _give(self, domain: str, value: Value, way: Callable[[], str]) -> Value | None:
+        group, host = value["group"], value["host"]
         shared = self._hypervisor.shared(domain)
         share = shared and (shared.later or shared.now)
-        wanted = self._wanted(domain, group, share.way if share else "disk")
+        wanted = self._wanted(domain, group, share.way if share else way())
+        if shared is None and wanted.way != "disk":  # the folder is there before the domain is
+            with listdisk.opened(self._folder, group) as source:
+                return self._value(host, domain, group, source.head.digest)
         if shared is not None and (shared.later != wanted or (shared.running and shared.now != wanted)):
             self._change(domain, shared, wanted)
+        return self.seen(domain, host)
 
     def _wanted(self, domain: str, group: str, way: str) -> Share:
         if way != "disk" and self._local:

@@ -80,7 +80,7 @@ class HostHand:
         told = order.value or order.old or {}
         domain = told.get("domain") or _domain(parts[0], self._record(parts[0]))
         if kind == "list":
-            return self._lists.run(order, domain) if domain else None
+            return self._lists.run(order, domain, partial(self._way, parts[0])) if domain else None
         if order.value is not None:
             return self._make_head(parts[0], order.value)
         return self._unmake_head(parts[0], domain) if domain else None
@@ -117,6 +117,12 @@ class HostHand:
         if record.get("image"):
             return frozenset({management_mac_of(self._name, made_domain(name))})
         return frozenset(mac.lower() for mac in record.get("management") or ())
+
+    def _way(self, name: str) -> str:
+        """By which the list gets into a domain that has no place for it yet."""
+        if self._blueprint is None or not self._record(name).get("image"):
+            return "disk"
+        return str(self._blueprint(name).image["share"])
 
     def _make_head(self, name: str, value: Value) -> Value:
         domain, vlan = value["domain"], value["vlan"]

@@ -1,4 +1,4 @@
-"""The story of images and consoles; test_commands.py tells it."""
+"""The stories of images and consoles; test_commands.py tells them."""
 
 from pathlib import Path
 
@@ -23,3 +23,21 @@ def images(nmctl: Nmctl, folder: Path) -> None:
     nmctl("headnode", "unregister", "made")
     nmctl("image", "unregister", "tiny", "debian")
     assert nmctl.rack.call("GetImages", {}) == []
+
+
+def images_of_groups(nmctl: Nmctl, folder: Path) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0"]})
+    for image in ("debian", "rescue", "test"):
+        nmctl.rack.call("RegisterImage", image, {"kind": "netboot"})
+    nmctl("group", "set-image", "alpha", "debian")
+    nmctl("group", "set-image", "alpha", "rescue", "--nodes", "n0")
+    nmctl("group", "add", "alpha", "n1", "--image", "test")
+    told = nmctl.one("GetGroups", name="alpha")
+    assert (told["image"], told["images"]) == ("debian", {"n0": "rescue", "n1": "test"})
+    nmctl("group", "set-image", "alpha", "none")
+    nmctl("group", "set-image", "alpha", "none", "--nodes", "n0,n1")
+    told = nmctl.one("GetGroups", name="alpha")
+    assert (told["image"], told["images"]) == (None, {})
+    assert "no image nosuch" in nmctl("group", "set-image", "alpha", "nosuch", status=5).err
+    nmctl("group", "create", "imaged", "--image", "debian")
+    assert nmctl.one("GetGroups", name="imaged")["image"] == "debian"

@@ -18,7 +18,7 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
-from tests.shell.image_stories import images
+from tests.shell.image_stories import images, images_of_groups
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
@@ -260,8 +260,7 @@ def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="alpha")["vlan"] == 110
     nmctl("group", "set-networks", "alpha", "main=111", "storage=any:eth1,eth2:tagged")
     networks = nmctl.one("GetGroups", name="alpha")["networks"]
-    assert networks["main"]["vlan"] == 111
-    assert networks["storage"]["tagged"]
+    assert networks["main"]["vlan"] == 111 and networks["storage"]["tagged"]
     nmctl.rack.call("RegisterHeadNode", "head1", {"host": "vm", "domain": "vm-1"})
     nmctl("group", "set-headnode", "alpha", "head1")
     assert nmctl.one("GetGroups", name="alpha")["headnode"] == "head1"
@@ -520,6 +519,7 @@ story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
 story("image list", "image show", "image register", "image unregister", "console")(images)
+story("group set-image")(images_of_groups)
 story("switch release", "switch replace")(a_dead_switch)
 
 

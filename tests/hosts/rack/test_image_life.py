@@ -95,7 +95,7 @@ def test_a_libvirtd_that_is_killed_while_groups_deploy(lab: Rack, rack_folder: P
     lab.until(lambda: lab.wait(lab.call("RepairAll"))["state"] == "done" and len(tags()) == 2, 30)
     assert tags() == {OTHER: "101", MAC: "102"}
     assert sorted(path.name for path in pool.iterdir()) == [
-        "nm-made+disk", "nm-made+seed", "nm-more+disk", "nm-more+seed",
+        "nm-made+disk", "nm-made+list", "nm-made+seed", "nm-more+disk", "nm-more+list", "nm-more+seed",
     ]  # fmt: skip
     for job in [lab.call("DestroyGroup", group) for group in "ab"]:
         assert lab.wait(job, 60)["state"] == "done"

@@ -22,7 +22,7 @@ from tests.shell.spl.conftest import Spl
         ("add n2 n3 t", ["to"]),
         ("add n2,n3 to ", ["alpha"]),
         ("remove ", ["n0", "n1"]),
-        ("change alpha ", ["head-node", "vlan"]),
+        ("change alpha ", ["head-node", "image", "vlan"]),
         ("change alpha vlan ", ["to"]),
         ("change alpha vlan to 10", ["102", "103", "104", "105", "106", "107", "108", "109"]),
         ("show switch ", ["sw0", "sw1"]),

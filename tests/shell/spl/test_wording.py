@@ -22,7 +22,7 @@ ALPHA = "as: create group alpha vlan 101 head-node h1"
         ("change alpha vlan 5", "change: `to` is expected, not '5'", "as: change alpha vlan to 102"),
         (
             "change alpha",
-            "change: `vlan` or `head-node` is missing",
+            "change: `vlan`, `head-node` or `image` is missing",
             "as: change alpha vlan to 102, or: change alpha head to h2",
         ),
         ("shw all", "no command shw", "did you mean show? `help` lists all"),

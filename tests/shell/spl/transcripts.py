@@ -65,6 +65,7 @@ STORIES: dict[str, list[Step]] = {
         says("show group alpha", "n0    joined", "n0    eth0  sw0:p0  untagged 101"),
         Step("change alpha vlan to 102", group("vlan", "pending"), (102, True)),
         Step("change alpha head to h2", group("headnode"), "h2"),
+        Step("change alpha image to none", group("image", "vlan"), (None, 102)),
         Step("deploy alpha", port("n2"), 102),
         Step("change alpha head-node to none", group("headnode"), None),
         Step("group deploy alpha", group("pending"), False),
