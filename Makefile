@@ -13,7 +13,7 @@ DESTDIR ?=
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-kernel test-system config docs screenshots install deb clean
+.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-kernel test-system test-boot config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -21,7 +21,7 @@ help:  ## this list
 setup:  ## Debian packages (asks first) and the Python environment .venv
 	@scripts/setup.sh
 
-demo: setup  ## a rack on this machine: groups deployed for real, and who reaches whom
+demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom
 	@$(python) -m nm.demo $(ARGS)
 
 test: lint types layers tests  ## everything that a change must pass
@@ -63,6 +63,9 @@ test-kernel: setup  ## head nodes' host network and Linux bridges on a stock ker
 
 test-system: setup  ## the service: its unit's exposure, in a booted system, and the Debian package's whole life
 	@NM_TEST_SYSTEM=1 $(python) -m pytest tests/service
+
+test-boot: setup  ## from deploy to booted: emulated machines boot from their head node, and what may break it
+	@NM_TEST_BOOT=1 $(python) -m pytest -s tests/boot
 
 install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

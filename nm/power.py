@@ -101,8 +101,11 @@ class _Talk:
         if grace := min(self._manner.grace, self._manner.limit / 2):
             end = self._clock.now() + grace
             try:
-                if self._until(lambda: not self._driver.is_on(), self._ask_to_stop, end) is None:
+                why = self._until(lambda: not self._driver.is_on(), self._ask_to_stop, end)
+                if why is None:
                     return
+                if why and self._clock.now() >= self._end:  # one answer that did not come took all the time
+                    raise self._unconfirmed("power off", why)
             except NotSoft:
                 pass  # then at once
         self._switch(False)

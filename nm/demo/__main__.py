@@ -9,6 +9,7 @@ from xmlrpc.client import Fault
 from rich.console import Console
 
 from nm.client import ClientError
+from nm.demo import booting
 from nm.demo.racks import LabWorld
 from nm.demo.show import Show
 from nm.demo.story import DemoFailed, Story, World
@@ -20,7 +21,7 @@ INTERRUPTED = 130
 
 def main() -> int:
     """0: all as it must be; 1: it is not, or the demo could not go on; 130: interrupted."""
-    parser = argparse.ArgumentParser(prog="nm.demo", description="who reaches whom, in five acts")
+    parser = argparse.ArgumentParser(prog="nm.demo", description="who reaches whom, and who boots from whom")
     parser.add_argument(
         "--simulated", action="store_true", help="simulated switches, even where a lab can be"
     )
@@ -47,12 +48,23 @@ def _world(simulated: bool) -> World:
     return TableWorld() if simulated else LabWorld()
 
 
+def _boot(show: Show) -> bool:
+    """The last act, where it can be played."""
+    if (why := obstacle(boot=True)) is not None:
+        show.say(f"\nf. From deploy to booted: left out, for {why}", "bold yellow")
+        return True
+    return booting.play(show)
+
+
 def _play(show: Show, simulated: bool) -> int:
     world: World | None = None
     try:
         world = _world(simulated)
         show.say(f"{world.title} {world.how}")
         good = Story(world, show).play()
+        if not simulated:
+            world.close()
+            good = _boot(show) and good
     except (DemoFailed, ClientError) as error:
         show.say(f"The demo failed: {error}", "bold red")
         good = False

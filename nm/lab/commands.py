@@ -102,12 +102,19 @@ def _status(args: argparse.Namespace) -> int:
     print(f"lab        {lab.name}, holder {lab.holder}, logs in {lab.folder}/log")
     print(f"daemon     {'answers' if daemon.answers(lab) else 'does not answer'} at {lab.socket}")
     print(f"switches   {' '.join(lab.layout.switch_names)}")
+    boot = lab.layout.boot
     for node in lab.layout.rack:
-        print(f"node       {node.name}\t{node.address}\t{node.mac}\t{node.switch} {node.port}")
+        power = f"\tBMC {node.bmc}\t{_power(node.name in running)}" if boot else ""
+        print(f"node       {node.name}\t{node.address}\t{node.mac}\t{node.switch} {node.port}{power}")
     for head in lab.layout.heads:
-        power = "on" if head.name in running else "off"
-        print(f"head node  {head.name}\t{head.address}\t{head.mac}\t{power}")
+        place = "made when it is deployed" if boot else f"{head.address}\t{head.mac}"
+        power = _power(bool(running & {head.name, f"nm-{head.name}"}))
+        print(f"head node  {head.name}\t{place}\t{power}")
     return 0
+
+
+def _power(on: bool) -> str:
+    return "on" if on else "off"
 
 
 def _down(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from nm.client import ClientError, connect
+from nm.lab import management
 from nm.lab.archive import CACHE, kept
 from nm.lab.errors import LabError
 from nm.lab.layout import HEAD_ADDRESS, PREFIX
@@ -44,19 +45,20 @@ shell = "{{shell}}"
 folders = ["{CACHE}"]
 [headnodes]
 address = "{HEAD_ADDRESS}/{PREFIX}"
+door = "{management.DOOR}"
 """
 
 
-def start(lab: Lab) -> None:
-    """Start nmd and wait until it answers. Does nothing when it runs."""
+def start(lab: Lab, *more: str) -> None:
+    """Start nmd, with these options too, and wait until it answers. Does nothing when it runs."""
     if running(lab):
         return
-    more = _BOOT.format(shell=forwarder()) if lab.layout.boot else ""
-    (lab.folder / "nm.toml").write_text(_CONFIG + more)
+    of_boot = _BOOT.format(shell=forwarder()) if lab.layout.boot else ""
+    (lab.folder / "nm.toml").write_text(_CONFIG + of_boot)
     (lab.folder / "secrets").mkdir(mode=0o700, exist_ok=True)
     program = [sys.executable, "-m", "nm.daemon"]
     options = ["--config", f"{INSIDE}/nm.toml", "--database", f"{INSIDE}/database"]
-    lab.run(["sh", "-c", _START, "sh", *program, *options])
+    lab.run(["sh", "-c", _START, "sh", *program, *options, *more])
     deadline = time.monotonic() + PATIENCE
     while not answers(lab):
         if not running(lab) or time.monotonic() > deadline:

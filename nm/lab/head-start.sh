@@ -27,7 +27,7 @@ for place in /sys/class/net/*; do
             ;;
         "$(told management_mac)")
             ip link set "$nic" up
-            udhcpc -b -i "$nic" -s /usr/lib/lease.sh
+            udhcpc -b -T 1 -t 30 -i "$nic" -s /usr/lib/lease.sh
             ;;
     esac
 done

@@ -4,6 +4,7 @@ A port is a tap that outlives the machine's power, and so do its place in the sw
 real machines. The machine boots by the iPXE that QEMU's NIC carries, or from a disk that it has not got.
 """
 
+import uuid
 from collections.abc import Sequence
 
 from nm.lab.layout import Node
@@ -24,10 +25,16 @@ def console(node: Node) -> str:
     return f"/var/log/libvirt/qemu/{node.name}.console"
 
 
+def identity(node: Node) -> str:
+    """The machine's UUID: the same in every lab."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{node.name}.lab"))
+
+
 def domain(node: Node) -> str:
     """The machine's description. User-space OVS hands frames on as they are, so it computes its checksums."""
     return f"""<domain type="qemu">
   <name>{node.name}</name>
+  <uuid>{identity(node)}</uuid>
   <memory unit="MiB">{MEMORY}</memory>
   <vcpu>1</vcpu>
   <os>

@@ -149,6 +149,8 @@ NEEDED_TO_BOOT = {
     "ssh": "openssh-client",
     "mke2fs": "e2fsprogs",
     "make": "make",
+    "ipmitool": "ipmitool",
+    "tcpdump": "tcpdump",
 }
 IPXE = Path("/usr/lib/ipxe/qemu/efi-virtio.rom")  # what a node's NIC boots by
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nm.lab import bmc, guest, machines, management
 from nm.lab.archive import CACHE
-from nm.lab.layout import HOST, PREFIX, Layout, Node
+from nm.lab.layout import HOST, POOL, PREFIX, Layout, Node
 from nm.lab.place import INSIDE, Lab
 from nm.lab.running import run
 
@@ -24,6 +24,7 @@ OWN_FOLDERS = ("/etc/libvirt", "/etc/openvswitch", "/var/lib/libvirt")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 DATABASE = "/run/openvswitch/conf.db"
+DISKS = "/run/nm-disks"
 # No cgroups: libvirt must not reach out of the lab. It gives QEMU the disks that nm makes, and no other file.
 QEMU_CONF = """\
 security_driver = "none"
@@ -44,8 +45,9 @@ def build(lab: Lab, layout: Layout) -> None:
         machines.add_ports(layout.rack)
         _start_switches(layout)
         _start_libvirt({node.name: machines.domain(node) for node in layout.rack}, boot=True)
+        _add_pool()
         management.start()
-        bmc.start(layout.rack)
+        bmc.start(layout.bmc, layout.rack)
         return
     _add_veths(layout.rack)
     _start_switches(layout)
@@ -145,3 +147,11 @@ def _start_libvirt(domains: Mapping[str, str], boot: bool = False) -> None:
             commands.append(f"define {path}")
         if commands:
             run("virsh", "-q", "-c", "qemu:///system", "; ".join(commands))
+
+
+def _add_pool() -> None:
+    """Where head nodes' disks lie: in memory, like everything of the lab's."""
+    Path(DISKS).mkdir(mode=0o711)
+    virsh = ("virsh", "-q", "-c", "qemu:///system")
+    run(*virsh, "pool-define-as", POOL, "dir", "--target", DISKS)
+    run(*virsh, "pool-start", POOL)

@@ -6,13 +6,14 @@ for the ports' reset, after which every node is verified and free.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from xmlrpc.client import Fault
 
 from nm.client import connect
 from nm.lab import bmc, images, management
 from nm.lab.errors import LabError
-from nm.lab.layout import HOST, VLANS, HeadNode, Layout, Node
+from nm.lab.layout import HOST, POOL, VLANS, HeadNode, Layout, Node
 from nm.lab.place import Lab
 
 PATIENCE = 20  # seconds for the ports of a switch to be reset
@@ -37,8 +38,13 @@ def pool(lab: Lab) -> None:
         switch=lambda name: {"driver": "ovs", "address": "unix:/run/openvswitch/db.sock", "bridge": name},
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
     )
-    if layout.boot:
-        parts = replace(parts, node=_node, head=_head)
+    if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
+        parts = replace(
+            parts,
+            node=partial(_node, layout.bmc),
+            head=_head,
+            host={**parts.host, "emulate": True, "pool": POOL},
+        )
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():
@@ -46,8 +52,8 @@ def pool(lab: Lab) -> None:
         rack(nm, layout, parts)
 
 
-def _node(node: Node) -> Settings:
-    return {"management": bmc.management(node), "image": images.NODE}
+def _node(kind: str, node: Node) -> Settings:
+    return {"management": bmc.management(kind, node), "image": images.NODE}
 
 
 def _head(_head: HeadNode) -> Settings:

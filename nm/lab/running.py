@@ -18,9 +18,9 @@ def run(*command: str, said: str | None = None) -> None:
         raise LabError(f"{' '.join(command)[:200]}: {done.stdout.strip()[-500:]}")
 
 
-def leave_running(name: str, *command: str) -> None:
+def leave_running(name: str, *command: str, cwd: str | Path = "/") -> None:
     """Start it and let the holder have it; what it says goes to the lab's log of that name."""
     with Path(INSIDE, "log", f"{name}.log").open("ab") as log:
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd, start_new_session=True
         )

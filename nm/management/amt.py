@@ -94,12 +94,15 @@ class AmtPower:
     @cached_property
     def _session(self) -> Any:
         import requests
+        import urllib3
         from requests.auth import HTTPDigestAuth
 
         session = requests.Session()
         session.trust_env = False  # no proxy, and no password of ~/.netrc
         session.auth = HTTPDigestAuth(self._told["user"], self._password)
         session.verify = web.verify(self._told)
+        if not session.verify:  # that is the site's own choice, so nobody need be warned at each request
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         return session
 
     def _change(self, state: int) -> None:

@@ -14,6 +14,7 @@ from nm.processor import Settings
 
 PORT = 623
 ANSWER = 10.0  # seconds for one run; a processor that is silent is given up after about 6 by ipmitool itself
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_PASSWORD = 20  # bytes, by the standard
 
 _WRONG_PASSWORD = re.compile(
@@ -103,7 +104,7 @@ class IpmiPower:
                 errors="replace",
                 timeout=ANSWER,
                 check=False,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+                env={"PATH": PATH, "LC_ALL": "C"},
             )
         except FileNotFoundError:
             raise DeviceFailed(

@@ -4,9 +4,11 @@ Written from the DMTF's DSP0226 and DSP0227 and RFC 7616, not from nm's driver: 
 action, selectors and references, and answers anything else with a fault or a code other than zero.
 """
 
+import contextlib
 import hashlib
 import re
 import secrets
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,8 +32,10 @@ class FakeAmt(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.on = False
         self.idle = False
         self.chosen: str | None = None  # but not yet of the next boot
@@ -65,6 +69,10 @@ class FakeAmt(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FakeAmt
+
+    def handle(self) -> None:
+        with contextlib.suppress(ssl.SSLError, ConnectionError):  # who does not trust us hangs up
+            super().handle()
 
     def log_message(self, *words: Any) -> None:
         """Say nothing."""

@@ -31,7 +31,6 @@ def every_action(processor: Processor) -> None:
     for action, on in (("off", False), ("on", True), ("on", True), ("cycle", True), ("off", False)):
         assert do(processor, action) == ("on" if on else "off")
         assert processor.state()[0] is on
-        assert do(processor, "status") == ("on" if on else "off")
     for device in ("pxe", "disk", "pxe"):
         assert do(processor, device) == "off"
         assert processor.state() == (False, device)
@@ -64,9 +63,9 @@ def idle(processor: Processor) -> None:
         if action == "disk" and not processor.persistent:
             continue  # it cannot be asked
         with pytest.raises(
-            DeviceFailed, match=f"{told} was not confirmed within 1 s: it said yes"
+            DeviceFailed, match=f"{told} was not confirmed within 0 s: it said yes"
         ) as failure:
-            do(processor, action, limit=1.0)
+            do(processor, action, limit=0.3)
         assert failure.value.passing
     assert do(processor, "status") == "off"
 
@@ -97,30 +96,16 @@ SILENT: dict[str, dict[str, Any]] = {
 def test_one_that_is_silent_takes_the_time_there_is_and_no_more(
     name: str, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ipmi, "ANSWER", 0.5)
-    monkeypatch.setattr(web, "ANSWER", 0.5)
-    monkeypatch.setattr(web, "CONNECT", 0.5)
+    monkeypatch.setattr(ipmi, "ANSWER", 0.2)
+    monkeypatch.setattr(web, "ANSWER", 0.2)
+    monkeypatch.setattr(web, "CONNECT", 0.2)
     told = {"driver": name, "address": "127.0.0.1", "port": silent, "user": "u", "secrets": {"password": "x"}}
-    for action, limit in (("status", 60.0), ("off", 1.5)):
+    for action, limit in (("status", 60.0), ("off", 0.4)):
         began = time.monotonic()
         with pytest.raises(DeviceFailed, match="does not answer") as failure:
             act({**told, **SILENT[name]}, action, secrets=SECRETS, manner=Manner(limit=limit))
         assert failure.value.passing
         assert time.monotonic() - began < 5
-
-
-def test_ipmitool_itself_gives_up_one_that_is_silent(silent: int) -> None:
-    told = {
-        "driver": "ipmi",
-        "address": "127.0.0.1",
-        "port": silent,
-        "user": "u",
-        "secrets": {"password": "x"},
-    }
-    began = time.monotonic()
-    with pytest.raises(DeviceFailed, match="does not answer"):
-        act(told, "status", secrets=SECRETS)
-    assert time.monotonic() - began < ipmi.ANSWER + 2
 
 
 def test_nobody_there(silent: int) -> None:

@@ -1,10 +1,8 @@
 """A guest that mounts its list of machines and says on its console what it reads: LIST LINES CHECKSUM."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-from nm.lab import guest
+from nm.lab import archive
 
 CMDLINE = "console=ttyS0 quiet panic=1 mitigations=off cryptomgr.notests"
 MODULES = ("virtio_pci", "virtio_blk", "virtiofs", "9pnet_virtio", "9p", "isofs", "acpiphp")
@@ -42,27 +40,12 @@ done
 
 def make(folder: Path) -> None:
     """The guest's kernel and initial file system, in that folder."""
-    kernel, modules = guest._kernel()
-    (folder / "vmlinux").write_bytes(guest._unpacked(kernel.read_bytes()))
-    (folder / "initrd").write_bytes(guest._archive(_files(modules)))
-
-
-def _files(modules: Path) -> Iterator[tuple[str, int, bytes]]:
-    for name in ("bin", "dev", "proc", "sys", "moc", "modules"):
-        yield name, 0o040755, b""
-    yield "bin/busybox", 0o100755, Path(str(shutil.which("busybox"))).read_bytes()
-    yield "init", 0o100755, INIT.encode()
-    for number, path in enumerate(_load_order(modules)):
-        yield f"modules/{number:02}.ko", 0o100644, path.read_bytes()
-
-
-def _load_order(modules: Path) -> list[Path]:
-    needs = {}
-    for line in (modules / "modules.dep").read_text().splitlines():
-        name, _, needed = line.partition(":")
-        needs[Path(name).name.partition(".")[0]] = [*reversed(needed.split()), name]
-    order = {path: None for module in MODULES for path in needs.get(module, ())}
-    return [modules / path for path in order]
+    kernel, modules = archive.kernel()
+    init = folder / "init"
+    init.write_text(INIT)
+    files = [("moc", 0o040755, b""), *archive.base(init, modules, MODULES)]
+    (folder / "vmlinux").write_bytes(archive.unpacked(kernel.read_bytes()))
+    (folder / "initrd").write_bytes(archive.archive(files))
 
 
 def domain(name: str, way: str, folder: Path, devices: str = "") -> str:
