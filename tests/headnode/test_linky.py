@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,26 @@ def test_nobody_loses_what_another_one_wrote(settings: Settings) -> None:
         writer.join()
     assert state.read(settings.state).own == ["80"]
     assert json.loads((settings.state / "state.json").read_text())["version"] == 1
+
+
+def _run_often(settings: Settings, times: int) -> None:
+    own = replace(settings, moc=settings.moc / str(os.getpid()))
+    for number in range(times):
+        write_list(own.moc, [machine(number % 3, CENTOS), machine(3, DEBIAN)])
+        linky.serve(own)
+
+
+def test_many_at_once_do_not_disturb_each_other(settings: Settings) -> None:
+    fork = multiprocessing.get_context("fork")
+    runs = [fork.Process(target=_run_often, args=(settings, 20)) for _ in range(4)]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
+    assert [one.exitcode for one in runs] == [0] * 4
+    write_list(settings.moc, [])
+    run(settings)
+    assert set(below(settings)) == {"boot.ipxe", "nm-boot", "pxelinux.cfg/default"}
 
 
 def test_loaders_are_found_where_debian_has_them(settings: Settings) -> None:
