@@ -164,7 +164,8 @@ RESERVE = Right("admin, or reserve (within its limits; the caller is the owner)"
 OWNER = Right("owner", _owner)
 MEMBER = Right("member", _member)
 LOOK = Right("member, reader", _member_or_reader)
-NODE_MEMBER = Right("member of the node's group", _node_member)
+STATUS = Right("member, reader, head node", _member_or_reader)
+NODE_MEMBER = Right("member of the node's group, its head node", _node_member)
 HEAD_LOOK = Right("member of the head node's group, reader", _head_member_or_reader)
 JOB = Right("who submitted it, members of its group, reader", _job)
 
@@ -185,7 +186,8 @@ _ROWS: Mapping[Right, str] = {
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
-    LOOK: "PlanDeploy GetStatus GetAudit",
+    LOOK: "PlanDeploy GetAudit",
+    STATUS: "GetStatus",
     NODE_MEMBER: "PowerNode",
     HEAD_LOOK: "GetConsole",
     OWN_GROUPS: "GetGroups",
