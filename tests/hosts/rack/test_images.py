@@ -16,7 +16,6 @@ from nm.libvirt_host import LibvirtHost
 from nm.making import Blueprint, Maker
 from nm.seed import Door, Seed
 from nm.vm import HostHand
-from tests.hosts.rack import guest_image
 from tests.hosts.rack.conftest import BRIDGE, HOST, Domains, qemu, sh, tags, until
 
 DOMAIN = "nm-h1"
@@ -101,11 +100,6 @@ class House:
 
 def on(vlan: int) -> Value:
     return {"host": "vmhost", "domain": DOMAIN, "vlan": vlan, "image": "tiny"}
-
-
-@pytest.fixture(scope="module")
-def image(rack_folder: Path) -> dict[str, Any]:
-    return guest_image.make(rack_folder / "images")
 
 
 @pytest.fixture
