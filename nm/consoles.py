@@ -6,7 +6,6 @@ virtlogd bounds its file by beginning it anew; so do the copies. Nothing here is
 host's copies, and a reader that meets a half-written line sees its rest with the next question.
 """
 
-import errno
 import os
 import re
 import stat
@@ -68,10 +67,11 @@ def _read(path: Path, offset: int | None, count: int) -> Record:
         return {"text": "", "next": 0}
     except OSError as error:
         raise DeviceFailed(f"cannot read {path}: {error.strerror}", "it is to be a plain file") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise DeviceFailed(f"cannot read {path}: it is no file", "it is to be a plain file")
     with open(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise DeviceFailed(f"cannot read {path}: {os.strerror(errno.EINVAL)}", "it is to be a plain file")
         if offset is None:
             offset = max(0, found.st_size - count)
         elif offset > found.st_size:
@@ -126,7 +126,7 @@ class ConsoleWorker:
         """Append to the copy what the file has more; begin anew when it has less."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         copy = self._folder / headnode
-        name = Path(machine_xml.console(facts.made_domain(headnode))).name
+        name = machine_xml.console_name(facts.made_domain(headnode))
         known = copy.stat().st_size if copy.exists() else 0
         said, size = storage.read_console(name, known, AT_ONCE)
         if size < known:

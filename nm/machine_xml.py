@@ -65,7 +65,12 @@ def management_mac_of(host: str, domain: str) -> str:
 
 def console(domain: str) -> str:
     """The file on the host that keeps what the domain's serial console said."""
-    return f"{CONSOLES}/{domain}+console.log"
+    return f"{CONSOLES}/{console_name(domain)}"
+
+
+def console_name(domain: str) -> str:
+    """Its name alone."""
+    return volume(domain, "console.log")
 
 
 def mark_of(description: str | None) -> Mark | None:

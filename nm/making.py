@@ -9,7 +9,6 @@ no mark is somebody else's and is never touched. Called by nm/vm.py, on the host
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from nm import machine_xml, seed
@@ -69,7 +68,7 @@ class Maker:
         self._refuse_strangers(plan.domain)
         machine = self._machine(plan)
         self._hypervisor.define(machine_xml.description(machine))
-        self._hypervisor.storage.forget_console(PurePosixPath(machine_xml.console(plan.domain)).name)
+        self._hypervisor.storage.forget_console(machine_xml.console_name(plan.domain))
         storage, domain = self._hypervisor.storage, plan.domain
         disk = machine_xml.volume(domain, DISK)
         disks = (
@@ -131,10 +130,11 @@ def _check_file(image: str, path: str, folders: tuple[str, ...]) -> None:
         raise DeviceFailed(
             f"image {image}: {path} is in no folder of images", "see images.folders", passing=False
         )
+    if path.startswith("/dev/"):  # names there are links to what they name, and a service sees few of them
+        return
     if not os.path.exists(path):
         raise DeviceFailed(f"image {image}: there is no {path}", "put the image there", passing=False)
-    linked = os.path.realpath(path) != os.path.realpath(folder) + path.removeprefix(folder)
-    if linked and not path.startswith("/dev/"):  # there, names are links to what they name
+    if os.path.realpath(path) != os.path.realpath(folder) + path.removeprefix(folder):
         raise DeviceFailed(
             f"image {image}: {path} is a link, or lies behind one", "put the file itself there", passing=False
         )

@@ -100,9 +100,11 @@ def _node_member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
 
 def _head_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     """A member of the head node's group, or a reader. Head nodes are no secret, but who has them is."""
-    if call.reader:
-        return
     head = reader.get(record_key("headnode", arguments[0]))
+    if call.reader:
+        if head is None:
+            raise NotFound(f"no head node {arguments[0]}", "GetHeadNodes lists them")
+        return
     group = groups.find(reader, head["group"]) if head is not None and head["group"] else None
     if group is None or not call.caller.member_of(group, call.method):
         raise NotFound(
@@ -162,7 +164,8 @@ RESERVE = Right("admin, or reserve (within its limits; the caller is the owner)"
 OWNER = Right("owner", _owner)
 MEMBER = Right("member", _member)
 LOOK = Right("member, reader", _member_or_reader)
-NODE_MEMBER = Right("member of the node's group", _node_member)
+STATUS = Right("member, reader, head node", _member_or_reader)
+NODE_MEMBER = Right("member of the node's group, its head node", _node_member)
 HEAD_LOOK = Right("member of the head node's group, reader", _head_member_or_reader)
 JOB = Right("who submitted it, members of its group, reader", _job)
 
@@ -183,7 +186,8 @@ _ROWS: Mapping[Right, str] = {
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
-    LOOK: "PlanDeploy GetStatus GetAudit",
+    LOOK: "PlanDeploy GetAudit",
+    STATUS: "GetStatus",
     NODE_MEMBER: "PowerNode",
     HEAD_LOOK: "GetConsole",
     OWN_GROUPS: "GetGroups",

@@ -99,7 +99,7 @@ def _set_folder(found: ET.Element, wanted: Share) -> None:
     for source in found.findall("source"):
         found.remove(source)
     ET.SubElement(found, "source", dir=wanted.source)
-    if wanted.way == "9p" and found.find("readonly") is None:  # libvirt has none for virtiofs before 11.0
+    if wanted.way == "9p" and found.find("readonly") is None:  # libvirt 9 refuses it for virtiofs
         ET.SubElement(found, "readonly")
 
 

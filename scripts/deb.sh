@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Debian package in dist/. Called by `make deb`.
+# Builds the Debian packages in dist/: nm, and nm-headnode for head nodes. Called by `make deb`.
 #
 #   VERSION  the package's version (nm's own)
 #   TOOLS    a Python that has pip and nm's own dependencies (.venv's)
@@ -18,7 +18,7 @@ maintainer=$(sed -n 's/^Maintainer: //p' packaging/debian/control)
 
 rm -rf build/deb
 mkdir -p "$tree" dist
-cp -a nm forward_api_calls packaging scripts docs setup.py pyproject.toml LICENSE README.md CHANGELOG.md "$tree"
+cp -a nm forward_api_calls headnode packaging scripts docs setup.py pyproject.toml LICENSE README.md CHANGELOG.md "$tree"
 rm -rf "$tree/forward_api_calls/build"
 mv "$tree/packaging/debian" "$tree/debian"
 find "$tree" -name __pycache__ -prune -exec rm -rf {} +
@@ -31,3 +31,4 @@ if ! (cd "$tree" && TOOLS=$tools dpkg-buildpackage --build=binary --no-sign) >bu
 fi
 mv build/deb/*.deb dist/
 echo "dist/nm_${version}_$(dpkg --print-architecture).deb"
+echo "dist/nm-headnode_${version}_all.deb"

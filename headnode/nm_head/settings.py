@@ -33,7 +33,7 @@ class Settings:
 
 def load(file: Path = FILE) -> Settings:
     """Read the file."""
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes="#")
     try:
         parser.read_string(file.read_text(encoding="utf-8"), str(file))
     except FileNotFoundError:
@@ -48,11 +48,17 @@ def load(file: Path = FILE) -> Settings:
     try:
         values = {name: _value(kinds[name], text) for name, text in given.items()}
     except ValueError as error:
-        raise HeadError(f"{file}: {error}", "give a whole number from 1 to 65535") from None
+        raise HeadError(f"{file}: {error}", "numbers are from 1 to 65535, paths begin with /") from None
     return Settings(**values)  # type: ignore[arg-type]
 
 
 def _value(kind: type, text: str) -> object:
-    if kind is int and not 1 <= int(text) <= 65535:
-        raise ValueError(f"{text} is out of range")
-    return int(text) if kind is int else Path(text) if issubclass(kind, Path) else text
+    if kind is int:
+        if not 1 <= int(text) <= 65535:
+            raise ValueError(f"{text} is out of range")
+        return int(text)
+    if issubclass(kind, Path):
+        if not text.startswith("/"):
+            raise ValueError(f"{text!r} is not an absolute path")
+        return Path(text)
+    return text

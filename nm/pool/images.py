@@ -30,7 +30,7 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
 }
 _DEFAULTS: Mapping[str, Record] = {
     "disk": {"format": "qcow2", "memory": 1024, "cpus": 1, "share": "disk"},
-    "netboot": {"profile": None},
+    "netboot": {},
 }
 
 
@@ -78,8 +78,8 @@ def register_image(tx: Transaction, call: Call, name: str, settings: Record) -> 
         raise Invalid(f"{what} has {useless} and no kernel", "name the kernel, or leave both out")
     if kind == "netboot" and {"profile", "kernel"} <= given.keys():
         raise Invalid(f"{what} has a profile and a kernel", "leave one of them out")
-    boot = dict.fromkeys(_BOOT)
-    tx.put(new("image", name, call.now, **{**boot, **_DEFAULTS[kind], **given}))
+    absent = dict.fromkeys(("disk", "format", "memory", "cpus", "share", "profile", *_BOOT))
+    tx.put(new("image", name, call.now, **{**absent, **_DEFAULTS[kind], **given}))
     tell(tx, call, "image", name, "registered", kind)
     return 1
 

@@ -60,6 +60,7 @@ GOOD: dict[str, list[Any]] = {
     "GetVlans": [{"id": [101, 102]}],
     "RegisterImage": ["newer", {"kind": "disk", "disk": "/images/newer.qcow2"}],
     "UnregisterImage": ["spare"],
+    "GetConsole": ["made", None, 10],
     "GetImages": [{"kind": "disk"}],
     "RegisterHeadNode": ["vm9", {"host": "h0", "domain": "vm9"}],
     "UpdateHeadNode": ["made", {"available": False}],
@@ -170,6 +171,7 @@ WRONG: dict[str, list[Any]] = {
     "PORTS": [*without(list), [1], [None], ["p1", "p1"], ["x" * 129], [f"p{n}" for n in range(1001)]],
     "VLAN": [*without(int), "101", 2**31, 2**70],
     "COUNT": [*without(int), "1", -1, 2**31],
+    "COUNT_OR_NIL": [*without(int, type(None)), "1", -1, 2**31],
     "FLAG": without(bool),
     "TEXT": [*without(str), "", "x" * 257, "a\nb"],
     "TIME": [*without(int, float), "tomorrow", float("nan"), float("inf"), -1, -1.0, 2**53, 10**400],
@@ -298,7 +300,7 @@ def references(method: Method) -> Iterator[tuple[int, Param]]:
     """Arguments that name something that must exist."""
     makes = method.name.startswith(("Register", "Create"))
     for place, parameter in enumerate(method.parameters):
-        if parameter.name in ("settings", "action", "path"):
+        if parameter.name in ("settings", "action", "path", "offset", "bytes"):
             continue
         if not (makes and place == (1 if method.name == "RegisterPort" else 0)):
             yield place, parameter

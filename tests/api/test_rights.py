@@ -55,7 +55,7 @@ ROWS: dict[str, str] = {
         AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
         """,
     f"{MEMBERS} headnode": "PowerNode",
-    f"{MEMBERS} reader": "PlanDeploy GetAudit GetJob WaitJob",
+    f"{MEMBERS} reader": "PlanDeploy GetAudit GetJob WaitJob GetConsole",
     f"{MEMBERS} reader headnode": "GetStatus",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
@@ -69,7 +69,7 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
     "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
-    "Repair", "PowerNode", "GetJob", "WaitJob",
+    "Repair", "PowerNode", "GetJob", "WaitJob", "GetConsole",
 }  # fmt: skip
 
 
@@ -100,6 +100,8 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
             bench.edit(key, uid=caller.uid)
     bench.edit("job_1", group="alpha")
     serve(bench, "alpha")
+    if method == "GetConsole":
+        bench.edit("headnode_made", group="alpha")
     return {**CALLERS, "account": account}
 
 
@@ -141,7 +143,7 @@ def test_cell(bench: Bench, name: str, who: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SECRET - {"PowerNode", "GetJob", "WaitJob"}))
 def test_a_whole_delegation_is_no_ownership(bench: Bench, name: str) -> None:
-    caller = prepared(bench, "nothing")["whole"]
+    caller = prepared(bench, name if name == "GetConsole" else "nothing")["whole"]
     if name in ("DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup"):
         assert "owner of group alpha" in refused(bench, METHODS[name], GOOD[name], caller).message
     else:

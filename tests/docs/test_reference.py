@@ -19,6 +19,7 @@ LISTS = {name for struct in STRUCTS if struct.kind not in ("", "job") for name i
 def answers(here: Rack) -> dict[str, Any]:
     """What each method with a struct answers, by its name."""
     here.call("CreateGroup", "alpha", {"nodes": ["n1", "n6"], "headnode": "h1"})
+    here.call("RegisterImage", "debian", {"kind": "netboot"})
     plan = here.call("PlanDeploy", "alpha")
     deployed = here.deploy("alpha")
     here.call("SetRights", "games", {"spy": True})

@@ -1,4 +1,4 @@
-"""Runs tests/hosts/rack beside a libvirtd and an Open vSwitch of their own."""
+"""Runs tests/hosts/rack beside a libvirtd and an Open vSwitch of their own; in two racks, for two cores."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-NEEDED = ("ovsdb-server", "ovs-vswitchd", "libvirtd", "virtlogd", "qemu-system-x86_64", "unshare")
+NEEDED = ("ovsdb-server", "ovs-vswitchd", "libvirtd", "virtlogd", "qemu-system-x86_64", "qemu-img", "unshare")
 
 
 @pytest.mark.real
@@ -17,10 +17,12 @@ NEEDED = ("ovsdb-server", "ovs-vswitchd", "libvirtd", "virtlogd", "qemu-system-x
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make namespaces")
 @pytest.mark.skipif(
     not all(map(shutil.which, NEEDED)),
-    reason="needs openvswitch-switch, libvirt-daemon-system, qemu-system-x86",
+    reason="needs openvswitch-switch, libvirt-daemon-system, qemu-system-x86, qemu-utils",
 )
-def test_the_tests_in_a_rack_of_their_own() -> None:
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "rack")]
+@pytest.mark.parametrize("images", [False, True], ids=["domains", "images"])
+def test_the_tests_in_a_rack_of_their_own(images: bool) -> None:
+    files = [str(file) for file in (HERE / "rack").glob("test_*.py") if ("image" in file.name) == images]
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         [str(HERE / "rackns.sh"), *tests],

@@ -66,7 +66,8 @@ def test_the_seed_is_taken_from_its_disk(work: Path) -> None:
         program(work, "nm-head-seed")
     finally:
         run("losetup", "-d", device)
-    assert {path.name for path in (work / "door").iterdir()} == {"head.json", "door.json", "key", "known_hosts"}
+    names = {path.name for path in (work / "door").iterdir()}
+    assert names == {"head.json", "door.json", "key", "known_hosts"}
     assert (work / "door/key").read_text() == "a key\n"
 
 

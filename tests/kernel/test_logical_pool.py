@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,31 +31,28 @@ def sh(command: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[str]:
-    """A volume group on a loop device, a libvirtd, a trunk; and the device of the group's disk."""
-    for module in ("dm_mod", "loop", "dummy"):
+@pytest.fixture(scope="module", autouse=True)
+def group(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A volume group on a loop device, a libvirtd with a pool of it, a trunk; all end with the VM."""
+    place = tmp_path_factory.mktemp("lvm")
+    for module in ("dm_mod", "loop", "dummy", "tun"):
         sh(f"modprobe {module}")
-    (tmp_path / "disk").touch()
-    sh(f"truncate -s 256M {tmp_path}/disk")
-    device = sh(f"losetup --find --show {tmp_path}/disk")
-    sh("mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu; virtlogd -d; libvirtd -d")
-    sh(f"pvcreate -q {device} && vgcreate -q heads {device}")
+    sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
+    sh("mountpoint -q /dev/pts || mount -t devpts devpts /dev/pts")
+    sh("virtlogd -d && libvirtd -d")
+    sh(f"truncate -s 256M {place}/disk && losetup /dev/loop0 {place}/disk")
+    sh("pvcreate -q /dev/loop0 && vgcreate -q heads /dev/loop0")
     sh("ip link add trunk0 type dummy && ip link set trunk0 up")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 100
     while subprocess.run(["virsh", "-q", "version"], capture_output=True, check=False).returncode:
         assert time.monotonic() < end
         time.sleep(0.2)
     sh("virsh -q pool-define-as heads logical --source-name heads --target /dev/heads")
-    yield device
-    sh(f"virsh pool-destroy heads; vgremove -qf heads; losetup -d {device}; ip link del trunk0")
-    for pid in (Path("/run/libvirtd.pid"), Path("/run/virtlogd.pid")):
-        sh(f"kill $(cat {pid})")
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["qcow2", "raw", "volume"])
-def test_a_copy_in_a_logical_pool(disk: str, tmp_path: Path, kind: str) -> None:
+def test_a_copy_in_a_logical_pool(tmp_path: Path, kind: str) -> None:
     content = b"the image's first bytes"
     raw = tmp_path / "base.raw"
     raw.write_bytes(content.ljust(SIZE, b"\0"))
@@ -65,8 +61,8 @@ def test_a_copy_in_a_logical_pool(disk: str, tmp_path: Path, kind: str) -> None:
         sh(f"qemu-img convert -O qcow2 {raw} {base}")
     elif kind == "volume":
         sh(f"lvcreate -q -n base -L {SIZE}b heads && dd if={raw} of={base} bs=1M conv=fsync status=none")
-    image = {"disk": base, "format": "qcow2" if kind == "qcow2" else "raw", "memory": 32, "cpus": 1}
-    image |= {"share": "disk", "kernel": None, "initrd": None, "cmdline": None}
+    image: Record = {"share": "disk", "kernel": None, "initrd": None, "cmdline": None}
+    image |= {"disk": base, "format": "qcow2" if kind == "qcow2" else "raw", "memory": 32, "cpus": 1}
     seed = Seed("alpha.1", "h1", "alpha", MAC, "192.168.10.1/24")
     plan = Blueprint("h1", DOMAIN, "tiny", image, seed, None, (str(tmp_path), "/dev/heads"))
     record = {"image": "tiny", "domain": None}

@@ -41,8 +41,8 @@ def run(*command: str, umask: int = -1, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def package() -> Path:
-    """The package as `make deb` builds it."""
-    return ROOT / run("scripts/deb.sh", TOOLS=sys.executable).strip()
+    """nm's package as `make deb` builds it."""
+    return ROOT / run("scripts/deb.sh", TOOLS=sys.executable).split()[0]
 
 
 def newer(package: Path, folder: Path) -> Path:

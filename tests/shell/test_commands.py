@@ -18,6 +18,7 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
+from tests.shell.image_stories import images, images_of_groups
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
@@ -249,10 +250,7 @@ def making_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="beta")["expires"] is None
 
 
-@story(
-    "group add", "group remove", "group set-vlan", "group set-networks", "group set-headnode",
-    "group set-image",
-)  # fmt: skip
+@story("group add", "group remove", "group set-vlan", "group set-networks", "group set-headnode")
 def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {})
     nmctl("group", "add", "alpha", "n0,n1", "n2")
@@ -262,27 +260,12 @@ def editing_a_group(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="alpha")["vlan"] == 110
     nmctl("group", "set-networks", "alpha", "main=111", "storage=any:eth1,eth2:tagged")
     networks = nmctl.one("GetGroups", name="alpha")["networks"]
-    assert networks["main"]["vlan"] == 111
-    assert networks["storage"]["tagged"]
+    assert networks["main"]["vlan"] == 111 and networks["storage"]["tagged"]
     nmctl.rack.call("RegisterHeadNode", "head1", {"host": "vm", "domain": "vm-1"})
     nmctl("group", "set-headnode", "alpha", "head1")
     assert nmctl.one("GetGroups", name="alpha")["headnode"] == "head1"
     nmctl("group", "set-headnode", "alpha", "none")
     assert nmctl.one("GetGroups", name="alpha")["headnode"] is None
-    for image in ("debian", "rescue", "test"):
-        nmctl.rack.call("RegisterImage", image, {"kind": "netboot"})
-    nmctl("group", "set-image", "alpha", "debian")
-    nmctl("group", "set-image", "alpha", "rescue", "--nodes", "n0")
-    nmctl("group", "add", "alpha", "n1", "--image", "test")
-    told = nmctl.one("GetGroups", name="alpha")
-    assert (told["image"], told["images"]) == ("debian", {"n0": "rescue", "n1": "test"})
-    nmctl("group", "set-image", "alpha", "none")
-    nmctl("group", "set-image", "alpha", "none", "--nodes", "n0,n1")
-    told = nmctl.one("GetGroups", name="alpha")
-    assert (told["image"], told["images"]) == (None, {})
-    assert "no image nosuch" in nmctl("group", "set-image", "alpha", "nosuch", status=5).err
-    nmctl("group", "create", "imaged", "--image", "debian")
-    assert nmctl.one("GetGroups", name="imaged")["image"] == "debian"
 
 
 @story("plan", "deploy", "group destroy")
@@ -535,6 +518,8 @@ story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
+story("image list", "image show", "image register", "image unregister", "console")(images)
+story("group set-image")(images_of_groups)
 story("switch release", "switch replace")(a_dead_switch)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from nm import config, machine_xml, service
-from tests.hosts.rack import guest_image
 from tests.hosts.rack.conftest import HOST, kill_libvirtd, sh, start_libvirtd, tags, until
 from tests.rack import Rack, rack
 
 MAC = machine_xml.mac_of("vm", "nm-made")
+CONSOLE = Path(machine_xml.console("nm-made"))
 OTHER = machine_xml.mac_of("vm", "nm-more")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
 
@@ -20,7 +20,9 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3
 @pytest.fixture
 def lab(tmp_path: Path, rack_folder: Path) -> Iterator[Rack]:
     folder = rack_folder / "life-images"
-    settings = guest_image.make(folder)
+    folder.mkdir()
+    disk = folder / "disk.qcow2"
+    sh("qemu-img", "create", "-q", "-f", "qcow2", disk, "16M")
     pool = rack_folder / "life-pool"
     pool.mkdir(mode=0o711)
     sh("virsh", "pool-define-as", "life", "dir", "--target", pool)
@@ -32,24 +34,17 @@ def lab(tmp_path: Path, rack_folder: Path) -> Iterator[Rack]:
         made.start()
         host = {"uri": HOST["uri"], "network": HOST["network"], "pool": "life", "emulate": True}
         made.call("UpdateHost", "vm", host)
-        made.call("RegisterImage", "tiny", settings)
-        idle = {key: value for key, value in settings.items() if key not in ("kernel", "initrd", "cmdline")}
-        made.call("RegisterImage", "idle", idle)
+        made.call("RegisterImage", "tiny", {"kind": "disk", "disk": str(disk), "memory": 32})
         made.call("RegisterHeadNode", "made", {"host": "vm", "image": "tiny", "address": "10.1.0.1/16"})
-        made.call("RegisterHeadNode", "more", {"host": "vm", "image": "idle"})
+        made.call("RegisterHeadNode", "more", {"host": "vm", "image": "tiny"})
         yield made
     for head in ("made", "more"):
         sh("sh", "-c", f"virsh destroy nm-{head}; virsh undefine nm-{head}; true")
-    sh("sh", "-c", f"virsh pool-destroy life; virsh pool-undefine life; rm -rf {pool}")
+    sh("sh", "-c", f"virsh pool-destroy life; virsh pool-undefine life; rm -rf {pool} {folder} {CONSOLE}")
 
 
 def heads(lab: Rack) -> dict[str, Any]:
     return {head["name"]: (head["state"], head["running"]) for head in lab.call("GetHeadNodes", {})}
-
-
-def console(lab: Rack) -> str:
-    text: str = lab.call("GetConsole", "made", 0)["text"]
-    return text
 
 
 def test_a_head_node_lives_and_goes_with_its_group(lab: Rack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +57,10 @@ def test_a_head_node_lives_and_goes_with_its_group(lab: Rack, monkeypatch: pytes
     assert tags() == {MAC: "101"} and heads(lab)["made"] == ("joined", True)
     disk = Path(sh("virsh", "vol-path", "nm-made+disk", "life"))
     assert "Autostart:      disable" in sh("virsh", "dominfo", "nm-made")
-    until(lambda: "READY" in console(lab), 60)
-    assert '"addresses":["10.1.0.1/16"]' in console(lab) and KEY in console(lab) and "BOOT 1" in console(lab)
+    seed = Path(sh("virsh", "vol-path", "nm-made+seed", "life")).read_bytes()
+    assert b'"address": "10.1.0.1/16"' in seed and KEY.encode() in seed and b'"instance-id": "a.' in seed
+    CONSOLE.write_text("said by the guest\n")
+    assert lab.call("GetConsole", "made") == {"text": "said by the guest\n", "next": 18}
     with pytest.raises(Exception, match="used by head node made"):
         lab.call("UnregisterImage", "tiny")
 
@@ -76,13 +73,12 @@ def test_a_head_node_lives_and_goes_with_its_group(lab: Rack, monkeypatch: pytes
     lab.start()
     lab.until(lambda: tags() == {MAC: "101"})
     lab.until(lambda: lab.call("GetStatus", "a")["state"] == "deployed")
-    until(lambda: "BOOT 2" in console(lab), 60)
     assert started and disk.stat().st_ino == inode
 
     lab.wait(lab.call("DestroyGroup", "a"))
     assert (tags(), sh("virsh", "list", "--all", "--name")) == ({}, "")
     assert not disk.exists() and heads(lab)["made"] == ("free", False)
-    assert "BOOT 2" in console(lab)
+    assert lab.call("GetConsole", "made", 8)["text"] == "the guest\n"
 
 
 def test_a_libvirtd_that_is_killed_while_groups_deploy(lab: Rack, rack_folder: Path) -> None:
@@ -99,7 +95,7 @@ def test_a_libvirtd_that_is_killed_while_groups_deploy(lab: Rack, rack_folder: P
     lab.until(lambda: lab.wait(lab.call("RepairAll"))["state"] == "done" and len(tags()) == 2, 30)
     assert tags() == {OTHER: "101", MAC: "102"}
     assert sorted(path.name for path in pool.iterdir()) == [
-        "nm-made+disk", "nm-made+seed", "nm-more+disk", "nm-more+seed",
+        "nm-made+disk", "nm-made+list", "nm-made+seed", "nm-more+disk", "nm-more+list", "nm-more+seed",
     ]  # fmt: skip
     for job in [lab.call("DestroyGroup", group) for group in "ab"]:
         assert lab.wait(job, 60)["state"] == "done"

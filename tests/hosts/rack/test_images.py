@@ -11,8 +11,9 @@ import pytest
 from nm import machine_xml
 from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
+from nm.hypervisor import Hypervisor
 from nm.libvirt_host import LibvirtHost
-from nm.making import Blueprint
+from nm.making import Blueprint, Maker
 from nm.seed import Door, Seed
 from nm.vm import HostHand
 from tests.hosts.rack import guest_image
@@ -67,6 +68,7 @@ class House:
         self.host = {**HOST, "pool": "heads", "emulate": True}
         self.life = "alpha.1"
         self.management: dict[str, str] | None = None
+        self.uri = HOST["uri"]
 
     def blueprint(self, name: str) -> Blueprint:
         leads = LEADS_HOME if self.management else None
@@ -75,7 +77,7 @@ class House:
 
     def hand(self, host: LibvirtHost | None = None) -> HostHand:
         record = {"image": "tiny", "domain": None}
-        opened = host or LibvirtHost(HOST["uri"])
+        opened = host or LibvirtHost(self.uri)
         options = {"connect": lambda _: opened, "grace": 0.0}
         return HostHand("vmhost", self.host, lambda _: record, self.blueprint, **options)  # type: ignore[arg-type]
 
@@ -158,32 +160,40 @@ def test_made_it_boots_and_reads_its_seed_and_goes_without_a_trace(house: House)
 
 def state_of(house: House) -> tuple[Any, ...]:
     xml = sh("virsh", "dumpxml", "--inactive", DOMAIN) if DOMAIN in domain_names() else None
-    return house.seen(), tags(), house.volumes(), machine_xml.mark_of(xml)
+    return tags(), house.volumes(), machine_xml.mark_of(xml)
 
 
-def test_killed_at_every_step_it_ends_as_if_it_had_not_been(house: House) -> None:
+def test_killed_at_every_step_of_the_making_and_the_removal(house: House) -> None:
+    plan = house.blueprint("h1")
+
+    def make(host: Hypervisor) -> None:
+        Maker("vmhost", house.host, host).make(plan)
+
+    def remove(host: Hypervisor) -> None:
+        Maker("vmhost", house.host, host).remove(DOMAIN)
+
+    alive = LibvirtHost(HOST["uri"])
+    whole = ({}, ["nm-h1+disk", "nm-h1+seed"], plan.mark("whole"))
+    for act, undo, end, steps in ((make, remove, whole, 5), (remove, make, ({}, [], None), 4)):
+        for at in range(1, steps + 1):
+            undo(alive)
+            with pytest.raises(Killed):
+                act(Mortal(HOST["uri"], at))
+            act(alive)
+            assert state_of(house) == end, (act, at)
+        undo(alive)
+        act(Mortal(HOST["uri"], steps + 1))  # there are no more steps
+        assert state_of(house) == end
+    alive.close()
+
+
+@pytest.mark.parametrize("at", [6, 7])
+def test_killed_while_it_is_put_on_its_vlan_and_started(house: House, at: int) -> None:
     house.image |= dict.fromkeys(("kernel", "initrd", "cmdline"))  # it need not boot
+    with pytest.raises(Killed):
+        house.do(on(101), Mortal(HOST["uri"], at))
     assert house.do(on(101)).error is None
-    whole = state_of(house)
-    assert house.do(None).error is None
-    gone = state_of(house)
-    assert gone == (None, {}, [], None)
-    for value, end, least in ((on(101), whole, 7), (None, gone, 5)):
-        at = 0
-        while True:
-            at += 1
-            if value is None and DOMAIN not in domain_names():
-                assert house.do(on(101)).error is None
-            try:
-                assert house.do(value, Mortal(HOST["uri"], at)).error is None
-            except Killed:
-                assert house.do(value).error is None
-                assert state_of(house) == end, (value, at)
-            else:
-                break
-            if value is not None:
-                assert house.do(None).error is None
-        assert at > least, at
+    assert house.seen() == on(101) and tags() == {MAC: "101"}
 
 
 def test_one_of_another_life_is_made_anew(house: House) -> None:
@@ -192,7 +202,7 @@ def test_one_of_another_life_is_made_anew(house: House) -> None:
     house.life = "beta.2"
     assert house.do(on(101)).error is None
     assert (inode(house.pool / "nm-h1+seed"), qemu(DOMAIN)) != disk
-    assert state_of(house)[3] == machine_xml.Mark("h1", "tiny", "beta.2", "whole")
+    assert state_of(house)[2] == machine_xml.Mark("h1", "tiny", "beta.2", "whole")
 
 
 def test_what_is_not_nms_own_is_a_conflict_and_stays(house: House, domains: Domains) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 import libvirt
 import pytest
 
-from nm import listfiles, share_xml
+from nm import listdisk, listfiles, share_xml
 from nm.export import ExportHand
 from nm.facts import Order, Value
 from nm.hypervisor import Share
 from nm.vm import HostHand
 from tests.hosts.rack import guest
 from tests.hosts.rack.conftest import HOST, qemu, sh, until
+from tests.switches.sshd import Sshd
+from tests.switches.sshd import missing as sshd_missing
 
 WAYS = {  # 9p: of another name, as the original's head nodes had it
     "virtiofs": '<filesystem type="mount" accessmode="passthrough"><driver type="virtiofs"/>'
@@ -62,7 +64,7 @@ class Bench:
         assert (outcome.error, outcome.seen) == (None, None)
         assert self.hands[way].read(["list/h"])[0].seen is None
 
-    def arrives(self, way: str, *macs: str, group: str = "alpha", seconds: float = 30) -> None:
+    def arrives(self, way: str, *macs: str, group: str = "alpha", seconds: float = 60) -> None:
         """Wait until the guest has read this list, whole."""
         document = (self.lists / group / "machines.json").read_bytes()
         told = "".join(f"{mac} 10.0.0.9;" for mac in macs)
@@ -95,7 +97,7 @@ class Bench:
         self.hands[way] = self._hand(name)
         return self.connection.defineXML(
             f"<domain type='qemu'><name>{name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
-            "<os><type arch='x86_64' machine='pc'>hvm</type></os><devices>"
+            "<os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features><devices>"
             f"<emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}</devices></domain>"
         )
 
@@ -120,23 +122,30 @@ A, B, C = (f"52:54:00:bb:00:0{number}" for number in (1, 2, 3))
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    """The guests start together; the one whose list comes by disk runs before it gets one."""
     made = Bench(Path(os.environ["RACK"]))
     try:
-        for way in ("virtiofs", "9p"):
-            made.give(way, A)
-        for way in WAYS:
-            made.start(way)
-        until(lambda: any("UP disk" in line for line in made.said("disk")), 60)
         yield made
     finally:
         made.close()
 
 
+@pytest.fixture(scope="module")
+def guests(bench: Bench) -> Bench:
+    """They start together; the one whose list comes by disk runs before it gets one."""
+    for way in ("virtiofs", "9p"):
+        bench.give(way, A)
+    for way in WAYS:
+        bench.start(way)
+    until(lambda: any("UP disk" in line for line in bench.said("disk")), 120)
+    return bench
+
+
+@pytest.mark.timeout(180)  # emulated guests boot slowly on a busy machine
 @pytest.mark.parametrize("way", WAYS)
 def test_the_list_in_the_guest_follows_and_ends_with_its_group(
-    bench: Bench, way: str, capsys: pytest.CaptureFixture[str]
+    guests: Bench, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    bench = guests
     process = qemu(f"list-{way}")
     times = []
     for macs in ((A,), (A, B, C), (C,)):
@@ -166,3 +175,43 @@ def test_a_running_domain_gets_another_folder_by_a_restart(bench: Bench) -> None
     bench.give("moved", B, group="beta")
     assert qemu("list-moved") != process
     assert bench.shares("moved") == [Share("9p", str(bench.lists / "beta"))] * 2
+
+
+@pytest.fixture
+def far() -> Iterator[str]:
+    """The same libvirtd as another machine's: its address by an sshd, that this machine's ssh trusts."""
+    folder = Path(os.environ["RACK"]) / "far"
+    folder.mkdir()
+    house = Sshd(folder)
+    (folder / "client").chmod(0o600)
+    (folder / "ssh").mkdir()
+    (folder / "ssh" / "far.conf").write_text(
+        f"IdentityFile {folder}/client\nUserKnownHostsFile {folder}/known\nStrictHostKeyChecking accept-new\n"
+    )
+    sh("mount", "--bind", folder / "ssh", "/etc/ssh/ssh_config.d")  # in the rack's own mounts
+    with house:
+        yield f"qemu+ssh://root@127.0.0.1:{house.port}/system"
+    sh("umount", "/etc/ssh/ssh_config.d")
+
+
+@pytest.mark.skipif(bool(sshd_missing()), reason=sshd_missing())
+def test_on_another_machine_it_comes_by_a_disk_whatever_the_domain_has(bench: Bench, far: str) -> None:
+    domain = bench.extra("list-far", WAYS["9p"].replace("/nowhere", "/usr"))
+    record = {"domain": "list-far"}
+    bench.hands["far"].close()
+    bench.hands["far"] = HostHand("vmhost", {**HOST, "uri": far}, lambda _: record, lists=bench.lists)
+    domain.create()
+    process = qemu("list-far")
+    bench.give("far", A)
+    disk = share_xml.share(domain.XMLDesc(), folders=False)
+    assert disk is not None and disk.way == "disk"
+    assert A.encode() in Path(disk.source).read_bytes()
+    bench.give("far", B, C)
+    content = Path(disk.source).read_bytes()
+    head = listdisk.parsed(content[: listdisk.HEAD])
+    assert head is not None and B.encode() in content and A.encode() not in content[: head.length]
+    assert hashlib.sha256(content[listdisk.IMAGE : head.length]).hexdigest() == head.sha256
+    assert qemu("list-far") == process
+    domain.destroy()
+    bench.take("far")
+    assert not Path(disk.source).exists()

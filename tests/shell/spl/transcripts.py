@@ -107,7 +107,7 @@ STORIES: dict[str, list[Step]] = {
         says("show trunk", "t0    sw0:t0a -- sw1:t0b"),
         says("show host", "vm    test:///default"),
         says("show user", "no delegates"),
-        says("show head-node h1", "domain      h1"),
+        says("show head-node h1", "domain              h1"),
         says("show vlan 101", "id         101"),
         says("show node n4", "eth1", "d4"),
         says("show switch sw0", "vlans  1", "p0    isolated", "up    isolated"),
