@@ -13,7 +13,7 @@ DESTDIR ?=
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-kernel test-system test-boot config docs screenshots install deb clean
+.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-kernel bench-kernel test-system test-boot config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,9 @@ test-switches: setup  ## every command line's dialect, every fault at every line
 
 test-kernel: setup  ## head nodes' host network and Linux bridges on a stock kernel, in a VM
 	@tests/kernel/run.sh
+
+bench-kernel: setup  ## the benchmark of Linux bridges on a stock kernel, in a VM
+	@tests/kernel/run.sh benchmarks bridge_ports
 
 test-system: setup  ## the service: its unit's exposure, in a booted system, and the Debian package's whole life
 	@NM_TEST_SYSTEM=1 $(python) -m pytest tests/service

@@ -49,11 +49,14 @@ class Nmd:
     def __init__(self, folder: Path, lists: Path, *, tcp: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
+        self.secrets = folder / "secrets"
+        self.secrets.mkdir(mode=0o700)
         self._config = folder / "nm.toml"
         self._config.write_text(
             f'[daemon]\ndatabase = "{folder}/db"\nlock = "{folder}/lock"\nlog = ""\nlog_level = "warning"\n'
             f'[api]\nsocket = "{folder}/api.sock"\ntcp = {str(tcp).lower()}\nport = {self.port}\n'
             f'addresses = ["127.0.0.1"]\n[export]\nfolder = "{lists}"\n'
+            f'[secrets]\nfolder = "{self.secrets}"\n'
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._ear: socket.socket | None = None

@@ -11,14 +11,11 @@ import io
 import logging
 import re
 import statistics
-import subprocess
-import sys
-import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import paramiko
@@ -26,53 +23,26 @@ from netmiko import ConnectHandler
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.fake_switches import PASSWORD, Fake, fake
 from nm.facts import Order
 from nm.switches import builtin
 from nm.switches.executor import Executor, make_executor
 
 DIALECT, SWITCH = "cisco_ios", "sw0"
-LATENCY, LOGIN, SAVE = 0.02, 0.3, 1.0  # seconds
+SLOWNESS = {"latency": 0.02, "login": 0.3, "save": 1.0}  # seconds
 PORTS, MORE, GROUPS, SWITCHES = 48, 100, 16, 4
-ROUNDS = 3
+ROUNDS, PAIRS = 3, 5
 NGS_PORTS = 3
-GOAL, GOAL_MORE, GOAL_SWITCHES = 1.3, 2.2, 1.5  # times
+GOAL, GOAL_MORE, GOAL_SWITCHES = 1.3, 2.2, 1.15  # times
 
 
-@dataclass
-class Fake:
-    """A fake switch, in a process of its own."""
-
-    process: subprocess.Popen[str]
-    port: int
-
-    @property
-    def record(self) -> dict[str, Any]:
-        return {
-            "record_key": f"switch_{SWITCH}",
-            "driver": "cli",
-            "dialect": DIALECT,
-            "address": "127.0.0.1",
-            "port": self.port,
-            "user": "admin",
-            "secrets": {"password": "letmein"},
-        }
-
-    def executor(self) -> Executor:
-        return make_executor(self.record, builtin(), lambda name: name)
+def record(switch: Fake) -> dict[str, Any]:
+    """The record of that switch; the name of its secret is the secret itself here."""
+    return {"record_key": f"switch_{SWITCH}", **switch.settings, "secrets": {"password": PASSWORD}}
 
 
-@contextlib.contextmanager
-def fake(ports: int) -> Iterator[Fake]:
-    """Start one and end it."""
-    options = {"--ports": ports, "--latency": LATENCY, "--login": LOGIN, "--save": SAVE}
-    words = [str(word) for pair in options.items() for word in pair]
-    command = [sys.executable, "-m", "tests.switches.fakes", DIALECT, *words]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Fake(process, int(process.stdout.readline().split()[-1]))
-        finally:
-            process.terminate()
+def executor(switch: Fake) -> Executor:
+    return make_executor(record(switch), builtin(), lambda name: name)
 
 
 def port(number: int) -> str:
@@ -100,7 +70,7 @@ def joins(ports: int, groups: int = 1, vlan: int = 101) -> list[Order]:
 
 def by_nm(switch: Fake, orders: Sequence[Order]) -> float:
     """A session of its own, from the log-in to what was read back and saved."""
-    hand = switch.executor()
+    hand = executor(switch)
     hand.isolate([port(int(order.fact.rpartition("/")[2])) for order in orders if "port/" in order.fact], 1)
     gone = [Order(order.fact, None, {}) for order in orders if order.fact.startswith("vlan/")]
     hand.run(gone, 1)
@@ -116,26 +86,23 @@ def by_nm(switch: Fake, orders: Sequence[Order]) -> float:
 
 
 def by_nm_on_all(switches: Sequence[Fake], orders: Sequence[Order]) -> tuple[float, float]:
-    """All switches at once: until the last is done, and the slowest alone."""
+    """The slowest of the switches alone, and all at once until the last is done."""
     alone = max(by_nm(switch, orders) for switch in switches)
-    for switch in switches:
-        hand = switch.executor()
+    hands = [executor(switch) for switch in switches]
+    for hand in hands:
         hand.isolate([port(number) for number in range(1, PORTS + 1)], 1)
+        hand.run([Order(order.fact, None, {}) for order in orders if order.fact.startswith("vlan/")], 1)
         hand.close()
-    hands = [switch.executor() for switch in switches]
-    threads = [threading.Thread(target=hand.run, args=(orders, 1)) for hand in hands]
+
+    def session(hand: Executor) -> None:
+        assert not any(outcome.error for outcome in hand.run(orders, 1))
+        hand.close()
 
     def together() -> None:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(len(hands)) as pool:
+            list(pool.map(session, hands))
 
-    took = timed(together)
-    for hand in hands:
-        assert hand.read([f"port/{SWITCH}/{port(1)}"])[0].seen == {"untagged": 101, "tagged": []}
-        hand.close()
-    return took, alone
+    return alone, timed(together)
 
 
 # ---- the others
@@ -209,7 +176,7 @@ def by_ngs(switch: Fake, ports: int) -> float | None:
 def main() -> bool:
     """Print the table; true when it fell short."""
     with contextlib.ExitStack() as stack:
-        switches = [stack.enter_context(fake(MORE)) for _ in range(SWITCHES)]
+        switches = [stack.enter_context(fake(DIALECT, ports=MORE, **SLOWNESS)) for _ in range(SWITCHES)]
         one = switches[0]
         rows: dict[str, list[float]] = {name: [] for name in ("floor", "nm", "nm16", "nm100", "netmiko")}
         for _ in range(ROUNDS):
@@ -218,14 +185,16 @@ def main() -> bool:
             rows["nm16"].append(by_nm(one, joins(PORTS, GROUPS)))
             rows["nm100"].append(by_nm(one, joins(MORE)))
             rows["netmiko"].append(by_netmiko(one, PORTS))
-        together, alone = by_nm_on_all(switches, joins(PORTS))
+        pairs = [by_nm_on_all(switches, joins(PORTS)) for _ in range(PAIRS)]
         ngs = by_ngs(one, PORTS)
     median = {name: statistics.median(times) for name, times in rows.items()}
-    return _report(median, together, alone, ngs)
+    return _report(median, pairs, ngs)
 
 
-def _report(median: dict[str, float], together: float, alone: float, ngs: float | None) -> bool:
+def _report(median: dict[str, float], pairs: Sequence[tuple[float, float]], ngs: float | None) -> bool:
     floor, nm = median["floor"], median["nm"]
+    together = statistics.median(all_of_them for _, all_of_them in pairs)
+    at_once = statistics.median(all_of_them / alone for alone, all_of_them in pairs)
     table = Table("", "seconds", "times", "goal")
     table.add_row(f"floor: {PORTS} ports, VLAN, save", f"{floor:.2f}", "1.00", "")
     table.add_row("nm", f"{nm:.2f}", f"{nm / floor:.2f}", f"<= {GOAL} of the floor")
@@ -237,8 +206,8 @@ def _report(median: dict[str, float], together: float, alone: float, ngs: float 
     table.add_row(
         f"nm, {SWITCHES} switches at once",
         f"{together:.2f}",
-        f"{together / alone:.2f}",
-        f"<= {GOAL_SWITCHES} of one",
+        f"{at_once:.2f}",
+        f"<= {GOAL_SWITCHES} of the slowest alone",
     )
     table.add_row(
         "netmiko, send_config_set", f"{median['netmiko']:.2f}", f"{median['netmiko'] / floor:.2f}", ""
@@ -246,9 +215,4 @@ def _report(median: dict[str, float], together: float, alone: float, ngs: float 
     told = "not installed" if ngs is None else f"{ngs:.1f} (from {NGS_PORTS} ports)"
     table.add_row("networking-generic-switch", told, "" if ngs is None else f"{ngs / floor:.2f}", "")
     Console(width=100).print(table)
-    return (
-        nm > GOAL * floor
-        or median["nm16"] > GOAL * floor
-        or more > GOAL_MORE
-        or together > GOAL_SWITCHES * alone
-    )
+    return nm > GOAL * floor or median["nm16"] > GOAL * floor or more > GOAL_MORE or at_once > GOAL_SWITCHES

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import nm
-from nm import dryrun, imports, marshal, methods, rights, views
+from nm import dryrun, hooks, imports, marshal, methods, rights, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
@@ -272,7 +272,7 @@ def _acts_for(caller: Caller, group: Record) -> bool:
 def _job_struct(job: Record) -> Record:
     names = ("id", "subject", "kind", "group", "state", "done", "total", "step", "result", "error")
     times = ("created", "started", "finished")
-    struct = {name: job[name] for name in names} | {"parts": parts_of(job)}
+    struct = {name: job[name] for name in names} | {"parts": parts_of(job), "hooks": hooks.runs(job)}
     return struct | {name: None if job[name] is None else int(job[name]) for name in times}
 
 

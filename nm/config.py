@@ -235,6 +235,26 @@ class Power:
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """The site's own programs for nodes (docs/hooks.md)."""
+
+    before_give: str = key(
+        "",
+        'Program that is run before a node joins its group: an absolute path, root\'s; "" for none.',
+        path_or_empty,
+        live=True,
+    )
+    after_return: str = key(
+        "",
+        'Program that is run before a node that was given out is free again; "" for none.',
+        path_or_empty,
+        live=True,
+    )
+    seconds: float = key(600.0, "How long each run may take.", between(0.1, 7 * DAY), live=True)
+    at_once: int = key(8, "Runs at a time, of all nodes.", between(1, 1000), live=True)
+
+
+@dataclass(frozen=True)
 class Startup:
     """The start of head nodes after a reboot, or by nmd --startup."""
 
@@ -359,6 +379,7 @@ class Config:
     leases: Leases = Leases()
     switches: Switches = Switches()
     power: Power = Power()
+    hooks: Hooks = Hooks()
     startup: Startup = Startup()
     audits: Audits = Audits()
     images: Images = Images()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm import debts, facts, jobs, plan, recording
+from nm import debts, facts, hooks, jobs, plan, recording
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Hand, Order, Outcome
 from nm.plan import Step
@@ -69,7 +69,8 @@ class GroupWorker:
         self._done: set[str] = set()
         self._failed: dict[str, NMError] = {}
         self._running: dict[str, str] = {}  # fact -> step id, also of orders from an older plan
-        self._unpowered: dict[str, str] = {}
+        self._unfit: dict[str, dict[str, str]] = {}  # node -> action -> why it is not free when it leaves
+        self._hooked_at = 0.0  # when one of the site's programs last ended
         self._tries = 0
         self._retry_at: float | None = None  # by Tools.up
 
@@ -107,13 +108,13 @@ class GroupWorker:
         for step, outcome in (pair for answer in known for pair in answer.done):
             current = self._steps.get(step.id) == step
             stale = stale or not current
+            self._hooked_at = self._tools.now() if step.hand == hooks.HAND else self._hooked_at
             if outcome.error is None:
                 good.append((step, outcome))
-                if step.action == "power-off":
-                    self._unpowered.pop(step.target, None)
-            elif step.action == "power-off":
-                # The network goes regardless; the node will be marked when it is freed.
-                self._unpowered[step.target] = str(outcome.error)
+                self._unfit.get(step.target, {}).pop(step.action, None)
+            elif step.action in ("power-off", "wipe"):
+                # The node leaves regardless; it will be marked when it is freed.
+                self._unfit.setdefault(step.target, {})[step.action] = str(outcome.error)
             elif current:
                 self._failed[step.id] = outcome.error
             if current and step.id not in self._failed:
@@ -124,17 +125,17 @@ class GroupWorker:
 
     def _write(self, done: list[tuple[Step, Outcome]]) -> None:
         now = self._tools.now()
-        self._tools.store.transact(
-            lambda tx: recording.steps_done(tx, self._name, done, now, self._unpowered)
-        )
+        unfit = {node: "; ".join(why.values()) for node, why in self._unfit.items() if why}
+        self._tools.store.transact(lambda tx: recording.steps_done(tx, self._name, done, now, unfit))
 
     # ---- planning and sending
 
     def _plan(self, group: Record) -> bool:
         """Make the plan; False when there can be none, which is told."""
         store = self._tools.store
+        kept = self._judged_by_the_site()
         if group["revision"] != self._revision:
-            self._tries = 0
+            self._tries, kept = 0, {}
         self._revision, self._retry_at = group["revision"], None
         self._done, self._failed = set(), {}
         try:
@@ -145,10 +146,19 @@ class GroupWorker:
             self._give_up(str(error), error.code)
             return False
         self._steps = {step.id: step for step in steps}
+        self._failed = {step: error for step, error in kept.items() if step in self._steps}
         now = self._tools.now()
         totals = Counter(step.subject for step in steps)
         store.transact(lambda tx: recording.begin(tx, self._name, totals, now))
         return True
+
+    def _judged_by_the_site(self) -> dict[str, NMError]:
+        """Nodes that the site's own program refused: it is not run again because something else failed."""
+        return {
+            step: error
+            for step, error in self._failed.items()
+            if step in self._steps and self._steps[step].hand == hooks.HAND and not _passing(error)
+        }
 
     def _ready(self) -> list[Step]:
         over = self._done | self._failed.keys()
@@ -257,9 +267,13 @@ class GroupWorker:
 
     def _too_long(self, group: Record, now: float) -> bool:
         job = self._tools.store.get(record_key("job", group["job"])) if group["job"] is not None else None
-        return bool(
-            job and job["state"] not in jobs.OVER and now - job["created"] > self._tools.patience.deadline
-        )
+        if any(
+            self._steps[step].hand == hooks.HAND for step in self._running.values() if step in self._steps
+        ):
+            return False  # the site's programs have time limits of their own
+        if job is None or job["state"] in jobs.OVER:
+            return False
+        return bool(now - max(job["created"], self._hooked_at) > self._tools.patience.deadline)
 
     def _give_up(self, text: str, code: int) -> None:
         self._tell(text, code, final=True)

@@ -71,6 +71,12 @@ def with_boot(domain: str, device: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def boots_from(domain: str) -> str | None:
+    """What the domain's configuration boots from first: "network", "hd" or another of libvirt's words."""
+    first = _parse(domain).find("os/boot")
+    return None if first is None else first.get("dev")
+
+
 def stand_in(name: str) -> str:
     """A small domain for libvirt's test driver."""
     root = ET.Element("domain", type="test")

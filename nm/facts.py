@@ -4,6 +4,7 @@ A group's target is a set of facts; what the hands made true and read back is an
 their difference. A fact has a name (text) and a value (plain data). Kinds of fact:
 
     node/NODE              {"power": bool}                  given out; unmake: power off when there is power
+                           {..., "given": False}            not yet given out, or wiped again
     vlan/SWITCH/ID         {}                               the VLAN exists on that switch
     trunk/SWITCH/ID/PORT   {"native": int}                  that trunk port carries that VLAN
     port/SWITCH/PORT       {"untagged": id|None, "tagged": [id]}  it carries just these; unmake: isolated

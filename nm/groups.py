@@ -312,7 +312,7 @@ def _destroy(tx: Transaction, call: Call, old: Record) -> int:
     # Nodes that were never deployed leave by the worker too: a group may hold more than one
     # transaction can free.
     staged = {
-        f"node/{node}": {"power": False}
+        f"node/{node}": {"power": False, "given": False}
         for node in old["wanted"]["nodes"]
         if f"node/{node}" not in old["deployed"]
     }

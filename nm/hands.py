@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, facts, jobs, machine_xml, people, pool, seed
+from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
@@ -37,20 +37,41 @@ class HeadSettings:
     door: HeadDoor | None = None
 
 
-def host_worker(name: str, store: Store, settings: HeadSettings) -> HandWorker:
+def host_worker(name: str, store: Store, settings: HeadSettings, secret: Callable[[str], str]) -> HandWorker:
     """The handler of a host. It has no jobs."""
+    device = partial(_host, store, name)
 
     def open_hand() -> Hand:
+        meet = partial(_meet_host, store, name, device())
+        network = partial(hostnet.network_of, who=f"host {name}", secret=secret, meet=meet)
         record = _record(store, "host", name)
         return HostHand(
             name,
             record,
             lambda head: store.get(record_key("headnode", head)),
             partial(blueprint, store, settings),
+            network=network,
             lists=settings.lists,
         )
 
-    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store))
+    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
+
+
+def _host(reader: Reader, name: str) -> Record:
+    """How a host is reached."""
+    record = _record(reader, "host", name)
+    return {key: record.get(key) for key in ("uri", "network", "host_key", "secrets")}
+
+
+def _meet_host(store: Store, name: str, opened_for: Record, key: str) -> None:
+    """The host shows its key; the first one is expected from now on, unless it was given other settings."""
+
+    def pin(tx: Transaction) -> None:
+        if _host(tx, name) != opened_for:
+            raise DeviceFailed(f"host {name} was given other settings meanwhile", "it is tried again")
+        pool.pin_host_key_of_host(tx, name, key, time.time())
+
+    store.transact(pin)
 
 
 def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprint:

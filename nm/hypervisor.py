@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from nm.errors import DeviceFailed, Invalid
 from nm.records import Record
@@ -167,6 +167,9 @@ class Hypervisor(Protocol):
     def attach_disk(self, domain: str, share: Share) -> None:
         """Give the running domain the disk, and keep it. NotLive when it must be restarted for that."""
 
+    def boots_from(self, domain: str) -> str | None:
+        """The first device that the next start boots from, as libvirt calls it; None when none is told."""
+
     def start(self, domain: str) -> None:
         """Start it, from its configuration and not from saved memory; let it go on when it is paused."""
 
@@ -266,8 +269,8 @@ def check_device(value: object, what: str) -> str:
     return value
 
 
-def check_network(uri: str, network: object) -> Record:
-    """`network` when a host of that (checked) URI can have it; else Invalid."""
+def check_network(network: object) -> Record:
+    """`network` when a host can have it; else Invalid."""
     if not isinstance(network, dict) or network.get("kind") not in NETWORKS:
         raise Invalid(
             "the host's network has no known kind", f"set network.kind to one of: {', '.join(NETWORKS)}"
@@ -284,9 +287,25 @@ def check_network(uri: str, network: object) -> Record:
             f"network device {str(device)[:40]!r} is not an interface's name",
             "name the trunk NIC (kind linux) or the Open vSwitch bridge (kind ovs), at most 15 characters",
         )
-    if network["kind"] == "linux" and is_remote(uri):
-        raise Invalid(
-            "a host reached over ssh cannot have a network of kind linux: nm makes bridges on its own only",
-            "make an Open vSwitch bridge on that host and use kind ovs",
-        )
     return network
+
+
+def ssh_of(uri: str) -> dict[str, str | int]:
+    """How the machine of a (checked) URI over SSH is logged in to: address, port and user."""
+    user, _, place = uri.partition("://")[2].partition("/")[0].rpartition("@")
+    split = _PLACE.fullmatch(place)
+    address, port = (split[1], split[2]) if split else (place, None)
+    return {"address": address.strip("[]"), "port": int(port or SSH), "user": user or "root"}
+
+
+def check_way(host: Mapping[str, Any]) -> None:
+    """Invalid when the host's record says how to log in to a machine where nm never does so."""
+    used = is_remote(host["uri"]) and host["network"]["kind"] == "linux"
+    given = [key for key in ("host_key", "secrets") if host.get(key)]
+    if given and not used:
+        raise Invalid(
+            f"{given[0]} is of use to a host over SSH with a network of kind linux only",
+            "leave it out; libvirt itself logs in with root's own keys",
+        )
+    if unknown := sorted(set(host.get("secrets") or ()) - {"key", "password"}):
+        raise Invalid(f"a host has no secret {unknown[0]!r}", "use key or password")

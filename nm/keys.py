@@ -1,7 +1,8 @@
-"""Public SSH keys as callers send them. Pure; called by the operations on groups and delegates."""
+"""Public SSH keys as callers send them: of people, and of machines. Pure ground."""
 
 import base64
 import binascii
+import contextlib
 
 from nm.errors import Invalid
 
@@ -43,3 +44,19 @@ def _strings(text: str) -> list[bytes]:
         found.append(left[4:end])
         left = left[end:]
     return found
+
+
+def canonical_key(text: str) -> str:
+    """A host key as OpenSSH writes it, without the comment there may be; Invalid when it is none."""
+    words = text.split()
+    with contextlib.suppress(binascii.Error, ValueError):
+        if len(words) > 1 and base64.b64decode(words[1], validate=True)[4:].startswith(words[0].encode()):
+            return bare(text)
+    raise Invalid(
+        f"{text!r} is no host key", "use a line as of `ssh-keyscan`, without the host: ssh-ed25519 AAAA..."
+    )
+
+
+def bare(text: str) -> str:
+    """The key without a comment."""
+    return " ".join(text.split()[:2])

@@ -133,6 +133,14 @@ class LibvirtHost:
         """Change the stored description."""
         self._redefine(domain, lambda xml: domain_xml.with_boot(xml, device))
 
+    def boots_from(self, domain: str) -> str | None:
+        """By the stored description."""
+
+        def read(found: libvirt.virDomain) -> str | None:
+            return domain_xml.boots_from(found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+        return self.call(lambda connection: self._with(connection, domain, read))
+
     def set_nic(self, domain: str, nic: Nic) -> None:
         """Attach the NIC, or change it where it is."""
 

@@ -2,20 +2,31 @@
 
 The handler of "node:NAME". Power goes through the power hand at once (it is bounded in time). A debt is
 paid through the workers of the switches, as often as it takes: until every port is read back as
-isolated the node is not free, and neither are the VLANs that it may still be on.
+isolated the node is not free, and neither are the VLANs that it may still be on. Then the site's program that
+wipes it is run, where there is one.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from nm import debts, facts, jobs, plan, releases
+from nm import debts, facts, hooks, jobs, plan, releases
 from nm.converge import Tools
 from nm.debtwork import Paid, Payer
 from nm.errors import Conflict, NMError, NotFound
-from nm.facts import Hand, Order
+from nm.facts import Hand, Order, Outcome
 from nm.records import Record, record_key
 from nm.store import Event
-from nm.workers import HandWorker
+from nm.workers import Errand, HandWorker
+
+
+@dataclass(frozen=True)
+class Wiped:
+    """The site's program has ended, for that job's debt."""
+
+    job: int
+    outcome: Outcome
 
 
 class NodeWorker:
@@ -34,7 +45,8 @@ class NodeWorker:
         self._act = act
         self._hands = HandWorker(open_hand, tools.store.epoch, self._do_job, self._fail_job)
         self._payer = Payer(f"node:{name}", debts.node_key(name), tools)
-        self._unpowered: str | None = None
+        self._unfit: list[str] = []  # why it is not free though it is isolated
+        self._to_wipe = self._wiping = False
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Power orders and jobs first, then what is owed."""
@@ -42,7 +54,10 @@ class NodeWorker:
             if isinstance(item, Paid):
                 for fact in self._payer.take(item):
                     self._seen_isolated(fact)
-        self._hands.handle([item for item in batch if not isinstance(item, Paid)])
+            elif isinstance(item, Wiped) and item.job == self._payer.job:
+                self._to_wipe = self._wiping = False
+                self._unfit += [str(item.outcome.error)] if item.outcome.error else []
+        self._hands.handle([item for item in batch if not isinstance(item, Paid | Wiped)])
         return self._pay()
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
@@ -95,11 +110,13 @@ class NodeWorker:
         power = owed.pop(facts.name("node", self._name), None)
         self._payer.begin(number, owed)
         self._payer.advance(state="running", total=1)
-        self._unpowered = None
+        self._unfit, self._wiping = [], False
+        after = hooks.configured(self._store, hooks.AFTER)
+        self._to_wipe = after and power is not None and plan.given(power)
         if power is not None and plan.powered(power):
             outcome = hand.run([Order(facts.name("node", self._name), None, power)], self._store.epoch)[0]
             # The network goes regardless of the power.
-            self._unpowered = str(outcome.error) if outcome.error else None
+            self._unfit += [str(outcome.error)] if outcome.error else []
 
     def _seen_isolated(self, fact: str) -> None:
         now = self._tools.now()
@@ -111,11 +128,23 @@ class NodeWorker:
             return None
         if self._payer.owed and not self._payer.settled():
             return self._payer.ask()
+        if self._to_wipe and not self._payer.settled():
+            return self._wipe(self._payer.job)
         if self._payer.owed:
             self._payer.advance(state="done", done=1, result="settled by an administrator")
         else:
-            now, failed = self._tools.now(), self._unpowered
+            now, failed = self._tools.now(), "; ".join(self._unfit) or None
             self._store.transact(lambda tx: releases.pay_debt(tx, self._name, now, failed))
             self._payer.advance(state="done", done=1, result="failed" if failed else "free")
         self._payer.end()
         return None
+
+    def _wipe(self, number: int) -> float:
+        """Have the site's program run; its end is put into this worker's queue, which stays until then."""
+        if not self._wiping:
+            self._wiping = True
+            order = Order(facts.name("node", self._name), None, moot=partial(self._payer.settled, number))
+            here, send = f"node:{self._name}", self._tools.send
+            errand = Errand([order], lambda outcomes: send(here, Wiped(number, outcomes[0])))
+            send(hooks.subject(self._name), errand)
+        return self._tools.patience.longest_pause

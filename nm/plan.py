@@ -1,9 +1,9 @@
 """The plan: target minus deployed, as readable steps in stages. Pure.
 
-Stages: 1 leave and confirm, 2 VLANs, trunks and bridges, 3 join, 4 export, head node and account, 5 clear
-away. A step waits for just the steps it depends on (`needs`: they must have succeeded; `after`: they must be
-over), so that a switch that hangs holds up only what goes through it. Called by operations (PlanDeploy)
-and by the group's worker.
+Stages: 1 leave, confirm, wipe; 2 VLANs, trunks, bridges, and the site's program before a node is given out;
+3 join; 4 export, head node and account; 5 clear away. A step waits for just the steps it depends on (`needs`:
+they must have succeeded; `after`: they must be over), so that a switch that hangs holds up only what goes
+through it. Called by operations (PlanDeploy) and by the group's worker.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nm import debts, facts, listfiles, machinelist, paths, people, planwords, views
+from nm import debts, facts, hooks, listfiles, machinelist, paths, people, planwords, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -213,7 +213,8 @@ def plan(reader: Reader, group: str, target: Facts, deployed: Facts) -> list[Ste
     steps: dict[str, Step] = {}
     _leave(reader, gone, changes, deployed, steps)
     _open_ways(changes, deployed, steps)
-    _join(changes, deployed, steps)
+    _give(reader, changes, deployed, steps)
+    _join(reader, changes, deployed, steps)
     _serve(changes, deployed, steps)
     _clear_away({fact: value for fact, value in gone.items() if fact not in kept}, steps)
     _leave_to_others({fact: gone[fact] for fact in kept}, steps)
@@ -278,13 +279,19 @@ def _add(
     after: Iterable[str] = (),
 ) -> None:
     kind, *parts = facts.split(fact)
-    subject, hand = ("", "pool") if verb in ("give", "free", "keep") else _whose(kind, parts, value or old)
+    subject, hand = _BY_VERB.get(verb) or _whose(kind, parts, value or old)
+    if hand == hooks.HAND:
+        subject = hooks.subject(parts[0])
     wanted = frozenset(need for need in needs if need in steps)
     over = frozenset(one for one in after if one in steps)
     step = Step(
         f"{verb} {fact}", stage, subject, hand, "/".join(parts), verb, text, fact, value, old, wanted, over
     )
     steps[step.id] = step
+
+
+_POOL, _HOOKS = ("", "pool"), ("", hooks.HAND)
+_BY_VERB = {"give": _POOL, "free": _POOL, "keep": _POOL, "prepare": _HOOKS, "wipe": _HOOKS}
 
 
 def _whose(kind: str, parts: list[str], value: Value | None) -> tuple[str, str]:
@@ -335,15 +342,24 @@ def _leave(reader: Reader, gone: Facts, changes: Facts, deployed: Facts, steps: 
     for fact in filter(_is_port, {**gone, **changes}):
         _isolate(reader, fact, deployed.get(fact), steps)
     _close(reader, {**gone, **changes}, deployed, steps)
-    leaves: dict[str | None, list[str]] = {}
-    for step in steps.values():
-        if _is_port(step.fact):
-            leaves.setdefault(_node_of(reader, facts.split(step.fact)[1:]), []).append(step.id)
+    leaves = _leaves(reader, steps)
     for fact, value in gone.items():
         kind, *parts = facts.split(fact)
         if kind == "node":
+            off, left = f"power-off {fact}", leaves.get(parts[0], ())
+            if given(value) and hooks.configured(reader, hooks.AFTER):
+                _add(steps, 1, "wipe", fact, f"node {parts[0]}: {hooks.AFTER}", None, value, left, [off])
             text = f"node {parts[0]}: back to the pool"
-            _add(steps, 1, "free", fact, text, None, value, leaves.get(parts[0], ()), [f"power-off {fact}"])
+            _add(steps, 1, "free", fact, text, None, value, left, [off, f"wipe {fact}"])
+
+
+def _leaves(reader: Reader, steps: Mapping[str, Step]) -> dict[str | None, list[str]]:
+    """The steps that isolate ports, by node."""
+    found: dict[str | None, list[str]] = {}
+    for step in steps.values():
+        if step.action == "leave" and _is_port(step.fact):
+            found.setdefault(_node_of(reader, facts.split(step.fact)[1:]), []).append(step.id)
+    return found
 
 
 def _is_port(fact: str) -> bool:
@@ -379,6 +395,19 @@ def _close(reader: Reader, moving: Facts, deployed: Facts, steps: dict[str, Step
 def powered(value: Value) -> bool:
     """Whether the node may be on and can be switched off."""
     return any(one is not None and one["power"] for one in value.get("doubt", [value]))
+
+
+def given(value: Value) -> bool:
+    """Whether the node may have been given out since it was last fit for the pool."""
+    return any(map(_given, value.get("doubt", [value])))
+
+
+def _surely_given(value: Value | None) -> bool:
+    return value is not None and all(map(_given, value.get("doubt", [value])))
+
+
+def _given(value: Value | None) -> bool:
+    return value is not None and bool(value.get("given", True))
 
 
 def _node_of(reader: Reader, port: Sequence[str]) -> str | None:
@@ -418,7 +447,21 @@ def _open_ways(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
             )
 
 
-def _join(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+def _give(reader: Reader, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
+    """A node that comes is given out when it is isolated, by the site's program where there is one."""
+    before, leaves = hooks.configured(reader, hooks.BEFORE), _leaves(reader, steps)
+    for fact, value in changes.items():
+        kind, *parts = facts.split(fact)
+        if kind == "node":
+            node, old = parts[0], deployed.get(fact)
+            if before and not _surely_given(old):
+                text = f"node {node}: {hooks.BEFORE}, given out"
+                _add(steps, 2, "prepare", fact, text, value, old, leaves.get(node, ()))
+            else:
+                _add(steps, 3, "give", fact, f"node {node}: given out", value, old)
+
+
+def _join(reader: Reader, changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
     ways: dict[tuple[str, str], list[str]] = {}
     for step in steps.values():
         kind, *parts = facts.split(step.fact)
@@ -427,13 +470,11 @@ def _join(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:
     for fact, value in changes.items():
         kind, *parts = facts.split(fact)
         if kind == "port":
-            needs = [f"leave {fact}"]
+            needs = [f"leave {fact}", f"prepare node/{_node_of(reader, parts)}"]
             for vlan in carried(value):
                 needs += ways.get((parts[0], str(vlan)), [])
             text = f"switch {parts[0]} port {parts[1]}: join {_words(value)}"
             _add(steps, 3, "join", fact, text, value, deployed.get(fact), needs)
-        elif kind == "node":
-            _add(steps, 3, "give", fact, f"node {parts[0]}: given out", value, deployed.get(fact))
 
 
 def _serve(changes: Facts, deployed: Facts, steps: dict[str, Step]) -> None:

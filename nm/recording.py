@@ -20,11 +20,12 @@ Done = tuple[Step, Outcome]
 
 
 def steps_done(
-    tx: Transaction, name: str, done: Sequence[Done], now: float, unpowered: Mapping[str, str] | None = None
+    tx: Transaction, name: str, done: Sequence[Done], now: float, unfit: Mapping[str, str] | None = None
 ) -> None:
     """Take finished steps into the group's deployed facts. At most specs.NODES_A_CALL of them.
 
-    `unpowered`: node -> why its power could not be confirmed off; it becomes failed when it is freed.
+    `unfit`: node -> why its power could not be confirmed off, or it was not wiped; it becomes failed when it
+    is freed.
     """
     old = tx.get(record_key("group", name))
     if old is None:
@@ -40,9 +41,9 @@ def steps_done(
     _tell_drift(tx, name, differences(old), audit["differences"] if audit else ())
     for step, _ in done:
         node = facts.split(step.fact)[1]
-        if step.action == "free" and unpowered and node in unpowered:
-            _mark(tx, record_key("node", node), now, _failed=unpowered[node])
-            tx.tell(Event("nm", f"node {node}", "failed", unpowered[node], name))
+        if step.action == "free" and unfit and node in unfit:
+            _mark(tx, record_key("node", node), now, _failed=unfit[node])
+            tx.tell(Event("nm", f"node {node}", "failed", unfit[node], name))
     if old["job"] is not None and (job := tx.get(record_key("job", old["job"]))) is not None:
         parts = jobs.progressed(job, (step.subject for step, _ in done), now)
         count = min(job["done"] + len(done), job["total"])
@@ -70,9 +71,11 @@ def _take(
     if (switch := facts.switch_of(step.fact)) is not None and debts.of_switch(tx, switch):
         deployed.pop(step.fact, None)  # the switch's debt has it; it may be another device that answered
         return
-    if step.action == "power-off":
-        if step.fact in deployed:
-            deployed[step.fact] = {"power": False}
+    if step.action in ("power-off", "wipe"):
+        if step.fact in deployed and not outcome.moot:
+            was = deployed[step.fact]
+            off, wiped = {"power": False}, {"power": plan.powered(was), "given": False}
+            deployed[step.fact] = off if step.action == "power-off" else wiped
     elif step.value is None:
         deployed.pop(step.fact, None)
     elif holds(tx, group, step.fact):

@@ -157,6 +157,7 @@ STRUCTS = (
         total: int; of so many
         step: string; what goes on, or what is tried again and why
         parts: struct; subject (`switch:sw0`, "" for no device) to {done, total, error or nil, at or nil}
+        hooks: list of structs; {node, moment, seconds, error or nil, output} of the site's programs
         result: anything; what the job found, or nil
         error: struct or nil; {code, text}: as a fault
         created: int; a time
@@ -209,6 +210,7 @@ STRUCTS = (
         uri: libvirt's
         reason: why it is not available
         network: struct; {kind: linux or ovs, device}
+        host_key: string or nil; of another machine: the key it showed itself by or was registered with
         pool: libvirt's storage pool for head nodes made from images, or nil for nm's own
         emulate: boolean; such head nodes are emulated, though the host says that it has KVM""",
     ),

@@ -22,6 +22,7 @@ from nm import (
     drift,
     families,
     hands,
+    hooks,
     imports,
     jobs,
     leases,
@@ -44,6 +45,7 @@ from nm.export import ExportHand
 from nm.facts import Order
 from nm.headdoor import HeadDoor
 from nm.headkeys import HeadKeys
+from nm.hookwork import Gate, HookWorker
 from nm.http import Limits
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -68,7 +70,8 @@ log = logging.getLogger("nm.service")
 
 MEGABYTE = 1 << 20
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
-TROUBLE = ("error", "failed", "drift", "debt", "ends held back")  # events that are warnings in the log
+# Events that are warnings in the log.
+TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back")
 
 
 class Service:
@@ -108,6 +111,7 @@ class Service:
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
         self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
+        self._gate = Gate(config.hooks)
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -133,6 +137,7 @@ class Service:
         self.database.subscribe(self._published)
         if self._first_site is not None:
             self._begin_with(self._first_site)
+        self._note_hooks()
         self._resume()
         if self._metrics:
             self._metrics.serve(
@@ -151,6 +156,8 @@ class Service:
         self._tools.patience = _patience(config)
         self._timekeeper.rules = _rules(config)
         self._patrol.rules = _rounds(config)
+        self._gate.settings = config.hooks
+        self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
         self._api.reload(self._people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
@@ -162,10 +169,16 @@ class Service:
             self._metrics.close()
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
+        self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()
         return drained
+
+    def _note_hooks(self) -> None:
+        """Let plans tell which of the site's programs there are."""
+        programs, now = vars(self._config.hooks), time.time()
+        self.database.transact(partial(hooks.configure, programs=programs, now=now))
 
     def _begin_with(self, site: str) -> None:
         """Import it. Its worker is woken as for any import; who of the two takes a bite is all one.
@@ -316,8 +329,13 @@ class Service:
             return AccountsWorker(accounts.System(_places(self._config)), self._tools)
         if kind == "debt":
             return debtwork.SwitchDebtWorker(name, self._tools)
+        return self._device(kind, name)
+
+    def _device(self, kind: str, name: str) -> Handler:
         if kind == "node":
             return NodeWorker(name, self._tools, self._power_hand, self._act)
+        if kind == hooks.HAND:
+            return HookWorker(name, self.database, self._gate, Path(self._config.daemon.database) / "hooks")
         if kind in ("host", "console"):
             return self._host_handler(kind, name)
         return hands.switch_worker(
@@ -332,7 +350,7 @@ class Service:
     def _host_handler(self, kind: str, name: str) -> Handler:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
-        return hands.host_worker(name, self.database, _heads(self._config))
+        return hands.host_worker(name, self.database, _heads(self._config), self._secrets.lookup)
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""

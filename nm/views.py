@@ -183,7 +183,7 @@ def node_state(reader: Reader, node: Record) -> str:
     """unverified, free, joining, joined, leaving, failed, dirty or out; see the words of api.md."""
     if not node["available"]:
         return "out"
-    if node["_failed"] is not None or node["_debt"]:
+    if failure(node) is not None or node["_debt"]:
         return "failed"
     if node["_dirty"]:
         return "dirty"
@@ -191,6 +191,11 @@ def node_state(reader: Reader, node: Record) -> str:
         group = reader.get(record_key("group", node["group"]))
         return "leaving" if group is None else _state_in(group, node)
     return _state_idle(reader, node)
+
+
+def failure(node: Record) -> str | None:
+    """Why the node is failed: what it was like when its last group ended, or before it was given out."""
+    return node["_failed"] or node.get("_unprepared")
 
 
 def _state_in(group: Record, node: Record) -> str:
@@ -202,7 +207,9 @@ def _state_in(group: Record, node: Record) -> str:
         there = facts.name("node", name) in deployed or any(fact in deployed for fact in ports)
         return "leaving" if there else "joining"
     wanted = [port_value(nic, target) for nic in wired(node)]
-    joined = all(deployed.get(fact) == value for fact, value in zip(ports, wanted, strict=True))
+    joined = facts.name("node", name) in deployed and all(
+        deployed.get(fact) == value for fact, value in zip(ports, wanted, strict=True)
+    )
     return "joined" if joined else "joining"
 
 
@@ -228,7 +235,7 @@ def node(reader: Reader, call: Call, record: Record) -> Record:
         struct[key] = record[key]
     struct["nics"] = [dict(nic) for nic in record["nics"]]
     struct["management"] = _without_secrets(record["management"])
-    return {**struct, "state": state, "error": record["_failed"] or debts.of_node(reader, record)}
+    return {**struct, "state": state, "error": failure(record) or debts.of_node(reader, record)}
 
 
 def _without_secrets(management: Record | None) -> Record | None:
@@ -373,4 +380,5 @@ def host(call: Call, record: Record) -> Record:
     if call.reader:
         struct.update(uri=record["uri"], network=dict(record["network"]), reason=record["reason"])
         struct.update(pool=record.get("pool"), emulate=record.get("emulate", False))
+        struct["host_key"] = record.get("host_key") or record.get("_host_key")
     return struct

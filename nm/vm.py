@@ -68,8 +68,9 @@ class HostHand:
         return [_outcome(partial(self._seen, fact)) for fact in facts]
 
     def close(self) -> None:
-        """Let go of the host's connection."""
+        """Let go of the host's connections."""
         self._hypervisor.close()
+        self._network.close()
 
     def _one(self, order: Order) -> Value | None:
         if order.moot():

@@ -32,6 +32,7 @@ class Rack:
         nodes: int = 8,
         accounts: config.Accounts | None = None,
         headnodes: config.HeadNodes | None = None,
+        hooks: config.Hooks | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -48,6 +49,7 @@ class Rack:
             secrets=config.Secrets(folder=str(folder / "secrets")),
             accounts=accounts or config.Accounts(),
             headnodes=headnodes or config.HeadNodes(),
+            hooks=hooks or config.Hooks(),
         )
         self.service: service.Service | None = None
         self.start()

@@ -5,8 +5,8 @@
 ACTION is status (print "on" or "off"), on, off, soft-off, pxe, disk, or boot (print "pxe" or "disk"; it may
 fail when it cannot be known). The password is its standard input; the environment has NM_USER and NM_PORT
 where the node's management has them. Exit status 0: done; 3: no use to try again (a wrong password); others:
-it may be tried again. It lies in the folder that the configuration names, and nowhere else: it is run as root,
-so a record does not choose among all programs of the machine.
+it may be tried again. It lies in the folder that the configuration names, and nowhere else: it is run as
+root, so a record does not choose among all programs of the machine.
 """
 
 import os

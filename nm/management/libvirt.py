@@ -56,8 +56,9 @@ class LibvirtPower:
         self._hypervisor.set_boot(self._domain, "network" if device == "pxe" else "hd")
 
     def boots_from(self) -> str | None:
-        """Not asked: its description is what was just written."""
-        return None
+        """What its next start boots from."""
+        found = self._hypervisor.boots_from(self._domain)
+        return found and {"network": "pxe", "hd": "disk"}.get(found, "")
 
     def close(self) -> None:
         """Close libvirt's connection."""

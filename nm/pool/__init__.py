@@ -12,7 +12,7 @@ from nm.pool.headnodes import (
     unregister_head_node,
     update_head_node,
 )
-from nm.pool.hosts import get_hosts, register_host, unregister_host, update_host
+from nm.pool.hosts import get_hosts, pin_host_key_of_host, register_host, unregister_host, update_host
 from nm.pool.images import get_images, register_image, unregister_image
 from nm.pool.nodes import (
     clear_node,
@@ -62,6 +62,7 @@ __all__ = [
     "get_vlans",
     "inspect_switch",
     "pin_host_key",
+    "pin_host_key_of_host",
     "register_head_node",
     "register_host",
     "register_image",

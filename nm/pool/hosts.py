@@ -5,8 +5,8 @@ Pure; called through nm.pool. What nm may connect to is nm.hypervisor's to say.
 
 from typing import Any
 
-from nm import hypervisor, paths, views
-from nm.calls import Call
+from nm import hypervisor, keys, paths, views
+from nm.calls import NM, Call
 from nm.errors import Conflict
 from nm.pool import values
 from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
@@ -28,27 +28,34 @@ def _pool(value: Any, what: str) -> str | None:
     return values.domain(value, what) if values.of_type(str, value, what) else None
 
 
+def _host_key(value: Any, what: str) -> str:
+    return value and keys.canonical_key(values.text(4096)(value, what))
+
+
 _HOST: dict[str, values.Check] = {
     "uri": uri,
     "network": _struct,
+    "host_key": _host_key,
+    "secrets": values.secrets,
     "pool": _pool,
     "emulate": values.boolean,
     **SERVICE,
 }
+_DEFAULTS: Record = {"host_key": "", "secrets": {}, "pool": None, "emulate": False}
+
+
+def _check(record: Record) -> None:
+    hypervisor.check_network(record["network"])
+    hypervisor.check_way(record)
 
 
 def register_host(tx: Transaction, call: Call, name: str, settings: Record) -> int:
     """Tell nm of a machine that runs libvirt."""
     need_new(tx, "host", name)
     given = values.struct(settings, f"host {name}", _HOST, ("uri", "network"))
-    hypervisor.check_network(given["uri"], given["network"])
-    record = {
-        **new("host", name, call.now),
-        "pool": None,
-        "emulate": False,
-        **given,
-        **service(IN_SERVICE, given),
-    }
+    own: Record = {**_DEFAULTS, "_host_key": None}
+    record = {**new("host", name, call.now), **own, **given, **service(IN_SERVICE, given)}
+    _check(record)
     _claim_libvirt(tx, call, record)
     tx.put(record)
     tell(tx, call, "host", name, "registered")
@@ -64,9 +71,11 @@ def _claim_libvirt(tx: Transaction, call: Call, record: Record) -> None:
 def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
     """Change how a host is reached while no group uses it, or take it out of service."""
     record = need(tx, "host", name)
-    given = values.changes(changes, f"host {name}", _HOST, {"pool": None, "emulate": False, "reason": ""})
+    given = values.changes(changes, f"host {name}", _HOST, {"reason": "", **_DEFAULTS})
     after = changed(record, call.now, **{**given, **service(record, given)})
-    hypervisor.check_network(after["uri"], after["network"])
+    _check(after)
+    if {"uri", "host_key"} & given.keys():
+        after["_host_key"] = None  # who names another machine, or its key, vouches for what it shows
     if any(after.get(key) != record.get(key) for key in ("uri", "network", "pool", "emulate")):
         for head in _head_nodes(tx, name):
             if head["group"] is not None:
@@ -80,6 +89,14 @@ def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
     tx.put(after)
     tell(tx, call, "host", name, "changed", detail(given))
     return 1
+
+
+def pin_host_key_of_host(tx: Transaction, name: str, key: str, now: float) -> None:
+    """A host has shown itself by that key over SSH; it is expected of it from now on."""
+    record = need(tx, "host", name)
+    if not (record.get("host_key") or record.get("_host_key")):
+        tx.put(changed(record, now, _host_key=key))
+        tell(tx, Call(NM, "", now), "host", name, "host key pinned", key.partition(" ")[0])
 
 
 def unregister_host(tx: Transaction, call: Call, name: str) -> int:

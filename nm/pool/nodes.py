@@ -250,12 +250,12 @@ def clear_node(tx: Transaction, call: Call, node: str) -> int:
     that it is gone; the node's ports are unverified then.
     """
     record = need(tx, "node", node)
-    if not (record["_failed"] is not None or record["_dirty"] or record["_debt"]):
+    if not (views.failure(record) is not None or record["_dirty"] or record["_debt"]):
         raise Conflict(f"node {node} is neither failed nor dirty", "nothing needs clearing")
     if record["_debt"]:
         _drop_debt(tx, call, record)
         record = need(tx, "node", node)
-    tx.put(changed(record, call.now, _failed=None, _dirty=False))
+    tx.put(changed(record, call.now, _failed=None, _unprepared=None, _dirty=False))
     tell(tx, call, "node", node, "cleared")
     return 1
 

@@ -6,7 +6,7 @@ Callers without the right to see a thing whole get structs that lack keys; their
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nm.shell import times, wording
@@ -327,8 +327,20 @@ def drift(answer: Struct, scene: Scene) -> Sequence[Block]:
 
 
 def job(answer: Struct, scene: Scene) -> Sequence[Block]:
-    """A job and its result."""
-    return [fields(answer, scene.now, ["result"]), *outcome(answer, scene.now)]
+    """A job, its result, and the runs of the site's programs."""
+    runs = answer.get("hooks") or []
+    return [
+        fields(answer, scene.now, ["result", "hooks"]),
+        *outcome(answer, scene.now),
+        *(line for run in runs for line in _run(run)),
+    ]
+
+
+def _run(run: Struct) -> Iterator[Line]:
+    """One run of a program: how it ended, and what it said."""
+    how = run["error"] or f"done in {run['seconds']} s"
+    yield Line(f"node {run['node']}: {run['moment']} {how}")
+    yield from (Line(f"    {line}") for line in run["output"].splitlines())
 
 
 def outcome(job: Struct, now: float) -> Sequence[Block]:

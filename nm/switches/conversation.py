@@ -91,49 +91,50 @@ class Conversation:
 
     def _answer(self, say: Say) -> str:
         patience = self._timeout * say.patience
-        begun = heard = time.monotonic()
-        text, answered = "", 0
+        begun = last = time.monotonic()
+        heard, answered = Heard(say.line, self._plain), 0
         while True:
             more = self._channel.receive(LULL)
             now = time.monotonic()
             if more:
-                text, heard = self._joined(text, more), now
-            if self._done(text, say, quiet=not more):
+                self._hear(heard, more)
+                last = now
+            if self._done(heard, quiet=not more):
                 late = self._channel.receive(0)
                 if not late:
-                    return self._without_frame(text, say)
-                text = self._joined(text, late)
-            answered = self._reply(text, answered, say)
-            if now - heard > patience or now - begun > patience * LONGEST:
+                    return self._without_frame(heard.text, say)
+                self._hear(heard, late)
+            answered = self._reply(heard, answered, say)
+            if now - last > patience or now - begun > patience * LONGEST:
                 raise DeviceFailed(
                     f"switch {self._name} did not answer {say.line!r} within {patience:g} s",
                     "look whether it is busy; it is tried again",
                 )
 
-    def _joined(self, text: str, more: str) -> str:
-        """What came by now. Only what stands at its end may come in two pieces; the rest is done with."""
-        self._bounded(len(text) + len(more))
-        return text[:-TAIL] + self._plain(text[-TAIL:] + more)
+    def _hear(self, heard: "Heard", more: str) -> None:
+        self._bounded(len(heard) + len(more))
+        heard.add(more)
 
-    def _done(self, text: str, say: Say, quiet: bool) -> bool:
+    def _done(self, heard: "Heard", quiet: bool) -> bool:
         """Whether it is at its prompt again; one before the echo may have been on its way for long."""
         if quiet:
-            return self._prompted(text) is not None or self._overprinted(text, say)
-        return say.line in text and self._prompted(text) is not None
+            return self._prompted(heard.tail) is not None or self._overprinted(heard)
+        return heard.echoed and self._prompted(heard.tail) is not None
 
     def _prompted(self, text: str) -> re.Match[str] | None:
         return self._at_prompt.search(text, max(len(text) - TAIL, 0))
 
-    def _overprinted(self, text: str, say: Say) -> bool:
+    def _overprinted(self, heard: "Heard") -> bool:
         """Whether the prompt came and a line of the switch's log behind it."""
-        return self._was_prompt.search(text.partition(say.line)[2]) is not None
+        return self._was_prompt.search(heard.text.partition(heard.line)[2]) is not None
 
-    def _reply(self, text: str, answered: int, say: Say) -> int:
-        """Answer what is asked at the end of the text; where the unanswered rest begins."""
+    def _reply(self, heard: "Heard", answered: int, say: Say) -> int:
+        """Answer what is asked at the end of it; where the unanswered rest begins."""
+        rest = heard.tail[-min(len(heard) - answered, TAIL) :] if len(heard) > answered else ""
         for question, answer in say.answers:
-            if re.search(question + r"\s*$", text[max(answered, len(text) - TAIL) :]):
+            if re.search(question + r"\s*$", rest):
                 self._channel.send(answer + "\n")
-                return len(text)
+                return len(heard)
         return answered
 
     def _without_frame(self, text: str, say: Say) -> str:
@@ -142,3 +143,36 @@ class Conversation:
         before, echo, behind = body.partition(say.line)
         begins = echo and self._nothing_but_prompts.fullmatch(before)
         return (behind if begins else body).replace("\r", "").strip("\n")
+
+
+class Heard:
+    """What a line was answered by now. Only its end may have come in pieces; the rest is done with.
+
+    So a piece costs its own length and that of a tail, however much came before it.
+    """
+
+    def __init__(self, line: str, plain: Callable[[str], str]) -> None:
+        self.line = line
+        self.tail = ""
+        self.echoed = False  # whether the line was in it
+        self._plain = plain
+        self._kept = max(TAIL, 2 * len(line))
+        self._before: list[str] = []
+        self._length = 0  # of what came before the tail
+
+    def __len__(self) -> int:
+        return self._length + len(self.tail)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join([*self._before, self.tail])
+
+    def add(self, more: str) -> None:
+        """More has come."""
+        recent = self._plain(self.tail + more)
+        self.echoed = self.echoed or self.line in recent
+        rest, self.tail = recent[: -self._kept], recent[-self._kept :]
+        if rest:
+            self._before.append(rest)
+            self._length += len(rest)

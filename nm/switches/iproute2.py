@@ -5,20 +5,17 @@ own there, is not. One command reads all, one carries all edits of a session, an
 that it names.
 """
 
-import json
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nm.errors import DeviceFailed
+from nm.iproute2 import Iproute2
+from nm.remote import Remote
 from nm.switches.bridge import PVID, UNTAGGED, Bridge, Edit
-from nm.switches.remote import Answer, Remote
 
 LOOK = "ip -json -details link show && bridge -json -compressvlans vlan show"
 EDIT = "bridge -force -batch -"  # goes on behind what is refused
 FLAGS = {"PVID": PVID, "Egress Untagged": UNTAGGED}
-_FAILED = re.compile(r"Command failed \S*:(\d+)")
 
 
 class There:
@@ -28,7 +25,7 @@ class There:
         self._who = who
         self._bridge = bridge
         self._remote = remote
-        self._edit = EDIT if remote.user == "root" else f"sudo -n {EDIT}"
+        self._tools = Iproute2(f"{who}: bridge {bridge} of {remote.host}", remote)
 
     def open(self) -> Mapping[str, str]:
         """Log in. Two bridges of one machine are two switches: each has the host's key under its own name."""
@@ -36,15 +33,7 @@ class There:
 
     def look(self) -> Bridge:
         """The bridge as it is now."""
-        answer = self._run(LOOK)
-        if answer.status:
-            raise self._failed("cannot be read", answer.errors, "install iproute2 there")
-        try:
-            bridge = bridge_of(self._bridge, *documents(answer.output))
-        except (ValueError, KeyError, TypeError) as error:
-            raise self._failed(
-                "cannot be read", f"{error!r}", "its iproute2 must know -json, as 5.0 does"
-            ) from error
+        bridge = self._tools.look(LOOK, lambda said: bridge_of(self._bridge, *said))
         if bridge is None:
             raise DeviceFailed(
                 f"{self._who}: {self._remote.host} has no bridge {self._bridge}",
@@ -55,37 +44,12 @@ class There:
 
     def edit(self, edits: Sequence[Edit]) -> dict[Edit, str]:
         """All edits in one command."""
-        answer = self._run(self._edit, batch(edits, self._bridge))
-        if answer.status == 0:
-            return {}
-        refused = failures(answer.errors)
-        if not refused:
-            hint = "who is not root there may need a line in sudoers: docs/drivers.md"
-            raise self._failed("cannot be changed", answer.errors, hint)
+        refused = self._tools.batch(EDIT, batch(edits, self._bridge))
         return {edits[number - 1]: words for number, words in refused.items()}
 
     def close(self) -> None:
         """Log out."""
         self._remote.close()
-
-    def _run(self, command: str, text: str = "") -> Answer:
-        """Run it by a plain shell, whatever the account's own is, that finds root's programs."""
-        return self._remote.run(f"sh -c {shlex.quote(f'PATH=$PATH:/usr/sbin:/sbin; {command}')}", text)
-
-    def _failed(self, what: str, words: str, hint: str) -> DeviceFailed:
-        said = " ".join(words.split()) or "it says nothing"
-        return DeviceFailed(
-            f"{self._who}: bridge {self._bridge} of {self._remote.host} {what}: {said}", hint, passing=False
-        )
-
-
-def documents(text: str) -> Iterator[Any]:
-    """The JSON documents that stand one behind the other."""
-    text = text.strip()
-    while text:
-        document, end = json.JSONDecoder().raw_decode(text)
-        yield document
-        text = text[end:].strip()
 
 
 def bridge_of(name: str, links: Iterable[Any], vlans: Iterable[Any]) -> Bridge | None:
@@ -128,16 +92,3 @@ def _line(edit: Edit, bridge: str) -> str:
     words = ["vlan", "add" if edit.add else "del", "dev", edit.port, "vid", vlans]
     words += [word for word, flag in (("pvid", PVID), ("untagged", UNTAGGED)) if edit.flags & flag]
     return " ".join([*words, "self"] if edit.port == bridge else words)
-
-
-def failures(errors: str) -> dict[int, str]:
-    """What was said of each line that was refused, by its number from 1."""
-    found: dict[int, str] = {}
-    words: list[str] = []
-    for line in errors.splitlines():
-        if match := _FAILED.fullmatch(line.strip()):
-            found[int(match[1])] = " ".join(words) or "refused"
-            words = []
-        else:
-            words.append(line.strip())
-    return found

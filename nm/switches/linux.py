@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from nm.errors import DeviceFailed, Invalid
+from nm.keys import canonical_key
+from nm.remote import SSH_PORT, Remote
 from nm.switch import Change, SwitchState, check_timeout
 from nm.switches import addresses
 from nm.switches.bridge import INTERFACE, Refusal, Way, blame, model, plan, port_state
 from nm.switches.iproute2 import There
 from nm.switches.netlink import Here
-from nm.switches.remote import SSH_PORT, Remote, canonical_key
 
 REMOTE = ("port", "user", "host_key")  # settings that only another machine has
 RIGHTS = "look at the port; nmd needs CAP_NET_ADMIN here, the user root's rights on another machine"

@@ -24,11 +24,13 @@ from paramiko.pkey import UnknownKeyType
 
 from nm.agent import Agent
 from nm.errors import DeviceFailed, Invalid
+from nm.remote import prefer, private_key
 from nm.switches.conversation import Channel, Conversation, Say
 from nm.switches.dialect import Dialect
-from nm.switches.remote import prefer, private_key
+from nm.switches.lookup import address_of
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
+LOUDEST = 1 << 17  # characters of a log-in, banner and all
 GOODBYE = 1.0  # seconds that a switch has to hang up as well
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 SSH_PORT, TELNET_PORT = 22, 23
@@ -93,13 +95,14 @@ def log_in(
     timeout = float(settings.get("timeout", 10))
     telnet = settings.get("transport") == "telnet"
     expected = parse_key(settings["host_key"]) if settings.get("host_key") else None
-    connection = _connection(
-        dialect.telnet if telnet else dialect.login, settings, secrets, expected, timeout
-    )
-    with _explained(name, settings, secrets), _within(timeout * LOGIN_PATIENCE, connection):
-        connection._open()  # netmiko's own way where auto_connect is False
-        if dialect.enables or secrets.get("enable"):
-            _enable(connection)
+    kind = dialect.telnet if telnet else dialect.login
+    with _explained(name, settings, secrets):
+        there = {**settings, "address": address_of(settings["address"], timeout)}
+        connection = _connection(kind, there, secrets, expected, timeout)
+        with _within(timeout * LOGIN_PATIENCE, connection):
+            connection._open()  # netmiko's own way where auto_connect is False
+            if dialect.enables or secrets.get("enable"):
+                _enable(connection)
     channel: Channel = _Telnet(connection) if telnet else _Ssh(connection)
     talk = Conversation(name, channel, _prompt(connection), _plain(connection), timeout)
     return Session(_shown(connection, telnet), talk.say, channel.close)
@@ -135,10 +138,11 @@ def _shown(connection: Any, telnet: bool) -> dict[str, str]:
 
 
 class _Pinned:
-    """Beside netmiko's class for a switch: the key that is expected; bounds on channel and agent."""
+    """Beside netmiko's class for a switch: the key that is expected; bounds on channel, agent and chatter."""
 
     nm_expected: paramiko.PKey | None = None
     nm_timeout: float = 10.0
+    nm_heard: int = 0  # characters by now
 
     def _build_ssh_client(self) -> paramiko.SSHClient:
         client: paramiko.SSHClient = super()._build_ssh_client()  # type: ignore[misc]
@@ -148,6 +152,17 @@ class _Pinned:
         if self.allow_agent:  # type: ignore[attr-defined]
             client._agent = Agent(os.environ.get("SSH_AUTH_SOCK", ""), self.nm_timeout)  # type: ignore[attr-defined]
         return client
+
+    def read_channel(self) -> str:
+        """What has come. netmiko looks through all of it again and again, and waits for who has gone."""
+        text = str(super().read_channel())  # type: ignore[misc]
+        self.nm_heard += len(text)
+        if self.nm_heard > LOUDEST:
+            raise ConnectionError(f"it says more than {LOUDEST} characters, and goes on")
+        channel = self.remote_conn  # type: ignore[attr-defined]
+        if not text and isinstance(channel, paramiko.Channel) and channel.closed and not channel.recv_ready():
+            raise EOFError("it closed the connection")
+        return text
 
     def find_prompt(self, delay_factor: float = 1.0, pattern: str | None = None) -> str:
         """It is at the end: a Junos with an unconfirmed commit says `# commit confirmed ...` before."""
@@ -315,6 +330,8 @@ class _Telnet:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._telnet = connection.remote_conn
+        self._poll = select.poll()  # not select(): its descriptor may be beyond 1023
+        self._poll.register(self._telnet.sock, select.POLLIN)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def send(self, text: str) -> None:
@@ -322,7 +339,7 @@ class _Telnet:
 
     def receive(self, seconds: float) -> str:
         known: bytes = self._telnet.read_very_lazy() or self._telnet.read_very_eager()
-        if not known and select.select([self._telnet.sock], [], [], seconds)[0]:
+        if not known and self._poll.poll(seconds * 1000):
             known = self._telnet.read_very_eager()
         return self._decoder.decode(known)
 

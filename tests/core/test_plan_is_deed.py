@@ -10,7 +10,7 @@ import random
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,18 @@ import pytest
 from nm.errors import NMError
 from nm.export import ExportHand
 from nm.facts import Order, Outcome, split
+from nm.hookwork import HookWorker
 from nm.power import PowerHand
 from nm.switches.executor import Executor
 from nm.vm import HostHand
 from nm.workers import Worker
+from tests.core.site_program import MOMENTS, SiteProgram
 from tests.rack import Rack, rack
 
 STATES = int(os.environ.get("NM_STATES", "500"))
+HOOKED_STATES = int(os.environ.get("NM_HOOKED_STATES", "20"))
 RIMS = {Executor: "switch", HostHand: "host", ExportHand: "export", PowerHand: "power"}
-MADE = ("add", "bring", "connect", "create", "join", "make", "write")  # then something is there
+MADE = ("add", "bring", "connect", "create", "join", "make", "prepare", "write")  # then something is there
 BOOKKEEPING = "pool"
 GROUPS = ("a", "b", "c")
 
@@ -45,12 +48,22 @@ def deeds(monkeypatch: pytest.MonkeyPatch) -> list[Deed]:
         def run_and_note(self: Any, orders: Sequence[Order], epoch: int) -> list[Outcome]:
             outcomes: list[Outcome] = run(self, orders, epoch)
             for order, outcome in zip(orders, outcomes, strict=True):
-                if outcome.error is None and not outcome.moot:
-                    noted.append((hand, "/".join(split(order.fact)[1:]), order.value is not None))
+                note_one(hand, order, outcome)
             return outcomes
 
         monkeypatch.setattr(kind, "run", run_and_note)
 
+    def note_one(hand: str, order: Order, outcome: Outcome) -> None:
+        if outcome.error is None and not outcome.moot:
+            noted.append((hand, "/".join(split(order.fact)[1:]), order.value is not None))
+
+    def hooked(self: HookWorker, order: Order) -> Outcome:
+        outcome = one_outcome(self, order)
+        note_one("hooks", order, outcome)
+        return outcome
+
+    one_outcome = HookWorker._outcome
+    monkeypatch.setattr(HookWorker, "_outcome", hooked)
     for kind, hand in RIMS.items():
         note(kind, hand)
     return noted
@@ -98,12 +111,19 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 
 @pytest.fixture
-def lab(deeds: list[Deed], work: Work) -> Iterator[Rack]:
-    """A rack in memory, where a disk's slowness does not count."""
+def lab(deeds: list[Deed], work: Work, request: pytest.FixtureRequest) -> Iterator[Rack]:
+    """A rack in memory, where a disk's slowness does not count. Parameter: whether the site has programs."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     settings: dict[str, Any] = {"switches": 3, "nodes": 8, "management": True, "vlans": range(101, 118)}
     settings |= {"retry_first_seconds": 3600, "retry_longest_seconds": 3600}  # what failed stays as it is
-    with tempfile.TemporaryDirectory(dir=memory) as folder, rack(Path(folder), **settings) as made:
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        if request.param:
+            settings["hooks"] = SiteProgram(Path(folder)).settings()
+        yield from _lab(Path(folder), work, settings)
+
+
+def _lab(folder: Path, work: Work, settings: dict[str, Any]) -> Iterator[Rack]:
+    with rack(folder, **settings) as made:
         made.call("RegisterVlan", 120, {"shared": True})
         yield made
         pay_debts(made, work)
@@ -187,6 +207,21 @@ def owe(lab: Rack, work: Work, chance: random.Random, group: str) -> None:
         lab.set_faults(switch)
 
 
+def refuse(lab: Rack, work: Work, chance: random.Random, group: str) -> None:
+    """The site's programs refuse some nodes; those that it then has out of the pool are cleared."""
+    program, moment = SiteProgram(lab.folder), chance.choice(MOMENTS)
+    for node in (some := chance.sample(lab.nodes, 4)):
+        program.refuse(moment, node)
+    with contextlib.suppress(NMError):
+        lab.call("Deploy", group)
+    lab.until(work.done)
+    for node in some:
+        program.refuse(moment, node, False)
+        if lab.call("GetNodes", {"name": node, "state": "failed"}):
+            with contextlib.suppress(NMError):
+                lab.call("ClearNode", node)
+
+
 UNREST = (deploy_in_vain, move_by_hand, owe)
 
 
@@ -200,17 +235,33 @@ def pay_debts(lab: Rack, work: Work) -> None:
     lab.until(lambda: work.done() and not list(store.range("debt")))
 
 
+@pytest.mark.parametrize("lab", [False], indirect=True)
 def test_500_plans_are_carried_out_to_the_letter(lab: Rack, work: Work, deeds: list[Deed]) -> None:
+    seen = _carry_out(lab, work, deeds, STATES, UNREST)
+    assert seen.keys() >= {"leave", "join", "add", "remove", "connect", "free", "keep", "power-off"}
+    assert min(seen["doubt"], seen["drift"], seen["debt"]) > STATES / 50, seen
+
+
+@pytest.mark.parametrize("lab", [True], indirect=True)
+def test_so_are_those_with_programs_of_the_site(lab: Rack, work: Work, deeds: list[Deed]) -> None:
+    seen = _carry_out(lab, work, deeds, HOOKED_STATES, (*UNREST, refuse, refuse))
+    assert seen.keys() >= {"prepare", "wipe"}
+
+
+def _carry_out(
+    lab: Rack, work: Work, deeds: list[Deed], states: int, unrest: Sequence[Callable[..., None]]
+) -> Counter[str]:
+    """Go from state to state; what kinds of steps and of unrest there were."""
     chance = random.Random(int(os.environ.get("NM_SEED", "1")))
     seen: Counter[str] = Counter()
-    for number in range(STATES):
+    for number in range(states):
         group = chance.choice(GROUPS)
         if not lab.call("GetGroups", {"name": group}):
             lab.call("CreateGroup", group, {})
         for _ in range(chance.randint(1, 3)):
             change(lab, chance, group)
         if chance.random() < 0.5:
-            chance.choice(UNREST)(lab, work, chance, group)
+            chance.choice(unrest)(lab, work, chance, group)
         if chance.random() < 0.1:
             pay_debts(lab, work)
         plan = lab.call("PlanDeploy", group)
@@ -227,8 +278,7 @@ def test_500_plans_are_carried_out_to_the_letter(lab: Rack, work: Work, deeds: l
         seen["debt"] += any(node["state"] == "failed" for node in lab.call("GetNodes", {}))
         if chance.random() < 0.05:
             lab.wait(lab.call("DestroyGroup", group))
-    assert seen.keys() >= {"leave", "join", "add", "remove", "connect", "free", "keep", "power-off"}
-    assert min(seen["doubt"], seen["drift"], seen["debt"]) > STATES / 50, seen
+    return seen
 
 
 def _check_order(steps: list[dict[str, Any]], deeds: list[Deed]) -> None:

@@ -195,7 +195,15 @@ def test_settings(tmp_path: Path) -> None:
     file.write_text("[head]\ninterface = eth1\ntftp = /var/lib/tftpboot\nat_once = 8\nprofile = centos\n")
     found = load(file)
     assert (found.interface, found.tftp, found.at_once) == ("eth1", Path("/var/lib/tftpboot"), 8)
-    for wrong in ("[head]\nport = 0\n", "[head]\nmoc =\n", "[head]\nrun = run\n", "[head]\nat_once = x\n", "[head]\nfoo = 1\n", "[other]\n", "x"):
+    for wrong in (
+        "[head]\nport = 0\n",
+        "[head]\nmoc =\n",
+        "[head]\nrun = run\n",
+        "[head]\nat_once = x\n",
+        "[head]\nfoo = 1\n",
+        "[other]\n",
+        "x",
+    ):
         file.write_text(wrong)
         with pytest.raises(HeadError, match=r"head\.conf"):
             load(file)

@@ -1,7 +1,7 @@
 import pytest
 
 from nm.errors import Invalid
-from nm.hypervisor import check_network, check_uri
+from nm.hypervisor import check_network, check_uri, ssh_of
 
 GOOD = (
     "test:///default",
@@ -53,15 +53,10 @@ def test_refused_with_the_forms_that_are_allowed(uri: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "network"),
-    [
-        ("qemu:///system", {"kind": "linux", "device": "eth5"}),
-        ("qemu:///system", {"kind": "ovs", "device": "br-nodes"}),
-        ("qemu+ssh://vm1/system", {"kind": "ovs", "device": "br0"}),
-    ],
+    "network", [{"kind": "linux", "device": "eth5"}, {"kind": "ovs", "device": "br-nodes"}]
 )
-def test_networks(uri: str, network: dict[str, object]) -> None:
-    assert check_network(uri, network) == network
+def test_networks(network: dict[str, object]) -> None:
+    assert check_network(network) == network
 
 
 @pytest.mark.parametrize(
@@ -80,9 +75,16 @@ def test_networks(uri: str, network: dict[str, object]) -> None:
 )
 def test_networks_refused(network: object, told: str) -> None:
     with pytest.raises(Invalid, match=told):
-        check_network("qemu:///system", network)
+        check_network(network)
 
 
-def test_bridges_of_another_machine_are_not_nms_to_make() -> None:
-    with pytest.raises(Invalid, match="use kind ovs"):
-        check_network("qemu+ssh://vm1/system", {"kind": "linux", "device": "eth5"})
+@pytest.mark.parametrize(
+    ("uri", "address", "port", "user"),
+    [
+        ("qemu+ssh://vm1/system", "vm1", 22, "root"),
+        ("qemu+ssh://nm@10.0.0.1:2222/system", "10.0.0.1", 2222, "nm"),
+        ("qemu+ssh://[2001:db8::1]:22/system", "2001:db8::1", 22, "root"),
+    ],
+)
+def test_how_another_machine_is_logged_in_to(uri: str, address: str, port: int, user: str) -> None:
+    assert ssh_of(uri) == {"address": address, "port": port, "user": user}

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Run tests/kernel (or the pytest arguments given) as root under Debian's stock kernel, in a VM without
-# network: this machine's own network is not touched. The VM sees this machine's files read-only, with
-# a memory-backed overlay on top. Needs no root and no KVM. Returns pytest's exit status.
+# Run tests/kernel (or the pytest arguments given, or `benchmarks NAME`) as root under Debian's stock kernel,
+# in a VM without network: this machine's own network is not touched. The VM sees this machine's files
+# read-only, with a memory-backed overlay on top. Needs no root and no KVM. Returns pytest's exit status.
 #
 # packages: linux-image-amd64 qemu-system-x86 busybox-static kmod cpio
 set -euo pipefail

@@ -11,9 +11,9 @@ import pytest
 from nm_head.errors import HeadError
 from nm_head.moc import Watch
 
-from nm.seed import image
+from nm.seed import Seed, image
 from tests.headnode.conftest import PROGRAM, mac
-from tests.headnode.test_disks import DOOR, Seed, list_disk
+from tests.headnode.test_disks import DOOR, list_disk
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("losetup") is None,

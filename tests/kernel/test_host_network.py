@@ -1,4 +1,4 @@
-"""VLANs on a host of kind linux: what passes, what does not, and what stays behind."""
+"""VLANs on a host of kind linux, this one or one over SSH: what passes, what does not, what stays behind."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +9,12 @@ from pyroute2 import IPRoute
 from nm.errors import DeviceFailed
 from nm.facts import Order
 from nm.hostnet import LinuxNetwork
+from nm.links import Way
+from nm.links.here import Here
+from nm.links.there import There
+from nm.remote import Remote
 from nm.vm import HostHand
+from tests.switches.sshd import HOST, Sshd
 
 VLANS = (101, 102)
 
@@ -44,10 +49,31 @@ def _rack() -> None:
     sh(RACK)
 
 
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with Sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def there(sshd: Sshd) -> Iterator[There]:
+    """The same machine as another one sees it: over SSH."""
+    settings = {"address": HOST, "port": sshd.port, "timeout": 60.0}
+    found = There("host vmhost", Remote("host vmhost", settings, {"key": sshd.key}))
+    yield found
+    found.close()
+
+
+@pytest.fixture(params=["here", "there"])
+def way(request: pytest.FixtureRequest) -> Way:
+    found: Way = Here() if request.param == "here" else request.getfixturevalue("there")
+    return found
+
+
 @pytest.fixture
-def network() -> Iterator[LinuxNetwork]:
+def network(way: Way) -> Iterator[LinuxNetwork]:
     before = set(links())
-    yield LinuxNetwork("trunk0")
+    yield LinuxNetwork("trunk0", way)
     with IPRoute() as kernel:
         for name in set(links()) - before:
             for index in kernel.link_lookup(ifname=name):
@@ -160,7 +186,7 @@ def test_an_interface_of_another_kind_is_left_alone(name: str, network: LinuxNet
 
 def test_the_hand_of_a_host_of_that_kind(network: LinuxNetwork) -> None:
     host = {"uri": "qemu:///system", "network": {"kind": "linux", "device": "trunk0"}}
-    hand = HostHand("vmhost", host, lambda _: None)
+    hand = HostHand("vmhost", host, lambda _: None, network=lambda _: network)
     before = links()
     facts = [f"bridge/vmhost/{vlan}" for vlan in VLANS]
     assert [outcome.seen for outcome in hand.run([Order(fact, {}) for fact in facts], 1)] == [{}, {}]

@@ -14,15 +14,17 @@ from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE
 from pyroute2.netlink.rtnl import RTM_GETLINK
 
 from nm.errors import DeviceFailed
+from nm.iproute2 import documents, failures
 from nm.switch import Change, PortState, SetPort, SetTrunk
 from nm.switches.bridge import Bridge
-from nm.switches.iproute2 import bridge_of, documents, failures
+from nm.switches.iproute2 import bridge_of
 from nm.switches.linux import LinuxBridge
 from nm.switches.netlink import COMPRESSED, Here
 from tests.switches.benches import EPOCH, done, executor_of, join, leave, no_trunk, trunk
 from tests.switches.bridges import BridgeBench, own_network, sh
 from tests.switches.sshd import Sshd
 from tests.switches.test_behaviour import *  # noqa: F403
+from tests.switches.test_random_changes import *  # noqa: F403
 
 ISOLATED = PortState()
 IFLA_EXT_MASK = 29

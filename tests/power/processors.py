@@ -15,9 +15,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
+
+import libvirt
 
 from nm.management import KINDS
 from nm.management.command import in_folder
+from nm.management.libvirt import LibvirtPower
 from nm.processor import Kinds
 from tests.power.account import PASSWORD, USER
 from tests.power.fake_amt import FakeAmt
@@ -307,6 +311,27 @@ class Command(Processor):
         (self._folder / "idle").touch()
 
 
+class Domain(Processor):
+    """A domain of libvirt's stand-in, which is in this process. It cannot be idle."""
+
+    def __init__(self, folder: Path) -> None:
+        self.management = {"driver": "libvirt", "uri": "test:///default", "domain": f"node-{folder.name}"}
+        LibvirtPower(self.management, {}).is_on()  # so that it is there
+        self._connection = libvirt.open("test:///default")
+        self._domain = self._connection.lookupByName(self.management["domain"])
+
+    def state(self) -> tuple[bool, str | None]:
+        first = ET.fromstring(self._domain.XMLDesc(0)).find("os/boot")
+        assert first is not None
+        return bool(self._domain.isActive()), {"network": "pxe", "hd": "disk"}[first.get("dev", "")]
+
+    def close(self) -> None:
+        if self._domain.isActive():
+            self._domain.destroy()
+        self._domain.undefine()
+        self._connection.close()
+
+
 class Simulated(Processor):
     """nm's own power switch in a file."""
 
@@ -329,6 +354,7 @@ PROCESSORS: dict[str, Callable[[Path], Processor]] = {
     "redfish": Redfish,
     "amt": Amt,
     "command": Command,
+    "libvirt": Domain,
     "simulated": Simulated,
 }
 NEEDED = {"ipmi_sim": ("ipmi_sim", "ipmitool"), "virtualbmc": ("ipmitool",)}  # programs

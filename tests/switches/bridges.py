@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from nm.iproute2 import documents
 from nm.records import Record
 from nm.switch import PortState, Registry
 from nm.switches.bridge import Bridge, Edit, Way, port_state
 from nm.switches.executor import make_executor
-from nm.switches.iproute2 import bridge_of, documents
+from nm.switches.iproute2 import bridge_of
 from nm.switches.linux import LinuxBridge
 from tests.switches.benches import SWITCH
 from tests.switches.sshd import HOST, PATH, Sshd

@@ -6,7 +6,7 @@ One test an operation and a dialect tries all. `make test` takes some lines of e
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -16,10 +16,12 @@ from nm.switch import PortState
 from nm.switches.executor import port_state
 from tests.switches.benches import EPOCH, CliBench, executor_of, join, leave, no_trunk, no_vlan, trunk, vlan
 from tests.switches.fakes.faults import Kind
+from tests.switches.test_cli import until
 
 ALL = os.environ.get("NM_TEST_SWITCHES") == "all"
 TRIES = 3
 TIMEOUT = 0.4  # seconds for which the switch may be silent
+SLOW = 6  # times that: what 60 s are to a switch whose time-out is 10 s
 ISOLATED = PortState()
 
 FAULTS: list[tuple[Kind, bool]] = [
@@ -91,12 +93,17 @@ def is_so(cli: CliBench, order: Order) -> bool:
     if kind == "vlan":
         there = order.value is not None
         return (int(rest[0]) in cli.switch.vlans()) == there == (int(rest[0]) in cli.switch.startup_vlans())
-    for table in (cli.table(), cli.startup()):
-        if kind == "port" and table[rest[0]] != port_state(order.value):
-            return False
-        if kind == "trunk" and (int(rest[0]) in table[rest[1]].tagged) != (order.value is not None):
-            return False
-    return True
+    return carries(cli, order, cli.table()) and carries(cli, order, cli.startup())
+
+
+def carries(cli: CliBench, order: Order, table: Mapping[str, PortState]) -> bool:
+    """Whether it is so by this table of ports, or by the VLANs there are now."""
+    kind, _, *rest = split(order.fact)
+    if kind == "vlan":
+        return (int(rest[0]) in cli.switch.vlans()) == (order.value is not None)
+    if kind == "port":
+        return table[rest[0]] == port_state(order.value)
+    return (int(rest[0]) in table[rest[1]].tagged) == (order.value is not None)
 
 
 def check_honest(cli: CliBench, orders: Iterable[Order], outcomes: Iterable[Outcome], what: str) -> None:
@@ -156,13 +163,69 @@ def test_every_line_may_fail_over_telnet(telnet: CliBench) -> None:
 
 def try_lines(cli: CliBench, name: str) -> None:
     """Let each line fail in each way, and see that what must hold does."""
-    operation = OPERATIONS[name]
-    for line in some(lines_of(cli, operation)):
+    for line in some(lines_of(cli, OPERATIONS[name])):
         for kind, after in FAULTS:
-            what = f"{name}: {kind} {'after' if after else 'at'} line {line}"
-            orders = prepare(cli, operation)
-            cli.switch.fault(kind, line=line, after=after, seconds=3 * TIMEOUT)
-            outcomes = run(cli, orders)
-            check_honest(cli, orders, outcomes, what)
-            check_closed(cli, operation, orders, what)
-            check_converges(cli, orders, what)
+            try_line(cli, name, kind, line, SLOW * TIMEOUT, after)
+
+
+def try_line(cli: CliBench, name: str, kind: Kind, line: int, seconds: float, after: bool = False) -> None:
+    """Let the line, or for 0 the log-in, fail in that way."""
+    operation, what = OPERATIONS[name], f"{name}: {kind} {'after' if after else 'at'} line {line}"
+    orders = prepare(cli, operation)
+    cli.switch.fault(kind, line=line, after=after, seconds=seconds)
+    outcomes = run(cli, orders)
+    check_honest(cli, orders, outcomes, what)
+    check_closed(cli, operation, orders, what)
+    check_converges(cli, orders, what)
+
+
+@pytest.mark.timeout(900 if ALL else 60)
+@pytest.mark.parametrize("name", ["join", "leave"] if ALL else ["join"])
+def test_lines_may_be_carried_out_when_nobody_waits_any_more(cli: CliBench, name: str) -> None:
+    cli.record["timeout"] = TIMEOUT
+    lines = lines_of(cli, OPERATIONS[name])
+    for line in range(1, lines + 1) if ALL else [lines]:
+        try_late(cli, name, line, 0)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["slow", "silence", "cut"])
+def test_a_log_in_may_fail_at_its_prompt(cli: CliBench, kind: Kind) -> None:
+    cli.record["timeout"] = TIMEOUT
+    try_line(cli, "join", kind, 0, SLOW * TIMEOUT)
+
+
+@pytest.mark.skipif(not ALL, reason="takes some minutes")
+@pytest.mark.timeout(900)
+def test_a_switch_may_be_slow_by_a_minute(command_line: Callable[[str], CliBench]) -> None:
+    cli = command_line("cisco_ios")
+    cli.record["timeout"] = 10.0
+    lines = lines_of(cli, OPERATIONS["join"])
+    for line in (0, 1, lines):
+        try_line(cli, "join", "slow", line, 60.0)
+    for line in (1, lines):
+        try_late(cli, "join", line, 60.0)
+
+
+def try_late(cli: CliBench, name: str, line: int, seconds: float) -> None:
+    """Let the line be carried out so late, after another session: what it undoes is read, and mended."""
+    operation, what = OPERATIONS[name], f"{name}: line {line} late by {seconds:g} s"
+    orders = prepare(cli, operation)
+    cli.switch.fault("late", line=line, seconds=seconds, times=1)
+    outcomes = run(cli, orders)
+    assert any(outcome.error for outcome in outcomes), f"{what}: nobody noticed"
+    (late,) = cli.switch.open_sessions()
+    for _ in range(2):  # the second time while it is still at that line
+        check_honest(cli, orders, outcomes, what)
+        check_closed(cli, operation, orders, what)
+        outcomes = run(cli, orders)
+    assert late.busy, f"{what}: it was not late enough"
+    cli.executor.close()
+    cli.switch.mend()
+    until(lambda: not cli.switch.open_sessions(), seconds + 10)
+    cli.executor.breaker.reset()
+    found = cli.executor.read([order.fact for order in orders])
+    for order, outcome in zip(orders, found, strict=True):
+        assert outcome.error is None
+        assert (outcome.seen == order.value) == carries(cli, order, cli.table()), f"{what}: {order.fact}"
+    check_converges(cli, orders, what)

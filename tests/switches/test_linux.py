@@ -21,12 +21,13 @@ from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRA
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from nm.errors import DeviceFailed, Invalid
+from nm.iproute2 import documents, failures
+from nm.remote import Answer, Remote
 from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan
 from nm.switches import iproute2, netlink
 from nm.switches.bridge import PVID, UNTAGGED, Bridge, Edit, blame, plan, port_state
-from nm.switches.iproute2 import batch, documents, failures
+from nm.switches.iproute2 import batch
 from nm.switches.linux import LinuxBridge
-from nm.switches.remote import Answer, Remote
 from tests.switches.benches import EPOCH, executor_of, join
 from tests.switches.bridges import BridgeBench, own_network
 from tests.switches.sshd import HOST, Sshd, missing

@@ -1,13 +1,18 @@
 """Command lines over telnet: the same as over SSH, of which some behaviours are tried, and each fault."""
 
+import contextlib
+import os
+import resource
 from collections.abc import Callable
 from typing import Literal
 
 import pytest
 
 from tests.switches import test_behaviour, test_cli
-from tests.switches.benches import EPOCH, Bench, CliBench, executor_of, vlan
+from tests.switches.benches import EPOCH, Bench, CliBench, done, executor_of, vlan
 from tests.switches.test_cli_faults import ALL as EVERYTHING
+
+MANY = 1100  # more than select() can name
 
 SAME: list[Callable[[Bench], None]] = [
     test_behaviour.test_joined_ports_reach_each_other_and_nobody_else,
@@ -25,6 +30,20 @@ def test_it_does_the_same(telnet: CliBench, behaviour: Callable[[Bench], None]) 
 @pytest.mark.parametrize("kind", ["noise", "trail"])
 def test_lines_of_its_log_in_between_do_no_harm(telnet: CliBench, kind: Literal["noise", "trail"]) -> None:
     test_cli.test_lines_of_its_log_in_between_do_no_harm(telnet, kind)
+
+
+def test_it_works_where_very_many_files_are_open(telnet: CliBench) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2 * MANY:
+        pytest.skip("no process may open so many files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * MANY), hard))
+    with contextlib.ExitStack() as files:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(MANY):
+            files.enter_context(open(os.devnull))
+        done(telnet, vlan(101))
+        telnet.executor.close()
+    assert 101 in telnet.switch.startup_vlans()
 
 
 @pytest.mark.skipif(not EVERYTHING, reason="netmiko takes 25 s to give up")

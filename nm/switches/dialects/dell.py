@@ -1,10 +1,10 @@
 """Dell: PowerConnect 5500 and its like, N-series (OS6), OS9 that was FTOS, and OS10."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from nm.switch import PortState
+from nm.switch import Change, PortState
 from nm.switches.conversation import Say
 from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
 from nm.switches.dialects.membership import Membership
@@ -15,6 +15,7 @@ from nm.switches.parsing import (
     numbers,
     port_list,
     sections,
+    spans,
     switches,
     switchport,
     value,
@@ -270,7 +271,9 @@ class DellOs10(Dialect):
     title = "Dell OS10"
     login = "dell_os10"
     make_vlan: ClassVar[Lines] = ("interface vlan {vlan}", "exit")
+    make_vlans: ClassVar[Lines] = ("interface range vlan {vlans}", "exit")
     remove_vlan: ClassVar[Lines] = ("no interface vlan {vlan}",)
+    remove_vlans: ClassVar[Lines] = ("no interface range vlan {vlans}",)
     several: ClassVar[Lines] = ("interface range {ports}",)
     span = "{prefix}{first}-{tail}{last}"
     most_pieces = 1
@@ -305,6 +308,15 @@ class DellOs10(Dialect):
     save: ClassVar[Lines] = ("write memory",)  # says nothing
     kinds: ClassVar[Sequence[str]] = ("ethernet", "port-channel")
     numbering = r"\d+(?:/\d+){0,2}(?::\d+)?"
+
+    @classmethod
+    def vlan_blocks(
+        cls, changes: Mapping[int, Change], present: bool, names: Mapping[int, str]
+    ) -> Iterator[Block]:
+        """One range at a time, for the prompt names all that is in it."""
+        for first, last in spans(changes):
+            run = {vlan: changes[vlan] for vlan in range(first, last + 1)}
+            yield from super().vlan_blocks(run, present, names)
 
     @classmethod
     def parse(cls, answers: Sequence[str]) -> Reading:

@@ -1,13 +1,14 @@
 """Juniper: Junos of the EX and QFX series with ELS, the newer style of layer-2 configuration."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from nm.switch import PortState
 from nm.switches.conversation import Say
-from nm.switches.dialect import Dialect, Lines, Move, Reading, Seen, filled
-from nm.switches.parsing import numbers
+from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
+from nm.switches.parsing import listed, numbers
 
 SWITCHING = "interfaces {ports} unit 0 family ethernet-switching"
 
@@ -34,8 +35,6 @@ class Junos(Dialect):
     port: ClassVar[Lines] = ()
     done: ClassVar[Lines] = ()
     empty: ClassVar[Lines] = ()
-    span = ""
-    most_pieces = 1
     shut: ClassVar[Lines] = ("set interfaces {ports} disable",)
     open: ClassVar[Lines] = ("delete interfaces {ports} disable",)
     clean: ClassVar[Lines] = (f"delete {SWITCHING}", "delete interfaces {ports} native-vlan-id")
@@ -67,6 +66,34 @@ class Junos(Dialect):
         own = (f"set interfaces {{ports}} native-vlan-id {after.untagged}",) if native else ()
         vlans = sorted({*after.tagged, after.untagged or 0} - {0})
         return filled((*first, *cls.clean, mode, *own, *(f"set {member}{vlan}" for vlan in vlans)))
+
+    @classmethod
+    def ranges(cls, ports: Iterable[str], most: int | None = None) -> Iterator[tuple[list[str], str]]:
+        """Ports whose names differ in their last number only, in brackets."""
+        del most  # brackets hold any number
+        alike: dict[str, dict[int, str]] = {}
+        for port in ports:
+            if match := re.fullmatch(r"(.*?)(0|[1-9]\d*)", port):
+                alike.setdefault(match[1], {})[int(match[2])] = port
+            else:
+                yield [port], port
+        for head, numbered in alike.items():
+            word = f"[{listed(numbered)}]" if len(numbered) > 1 else str(*numbered)
+            yield [numbered[number] for number in sorted(numbered)], f"{head}{word}"
+
+    @classmethod
+    def _at(
+        cls,
+        place: Lines,
+        ports: str,
+        moves: Sequence[Move],
+        lines: tuple[Say, ...],
+        parts: tuple[Block, ...] = (),
+    ) -> Block:
+        """For several ports `wildcard range`, which says the line once for each."""
+        if parts:
+            lines = tuple(replace(say, line=f"wildcard range {say.line}") for say in lines)
+        return super()._at(place, ports, moves, lines, parts)
 
     @classmethod
     def parse(cls, answers: Sequence[str]) -> Reading:

@@ -173,7 +173,7 @@ def test_killed_at_every_step_of_the_making_and_the_removal(house: House) -> Non
         Maker("vmhost", house.host, host).remove(DOMAIN)
 
     alive = LibvirtHost(HOST["uri"])
-    whole = ({}, ["nm-h1+disk", "nm-h1+seed"], plan.mark("whole"))
+    whole: Any = ({}, ["nm-h1+disk", "nm-h1+seed"], plan.mark("whole"))
     for act, undo, end, steps in ((make, remove, whole, 5), (remove, make, ({}, [], None), 4)):
         for at in range(1, steps + 1):
             undo(alive)

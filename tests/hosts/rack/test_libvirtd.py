@@ -12,7 +12,7 @@ from nm.errors import DeviceFailed
 from nm.facts import Order
 from nm.hypervisor import Nic
 from nm.libvirt_host import LibvirtHost
-from nm.power import act
+from nm.power import Manner, act
 from nm.vm import HostHand
 from tests.hosts.rack.conftest import (
     BRIDGE,
@@ -149,7 +149,7 @@ def test_power_of_a_node_that_is_a_domain(domains: Domains) -> None:
     assert act(management, "on") == "on"
     assert b"-incoming" not in Path(f"/proc/{qemu(domain)}/cmdline").read_bytes()  # not from saved memory
     assert act(management, "disk") == "on"
-    assert act(management, "off") == "off"
+    assert act(management, "off", manner=Manner(grace=0.5)) == "off"  # no system is there to be asked
     assert "<boot dev='hd'/>\n    <boot dev='network'/>" in domains.find(domain).XMLDesc(0)
     with pytest.raises(DeviceFailed, match="no domain ghost"):
         act({**management, "domain": "ghost"}, "status")

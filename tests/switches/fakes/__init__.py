@@ -18,8 +18,8 @@ In a test:
         switch.reboot(), switch.replace(), switch.cut_sessions(), switch.let_pass(60)
 
 All settings are those of `FakeSwitch`. `DIALECTS` names the dialects; `switch.cli.device_type` is netmiko's
-name. As a process of its own, which prints its port and its host key and answers `dump` on its standard
-input with JSON:
+name. As a process of its own, which prints its port and its host key and then takes what to do line by line,
+such as `dump`, which it answers with JSON:
 
     python -m tests.switches.fakes cisco_ios --port 0 --latency 0.02 --login 0.3 --save 1.0
 

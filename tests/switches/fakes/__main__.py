@@ -26,13 +26,28 @@ def arguments() -> argparse.Namespace:
 
 
 def serve(switch: FakeSwitch) -> None:
-    """Answer `dump` lines until the process is told to end."""
+    """Answer each line with one until the process is told to end."""
     print(f"port {switch.port}")
     print(f"host key {switch.host_key}", flush=True)
     for line in sys.stdin:
-        if line.strip() == "dump":
-            print(json.dumps(switch.dump()), flush=True)
+        print(answer(switch, line), flush=True)
     threading.Event().wait()
+
+
+def answer(switch: FakeSwitch, line: str) -> str:
+    """Do as the line says: `dump`, `fault` with what FakeSwitch.fault takes as JSON, `mend`, `let go`."""
+    word, _, rest = line.strip().partition(" ")
+    if word == "dump":
+        return json.dumps(switch.dump())
+    if word == "fault":
+        switch.fault(**json.loads(rest))
+    elif word == "mend":
+        switch.mend()
+    elif line.strip() == "let go":
+        switch.cut_sessions()
+    else:
+        return f"unknown: {word}"
+    return "done"
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
 """Dell OS10.
 
-Its habits: a VLAN is an interface (`interface vlan 10`); `switchport trunk allowed vlan` adds to what is
-allowed; the untagged VLAN of a trunk is its `access` VLAN, too; a new trunk allows nothing; a port that
-becomes an access port loses what it allowed; `copy running-configuration startup-configuration` is how it is
-saved. VLANs are 1 to 4093. What a trunk's access VLAN is may not be allowed on it too (the words are those
-that ipspace/netlab was answered, pull request 1838); a trunk without an access VLAN carries nothing untagged
-(ipspace/netlab, pull request 1869).
+Its habits: a VLAN is an interface (`interface vlan 10`), and several are a range (`interface range vlan 2-3`,
+`no interface range vlan 20-30`, as its guide has them where it tells of conflicting ranges; those that are
+not there do not matter); `switchport trunk allowed vlan` adds to what is allowed; the untagged VLAN of a
+trunk is its `access` VLAN, too; a new trunk allows nothing; a port that becomes an access port loses what it
+allowed; `copy running-configuration startup-configuration` is how it is saved. VLANs are 1 to 4093. What a
+trunk's access VLAN is may not be allowed on it too (the words are those that ipspace/netlab was answered,
+pull request 1838); a trunk without an access VLAN carries nothing untagged (ipspace/netlab, pull request
+1869).
 """
 
 from collections.abc import Mapping
@@ -67,7 +69,8 @@ class DellOs10(CiscoLike):
 
     def mode_name(self) -> str:
         if self.mode == "config-vlan":
-            return f"conf-if-vl-{self.targets[0]}"
+            kind = "range" if len(self.targets) > 1 else "if"
+            return f"conf-{kind}-vl-{format_ids(self.targets, 2)}"
         if self.mode == "config":
             return "config"
         where = ",".join(ranges_of(self.targets, full=True)).replace("ethernet", "eth")
@@ -93,7 +96,26 @@ class DellOs10(CiscoLike):
 
     @command("config", "interface range <rest>")
     def interface_range(self, text: str) -> None:
-        self.enter("config-if-range", self.interfaces(text))
+        if (ids := self.vlan_range(text)) is None:
+            self.enter("config-if-range", self.interfaces(text))
+        else:
+            self.make_vlans(ids)
+            self.enter("config-vlan", ids)
+
+    def vlan_range(self, text: str) -> list[int] | None:
+        """The VLANs of `vlan 2-3,5`; None where it names other interfaces."""
+        kind, _, ids = text.partition(" ")
+        return sorted(self.ids(ids.strip())) if kind.lower() == "vlan" else None
+
+    @command("config", "no interface range <rest>")
+    def no_interface_range(self, text: str) -> None:
+        """Those that are not there do not matter."""
+        ids = self.vlan_range(text)
+        if ids is None:
+            raise Refused(self.misread("", "invalid", 1))
+        for number in ids:
+            if number == 1 or number in self.running.vlans:
+                self.no_interface_vlan(str(number))
 
     @command("config", "interface vlan <vlan>")
     def interface_vlan(self, vlan: str) -> None:
@@ -126,15 +148,18 @@ class DellOs10(CiscoLike):
 
     @command("config-vlan", "description <rest>")
     def describe_vlan(self, text: str) -> None:
-        self.running.vlans[self.targets[0]].name = text.strip('"')
+        for number in self.targets:
+            self.running.vlans[number].name = text.strip('"')
 
     @command("config-vlan", "shutdown")
     def shut_vlan(self) -> None:
-        self.running.vlans[self.targets[0]].shut = True
+        for number in self.targets:
+            self.running.vlans[number].shut = True
 
     @command("config-vlan", "no shutdown")
     def open_vlan(self) -> None:
-        self.running.vlans[self.targets[0]].shut = False
+        for number in self.targets:
+            self.running.vlans[number].shut = False
 
     @command(IFS, "shutdown")
     def shutdown(self) -> None:

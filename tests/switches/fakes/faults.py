@@ -12,8 +12,10 @@ Kind = Literal[
     "reject",  # the line is answered as a syntax error, and does nothing
     "lie",  # the line is answered as if all were well, and does nothing
     "slow",  # the line is executed, and answered `seconds` later
+    "late",  # the line is executed `seconds` later, not before the fault is gone, and even if nobody waits
     "save",  # saving fails, in the vendor's words
     "noise",  # log messages of the switch in the middle of the line's answer
+    "chatter",  # log messages without end instead of the line's answer, one each `seconds`
     "trail",  # a log message after the prompt that follows the line's answer
 ]
 

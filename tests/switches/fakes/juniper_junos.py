@@ -7,6 +7,8 @@ say `configure`, and stays when they leave; `configure private` and `exclusive` 
 go by name; a member may be a name, a number, a range or `all`. A factory-new port is an access port that
 names no VLAN, which is VLAN 1, `default`. A port without family ethernet-switching is on no VLAN.
 
+`wildcard range set` and `delete` say a statement once for each number in its brackets, [0-3,7].
+
 Words that are this fake's own, for want of a source: those of two members on an access port, of a name that
 is no VLAN, of two VLANs with one tag, and of private candidates in conflict.
 """
@@ -374,6 +376,28 @@ class JuniperJunos(Cli):
         self.refuse_when_locked()
         found = self.checked("delete", text, lambda words: remove(self.candidate, words))
         return None if found else "warning: statement not found"
+
+    @command("config", "wildcard range set <rest>")
+    def set_each(self, text: str) -> None:
+        for one in self.each_of("set", text):
+            self.set_statement(one)
+
+    @command("config", "wildcard range delete <rest>")
+    def delete_each(self, text: str) -> str | None:
+        said = [self.delete_statement(one) for one in self.each_of("delete", text)]
+        return "\n".join(filter(None, said)) or None
+
+    def each_of(self, verb: str, text: str) -> list[str]:
+        """The statements that brackets such as [0-3,7] stand for; what came before an error stays."""
+        before, *brackets = re.split(r"(\[[\d,-]+\])", text)
+        if not brackets:
+            column = len(self.short_prompt()) + len(f"wildcard range {verb} ")
+            raise Refused(f"{' ' * column}^\nsyntax error.")
+        found = [before]
+        for bracket, behind in zip(brackets[::2], brackets[1::2], strict=True):
+            numbers = sorted(parse_ids(bracket[1:-1], 0))
+            found = [f"{head}{number}{behind}" for head in found for number in numbers]
+        return found
 
     @command("config", "rollback", "rollback 0")
     def rollback(self) -> str:

@@ -226,6 +226,8 @@ class SshSession(asyncssh.SSHServerSession[str]):
         self._channel: asyncssh.SSHServerChannel[str]
         self._terminal = Terminal(connection.switch, self)
         self._task: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
 
     def connection_made(self, chan: "asyncssh.SSHServerChannel[str]") -> None:
         self._channel = chan
@@ -249,8 +251,16 @@ class SshSession(asyncssh.SSHServerSession[str]):
         self._terminal.feed("")
         return True
 
+    def pause_writing(self) -> None:
+        self._room.clear()
+
+    def resume_writing(self) -> None:
+        self._room.set()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._task is not None:
+        if self._terminal.busy:
+            self._terminal.feed("")
+        elif self._task is not None:
             self._task.cancel()
 
     # what a terminal asks of its channel
@@ -258,6 +268,9 @@ class SshSession(asyncssh.SSHServerSession[str]):
     def write(self, text: str) -> None:
         with contextlib.suppress(BrokenPipeError, OSError):
             self._channel.write(text)
+
+    async def drained(self) -> None:
+        await self._room.wait()
 
     def leave(self) -> None:
         with contextlib.suppress(OSError):
@@ -276,6 +289,9 @@ class TelnetChannel:
 
     def write(self, text: str) -> None:
         self._writer.write(text.encode())
+
+    async def drained(self) -> None:
+        await self._writer.drain()
 
     def leave(self) -> None:
         self._writer.close()

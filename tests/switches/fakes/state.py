@@ -77,13 +77,13 @@ def general(port: Port, pvid: int | None) -> Carried:
     return Carried(untagged, tuple(sorted(port.tagged)), port.shut, "general", open=leaks)
 
 
-def parse_ids(text: str) -> frozenset[int]:
-    """`1,3-5` as a set; ValueError when it is no list of VLANs."""
+def parse_ids(text: str, lowest: int = 1) -> frozenset[int]:
+    """`1,3-5` as a set; ValueError when it is no list of VLANs, or of numbers from `lowest` on."""
     ids: set[int] = set()
     for piece in text.split(","):
         first, dash, last = piece.partition("-")
         low, high = int(first), int(last if dash else first)
-        if not 1 <= low <= high <= 4094:
+        if not lowest <= low <= high <= 4094:
             raise ValueError(text)
         ids.update(range(low, high + 1))
     return frozenset(ids)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Protocol
 
 from tests.switches.fakes.cli import Ask, Cli, Steps
+from tests.switches.fakes.faults import Fault
 from tests.switches.fakes.switch import FakeSwitch, SessionLog
 
 
@@ -12,6 +13,9 @@ class Channel(Protocol):
 
     def write(self, text: str) -> None:
         """Send text; does not wait."""
+
+    async def drained(self) -> None:
+        """Wait until more may be sent."""
 
     def leave(self) -> None:
         """End the session in good order."""
@@ -40,6 +44,7 @@ class Terminal:
         self.channel = channel
         self.cli: Cli = switch.cli(switch)
         self.log = SessionLog()
+        self.busy = False  # with a line that it finishes though nobody is there any more
         self._keys: asyncio.Queue[str] = asyncio.Queue()
         self._chunk = ""
         self._out: list[str] = []
@@ -111,7 +116,10 @@ class Terminal:
             number = self.log.configured
         await self._suffer(line, number)
         await pause(self.switch.latency)
+        if late := self.switch.faults.find("late", line, number):
+            await self._be_late(late)
         answer = await self._execute(line, number)
+        self.busy = False
         lines = answer.split("\n") if answer else []
         faults = self.switch.faults
         if faults.find("cut", line, number, after=True):
@@ -124,6 +132,12 @@ class Terminal:
         await self._page(lines)
         return "\r\n" + self.cli.log_message() + "\r\n" if faults.find("trail", line, number) else ""
 
+    async def _be_late(self, fault: Fault) -> None:
+        self.busy = True
+        await pause(fault.seconds)
+        while fault in self.switch.faults:
+            await asyncio.sleep(0.01)
+
     async def _suffer(self, line: str, number: int | None) -> None:
         """What may happen before a line is executed."""
         self._flush()
@@ -131,6 +145,16 @@ class Terminal:
             await asyncio.Event().wait()  # until the other end gives up
         if self.switch.faults.find("cut", line, number):
             raise ConnectionAbortedError
+        if chatter := self.switch.faults.find("chatter", line, number):
+            await self._chatter(chatter.seconds)
+
+    async def _chatter(self, seconds: float) -> None:
+        """Print its log until the other end gives up; no faster than it is taken."""
+        while True:
+            self._print(self.cli.log_message())
+            self._flush()
+            await self.channel.drained()
+            await asyncio.sleep(seconds)
 
     async def _execute(self, line: str, number: int | None) -> str | None:
         if self.switch.faults.find("reject", line, number):

@@ -123,6 +123,15 @@ def test_powerconnect_makes_vlans_in_their_database() -> None:
         assert first(switch).untagged is None
 
 
+def test_os10_makes_and_removes_vlans_by_ranges() -> None:
+    with session("dell_os10") as (switch, keyboard):
+        keyboard.type("configure terminal", "interface range vlan 21-23,25")
+        assert keyboard.prompt == "sw1(conf-range-vl-21-23,25)# "
+        keyboard.type("exit", "interface ethernet1/1/1", "switchport access vlan 22", "exit")
+        keyboard.type("no interface range vlan 20-23")
+        assert (set(switch.vlans()), first(switch).untagged) == ({1, 25}, 1)
+
+
 def test_os10_adds_to_a_trunk_and_forgets_it_with_the_mode() -> None:
     with session("dell_os10") as (switch, keyboard):
         keyboard.type(

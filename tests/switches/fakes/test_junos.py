@@ -369,3 +369,15 @@ def test_statements_in_a_tree() -> None:
         "-   vlan-id 6;",
         "+   vlan-id 7;",
     ]
+
+
+def test_a_wildcard_range_says_a_statement_for_each_number(switch: FakeSwitch, keyboard: Keyboard) -> None:
+    keyboard.type("configure exclusive", "wildcard range set interfaces ge-0/0/[0,2-3] disable", "commit")
+    assert [port.shut for port in switch.ports().values()] == [True, False, True, True] + [False] * 4
+    keyboard.type("delete interfaces ge-0/0/3 disable")
+    missing = keyboard.type("wildcard range delete interfaces ge-0/0/[2-3] disable")
+    assert missing.strip().startswith("warning: statement not found")
+    keyboard.type("commit")
+    assert [port.shut for port in switch.ports().values()] == [True] + [False] * 7
+    assert "syntax error" in keyboard.type("wildcard range set interfaces ge-0/0/1 disable")
+    assert "syntax error" in keyboard.type("wildcard range set interfaces ge-0/0/[1-2] nonsense")

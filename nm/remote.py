@@ -1,12 +1,10 @@
 """Commands on another machine, over one SSH connection that is kept; everything bounded in time.
 
-Called by a driver, from its switch's one worker thread; paramiko's own thread ends with the connection. The
+Called by a hand, from its device's one worker thread; paramiko's own thread ends with the connection. The
 host is known by the key that was pinned; nothing of ours is shown to another. Secrets: `key` (a private key's
 text), `password`; without them the keys of nmd's ssh-agent are tried.
 """
 
-import base64
-import binascii
 import contextlib
 import io
 import logging
@@ -21,7 +19,8 @@ from typing import Any
 import paramiko
 
 from nm.agent import Agent
-from nm.errors import DeviceFailed, Invalid
+from nm.errors import DeviceFailed
+from nm.keys import bare
 
 SSH_PORT = 22
 CHUNK = 1 << 16
@@ -43,7 +42,7 @@ class Answer:
 
 
 class Remote:
-    """A machine, by the settings `address`, `port`, `user`, `host_key` and `timeout` of a driver."""
+    """A machine, by the settings `address`, `port`, `user`, `host_key` and `timeout`."""
 
     def __init__(self, who: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         self.host: str = settings["address"]
@@ -51,11 +50,16 @@ class Remote:
         self._who = who
         self._port = int(settings.get("port", SSH_PORT))
         self._timeout = float(settings.get("timeout", 10))
-        self._pinned = _bare(settings.get("host_key", ""))
+        self._pinned = bare(settings.get("host_key", ""))
         self._secrets = secrets
         self._socket: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
         self._late = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody is logged in, as far as is known."""
+        return self._transport is not None
 
     def open(self) -> str:
         """Log in; the host's key, as OpenSSH writes it."""
@@ -150,7 +154,7 @@ class Remote:
         return DeviceFailed(
             f"{self._who}: {self.host} shows a host key that is not the one known: "
             f"{shown.get_name()} {shown.fingerprint}",
-            "it was installed anew, or somebody is in between; when it is right, UpdateSwitch host_key",
+            "it was installed anew, or somebody is in between; when it is right, update its host_key",
             passing=False,
         )
 
@@ -212,22 +216,6 @@ def private_key(text: str, passphrase: str | None = None) -> paramiko.PKey | Non
         with contextlib.suppress(paramiko.SSHException, ValueError, TypeError, IndexError, AssertionError):
             return kind.from_private_key(io.StringIO(f"{text}\n"), passphrase)
     return None
-
-
-def canonical_key(text: str) -> str:
-    """A host key as OpenSSH writes it, without the comment there may be; Invalid when it is none."""
-    words = text.split()
-    with contextlib.suppress(binascii.Error, ValueError):
-        if len(words) > 1 and base64.b64decode(words[1], validate=True)[4:].startswith(words[0].encode()):
-            return _bare(text)
-    raise Invalid(
-        f"{text!r} is no host key", "use a line as of `ssh-keyscan`, without the host: ssh-ed25519 AAAA..."
-    )
-
-
-def _bare(text: str) -> str:
-    """The key without a comment."""
-    return " ".join(text.split()[:2])
 
 
 def prefer(transport: paramiko.Transport, kind: str) -> None:
