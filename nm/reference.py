@@ -341,6 +341,8 @@ SETTINGS = (
         uri*: string; libvirt's, as qemu:///system
         network*: struct; {kind: linux or ovs, device}
         pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
+        host_key: text; of another machine: the key that its sshd must show
+        secrets: struct; names of secrets: key, a private key for SSH
         emulate: boolean; such head nodes are emulated, though the host says that it has KVM
         available: boolean; false takes it out of service
         reason: string; why""",
