@@ -83,4 +83,4 @@ def test_a_copy_in_a_logical_pool(tmp_path: Path, kind: str) -> None:
         assert sh("ls /dev/heads 2>/dev/null || true") == ("base" if kind == "volume" else "")
     finally:
         hand.close()
-        sh(f"virsh destroy {DOMAIN}; virsh undefine {DOMAIN}; true")
+        sh(f"virsh destroy {DOMAIN}; virsh undefine {DOMAIN}; lvremove -qfy heads; true")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import libvirt
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from nm.hypervisor import Nic
 from nm.libvirt_host import LibvirtHost
 from nm.records import Record
+from tests.hosts.rack import guest_image
 
 if "RACK" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
@@ -88,6 +90,12 @@ def bridge() -> None:
 def rack_folder() -> Path:
     """A folder that QEMU's user may read; it goes with the rack."""
     return Path(os.environ["RACK"])
+
+
+@pytest.fixture(scope="session")
+def image(rack_folder: Path) -> dict[str, Any]:
+    """The settings of an image that boots."""
+    return guest_image.make(rack_folder / "images")
 
 
 class Domains:

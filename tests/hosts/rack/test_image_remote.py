@@ -10,11 +10,11 @@ import pytest
 from nm.consoles import Consoles, ConsoleWorker, Look
 from nm.records import new
 from tests.hosts.rack.conftest import kill_libvirtd, sh, start_libvirtd, tags, until
-from tests.hosts.rack.test_images import CONSOLE, DOMAIN, MAC, House, house, image, on
+from tests.hosts.rack.test_images import CONSOLE, DOMAIN, MAC, House, house, on
 from tests.hosts.test_consoles import put
 from tests.memory_store import MemoryStore
 
-__all__ = ["house", "image"]  # fixtures
+__all__ = ["house"]  # a fixture
 ADDRESS = "10.9.9.1"
 URI = f"qemu+ssh://root@{ADDRESS}/system"
 STARTED = Path("/run/libvirt/qemu/autostarted")  # libvirt starts domains once a boot

@@ -16,7 +16,6 @@ from nm.libvirt_host import LibvirtHost
 from nm.making import Blueprint, Maker
 from nm.seed import Door, Seed
 from nm.vm import HostHand
-from tests.hosts.rack import guest_image
 from tests.hosts.rack.conftest import BRIDGE, HOST, Domains, qemu, sh, tags, until
 
 DOMAIN = "nm-h1"
@@ -103,11 +102,6 @@ def on(vlan: int) -> Value:
     return {"host": "vmhost", "domain": DOMAIN, "vlan": vlan, "image": "tiny"}
 
 
-@pytest.fixture(scope="module")
-def image(rack_folder: Path) -> dict[str, Any]:
-    return guest_image.make(rack_folder / "images")
-
-
 @pytest.fixture
 def house(rack_folder: Path, image: dict[str, Any]) -> Iterator[House]:
     made = House(rack_folder, image)
@@ -173,7 +167,7 @@ def test_killed_at_every_step_of_the_making_and_the_removal(house: House) -> Non
         Maker("vmhost", house.host, host).remove(DOMAIN)
 
     alive = LibvirtHost(HOST["uri"])
-    whole: Any = ({}, ["nm-h1+disk", "nm-h1+seed"], plan.mark("whole"))
+    whole: tuple[Any, ...] = ({}, ["nm-h1+disk", "nm-h1+seed"], plan.mark("whole"))
     for act, undo, end, steps in ((make, remove, whole, 5), (remove, make, ({}, [], None), 4)):
         for at in range(1, steps + 1):
             undo(alive)
