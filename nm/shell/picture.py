@@ -230,7 +230,7 @@ def _place(difference: Mapping[str, Any]) -> str:
             return f"switches:{switch}"
         case "bridge", [host, *_]:
             return f"hosts:{host}"
-        case "head", [head]:
+        case "head" | "list", [head]:
             return f"headnodes:{head}"
     return ""
 

@@ -116,7 +116,7 @@ def test_deploy_starts_a_head_node_that_somebody_stopped(lab: Rack) -> None:
     host = connect("test:///default")
     host.stop("h1")
     host.close()
-    assert [step["action"] for step in lab.call("PlanDeploy", "a")["steps"]] == ["create", "connect"]
+    assert [step["action"] for step in lab.call("PlanDeploy", "a")["steps"]] == ["create", "bring", "connect"]
     lab.deploy("a")
     assert head("h1").running
     lab.wait(lab.call("DestroyGroup", "a"))
