@@ -33,7 +33,7 @@ def boot_disk(settings: Settings, names: Sequence[str], power: bool = True) -> N
         machine = next((one for one in found if name == one.name or _mac(name) == one.mac), None)
         if machine is None:
             raise HeadError(f"no machine {name[:70]} in the list", f"{settings.moc} has it")
-        with state.changing(settings.state) as known:
+        with state.locked(settings.state, links.LOCK), state.changing(settings.state) as known:
             own = [path for path in links.paths(machine.mac) if path in known.own]
             known.machines.setdefault(machine.mac, state.Known(machine.image.name if machine.image else ""))
             known.machines[machine.mac].disk = True

@@ -14,6 +14,7 @@ from nm_head.machines import Image, Machine
 from nm_head.settings import Settings
 
 KERNELS = "nm-boot"  # below the TFTP root: the kernels beside the list
+LOCK = "links.lock"  # whoever changes what lies there has it, beside the state folder's own lock
 MENU = "boot.ipxe"  # what iPXE asks for first
 # Debian's packages pxelinux, syslinux-common, syslinux-efi and ipxe: name below the TFTP root to its place.
 LOADERS = {

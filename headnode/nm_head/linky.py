@@ -20,7 +20,7 @@ from nm_head.state import Known, State
 
 def run(settings: Settings, everything: bool = False, power: bool = True) -> int:
     """One run. `everything`: all machines are cycled, and installed anew. Answers how many cycles failed."""
-    serve(settings, machines.read(settings.moc), everything)
+    serve(settings, everything)
     if not power:
         return 0
     with state.locked(settings.state, "power.lock"):
@@ -31,8 +31,13 @@ def run(settings: Settings, everything: bool = False, power: bool = True) -> int
 # ---- links
 
 
-def serve(settings: Settings, found: Sequence[Machine], everything: bool = False) -> None:
-    """Bring links and dnsmasq in line with the list."""
+def serve(settings: Settings, everything: bool = False) -> None:
+    """Bring links and dnsmasq in line with the list as it is now."""
+    with state.locked(settings.state, links.LOCK):
+        _serve(settings, machines.read(settings.moc), everything)
+
+
+def _serve(settings: Settings, found: Sequence[Machine], everything: bool) -> None:
     here = network.find(settings)
     with state.changing(settings.state) as known:
         remember(known, found, everything)

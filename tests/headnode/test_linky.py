@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,26 @@ def test_nobody_loses_what_another_one_wrote(settings: Settings) -> None:
     assert json.loads((settings.state / "state.json").read_text())["version"] == 1
 
 
+def _run_often(settings: Settings, times: int) -> None:
+    own = replace(settings, moc=settings.moc / str(os.getpid()))
+    for number in range(times):
+        write_list(own.moc, [machine(number % 3, CENTOS), machine(3, DEBIAN)])
+        linky.serve(own)
+
+
+def test_many_at_once_do_not_disturb_each_other(settings: Settings) -> None:
+    fork = multiprocessing.get_context("fork")
+    runs = [fork.Process(target=_run_often, args=(settings, 20)) for _ in range(4)]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
+    assert [one.exitcode for one in runs] == [0] * 4
+    write_list(settings.moc, [])
+    run(settings)
+    assert set(below(settings)) == {"boot.ipxe", "nm-boot", "pxelinux.cfg/default"}
+
+
 def test_loaders_are_found_where_debian_has_them(settings: Settings) -> None:
     for place in ("PXELINUX/pxelinux.0", "ipxe/ipxe.efi"):
         (settings.loaders / place).parent.mkdir()
@@ -195,15 +217,7 @@ def test_settings(tmp_path: Path) -> None:
     file.write_text("[head]\ninterface = eth1\ntftp = /var/lib/tftpboot\nat_once = 8\nprofile = centos\n")
     found = load(file)
     assert (found.interface, found.tftp, found.at_once) == ("eth1", Path("/var/lib/tftpboot"), 8)
-    for wrong in (
-        "[head]\nport = 0\n",
-        "[head]\nmoc =\n",
-        "[head]\nrun = run\n",
-        "[head]\nat_once = x\n",
-        "[head]\nfoo = 1\n",
-        "[other]\n",
-        "x",
-    ):
-        file.write_text(wrong)
+    for wrong in ("port = 0", "at_once = x", "foo = 1", "moc =", "run = run", "[other]", "]"):
+        file.write_text(f"[head]\n{wrong}\n")
         with pytest.raises(HeadError, match=r"head\.conf"):
             load(file)
