@@ -13,9 +13,9 @@ from nm.hypervisor import Share
 from nm.libvirt_host import LibvirtHost
 from nm.listfolder import FOLDER
 from tests.hosts.rack.conftest import HOST
-from tests.hosts.rack.test_images import DOMAIN, House, Killed, Mortal, domain_names, house, image, on
+from tests.hosts.rack.test_images import DOMAIN, House, Killed, Mortal, domain_names, house, on
 
-__all__ = ["house", "image"]  # fixtures
+__all__ = ["house"]  # a fixture
 
 
 class Dying(Mortal):
