@@ -136,11 +136,7 @@ _POOL = (
         pool.register_host,
         "Records a machine that runs libvirt. Answers 1.",
         _NAME,
-        Param(
-            "settings",
-            STRUCT,
-            "uri, network: {kind: linux or ovs, device}, [pool, emulate, host_key, secrets]",
-        ),
+        Param("settings", STRUCT, "uri, network: {kind, device}, [host_key, secrets, pool, emulate]"),
     ),
     _write("UpdateHost", pool.update_host, "Changes a host. Answers 1.", _NAME, _CHANGES),
     _write(

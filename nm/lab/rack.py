@@ -25,10 +25,11 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 DATABASE = "/run/openvswitch/conf.db"
 DISKS = "/run/nm-disks"
-# No cgroups: libvirt must not reach out of the lab. It gives QEMU the disks that nm makes, and no other file.
+# No cgroups: libvirt must not reach out of the lab. It gives QEMU the files of domains, of which
+# the lab has its own, but for those in the cache, which is read-only.
 QEMU_CONF = """\
 security_driver = "none"
-dynamic_ownership = {owns:d}
+dynamic_ownership = 1
 namespaces = []
 cgroup_controllers = []
 stdio_handler = "file"
@@ -44,8 +45,7 @@ def build(lab: Lab, layout: Layout) -> None:
     if layout.boot:
         machines.add_ports(layout.rack)
         _start_switches(layout)
-        _start_libvirt({node.name: machines.domain(node) for node in layout.rack}, boot=True)
-        _add_pool()
+        _start_libvirt({node.name: machines.domain(node) for node in layout.rack})
         management.start()
         bmc.start(layout.bmc, layout.rack)
         return
@@ -132,9 +132,9 @@ def _compute_checksums(nic: str) -> None:
         fcntl.ioctl(anything, SIOCETHTOOL, request)
 
 
-def _start_libvirt(domains: Mapping[str, str], boot: bool = False) -> None:
+def _start_libvirt(domains: Mapping[str, str]) -> None:
     """libvirtd, and the descriptions of domains by their names."""
-    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF.format(owns=boot))
+    Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
     Path("/etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n')
     Path("/var/log/libvirt/qemu").mkdir()
     shutil.chown(guest.AGENTS, "libvirt-qemu")
@@ -147,6 +147,7 @@ def _start_libvirt(domains: Mapping[str, str], boot: bool = False) -> None:
             commands.append(f"define {path}")
         if commands:
             run("virsh", "-q", "-c", "qemu:///system", "; ".join(commands))
+    _add_pool()
 
 
 def _add_pool() -> None:

@@ -36,14 +36,14 @@ def pool(lab: Lab) -> None:
     layout = lab.layout
     parts = Parts(
         switch=lambda name: {"driver": "ovs", "address": "unix:/run/openvswitch/db.sock", "bridge": name},
-        host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}},
+        host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}, "pool": POOL},
     )
     if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
         parts = replace(
             parts,
             node=partial(_node, layout.bmc),
             head=_head,
-            host={**parts.host, "emulate": True, "pool": POOL},
+            host={**parts.host, "emulate": True},
         )
     with connect(str(lab.socket)) as nm:
         if layout.boot:
