@@ -343,8 +343,6 @@ SETTINGS = (
         host_key: string; over SSH with kind linux: the key that it must show, as `TYPE BASE64`
         secrets: struct; for the same: names of secrets by what they are for: key, password
         pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
-        host_key: text; of another machine: the key that its sshd must show
-        secrets: struct; names of secrets: key, a private key for SSH
         emulate: boolean; such head nodes are emulated, though the host says that it has KVM
         available: boolean; false takes it out of service
         reason: string; why""",
