@@ -4,6 +4,11 @@ The code is the wire contract: it is the XML-RPC fault code and it decides nmctl
 Every room may raise these; nothing secret may be put into a message or a hint.
 """
 
+import contextlib
+from collections.abc import Iterator
+
+LATEST = 6  # times a device's time-out for which it may still be at what was given up
+
 
 class NMError(Exception):
     """Any failure that nm explains. `code` is the fault code of docs/api.md."""
@@ -61,6 +66,26 @@ class DeviceFailed(NMError):
     def __init__(self, message: str, hint: str = "", *, passing: bool = True) -> None:
         super().__init__(message, hint)
         self.passing = passing
+
+
+class Unanswered(DeviceFailed):
+    """A device was given up while it was at something, which it may yet carry out for `seconds` more.
+
+    `timeout`: the seconds for which it may be silent.
+    """
+
+    def __init__(self, message: str, hint: str, timeout: float) -> None:
+        super().__init__(message, hint)
+        self.seconds = timeout * LATEST
+
+
+@contextlib.contextmanager
+def only_asked() -> Iterator[None]:
+    """What is asked in here changes nothing, so it may be carried out as late as it likes."""
+    try:
+        yield
+    except Unanswered as error:
+        raise DeviceFailed(error.message, error.hint) from error
 
 
 class NoPort(DeviceFailed):

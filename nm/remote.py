@@ -19,7 +19,7 @@ from typing import Any
 import paramiko
 
 from nm.agent import Agent
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, Unanswered
 from nm.keys import bare
 
 SSH_PORT = 22
@@ -169,11 +169,12 @@ class Remote:
             yield
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
-            words = f"no answer within {self._timeout:g} s" if self._is_late(error) else _reason(error)
-            raise DeviceFailed(
-                f"{self._who}: {self.host} port {self._port} cannot {what}: {words}",
-                "look whether sshd runs there and lets this machine in",
-            ) from error
+            late = self._is_late(error)
+            words = f"no answer within {self._timeout:g} s" if late else _reason(error)
+            message = f"{self._who}: {self.host} port {self._port} cannot {what}: {words}"
+            hint = "look whether sshd runs there and lets this machine in"
+            failed = Unanswered(message, hint, self._timeout) if late else DeviceFailed(message, hint)
+            raise failed from error
         except BaseException:
             self.close()
             raise

@@ -2,14 +2,18 @@
 
 Without it every order would wait for the same time-out again, and a wrong password would be tried until the
 switch locks the account. While it is open orders fail at once, with the words of the failure that opened it;
-when its time is over one session tries. Called by the switch's worker only; it outlives the executor, which
-is let go of whenever there is no work.
+when its time is over one session tries.
+
+A switch that was given up at a change may carry it out later, and undo what another session has made and read
+back meanwhile. So nothing is changed before it must be over, whoever asks; it may be read.
+
+Called by the switch's worker only; it outlives the executor, which is let go of whenever there is no work.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nm.errors import DeviceFailed, NMError
+from nm.errors import DeviceFailed, NMError, Unanswered
 
 MOST_FAILURES = 3  # in a row, before it opens
 
@@ -24,6 +28,8 @@ class Breaker:
     failures: int = 0  # sessions in a row that came to nothing
     error: NMError | None = field(default=None)  # of the last of them
     _until: float = 0.0
+    _given_up: Unanswered | None = field(default=None, repr=False)
+    _settled: float = 0.0  # when that must be over
     _device: object = None  # of which it knows this
 
     @property
@@ -38,6 +44,24 @@ class Breaker:
                 f"{self.error.message} (failed {self.failures} times, tried again in {self.pause:.0f} s)",
                 self.error.hint,
             )
+
+    @property
+    def unsettled(self) -> float:
+        """For how many more seconds a change that was given up may still be carried out."""
+        return max(self._settled - self.up(), 0.0)
+
+    def check_settled(self) -> None:
+        """DeviceFailed while what is changed now could be undone by what was given up."""
+        if self.unsettled and self._given_up is not None:
+            raise DeviceFailed(
+                f"{self._given_up.message}, and may yet carry it out: nothing is changed there "
+                f"for {self.unsettled:.0f} s",
+                self._given_up.hint,
+            )
+
+    def gave_up(self, error: Unanswered) -> None:
+        """A session was left while the switch was at a change."""
+        self._given_up, self._settled = error, self.up() + error.seconds
 
     def serve(self, device: object) -> None:
         """Begin anew where that is another device than before, or is reached in another way."""

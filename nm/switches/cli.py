@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from nm.errors import DeviceFailed, Invalid
+from nm.errors import DeviceFailed, Invalid, only_asked
 from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan, SwitchState, check_timeout, successor
 from nm.switches import dialects
 from nm.switches.conversation import Say
@@ -116,7 +116,8 @@ class CommandLine:
     def _read(self) -> Reading:
         answers = []
         for say in _patient(self._dialect.reads, 3):
-            answer = self._talk(say)
+            with only_asked():
+                answer = self._talk(say)
             refusal = self._dialect.rejection(answer.partition("\n")[0])
             if refusal is not None:
                 raise DeviceFailed(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, Unanswered
 
 LULL = 0.2  # seconds of quiet after which a prompt counts that something was printed behind
 LONGEST = 20  # times a step's patience for all of an answer, however slowly it comes
@@ -64,7 +64,10 @@ class Conversation:
         self._was_prompt = re.compile(rf"(?:^|[\r\n])[^\S\r\n]*{prompt}[^\r\n]{{0,80}}?[#>$]\s?[\r\n]")
 
     def say(self, say: Say) -> str:
-        """Send the line; what it answered, without echo and prompt. DeviceFailed when it does not."""
+        """Send the line; what it answered, without echo and prompt.
+
+        Unanswered when it does not; DeviceFailed when the other side has gone.
+        """
         try:
             self._forget()
             self._channel.send(say.line + "\n")
@@ -81,11 +84,12 @@ class Conversation:
             came = self._bounded(came + len(more))
 
     def _bounded(self, came: int) -> int:
-        """DeviceFailed when it says more than any answer is: it never comes to an end."""
+        """Unanswered when it says more than any answer is: it never comes to an end."""
         if came > LARGEST:
-            raise DeviceFailed(
+            raise Unanswered(
                 f"switch {self._name} says more than {LARGEST} characters, and goes on",
                 "look whether somebody has left debugging on; it is tried again",
+                self._timeout,
             )
         return came
 
@@ -106,9 +110,10 @@ class Conversation:
                 self._hear(heard, late)
             answered = self._reply(heard, answered, say)
             if now - last > patience or now - begun > patience * LONGEST:
-                raise DeviceFailed(
+                raise Unanswered(
                     f"switch {self._name} did not answer {say.line!r} within {patience:g} s",
                     "look whether it is busy; it is tried again",
+                    self._timeout,
                 )
 
     def _hear(self, heard: "Heard", more: str) -> None:

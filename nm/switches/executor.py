@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from nm.errors import DeviceFailed, NMError, NoPort
+from nm.errors import DeviceFailed, NMError, NoPort, Unanswered
 from nm.facts import Order, Outcome, Value, split
 from nm.records import Record, name_of
 from nm.switch import Change, Driver, PortState, Registry, SetPort, SetTrunk, SetVlan, SwitchState
@@ -186,8 +186,14 @@ class Executor:
         """Make the changes, each once and in the safe order, and read their ports back."""
         changes = sorted(dict.fromkeys(changes), key=_stage)
         ports = {change.port for change in changes if not isinstance(change, SetVlan)}
+        self.breaker.check_settled()
         with self._renewed_after_error():
-            rejected = self._open().apply(changes, epoch)
+            driver = self._open()
+            try:
+                rejected = driver.apply(changes, epoch)
+            except Unanswered as error:
+                self.breaker.gave_up(error)
+                raise
         return rejected, self._read(ports)
 
     def _read(self, ports: Iterable[str] | None) -> SwitchState:

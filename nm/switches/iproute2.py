@@ -8,7 +8,7 @@ that it names.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, only_asked
 from nm.iproute2 import Iproute2
 from nm.remote import Remote
 from nm.switches.bridge import PVID, UNTAGGED, Bridge, Edit
@@ -33,7 +33,8 @@ class There:
 
     def look(self) -> Bridge:
         """The bridge as it is now."""
-        bridge = self._tools.look(LOOK, lambda said: bridge_of(self._bridge, *said))
+        with only_asked():
+            bridge = self._tools.look(LOOK, lambda said: bridge_of(self._bridge, *said))
         if bridge is None:
             raise DeviceFailed(
                 f"{self._who}: {self._remote.host} has no bridge {self._bridge}",

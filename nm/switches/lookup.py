@@ -29,8 +29,9 @@ def address_of(host: str, seconds: float) -> str:
 def _look_up(host: str) -> None:
     try:
         first = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
-        _forget(host).set_exception(OSError(f"its address is not known: {error.strerror}"))
+    except (OSError, UnicodeError) as error:  # the latter of a name that no name server can be asked for
+        words = getattr(error, "strerror", None) or "it is no host's name"
+        _forget(host).set_exception(OSError(f"its address is not known: {words}"))
     else:
         _forget(host).set_result(str(first[4][0]))
 

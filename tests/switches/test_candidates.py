@@ -1,5 +1,6 @@
 """Switches whose lines become true by a commit: here a Junos that is nothing but its configuration."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from nm.switches import cli
 from nm.switches.cli import CommandLine
 from nm.switches.conversation import Say
 from nm.switches.login import Session
+from nm.switches.parsing import numbers
 from tests.switches.benches import EPOCH, CliBench, done, vlan
 from tests.switches.benches import join as port_joins
 
@@ -40,17 +42,23 @@ class Junos:
     def say(self, say: Say) -> str:
         if say.line == self.hangs_up_at:
             raise DeviceFailed("it closed the connection")
-        match say.line.split():
+        if ranged := re.fullmatch(r"wildcard range (.*)\[([\d,-]+)\](.*)", say.line):
+            head, some, tail = ranged.groups()
+            return "".join(self.edit(f"{head}{number}{tail}".split()) for number in sorted(numbers(some)))
+        return self.edit(say.line.split())
+
+    def edit(self, words: list[str]) -> str:
+        match words:
             case ["show", "interfaces", "terse"]:
                 return "".join(f"{port}    up    up\n" for port in PORTS)
             case ["show", "configuration", what, *_]:
                 return "".join(f"set {line}\n" for line in sorted(self.active) if line.startswith(what))
             case ["configure", "exclusive"] | ["rollback", "0"]:
                 self.candidate = set(self.active)
-            case ["set", *words]:
-                self.candidate.add(" ".join(words))
-            case ["delete", *words]:
-                path = " ".join(words)
+            case ["set", *rest]:
+                self.candidate.add(" ".join(rest))
+            case ["delete", *rest]:
+                path = " ".join(rest)
                 gone = {line for line in self.candidate if f"{line} ".startswith(f"{path} ")}
                 self.candidate -= gone
                 return "" if gone else "warning: statement not found"

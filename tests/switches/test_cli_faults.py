@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
+from nm.errors import LATEST
 from nm.facts import Order, Outcome, split
 from nm.switch import PortState
+from nm.switches.breaker import Breaker
 from nm.switches.executor import port_state
 from tests.switches.benches import EPOCH, CliBench, executor_of, join, leave, no_trunk, no_vlan, trunk, vlan
 from tests.switches.fakes.faults import Kind
@@ -86,7 +88,8 @@ def prepare(cli: CliBench, operation: Operation) -> list[Order]:
 
 
 def run(cli: CliBench, orders: Sequence[Order]) -> list[Outcome]:
-    cli.executor.breaker.reset()
+    """As if all pauses were over."""
+    cli.executor.breaker = Breaker(lambda: 0.0)
     return cli.executor.run(orders, EPOCH)
 
 
@@ -237,9 +240,64 @@ def try_late(cli: CliBench, name: str, line: int, seconds: float) -> None:
     cli.executor.close()
     cli.switch.mend()
     until(lambda: not cli.switch.open_sessions(), seconds + 10)
-    cli.executor.breaker.reset()
     found = cli.executor.read([order.fact for order in orders])
     for order, outcome in zip(orders, found, strict=True):
         assert outcome.error is None
         assert (outcome.seen == order.value) == carries(cli, order, cli.table()), f"{what}: {order.fact}"
     check_converges(cli, orders, what)
+
+
+UNDOING = [  # lines that take a port off what a later session has put it on; one dialect of each family
+    ("aruba_aoscx", "^vlan access 1$"),
+    ("cisco_ios", "^switchport trunk allowed vlan 101"),
+    ("hp_procurve", "^untagged "),
+    ("juniper_junos", "^commit confirmed"),
+    ("ngs:netmiko_cisco_ios", "^no switchport access vlan"),
+    ("ngs:netmiko_dell_os10", "^switchport mode"),
+    ("sonic", "^sudo config vlan member add"),
+    ("tplink_jetstream", "^switchport pvid 1$"),
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("dialect", "like"), UNDOING, ids=[dialect for dialect, _ in UNDOING])
+def test_nothing_is_changed_while_a_line_that_was_given_up_may_be_carried_out(
+    command_line: Callable[[str], CliBench], dialect: str, like: str
+) -> None:
+    """It would undo what was read back, and told as done."""
+    cli, now = command_line(dialect), [0.0]
+    cli.record["timeout"] = TIMEOUT
+    operation = OPERATIONS["join"]
+    orders = prepare(cli, operation)
+    cli.executor.breaker = Breaker(lambda: now[0])
+    cli.switch.fault("late", like=like, times=1)
+    (gave_up, *_) = cli.executor.run(orders, EPOCH)
+    assert "did not answer" in str(gave_up.error)
+    (late,) = cli.switch.open_sessions()
+    cli.executor.breaker.reset()  # whoever asks for it
+    outcomes = cli.executor.run(orders, EPOCH)
+    now[0] = TIMEOUT * LATEST - 0.001
+    assert cli.executor.read([order.fact for order in orders])[0].error is None  # which harms nobody
+    outcomes += cli.executor.run(orders, EPOCH)
+    cli.executor.close()
+    assert late.busy
+    cli.switch.mend()
+    until(lambda: not cli.switch.open_sessions(), 10)
+    check_honest(cli, [*orders, *orders], outcomes, dialect)
+    assert all("may yet carry it out" in str(outcome.error) for outcome in outcomes)
+    now[0] = TIMEOUT * LATEST
+    assert [str(outcome.error) for outcome in cli.executor.run(orders, EPOCH) if outcome.error] == []
+    assert all(is_so(cli, order) for order in orders)
+
+
+@pytest.mark.timeout(60)
+def test_a_switch_that_only_could_not_be_read_is_changed_at_once(
+    command_line: Callable[[str], CliBench],
+) -> None:
+    cli = command_line("cisco_ios")
+    cli.record["timeout"] = TIMEOUT
+    orders = prepare(cli, OPERATIONS["join"])
+    cli.executor.breaker = Breaker(lambda: 0.0)
+    cli.switch.fault("silence", like="^show running", times=1)
+    assert all("did not answer" in str(outcome.error) for outcome in cli.executor.run(orders, EPOCH))
+    assert not any(outcome.error for outcome in cli.executor.run(orders, EPOCH))

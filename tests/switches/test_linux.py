@@ -20,7 +20,7 @@ import pytest
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from nm.errors import DeviceFailed, Invalid
+from nm.errors import DeviceFailed, Invalid, Unanswered
 from nm.iproute2 import documents, failures
 from nm.remote import Answer, Remote
 from nm.switch import Change, PortState, SetPort, SetTrunk, SetVlan
@@ -459,9 +459,23 @@ def test_silence_at_each_step_ends_in_time(sshd: Sshd, at: dict[str, Any]) -> No
         assert found.passing
     there = remote({**at, "timeout": 1.0}, key=sshd.key)
     there.open()
-    with pytest.raises(DeviceFailed, match="no answer within 1 s") as caught:
+    with pytest.raises(Unanswered, match="no answer within 1 s") as caught:
         there.run("sleep 60")
     assert caught.value.passing
+    there.close()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("slow", "is_change"), [("LOOK", False), ("EDIT", True)])
+def test_only_a_change_that_was_given_up_may_yet_be_carried_out(
+    sshd: Sshd, at: dict[str, Any], monkeypatch: pytest.MonkeyPatch, slow: str, is_change: bool
+) -> None:
+    there = iproute2.There("switch s", "br0", remote({**at, "timeout": 1.0}, key=sshd.key))
+    there.open()
+    monkeypatch.setattr(iproute2, slow, "sleep 60")
+    with pytest.raises(DeviceFailed, match="no answer within 1 s") as caught:
+        there.edit([]) if is_change else there.look()
+    assert isinstance(caught.value, Unanswered) == is_change
     there.close()
 
 

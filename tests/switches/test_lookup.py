@@ -1,6 +1,7 @@
 """Hosts known by name, where name servers answer, know nothing, or swallow what they are asked."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -38,12 +39,14 @@ def test_a_name_is_as_good_as_its_address(cli: CliBench) -> None:
     assert lookup._pending == {}
 
 
-def test_an_unknown_name_is_told(cli: CliBench) -> None:
-    hand = executor_of(**{**cli.record, "address": "nowhere.invalid"})
+@pytest.mark.parametrize("name", ["nowhere.invalid", "no..where", "n" * 64])
+def test_an_unknown_name_is_told(cli: CliBench, name: str) -> None:
+    hand = executor_of(**{**cli.record, "address": name})
     with pytest.raises(
-        DeviceFailed, match=r"nowhere\.invalid cannot be logged in to: its address is not known"
+        DeviceFailed, match=rf"{re.escape(name)} cannot be logged in to: its address is not known"
     ):
         hand.inspect()
+    assert lookup._pending == {}
     assert not any(thread.name.startswith("lookup") for thread in threading.enumerate())
 
 

@@ -19,7 +19,7 @@ from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch import asyncio as api
 from pysnmp.proto import rfc1902, rfc1905
 
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, Unanswered, only_asked
 from nm.switches.snmp.mib import Column, Oid, Refusal, Syntax, Value, Write
 
 Answer = tuple[Any, Any, Any, Sequence[Any]]  # pysnmp's: error indication, error status, error index, cells
@@ -124,7 +124,8 @@ class Client:
     def get(self, oids: Sequence[Oid]) -> dict[Oid, Value]:
         """The values there are at those places."""
         cells = [_cell(oid) for oid in oids]
-        status, _, answer = self._request(partial(self._send, api.get_cmd, *cells))
+        with only_asked():
+            status, _, answer = self._request(partial(self._send, api.get_cmd, *cells))
         if status != "noError":
             raise self._refused(f"to tell {_dotted(oids[0])}", status)
         return {oid: value for oid, value in answer if value is not None}
@@ -161,7 +162,8 @@ class Client:
         """The next rows: with one more than there were last time, the end is seen at once."""
         most = min(self._rows.get(columns, FIRST_ROWS) + 1, MOST_ROWS)
         cells = [_cell(oid) for oid in last.values()]
-        status, _, answer = self._request(partial(self._send, api.bulk_cmd, 0, most, *cells))
+        with only_asked():
+            status, _, answer = self._request(partial(self._send, api.bulk_cmd, 0, most, *cells))
         if status != "noError":
             raise self._refused(f"to tell {next(iter(last)).name}", status)
         return answer
@@ -235,7 +237,8 @@ class Client:
             for one in tries:
                 one.cancel()
             await asyncio.gather(*tries, return_exceptions=True)
-        raise self._silent(f"no answer within {self._timeout:g} s")
+        silent = self._silent(f"no answer within {self._timeout:g} s")
+        raise Unanswered(silent.message, silent.hint, self._timeout)
 
     def _misunderstood(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         """What came was no SNMP. The loop would log the message itself, with its community."""

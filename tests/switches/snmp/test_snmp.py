@@ -277,6 +277,8 @@ def test_silence_passes_and_late_answers_harm_nobody(bench: SnmpBench) -> None:
         hasty.close()
     assert [passing(outcome.error) for outcome in outcomes] == [True, True]
     assert "no answer within 1 s" in str(outcomes[0].error)
+    (at_once,) = hasty.run([vlan(101)], EPOCH)
+    assert "may yet carry it out" in str(at_once.error)
     done(bench, vlan(101), join(a, 101))
     assert bench.table()[a] == PortState(101)
 
