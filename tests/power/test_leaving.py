@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nm import config
 from nm.errors import Conflict
 from tests.rack import Rack, rack
 
@@ -57,3 +59,32 @@ def test_nobody_switches_it_whatever_else_is_said_of_it(lab: Rack) -> None:
     lab.set_faults("sw0")
     lab.until(lambda: lab.call("GetNodes", {})[0]["group"] is None)
     assert power(lab) == "off"
+
+
+class RackOfCommands(Rack):
+    """Its node is switched by a program that notes each try, and that says that the password is wrong."""
+
+    def start(self) -> None:
+        programs = self.folder / "programs"
+        programs.mkdir(mode=0o755, exist_ok=True)
+        (programs / "refuse").write_text(f"#!/bin/sh\necho $2 >> {self.folder}/tries\nexit 3\n")
+        (programs / "refuse").chmod(0o755)
+        self.config = replace(self.config, power=config.Power(programs=str(programs)))
+        super().start()
+
+
+def test_a_password_that_is_refused_is_shown_once_however_long_the_switch_is_silent(tmp_path: Path) -> None:
+    lab = RackOfCommands(tmp_path, switches=1, nodes=1)
+    tries = tmp_path / "tries"
+    try:
+        lab.register()
+        management = {"driver": "command", "program": "refuse", "address": "x"}
+        lab.call("UpdateNode", "n0", {"management": management})
+        lab.call("CreateGroup", "alpha", {"nodes": ["n0"]})
+        lab.deploy("alpha")
+        lab.set_faults("sw0", fail_times=12)
+        assert lab.wait(lab.call("DestroyGroup", "alpha"))["state"] == "done"
+        assert tries.read_text().split() == ["status"]
+        assert "ended with status 3" in lab.call("GetNodes", {})[0]["error"]
+    finally:
+        lab.stop()

@@ -22,7 +22,6 @@ from tests.power.processors import SECRETS, Command, Processor
 from tests.power.test_power import Watch
 from tests.switches.certificates import Authority
 
-
 NOT_SOFT = DeviceFailed("no such command", passing=False)
 
 
