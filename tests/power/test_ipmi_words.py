@@ -1,4 +1,4 @@
-"""What ipmitool makes of a processor's refusals, and nm of ipmitool's words: by a real one, and by who is between."""
+"""What ipmitool makes of a processor's refusals, and nm of its words: a real one, and somebody between."""
 
 import contextlib
 import socket
