@@ -69,7 +69,7 @@ class GroupWorker:
         self._done: set[str] = set()
         self._failed: dict[str, NMError] = {}
         self._running: dict[str, str] = {}  # fact -> step id, also of orders from an older plan
-        self._unfit: dict[str, dict[str, str]] = {}  # node -> action -> why it is not free when it leaves
+        self._unfit: dict[str, dict[str, NMError]] = {}  # node -> action -> why it is not free when it leaves
         self._hooked_at = 0.0  # when one of the site's programs last ended
         self._tries = 0
         self._retry_at: float | None = None  # by Tools.up
@@ -114,7 +114,7 @@ class GroupWorker:
                 self._unfit.get(step.target, {}).pop(step.action, None)
             elif step.action in ("power-off", "wipe"):
                 # The node leaves regardless; it will be marked when it is freed.
-                self._unfit.setdefault(step.target, {})[step.action] = str(outcome.error)
+                self._unfit.setdefault(step.target, {})[step.action] = outcome.error
             elif current:
                 self._failed[step.id] = outcome.error
             if current and step.id not in self._failed:
@@ -125,16 +125,19 @@ class GroupWorker:
 
     def _write(self, done: list[tuple[Step, Outcome]]) -> None:
         now = self._tools.now()
-        unfit = {node: "; ".join(why.values()) for node, why in self._unfit.items() if why}
+        unfit = {node: "; ".join(map(str, why.values())) for node, why in self._unfit.items() if why}
         self._tools.store.transact(lambda tx: recording.steps_done(tx, self._name, done, now, unfit))
+        for step, _ in done:
+            if step.action == "free":
+                self._unfit.pop(step.target, None)  # when it comes again, it is another story
 
     # ---- planning and sending
 
     def _plan(self, group: Record) -> bool:
         """Make the plan; False when there can be none, which is told."""
         store = self._tools.store
-        kept = self._judged_by_the_site()
-        if group["revision"] != self._revision:
+        kept, again = self._judged_by_the_site(), group["revision"] == self._revision
+        if not again:
             self._tries, kept = 0, {}
         self._revision, self._retry_at = group["revision"], None
         self._done, self._failed = set(), {}
@@ -147,6 +150,7 @@ class GroupWorker:
             return False
         self._steps = {step.id: step for step in steps}
         self._failed = {step: error for step, error in kept.items() if step in self._steps}
+        self._done |= set(filter(self._is_refused, self._steps if again else ()))
         now = self._tools.now()
         totals = Counter(step.subject for step in steps)
         store.transact(lambda tx: recording.begin(tx, self._name, totals, now))
@@ -159,6 +163,12 @@ class GroupWorker:
             for step, error in self._failed.items()
             if step in self._steps and self._steps[step].hand == hooks.HAND and not _passing(error)
         }
+
+    def _is_refused(self, step: str) -> bool:
+        """Whether a processor refused to switch the node off; asked over and over, it may lock nm out."""
+        node, action = self._steps[step].target, self._steps[step].action
+        error = self._unfit.get(node, {}).get(action) if action == "power-off" else None
+        return error is not None and not _passing(error)
 
     def _ready(self) -> list[Step]:
         over = self._done | self._failed.keys()

@@ -445,12 +445,11 @@ def need(reader: Reader, call: Call, name: str) -> Record:
 def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
     """Switch a node on or off, ask its state, or choose what it boots from next."""
     record = tx.get(record_key("node", node))
-    group = find(tx, record["group"]) if record and record["group"] else None
     if record is None:
         raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
     if action not in ACTIONS:
         raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(ACTIONS)}")
-    if group is not None and views.node_state(tx, record) == "leaving":
+    if views.is_leaving(tx, record):
         raise Conflict(f"node {node} is leaving its group", "wait until it is free")
     if record["management"] is None:
         raise Conflict(f"node {node} has no management to switch its power", "give it one with UpdateNode")

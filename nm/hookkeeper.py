@@ -51,17 +51,19 @@ def _nmd_is_gone(selector: selectors.BaseSelector, seconds: float) -> bool:
     return any(key.data == NMD for key, _ in selector.select(seconds))
 
 
-def _locked(file: int, seconds: float) -> bool:
-    """Whether the lock could be had: the last run of the node has ended. nmd's end ends the waiting."""
+def _locked(file: int, seconds: float) -> str | None:
+    """Lock the file: the node's last run has ended. Else why not: it is busy, or nmd stops the waiting."""
     until = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ, NMD)
         while True:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            if time.monotonic() > until or _nmd_is_gone(selector, PAUSE):
-                return False
+                return None
+            if _nmd_is_gone(selector, PAUSE):
+                return "stopped"
+            if time.monotonic() > until:
+                return "busy"
 
 
 def _input(text: str) -> int:
@@ -162,8 +164,8 @@ def _end_all() -> None:
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     lock = os.open(request["lock"], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    if not _locked(lock, request["seconds"]):
-        return {"how": "busy", "status": 0, "output": ""}
+    if why := _locked(lock, request["seconds"]):
+        return {"how": why, "status": 0, "output": ""}
     reading, writing = os.pipe()
     tail = _Tail(reading, request["most"])
     try:

@@ -2,9 +2,8 @@
 
 No call of libvirt's is trusted to return. Each runs in a thread of its own that is waited for with a
 deadline; when it is over, the call is left to itself together with its connection, and the next call
-opens a new one. Keepalive (which needs libvirt's event loop: one thread for all hosts, started with
-the first real host) makes libvirt end such calls when the daemon or the way to it is dead. So many as
-STUCK of them may hang at one host; then calls fail at once until one returns.
+opens a new one (nm/waiting.py). Keepalive (which needs libvirt's event loop: one thread for all hosts,
+started with the first real host) makes libvirt end such calls when the daemon or the way to it is dead.
 
 Used by one worker thread a host. `_loop_lock` is held while the event loop is started, nothing else.
 """
@@ -17,16 +16,16 @@ from typing import Any, TypeVar
 import libvirt
 
 from nm import domain_xml, share_xml
-from nm.errors import DeviceFailed, NMError
+from nm.errors import DeviceFailed
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
 from nm.storage import LibvirtStorage
+from nm.waiting import Line, NoAnswer
 
 T = TypeVar("T")
 
 OPEN_SECONDS = 20.0  # for a connection to come about
 CALL_SECONDS = 60.0  # for any one call
 ALIVE_SECONDS, ALIVE_COUNT = 5, 3  # keepalive: dead after about 20 s of silence
-STUCK = 3
 
 _REFUSALS = frozenset(
     {
@@ -79,7 +78,7 @@ class LibvirtHost:
         self._call_seconds = call_seconds
         self.storage: Storage = LibvirtStorage(self.call)
         self._connection: libvirt.virConnect | None = None
-        self._stuck: list[threading.Thread] = []
+        self._line = Line(uri, _HUNG)
 
     def state(self, domain: str) -> DomainState | None:
         """Running or not, and the NICs by the live and by the stored description."""
@@ -285,29 +284,12 @@ class LibvirtHost:
         return self._connection
 
     def _bounded(self, call: Callable[[], T], seconds: float) -> T:
-        """What `call` returns or raises, or DeviceFailed after `seconds`."""
-        self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-        if len(self._stuck) >= STUCK:
-            raise DeviceFailed(f"{self._uri} hangs: {len(self._stuck)} calls wait for its answer", _HUNG)
-        answers: list[T] = []
-        errors: list[libvirt.libvirtError | NMError] = []
-
-        def run() -> None:
-            try:
-                answers.append(call())
-            except (libvirt.libvirtError, NMError) as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=run, name=f"libvirt {self._uri}", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if thread.is_alive():
-            self._stuck.append(thread)
+        """What `call` returns or raises, or NoAnswer after `seconds`, and then the connection is given up."""
+        try:
+            return self._line.call(call, seconds)
+        except NoAnswer:
             self._connection = None
-            raise DeviceFailed(f"{self._uri} did not answer within {seconds:.0f} s", _HUNG)
-        if errors:
-            raise errors[0]
-        return answers[0]
+            raise
 
     def _explained(self, error: libvirt.libvirtError) -> DeviceFailed:
         return DeviceFailed(

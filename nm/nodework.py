@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nm import debts, facts, hooks, jobs, plan, releases
+from nm import debts, facts, hooks, jobs, plan, releases, views
 from nm.converge import Tools
 from nm.debtwork import Paid, Payer
 from nm.errors import Conflict, NMError, NotFound
@@ -81,6 +81,8 @@ class NodeWorker:
             raise Conflict("the daemon was restarted meanwhile", "ask for the node's state, then decide")
         if job["group"] not in (None, node["group"]):
             raise Conflict(f"node {self._name} left group {job['group']} meanwhile", "nothing was done")
+        if views.is_leaving(self._store, node):  # it may have been switched off for that already
+            raise Conflict(f"node {self._name} is leaving its group", "nothing was done")
         self._advance(number, state="running", total=1)
         state = self._act(node, job["arguments"]["action"])
         self._advance(number, state="done", done=1, result=state)

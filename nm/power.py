@@ -148,27 +148,33 @@ class _Talk:
     def _until(self, so: Callable[[], bool], tell: Callable[[], None], end: float) -> str | None:
         """Look, tell, and look again until it is so or the time is over; silence may pass in it.
 
-        None when it is so; else the last failure's words, "" when there was none. A failure that does not
-        pass is raised at once.
+        None when it is so; else why it is silent, or what it said when it was told last, "" when that was
+        yes. A failure that does not pass is raised at once.
         """
-        why, told, pause = "", float("-inf"), 0.5
+        refusal, told, pause = "", float("-inf"), 0.5
         while True:
-            try:
-                if self._ask(so):
-                    return None
-                if self._clock.now() - told >= AGAIN:
-                    told = self._clock.now()
-                    self._ask(tell)
+            there, silence = self._hear(so)
+            if there:
+                return None
+            pause = min(2 * pause, LONGEST_PAUSE) if silence else 0.5
+            if not silence and self._clock.now() - told >= AGAIN:
+                told = self._clock.now()
+                _, refusal = self._hear(tell)
+                if not refusal:
                     continue  # it may be so already
-                why, pause = "", 0.5
-            except DeviceFailed as error:
-                if not error.passing:
-                    raise
-                why, pause = error.message, min(2 * pause, LONGEST_PAUSE)
             left = end - self._clock.now()
             if left <= 0:
-                return why
+                return silence or refusal
             self._clock.sleep(min(pause, left))
+
+    def _hear(self, question: Callable[[], T]) -> tuple[T | None, str]:
+        """The answer, or why there was none that helps now."""
+        try:
+            return self._ask(question), ""
+        except DeviceFailed as error:
+            if not error.passing:
+                raise
+            return None, error.message
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Ask the processor one thing, as soon as there is room at the gate."""

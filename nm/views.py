@@ -193,6 +193,12 @@ def node_state(reader: Reader, node: Record) -> str:
     return _state_idle(reader, node)
 
 
+def is_leaving(reader: Reader, node: Record) -> bool:
+    """Whether its group is letting go of it, whatever else is said of the node."""
+    group = reader.get(record_key("group", node["group"])) if node["group"] is not None else None
+    return group is not None and _state_in(group, node) == "leaving"
+
+
 def failure(node: Record) -> str | None:
     """Why the node is failed: what it was like when its last group ended, or before it was given out."""
     return node["_failed"] or node.get("_unprepared")

@@ -141,14 +141,16 @@ class AmtPower:
             selectors=_selector_set(selectors),
             body=body,
         )
+        post = partial(
+            self._session.post,
+            to,
+            data=message.encode(),
+            headers={"Content-Type": "application/soap+xml;charset=UTF-8"},
+            timeout=(web.CONNECT, web.ANSWER),
+            allow_redirects=False,
+        )
         try:
-            answer = self._session.post(
-                to,
-                data=message.encode(),
-                headers={"Content-Type": "application/soap+xml;charset=UTF-8"},
-                timeout=(web.CONNECT, web.ANSWER),
-                allow_redirects=False,
-            )
+            answer = web.ask(self._place, post)
         except (requests.RequestException, OSError) as error:
             raise web.unreached(self._place, str(error)) from None
         if answer.status_code in (401, 403):

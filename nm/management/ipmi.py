@@ -17,10 +17,13 @@ ANSWER = 10.0  # seconds for one run; a processor that is silent is given up aft
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_PASSWORD = 20  # bytes, by the standard
 
-_WRONG_PASSWORD = re.compile(
-    r"HMAC is invalid|unauthorized name|RAKP \d message indicates an error|Invalid user"
+_FULL = re.compile(r"[Ii]nsufficient resources|(invalid|inactive) session ID")
+_WRONG_PRIVILEGE = re.compile(
+    r"invalid role|unauthorized role|[Ii]nsufficient privilege|privilege level.*exceed"
 )
-_WRONG_PRIVILEGE = re.compile(r"invalid role|[Ii]nsufficient privilege|privilege level.*exceed")
+_WRONG_PASSWORD = re.compile(
+    r"HMAC is invalid|unauthorized name|RAKP \d message (indicates an error|has invalid)|Invalid user"
+)
 _WRONG_CIPHER = re.compile(
     r"invalid (authentication|integrity|confidentiality) algorithm|is not what we requested|cipher suite"
 )
@@ -117,16 +120,22 @@ class IpmiPower:
         return ended.stdout
 
     def _explained(self, told: str) -> DeviceFailed:
-        if _WRONG_PASSWORD.search(told):
+        """The order counts: what is said of a role or a session is said in the words of a wrong password."""
+        if _FULL.search(told):
             return DeviceFailed(
-                f"the processor at {self._place} refused the user or the password",
-                "see the node's management: its user, and the secret that it names",
-                passing=False,
+                f"the processor at {self._place} has no session to spare",
+                "end sessions of others there, or wait until they are over",
             )
         if _WRONG_PRIVILEGE.search(told):
             return DeviceFailed(
                 f"the processor at {self._place} gives the user too few rights: {_last(told)}",
                 "let the user be an operator there, and set privilege=operator",
+                passing=False,
+            )
+        if _WRONG_PASSWORD.search(told):
+            return DeviceFailed(
+                f"the processor at {self._place} refused the user or the password",
+                "see the node's management: its user, and the secret that it names",
                 passing=False,
             )
         if _WRONG_CIPHER.search(told):

@@ -123,7 +123,7 @@ class RedfishPower:
         """Its answer, or DeviceFailed in words of ours where the cause is known, else in its own."""
         errors = self._sushy.exceptions
         try:
-            return question()
+            return web.ask(self._place, question)
         except errors.AccessError:
             raise web.refused(self._place) from None
         except errors.ConnectionError as error:

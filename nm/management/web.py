@@ -1,12 +1,16 @@
 """What processors that are reached by HTTP have in common: whether TLS is spoken, and who vouches for it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from nm.errors import DeviceFailed, Invalid
+from nm.waiting import Line
+
+T = TypeVar("T")
 
 CONNECT = 5.0  # seconds
 ANSWER = 10.0  # seconds of silence after which an answer is given up
+WHOLE = 40.0  # seconds for one question, of several requests perhaps, for one that is never quite silent
 
 SETTINGS: Mapping[str, type] = {"tls": bool, "verify": bool, "ca": str}
 
@@ -36,6 +40,15 @@ def verify(management: Mapping[str, Any]) -> bool | str:
     """As requests wants it: whether to verify certificates, or by which authorities."""
     ca: str | None = management.get("ca")
     return ca if ca is not None else bool(management.get("verify", True))
+
+
+_lines: dict[str, Line] = {}  # by place; what hangs there outlives the action that asked
+
+
+def ask(place: str, question: Callable[[], T]) -> T:
+    """Its answer, when there is one in time."""
+    fresh = Line(place, "its network is bad, or its firmware: switch it off and on again")
+    return _lines.setdefault(place, fresh).call(question, WHOLE)
 
 
 def refused(place: str) -> DeviceFailed:

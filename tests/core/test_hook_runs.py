@@ -220,3 +220,24 @@ def test_a_run_does_not_begin_beside_an_old_one(program: SiteProgram) -> None:
         _, run = deploy_one(program, 0.3, "failed")
     assert run["error"] == "did not run: the last one does not end"
     assert program.runs("began") == []
+
+
+def test_a_run_that_nobody_wants_any_more_while_it_waits_for_the_last_is_no_failure(
+    program: SiteProgram,
+) -> None:
+    hooks = program.settings()
+    with rack(program.folder, switches=1, nodes=1, management=True, hooks=hooks) as lab:
+        folder = program.folder / "db" / "hooks"
+        folder.mkdir(mode=0o700)
+        with (folder / "n0").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # as the keeper of a run that does not end
+            lab.call("CreateGroup", "alpha", {"nodes": ["n0"]})
+            lab.call("Deploy", "alpha")
+            lab.until(lambda: "hook started" in {one["what"] for one in lab.call("GetEvents", 0, 1000)})
+            job = lab.call("ReleaseNode", "n0", True)
+            lab.until(
+                lambda: [one for one in lab.call("GetEvents", 0, 1000) if one["what"] == "hook ended"] != []
+            )
+        assert lab.wait(job)["result"] == "free"
+        assert program.runs() == ["after_return n0 alpha"]
+        assert lab.call("GetNodes", {})[0]["state"] == "free"

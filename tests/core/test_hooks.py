@@ -261,3 +261,29 @@ def test_a_reload_changes_the_programs_and_plans_tell_so(program: SiteProgram) -
             lab.call("Deploy", "alpha", {"if_plan": shown})
         lab.deploy("alpha")
         assert len(program.runs()) == 2
+
+
+def test_why_a_node_was_not_free_is_not_told_again_when_it_leaves_another_time(program: SiteProgram) -> None:
+    with site(program, nodes=2, management=False, hooks=program.settings()) as lab:
+        lab.call("RemoveNodes", "alpha", ["n1"])
+        lab.deploy("alpha")
+        program.refuse("after_return", "n0")
+        program.write(
+            program.path.read_text().replace("until [ ! -e hold ]", "until [ $NM_NODE = n0 -o ! -e hold ]")
+        )
+        program.hold()
+        lab.call("AddNodes", "alpha", ["n1"])  # whose program keeps the group's worker there
+        lab.call("RemoveNodes", "alpha", ["n0"])
+        lab.call("Deploy", "alpha")
+        lab.until(lambda: node(lab, "n0")["group"] is None)
+        lab.call("ClearNode", "n0")
+        lab.call("AddNodes", "alpha", ["n0"])
+        lab.call("Deploy", "alpha")
+        lab.until(lambda: joined(lab) == {"p0"})
+        assert lab.service is not None
+        lab.service.reload(dataclasses.replace(lab.config, hooks=Hooks(before_give=str(program.path))))
+        lab.call("RemoveNodes", "alpha", ["n0"])
+        lab.call("Deploy", "alpha")
+        lab.until(lambda: node(lab, "n0")["group"] is None)
+        assert node(lab, "n0")["state"] == "free"
+        program.hold(False)

@@ -22,6 +22,8 @@ from tests.power.processors import SECRETS, Command, Processor
 from tests.power.test_power import Watch
 from tests.switches.certificates import Authority
 
+NOT_SOFT = DeviceFailed("no such command", passing=False)
+
 
 class Server:
     """A driver that is its own processor: it notes what it is asked, and when, and mostly obeys."""
@@ -99,7 +101,7 @@ def test_the_grace_leaves_time_for_the_hard_way(server: type[Server]) -> None:
 
 
 def test_one_that_cannot_be_asked_softly_loses_its_power_at_once(server: type[Server]) -> None:
-    server.broken = {"soft": DeviceFailed("no such command", passing=False)}
+    server.broken = {"soft": NOT_SOFT}
     assert do(server, "off") == "off"
     assert server.asked[-2] == (0.0, "off")
 
@@ -113,6 +115,21 @@ def test_one_that_does_nothing_is_told_again_now_and_then(server: type[Server]) 
     counted = Counter(word for _, word in server.asked)
     assert counted == {"soft": 2, "off": 3, "close": 1}
     assert server.watch.time == LIMIT
+
+
+def test_what_one_says_when_it_refuses_is_told(server: type[Server]) -> None:
+    for word, action in (("off", "cycle"), ("off", "off"), ("pxe", "pxe")):
+        server.broken = {word: DeviceFailed("it is being updated, says the processor"), "soft": NOT_SOFT}
+        with pytest.raises(DeviceFailed, match="within 50 s: it is being updated, says the processor"):
+            do(server, action, limit=50.0)
+
+
+def test_one_that_refuses_first_and_says_yes_later_said_yes(server: type[Server]) -> None:
+    server.broken = {"off": DeviceFailed("it is being updated"), "soft": NOT_SOFT}
+    server.deaf_to = {"off"}
+    server.watch._meanwhile = lambda now: server.broken.clear() if now > 20 else None
+    with pytest.raises(DeviceFailed, match="it said yes, and is still not off"):
+        do(server, "off")
 
 
 def test_a_cycle_is_hard_and_seen_to_be_off_between(server: type[Server]) -> None:

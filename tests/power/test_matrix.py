@@ -1,6 +1,8 @@
 """Every action on every kind of processor, by what the processor itself then says; and what may go wrong."""
 
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +13,7 @@ import pytest
 from nm.errors import DeviceFailed
 from nm.management import command, ipmi, web
 from nm.power import Manner, act
+from nm.waiting import STUCK
 from tests.power.account import PASSWORD, WRONG
 from tests.power.processors import SECRETS, Amt, Domain, Processor
 
@@ -107,6 +110,41 @@ def test_one_that_is_silent_takes_the_time_there_is_and_no_more(
             act({**told, **SILENT[name]}, action, secrets=SECRETS, manner=Manner(limit=limit))
         assert failure.value.passing
         assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("name", ["redfish", "amt"])
+def test_one_that_says_a_word_now_and_then_takes_no_more_time_either(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "WHOLE", 0.3)
+    over = threading.Event()
+
+    def drip(caller: socket.socket) -> None:
+        with contextlib.suppress(OSError), closing(caller):
+            caller.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not over.wait(0.05):
+                caller.sendall(b"x")
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        told = {"driver": name, "address": "127.0.0.1", "port": server.getsockname()[1], "user": "u"}
+        told |= {"secrets": {"password": "x"}, "tls": False}
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        try:
+            for words in (*["did not answer within"] * STUCK, f"{STUCK} calls wait"):
+                with pytest.raises(DeviceFailed, match=words) as failure:
+                    act(told, "status", secrets=SECRETS)
+                assert failure.value.passing
+            assert time.monotonic() - began < 20
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
 
 
 def test_nobody_there(silent: int) -> None:

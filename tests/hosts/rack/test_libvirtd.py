@@ -14,6 +14,7 @@ from nm.hypervisor import Nic
 from nm.libvirt_host import LibvirtHost
 from nm.power import Manner, act
 from nm.vm import HostHand
+from nm.waiting import STUCK
 from tests.hosts.rack.conftest import (
     BRIDGE,
     HOST,
@@ -91,15 +92,13 @@ def test_a_hung_libvirtd_is_an_error_in_time_and_others_go_on(running: str, stop
     waiting.join()
     assert isinstance(answers[0], DeviceFailed)
     assert answers[0].passing
-    for _ in range(libvirt_host.STUCK):
+    for _ in range(STUCK):
         with pytest.raises(DeviceFailed, match=r"hangs|did not answer"):
             host.state(running)
     assert time.monotonic() - began < 5
-    assert (
-        sum(thread.name.startswith("libvirt qemu") for thread in threading.enumerate()) == libvirt_host.STUCK
-    )
+    assert sum(thread.name.startswith("asks qemu") for thread in threading.enumerate()) == STUCK
     os.kill(libvirtd(), signal.SIGCONT)
-    until(lambda: not any(thread.name.startswith("libvirt qemu") for thread in threading.enumerate()))
+    until(lambda: not any(thread.name.startswith("asks qemu") for thread in threading.enumerate()))
     assert hand.run(order(running, 101), 1)[0].error is None
     assert tags() == {OURS: "101"}
     hand.close()
