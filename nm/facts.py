@@ -11,6 +11,7 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
     bridge/HOST/ID         {}                               the host's network reaches that VLAN
     head/NAME              {"host", "domain", "vlan"}       the head node runs, its NIC on that VLAN
                            and {"image": NAME}              and was made from that; unmake: gone, not just off
+                           and {"door": mark}               and its seed leads there (nm/doormark.py)
     export/GROUP           {"machines": [[mac, address]], "document"}  the group's list (nm/machinelist.py)
     list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
     account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation,

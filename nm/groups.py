@@ -52,7 +52,8 @@ def make_group(
         "nodes": _nodes(settings.get("nodes", [])),
         "headnode": _headnode(settings.get("headnode")),
     }
-    spec = specs.with_images(plain, *specs.parse_images(tx, settings))
+    born = {"target": None, "wanted": specs.EMPTY, "created": call.now, "revision": 0}
+    spec = specs.dated(born, specs.with_images(plain, *specs.parse_images(tx, settings)))
     owner, keys = _owner(tx, call, settings.get("owner")), parse_keys(settings.get("keys", []))
     group = new(
         "group",
@@ -152,7 +153,7 @@ def set_image(
 
 
 def _edit(tx: Transaction, call: Call, old: Record, what: str, detail: str, wanted: specs.Spec) -> None:
-    group = changed(old, call.now, wanted=wanted)
+    group = changed(old, call.now, wanted=specs.dated(old, wanted))
     people.check_limits(tx, call, old, group)
     specs.save(tx, old, group, call.now)
     people.enroll_head(tx, call, name_of(old["record_key"]), wanted["headnode"])
@@ -443,17 +444,25 @@ def need(reader: Reader, call: Call, name: str) -> Record:
 
 
 def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
-    """Switch a node on or off, ask its state, or choose what it boots from next."""
+    """Switch a node on or off, ask its state, or choose what it boots from next.
+
+    A node that leaves is nobody's any more; the site's program that wipes it acts as an administrator.
+    """
     record = tx.get(record_key("node", node))
     if record is None:
         raise NotFound(f"no node {node}", "GetNodes lists the pool's nodes")
     if action not in ACTIONS:
         raise Invalid(f"{action!r} is no power action", f"use one of {', '.join(ACTIONS)}")
-    if views.is_leaving(tx, record):
-        raise Conflict(f"node {node} is leaving its group", "wait until it is free")
+    leaving = views.is_leaving(tx, record)
+    if leaving and not (call.caller.admin and views.is_isolated(tx, record)):
+        raise Conflict(
+            f"node {node} is leaving its group",
+            "wait until it is free; an administrator may switch it as soon as it is isolated",
+        )
     if record["management"] is None:
         raise Conflict(f"node {node} has no management to switch its power", "give it one with UpdateNode")
-    return jobs.submit(tx, call, f"node:{node}", "power", group=record["group"], action=action)
+    asked = {"action": action, **({"leaving": True} if leaving else {})}
+    return jobs.submit(tx, call, f"node:{node}", "power", group=record["group"], **asked)
 
 
 # ---- checks of values

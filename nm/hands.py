@@ -5,7 +5,7 @@ Between the workers, who know subjects, and the hands, who know devices. Called 
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -50,6 +50,7 @@ def host_worker(name: str, store: Store, secret: Callable[[str], str], settings:
             record,
             lambda head: store.get(record_key("headnode", head)),
             partial(blueprint, store, settings),
+            seed=partial(_existing, store, settings),
             network=network,
             lists=settings.lists,
         )
@@ -80,15 +81,12 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
     group = _record(reader, "group", record["group"])
     domain = facts.made_domain(headnode)
     management = record.get("management_network")
-    told = seed.Seed(
-        instance=f"{record['group']}.{int(group['created'])}",
-        hostname=headnode.replace("_", "-"),  # which no host's name may have
-        group=record["group"],
+    told = replace(
+        _existing(reader, settings, headnode),
         mac=machine_xml.mac_of(record["host"], domain),
         address=record.get("address") or settings.address,
         management_mac=machine_xml.management_mac_of(record["host"], domain) if management else None,
         keys=tuple(group["keys"]),
-        door=_door(reader, settings, record),
     )
     return Blueprint(
         headnode=headnode,
@@ -98,6 +96,20 @@ def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprin
         seed=told,
         management=management,
         folders=settings.folders,
+    )
+
+
+def _existing(reader: Reader, settings: HeadSettings, headnode: str) -> seed.Seed:
+    """What a group's head node is told, whatever it is."""
+    record = _record(reader, "headnode", headnode)
+    group = _record(reader, "group", record["group"])
+    return seed.Seed(
+        instance=f"{record['group']}.{int(group['created'])}",
+        hostname=headnode.replace("_", "-"),  # which no host's name may have
+        group=record["group"],
+        mac="",
+        address="",
+        door=_door(reader, settings, record),
     )
 
 

@@ -4,8 +4,10 @@ Reads sshd's public keys, by which head nodes know nm's machine. Called by whoev
 account's record as it is then.
 """
 
+import hashlib
 from pathlib import Path
 
+from nm import doormark
 from nm.errors import DeviceFailed
 from nm.headkeys import HeadKeys
 from nm.records import Record
@@ -26,7 +28,13 @@ class HeadDoor:
         """What leads in, as that head node's account."""
         name = account["account"]
         key = self._keys.private(name, account["id"])
-        return Door(self._host, self._port, name, key, self._known_hosts())
+        mark = doormark.of(self.site(), account)
+        return Door(self._host, self._port, name, key, self._known_hosts(), mark)
+
+    def site(self) -> str:
+        """What tells this door from another one, whoever comes by it. Nothing of it is secret."""
+        told = [self._host, str(self._port), self._known_hosts(), self._keys.public("", 0)]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     def _known_hosts(self) -> str:
         try:

@@ -164,7 +164,13 @@ class Hypervisor(Protocol):
     def set_next_share(self, domain: str, share: Share | None) -> None:
         """Let it come so from the next start on; None: by no disk of nm's."""
 
-    def attach_disk(self, domain: str, share: Share) -> None:
+    def disk(self, domain: str, serial: str) -> Shared | None:
+        """The domain's disk with that serial number; None when there is no such domain."""
+
+    def set_next_disk(self, domain: str, serial: str, share: Share | None) -> None:
+        """Let there be that disk from the next start on; None: no such one."""
+
+    def attach_disk(self, domain: str, serial: str, share: Share) -> None:
         """Give the running domain the disk, and keep it. NotLive when it must be restarted for that."""
 
     def boots_from(self, domain: str) -> str | None:

@@ -94,14 +94,19 @@ class LibvirtHost:
         return DomainState(running, domain_xml.nics(now), domain_xml.nics(later), paused)
 
     def shared(self, domain: str) -> Shared | None:
-        """By the live and by the stored description. Folders are this machine's."""
-        folders = not is_remote(self._uri)
+        """Folders are this machine's."""
+        return self._share(domain, partial(share_xml.share, folders=not is_remote(self._uri)))
+
+    def disk(self, domain: str, serial: str) -> Shared | None:
+        """As a share that is a disk."""
+        return self._share(domain, partial(share_xml.disk, serial=serial))
+
+    def _share(self, domain: str, look: Callable[[str], Share | None]) -> Shared | None:
+        """By the live and by the stored description."""
 
         def read(found: libvirt.virDomain) -> Shared:
             now, later = found.XMLDesc(0), found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-            return Shared(
-                bool(found.isActive()), share_xml.share(now, folders), share_xml.share(later, folders)
-            )
+            return Shared(bool(found.isActive()), look(now), look(later))
 
         return self.call(lambda connection: self._with(connection, domain, read))
 
@@ -109,11 +114,15 @@ class LibvirtHost:
         """Change the stored description."""
         self._redefine(domain, lambda xml: share_xml.with_share(xml, share))
 
-    def attach_disk(self, domain: str, share: Share) -> None:
+    def set_next_disk(self, domain: str, serial: str, share: Share | None) -> None:
+        """Change the stored description."""
+        self._redefine(domain, lambda xml: share_xml.with_disk(xml, serial, share))
+
+    def attach_disk(self, domain: str, serial: str, share: Share) -> None:
         """Attached to both, the running domain and the stored description."""
 
         def attach(found: libvirt.virDomain) -> bool:
-            disk = share_xml.new_disk(found.XMLDesc(0), share)
+            disk = share_xml.new_disk(found.XMLDesc(0), serial, share)
             try:
                 found.attachDeviceFlags(disk, _BOTH)
             except libvirt.libvirtError as error:

@@ -49,11 +49,6 @@ def parsed(sector: bytes) -> Head | None:
         return None
 
 
-def is_ours(sector: bytes) -> bool:
-    """Whether nothing is lost when the disk is overwritten: it is nm's, or was never written to."""
-    return sector.startswith(MARK) or not sector.strip(b"\0")
-
-
 def capacity(length: int) -> int:
     """How large a disk is made for an image: it keeps its size while lists grow."""
     return -(-2 * length // _UNIT) * _UNIT

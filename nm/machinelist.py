@@ -43,8 +43,10 @@ def _document(reader: Reader, group: str, spec: Mapping[str, Any], nodes: Sequen
 
 
 def _machine(reader: Reader, spec: Mapping[str, Any], node: Record, mac: str) -> dict[str, Any]:
+    since = spec.get("since", {}).get(node["name"])
     return {
         "name": node["name"],
+        **({"since": since} if since else {}),
         "mac": mac,
         "address": _management(node),
         "ip": node["ip"],

@@ -17,7 +17,7 @@ from nm.debtwork import Paid, Payer
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Hand, Order, Outcome
 from nm.records import Record, record_key
-from nm.store import Event
+from nm.store import Event, Transaction
 from nm.workers import Errand, HandWorker
 
 
@@ -81,14 +81,25 @@ class NodeWorker:
             raise Conflict("the daemon was restarted meanwhile", "ask for the node's state, then decide")
         if job["group"] not in (None, node["group"]):
             raise Conflict(f"node {self._name} left group {job['group']} meanwhile", "nothing was done")
-        if views.is_leaving(self._store, node):  # it may have been switched off for that already
+        known = job["arguments"].get("leaving", False) and views.is_isolated(self._store, node)
+        if (
+            views.is_leaving(self._store, node) and not known
+        ):  # it may have been switched off for that already
             raise Conflict(f"node {self._name} is leaving its group", "nothing was done")
         self._advance(number, state="running", total=1)
         state = self._act(node, job["arguments"]["action"])
-        self._advance(number, state="done", done=1, result=state)
-        who, action = job["who"]["name"], job["arguments"]["action"]
+        self._done(job, state)
+
+    def _done(self, job: Record, state: str) -> None:
+        """The job's end and who asked for it, in one transaction: neither is known without the other."""
+        who, action, now = job["who"]["name"], job["arguments"]["action"], self._tools.now()
         event = Event(who, f"node {self._name}", f"power {action}", state, job["group"])
-        self._store.transact(lambda tx: tx.tell(event))
+
+        def write(tx: Transaction) -> None:
+            jobs.advance(tx, job["id"], now, state="done", done=1, result=state)
+            tx.tell(event)
+
+        self._store.transact(write)
 
     def _fail_job(self, number: int, error: NMError) -> None:
         self._advance(number, state="failed", error={"code": error.code, "text": str(error)})

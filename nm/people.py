@@ -56,10 +56,15 @@ def account_of(reader: Reader, group: str) -> Record | None:
 
 def accounts_of(reader: Reader, group: str, headnode: str | None) -> list[Record]:
     """The accounts that a deployed group has: its own, and that of its head node."""
+    found = (account_of(reader, group), head_account(reader, group, headnode))
+    return [account for account in found if account is not None]
+
+
+def head_account(reader: Reader, group: str, headnode: str | None) -> Record | None:
+    """The account that the group's head node calls nm by; None where it has none."""
     head = reader.get(record_key("headnode", headnode)) if headnode is not None else None
     name = head.get("account") if head is not None and head["group"] == group else None
-    found = (account_of(reader, group), reader.get(account_key(name)) if name is not None else None)
-    return [account for account in found if account is not None]
+    return reader.get(account_key(name)) if name is not None else None
 
 
 def group_of(account: Record) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nm import debts, facts, hooks, listfiles, machinelist, paths, people, planwords, views
+from nm import debts, doormark, facts, hooks, listfiles, machinelist, paths, people, planwords, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -107,7 +107,7 @@ def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
         result[facts.name("node", node["name"])] = {"power": node["management"] is not None}
         _expand_nics(node, spec, result)
     if spec["headnode"]:
-        _expand_head(reader, spec, result)
+        _expand_head(reader, group, spec, result)
     trunks = list(reader.range("trunk"))
     for name, network in spec["networks"].items():
         places = _places(reader, spec, name)
@@ -174,14 +174,16 @@ def _expand_nics(node: Record, spec: Spec, result: Facts) -> None:
             )
 
 
-def _expand_head(reader: Reader, spec: Spec, result: Facts) -> None:
+def _expand_head(reader: Reader, group: str, spec: Spec, result: Facts) -> None:
     head = _record(reader, "headnode", spec["headnode"])
     vlan = spec["networks"]["main"]["vlan"]
     result[facts.name("bridge", head["host"], vlan)] = {}
     made = {"domain": head["domain"]}
     if head["image"] is not None:
         made = {"domain": facts.made_domain(head["name"]), "image": head["image"]}
-    result[facts.name("head", head["name"])] = {"host": head["host"], **made, "vlan": vlan}
+    door = doormark.wanted(reader, people.head_account(reader, group, head["name"]))
+    told = {"door": door} if door is not None else {}
+    result[facts.name("head", head["name"])] = {"host": head["host"], **made, "vlan": vlan, **told}
 
 
 def _expand_network(vlan: int, places: set[str], trunks: list[Record], result: Facts) -> None:

@@ -64,7 +64,8 @@ def _spoken(kind: str, target: str, value: Value | str | None) -> str:
         return port(value)
     if kind == "head":
         made = f", made from image {value['image']}" if "image" in value else ""
-        return f"running on VLAN {value['vlan']}{made}" if value["vlan"] else _STRANGE
+        door = f", with its door to nm ({value['door'][:8]})" if "door" in value else ""
+        return f"running on VLAN {value['vlan']}{made}{door}" if value["vlan"] else _STRANGE
     if kind == "trunk":
         return f"carries {'every VLAN' if value.get('open') else 'VLAN ' + target.split('/')[1]}"
     if kind == "export":

@@ -3,8 +3,12 @@
 For cloud-init it is a NoCloud source (label cidata): hostname, addresses, the group's keys. Beside that, in
 the folder nm/, lie the same things for guests without cloud-init: head.json, and what leads to nm's door
 (door.json, key, known_hosts). It holds a private key, so its bytes go to a volume and nowhere else. Pure.
+
+As a list's disk it begins with a line, `NM-SEED` and a JSON struct: to which door it leads (by a mark, see
+nm/doormark.py), how long it is, and the checksum of all from the 33rd KiB on.
 """
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -15,6 +19,8 @@ from nm import iso
 
 LABEL = "cidata"  # what cloud-init looks for
 PLAIN_LABEL = "NMHEAD"  # of a seed that is not for cloud-init
+MARK = b"NM-SEED "  # begins the line
+UNIT = 1 << 20  # bytes; it is filled up to that, so that another one fits into its place
 FOLDER = "/etc/nm-head"  # where a guest keeps what is in nm/
 _FILE_MODE, _FOLDER_MODE = 0o400, 0o500
 
@@ -28,6 +34,7 @@ class Door:
     account: str
     key: str = field(repr=False)
     known_hosts: str
+    mark: str  # by which it is told from another one
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class Seed:
 
 
 def image(seed: Seed, cloud: bool = True) -> bytes:
-    """The image; `cloud`: also for cloud-init."""
-    files = {f"nm/{name}": text for name, (text, _) in _own(seed).items()}
+    """The image; `cloud`: of a head node that nm makes, else there is just the door on it."""
+    files = {f"nm/{name}": text for name, (text, _) in _own(seed).items() if cloud or name != "head.json"}
     if cloud:
         files |= _no_cloud(seed)
     contents = {path: text.encode() for path, text in files.items()}
@@ -55,7 +62,32 @@ def image(seed: Seed, cloud: bool = True) -> bytes:
     }
     written = io.BytesIO()
     iso.write(written, LABEL if cloud else PLAIN_LABEL, listed, _FOLDER_MODE)
-    return written.getvalue()
+    return _marked(seed, written.getvalue())
+
+
+def _marked(seed: Seed, content: bytes) -> bytes:
+    """With the line, and filled up."""
+    head = {
+        "version": 1,
+        "group": seed.group,
+        "door": seed.door.mark if seed.door is not None else "",
+        "length": len(content),
+        "sha256": hashlib.sha256(content[iso.SYSTEM_AREA :]).hexdigest(),
+    }
+    line = MARK + json.dumps(head, sort_keys=True).encode() + b"\n"
+    return (line.ljust(iso.SYSTEM_AREA, b"\0") + content[iso.SYSTEM_AREA :]).ljust(
+        -(-len(content) // UNIT) * UNIT, b"\0"
+    )
+
+
+def door_of(head: bytes) -> str | None:
+    """The mark of the door to which a disk leads that begins so; None when to none."""
+    line, _, _ = head.partition(b"\n")
+    try:
+        told = json.loads(line.removeprefix(MARK)) if line.startswith(MARK) else {}
+        return str(told["door"]) if told.get("door") else None
+    except (ValueError, AttributeError):
+        return None
 
 
 def _own(seed: Seed) -> dict[str, tuple[str, str]]:

@@ -19,6 +19,7 @@ from nm import (
     api,
     converge,
     debtwork,
+    doormark,
     drift,
     families,
     hands,
@@ -39,7 +40,7 @@ from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
 from nm.database import Database
-from nm.errors import Conflict
+from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
@@ -138,6 +139,7 @@ class Service:
         if self._first_site is not None:
             self._begin_with(self._first_site)
         self._note_hooks()
+        self._note_door()
         self._resume()
         if self._metrics:
             self._metrics.serve(
@@ -179,6 +181,27 @@ class Service:
         """Let plans tell which of the site's programs there are."""
         programs, now = vars(self._config.hooks), time.time()
         self.database.transact(partial(hooks.configure, programs=programs, now=now))
+
+    def _note_door(self) -> None:
+        """Let plans tell to which door head nodes' seeds lead. Head nodes without an account get one."""
+        door, site, now = _heads(self._config).door, None, time.time()
+        if door is not None:
+            try:
+                site = door.site()
+            except NMError as error:
+                site = ""  # deploys of head nodes say why
+                log.error("no seed leads to the door of head nodes", extra={"why": str(error)})
+        self.database.transact(partial(doormark.configure, site=site, now=now))
+        call = Call(NM, "Deploy", now, self._site())
+        for head in list(self.database.range("headnode")):
+            if head["group"] is None or head.get("account") is not None:
+                continue
+            name = name_of(head["record_key"])
+            enroll = partial(people.enroll_head, call=call, group=head["group"], headnode=name)
+            try:
+                self.database.transact(enroll)
+            except NMError as error:
+                log.error("a head node has no account", extra={"headnode": name, "why": str(error)})
 
     def _begin_with(self, site: str) -> None:
         """Import it. Its worker is woken as for any import; who of the two takes a bite is all one.

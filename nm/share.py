@@ -6,22 +6,17 @@ folder takes a restart; a disk is attached while the domain runs where that is p
 over, a share leads to an empty folder and the disk is gone. Called by nm/vm.py, on the host's worker thread.
 """
 
-import io
-import logging
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from nm import listdisk
 from nm.errors import DeviceFailed
 from nm.facts import Order, Value
-from nm.hypervisor import Hypervisor, NotLive, Share, Shared, is_remote
-from nm.machine_xml import volume
+from nm.hypervisor import Hypervisor, Share, Shared, is_remote
 from nm.records import Record
+from nm.smalldisk import SmallDisks
 
 EMPTY = ".none"  # beside the groups' folders, and no group's name
-
-_log = logging.getLogger(__name__)
 
 
 class Lists:
@@ -31,9 +26,8 @@ class Lists:
         self, host: Record, hypervisor: Hypervisor, folder: Path, stop: Callable[[str], None]
     ) -> None:
         self._local = not is_remote(host["uri"])
-        self._pool = host.get("pool")
         self._hypervisor = hypervisor
-        self._storage = hypervisor.storage
+        self._disks = SmallDisks(hypervisor, host.get("pool"), "list", listdisk.MARK)
         self._folder = folder
         self._stop = stop
 
@@ -97,13 +91,9 @@ class Lists:
     def _change(self, domain: str, shared: Shared, wanted: Share) -> None:
         """Let the domain have it, running or not as it was."""
         if shared.running:
-            if wanted.way == "disk" and shared.now is None and shared.later is None:
-                try:
-                    self._hypervisor.attach_disk(domain, wanted)
-                except NotLive as reason:
-                    _log.info("restart of domain=%s for its list: %s", domain, reason.message)
-                else:
-                    return
+            fresh = wanted.way == "disk" and shared.now is None and shared.later is None
+            if fresh and self._disks.attach(domain, wanted):
+                return
             self._stop(domain)
         self._hypervisor.set_next_share(domain, wanted)
         if shared.running:
@@ -111,39 +101,13 @@ class Lists:
 
     def _disk(self, domain: str, group: str) -> Share:
         """The domain's disk, with the group's list in it; what is there already is not written again."""
-        name = volume(domain, "list")
         with listdisk.opened(self._folder, group) as source:
-            sector = self._storage.get(self._pool, name, listdisk.HEAD)
-            there = listdisk.parsed(sector)
-            if sector and not listdisk.is_ours(sector):
-                raise DeviceFailed(
-                    f"there is a volume {name} that is no list of nm's", "rename or delete it", passing=False
-                )
+            there = listdisk.parsed(self._disks.own_head(domain))
             if there is None or not _same(there, source.head):
-                self._write(domain, name, source)
-        for found in self._storage.find(self._pool, [name]):
-            return Share("disk", found.path, found.block)
-        raise DeviceFailed(f"there is no volume {name} after it was made")
-
-    def _write(self, domain: str, name: str, source: listdisk.Source) -> None:
-        with source.image() as (image, head):
-            size = self._storage.size(self._pool, name)
-            if size < head.length:
-                if size:
-                    self._outgrown(domain)
-                    self._storage.remove(self._pool, [name])
-                self._storage.make_empty(self._pool, name, listdisk.capacity(head.length))
-            self._storage.put(self._pool, name, listdisk.IMAGE, image)
-            self._storage.put(self._pool, name, 0, io.BytesIO(listdisk.sector(head)))
-
-    def _outgrown(self, domain: str) -> None:
-        shared = self._hypervisor.shared(domain)
-        if shared is not None and shared.running:
-            raise DeviceFailed(
-                f"the list does not fit any more into its disk at domain {domain}",
-                "shut the domain down, and Deploy: it gets a larger one",
-                passing=False,
-            )
+                with source.image() as (image, head):
+                    room = listdisk.capacity(head.length)
+                    self._disks.write(domain, image, listdisk.IMAGE, room, listdisk.sector(head))
+        return self._disks.share(domain)
 
     # ---- looking
 
@@ -164,7 +128,7 @@ class Lists:
             return None
 
     def _head(self, domain: str) -> listdisk.Head | None:
-        return listdisk.parsed(self._storage.get(self._pool, volume(domain, "list"), listdisk.HEAD))
+        return listdisk.parsed(self._disks.head(domain))
 
     def _is_of_now(self, head: listdisk.Head) -> bool:
         """Whether kernels beside the list are those of now as well."""
@@ -185,19 +149,12 @@ class Lists:
                     (self._folder / EMPTY).mkdir(mode=0o755, parents=True, exist_ok=True)
                     self._change(domain, shared, Share(share.way, str(self._folder / EMPTY)))
             else:
-                self._empty(domain)
+                if (head := self._head(domain)) is not None:
+                    self._disks.clear(domain, head.length)
                 if shared.running:
                     self._stop(domain)
                 self._hypervisor.set_next_share(domain, None)
-        self._storage.remove(self._pool, [volume(domain, "list")])
-
-    def _empty(self, domain: str) -> None:
-        """Nothing is on the disk any more, whoever reads it."""
-        head = self._head(domain)
-        if head is not None:
-            with tempfile.TemporaryFile() as nothing:
-                nothing.truncate(head.length)
-                self._storage.put(self._pool, volume(domain, "list"), 0, nothing)
+        self._disks.remove(domain)
 
 
 def _same(one: listdisk.Head, other: listdisk.Head) -> bool:

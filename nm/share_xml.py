@@ -1,4 +1,4 @@
-"""The part of a domain's description through which its list of machines comes. Pure.
+"""The parts of a domain's description through which its list of machines comes, and small disks. Pure.
 
 That is the <filesystem> whose target is `moc`, or a disk with the serial number `nm-list`, or else the first
 <filesystem> of a folder, as head nodes of old had it. Used by nm/libvirt_host.py only.
@@ -37,7 +37,7 @@ def with_share(domain: str, wanted: Share | None) -> str:
     if wanted is None:
         return ET.tostring(root, encoding="unicode")
     if wanted.way == "disk":
-        devices.append(_new_disk(wanted, _free_target(devices)))
+        devices.append(_new_disk(SERIAL, wanted, _free_target(devices)))
     else:
         _set_folder(ET.SubElement(devices, "filesystem", type="mount") if found is None else found, wanted)
         if wanted.way == "virtiofs":
@@ -45,11 +45,32 @@ def with_share(domain: str, wanted: Share | None) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def new_disk(domain: str, wanted: Share) -> str:
+def disk(domain: str, serial: str) -> Share | None:
+    """The domain's disk with that serial number."""
+    return next(map(_disk, _disks(_parse(domain), serial)), None)
+
+
+def with_disk(domain: str, serial: str, wanted: Share | None) -> str:
+    """The domain with that disk, or without it."""
+    root = _parse(domain)
+    devices = root.find("devices")
+    devices = ET.SubElement(root, "devices") if devices is None else devices
+    for found in _disks(root, serial):
+        devices.remove(found)
+    if wanted is not None:
+        devices.append(_new_disk(serial, wanted, _free_target(devices)))
+    return ET.tostring(root, encoding="unicode")
+
+
+def new_disk(domain: str, serial: str, wanted: Share) -> str:
     """A disk to be attached to the running domain."""
     devices = _parse(domain).find("devices")
     free = _TARGETS[0] if devices is None else _free_target(devices)
-    return ET.tostring(_new_disk(wanted, free), encoding="unicode")
+    return ET.tostring(_new_disk(serial, wanted, free), encoding="unicode")
+
+
+def _disks(root: ET.Element, serial: str) -> list[ET.Element]:
+    return [one for one in root.findall("devices/disk") if one.findtext("serial") == serial]
 
 
 def _parse(xml: str) -> ET.Element:
@@ -59,7 +80,7 @@ def _parse(xml: str) -> ET.Element:
 def _find(root: ET.Element, folders: bool) -> ET.Element | None:
     mounts = [one for one in root.findall("devices/filesystem") if one.get("type", "mount") == "mount"]
     tagged = [one for one in mounts if _attribute(one, "target", "dir") == TAG]
-    disks = [one for one in root.findall("devices/disk") if one.findtext("serial") == SERIAL]
+    disks = _disks(root, SERIAL)
     order = [*tagged, *disks, *mounts] if folders else disks
     return next(iter(order), None)
 
@@ -75,13 +96,13 @@ def _disk(disk: ET.Element) -> Share:
     return Share("disk", "" if source is None else source.get("dev" if block else "file", ""), block)
 
 
-def _new_disk(wanted: Share, target: str) -> ET.Element:
+def _new_disk(serial: str, wanted: Share, target: str) -> ET.Element:
     disk = ET.Element("disk", type="block" if wanted.block else "file", device="disk")
     ET.SubElement(disk, "driver", name="qemu", type="raw", cache="writeback")  # nm writes beside QEMU
     ET.SubElement(disk, "source", {"dev" if wanted.block else "file": wanted.source})
     ET.SubElement(disk, "target", dev=target, bus="virtio")
     ET.SubElement(disk, "readonly")
-    ET.SubElement(disk, "serial").text = SERIAL
+    ET.SubElement(disk, "serial").text = serial
     return disk
 
 

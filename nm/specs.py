@@ -2,9 +2,9 @@
 
 A spec is {"networks": {"main": {"vlan", "nics", "tagged"}, ...}, "nodes": [names], "headnode": name
 or None}, with "image" (what its nodes boot) and "images" ({node: what just that one boots}) where some are
-asked for. A group has three: wanted, target, and (as facts) deployed. What any of the three speaks of
-is claimed: the claim is the owner field of the claimed thing's own record. Called by operations and
-by the workers' recording, inside transactions only.
+asked for, and "since" ({node: a word that is another one each time it comes}). A group has three: wanted,
+target, and (as facts) deployed. What any of the three speaks of is claimed: the claim is the owner field of
+the claimed thing's own record. Called by operations and by the workers' recording, inside transactions only.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -37,7 +37,28 @@ def with_images(spec: Spec, image: str | None, images: Mapping[str, str]) -> Spe
 
 def with_nodes(spec: Spec, nodes: list[str]) -> Spec:
     """The spec with these nodes; what was asked for of others is forgotten."""
-    return with_images({**spec, "nodes": nodes}, spec.get("image"), spec.get("images", {}))
+    left = with_since({**spec, "nodes": nodes}, spec.get("since", {}))
+    return with_images(left, spec.get("image"), spec.get("images", {}))
+
+
+def with_since(spec: Spec, since: Mapping[str, str]) -> Spec:
+    """The spec with the words of when its nodes came, of its own nodes only."""
+    rest = {key: part for key, part in spec.items() if key != "since"}
+    own = {node: word for node, word in since.items() if node in spec["nodes"]}
+    return {**rest, **({"since": own} if own else {})}
+
+
+def dated(group: Record, wanted: Spec) -> Spec:
+    """What is wanted of the group, with a word for each node that comes.
+
+    A node that is still in the target never left. What was out of it comes back by a later revision, and a
+    group of the same name is of another birth, so no word comes twice.
+    """
+    target = group["target"] or EMPTY
+    before = {**target.get("since", {}), **wanted.get("since", {})}
+    old = {*group["wanted"]["nodes"], *target["nodes"]}
+    word = f"{int(group['created'] * 1000)}.{group['revision'] + 1}"
+    return with_since(wanted, {**dict.fromkeys((n for n in wanted["nodes"] if n not in old), word), **before})
 
 
 def with_image(spec: Spec, image: str | None, nodes: Collection[str]) -> Spec:

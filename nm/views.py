@@ -142,6 +142,24 @@ def is_known(port: Record) -> bool:
     return bool(port["_verified"] or port.get("_drift"))
 
 
+def is_isolated(reader: Reader, node: Record) -> bool:
+    """Whether every port of the node was read back as isolated, and its group has none of them."""
+    group = reader.get(record_key("group", node["group"])) if node["group"] is not None else None
+    deployed = group["deployed"] if group is not None else {}
+    return all(
+        port_fact(nic) not in deployed and _carries_nothing(reader, nic["switch"], nic["port"])
+        for nic in wired(node)
+    )
+
+
+def _carries_nothing(reader: Reader, switch: str, name: str) -> bool:
+    port = reader.get(port_key(switch, name))
+    if port is None or not port["_verified"] or debts.of_switch(reader, switch) is not None:
+        return False
+    found = port["_seen"]
+    return found is not None and not (found["untagged"] or found["tagged"] or found.get("open"))
+
+
 def of_no_role(reader: Reader, port: Record) -> bool:
     """Whether the port serves a NIC of the role `none`, which nm never touches."""
     owner = None if port["node"] is None else reader.get(record_key("node", port["node"]))

@@ -21,6 +21,8 @@ from nm.listfolder import FOLDER
 from nm.machine_xml import WHOLE, mac_of, management_mac_of
 from nm.making import Blueprint, Maker
 from nm.records import Record
+from nm.seed import Seed
+from nm.seeds import Seeds
 from nm.share import Lists
 from nm.waiting import REAL, Clock, wait_until
 
@@ -32,8 +34,8 @@ _log = logging.getLogger(__name__)
 class HostHand:
     """Makes `bridge/HOST/ID`, `head/NAME` and `list/NAME` true on one host.
 
-    `headnode` answers a head node's record by its name; `blueprint` what one is made from; `lists` is where
-    nm/export.py writes; `connect` opens a hypervisor.
+    `headnode` answers a head node's record by its name; `blueprint` what one is made from; `seed` what an
+    existing one is told; `lists` is where nm/export.py writes; `connect` opens a hypervisor.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class HostHand:
         headnode: Callable[[str], Record | None],
         blueprint: Callable[[str], Blueprint] | None = None,
         *,
+        seed: Callable[[str], Seed] | None = None,
         lists: Path = FOLDER,
         connect: Callable[[str], Hypervisor] = libvirt_host.connect,
         network: Callable[[Record], hostnet.HostNetwork] = hostnet.network_of,
@@ -56,6 +59,8 @@ class HostHand:
         self._blueprint = blueprint
         self._maker = Maker(name, host, self._hypervisor)
         self._lists = Lists(host, self._hypervisor, lists, self._stop)
+        self._seed = seed
+        self._seeds = Seeds(host, self._hypervisor, self._stop)
         self._grace = grace
         self._clock = clock
 
@@ -134,7 +139,10 @@ class HostHand:
         if value.get("image") and self._blueprint is not None:
             plan = self._blueprint(name)
             self._maker.make(plan)
+            self._seeds.renew(domain, plan.seed)
             self._lists.prepare(domain, plan.seed.group, plan.image["share"])
+        elif self._seed is not None:
+            self._seeds.bring(domain, self._seed(name))
         management = self._management(name, self._record(name))
         state = self._state(domain)
         mac = _ours(state, management) or mac_of(self._name, domain)
@@ -146,7 +154,18 @@ class HostHand:
             self._set_next(domain, wanted, state)
         self._hypervisor.start(domain)
         image = {"image": value["image"]} if value.get("image") else {}
-        return {**self._confirmed(name, domain, wanted), **image}
+        return {**self._confirmed(name, domain, wanted), **image, **self._door(name, domain, value)}
+
+    def _door(self, name: str, domain: str, value: Value) -> Value:
+        """To which door its seed leads, read back."""
+        made = bool(value.get("image"))
+        seen = self._seeds.door(domain) if made else self._seeds.door_in_reach(domain)
+        if seen != value.get("door"):
+            raise DeviceFailed(
+                f"head node {name}: its seed leads to another door of nm's than was planned",
+                "the records have changed meanwhile; it is tried again",
+            )
+        return {} if seen is None else {"door": seen}
 
     def _confirmed(self, name: str, domain: str, wanted: Nic) -> Value:
         state = self._state(domain)
@@ -196,6 +215,7 @@ class HostHand:
             self._maker.remove(domain)
         else:
             self._put_off(domain, management)
+            self._seeds.take(domain)
         if self._head_seen(name, domain, management) is not None:
             raise DeviceFailed(
                 f"head node {name}: domain {domain} is not off its VLAN after it was taken off"
@@ -254,10 +274,12 @@ class HostHand:
         runs = state.running and not state.paused
         on_vlan = runs and now is not None and now == later and now.link_up
         vlan = self._network.vlan_at(now.bridge, now.vlan) if now is not None and on_vlan else None
+        seen = self._seeds.door_in_reach(domain) if mark is None else self._seeds.door(domain)
+        door = {"door": seen} if seen is not None else {}
         if mark is None:
-            return {"host": self._name, "domain": domain, "vlan": vlan}
+            return {"host": self._name, "domain": domain, "vlan": vlan, **door}
         vlan = vlan if mark.state == WHOLE else None
-        return {"host": self._name, "domain": domain, "vlan": vlan, "image": mark.image}
+        return {"host": self._name, "domain": domain, "vlan": vlan, "image": mark.image, **door}
 
     def _state(self, domain: str) -> DomainState:
         state = self._hypervisor.state(domain)

@@ -1,8 +1,14 @@
-"""Disks that nm gives a head node: ISO 9660 images, known by their label."""
+"""Disks that nm gives a head node: ISO 9660 images, known by their label.
+
+nm overwrites one while we have it: first the image, then the line that its first sector begins with. So
+another line means that there is something else on it, and a checksum that is wrong half of it.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import mmap
 import os
 import subprocess
@@ -14,6 +20,7 @@ from nm_head.errors import HeadError
 _SYS, _DEV, _MOUNTS = Path("/sys/class/block"), Path("/dev"), Path("/proc/self/mounts")
 _VOLUME, _SECTOR = 16 * 2048, 2048  # where an image describes itself
 _LABEL = slice(40, 72)
+_HEAD, _IMAGE = 4096, 16 * 2048  # bytes to read for the line; where the rest begins
 _SMALL, _PART = 4096, 1 << 20
 _FLUSH = 0x1261  # ioctl BLKFLSBUF
 _UNLIKELY = ("fd", "nbd", "ram", "zram")  # slow to answer, or never an image
@@ -61,6 +68,26 @@ def reading(device: Path, start: int, end: int) -> Iterator[bytes]:
             os.close(descriptor)
     except OSError as error:
         raise HeadError(f"{device}: {error.strerror}", "it is read again") from None
+
+
+def line(device: Path, mark: bytes) -> bytes:
+    """What tells one content of a disk from another; b"" when it has no line that begins so."""
+    sector = b"".join(reading(device, 0, _HEAD))
+    return sector.partition(b"\n")[0] if sector.startswith(mark) else b""
+
+
+def check(device: Path, told: bytes, what: str) -> None:
+    """HeadError when there is not all of that on the disk of which its line tells."""
+    try:
+        head = json.loads(told[told.index(b"{") :])
+        length, expected = int(head["length"]), str(head["sha256"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise HeadError(f"{device}: {error!r}", "it is read again") from None
+    checksum = hashlib.sha256()
+    for part in reading(device, _IMAGE, length):
+        checksum.update(part)
+    if checksum.hexdigest() != expected:
+        raise HeadError(f"{device} has half of a {what}", "it is read again")
 
 
 def mount(device: str, place: Path, kind: str, options: str = "ro") -> None:

@@ -1,6 +1,7 @@
 """moc-list: the one service of a head node.
 
-It follows the list of machines, runs linky at each change, and keeps dnsmasq and HTTP running.
+It follows the list of machines, runs linky at each change, and keeps dnsmasq and HTTP running. A new seed,
+with another door to nm, is taken when it comes.
 linky's quick half, the links, is done at once; the other half, power, runs beside it, once at a time.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nm_head import moc
+from nm_head import moc, seed
 from nm_head.dnsmasq import CONFIGURATION
 from nm_head.errors import HeadError, say
 from nm_head.settings import Settings
@@ -64,9 +65,11 @@ class Follower:
     def __init__(self, settings: Settings, program: Sequence[str]) -> None:
         self._settings = settings
         self._watch = moc.Watch(settings.moc)
+        self._seed_watch = seed.Watch()
         self._seen: str | None = None
         self._next, self._trouble = 0.0, ""
         self._configuration: bytes | None = None
+        self._seed = Child([*program, "nm-head-seed"])
         self._links = Child([*program, "linky", "--links"])
         self._power = Child([*program, "linky"])
         conf = settings.run / CONFIGURATION
@@ -77,11 +80,27 @@ class Follower:
 
     def look(self, now: float) -> None:
         """One look at everything."""
+        self._take_seed(now)
         if now >= self._next:
             self._look_at_list(now)
         self._run_links(now)
         self._run_power(now)
         self._keep_servers(now)
+
+    def _take_seed(self, now: float) -> None:
+        """Power that failed for want of a door is tried again at once."""
+        try:
+            if self._seed_watch.is_new():
+                self._seed.wanted = now
+        except HeadError as error:
+            say(f"moc-list: {error}")
+        status = self._seed.over()
+        if status == 0:
+            self._seed.pause = FIRST_PAUSE
+            self._power.wanted = now if self._power.wanted is not None else None
+        elif status is not None:
+            _again(self._seed, now)
+        self._seed.start_if_due(now)
 
     def _look_at_list(self, now: float) -> None:
         """What goes wrong is told once."""
@@ -100,7 +119,7 @@ class Follower:
 
     def close(self) -> None:
         """End what was started here."""
-        for child in (self._links, self._power, *self._servers):
+        for child in (self._seed, self._links, self._power, *self._servers):
             child.end()
 
     def _run_links(self, now: float) -> None:

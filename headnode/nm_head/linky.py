@@ -56,14 +56,16 @@ def _serve(settings: Settings, found: Sequence[Machine], everything: bool) -> No
 
 
 def remember(known: State, found: Sequence[Machine], everything: bool = False) -> None:
-    """Forget machines that left. Those that are new, or get another image, boot from the network."""
+    """Forget machines that left, also such as are back. New ones, and those of a new image, boot by PXE."""
     before = known.machines
     known.machines = {}
     for machine in found:
         image = machine.image.name if machine.image else ""
         old = before.get(machine.mac, Known(image))
-        again = everything or old.image != image
-        known.machines[machine.mac] = Known(image, old.cycled and not everything, old.disk and not again)
+        since = old.since if machine.since is None else machine.since
+        anew = everything or (old.since is not None and old.since != since)  # it left and came back meanwhile
+        disk = old.disk and not anew and old.image == image
+        known.machines[machine.mac] = Known(image, since, old.cycled and not anew, disk)
 
 
 # ---- power
@@ -90,8 +92,9 @@ def _cycle(settings: Settings, door: Door, machine: Machine) -> None:
     door.power(machine.name, "pxe")
     door.power(machine.name, "cycle")
     with state.changing(settings.state) as known:
-        if machine.mac in known.machines:
-            known.machines[machine.mac].cycled = True
+        one = known.machines.get(machine.mac)
+        if one is not None and machine.since in (None, one.since):  # else it left meanwhile, and came back
+            one.cycled = True
     say(f"linky: {machine.name} was power-cycled")
 
 

@@ -36,13 +36,18 @@ class Image:
 
 @dataclass(frozen=True)
 class Machine:
-    """One of the group's machines. Of machines.txt the name is not known."""
+    """One of the group's machines. Of machines.txt the name is not known.
+
+    `since`: another word each time the machine comes to the group; "" for one that came before there were
+    any, None where the list does not say.
+    """
 
     mac: str
     name: str = ""
     ip: str = ""
     hostname: str = ""
     image: Image | None = None
+    since: str | None = None
 
 
 def read(folder: Path) -> list[Machine]:
@@ -102,6 +107,7 @@ def _machine(told: Any) -> Machine:
         ip=str(ipaddress.ip_address(ip)) if ip else "",
         hostname=_fit(_HOST, hostname, "host name") if hostname else "",
         image=None if image is None else _image(image),
+        since=_fit(_NAME, told["since"], "since") if told.get("since") else "",
     )
 
 

@@ -1,14 +1,10 @@
 """The list of machines, mounted: by virtiofs or 9p under the tag `moc`, or from a small disk.
 
-`mount -t moc moc /etc/moc` comes here (as /sbin/mount.moc), be it of a mount unit, fstab or rc.local. nm
-overwrites the disk while we have it: first the image, then the line that its first sector begins with. So
-another line means another list, and a checksum that is wrong half of one.
+`mount -t moc moc /etc/moc` comes here (as /sbin/mount.moc), be it of a mount unit, fstab or rc.local.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -19,7 +15,6 @@ from nm_head.machines import DOCUMENT, TEXT
 TAG, LABEL, SERIAL = "moc", "moc", "nm-list"
 _SHARES = (("virtiofs", "ro"), ("9p", "ro,trans=virtio,version=9p2000.L,cache=none"))
 _MARK = b"NM-LIST "
-_HEAD, _IMAGE = 4096, 16 * 2048  # bytes to read for the line; where the rest begins
 
 
 def mount(place: Path) -> None:
@@ -28,7 +23,7 @@ def mount(place: Path) -> None:
         return
     device = find()
     if device is not None:
-        _check(device, line(device))
+        disks.check(device, line(device), "list")
         disks.mount_anew(device, place)
         return
     why = [_failed(kind, options, place) for kind, options in _SHARES]
@@ -43,23 +38,10 @@ def find() -> Path | None:
 
 def line(device: Path) -> bytes:
     """What tells one list on a disk from another."""
-    sector = b"".join(disks.reading(device, 0, _HEAD))
-    if not sector.startswith(_MARK):
+    found = disks.line(device, _MARK)
+    if not found:
         raise HeadError(f"{device} has no list of machines yet", "nm writes it at the next Deploy")
-    return sector.partition(b"\n")[0]
-
-
-def _check(device: Path, told: bytes) -> None:
-    try:
-        head = json.loads(told[len(_MARK) :])
-        length, expected = int(head["length"]), str(head["sha256"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise HeadError(f"{device}: {error!r}", "it is read again") from None
-    checksum = hashlib.sha256()
-    for part in disks.reading(device, _IMAGE, length):
-        checksum.update(part)
-    if checksum.hexdigest() != expected:
-        raise HeadError(f"{device} has half of a list", "it is read again")
+    return found
 
 
 def _failed(kind: str, options: str, place: Path) -> str:
@@ -90,7 +72,7 @@ class Watch:
             return "/".join(self._stamp(name) for name in (DOCUMENT, TEXT))
         told = line(self._device)
         if told != self._line or not disks.is_mounted(self._place):
-            _check(self._device, told)
+            disks.check(self._device, told, "list")
             disks.mount_anew(self._device, self._place)
             self._line = told
         return told.decode(errors="replace")

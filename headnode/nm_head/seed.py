@@ -1,12 +1,14 @@
 """nm-head-seed: takes what nm tells this head node, and the door to nm, from the disk that nm gives.
 
-For guests without cloud-init, which does the same by itself. A disk that is not there changes nothing.
+For guests without cloud-init, which does the same by itself, once. A disk that is not there changes nothing.
+nm writes another seed onto the disk when the door is another one; moc-list sees that and has it taken.
 """
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Callable
 
 from nm_head import disks, files
 from nm_head.errors import HeadError, say
@@ -15,6 +17,7 @@ from nm_head.settings import Settings
 LABELS = ("NMHEAD", "cidata", "CIDATA")
 SERIAL = "nm-seed"
 FOLDER = "nm"
+_MARK = b"NM-SEED "
 DOOR = {"known_hosts", "key", "door.json"}  # there is a door, or there is none
 # The door last: it says that the others are there.
 MODES = {"head.json": 0o644, "known_hosts": 0o644, "key": 0o600, "door.json": 0o644}
@@ -23,15 +26,32 @@ MODES = {"head.json": 0o644, "known_hosts": 0o644, "key": 0o600, "door.json": 0o
 def take(settings: Settings) -> bool:
     """Whether there was such a disk, and its files are in place now."""
     device = disks.find(*LABELS, serial=SERIAL)
-    if device is None:
+    if device is None or disks.label(device) not in LABELS:  # nm empties one that leads nowhere any more
         return False
+    if told := disks.line(device, _MARK):
+        disks.check(device, told, "seed")
     with tempfile.TemporaryDirectory(prefix="nm-head-seed-") as name:
         place = Path(name) / "disk"
-        disks.mount(str(device), place, "iso9660")
+        disks.mount_anew(device, place)
         try:
             return put(place / FOLDER, settings.door)
         finally:
             disks.unmount(place)
+
+
+class Watch:
+    """Notices that there is a seed, or another one. Its disk may come while the guest runs."""
+
+    def __init__(self, find: Callable[[], Path | None] = lambda: disks.find(serial=SERIAL)) -> None:
+        self._find = find
+        self._line = b""
+
+    def is_new(self) -> bool:
+        """Whether a seed is there that was not there when this was asked last."""
+        device = self._find()
+        told = disks.line(device, _MARK) if device is not None else b""
+        before, self._line = self._line, told
+        return told not in (b"", before)
 
 
 def put(source: Path, target: Path) -> bool:

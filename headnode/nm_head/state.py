@@ -19,9 +19,10 @@ from nm_head.errors import HeadError
 
 @dataclass
 class Known:
-    """A machine of the list. `image`: what its link was made for."""
+    """A machine of the list. `image`: what its link was made for; `since`: None where nobody said."""
 
     image: str = ""
+    since: str | None = None
     cycled: bool = False  # its power cycle was confirmed
     disk: bool = False  # it is installed, and has no link
 

@@ -104,7 +104,7 @@ def _drop_nodes(tx: Transaction, call: Call, name: str, nodes: list[str]) -> boo
 
 
 def _set_nodes(tx: Transaction, call: Call, group: Record, nodes: list[str]) -> None:
-    after = changed(group, call.now, wanted=specs.with_nodes(group["wanted"], nodes))
+    after = changed(group, call.now, wanted=specs.dated(group, specs.with_nodes(group["wanted"], nodes)))
     specs.save(tx, group, after, call.now, as_it_is=True)
 
 

@@ -12,6 +12,7 @@ import pytest
 from nm import config
 from nm.calls import Caller
 from nm.errors import Conflict, Denied, Invalid, NMError, NotFound
+from nm.store import Published
 from nm.switches.simulated import NO_FAULTS
 from tests.rack import Rack, rack
 
@@ -248,6 +249,22 @@ def test_power_that_is_not_confirmed_makes_the_node_failed_but_isolated(tmp_path
         lab.call("ClearNode", "n0")
         assert lab.call("GetNodes", {"name": "n0"})[0]["free"]
         assert lab.wait(lab.call("PowerNode", "n2", "status"))["result"] == "off"
+
+
+def test_a_power_cycle_and_who_asked_for_it_are_written_down_together(tmp_path: Path) -> None:
+    with rack(tmp_path, nodes=1, management=True) as lab:
+        assert lab.service is not None
+        told: list[tuple[list[Any], list[str]]] = []
+
+        def note(publication: Published) -> None:
+            over = [one["id"] for one in publication.changes.values() if one and one.get("state") == "done"]
+            told.append((over, [event.what for event in publication.events]))
+
+        lab.service.database.subscribe(note)
+        job = lab.call("PowerNode", "n0", "cycle")
+        assert lab.wait(job)["state"] == "done"
+        lab.until(lambda: any(job in over for over, _ in told))
+        assert [events for over, events in told if job in over] == [["power cycle"]]
 
 
 def test_audit_and_repair(lab: Rack) -> None:

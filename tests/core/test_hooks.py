@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from nm.calls import Caller
 from nm.config import Hooks
 from nm.errors import Conflict
 from tests.core.site_program import SiteProgram
-from tests.rack import Rack, rack
+from tests.rack import ROOT, Rack, rack
 
 VLAN = 101
 
@@ -287,3 +289,57 @@ def test_why_a_node_was_not_free_is_not_told_again_when_it_leaves_another_time(p
         lab.until(lambda: node(lab, "n0")["group"] is None)
         assert node(lab, "n0")["state"] == "free"
         program.hold(False)
+
+
+_SWITCHES_ITS_POWER = """#!{python}
+import os, sys
+sys.path[:0] = {path}
+from nm.client import connect
+if os.environ["NM_MOMENT"] == "after_return":
+    with connect({socket!r}) as nm:
+        for action in ("pxe", "on", "cycle", "off"):
+            job = nm.WaitJob(nm.PowerNode(os.environ["NM_NODE"], action), 20)
+            assert job["state"] == "done", job
+            print(action, job["result"])
+"""
+
+
+@pytest.mark.parametrize("force", [False, True], ids=["left", "taken by force"])
+def test_a_program_that_wipes_switches_its_nodes_power_by_nm(program: SiteProgram, force: bool) -> None:
+    socket = str(program.folder / "api.sock")
+    program.write(_SWITCHES_ITS_POWER.format(python=sys.executable, path=sys.path, socket=socket))
+    with site(program) as lab:
+        lab.deploy("alpha")
+        if force:
+            lab.wait(lab.call("ReleaseNode", "n0", True))
+            said = dict(events(lab, "node n0"))["hook done"]
+        else:
+            lab.call("RemoveNodes", "alpha", ["n0"])
+            said = lab.deploy("alpha")["hooks"][-1]["output"]
+        lab.until(lambda: bool(node(lab, "n0")["free"]))
+        assert said.splitlines()[-4:] == ["pxe off", "on on", "cycle on", "off off"]
+
+
+def test_power_of_a_node_that_leaves_is_an_administrators_and_only_when_it_is_isolated(
+    program: SiteProgram,
+) -> None:
+    with site(program) as lab:
+        lab.call("SetDelegations", "alpha", ["nobody"])
+        member = Caller(uid=65534, name="nobody")
+        lab.deploy("alpha")
+        lab.call("PowerNode", "n0", "status", caller=member)
+        program.hold()
+        lab.set_faults("sw0", down=True)
+        lab.call("RemoveNodes", "alpha", ["n0"])
+        job = lab.call("Deploy", "alpha")
+        lab.until(lambda: "to be tried again" in lab.call("GetJob", job)["step"])
+        for caller in (member, ROOT):
+            with pytest.raises(Conflict, match="is leaving"):
+                lab.call("PowerNode", "n0", "on", caller=caller)
+        lab.set_faults("sw0")
+        lab.until(lambda: "after_return n0 alpha" in program.runs("began"))
+        with pytest.raises(Conflict, match="is leaving"):
+            lab.call("PowerNode", "n0", "on", caller=member)
+        assert lab.wait(lab.call("PowerNode", "n0", "on"))["result"] == "on"
+        program.hold(False)
+        assert lab.wait(job)["state"] == "done"

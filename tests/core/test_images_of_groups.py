@@ -47,6 +47,7 @@ def test_the_list_says_all_of_a_machine_that_its_head_node_needs(lab: Rack) -> N
         "main": {"vlan": 101, "tagged": False}, "store": {"vlan": 102, "tagged": True},
     }  # fmt: skip
     one, other = told["machines"]
+    assert one.pop("since") == other["since"]
     assert one == {
         "name": "n1", "mac": "52:54:00:00:00:01", "address": "", "ip": "10.9.0.1", "hostname": "one",
         "image": {"name": "debian", "profile": "debian"},
@@ -158,3 +159,57 @@ def test_a_head_node_gets_the_list_before_it_starts_and_loses_it_after_it_stoppe
     assert lab.wait(lab.call("StartAudit", "a"))["result"]["differences"] == 0
     lab.wait(lab.call("DestroyGroup", "a"))
     assert not (lab.folder / "export" / "a").exists()
+
+
+def since(lab: Rack) -> dict[str, str]:
+    return {one["name"]: one["since"] for one in document(lab)["machines"]}
+
+
+def test_the_list_tells_a_node_that_came_back_from_one_that_stayed(lab: Rack) -> None:
+    lab.call("CreateGroup", "a", {"nodes": ["n1", "n3"]})
+    lab.call("AddNodes", "a", ["n5"])
+    lab.deploy("a")
+    first = since(lab)
+    lab.call("RemoveNodes", "a", ["n1"])
+    lab.call("AddNodes", "a", ["n1", "n0"])  # n1 was staged out only: it never left
+    plan = lab.call("PlanDeploy", "a")
+    assert lab.wait(lab.call("Deploy", "a", {"if_plan": plan["hash"]}))["state"] == "done"
+    second = since(lab)
+    assert {node: second[node] for node in first} == first
+    lab.stop()
+    lab.start()
+    with lab.edit("sw1") as table:
+        table["ports"]["p1"] = {"untagged": None, "tagged": [], "open": False}
+    lab.wait(lab.call("Repair", "a"))
+    lab.deploy("a")
+    assert since(lab) == second
+    for remove in (("RemoveNodes", "a", ["n1"]), ("ReleaseNode", "n1", True)):
+        before = since(lab)
+        lab.call(*remove)
+        lab.deploy("a")
+        lab.until(lambda: bool(lab.call("GetNodes", {"name": "n1"})[0]["free"]))
+        lab.call("AddNodes", "a", ["n1"])
+        lab.deploy("a")
+        assert {node for node, word in since(lab).items() if word != before[node]} == {"n1"}
+    lab.wait(lab.call("DestroyGroup", "a"))
+    before = {**second, **before}
+    lab.call("CreateGroup", "a", {"nodes": ["n1", "n3"]})
+    lab.deploy("a")
+    assert not set(since(lab).values()) & set(before.values())
+
+
+def test_nodes_of_the_version_before_have_no_word_until_they_come_back(lab: Rack) -> None:
+    def older(tx: Any) -> None:
+        record = tx.get("group_a")
+        specs = {
+            name: {k: v for k, v in record[name].items() if k != "since"} for name in ("wanted", "target")
+        }
+        tx.put(changed(record, 0, **specs))
+
+    lab.call("CreateGroup", "a", {"nodes": ["n1", "n3"]})
+    lab.deploy("a")
+    assert lab.service is not None
+    lab.service.database.transact(older)
+    lab.call("AddNodes", "a", ["n5"])
+    lab.deploy("a")
+    assert [one["name"] for one in document(lab)["machines"] if "since" in one] == ["n5"]

@@ -1,6 +1,7 @@
 """What nm writes onto a head node's disks, read as a head node reads it. Mounting is in tests/kernel."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,12 @@ from nm.facts import Order
 from nm.seed import Door, Seed, image
 from tests.headnode.conftest import mac, unpacked
 
-DOOR = Door("nm.example", 22, "head-h1", "a key\n", "nm.example ssh-ed25519 AAAA\n")
+DOOR = Door("nm.example", 22, "head-h1", "a key\n", "nm.example ssh-ed25519 AAAA\n", "mark1")
 
 
-def seeded(folder: Path, door: Door | None) -> Path:
+def seeded(folder: Path, door: Door | None, cloud: bool = False) -> Path:
     told = Seed("1", "h1", "alpha", mac(1), "192.168.10.1/24", door=door)
-    return unpacked(image(told, cloud=False), folder) / "nm"
+    return unpacked(image(told, cloud), folder) / "nm"
 
 
 def test_the_door_comes_from_the_seed(tmp_path: Path) -> None:
@@ -33,7 +34,7 @@ def test_the_door_comes_from_the_seed(tmp_path: Path) -> None:
 
 
 def test_a_seed_without_a_door_and_half_a_door(tmp_path: Path) -> None:
-    place = seeded(tmp_path / "one", None)
+    place = seeded(tmp_path / "one", None, cloud=True)
     assert seed.put(place, tmp_path / "etc") and not (tmp_path / "etc/door.json").exists()
     assert not seed.put(tmp_path / "nothing", tmp_path / "etc")
     place = seeded(tmp_path / "two", DOOR)
@@ -68,15 +69,32 @@ def test_half_of_a_list_on_a_disk_is_noticed(tmp_path: Path) -> None:
     device = tmp_path / "disk"
     one, two = list_disk(tmp_path / "lists", 1), list_disk(tmp_path / "lists", 2)
     device.write_bytes(one)
-    moc._check(device, moc.line(device))
+    disks.check(device, moc.line(device), "list")
     device.write_bytes(one[: listdisk.HEAD] + two[listdisk.HEAD :])
     with pytest.raises(HeadError, match="half of a list"):
-        moc._check(device, moc.line(device))
+        disks.check(device, moc.line(device), "list")
     device.write_bytes(two)
-    moc._check(device, moc.line(device))
+    disks.check(device, moc.line(device), "list")
     device.write_bytes(bytes(100_000))
     with pytest.raises(HeadError, match="no list of machines yet"):
         moc.line(device)
+
+
+def test_another_seed_is_noticed_once_and_half_of_one_is_not_taken(tmp_path: Path) -> None:
+    device = tmp_path / "disk"
+    watch = seed.Watch(lambda: device if device.exists() else None)
+    assert not watch.is_new()
+    told = Seed("1", "h1", "alpha", mac(1), "10.0.0.1/8", door=DOOR)
+    one, other = (image(replace(told, door=replace(DOOR, key=key, mark=key))) for key in ("one", "other"))
+    for content in (one, other):
+        device.write_bytes(content)
+        assert [watch.is_new(), watch.is_new()] == [True, False]
+        disks.check(device, disks.line(device, b"NM-SEED "), "seed")
+    device.write_bytes(other[: listdisk.HEAD] + one[listdisk.HEAD :])
+    with pytest.raises(HeadError, match="half of a seed"):
+        disks.check(device, disks.line(device, b"NM-SEED "), "seed")
+    device.write_bytes(bytes(len(one)))
+    assert not watch.is_new()
 
 
 def test_the_interface_is_found_by_the_seeds_mac_or_by_its_name(settings: Settings) -> None:

@@ -221,3 +221,41 @@ def test_settings(tmp_path: Path) -> None:
         file.write_text(f"[head]\n{wrong}\n")
         with pytest.raises(HeadError, match=r"head\.conf"):
             load(file)
+
+
+def test_a_machine_that_left_and_came_back_unseen_counts_as_one_that_has_just_joined(
+    settings: Settings,
+) -> None:
+    def cycled() -> list[str]:
+        return [one for one, known in state.read(settings.state).machines.items() if known.cycled]
+
+    def all_cycled() -> None:
+        with state.changing(settings.state) as known:
+            for one in known.machines.values():
+                one.cycled = one.disk = True
+
+    write_list(settings.moc, [machine(1, CENTOS, since="1.1"), machine(2, CENTOS, since="1.1")])
+    run(settings)
+    all_cycled()
+    run(settings)
+    assert cycled() == [mac(1), mac(2)] and ONE not in below(settings)
+    write_list(settings.moc, [machine(1, CENTOS, since="1.3"), machine(2, CENTOS, since="1.1")])
+    run(settings)
+    assert cycled() == [mac(2)]
+    assert ONE in below(settings) and TWO not in below(settings)
+
+
+def test_an_update_of_either_side_lets_all_machines_count_as_known(settings: Settings) -> None:
+    def known() -> dict[str, bool]:
+        return {one: known.cycled for one, known in state.read(settings.state).machines.items()}
+
+    old = {"image": "centos", "cycled": True, "disk": False}  # as the linky before this wrote it
+    told = {"version": 1, "machines": {mac(1): old, mac(2): old}, "own": []}
+    (settings.state / "state.json").write_text(json.dumps(told))
+    write_list(settings.moc, [machine(1, CENTOS), machine(2, CENTOS, since="1.2")])  # 1 is of the nm before
+    run(settings)
+    assert known() == {mac(1): True, mac(2): True}
+    run(settings)
+    write_list(settings.moc, [machine(1, CENTOS, since="1.3"), machine(2, CENTOS, since="1.2")])
+    run(settings)
+    assert known() == {mac(1): False, mac(2): True}

@@ -12,12 +12,14 @@ from tests.headnode.conftest import CENTOS, DEBIAN, mac, machine, write_list
 
 
 def test_a_whole_list(tmp_path: Path) -> None:
-    write_list(tmp_path, [machine(1, DEBIAN), machine(2, CENTOS, ip=None, hostname=""), machine(3)])
+    write_list(
+        tmp_path, [machine(1, DEBIAN, since="17.1"), machine(2, CENTOS, ip=None, hostname=""), machine(3)]
+    )
     kernel = Image("debian", kernel="boot/debian/kernel", initrd="boot/debian/initrd", cmdline="quiet")
     assert read(tmp_path) == [
-        Machine(mac(1), "n1", "192.168.10.11", "node1", kernel),
-        Machine(mac(2), "n2", "", "", Image("centos", profile="centos")),
-        Machine(mac(3), "n3", "192.168.10.13", "node3"),
+        Machine(mac(1), "n1", "192.168.10.11", "node1", kernel, "17.1"),
+        Machine(mac(2), "n2", "", "", Image("centos", profile="centos"), ""),
+        Machine(mac(3), "n3", "192.168.10.13", "node3", None, ""),
     ]
 
 

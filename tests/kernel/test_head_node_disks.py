@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,15 +61,21 @@ def overwrite(disk: Path, content: bytes) -> None:
 
 
 def test_the_seed_is_taken_from_its_disk(work: Path) -> None:
-    (work / "seed").write_bytes(image(Seed("1", "h1", "alpha", mac(1), "10.0.0.1/8", door=DOOR), cloud=False))
+    told = Seed("1", "h1", "alpha", mac(1), "10.0.0.1/8", door=DOOR)
+    (work / "seed").write_bytes(image(told, cloud=False))
     device = run("losetup", "--find", "--show", work / "seed")
     try:
+        program(work, "nm-head-seed")
+        assert (work / "door/key").read_text() == "a key\n"
+        overwrite(
+            work / "seed", image(replace(told, door=replace(DOOR, key="another key\n", mark="mark2")), False)
+        )
         program(work, "nm-head-seed")
     finally:
         run("losetup", "-d", device)
     names = {path.name for path in (work / "door").iterdir()}
-    assert names == {"head.json", "door.json", "key", "known_hosts"}
-    assert (work / "door/key").read_text() == "a key\n"
+    assert names == {"door.json", "key", "known_hosts"}
+    assert (work / "door/key").read_text() == "another key\n"
 
 
 def test_the_list_is_mounted_and_followed(work: Path, disk: Path) -> None:

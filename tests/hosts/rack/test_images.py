@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ DOMAIN = "nm-h1"
 MAC = machine_xml.mac_of("vmhost", DOMAIN)
 LEADS_HOME = machine_xml.management_mac_of("vmhost", DOMAIN)
 KEY = "ssh-ed25519 AAAAC3Nza alice"
-DOOR = Door("10.0.0.1", 22, "nmh-h1", "A PRIVATE KEY\n", "10.0.0.1 ssh-ed25519 AAAA\n")
+DOOR = Door("10.0.0.1", 22, "nmh-h1", "A PRIVATE KEY\n", "10.0.0.1 ssh-ed25519 AAAA\n", "mark1")
 CONSOLE = Path(machine_xml.console(DOMAIN))
 
 
@@ -66,12 +67,13 @@ class House:
         self.folders = (str(Path(image["disk"]).parent),)
         self.host = {**HOST, "pool": "heads", "emulate": True}
         self.life = "alpha.1"
+        self.door: Door | None = DOOR
         self.management: dict[str, str] | None = None
         self.uri = HOST["uri"]
 
     def blueprint(self, name: str) -> Blueprint:
         leads = LEADS_HOME if self.management else None
-        seed = Seed(self.life, name, "alpha", MAC, "192.168.10.1/24", leads, (KEY,), DOOR)
+        seed = Seed(self.life, name, "alpha", MAC, "192.168.10.1/24", leads, (KEY,), self.door)
         return Blueprint(name, f"nm-{name}", "tiny", self.image, seed, self.management, self.folders)
 
     def hand(self, host: LibvirtHost | None = None) -> HostHand:
@@ -99,7 +101,7 @@ class House:
 
 
 def on(vlan: int) -> Value:
-    return {"host": "vmhost", "domain": DOMAIN, "vlan": vlan, "image": "tiny"}
+    return {"host": "vmhost", "domain": DOMAIN, "vlan": vlan, "image": "tiny", "door": DOOR.mark}
 
 
 @pytest.fixture
@@ -188,6 +190,26 @@ def test_killed_while_it_is_put_on_its_vlan_and_started(house: House, at: int) -
         house.do(on(101), Mortal(HOST["uri"], at))
     assert house.do(on(101)).error is None
     assert house.seen() == on(101) and tags() == {MAC: "101"}
+
+
+def test_another_door_is_written_into_the_seed_of_one_that_stays(house: House) -> None:
+    house.image |= dict.fromkeys(("kernel", "initrd", "cmdline"))  # it need not boot
+    assert house.do(on(101)).error is None
+    process, seed = qemu(DOMAIN), house.pool / "nm-h1+seed"
+    place, disk = inode(seed), inode(house.pool / "nm-h1+disk")
+    house.door = replace(DOOR, key="ANOTHER KEY\n", mark="mark2")
+    error = house.do(on(101)).error  # planned before the door was another one
+    assert isinstance(error, DeviceFailed) and error.passing
+    wanted = {**on(101), "door": "mark2"}
+    outcome = house.do(wanted)
+    assert (outcome.error, outcome.seen, house.seen()) == (None, wanted, wanted)
+    content = seed.read_bytes()
+    assert b"ANOTHER KEY" in content and DOOR.key.encode() not in content
+    assert (qemu(DOMAIN), inode(seed), inode(house.pool / "nm-h1+disk")) == (process, place, disk)
+    house.door = None
+    wanted.pop("door")
+    assert (house.do(wanted).error, house.seen()) == (None, wanted)
+    assert b"ANOTHER KEY" not in seed.read_bytes() and qemu(DOMAIN) == process
 
 
 def test_one_of_another_life_is_made_anew(house: House) -> None:
