@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nm import listdisk
 from nm.errors import DeviceFailed, NMError
 from nm.export import ExportHand
 from nm.facts import Order, Value
@@ -158,3 +159,39 @@ def test_what_a_guest_puts_into_its_folder_leads_nowhere(bench: Bench) -> None:
     (bench.place / "boot" / "debian" / "kernel").symlink_to(precious / "kernel")
     assert bench.run(value(booting("debian"))) == value(booting("debian"))
     assert (precious / "kernel").read_text() == "precious"
+
+
+STOLEN = {"size": 1, "sha256": ""}
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret", "../../secret", "boot/../secret", "boot/debian/secret", "secret", ""]
+)
+def test_a_list_that_a_guest_wrote_speaks_of_nms_own_files_only(bench: Bench, path: str) -> None:
+    """What it speaks of is copied into disks."""
+    bench.run(value(None))
+    (bench.place.parent / "secret").write_text("secret")
+    document = bench.place / "machines.json"
+    told = json.loads(document.read_text())
+    document.write_text(json.dumps({**told, "files": {**told["files"], path: STOLEN}}))
+    read = bench.read()
+    assert isinstance(read, dict) and read["document"] == {"damaged": "no JSON of nm's"}
+    with listdisk.opened(bench.place.parent, "alpha") as source:
+        assert source.head.digest == ""  # no list that anybody is waiting for
+        with source.image() as (image, _):
+            assert b"secret" not in image.read().replace(path.encode(), b"")
+    assert bench.run(value(None)) == value(None)
+
+
+def test_no_list_that_a_guest_wrote_stops_the_worker(bench: Bench) -> None:
+    bench.run(value(None))
+    document = bench.place / "machines.json"
+    told = json.loads(document.read_text())
+    for strange in ({"digest": None}, {"files": []}, {"files": {"machines.txt": 1}}):
+        document.write_text(json.dumps({**told, **strange}))
+        read = bench.read()
+        assert isinstance(read, dict) and "damaged" in read["document"]
+    del told["digest"]
+    document.write_text(json.dumps(told))
+    read = bench.read()
+    assert isinstance(read, dict) and "damaged" in read["document"]
