@@ -187,7 +187,8 @@ def test_no_list_that_a_guest_wrote_stops_the_worker(bench: Bench) -> None:
     bench.run(value(None))
     document = bench.place / "machines.json"
     told = json.loads(document.read_text())
-    for strange in ({"digest": None}, {"files": []}, {"files": {"machines.txt": 1}}):
+    cases: tuple[dict[str, Any], ...] = ({"digest": None}, {"files": []}, {"files": {"machines.txt": 1}})
+    for strange in cases:
         document.write_text(json.dumps({**told, **strange}))
         read = bench.read()
         assert isinstance(read, dict) and "damaged" in read["document"]
