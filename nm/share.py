@@ -133,6 +133,7 @@ class Lists:
                     self._outgrown(domain)
                     self._storage.remove(self._pool, [name])
                 self._storage.make_empty(self._pool, name, listdisk.capacity(head.length))
+            self._storage.put(self._pool, name, 0, io.BytesIO(listdisk.sector(listdisk.begun(head))))
             self._storage.put(self._pool, name, listdisk.IMAGE, image)
             self._storage.put(self._pool, name, 0, io.BytesIO(listdisk.sector(head)))
 
@@ -189,7 +190,12 @@ class Lists:
                 if shared.running:
                     self._stop(domain)
                 self._hypervisor.set_next_share(domain, None)
-        self._storage.remove(self._pool, [volume(domain, "list")])
+        self._remove(volume(domain, "list"))
+
+    def _remove(self, name: str) -> None:
+        """Let there be no list of nm's; a volume of that name that is somebody else's stays."""
+        if listdisk.is_ours(self._storage.get(self._pool, name, listdisk.HEAD)):
+            self._storage.remove(self._pool, [name])
 
     def _empty(self, domain: str) -> None:
         """Nothing is on the disk any more, whoever reads it."""
