@@ -3,7 +3,7 @@
 Before the image's first sector lie 32 KiB that ISO 9660 leaves to others. They begin with a line, `NM-LIST`
 and a JSON struct: how long the image is, and the checksum of all that follows these 32 KiB. nm writes a line
 without a checksum first, then the image, and the whole line last. So a guest knows that there is another list
-when the line is another one, and that it read half of two when the checksum is wrong; and nm knows that it did
+when the line is another one, and that it read half of two when the checksum is wrong; nm knows when it did
 not get to the end. Used by nm/share.py.
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nm_head import files
 from nm_head.links import MENU
-from nm_head.machines import Machine
+from nm_head.machines import Machine, is_host
 from nm_head.network import Network
 from nm_head.settings import Settings
 
@@ -76,7 +76,8 @@ def hosts(network: Network, machines: Iterable[Machine]) -> str:
         words = [machine.mac]
         if machine.ip and ipaddress.ip_address(machine.ip) in network.address.network:
             words.append(machine.ip)
-        lines.append(",".join([*words, *filter(None, [machine.hostname or machine.name])]) + "\n")
+        name = machine.hostname or machine.name
+        lines.append(",".join([*words, *([name] if is_host(name) else [])]) + "\n")
     return "".join(lines)
 
 
