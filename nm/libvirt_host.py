@@ -18,6 +18,7 @@ import libvirt
 
 from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed, NMError
+from nm.facts import made_domain
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
 from nm.storage import LibvirtStorage
 
@@ -258,7 +259,12 @@ class LibvirtHost:
         try:
             return connection.lookupByName(domain)
         except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN or not _is_stand_in(self._uri):
+            made_by_nm = domain.startswith(made_domain(""))  # those are there when nm has made them
+            if (
+                error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN
+                or made_by_nm
+                or not _is_stand_in(self._uri)
+            ):
                 raise
             return connection.defineXML(domain_xml.stand_in(domain))
 
