@@ -8,12 +8,15 @@ from typing import BinaryIO
 import libvirt
 import pytest
 
-from nm import listdisk, listfiles, storage
+from nm import hands, listdisk, listfiles, storage
 from nm.errors import DeviceFailed
 from nm.export import ExportHand
 from nm.facts import Order, Outcome, Value
 from nm.libvirt_host import LibvirtHost
+from nm.records import new
 from nm.vm import HostHand
+from nm.workers import Reading
+from tests.memory_store import MemoryStore
 
 URI = "test:///default"
 HOST = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
@@ -97,3 +100,16 @@ def test_a_list_that_was_half_written_is_none_that_anybody_waits_for(
     assert bench.bring(first).seen == first == bench.hand.read(["list/h"])[0].seen
     head = listdisk.parsed(bench.content()[: listdisk.HEAD])
     assert head is not None and A.encode() in bench.content() and B.encode() not in bench.content()
+
+
+def test_a_host_that_was_given_another_pool_is_looked_at_there() -> None:
+    store = MemoryStore()
+    store.transact(lambda tx: tx.put(new("host", "h", 0.0, **HOST)))
+    store.transact(lambda tx: tx.put(new("headnode", "made", 0.0, host="h", image="i", domain=None)))
+    worker = hands.host_worker("h", store, lambda name: "", hands.HeadSettings("", ()))
+    found: list[Outcome] = []
+    worker.handle([Reading(["list/made"], found.extend)])
+    store.transact(lambda tx: tx.put(new("host", "h", 1.0, **{**HOST, "pool": "other"})))
+    worker.handle([Reading(["list/made"], found.extend)])
+    worker.close()
+    assert found[0].error is None and "no storage pool other" in str(found[1].error)
