@@ -46,8 +46,8 @@ class Bench:
             path.write_text(f"{file} of {content}")
         self.records[name] = {"kind": "netboot", **{file: str(path) for file, path in paths.items()}}
 
-    def run(self, told: Value | None) -> Value | NMError | None:
-        [outcome] = self.hand.run([Order("export/alpha", told)], 1)
+    def run(self, told: Value | None, old: Value | None = None) -> Value | NMError | None:
+        [outcome] = self.hand.run([Order("export/alpha", told, old)], 1)
         return outcome.error or outcome.seen
 
     def read(self) -> Value | NMError | None:
@@ -196,3 +196,27 @@ def test_no_list_that_a_guest_wrote_stops_the_worker(bench: Bench) -> None:
     document.write_text(json.dumps(told))
     read = bench.read()
     assert isinstance(read, dict) and "damaged" in read["document"]
+
+
+@pytest.mark.parametrize(
+    "strange", ["machines.json/", ".machines.txt.new/", "boot", "boot/debian/x", "x", "boot/link"]
+)
+def test_what_a_guest_left_neither_keeps_its_group_nor_is_for_the_next(bench: Bench, strange: str) -> None:
+    """By virtiofs its root can make any file there."""
+    bench.run(value(booting("debian")) if "/debian" in strange else value(None))
+    path = bench.place / strange
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    if strange.endswith("/"):
+        path.mkdir()
+    elif strange.endswith("link"):
+        path.symlink_to(bench.images)
+    else:
+        path.write_text("for nobody else")
+    assert bench.run(None, value(None)) is None and bench.read() is None
+    [aside] = bench.place.parent.iterdir()
+    assert aside.name.startswith(".alpha.") and aside.stat().st_mode & 0o777 == 0o700
+    assert bench.hand.known() == []
+    assert bench.run(value(None)) == value(None)
+    assert {path.name for path in bench.place.iterdir()} == {"machines.txt", "machines.json"}
+    assert len([*bench.images.iterdir()]) == 4
