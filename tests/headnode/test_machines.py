@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nm_head.dnsmasq import hosts
+from nm_head.dnsmasq import configuration, hosts
 from nm_head.errors import HeadError
 from nm_head.machines import Image, Machine, mac_of, read
 from nm_head.network import Network
+from nm_head.settings import Settings
 
 from tests.headnode.conftest import CENTOS, DEBIAN, mac, machine, write_list
 
@@ -81,6 +82,14 @@ def test_whatever_nm_lets_a_node_be_called_is_good(
     network = Network("eth1", ipaddress.IPv4Interface("192.168.10.1/24"))
     words = [mac(1), "192.168.10.11", *([name] if name else [])]
     assert hosts(network, read(tmp_path)) == ",".join(words) + "\n"
+
+
+def test_a_network_with_no_room_for_machines_is_told(settings: Settings) -> None:
+    with pytest.raises(HeadError, match="no address for machines"):
+        configuration(settings, Network("eth1", ipaddress.IPv4Interface("10.0.0.1/32")))
+    assert "10.0.0.1,10.0.0.2," in configuration(
+        settings, Network("e", ipaddress.IPv4Interface("10.0.0.1/30"))
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "{}", '{"version": 2, "machines": []}', "[" * 100_000])
