@@ -43,7 +43,10 @@ class Consoles:
         self._send = send
 
     def read(self, headnode: str, offset: int | None = None, count: int | None = None) -> Record:
-        """{text, next}: what it said from that byte on; without one, the newest. Controls are left out."""
+        """{text, next}: what it said from that byte on; without one, the newest. Controls are left out.
+
+        Only what it said to the group that has it now: a copy of what it said before is another file.
+        """
         record = self._reader.get(record_key("headnode", headnode))
         if record is None:
             raise NotFound(f"no head node {headnode}", "GetHeadNodes lists them")
@@ -52,12 +55,26 @@ class Consoles:
                 f"head node {headnode} is an existing domain, and nm does not keep its console",
                 "on its host: virsh console",
             )
+        life = _life(self._reader, record)
+        if life is None:
+            return {"text": "", "next": 0}
         host = self._reader.get(record_key("host", record["host"]))
         path = Path(machine_xml.console(facts.made_domain(headnode)))
         if host is not None and is_remote(host["uri"]):
             self._send(f"console:{record['host']}", Look(headnode))
-            path = self._folder / headnode
+            path = self._folder / _copy_name(headnode, life)
         return _read(path, offset, min(count or MOST, MOST))
+
+
+def _life(reader: Reader, headnode: Record) -> str | None:
+    """The group that has the head node, told from all others that ever had its name; None when none has."""
+    group = reader.get(record_key("group", headnode["group"])) if headnode["group"] is not None else None
+    return f"{headnode['group']}.{int(group['created'])}" if group is not None else None
+
+
+def _copy_name(headnode: str, life: str) -> str:
+    """The name of a copy's file; no name of a head node has a + in it."""
+    return f"{headnode}+{life}"
 
 
 def _read(path: Path, offset: int | None, count: int) -> Record:
@@ -124,8 +141,15 @@ class ConsoleWorker:
 
     def _bring(self, headnode: str, storage: Storage) -> None:
         """Append to the copy what the file has more; begin anew when it has less."""
+        record = self._reader.get(record_key("headnode", headnode))
+        life = _life(self._reader, record) if record is not None else None
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        copy = self._folder / headnode
+        copy = self._folder / _copy_name(headnode, life or "")
+        for old in self._folder.glob(f"{headnode}+*"):  # what it said to others
+            if old != copy:
+                old.unlink()
+        if life is None:
+            return
         name = machine_xml.console_name(facts.made_domain(headnode))
         known = copy.stat().st_size if copy.exists() else 0
         said, size = storage.read_console(name, known, AT_ONCE)

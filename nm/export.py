@@ -11,6 +11,7 @@ import errno
 import hashlib
 import logging
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -89,7 +90,7 @@ class ExportHand:
 
     def _one(self, order: Order, group: str) -> Value | None:
         if order.value is None:
-            self._remove(group)
+            self._remove(group, deployed=order.old is not None)
         else:
             self._write(group, order.value)
         return self._seen(group)
@@ -153,21 +154,28 @@ class ExportHand:
                 f"image {image}: {path}: {error.strerror}", "put the file there, without links", passing=False
             ) from error
 
-    def _remove(self, group: str) -> None:
+    def _remove(self, group: str, deployed: bool) -> None:
+        """`deployed`: it is known to be nm's own folder; else it may be anybody's, in a place wrongly set."""
         with contextlib.suppress(FileNotFoundError), listfolder.opened(self._folder) as folder:
             with listfolder.opened(group, folder) as place:
-                for name in (listfiles.DOCUMENT, listfiles.TEXT):
-                    listfolder.unlink(place, name)
-                    listfolder.unlink(place, listfolder.new(name))
-                _drop_boot(place, {})
+                _clear(place)
                 os.fsync(place)
             try:
                 os.rmdir(group, dir_fd=folder)
             except OSError as error:
                 if error.errno != errno.ENOTEMPTY:
                     raise
-                _log.warning("folder=%s stays: it holds files that are not nm's", self._folder / group)
+                self._keep(folder, group, deployed)
             os.fsync(folder)
+
+    def _keep(self, folder: int, group: str, deployed: bool) -> None:
+        """What a guest put there is set aside, so that the next group of that name does not find it."""
+        place = self._folder / group
+        if deployed:
+            place = place.with_name(f".{group}.{secrets.token_hex(4)}")
+            os.rename(group, place.name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.chmod(place.name, 0o700, dir_fd=folder)
+        _log.warning("folder=%s stays: it holds files that are not nm's", place)
 
     def _seen(self, group: str) -> Value | None:
         try:
@@ -238,6 +246,19 @@ def _known_files(place: int) -> listfiles.Files:
     except OSError:
         return {}
     return listfiles.parsed(text or b"", document)[1]
+
+
+def _clear(place: int) -> None:
+    """Take nm's files away; what somebody put in their places stays."""
+    for name in (listfiles.DOCUMENT, listfiles.TEXT):
+        for one in (name, listfolder.new(name)):
+            with contextlib.suppress(IsADirectoryError):
+                listfolder.unlink(place, one)
+    try:
+        _drop_boot(place, {})
+    except OSError as error:
+        if error.errno not in _NOT_OURS:
+            raise
 
 
 def _drop_boot(place: int, kept: listfiles.Files) -> None:

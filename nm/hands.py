@@ -59,9 +59,9 @@ def host_worker(name: str, store: Store, secret: Callable[[str], str], settings:
 
 
 def _host(reader: Reader, name: str) -> Record:
-    """How a host is reached."""
+    """How a host is reached, and where the volumes are."""
     record = _record(reader, "host", name)
-    return {key: record.get(key) for key in ("uri", "network", "host_key", "secrets")}
+    return {key: record.get(key) for key in ("uri", "network", "host_key", "secrets", "pool", "emulate")}
 
 
 def _meet_host(store: Store, name: str, opened_for: Record, key: str) -> None:

@@ -34,7 +34,7 @@ IMAGES = (
         "GetConsole",
         "struct",
         "What a head node that nm made said on its serial console: text; next: the offset behind it. Kept "
-        "until the head node is made again, 2 MiB at most. Of another machine it may be one question late.",
+        "until the head node is taken away, 2 MiB at most. Of another machine it may be one question late.",
         Param("headnode", NAME),
         Param(
             "offset", COUNT_OR_NIL, "the byte to begin at; nil: so that the newest is answered", optional=True

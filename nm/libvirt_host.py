@@ -17,6 +17,7 @@ import libvirt
 
 from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed
+from nm.facts import made_domain
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
 from nm.storage import LibvirtStorage
 from nm.waiting import Line, NoAnswer
@@ -266,7 +267,12 @@ class LibvirtHost:
         try:
             return connection.lookupByName(domain)
         except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN or not _is_stand_in(self._uri):
+            made_by_nm = domain.startswith(made_domain(""))  # those are there when nm has made them
+            if (
+                error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN
+                or made_by_nm
+                or not _is_stand_in(self._uri)
+            ):
                 raise
             return connection.defineXML(domain_xml.stand_in(domain))
 

@@ -1,9 +1,10 @@
 """A list of machines as a disk: an ISO 9660 image labelled `moc`, overwritten while a guest has it.
 
 Before the image's first sector lie 32 KiB that ISO 9660 leaves to others. They begin with a line, `NM-LIST`
-and a JSON struct: how long the image is, and the checksum of all that follows these 32 KiB. nm writes the
-image first and that line last. So a guest knows that there is another list when the line is another one, and
-that it read half of two when the checksum is wrong. Used by nm/share.py.
+and a JSON struct: how long the image is, and the checksum of all that follows these 32 KiB. nm writes a line
+without a checksum first, then the image, and the whole line last. So a guest knows that there is another list
+when the line is another one, and that it read half of two when the checksum is wrong; nm knows when it did
+not get to the end. Used by nm/share.py.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,6 +102,11 @@ class Source:
             out.seek(IMAGE)
             told = asdict(self.head) | {"length": length, "sha256": checksum.hexdigest()}
             yield out, Head(**told)
+
+
+def begun(head: Head) -> Head:
+    """What the line says while that image is being written: it is no list that anybody waits for."""
+    return replace(head, digest="", document="", sha256="")
 
 
 def sector(head: Head) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nm.errors import Invalid
 from nm.facts import Value
-from nm.records import Record
+from nm.records import Record, is_name
 
 TEXT, DOCUMENT, BOOT = "machines.txt", "machines.json", "boot"
 BOOT_FILES = ("kernel", "initrd")
@@ -77,13 +77,24 @@ def parsed(txt: bytes, json_text: bytes | None) -> tuple[Value, Files]:
         return found, {}
     try:
         told = json.loads(json_text)
-        files = {path: {key: one[key] for key in ("size", "sha256")} for path, one in told["files"].items()}
-        rest = {key: part for key, part in told.items() if key not in _OF_FILES}
+        files = {
+            _path(path): {key: one[key] for key in ("size", "sha256")} for path, one in told["files"].items()
+        }
+        found["document"] = {key: part for key, part in told.items() if key not in _OF_FILES}
+        if files.get(TEXT) != checked(txt):
+            found["document"] = {"damaged": f"{TEXT} is another one than {DOCUMENT} was written with"}
+        elif told["digest"] != digest(found):
+            found["document"] = {"damaged": "changed by somebody"}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {**found, "document": {"damaged": "no JSON of nm's"}}, {}
-    found["document"] = rest
-    if files.get(TEXT) != checked(txt):
-        found["document"] = {"damaged": f"{TEXT} is another one than {DOCUMENT} was written with"}
-    elif told["digest"] != digest(found):
-        found["document"] = {"damaged": "changed by somebody"}
     return found, files
+
+
+def _path(path: str) -> str:
+    """One of nm's own; ValueError for all others. A guest may have written it, and it is opened later."""
+    if path == TEXT:
+        return path
+    boot, image, file = path.split("/")
+    if boot != BOOT or not is_name(image) or file not in BOOT_FILES:
+        raise ValueError(path)
+    return path

@@ -68,7 +68,7 @@ class Maker:
         self._refuse_strangers(plan.domain)
         machine = self._machine(plan)
         self._hypervisor.define(machine_xml.description(machine))
-        self._hypervisor.storage.forget_console(machine_xml.console_name(plan.domain))
+        self._forget_console(plan.domain)
         storage, domain = self._hypervisor.storage, plan.domain
         disk = machine_xml.volume(domain, DISK)
         disks = (
@@ -94,15 +94,21 @@ class Maker:
         """Take the domain and its volumes away, when it is nm's own. The last thing to go is the mark."""
         mark = self.mark(domain)
         if mark is None:
+            self._forget_console(domain)
             return
         self._hypervisor.stop(domain)
         description = self._hypervisor.description(domain)
         if description is not None and mark.state != HALF:
             self._hypervisor.define(machine_xml.marked(description, HALF))
         self._hypervisor.storage.remove(self._pool, _volumes(domain))
+        self._forget_console(domain)
         self._hypervisor.undefine(domain)
         if self.mark(domain) is not None:
             raise DeviceFailed(f"domain {domain} on host {self._host} is there after it was removed")
+
+    def _forget_console(self, domain: str) -> None:
+        """What it said is its group's; the head node's next group is to see nothing of it."""
+        self._hypervisor.storage.forget_console(machine_xml.console_name(domain))
 
     def _refuse_strangers(self, domain: str) -> None:
         """No domain speaks of these volumes, so they are not nm's to overwrite."""

@@ -43,10 +43,9 @@ class Seeds:
         if seed.door_of(head) == wanted:
             return
         content = seed.image(told, cloud)
-        self._disks.clear(domain, HEAD)  # until all of it is there, no line says so
         image = io.BytesIO(content)
         image.seek(iso.SYSTEM_AREA)
-        self._disks.write(domain, image, iso.SYSTEM_AREA, len(content), content[:HEAD])
+        self._disks.write(domain, image, iso.SYSTEM_AREA, len(content), bytes(HEAD), content[:HEAD])
 
     def bring(self, domain: str, told: Seed) -> None:
         """Give an existing domain its disk. One that must be stopped for that is left off."""

@@ -106,7 +106,8 @@ class Lists:
             if there is None or not _same(there, source.head):
                 with source.image() as (image, head):
                     room = listdisk.capacity(head.length)
-                    self._disks.write(domain, image, listdisk.IMAGE, room, listdisk.sector(head))
+                    first, last = listdisk.sector(listdisk.begun(head)), listdisk.sector(head)
+                    self._disks.write(domain, image, listdisk.IMAGE, room, first, last)
         return self._disks.share(domain)
 
     # ---- looking

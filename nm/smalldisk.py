@@ -37,7 +37,7 @@ class SmallDisks:
     def own_head(self, domain: str) -> bytes:
         """The same. DeviceFailed when something would be lost by overwriting it."""
         found = self.head(domain)
-        if found.startswith(self._mark) or not found.strip(b"\0"):
+        if self._is_own(found):
             return found
         raise DeviceFailed(
             f"there is a volume {self._name(domain)} that is no {self._purpose} of nm's",
@@ -45,8 +45,13 @@ class SmallDisks:
             passing=False,
         )
 
-    def write(self, domain: str, image: BinaryIO, offset: int, capacity: int, head: bytes) -> None:
-        """Write the rest of `image` from `offset` on, then the head. `capacity`: of a new volume."""
+    def write(
+        self, domain: str, image: BinaryIO, offset: int, capacity: int, begun: bytes, head: bytes
+    ) -> None:
+        """Write the rest of `image` from `offset` on, then the head. `capacity`: of a new volume.
+
+        `begun`: what the disk begins with meanwhile, so that half of an image is never taken for the old one.
+        """
         name, start = self._name(domain), image.tell()
         length = offset + image.seek(0, io.SEEK_END) - start
         image.seek(start)
@@ -56,6 +61,7 @@ class SmallDisks:
                 self._refuse_to_grow(domain)
                 self._storage.remove(self._pool, [name])
             self._storage.make_empty(self._pool, name, capacity)
+        self._storage.put(self._pool, name, 0, io.BytesIO(begun))
         self._storage.put(self._pool, name, offset, image)
         self._storage.put(self._pool, name, 0, io.BytesIO(head))
 
@@ -92,8 +98,13 @@ class SmallDisks:
                 self._storage.put(self._pool, self._name(domain), 0, nothing)
 
     def remove(self, domain: str) -> None:
-        """Let there be no such volume."""
-        self._storage.remove(self._pool, [self._name(domain)])
+        """Let there be no such volume of nm's; one of that name that is somebody else's stays."""
+        if self._is_own(self.head(domain)):
+            self._storage.remove(self._pool, [self._name(domain)])
+
+    def _is_own(self, head: bytes) -> bool:
+        """Whether nothing is lost when the disk is overwritten: it is nm's, or was never written to."""
+        return head.startswith(self._mark) or not head.strip(b"\0")
 
     def _name(self, domain: str) -> str:
         return volume(domain, self._purpose)

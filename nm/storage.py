@@ -61,7 +61,8 @@ class LibvirtStorage:
                 return _told(_copy(found, name, base))
             backing = f"<backingStore><path>{escape(base)}</path><format type='{kind}'/></backingStore>"
             target = f"<target><format type='qcow2'/>{_PRIVATE}</target>"
-            return _told(found.createXML(f"<volume><name>{name}</name>{target}{backing}</volume>"))
+            size = "<capacity>0</capacity>" if found.connect().getType() == "TEST" else ""  # the base's
+            return _told(found.createXML(f"<volume><name>{name}</name>{size}{target}{backing}</volume>"))
 
         return self._in(pool, make, COPY_SECONDS)
 

@@ -14,11 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from nm_head import files
+from nm_head.errors import HeadError
 from nm_head.links import MENU
-from nm_head.machines import Machine
+from nm_head.machines import Machine, is_host
 from nm_head.network import Network
 from nm_head.settings import Settings
 
+_FEWEST = 4  # addresses of a network: its own two, this head node's, a machine's
 CONFIGURATION, HOSTS, PID = "dnsmasq.conf", "dhcp-hosts", "dnsmasq.pid"
 _TEMPLATE = """# Made by linky.
 port=0
@@ -54,6 +56,11 @@ dhcp-range={prefix},ra-only,{length}
 def configuration(settings: Settings, network: Network) -> str:
     """The whole configuration."""
     hosts = network.address.network
+    if hosts.num_addresses < _FEWEST:
+        raise HeadError(
+            f"interface {network.interface} has {network.address}, which leaves no address for machines",
+            "give it a network of at least four, as 192.168.10.1/24",
+        )
     text = _TEMPLATE.format(
         run=settings.run, state=settings.state, tftp=settings.tftp, menu=MENU, user=_user(),
         interface=network.interface, first=hosts[1], last=hosts[-2], mask=hosts.netmask,
@@ -76,7 +83,8 @@ def hosts(network: Network, machines: Iterable[Machine]) -> str:
         words = [machine.mac]
         if machine.ip and ipaddress.ip_address(machine.ip) in network.address.network:
             words.append(machine.ip)
-        lines.append(",".join([*words, *filter(None, [machine.hostname or machine.name])]) + "\n")
+        name = machine.hostname or machine.name
+        lines.append(",".join([*words, *([name] if is_host(name) else [])]) + "\n")
     return "".join(lines)
 
 

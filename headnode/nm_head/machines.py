@@ -20,7 +20,8 @@ DOCUMENT, TEXT = "machines.json", "machines.txt"
 VERSION = 1
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+_LABEL = "(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_HOST = re.compile(rf"(?!_)(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ def mac_of(text: str) -> str:
     return _fit(_MAC, text.lower().replace("-", ":"), "MAC")
 
 
+def is_host(name: str) -> bool:
+    """Whether dnsmasq takes it for a host's name; names of nodes need not be such."""
+    return _HOST.fullmatch(name) is not None
+
+
 def _content(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
@@ -105,7 +111,7 @@ def _machine(told: Any) -> Machine:
         mac=mac_of(told["mac"]),
         name=_fit(_NAME, told["name"], "name"),
         ip=str(ipaddress.ip_address(ip)) if ip else "",
-        hostname=_fit(_HOST, hostname, "host name") if hostname else "",
+        hostname=_fit(_HOST, hostname.removesuffix("."), "host name") if hostname else "",
         image=None if image is None else _image(image),
         since=_fit(_NAME, told["since"], "since") if told.get("since") else "",
     )
@@ -130,6 +136,6 @@ def _path(text: str) -> str:
 
 
 def _fit(pattern: re.Pattern[str], text: Any, what: str) -> str:
-    if not isinstance(text, str) or not pattern.fullmatch(text) or ".." in text:
+    if not isinstance(text, str) or not pattern.fullmatch(text):
         raise ValueError(f"{str(text)[:70]!r} is no {what}")
     return text

@@ -1,6 +1,8 @@
 """The list of machines, mounted: by virtiofs or 9p under the tag `moc`, or from a small disk.
 
-`mount -t moc moc /etc/moc` comes here (as /sbin/mount.moc), be it of a mount unit, fstab or rc.local.
+`mount -t moc moc /etc/moc` comes here (as /sbin/mount.moc), be it of a mount unit, fstab or rc.local. nm
+overwrites the disk while we have it: a line without a checksum at the beginning of its first sector, then the
+image, then the whole line. So another line means another list, and a checksum that is wrong half of one.
 """
 
 from __future__ import annotations
@@ -44,6 +46,11 @@ def line(device: Path) -> bytes:
     return found
 
 
+def _is_begun(told: bytes) -> bool:
+    """Whether nm is just writing another list."""
+    return b'"sha256": ""' in told
+
+
 def _failed(kind: str, options: str, place: Path) -> str:
     """Why that kind of share cannot be mounted; nothing when something is."""
     try:
@@ -71,6 +78,8 @@ class Watch:
                 mount(self._place)
             return "/".join(self._stamp(name) for name in (DOCUMENT, TEXT))
         told = line(self._device)
+        if self._line and disks.is_mounted(self._place) and _is_begun(told):
+            told = self._line  # until it is whole, the list is the one that it was
         if told != self._line or not disks.is_mounted(self._place):
             disks.check(self._device, told, "list")
             disks.mount_anew(self._device, self._place)

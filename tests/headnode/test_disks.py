@@ -97,6 +97,30 @@ def test_another_seed_is_noticed_once_and_half_of_one_is_not_taken(tmp_path: Pat
     assert not watch.is_new()
 
 
+def test_while_nm_writes_another_list_it_is_the_one_that_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "disk"
+    mounted: list[bytes] = []
+    one, two = list_disk(tmp_path / "lists", 1), list_disk(tmp_path / "lists", 2)
+    monkeypatch.setattr(moc, "find", lambda: device)
+    monkeypatch.setattr(disks, "is_mounted", lambda place: bool(mounted))
+    monkeypatch.setattr(disks, "mount_anew", lambda device, place: mounted.append(device.read_bytes()))
+    watch = moc.Watch(tmp_path / "moc")
+    head = listdisk.parsed(two[: listdisk.HEAD])
+    assert head is not None
+    begun = listdisk.sector(listdisk.begun(head))
+    device.write_bytes(begun + two[listdisk.HEAD :])
+    with pytest.raises(HeadError, match="half of a list"):
+        watch.look()  # there is none before it
+    device.write_bytes(one)
+    first = watch.look()
+    device.write_bytes(begun + two[listdisk.HEAD :])
+    assert watch.look() == first and mounted == [one]
+    device.write_bytes(two)
+    assert watch.look() != first and mounted == [one, two]
+
+
 def test_the_interface_is_found_by_the_seeds_mac_or_by_its_name(settings: Settings) -> None:
     assert str(network.find(settings).address) == "127.0.0.1/8"
     own = network._interfaces()

@@ -1,12 +1,16 @@
 """The list as a head node reads it: what is good, and that whatever is wrong is refused as a whole."""
 
 import hashlib
+import ipaddress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nm_head.dnsmasq import configuration, hosts
 from nm_head.errors import HeadError
 from nm_head.machines import Image, Machine, mac_of, read
+from nm_head.network import Network
+from nm_head.settings import Settings
 
 from tests.headnode.conftest import CENTOS, DEBIAN, mac, machine, write_list
 
@@ -59,6 +63,35 @@ def test_one_wrong_word_spoils_all(tmp_path: Path, wrong: dict[str, Any]) -> Non
     write_list(tmp_path, [machine(1), machine(2, **wrong)])
     with pytest.raises(HeadError, match=r"machines\.json: .*nothing was changed"):
         read(tmp_path)
+
+
+LONG = "node-with-a-long-name.rack-with-a-long-name.site-with-a-long-name.example.org"
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ({"hostname": LONG}, LONG), ({"hostname": "node.example.org."}, "node.example.org"),
+        ({"hostname": "", "name": "n..1"}, None), ({"hostname": "", "name": "n_1"}, "n_1"),
+        ({"hostname": "", "name": "n-"}, None), ({"hostname": "", "name": "n" * 64}, None),
+    ],
+)  # fmt: skip
+def test_whatever_nm_lets_a_node_be_called_is_good(
+    tmp_path: Path, told: dict[str, Any], name: str | None
+) -> None:
+    """And dnsmasq is told of no name that it would refuse, with the whole line."""
+    write_list(tmp_path, [machine(1, **told)])
+    network = Network("eth1", ipaddress.IPv4Interface("192.168.10.1/24"))
+    words = [mac(1), "192.168.10.11", *([name] if name else [])]
+    assert hosts(network, read(tmp_path)) == ",".join(words) + "\n"
+
+
+def test_a_network_with_no_room_for_machines_is_told(settings: Settings) -> None:
+    with pytest.raises(HeadError, match="no address for machines"):
+        configuration(settings, Network("eth1", ipaddress.IPv4Interface("10.0.0.1/32")))
+    assert "10.0.0.1,10.0.0.2," in configuration(
+        settings, Network("e", ipaddress.IPv4Interface("10.0.0.1/30"))
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "{}", '{"version": 2, "machines": []}', "[" * 100_000])

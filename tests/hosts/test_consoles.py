@@ -24,8 +24,10 @@ def store() -> MemoryStore:
     made = MemoryStore()
     for host, uri in (("here", "qemu:///system"), ("far", "qemu+ssh://nm@far.example/system")):
         put(made, new("host", host, 0.0, uri=uri))
-        put(made, new("headnode", f"on-{host}", 0.0, host=host, image="i"))
-    put(made, new("headnode", "old", 0.0, host="here", image=None))
+        put(made, new("headnode", f"on-{host}", 0.0, host=host, image="i", group="alpha"))
+    put(made, new("headnode", "old", 0.0, host="here", image=None, group=None))
+    for number, group in enumerate(("alpha", "beta")):
+        put(made, new("group", group, 0.0, created=float(number)))
     return made
 
 
@@ -126,4 +128,13 @@ def test_of_another_machine_there_is_a_copy(store: MemoryStore, tmp_path: Path) 
     far.fails, far.log = False, b"new\n"
     worker.handle(sent)
     assert door("on-far", 8) == {"text": "new\n", "next": 4}
+
+    put(store, new("headnode", "on-far", 0.0, host="far", image="i", group=None))
+    assert door("on-far", 0) == {"text": "", "next": 0}
+    put(store, new("headnode", "on-far", 0.0, host="far", image="i", group="beta"))
+    assert door("on-far", 0) == {"text": "", "next": 0}  # what it said to alpha is not for beta
+    far.log = b"longer than what was known\n"
+    worker.handle(sent)
+    assert door("on-far", 0)["text"] == "longer than what was known\n"
+    assert [path.name for path in (tmp_path / "copies").iterdir()] == ["on-far+beta.1"]
     worker.close()

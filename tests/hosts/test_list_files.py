@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nm import listdisk
 from nm.errors import DeviceFailed, NMError
 from nm.export import ExportHand
 from nm.facts import Order, Value
@@ -45,8 +46,8 @@ class Bench:
             path.write_text(f"{file} of {content}")
         self.records[name] = {"kind": "netboot", **{file: str(path) for file, path in paths.items()}}
 
-    def run(self, told: Value | None) -> Value | NMError | None:
-        [outcome] = self.hand.run([Order("export/alpha", told)], 1)
+    def run(self, told: Value | None, old: Value | None = None) -> Value | NMError | None:
+        [outcome] = self.hand.run([Order("export/alpha", told, old)], 1)
         return outcome.error or outcome.seen
 
     def read(self) -> Value | NMError | None:
@@ -158,3 +159,64 @@ def test_what_a_guest_puts_into_its_folder_leads_nowhere(bench: Bench) -> None:
     (bench.place / "boot" / "debian" / "kernel").symlink_to(precious / "kernel")
     assert bench.run(value(booting("debian"))) == value(booting("debian"))
     assert (precious / "kernel").read_text() == "precious"
+
+
+STOLEN = {"size": 1, "sha256": ""}
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret", "../../secret", "boot/../secret", "boot/debian/secret", "secret", ""]
+)
+def test_a_list_that_a_guest_wrote_speaks_of_nms_own_files_only(bench: Bench, path: str) -> None:
+    """What it speaks of is copied into disks."""
+    bench.run(value(None))
+    (bench.place.parent / "secret").write_text("secret")
+    document = bench.place / "machines.json"
+    told = json.loads(document.read_text())
+    document.write_text(json.dumps({**told, "files": {**told["files"], path: STOLEN}}))
+    read = bench.read()
+    assert isinstance(read, dict) and read["document"] == {"damaged": "no JSON of nm's"}
+    with listdisk.opened(bench.place.parent, "alpha") as source:
+        assert source.head.digest == ""  # no list that anybody is waiting for
+        with source.image() as (image, _):
+            assert b"secret" not in image.read().replace(path.encode(), b"")
+    assert bench.run(value(None)) == value(None)
+
+
+def test_no_list_that_a_guest_wrote_stops_the_worker(bench: Bench) -> None:
+    bench.run(value(None))
+    document = bench.place / "machines.json"
+    told = json.loads(document.read_text())
+    cases: tuple[dict[str, Any], ...] = ({"digest": None}, {"files": []}, {"files": {"machines.txt": 1}})
+    for strange in cases:
+        document.write_text(json.dumps({**told, **strange}))
+        read = bench.read()
+        assert isinstance(read, dict) and "damaged" in read["document"]
+    del told["digest"]
+    document.write_text(json.dumps(told))
+    read = bench.read()
+    assert isinstance(read, dict) and "damaged" in read["document"]
+
+
+@pytest.mark.parametrize(
+    "strange", ["machines.json/", ".machines.txt.new/", "boot", "boot/debian/x", "x", "boot/link"]
+)
+def test_what_a_guest_left_neither_keeps_its_group_nor_is_for_the_next(bench: Bench, strange: str) -> None:
+    """By virtiofs its root can make any file there."""
+    bench.run(value(booting("debian")) if "/debian" in strange else value(None))
+    path = bench.place / strange
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    if strange.endswith("/"):
+        path.mkdir()
+    elif strange.endswith("link"):
+        path.symlink_to(bench.images)
+    else:
+        path.write_text("for nobody else")
+    assert bench.run(None, value(None)) is None and bench.read() is None
+    [aside] = bench.place.parent.iterdir()
+    assert aside.name.startswith(".alpha.") and aside.stat().st_mode & 0o777 == 0o700
+    assert bench.hand.known() == []
+    assert bench.run(value(None)) == value(None)
+    assert {path.name for path in bench.place.iterdir()} == {"machines.txt", "machines.json"}
+    assert len([*bench.images.iterdir()]) == 4

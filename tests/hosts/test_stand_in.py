@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import libvirt
 import pytest
 
+from nm import listfiles, machine_xml
 from nm.errors import DeviceFailed
+from nm.export import ExportHand
 from nm.facts import Order, Value
+from nm.making import Blueprint
 from nm.records import Record
+from nm.seed import Seed
 from nm.vm import HostHand
 from nm.waiting import Clock
 
@@ -134,3 +139,38 @@ def test_orders_are_answered_one_by_one(domain: str) -> None:
     first, second = hand(domain).run(orders, 1)
     assert first.error is not None
     assert second.seen == on(domain, 5)
+
+
+def test_one_that_nm_makes_from_an_image_is_made_with_its_list_and_goes(
+    tmp_path: Path, connection: libvirt.virConnect
+) -> None:
+    name = f"h{next(_numbers)}"
+    (tmp_path / "base").write_text("an image")
+    image: Record = {
+        "disk": str(tmp_path / "base"),
+        "format": "raw",
+        "memory": 64,
+        "cpus": 1,
+        "share": "disk",
+    }
+    image |= dict.fromkeys(("kernel", "initrd", "cmdline"))
+    mac = machine_xml.mac_of("vmhost", f"nm-{name}")
+    seed = Seed("alpha.1", name, "alpha", mac, "192.168.10.1/24")
+    plan = Blueprint(name, f"nm-{name}", "tiny", image, seed, None, (str(tmp_path),))
+    host: Record = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}}
+    record: Record = {"image": "tiny", "domain": None}
+    maker = HostHand("vmhost", host, lambda _: record, lambda _: plan, lists=tmp_path / "lists")
+    told: Value = {"machines": [], "document": {"machines": []}}
+    assert ExportHand(tmp_path / "lists").run([Order("export/alpha", told)], 1)[0].error is None
+    place = {"host": "vmhost", "domain": f"nm-{name}"}
+    head: Value = {**place, "vlan": 101, "image": "tiny"}
+    its_list: Value = {**place, "group": "alpha", "digest": listfiles.digest(told)}
+    for fact, value in ((f"list/{name}", its_list), (f"head/{name}", head)):
+        [outcome] = maker.run([Order(fact, value)], 1)
+        assert (outcome.error, outcome.seen) == (None, value)
+    assert [one.seen for one in maker.read([f"list/{name}", f"head/{name}"])] == [its_list, head]
+    for fact, value in ((f"head/{name}", head), (f"list/{name}", its_list)):
+        [outcome] = maker.run([Order(fact, None, value)], 1)
+        assert (outcome.error, outcome.seen) == (None, None)
+    assert f"nm-{name}" not in [one.name() for one in connection.listAllDomains()]
+    maker.close()

@@ -8,6 +8,7 @@ import pytest
 
 from nm import machine_xml
 from nm.facts import Order, Value
+from nm.libvirt_host import LibvirtHost
 from nm.making import Blueprint
 from nm.records import Record
 from nm.seed import Seed
@@ -15,7 +16,8 @@ from nm.vm import HostHand
 
 DOMAIN = "nm-h1"
 MAC = machine_xml.mac_of("vmhost", DOMAIN)
-SIZE = 24 << 20
+SIZE = (24 << 20) - (1 << 19)  # less than the volume for it
+STALE = b"X" * 512
 HOST: Record = {
     "uri": "qemu:///system",
     "network": {"kind": "linux", "device": "trunk0"},
@@ -48,6 +50,9 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert time.monotonic() < end
         time.sleep(0.2)
     sh("virsh -q pool-define-as heads logical --source-name heads --target /dev/heads")
+    sh("lvcreate -q -Wn -Zn -n former -l 100%FREE heads")  # what another group wrote there
+    sh("tr '\\0' X </dev/zero | dd of=/dev/heads/former bs=1M iflag=fullblock 2>/dev/null; true")
+    sh("lvremove -qfy heads/former")
 
 
 @pytest.mark.timeout(300)
@@ -60,7 +65,7 @@ def test_a_copy_in_a_logical_pool(tmp_path: Path, kind: str) -> None:
     if kind == "qcow2":
         sh(f"qemu-img convert -O qcow2 {raw} {base}")
     elif kind == "volume":
-        sh(f"lvcreate -q -n base -L {SIZE}b heads && dd if={raw} of={base} bs=1M conv=fsync status=none")
+        sh(f"lvcreate -q -n base -L {24 << 20}b heads && dd if={raw} of={base} bs=1M conv=fsync status=none")
     image: Record = {"share": "disk", "kernel": None, "initrd": None, "cmdline": None}
     image |= {"disk": base, "format": "qcow2" if kind == "qcow2" else "raw", "memory": 32, "cpus": 1}
     seed = Seed("alpha.1", "h1", "alpha", MAC, "192.168.10.1/24")
@@ -77,6 +82,10 @@ def test_a_copy_in_a_logical_pool(tmp_path: Path, kind: str) -> None:
         with open("/dev/heads/nm-h1+disk", "rb") as copied, open("/dev/heads/nm-h1+seed", "rb") as told:
             assert copied.read(len(content)) == content
             assert told.seek(32769) and told.read(5) == b"CD001"
+        LibvirtHost(HOST["uri"]).storage.make_empty("heads", "nm-h1+list", 8 << 20)
+        for name in ("disk", "seed", "list"):
+            assert STALE not in Path(f"/dev/heads/nm-h1+{name}").read_bytes()
+        sh("lvremove -qfy heads/nm-h1+list")
         assert "master nmbr101" in sh("ip -o link show type tun")
         gone = hand.run([Order("head/h1", None, VALUE), Order("bridge/vmhost/101", None)], 1)
         assert [one.error for one in gone] == [None, None]
