@@ -73,6 +73,8 @@ class LibvirtStorage:
             target = f"<target><format type='raw'/>{_PRIVATE}</target>" if _kind(found) != "logical" else ""
             size = f"<capacity>{len(content)}</capacity>"
             volume = found.createXML(f"<volume><name>{name}</name>{size}{target}</volume>")
+            if not target:
+                _blank(volume, len(content))
             fill(volume, content)
             return _told(volume)
 
@@ -102,11 +104,12 @@ class LibvirtStorage:
             if _kind(found) == "logical":
                 target = ""
             sparse = "<allocation>0</allocation>" if target else ""
-            return _told(
-                found.createXML(
-                    f"<volume><name>{name}</name><capacity>{size}</capacity>{sparse}{target}</volume>"
-                )
+            volume = found.createXML(
+                f"<volume><name>{name}</name><capacity>{size}</capacity>{sparse}{target}</volume>"
             )
+            if not target:
+                _blank(volume, 0)
+            return _told(volume)
 
         return self._in(pool, make)
 
@@ -218,6 +221,20 @@ def fill(volume: libvirt.virStorageVol, content: bytes) -> None:
         stream.finish()
 
 
+def _blank(volume: libvirt.virStorageVol, start: int) -> None:
+    """Zeros from there to its end: a new volume of a logical pool holds what anybody left there."""
+    _, capacity, allocation = volume.info()
+    left = max(capacity, allocation) - start
+    with _stream(volume.connect()) as stream:
+        if stream is None or left <= 0:
+            return
+        volume.upload(stream, start, left)
+        zeros = bytes(_CHUNK)
+        while left > 0:
+            left -= stream.send(zeros[:left])
+        stream.finish()
+
+
 def _content(volume: libvirt.virStorageVol, offset: int, count: int) -> bytes:
     """That part of the volume."""
     parts: list[bytes] = []
@@ -288,7 +305,9 @@ def _copy(pool: libvirt.virStoragePool, name: str, base: str) -> libvirt.virStor
     """The base's data in a volume of the same size. libvirt copies volumes only, so the base becomes one."""
     source = _as_volume(pool.connect(), base)
     size = f"<capacity>{source.info()[1]}</capacity>"
-    return pool.createXMLFrom(f"<volume><name>{name}</name>{size}</volume>", source)
+    volume = pool.createXMLFrom(f"<volume><name>{name}</name>{size}</volume>", source)
+    _blank(volume, source.info()[1])
+    return volume
 
 
 def _as_volume(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVol:
