@@ -59,7 +59,11 @@ def test_it_is_refused_as_the_call_is(bench: Bench, who: str) -> None:
         fresh = Bench()
         bench = fresh
         caller = prepared(bench, name)[who]
-        assert outcome("DryRun", name, GOOD[name]) == outcome(name, *GOOD[name]), name
+        dry, wet = outcome("DryRun", name, GOOD[name]), outcome(name, *GOOD[name])
+        if who == "headnode":  # which may call three methods, and this is none of them
+            assert dry.startswith(f"{caller.name} may not call DryRun"), name
+        else:
+            assert dry == wet, name
 
 
 def test_a_deploys_steps_are_those_of_its_plan(bench: Bench) -> None:

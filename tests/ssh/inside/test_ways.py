@@ -51,10 +51,14 @@ class Street:
         self.bench.api.serve([listen_unix(SOCKET), listen_tcp("127.0.0.1"), listen_tcp("::1")])
 
     def world(self, method: str) -> dict[str, Record]:
-        """All records, with this one method delegated to whom is delegated one."""
+        """All records, with this one method delegated to whom is delegated one.
+
+        Only a console that somebody has can be looked at; what nobody has can be changed.
+        """
         group = self._world["group_alpha"]
         delegations = [{**one, "method": one["method"] and method} for one in group["delegations"]]
-        return {**self._world, "group_alpha": {**group, "delegations": delegations}}
+        made = {**self._world["headnode_made"], "group": "alpha" if method == "GetConsole" else None}
+        return {**self._world, "group_alpha": {**group, "delegations": delegations}, "headnode_made": made}
 
     def unharmed(self) -> bool:
         """Whether no record was changed in its place."""
