@@ -77,9 +77,9 @@ def without_secrets(told: Any) -> Any:
     """The reply as it may be kept."""
     if isinstance(told, list):
         return [without_secrets(one) for one in told]
-    return (
-        {key: value for key, value in told.items() if key not in _SECRET} if isinstance(told, dict) else told
-    )
+    if not isinstance(told, dict):
+        return told
+    return {key: without_secrets(value) for key, value in told.items() if key not in _SECRET}
 
 
 def read_reply(told: object, reading: Reading) -> Reply:
