@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nm import delivery, leases, loans
+from nm import delivery, departures, leases, loans
 from nm.calls import Call, Caller
 from nm.delivery import Outcome
 from nm.errors import Conflict, DeviceFailed, NotFound
@@ -25,6 +25,22 @@ NOW = 1_795_219_300.0
 RULES = leases.Rules(mass_share=0.25, mass_floor=3)
 DAY = 86400.0
 ADMIN = Call(Caller(0, "root", admin=True), "ConfirmRemoval", NOW)
+
+
+class Failing(MemoryStore):
+    """A store whose disk fails after so many transactions."""
+
+    left = 10**6
+    meanwhile: Callable[[], object] | None = None  # what somebody else does right before the next transaction
+
+    def transact(self, operation: Callable[[Transaction], T]) -> T:
+        if (other := self.meanwhile) is not None:
+            self.meanwhile = None
+            other()
+        if self.left == 0:
+            raise DeviceFailed("the disk is full")
+        self.left -= 1
+        return super().transact(operation)
 
 
 class Node:
@@ -63,11 +79,11 @@ class Node:
         self.told["slivers"] = [{**copy.deepcopy(first), "name": f"s{number}"} for number in range(count)]
 
     def expire(self, now: float, *due: str, doubt: str | None = None) -> tuple[set[str], dict[str, str]]:
-        stopped, held = delivery.expire(self.store, due, now, RULES, doubt, DAY)
+        stopped, held = departures.expire(self.store, due, now, RULES, doubt, DAY)
         return {key.removeprefix("sliver_") for key in stopped}, held
 
     def forget(self, name: str, now: float) -> bool:
-        return self.store.transact(partial(delivery.forget, key=f"sliver_{name}", now=now))
+        return self.store.transact(partial(departures.forget, key=f"sliver_{name}", now=now))
 
     def held(self, holds: leases.Holds) -> set[str]:
         return set(leases.held(self.store, holds))
@@ -111,6 +127,14 @@ def test_one_changed_tag_changes_one_sliver(node: Node) -> None:
     assert node.sliver("demo_web")["_rspec"]["cpu_share"] == 40
 
 
+def test_a_sliver_with_a_time_of_its_own_must_be_newer_itself(node: Node) -> None:
+    before = node.sliver("demo_web")
+    node.told["slivers"][0].update(timestamp=before["timestamp"], slice_id=99)
+    assert node.hear(NOW + 600, later=600).changed == () and node.sliver("demo_web") == before
+    node.told["slivers"][0]["timestamp"] += 1
+    assert node.hear(NOW + 1200, later=600).changed == ("sliver_demo_web",)
+
+
 def test_an_older_reply_counts_for_nothing(node: Node) -> None:
     revision = node.store.revision
     node.keep()
@@ -121,7 +145,7 @@ def test_nms_own_fields_survive(node: Node) -> None:
     call = Call(Caller(1000, "demo_web"), "SetLoans", NOW)
     node.store.transact(lambda tx: loans.set_loans(tx, call, "demo_web", ["demo_deleg", "cpu_share", 4]))
     node.store.transact(
-        lambda tx: tx.put(delivery.observed(node.sliver("demo_web"), _state="running", _new=1))
+        lambda tx: tx.put(departures.observed(node.sliver("demo_web"), _state="running", _new=1))
     )
     node.told["slivers"][0]["attributes"][0]["value"] = "40"
     assert node.hear(NOW + 600, later=600).changed == ("sliver_demo_web",)
@@ -158,18 +182,6 @@ def test_a_source_that_was_built_anew_is_believed_on_an_administrators_word(node
     assert node.hear(older=True).changed and node.sliver("demo_web")["rspec"]["cpu_share"] == 40
     node.told["slivers"][1]["attributes"][0]["value"] = "new"
     assert node.hear(later=600).changed == ("sliver_demo_deleg",)
-
-
-class Failing(MemoryStore):
-    """A store whose disk fails after so many transactions."""
-
-    left = 10**6
-
-    def transact(self, operation: Callable[[Transaction], T]) -> T:
-        if self.left == 0:
-            raise DeviceFailed("the disk is full")
-        self.left -= 1
-        return super().transact(operation)
 
 
 @pytest.mark.parametrize("left", range(9))
@@ -212,7 +224,7 @@ def test_a_random_life(lists: list[set[int]]) -> None:
         assert not names & node.gone() and names <= node.slivers()
         live += len(outcome.changed)
         assert len(outcome.removed) <= (max(3, 0.25 * live) if listed else 0)
-        assert set(outcome.held) == node.held(delivery.REMOVALS)
+        assert set(outcome.held) == node.held(departures.REMOVALS)
         assert node.slivers() - node.gone() == names | set(outcome.held)
 
 
@@ -262,12 +274,15 @@ def test_what_is_listed_no_more_stops_and_is_deleted_after_a_grace(node: Node) -
     node.keep("demo_deleg", "demo_ctl")
     assert node.hear(NOW + 600, later=600).removed == ("sliver_demo_web",)
     record = node.sliver("demo_web")
-    assert delivery.halted(record) == delivery.UNLISTED and delivery.halted(node.sliver("demo_ctl")) is None
+    assert (
+        departures.halted(record) == departures.UNLISTED
+        and departures.halted(node.sliver("demo_ctl")) is None
+    )
     assert record["_gone"]["until"] == int(NOW + 600 + DAY)
     assert node.hear(NOW + 1200, later=600).removed == ()
     assert node.sliver("demo_web")["_gone"]["since"] == int(NOW + 600)
-    assert not delivery.is_due(record, NOW + DAY) and not node.forget("demo_web", NOW + DAY)
-    assert delivery.is_due(record, NOW + 600 + DAY) and node.forget("demo_web", NOW + 600 + DAY)
+    assert not departures.is_due(record, NOW + DAY) and not node.forget("demo_web", NOW + DAY)
+    assert departures.is_due(record, NOW + 600 + DAY) and node.forget("demo_web", NOW + 600 + DAY)
     assert node.slivers() == {"demo_deleg", "demo_ctl"}
     assert node.events()[-2:] == ["sliver demo_web stopped", "sliver demo_web deleted"]
 
@@ -296,12 +311,12 @@ def test_one_that_cannot_be_understood_but_is_listed_again_comes_back(node: Node
 def test_an_empty_list_waits_for_an_administrator(node: Node) -> None:
     node.keep()
     outcome = node.hear(NOW + 600, later=600)
-    assert set(outcome.held.values()) == {delivery.EMPTY} and len(outcome.held) == 3
+    assert set(outcome.held.values()) == {departures.EMPTY} and len(outcome.held) == 3
     assert outcome.removed == () and node.gone() == set()
     assert node.hear(NOW + 1200, later=600).removed == ()
-    node.store.transact(lambda tx: leases.confirm(tx, ADMIN, ["demo_web"], delivery.REMOVALS))
-    assert delivery.remove_confirmed(node.store, NOW + 1200, DAY) == ("sliver_demo_web",)
-    assert node.gone() == {"demo_web"} and node.held(delivery.REMOVALS) == {"demo_deleg", "demo_ctl"}
+    node.store.transact(lambda tx: leases.confirm(tx, ADMIN, ["demo_web"], departures.REMOVALS))
+    assert departures.remove_confirmed(node.store, NOW + 1200, DAY) == ("sliver_demo_web",)
+    assert node.gone() == {"demo_web"} and node.held(departures.REMOVALS) == {"demo_deleg", "demo_ctl"}
 
 
 def test_too_many_at_once_wait_and_are_let_go_when_they_are_listed_again(told: Told) -> None:
@@ -314,7 +329,7 @@ def test_too_many_at_once_wait_and_are_let_go_when_they_are_listed_again(told: T
     assert set(outcome.held) == {f"s{number}" for number in range(14, 20)} and node.gone() == set()
     assert set(outcome.held.values()) == {leases.MANY}
     node.told["slivers"] = all_of_them
-    assert node.hear(NOW + 1200, later=600).held == {} and node.held(delivery.REMOVALS) == set()
+    assert node.hear(NOW + 1200, later=600).held == {} and node.held(departures.REMOVALS) == set()
     node.keep(*(f"s{number}" for number in range(15)))
     assert len(node.hear(NOW + 1800, later=600).removed) == 5
 
@@ -326,10 +341,17 @@ def test_confirmed_removals_go_with_the_next_reply(told: Told) -> None:
     node.keep("s0")
     assert len(node.hear(NOW + 600, later=600).held) == 199
     with pytest.raises(NotFound, match="the removal of sliver s0 is not held back"):
-        node.store.transact(lambda tx: leases.confirm(tx, ADMIN, ["s0"], delivery.REMOVALS))
-    node.store.transact(lambda tx: leases.confirm(tx, ADMIN, [], delivery.REMOVALS))
+        node.store.transact(lambda tx: leases.confirm(tx, ADMIN, ["s0"], departures.REMOVALS))
+    node.store.transact(lambda tx: leases.confirm(tx, ADMIN, [], departures.REMOVALS))
     outcome = node.hear(NOW + 1200, later=600)
-    assert len(outcome.removed) == 199 and outcome.held == {} and node.held(delivery.REMOVALS) == set()
+    assert len(outcome.removed) == 199 and outcome.held == {} and node.held(departures.REMOVALS) == set()
+
+
+def test_who_is_told_of_meanwhile_stays(node: Node) -> None:
+    node.keep("demo_web", "demo_ctl")
+    newer = node.told["timestamp"] + 700
+    node.store.meanwhile = lambda: ticket(node, "demo_deleg", newer)
+    assert node.hear(NOW + 600, later=600).removed == () and node.gone() == set()
 
 
 # ---- expiry
@@ -337,12 +359,25 @@ def test_confirmed_removals_go_with_the_next_reply(told: Told) -> None:
 
 def test_expiry_needs_no_source(node: Node) -> None:
     end = node.sliver("demo_web")["expiry"]
-    assert delivery.overdue(node.store, end - 1) == []
+    assert departures.overdue(node.store, end - 1) == []
     assert node.expire(end - 1, "demo_web") == (set(), {})
-    assert delivery.overdue(node.store, end) == ["demo_web"]
+    assert departures.overdue(node.store, end) == ["demo_web"]
     assert node.expire(end, "demo_web") == ({"demo_web"}, {})
-    assert delivery.halted(node.sliver("demo_web")) == delivery.EXPIRED
-    assert delivery.overdue(node.store, end) == []
+    assert departures.halted(node.sliver("demo_web")) == departures.EXPIRED
+    assert departures.overdue(node.store, end) == []
+
+
+def test_who_is_renewed_or_stopped_meanwhile_is_left_alone(node: Node) -> None:
+    record = node.sliver("demo_web")
+    for fields in (
+        {"expiry": record["expiry"] + 9},
+        {"_gone": {"since": 1, "until": 2, "why": departures.UNLISTED}},
+    ):
+        other = departures.observed(record, **fields)
+        node.store.meanwhile = lambda other=other: node.store.transact(lambda tx: tx.put(other))
+        assert node.expire(record["expiry"], "demo_web")[0] == set()
+        assert node.sliver("demo_web") == other
+        node.store.transact(lambda tx: tx.put(record))
 
 
 def test_a_renewed_sliver_comes_back(node: Node) -> None:
@@ -363,11 +398,11 @@ def test_nothing_expires_by_a_clock_in_doubt_and_nothing_by_mass(told: Told) -> 
     many = tuple(f"s{number}" for number in range(1, 8))
     assert node.expire(end, *many)[1] == dict.fromkeys(many, leases.MANY)
     assert node.expire(end)[0] == set() and node.gone() == {"s0"}
-    node.store.transact(lambda tx: leases.confirm(tx, ADMIN, [], delivery.EXPIRIES))
-    assert node.expire(end) == (set(many), {}) and node.held(delivery.EXPIRIES) == set()
+    node.store.transact(lambda tx: leases.confirm(tx, ADMIN, [], departures.EXPIRIES))
+    assert node.expire(end) == (set(many), {}) and node.held(departures.EXPIRIES) == set()
 
 
 def test_a_disabled_sliver_is_halted(node: Node) -> None:
     node.told["slivers"][0]["attributes"].append({"tagname": "enabled", "value": "0"})
     node.hear(NOW + 600, later=600)
-    assert delivery.halted(node.sliver("demo_web")) == "enabled is 0"
+    assert departures.halted(node.sliver("demo_web")) == "enabled is 0"

@@ -171,7 +171,7 @@ def test_what_answers_badly_changes_nothing(
 def test_a_greeting_that_drips_is_cut(authority: Authority) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         greeting = pool.submit(_drip_greeting, server)
-        with pytest.raises(DeviceFailed, match="was silent|took more than"):
+        with pytest.raises(DeviceFailed, match=r"was silent|took more than"):
             Plc(parse_place(f"https://127.0.0.1:{server.getsockname()[1]}/"), login(), SHORT).fetch()
         greeting.result()
 
