@@ -54,6 +54,7 @@ def parse_place(address: str, ca: str | None = None) -> Place:
     try:
         parts = urlsplit(address)
         port = parts.port or 443
+        parts.path.encode("ascii"), parts.query.encode("ascii")
     except ValueError:
         parts, port = urlsplit(""), 0
     if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.fragment:
@@ -111,7 +112,10 @@ def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str 
                     f"{place} answers with status {response.status}",
                     "see the address, and that its API runs there",
                 )
-            return Answer(_whole(place, response, limits), dict(response.getheaders()))
+            whole = _whole(place, response, limits)
+            if watch.over:  # an answer that does not say its length ends where it was cut
+                raise TimeoutError
+            return Answer(whole, dict(response.getheaders()))
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message or "it is for another name"
         raise DeviceFailed(
@@ -119,7 +123,7 @@ def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str 
             "see it, the address, this machine's clock, and the authority's file; nothing was sent",
             passing=False,
         ) from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise _failed(place, limits, watch, error) from None
     finally:
         watch.close()

@@ -228,7 +228,7 @@ def read_sliver(
     problems: list[str] = []
     tags = read_tags(told.get("attributes", []), problems)
     given = told.get("rspec")
-    last = {name: value[-1] if isinstance(value, list) else value for name, value in tags.items()}
+    last = {name: value[-1] if isinstance(value, list) and value else value for name, value in tags.items()}
     asked = rspec.from_tags({**(given if isinstance(given, Mapping) else {}), **last}, reading.rspec)
     problems += asked.faults.values()
     instantiation = told.get("instantiation")
@@ -315,14 +315,15 @@ def _initscript(
     """The text that runs when the sliver starts: its own, or one of the reply's by name, or none."""
     if code := tags.get("initscript_code"):
         return _script(code, problems)
-    name = tags.get("initscript", told.get("initscript"))
-    if not name:
+    given = tags.get("initscript", told.get("initscript"))
+    if not given:
         return None
-    if scripts is None or (isinstance(name, str) and name.startswith("#!")):
+    name = str(given)
+    if scripts is None or name.startswith("#!"):
         return _script(name, problems)
     if scripts.get(name) is None:
         state = "switched off" if name in scripts else "none that the source knows"
-        problems.append(f"initscript {str(name)[:70]!r} is {state}: none runs")
+        problems.append(f"initscript {name[:70]!r} is {state}: none runs")
     return scripts.get(name)
 
 

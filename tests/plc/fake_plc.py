@@ -22,6 +22,7 @@ MANNERS = (
     "well",
     "silent",
     "drips",
+    "drips without length",
     "half",
     "half without length",
     "status",
