@@ -1,20 +1,20 @@
 """Loans between slivers: who lends what to whom, which loans are in force, and what each then has. Pure.
 
 The rules: a lender's loans are looked at in the order of its list. Each is in force when its recipient is a
-sliver here and the amount is no more than what is left of what *the lender itself was given*, less the minimum
-that it keeps; what it was lent is not lent on. A loan to oneself changes nothing but what is left. A loan that
-is not in force stays in the list, with the reason, and comes into force when it can.
+sliver here and the amount is no more than what is left of what *the lender itself was given*, less the
+minimum that it keeps; what it was lent is not lent on. A loan to oneself changes nothing but what is left.
+A loan that is not in force stays in the list, with the reason, and comes into force when it can.
 
-What is derived is kept in the sliver's record: `_why_not` (beside each of `_loans`: None where it is in force,
-else the reason), `_borrowed` (resource -> what others lend it) and `_rspec` (effective: given, less lent, plus
-borrowed). It is moved by differences, so a change costs what the loans concerned cost, however many slivers
-there are. `meta_lenders:NAME` has those who name a sliver in their loans, whether or not it exists. When one
-comes or goes they are to be looked at again, one a transaction (`settle`): until then a loan to one who has just
-come is not in force, and what was lent to one who has gone is nobody's. `meta_loans` says how far that is, so a
-crash loses nothing of it.
+What is derived is kept in the sliver's record: `_why_not` (beside each of `_loans`: None where it is in
+force, else the reason), `_borrowed` (resource -> what others lend it) and `_rspec` (effective: given, less
+lent, plus borrowed). It is moved by differences, so a change costs what the loans concerned cost, however
+many slivers there are. `meta_lenders:NAME` has those who name a sliver in their loans, whether or not it
+exists. When one comes or goes they are to be looked at again, one a transaction (`settle`): until then a
+loan to one who has just come is not in force, and what was lent to one who has gone is nobody's.
+`meta_loans` says how far that is, so a crash loses nothing of it.
 
-Every record of a sliver is written by `place` and removed by `take_away`, so that this stays true. Who may call
-is decided before (nm/rights.py). A sliver's `timestamp` is its source's, so nothing here touches it.
+Every record of a sliver is written by `place` and removed by `take_away`, so that this stays true. Who may
+call is decided before (nm/rights.py). A sliver's `timestamp` is its source's, so nothing here touches it.
 """
 
 from bisect import bisect_right, insort

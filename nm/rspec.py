@@ -1,9 +1,9 @@
 """What a sliver may be given of this node: the table of resources, and how tags become an rspec. Pure.
 
-One table of data says for each resource its unit, what a sliver has that asks for nothing, how much a lender
-keeps, what enforces it, and under which other names it has been known. An *rspec* is a dict of every resource's
-name to its value, in the table's units. Nothing is guessed: a value that cannot be read is kept out and said,
-and so is one that nothing on this node can enforce.
+One table of data says for each resource its unit, what a sliver has that asks for nothing, how much a
+lender keeps, what enforces it, and under which other names it has been known. An *rspec* is a dict of every
+resource's name to its value, in the table's units. Nothing is guessed: a value that cannot be read is kept
+out and said, and so is one that nothing on this node can enforce.
 """
 
 import re
@@ -181,8 +181,8 @@ def worded(name: str, amount: object) -> str:
 def node_caps(cap: int | None, exempt: Iterable[str], now: float) -> Record:
     """The record of the node's own limits, at the root of all slivers'.
 
-    `cap`: the most bit/s that it may send, None for any. `exempt`: networks to which the cap does not apply, and
-    slivers' net2_* do.
+    `cap`: the most bit/s that it may send, None for any. `exempt`: networks to which the cap does not apply,
+    and slivers' net2_* do.
     """
     try:
         networks = [str(ip_network(network)) for network in exempt]
