@@ -6,6 +6,7 @@ proxy and no redirection is followed.
 """
 
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from nm.errors import DeviceFailed, Invalid
 
 _CHUNK = 1 << 16
+_PLAIN = re.compile("[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,8 @@ class Place:
 def parse_place(address: str, ca: str | None = None) -> Place:
     """The place of an address as https://plc.example.org/PLCAPI/; Invalid for any other."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address if _PLAIN.fullmatch(address) else "")
         port = parts.port or 443
-        parts.path.encode("ascii"), parts.query.encode("ascii")
     except ValueError:
         parts, port = urlsplit(""), 0
     if parts.scheme != "https" or not parts.hostname or parts.username is not None or parts.fragment:

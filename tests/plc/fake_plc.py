@@ -145,7 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, body: bytes) -> None:
         bad: dict[str, Callable[[bytes], None]] = {
             "silent": lambda _: self._wait(),
-            "drips": self._drip,
+            "drips": lambda body: self._drip(body, body),
+            "drips without length": lambda body: self._drip(None, body),
             "half": lambda body: self._raw(body, body[: len(body) // 2]),
             "half without length": lambda body: self._raw(None, body[: len(body) // 2]),
             "status": lambda _: self.send_error(500),
@@ -171,8 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _wait(self) -> None:
         self._plc.stop.wait(30)
 
-    def _drip(self, body: bytes) -> None:
-        self._raw(body, b"")
+    def _drip(self, length: bytes | None, body: bytes) -> None:
+        self._raw(length, b"")
         for sign in body:
             if self._plc.stop.wait(0.02):
                 return

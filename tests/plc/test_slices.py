@@ -2,9 +2,12 @@
 
 import base64
 import copy
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nm.errors import Invalid
 from nm.slices import Reading, Reply, read_reply
@@ -98,6 +101,35 @@ def test_of_several_nodes_this_ones_is_taken() -> None:
 def test_what_is_no_reply_counts_for_nothing(broken: object) -> None:
     with pytest.raises(Invalid):
         read(broken)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The ways to all that is within."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [way, *(found for key, one in inner for found in places(one, (*way, key)))]
+
+
+PLACES = [way for way in places(SAMPLE["node1.demo.org"]) if way]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PLACES), ANYTHING)
+def test_whatever_stands_there_is_understood_or_refused(way: tuple[Any, ...], value: object) -> None:
+    reply = copy.deepcopy(SAMPLE["node1.demo.org"])
+    inner = reply
+    for step in way[:-1]:
+        inner = inner[step]
+    inner[way[-1]] = value
+    with suppress(Invalid):
+        found = read(reply)
+        assert set(found.records) <= found.mentioned
 
 
 @pytest.mark.parametrize(

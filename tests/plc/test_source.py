@@ -121,7 +121,18 @@ def test_a_file_of_no_authority_is_told(plc: FakePlc, tmp_path: Path, content: s
         Plc(plc.place(file), login(), SHORT).fetch()
 
 
-@pytest.mark.parametrize("address", ["http://plc/", "https://u:p@plc/", "plc", "https://", "https://plc:x/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://plc/",
+        "https://u:p@plc/",
+        "plc",
+        "https://",
+        "https://plc:x/",
+        "https://plc/a b",
+        "https://plc/\u00e4",
+    ],
+)
 def test_an_address_without_tls_is_none(address: str) -> None:
     with pytest.raises(Invalid, match="no address of a source"):
         parse_place(address)
@@ -133,6 +144,7 @@ def test_an_address_without_tls_is_none(address: str) -> None:
 WORDS = {
     "silent": "was silent",
     "drips": "took more than",
+    "drips without length": "took more than",
     "half": "before it was whole",
     "half without length": "does not answer GetSession as XML-RPC has it",
     "status": "status 500",
