@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from nm.calls import Call
 from nm.counted import counted
 from nm.errors import NotFound
-from nm.records import Record, changed, kind_of, new, record_key
+from nm.records import Record, changed, kind_of, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
 HOLDS = "meta_holds"
@@ -31,6 +31,21 @@ class Rules:
     jump: float = 120.0
     mass_share: float = 0.25
     mass_floor: int = 3  # so many may always end at once
+
+
+@dataclass(frozen=True)
+class Holds:
+    """One list of ends that wait for an administrator: of what, and the record that it is kept in."""
+
+    noun: str = "group"
+    key: str = HOLDS
+    what: str = "ends"  # what waits, as events call it
+
+    def __str__(self) -> str:
+        return f"the {self.what.removesuffix('s')} of {self.noun}"
+
+
+GROUPS = Holds()
 
 
 @dataclass
@@ -90,10 +105,10 @@ def write_clock(tx: Transaction, now: float, up: float, boot: str, doubtful_unti
     tx.put(new("meta", "clock", now, wall=now, up=up, boot=boot, doubtful_until=doubtful_until))
 
 
-def held(reader: Reader) -> dict[str, Record]:
-    """Group -> {reason, since, confirmed} of the ends that are held back."""
-    record = reader.get(HOLDS)
-    return dict(record["groups"]) if record else {}
+def held(reader: Reader, of: Holds = GROUPS) -> dict[str, Record]:
+    """Name -> {reason, since, confirmed} of the ends that are held back."""
+    record = reader.get(of.key)
+    return dict(record[f"{of.noun}s"]) if record else {}
 
 
 def too_many(due: int, groups: int, rules: Rules) -> bool:
@@ -126,9 +141,9 @@ def judge(
     return ending + asking, waiting
 
 
-def hold(tx: Transaction, reasons: Mapping[str, str], now: float) -> None:
-    """Hold those groups' ends back, for those reasons, until they are confirmed."""
-    holds = held(tx)
+def hold(tx: Transaction, reasons: Mapping[str, str], now: float, of: Holds = GROUPS) -> None:
+    """Hold those ends back, for those reasons, until they are confirmed."""
+    holds = held(tx, of)
     fresh = {
         name: reason
         for name, reason in reasons.items()
@@ -138,22 +153,22 @@ def hold(tx: Transaction, reasons: Mapping[str, str], now: float) -> None:
         entries = {
             name: {"reason": reason, "since": int(now), "confirmed": False} for name, reason in fresh.items()
         }
-        _put(tx, {**holds, **entries}, now)
+        _put(tx, {**holds, **entries}, now, of)
         said = ", ".join(sorted(set(fresh.values())))
-        tx.tell(Event("nm", "pool", "ends held back", f"{counted(len(fresh), 'group')}: {said}"))
+        tx.tell(Event("nm", "pool", f"{of.what} held back", f"{counted(len(fresh), of.noun)}: {said}"))
 
 
-def let_go(tx: Transaction, names: Iterable[str], now: float) -> None:
+def let_go(tx: Transaction, names: Iterable[str], now: float, of: Holds = GROUPS) -> None:
     """These are not held back any more: gone, or renewed."""
-    holds = held(tx)
-    left = {name: entry for name, entry in holds.items() if name not in set(names)}
+    holds, gone = held(tx, of), set(names)
+    left = {name: entry for name, entry in holds.items() if name not in gone}
     if left != holds:
-        _put(tx, left, now)
+        _put(tx, left, now, of)
 
 
-def _put(tx: Transaction, holds: dict[str, Record], now: float) -> None:
-    record = tx.get(HOLDS) or new("meta", "holds", now, groups={})
-    tx.put(changed(record, now, groups=holds))
+def _put(tx: Transaction, holds: dict[str, Record], now: float, of: Holds) -> None:
+    record = tx.get(of.key) or new("meta", name_of(of.key), now)
+    tx.put(changed(record, now, **{f"{of.noun}s": holds}))
 
 
 # ---- the administrator's word
@@ -178,14 +193,19 @@ def get_holds(reader: Reader, _call: Call) -> list[Record]:
 
 def confirm_expiry(tx: Transaction, call: Call, names: list[str]) -> int:
     """Let the groups end that were held back; an empty list means all of them."""
-    holds = held(tx)
+    return confirm(tx, call, names)
+
+
+def confirm(tx: Transaction, call: Call, names: list[str], of: Holds = GROUPS) -> int:
+    """The administrator's word that these are meant; an empty list means all that are held back."""
+    holds = held(tx, of)
     for name in names:
         if name not in holds:
-            raise NotFound(f"the end of group {name} is not held back", "GetHolds lists those that are")
+            raise NotFound(f"{of} {name} is not held back", "GetHolds lists those that are")
     for name in names or list(holds):
         holds[name] = {**holds[name], "confirmed": True}
-    _put(tx, holds, call.now)
-    tx.tell(Event(call.caller.name, "pool", "ends confirmed", ", ".join(names) or "all"))
+    _put(tx, holds, call.now, of)
+    tx.tell(Event(call.caller.name, "pool", f"{of.what} confirmed", ", ".join(names) or "all"))
     return 1
 
 

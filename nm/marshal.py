@@ -1,8 +1,9 @@
 """XML-RPC to values and back: what a request's body means, and an answer's body.
 
-Used by the door (nm/api.py). Requests are read by the standard library's unmarshaller behind defusedxml's
-guard (no DTD, no entity), with a limit of depth and no tolerance for what is not XML-RPC. Answers are written
-by a small marshaller of our own, which is faster and knows what XML 1.0 cannot carry. Pure.
+Used by the doors (nm/api.py; nm/plc.py, which calls). What comes is read by the standard library's
+unmarshaller behind defusedxml's guard (no DTD, no entity), with a limit of depth and no tolerance for what is
+not XML-RPC. Answers are written by a small marshaller of our own, which is faster and knows what XML 1.0
+cannot carry. Pure.
 """
 
 import re
@@ -60,12 +61,35 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
 
     MalformedError when it is none; Invalid for a struct that says a thing twice.
     """
+    try:
+        reader, arguments = _read(body)
+    except Fault:
+        raise MalformedError("no XML-RPC call, but a fault") from None
+    name = reader.getmethodname()
+    if not name:
+        raise MalformedError("no XML-RPC call: methodName is missing")
+    return name, arguments
+
+
+def parse_answer(body: bytes) -> Any:
+    """The value that a call was answered with. Fault when that is one; else as parse_call."""
+    reader, values = _read(body)
+    if reader.getmethodname() or len(values) != 1:
+        raise MalformedError("no answer of XML-RPC")
+    return values[0]
+
+
+def _read(body: bytes) -> tuple[_Reader, tuple[Any, ...]]:
     reader = _Reader()
     parser = DefusedExpatParser(reader, forbid_dtd=True)
     try:
         parser.feed(body)
         parser.close()
-        arguments = reader.close()
+        return reader, reader.close()
+    except Fault as fault:
+        if type(fault.faultCode) is int and type(fault.faultString) is str:
+            raise
+        raise MalformedError("a fault without code or text") from None
     except DefusedXmlException:
         raise MalformedError("document types and entities are refused") from None
     except ExpatError as error:
@@ -73,7 +97,6 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
     except MalformedError:
         raise
     except (
-        Fault,
         ResponseError,
         ArithmeticError,
         AttributeError,
@@ -81,11 +104,7 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
         TypeError,
         ValueError,
     ) as error:
-        raise MalformedError(f"no XML-RPC call: {error}") from None
-    name = reader.getmethodname()
-    if not name:
-        raise MalformedError("no XML-RPC call: methodName is missing")
-    return name, arguments
+        raise MalformedError(f"no XML-RPC: {error}") from None
 
 
 def answer(value: object) -> bytes:
