@@ -15,6 +15,7 @@ loan to one who has just come is not in force, and what was lent to one who has 
 
 Every record of a sliver is written by `place` and removed by `take_away`, so that this stays true. Who may
 call is decided before (nm/rights.py). A sliver's `timestamp` is its source's, so nothing here touches it.
+One that is to go lends and borrows until its record is deleted: nothing is lost if its source lists it again.
 """
 
 from bisect import bisect_right, insort
