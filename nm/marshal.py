@@ -1,8 +1,9 @@
-"""XML-RPC to values and back: what a request's body means, and an answer's body.
+"""XML-RPC to values and back: what a request's or an answer's body means, and an answer's body.
 
-Used by the door (nm/api.py). Requests are read by the standard library's unmarshaller behind defusedxml's
-guard (no DTD, no entity), with a limit of depth and no tolerance for what is not XML-RPC. Answers are written
-by a small marshaller of our own, which is faster and knows what XML 1.0 cannot carry. Pure.
+Used by the door (nm/api.py), and by whoever is given an answer as a document. Bodies are read by the standard
+library's unmarshaller behind defusedxml's guard (no DTD, no entity), with a limit of depth and no tolerance
+for what is not XML-RPC. Answers are written by a small marshaller of our own, which is faster and knows what
+XML 1.0 cannot carry. Pure.
 """
 
 import re
@@ -15,9 +16,9 @@ from xmlrpc.client import Fault, ResponseError, Unmarshaller
 from defusedxml.common import DefusedXmlException
 from defusedxml.xmlrpc import DefusedExpatParser
 
-from nm.arguments import MAX_INT
 from nm.errors import Invalid
 
+MAX_INT = 2**31 - 1  # of XML-RPC's one kind of int
 MAX_DEPTH = 32  # lists and structs within each other
 _EXACT = 2**53  # up to here a double holds every int
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -29,14 +30,17 @@ _TAIL = "</methodResponse>\n"
 
 
 class MalformedError(ValueError):
-    """The body is not well-formed XML, or not a call of XML-RPC."""
+    """The body is not well-formed XML, or not what was expected of XML-RPC."""
 
 
 class _Reader(Unmarshaller):
     """The standard unmarshaller, minus its tolerance."""
 
+    root = ""
+
     def start(self, tag: str, attrs: dict[str, str]) -> None:
         """Nothing nests without bound."""
+        self.root = self.root or tag
         super().start(tag, attrs)
         if len(self._marks) > MAX_DEPTH:
             raise MalformedError(f"more than {MAX_DEPTH} lists and structs within each other")
@@ -60,12 +64,28 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
 
     MalformedError when it is none; Invalid for a struct that says a thing twice.
     """
+    reader, arguments = _read(body, "call")
+    name = reader.getmethodname()
+    if not name:
+        raise MalformedError("no XML-RPC call: methodName is missing")
+    return name, arguments
+
+
+def parse_answer(body: bytes) -> Any:
+    """The one value of an answer. Errors as in parse_call; an answer that tells of a fault has no value."""
+    reader, values = _read(body, "answer")
+    if reader.root != "methodResponse" or len(values) != 1:
+        raise MalformedError("no XML-RPC answer: a methodResponse with one value is expected")
+    return values[0]
+
+
+def _read(body: bytes, what: str) -> tuple[_Reader, tuple[Any, ...]]:
     reader = _Reader()
     parser = DefusedExpatParser(reader, forbid_dtd=True)
     try:
         parser.feed(body)
         parser.close()
-        arguments = reader.close()
+        return reader, reader.close()
     except DefusedXmlException:
         raise MalformedError("document types and entities are refused") from None
     except ExpatError as error:
@@ -81,11 +101,7 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
         TypeError,
         ValueError,
     ) as error:
-        raise MalformedError(f"no XML-RPC call: {error}") from None
-    name = reader.getmethodname()
-    if not name:
-        raise MalformedError("no XML-RPC call: methodName is missing")
-    return name, arguments
+        raise MalformedError(f"no XML-RPC {what}: {error}") from None
 
 
 def answer(value: object) -> bytes:
