@@ -6,11 +6,11 @@ Sequoia, which refuses what is signed in the future.
 """
 
 import base64
-import binascii
 import zlib
 
 import pysequoia
 from pysequoia import Cert, Tsk
+from pysequoia.packet import PacketPile, Tag
 
 from nm.errors import Denied, Invalid
 
@@ -18,6 +18,7 @@ SIZE = 1 << 20  # bytes of a signed text, unpacked
 BEGIN, END = "-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----"
 
 _ONE_PASS, _SIGNATURE, _COMPRESSED, _LITERAL = 4, 2, 8, 11  # tags of packets
+_SECRET = (Tag.SecretKey, Tag.SecretSubkey)
 _WINDOWS = {1: -zlib.MAX_WBITS, 2: zlib.MAX_WBITS}  # ZIP and ZLIB; bzip2 has no bound of what it takes
 
 
@@ -30,7 +31,7 @@ def certificates(content: bytes, what: str) -> tuple[Cert, ...]:
         raise Invalid(f"{what} holds no OpenPGP key that can be used: {_said(error)}", _EXPORT) from None
     if not ends:
         raise Invalid(f"{what} holds no OpenPGP key", _EXPORT)
-    if any(cert.has_secret_keys for cert in found):
+    if any(packet.tag in _SECRET for packet in PacketPile.from_bytes(content)):
         raise Invalid(
             f"{what} holds a secret key", f"{_EXPORT}; the secret one stays where tickets are signed"
         )
@@ -86,7 +87,7 @@ def _without_armour(text: str) -> bytes:
         body.pop()
     try:
         return base64.b64decode("".join(body), validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one
         raise _malformed("its armour is no base64") from None
 
 

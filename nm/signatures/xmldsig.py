@@ -121,7 +121,7 @@ def _document(text: str) -> etree._Element:
         raise _malformed(f"its root is not <{ROOT}>")
     if [child.tag for child in root] != [TEXT, _SIGNATURE]:
         raise _malformed(f"<{ROOT}> holds something else than one {TEXT} and one Signature")
-    # Attributes and namespaces are sorted before anything is verified, and that takes the square of their number.
+    # Attributes and namespaces are sorted before anything is verified: that takes the square of their number.
     if any(not isinstance(one.tag, str) or one.attrib or one.nsmap for one in (root, *root[0].iter())):
         raise _malformed("beside the Signature it has attributes, namespaces, comments or instructions")
     if len(etree.tostring(root[1])) > SIGNATURE_SIZE:
