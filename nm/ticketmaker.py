@@ -57,7 +57,7 @@ def _life(text: str) -> int:
 
 def _made(options: argparse.Namespace, now: float) -> str:
     reply = _reply(options.sliver)
-    expires = int(reply.get("timestamp", now)) + options.life
+    expires = int(now) + options.life
     text = tickets.payload(reply, options.node, secrets.token_hex(16), now, expires)
     key = _secret(options.key)
     if options.certificate is not None:

@@ -34,7 +34,7 @@ class Rules:
     keys: Trusted = field(default_factory=Trusted)
     old: bool = False  # whether tickets of the historical form count
     old_life: int = DAY  # for so long after their timestamp
-    longest: int = 30 * DAY  # from a ticket's timestamp to its end
+    longest: int = 30 * DAY  # that one may still be good for; for so long it is remembered
     skew: int = 300  # that the signer's clock may be ahead
 
 
@@ -64,10 +64,7 @@ def verify(text: str, now: float, rules: Rules) -> Ticket:
     Invalid when it is malformed, Denied when it is not signed by a trusted key, not for here or not for now.
     """
     signed = signatures.opened(text, rules.keys, now)
-    reply = _reply(signed.payload)
-    if len(reply["slivers"]) != 1:
-        raise _malformed(f"it has {len(reply['slivers'])} slivers, and must have one")
-    timestamp = _seconds(reply, "timestamp")
+    reply, timestamp = _one(signed.payload)
     if timestamp > now + rules.skew:
         raise Denied(f"the ticket begins {_when(timestamp)}", "set the clocks of signer and node right")
     given = [key for key in OURS if key in reply]
@@ -76,6 +73,9 @@ def verify(text: str, now: float, rules: Rules) -> Ticket:
     ticket = _ours(reply, signed.signer, timestamp, rules) if given else _old(reply, signed, timestamp, rules)
     if ticket.expires <= now:
         raise Denied(f"the ticket ended {_when(ticket.expires)}", "ask for a new one")
+    if ticket.expires > now + rules.longest:
+        hint = f"this site remembers tickets for {rules.longest // DAY} days: have it signed for less"
+        raise Denied(f"the ticket ends {_when(ticket.expires)}, which is too late", hint)
     return ticket
 
 
@@ -87,11 +87,6 @@ def _ours(reply: Record, signer: str, timestamp: int, rules: Rules) -> Ticket:
         raise _malformed("its node is no name")
     if node not in rules.nodes:
         raise Denied(f"the ticket is for node {node[:70]!r}", f"this is {', '.join(sorted(rules.nodes))}")
-    if expires - timestamp > rules.longest:
-        raise Denied(
-            f"the ticket is good for {(expires - timestamp) // DAY} days from its timestamp",
-            f"this site accepts {rules.longest // DAY} days",
-        )
     return Ticket(reply, signer, nonce, timestamp, expires, old=False)
 
 
@@ -106,10 +101,16 @@ def _old(reply: Record, signed: signatures.Signed, timestamp: int, rules: Rules)
 
 
 def unsigned(text: str) -> Record:
-    """What an administrator gives without a signature: an answer of GetSlivers, any number of slivers."""
-    if len(text) > signatures.LONGEST:
-        raise _malformed(f"it is longer than {signatures.LONGEST} characters")
+    """What an administrator gives without a signature: an answer of GetSlivers. The door bounds its length."""
     return _reply(text.encode(errors="replace"))
+
+
+def _one(payload: bytes) -> tuple[Record, int]:
+    """An answer with just one sliver, and its timestamp."""
+    reply = _reply(payload)
+    if len(reply["slivers"]) != 1:
+        raise _malformed(f"it has {len(reply['slivers'])} slivers, and must have one")
+    return reply, _seconds(reply, "timestamp")
 
 
 def _reply(payload: bytes) -> Record:
@@ -184,13 +185,12 @@ def forget(tx: Transaction, now: float, keys: Iterable[str]) -> None:
 
 def payload(reply: Record, node: str, nonce: str, now: float, expires: int) -> bytes:
     """The text to sign: the reply's one sliver, for that node, until then, once."""
-    whole = {"timestamp": int(now), **reply, "node": node, "nonce": nonce, "expires": expires}
-    if expires <= whole["timestamp"]:
+    if expires <= now:
         raise Invalid("the ticket would end before it begins", "give a later end")
+    whole = {"timestamp": int(now), **reply, "node": node, "nonce": nonce, "expires": expires}
     try:
         text = marshal.answer(whole)
     except TypeError as error:
         raise Invalid(f"this cannot be said in a ticket: {error}", "give what GetSlivers answers") from None
-    if len(_reply(text)["slivers"]) != 1:
-        raise Invalid("a ticket is for one sliver", "make one ticket for each")
+    _one(text)
     return text
