@@ -101,7 +101,7 @@ def _old(reply: Record, signed: signatures.Signed, timestamp: int, rules: Rules)
 
 
 def unsigned(text: str) -> Record:
-    """What an administrator gives without a signature: an answer of GetSlivers. The door bounds its length."""
+    """What an administrator gives without a signature: an answer of GetSlivers, of any length."""
     return _reply(text.encode(errors="replace"))
 
 

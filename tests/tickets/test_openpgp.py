@@ -6,6 +6,7 @@ two with a second --local-user, clear by --clearsign. central.asc is the public 
 """
 
 import base64
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -135,8 +136,14 @@ def test_a_bomb_does_not_unpack() -> None:
     bomb = armoured(compressed(big))
     assert len(bomb) < signatures.LONGEST
     keys = openpgp_signer(key).trusted
-    with pytest.raises(Invalid, match="unpacks to more"):
-        tickets.verify(bomb, NOW, replace(rules(), keys=keys))
+    given = replace(rules(), keys=keys)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match="unpacks to more"):
+            tickets.verify(bomb, NOW, given)
+        assert tracemalloc.get_traced_memory()[1] < 4 * openpgp.SIZE
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

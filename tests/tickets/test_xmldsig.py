@@ -231,11 +231,10 @@ def test_document_types(doctype: str) -> None:
     assert "entities" in refusal("<?xml version='1.0'?>" + doctype + text, rules()).message
 
 
-def test_a_document_type_in_another_encoding_is_no_document_type() -> None:
-    hidden = "<?xml version='1.0' encoding='utf-7'?>+ADwAIQ-DOCTYPE ticket [+ADwAIQ-ENTITY a 'b'>]>" + ticket(
-        "xml"
-    )
-    refusal(hidden, rules())
+def test_a_document_type_in_another_encoding_is_not_read() -> None:
+    prolog = "<?xml version='1.0' encoding='utf-7'?>+ADwAIQ-DOCTYPE ticket [+ADwAIQ-ENTITY a 'b'>]>"
+    text = ticket("xml", slivers=[{"name": "demo_web"}]).replace("+", "+-")
+    assert "malformed XML" in refusal(prolog + text, rules()).message
 
 
 @pytest.mark.parametrize(
