@@ -42,7 +42,7 @@ class Rules:
 class Ticket:
     """What a ticket says, now that it was found to be good."""
 
-    reply: Record  # in the form of GetSlivers, as it came
+    reply: Record  # in the form of GetSlivers, as it came; what is said of the ticket itself is taken out
     signer: str  # the fingerprint of the key
     nonce: str
     timestamp: int  # of the sliver's record
@@ -87,7 +87,8 @@ def _ours(reply: Record, signer: str, timestamp: int, rules: Rules) -> Ticket:
         raise _malformed("its node is no name")
     if node not in rules.nodes:
         raise Denied(f"the ticket is for node {node[:70]!r}", f"this is {', '.join(sorted(rules.nodes))}")
-    return Ticket(reply, signer, nonce, timestamp, expires, old=False)
+    rest = {key: value for key, value in reply.items() if key not in OURS}
+    return Ticket(rest, signer, nonce, timestamp, expires, old=False)
 
 
 def _old(reply: Record, signed: signatures.Signed, timestamp: int, rules: Rules) -> Ticket:

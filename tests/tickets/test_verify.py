@@ -24,7 +24,7 @@ def refusal(text: str, now: float = NOW, given: tickets.Rules | None = None) -> 
 
 def test_a_good_one_says_what_was_signed(way: str) -> None:
     found = tickets.verify(ticket(way), NOW, rules())
-    assert found.reply["slivers"] == [SLIVER]
+    assert found.reply == {"timestamp": NOW, "slivers": [SLIVER]}
     assert (found.sliver, found.nonce, found.timestamp, found.expires) == ("demo_web", NONCE, NOW, NOW + 3600)
     assert not found.old
     assert found.signer == tickets.verify(ticket(way, node="1"), NOW, rules()).signer
