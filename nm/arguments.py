@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nm.errors import Invalid, WrongArguments
+from nm.marshal import MAX_INT
 from nm.rights import TABLE
 from nm.switch import LONGEST_PORT_NAME, is_port_name
 
-MAX_INT = 2**31 - 1
 MAX_TEXT = 256  # bytes of an alias or URN
 MAX_KEYS = 64 << 10  # bytes of all public keys of one group
 MAX_LIST = 1000  # names in one list

@@ -1,9 +1,9 @@
-"""XML-RPC to values and back: what a request's body means, and an answer's body.
+"""XML-RPC to values and back: what a request's or an answer's body means, and an answer's body.
 
-Used by the doors (nm/api.py; nm/plc.py, which calls). What comes is read by the standard library's
-unmarshaller behind defusedxml's guard (no DTD, no entity), with a limit of depth and no tolerance for what is
-not XML-RPC. Answers are written by a small marshaller of our own, which is faster and knows what XML 1.0
-cannot carry. Pure.
+Used by the door (nm/api.py), and by whoever is given an answer as a document. Bodies are read by the standard
+library's unmarshaller behind defusedxml's guard (no DTD, no entity), with a limit of depth and no tolerance
+for what is not XML-RPC. Answers are written by a small marshaller of our own, which is faster and knows what
+XML 1.0 cannot carry. Pure.
 """
 
 import re
@@ -16,9 +16,9 @@ from xmlrpc.client import Fault, ResponseError, Unmarshaller
 from defusedxml.common import DefusedXmlException
 from defusedxml.xmlrpc import DefusedExpatParser
 
-from nm.arguments import MAX_INT
 from nm.errors import Invalid
 
+MAX_INT = 2**31 - 1  # of XML-RPC's one kind of int
 MAX_DEPTH = 32  # lists and structs within each other
 _EXACT = 2**53  # up to here a double holds every int
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -30,14 +30,17 @@ _TAIL = "</methodResponse>\n"
 
 
 class MalformedError(ValueError):
-    """The body is not well-formed XML, or not a call of XML-RPC."""
+    """The body is not well-formed XML, or not what was expected of XML-RPC."""
 
 
 class _Reader(Unmarshaller):
     """The standard unmarshaller, minus its tolerance."""
 
+    root = ""
+
     def start(self, tag: str, attrs: dict[str, str]) -> None:
         """Nothing nests without bound."""
+        self.root = self.root or tag
         super().start(tag, attrs)
         if len(self._marks) > MAX_DEPTH:
             raise MalformedError(f"more than {MAX_DEPTH} lists and structs within each other")
@@ -62,7 +65,7 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
     MalformedError when it is none; Invalid for a struct that says a thing twice.
     """
     try:
-        reader, arguments = _read(body)
+        reader, arguments = _read(body, "call")
     except Fault:
         raise MalformedError("no XML-RPC call, but a fault") from None
     name = reader.getmethodname()
@@ -73,13 +76,13 @@ def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
 
 def parse_answer(body: bytes) -> Any:
     """The value that a call was answered with. Fault when that is one; else as parse_call."""
-    reader, values = _read(body)
-    if reader.getmethodname() or len(values) != 1:
-        raise MalformedError("no answer of XML-RPC")
+    reader, values = _read(body, "answer")
+    if reader.root != "methodResponse" or len(values) != 1:
+        raise MalformedError("no XML-RPC answer: a methodResponse with one value is expected")
     return values[0]
 
 
-def _read(body: bytes) -> tuple[_Reader, tuple[Any, ...]]:
+def _read(body: bytes, what: str) -> tuple[_Reader, tuple[Any, ...]]:
     reader = _Reader()
     parser = DefusedExpatParser(reader, forbid_dtd=True)
     try:
@@ -104,7 +107,7 @@ def _read(body: bytes) -> tuple[_Reader, tuple[Any, ...]]:
         TypeError,
         ValueError,
     ) as error:
-        raise MalformedError(f"no XML-RPC: {error}") from None
+        raise MalformedError(f"no XML-RPC {what}: {error}") from None
 
 
 def answer(value: object) -> bytes:
