@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Callable
 
 from nm_head import dnsmasq, links, machines, network, state
@@ -75,13 +76,8 @@ def cycle(settings: Settings, found: Sequence[Machine]) -> int:
     due = [machine for machine in found if not known.get(machine.mac, Known()).cycled]
     if not due:
         return 0
-    door = Door(settings)
-
-    def one(machine: Machine) -> int:
-        return told(lambda: _cycle(settings, door, machine))
-
-    with ThreadPoolExecutor(max_workers=settings.at_once) as pool:
-        return sum(pool.map(one, due))
+    with closing(Door(settings)) as door, ThreadPoolExecutor(max_workers=settings.at_once) as pool:
+        return sum(pool.map(lambda machine: told(lambda: _cycle(settings, door, machine)), due))
 
 
 def _cycle(settings: Settings, door: Door, machine: Machine) -> None:
