@@ -21,7 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run leaves nothing of nm's on the machine."""
-    left = sorted(_present() - session.config.stash[_BEFORE])
+    before = session.config.stash[_BEFORE]
+    left = sorted(_present() - before)
     if left and "PYTEST_XDIST_WORKER" not in os.environ:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
