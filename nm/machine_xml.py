@@ -160,7 +160,12 @@ def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
 
 
 def _nic(devices: ET.Element, mac: str, place: Mapping[str, str] | None) -> None:
-    """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down."""
+    """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down.
+
+    Head nodes of several groups share that place. On a Linux bridge they are isolated from each other: each
+    reaches what hangs on ports of other kinds, as the uplink and the host itself. libvirt cannot do it on
+    Open vSwitch.
+    """
     kind, name = ("ethernet", None) if place is None else next(iter(place.items()))
     nic = _add(devices, "interface", type="bridge" if kind == "ovs" else kind)
     _add(nic, "mac", address=mac)
@@ -169,6 +174,8 @@ def _nic(devices: ET.Element, mac: str, place: Mapping[str, str] | None) -> None
         _add(nic, "link", state="down")
     else:
         _add(nic, "source", **{nic.get("type", ""): name})
+        if kind != "ovs":
+            _add(nic, "port", isolated="yes")
     if kind == "ovs":
         _add(nic, "virtualport", type="openvswitch")
         plain_checksums(nic)

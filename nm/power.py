@@ -20,6 +20,7 @@ from nm.waiting import REAL, Clock
 LIMIT = 60.0  # seconds within which a node must be seen to be as it was asked to be
 GRACE = 20.0  # of these, how many its system has to shut down by itself
 AT_ONCE = 16  # processors that are spoken with at a time
+LOOK = 10.0  # seconds within which its state is asked for again when that is all that was asked for
 AGAIN = 15.0  # seconds after which a processor that said yes, and did nothing, is told again
 LONGEST_PAUSE = 4.0  # seconds between two looks at one that is silent
 
@@ -94,7 +95,22 @@ class _Talk:
             self._end = self._clock.now() + self._manner.limit
         if action in ("on", "cycle"):
             self._switch(True)
-        return "on" if self._ask(self._driver.is_on) else "off"
+        return "on" if self._is_on() else "off"
+
+    def _is_on(self) -> bool:
+        """The state. A passing failure is nobody's answer, also after something was done."""
+        seen = False
+
+        def look() -> bool:
+            nonlocal seen
+            seen = self._driver.is_on()
+            return True
+
+        end = min(self._end, self._clock.now() + LOOK)
+        why = self._until(look, lambda: None, end)
+        if why is not None:
+            raise why
+        return seen
 
     def _off(self) -> None:
         """Its system is asked first; when it is still on after the grace, its power goes."""
@@ -104,8 +120,8 @@ class _Talk:
                 why = self._until(lambda: not self._driver.is_on(), self._ask_to_stop, end)
                 if why is None:
                     return
-                if why and self._clock.now() >= self._end:  # one answer that did not come took all the time
-                    raise self._unconfirmed("power off", why)
+                if why.message and self._clock.now() >= self._end:  # an answer that did not come took it all
+                    raise self._unconfirmed("power off", why.message)
             except NotSoft:
                 pass  # then at once
         self._switch(False)
@@ -114,13 +130,15 @@ class _Talk:
         try:
             self._driver.ask_to_stop()
         except DeviceFailed as error:
+            if error.passing:
+                raise  # it is asked again, as long as there is grace
             raise NotSoft(error.message, passing=False) from error
 
     def _switch(self, on: bool) -> None:
         why = self._until(lambda: self._driver.is_on() is on, lambda: self._driver.switch(on), self._end)
         if why is not None:
             state = "on" if on else "off"
-            raise self._unconfirmed(f"power {state}", why or f"it said yes, and is still not {state}")
+            raise self._unconfirmed(f"power {state}", why.message or f"it said yes, and is still not {state}")
 
     def _boot_from(self, device: str) -> None:
         told = False
@@ -136,7 +154,7 @@ class _Talk:
         why = self._until(is_set, set_device, self._end)
         if why is not None:
             raise self._unconfirmed(
-                f"booting from {device}", why or "it said yes, and is set to something else"
+                f"booting from {device}", why.message or "it said yes, and is set to something else"
             )
 
     def _unconfirmed(self, what: str, why: str) -> DeviceFailed:
@@ -145,36 +163,37 @@ class _Talk:
             "look after the node's management, then try again or use ClearNode",
         )
 
-    def _until(self, so: Callable[[], bool], tell: Callable[[], None], end: float) -> str | None:
+    def _until(self, so: Callable[[], bool], tell: Callable[[], None], end: float) -> DeviceFailed | None:
         """Look, tell, and look again until it is so or the time is over; silence may pass in it.
 
-        None when it is so; else why it is silent, or what it said when it was told last, "" when that was
-        yes. A failure that does not pass is raised at once.
+        None when it is so; else why it is silent, or what it said when it was told last: without words when
+        that was yes. A failure that does not pass is raised at once.
         """
-        refusal, told, pause = "", float("-inf"), 0.5
+        refusal: DeviceFailed | None = None
+        told, pause = float("-inf"), 0.5
         while True:
             there, silence = self._hear(so)
             if there:
                 return None
-            pause = min(2 * pause, LONGEST_PAUSE) if silence else 0.5
-            if not silence and self._clock.now() - told >= AGAIN:
-                told = self._clock.now()
+            if silence is None and self._clock.now() - told >= AGAIN:
                 _, refusal = self._hear(tell)
-                if not refusal:
+                if refusal is None:
+                    told, pause = self._clock.now(), 0.5
                     continue  # it may be so already
+            pause = min(2 * pause, LONGEST_PAUSE) if silence or refusal else 0.5
             left = end - self._clock.now()
             if left <= 0:
-                return silence or refusal
+                return silence or refusal or DeviceFailed("")
             self._clock.sleep(min(pause, left))
 
-    def _hear(self, question: Callable[[], T]) -> tuple[T | None, str]:
+    def _hear(self, question: Callable[[], T]) -> tuple[T | None, DeviceFailed | None]:
         """The answer, or why there was none that helps now."""
         try:
-            return self._ask(question), ""
+            return self._ask(question), None
         except DeviceFailed as error:
             if not error.passing:
                 raise
-            return None, error.message
+            return None, error
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Ask the processor one thing, as soon as there is room at the gate."""

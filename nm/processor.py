@@ -52,7 +52,7 @@ class PowerDriver(Protocol):
         """Ask for power, or for none, at once; it need not have happened when this returns."""
 
     def ask_to_stop(self) -> None:
-        """Ask the node's system to shut down by itself. Any failure means that its power goes at once."""
+        """Ask the node's system to shut down. After a failure that does not pass, its power goes at once."""
 
     def boot_from(self, device: str) -> None:
         """What it boots from, one of DEVICES: next time and, where it can be kept, from then on."""

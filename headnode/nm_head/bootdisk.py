@@ -11,6 +11,7 @@ import os
 import sys
 import urllib.parse
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from nm_head import files, links, machines, state
@@ -41,7 +42,8 @@ def boot_disk(settings: Settings, names: Sequence[str], power: bool = True) -> N
                 files.remove(settings.tftp / path)
             known.own = [path for path in known.own if path not in own]
         if power and machine.name:
-            Door(settings).power(machine.name, "disk")
+            with closing(Door(settings)) as door:
+                door.power(machine.name, "disk")
 
 
 def asked(settings: Settings, address: str, query: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Callable
 
 
 class HeadError(Exception):
@@ -20,3 +21,13 @@ def say(text: str) -> None:
     """Tell the journal, or whoever looks."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def told(act: Callable[[], object]) -> int:
+    """Tell what went wrong: 1 for that, else 0."""
+    try:
+        act()
+    except HeadError as error:
+        say(f"linky: {error}")
+        return 1
+    return 0

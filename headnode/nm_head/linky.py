@@ -7,12 +7,9 @@ confirmed it, and that is written down at once: after a crash in between it is d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Callable
 
 from nm_head import dnsmasq, links, machines, network, state
-from nm_head.door import Door
-from nm_head.errors import HeadError, say
+from nm_head.errors import say, told
 from nm_head.machines import Machine
 from nm_head.settings import Settings
 from nm_head.state import Known, State
@@ -23,12 +20,11 @@ def run(settings: Settings, everything: bool = False, power: bool = True) -> int
     serve(settings, everything)
     if not power:
         return 0
+    from nm_head import power as hand  # it knows the door, which takes its time to import
+
     with state.locked(settings.state, "power.lock"):
         # Whoever had the lock before has cycled some, and the list may be another one by now.
-        return cycle(settings, machines.read(settings.moc))
-
-
-# ---- links
+        return hand.cycle(settings, machines.read(settings.moc))
 
 
 def serve(settings: Settings, everything: bool = False) -> None:
@@ -66,43 +62,3 @@ def remember(known: State, found: Sequence[Machine], everything: bool = False) -
         anew = everything or (old.since is not None and old.since != since)  # it left and came back meanwhile
         disk = old.disk and not anew and old.image == image
         known.machines[machine.mac] = Known(image, since, old.cycled and not anew, disk)
-
-
-# ---- power
-
-
-def cycle(settings: Settings, found: Sequence[Machine]) -> int:
-    """Power-cycle all that were not. Answers how many failed; these are tried again by the next run."""
-    known = state.read(settings.state).machines
-    due = [machine for machine in found if not known.get(machine.mac, Known()).cycled]
-    if not due:
-        return 0
-    door = Door(settings)
-
-    def one(machine: Machine) -> int:
-        return told(lambda: _cycle(settings, door, machine))
-
-    with ThreadPoolExecutor(max_workers=settings.at_once) as pool:
-        return sum(pool.map(one, due))
-
-
-def _cycle(settings: Settings, door: Door, machine: Machine) -> None:
-    if not machine.name:
-        raise HeadError(f"{machine.mac} has no name in {machines.TEXT}", f"{machines.DOCUMENT} is missing")
-    door.power(machine.name, "pxe")
-    door.power(machine.name, "cycle")
-    with state.changing(settings.state) as known:
-        one = known.machines.get(machine.mac)
-        if one is not None and machine.since in (None, one.since):  # else it left meanwhile, and came back
-            one.cycled = True
-    say(f"linky: {machine.name} was power-cycled")
-
-
-def told(act: Callable[[], object]) -> int:
-    """Tell what went wrong: 1 for that, else 0."""
-    try:
-        act()
-    except HeadError as error:
-        say(f"linky: {error}")
-        return 1
-    return 0

@@ -1,4 +1,7 @@
-"""The programs' command lines: one program, known by several names."""
+"""The programs' command lines: one program, known by several names.
+
+A program's rooms are imported when it is known which: on a slow head node each of them takes its time.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable
 
-from nm_head import bootdisk, follow, http, linky, moc, seed, settings
+from nm_head import settings
 from nm_head.errors import HeadError, say
 from nm_head.settings import Settings
 
@@ -24,6 +27,8 @@ def _linky(found: Settings, arguments: Sequence[str]) -> int:
     parser.add_argument("--all", action="store_true", help="all machines are cycled and installed anew")
     parser.add_argument("--links", action="store_true", help="links and dnsmasq only, no power")
     given = parser.parse_args(arguments)
+    from nm_head import linky
+
     return min(linky.run(found, everything=given.all, power=not given.links), 1)
 
 
@@ -31,17 +36,23 @@ def _moc_list(found: Settings, arguments: Sequence[str]) -> int:
     _parser("moc-list", "Follow the list of machines: linky at each change, dnsmasq and HTTP.").parse_args(
         arguments
     )
+    from nm_head import follow
+
     follow.follow(found, [sys.executable, "-I", RUN])
     return 0
 
 
 def _http(found: Settings, arguments: Sequence[str]) -> int:
     _parser("http", "Serve the TFTP root by HTTP on the group's network.").parse_args(arguments)
+    from nm_head import http
+
     http.serve(found)
     return 0
 
 
 def _boot_disk(found: Settings, arguments: Sequence[str]) -> int:
+    from nm_head import bootdisk
+
     if "GATEWAY_INTERFACE" in os.environ:
         return bootdisk.cgi(found)
     parser = _parser("boot-disk", "Let machines boot from their disks from now on.")
@@ -52,6 +63,8 @@ def _boot_disk(found: Settings, arguments: Sequence[str]) -> int:
 
 def _seed(found: Settings, arguments: Sequence[str]) -> int:
     _parser("nm-head-seed", "Take the door to nm from the disk that nm gives.").parse_args(arguments)
+    from nm_head import seed
+
     if not seed.take(found):
         say("nm-head-seed: no disk has a door to nm")
     return 0
@@ -59,6 +72,8 @@ def _seed(found: Settings, arguments: Sequence[str]) -> int:
 
 def _mount(found: Settings, arguments: Sequence[str]) -> int:
     """As mount(8) calls it: WHAT WHERE and options, of which none matters here."""
+    from nm_head import moc
+
     moc.mount(Path(arguments[1]) if len(arguments) > 1 else found.moc)
     return 0
 

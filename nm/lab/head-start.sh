@@ -23,7 +23,6 @@ for place in /sys/class/net/*; do
         "$(told mac)")
             ip address add "$(told address)" dev "$nic"
             ip link set "$nic" up
-            printf '[head]\ninterface = %s\n' "$nic" >/etc/nm-head/head.conf
             ;;
         "$(told management_mac)")
             ip link set "$nic" up

@@ -32,7 +32,8 @@ def start() -> None:
     quiet = ("--conf-file=/dev/null", "--keep-in-foreground", "--log-facility=-", "--pid-file=")
     here = (f"--interface={BRIDGE}", "--bind-interfaces", "--port=0", f"--dhcp-range={_RANGE}")
     no_way_out = ("--dhcp-option=option:router", "--dhcp-leasefile=/run/mgmt.leases")
-    leave_running("management-dhcp", "dnsmasq", *quiet, *here, *no_way_out)
+    at_once = ("--no-ping",)  # nobody else gives addresses here
+    leave_running("management-dhcp", "dnsmasq", *quiet, *here, *no_way_out, *at_once)
     for key in Path("/etc/ssh").glob("ssh_host_*"):
         key.unlink()
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", "/etc/ssh/ssh_host_ed25519_key")

@@ -16,10 +16,24 @@ PORT = 623
 ANSWER = 10.0  # seconds for one run; a processor that is silent is given up after about 6 by ipmitool itself
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_PASSWORD = 20  # bytes, by the standard
+NO_REASON = "it gave no reason"
 
 _FULL = re.compile(r"[Ii]nsufficient resources|(invalid|inactive) session ID")
 _WRONG_PRIVILEGE = re.compile(
     r"invalid role|unauthorized role|[Ii]nsufficient privilege|privilege level.*exceed"
+)
+# What -v tells of the set-up of each session, also of one in which all goes well, and of answers that came
+# too late.
+_CHATTER = re.compile(
+    r"PEN Registry|Request Match NOT FOUND|Invalid completion code received|VSO Capabilities|IPMB address"
+    r"|best available cipher|does not match active session|Unexpected message ID"
+)
+# What a processor says that is slow, busy or just starting: the same question again is answered. What follows
+# "message indicates an error" is one of RMCP+'s status codes.
+_PASSING = re.compile(
+    r"insufficient resources|message indicates an error : (invalid session ID|no errors)|No session slot"
+    r"|No slot available|Node busy|Out of space|initialization in progress|duplicated request"
+    r"|Unspecified error|Destination unavailable|Command response could not be provided"
 )
 _WRONG_PASSWORD = re.compile(
     r"HMAC is invalid|unauthorized name|RAKP \d message (indicates an error|has invalid)|Invalid user"
@@ -116,7 +130,7 @@ class IpmiPower:
         except subprocess.TimeoutExpired:
             raise self._silent() from None
         if ended.returncode != 0:
-            raise self._explained(ended.stderr)
+            raise self._explained(_reasons(ended.stderr))
         return ended.stdout
 
     def _explained(self, told: str) -> DeviceFailed:
@@ -126,6 +140,8 @@ class IpmiPower:
                 f"the processor at {self._place} has no session to spare",
                 "end sessions of others there, or wait until they are over",
             )
+        if _PASSING.search(told):
+            return DeviceFailed(f"the processor at {self._place}: {_last(told)}")
         if _WRONG_PRIVILEGE.search(told):
             return DeviceFailed(
                 f"the processor at {self._place} gives the user too few rights: {_last(told)}",
@@ -157,9 +173,14 @@ class IpmiPower:
         )
 
 
+def _reasons(told: str) -> str:
+    """What says why, without the chatter: that would be taken for a reason."""
+    return "\n".join(line for line in told.splitlines() if line.strip() and not _CHATTER.search(line))
+
+
 def _last(told: str) -> str:
     """The last line that says something, in one piece."""
-    lines = [line.strip(" >") for line in told.splitlines() if line.strip() and "PEN Registry" not in line]
-    return next((line for line in reversed(lines) if "Unable to establish" not in line), "it gave no reason")[
+    lines = [line.strip(" >") for line in told.splitlines()]
+    return next((line for line in reversed(lines) if line and "Unable to establish" not in line), NO_REASON)[
         :200
     ]

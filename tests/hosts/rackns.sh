@@ -9,12 +9,16 @@ chmod 755 "$scratch"
 status=0
 RACK=$scratch unshare --mount --net --pid --ipc --uts --fork --kill-child --mount-proc sh -eu -c '
     mount --make-rprivate /
+    mount -t sysfs sysfs /sys
     mount -t tmpfs -o mode=755 tmpfs /run
     mkdir -p /run/lock /run/openvswitch /run/libvirt "$RACK/etc" "$RACK/lib/qemu" "$RACK/log/qemu"
     cp -a /etc/libvirt/. "$RACK/etc"
+    echo "cgroup_controllers = [ ]" >>"$RACK/etc/qemu.conf"
     rm -rf "$RACK"/etc/qemu/*.xml "$RACK"/etc/qemu/autostart "$RACK"/etc/qemu/networks
     chown -R libvirt-qemu:libvirt-qemu "$RACK/lib/qemu" "$RACK/log/qemu"
     mount --bind "$RACK/etc" /etc/libvirt
+    mount -t tmpfs -o mode=755 tmpfs /var/lib
+    mkdir /var/lib/libvirt
     mount --bind "$RACK/lib" /var/lib/libvirt
     mount --bind "$RACK/log" /var/log/libvirt
     ip link set lo up

@@ -127,7 +127,7 @@ def test_what_one_says_when_it_refuses_is_told(server: type[Server]) -> None:
 def test_one_that_refuses_first_and_says_yes_later_said_yes(server: type[Server]) -> None:
     server.broken = {"off": DeviceFailed("it is being updated"), "soft": NOT_SOFT}
     server.deaf_to = {"off"}
-    server.watch._meanwhile = lambda now: server.broken.clear() if now > 20 else None
+    server.watch.meanwhile = lambda now: server.broken.clear() if now > 20 else None
     with pytest.raises(DeviceFailed, match="it said yes, and is still not off"):
         do(server, "off")
 
@@ -150,6 +150,25 @@ def test_a_password_that_was_refused_is_shown_once(server: type[Server]) -> None
             do(server, "off" if word == "status" else word)
         assert len(server.asked) <= 2
         assert server.watch.time == 0
+
+
+def test_one_whose_first_answer_is_no_answer_keeps_its_grace(server: type[Server]) -> None:
+    """To be asked softly, or told anything, is tried again soon; the power does not go for it."""
+    watch = server.watch
+    broken = {"soft": DeviceFailed("node busy")}
+    server.broken = dict(broken)
+    watch.meanwhile = lambda now: server.broken.clear() if now >= 1.5 else None
+    assert do(server, "off") == "off"
+    assert [word for _, word in server.asked] == ["soft", "soft", "soft", "close"]
+    assert watch.time < 4
+
+
+def test_a_state_that_does_not_come_is_told_as_the_driver_tells_it(server: type[Server]) -> None:
+    server.broken = {"status": DeviceFailed("does not answer", "see its cable")}
+    with pytest.raises(DeviceFailed, match=r"^does not answer") as failure:
+        do(server, "status")
+    assert failure.value.hint == "see its cable"
+    assert 10 <= server.watch.time < LIMIT
 
 
 # ---- many at once

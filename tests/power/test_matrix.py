@@ -104,7 +104,7 @@ def test_one_that_is_silent_takes_the_time_there_is_and_no_more(
     monkeypatch.setattr(web, "ANSWER", 0.2)
     monkeypatch.setattr(web, "CONNECT", 0.2)
     told = {"driver": name, "address": "127.0.0.1", "port": silent, "user": "u", "secrets": {"password": "x"}}
-    for action, limit in (("status", 60.0), ("off", 0.4)):
+    for action, limit in (("status", 0.4), ("off", 0.4)):
         began = time.monotonic()
         with pytest.raises(DeviceFailed, match="does not answer") as failure:
             act({**told, **SILENT[name]}, action, secrets=SECRETS, manner=Manner(limit=limit))
@@ -137,10 +137,10 @@ def test_one_that_says_a_word_now_and_then_takes_no_more_time_either(
         threading.Thread(target=serve, daemon=True).start()
         began = time.monotonic()
         try:
-            for words in (*["did not answer within"] * STUCK, f"{STUCK} calls wait"):
-                with pytest.raises(DeviceFailed, match=words) as failure:
-                    act(told, "status", secrets=SECRETS)
-                assert failure.value.passing
+            # It is asked again, until so many calls hang that no more are made.
+            with pytest.raises(DeviceFailed, match=f"{STUCK} calls wait") as failure:
+                act(told, "status", secrets=SECRETS)
+            assert failure.value.passing
             assert time.monotonic() - began < 20
         finally:
             over.set()
@@ -152,7 +152,7 @@ def test_nobody_there(silent: int) -> None:
         told = {"driver": name, "address": "127.0.0.1", "port": 1, "user": "u", "secrets": {"password": "x"}}
         if name != "ipmi":
             with pytest.raises(DeviceFailed, match="does not answer"):
-                act({**told, **settings}, "status", secrets=SECRETS)
+                act({**told, **settings}, "status", secrets=SECRETS, manner=Manner(limit=0.4))
 
 
 @pytest.mark.parametrize("processor", ["command"], indirect=True)
@@ -163,7 +163,7 @@ def test_a_program_that_hangs_is_ended_with_what_it_started(
     program: Any = processor
     program.program.write_text(f"#!/bin/sh\nsleep 600 & echo $! >{program._folder}/child; wait\n")
     with pytest.raises(DeviceFailed, match=r"took longer than"):
-        do(processor, "status")
+        do(processor, "status", limit=0.2)
     child = (program._folder / "child").read_text().strip()
     end = time.monotonic() + 10
     while _runs(child):

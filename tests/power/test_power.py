@@ -19,12 +19,12 @@ class Watch:
 
     def __init__(self, meanwhile: Callable[[float], None] = lambda _: None) -> None:
         self.time = 0.0
-        self._meanwhile = meanwhile
+        self.meanwhile = meanwhile
         self.clock = Clock(lambda: self.time, self.wait)
 
     def wait(self, seconds: float) -> None:
         self.time += seconds
-        self._meanwhile(self.time)
+        self.meanwhile(self.time)
 
 
 def manner(watch: Watch | None = None, **more: Any) -> Manner:

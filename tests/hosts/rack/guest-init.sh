@@ -10,6 +10,7 @@ for module in /modules/*; do insmod "$module"; done
 for input in /dev/input/event*; do  # only the power button makes events
     { dd if="$input" of=/dev/null bs=24 count=1 2>/dev/null && poweroff -f; } &
 done
+for nic in /sys/class/net/eth*; do ip link set "${nic##*/}" up; done  # and IPv6 says hello
 for disk in /sys/block/vd*; do
     case $(cat "$disk/serial") in
     nm-disk) own=/dev/${disk##*/} ;;

@@ -8,14 +8,18 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nm_head.door import Door
 from nm_head.seed import put
+from nm_head.settings import load
 
 from nm import seed
 from nm.headdoor import HeadDoor
@@ -115,6 +119,11 @@ class Head:
         ]
 
 
+def logins(house: House) -> int:
+    """How often a head node has logged in so far."""
+    return house.sshd_log.read_text().count("Accepted publickey for head-h1 ")
+
+
 def power(house: House, node: str) -> Path:
     return house.folder / f"{node}.power"
 
@@ -169,6 +178,42 @@ def test_just_those_that_joined_are_cycled(head: Head) -> None:
     assert sorted(head.cycles()) == ["n0", "n1", "n1", "n2", "n2"]
     events = head.house.rack.call("GetEvents", 0, 1000)
     assert {one["who"] for one in events if one["what"] == "power cycle"} == {"head-h1"}
+
+
+def test_one_login_carries_a_whole_run(head: Head) -> None:
+    before = logins(head.house)
+    head.give("n0", "n1", "n2")
+    assert head.linky()[0] == 0
+    assert sorted(head.cycles()) == ["n0", "n1", "n2"]
+    assert logins(head.house) == before + 1
+    assert list((head.folder / "run").glob("ssh-*")) == []
+    assert ssh_processes(head) == []
+
+
+def ssh_processes(head: Head) -> list[int]:
+    """Of this head node."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(head.folder / "run").encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_connection_that_died_is_replaced(head: Head) -> None:
+    before = logins(head.house)
+    with closing(Door(load(head.folder / "head.conf"))) as door:
+        assert door.power("n0", "pxe") == "off"
+        (folder,) = (head.folder / "run").glob("ssh-*")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (master,) = ssh_processes(head)
+        os.kill(master, signal.SIGKILL)
+        head.house.rack.until(lambda: ssh_processes(head) == [])
+        assert (folder / "s").is_socket()  # what it left is no connection
+        assert door.power("n0", "cycle") == "on"
+        assert logins(head.house) == before + 2
+        assert len(ssh_processes(head)) == 1
+    head.house.rack.until(lambda: ssh_processes(head) == [])
 
 
 def test_one_that_fails_is_told_and_tried_again_and_stops_nobody(head: Head) -> None:
