@@ -68,6 +68,8 @@ def _take(
     tx: Transaction, group: str, step: Step, outcome: Outcome, deployed: plan.Facts, now: float
 ) -> None:
     kind, *parts = facts.split(step.fact)
+    if outcome.moot and step.value is not None:
+        return  # nothing was made
     if (switch := facts.switch_of(step.fact)) is not None and debts.of_switch(tx, switch):
         deployed.pop(step.fact, None)  # the switch's debt has it; it may be another device that answered
         return
@@ -88,6 +90,8 @@ def _take(
     elif kind in ("trunk", "vlan") and not (outcome.moot or plan.is_bookkeeping(step)):
         key = port_key(parts[0], parts[2]) if kind == "trunk" else record_key("switch", parts[0])
         _mark_vlan(tx, key, int(parts[1]), step.value is not None, now)
+    elif kind == "node" and step.fact in deployed and step.value is not None:
+        _forget_refusal(tx, record_key("node", parts[0]), now)
     elif kind == "account":
         _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None, before=[])
     elif kind == "head":
@@ -112,6 +116,14 @@ def holds(reader: Reader, group: str, fact: str) -> bool:
     return node is None or node["group"] == group
 
 
+def awaits(reader: Reader, group: str, node: str) -> bool:
+    """Whether the node is the group's, and is to be: false from when a Deploy, a destroy or an end takes it."""
+    record = reader.get(record_key("group", group))
+    spec = record["target"] if record is not None else None
+    there = bool(spec and spec["networks"]) and node in spec["nodes"]
+    return there and holds(reader, group, facts.name("node", node))
+
+
 def _mark_vlan(tx: Transaction, key: str, vlan: int, present: bool, now: float) -> None:
     """A VLAN was put on a trunk port or into a switch's table, or taken away, and that was read back."""
     record = tx.get(key)
@@ -127,6 +139,13 @@ def _mark_vlan(tx: Transaction, key: str, vlan: int, present: bool, now: float) 
 
 def _with(vlans: Sequence[int], vlan: int, present: bool) -> list[int]:
     return sorted({*vlans, vlan} if present else {*vlans} - {vlan})
+
+
+def _forget_refusal(tx: Transaction, key: str, now: float) -> None:
+    """What before_give said is over when the node is given out, also when the site asks it no more."""
+    node = tx.get(key)
+    if node is not None and node.get("_unprepared") is not None:
+        tx.put(changed(node, now, _unprepared=None))
 
 
 def _mark(tx: Transaction, key: str, now: float, **fields: object) -> None:
