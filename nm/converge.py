@@ -215,7 +215,7 @@ class GroupWorker:
             return lambda: (
                 not recording.holds(store, name, step.fact) or plan.needed_by_others(store, name, step.fact)
             )
-        if step.hand == hooks.HAND:  # it may take an hour: it ends as soon as the node is not to come any more
+        if step.hand == hooks.HAND:  # it may take an hour, and ends when the node is to come no more
             return lambda: not recording.awaits(store, name, step.target)
         return lambda: not recording.holds(store, name, step.fact)
 

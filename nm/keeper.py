@@ -4,12 +4,13 @@ nm/kept.py starts it (`python -I -S keeper.py`) for each run, writes one line of
 input and leaves that open; when it closes, because nmd says so or is dead, the run ends. All that the
 program starts stays below the keeper (it is their subreaper) and is killed with it: at the time limit, at the
 program's own end, at nmd's. It holds a lock on a file (of the node's, of the processor's) from before the
-program starts until the last of its processes is gone, so that a new nmd's run cannot begin beside an old one's.
+program starts until the last of its processes is gone, so that a new nmd's run cannot begin beside an old
+one's.
 
 In: {command, environment, input, seconds, lock, most, apart}. Out: {how, status, said}; how is "exit",
-"signal", "time" (the limit), "stopped", "busy" (the last run does not end) or "error"; said is the last `most`
-bytes of both streams together or, when they are to be kept apart, of each. Standard library only, for it
-starts often; nobody imports it.
+"signal", "time" (the limit), "stopped", "busy" (the last run does not end) or "error"; said is the last
+`most` bytes of both streams together or, when they are to be kept apart, of each. Standard library only, for
+it starts often; nobody imports it.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Runs of a site's own programs, kept: bounded in time and in what they say, and none outlives nmd.
 
-Each run is below a process of its own (nm/keeper.py), which ends all of it. Used by the hands that run programs:
+Each run is below a process of its own (nm/keeper.py), which ends all of it. Used by those who run programs:
 nm/hookwork.py and nm/management/command.py.
 """
 

@@ -32,8 +32,9 @@ def steps_done(
         return
     deployed = dict(old["deployed"])
     for step, outcome in done:
-        # A port's order is moot when the node is not the group's any more; nobody has looked at the port.
-        if not (outcome.moot and step.fact.startswith("port/")):
+        # By a moot order nothing was made. A port's is moot when the node is not the group's any more; nobody
+        # has looked at the port.
+        if not (outcome.moot and (step.value is not None or step.fact.startswith("port/"))):
             _take(tx, name, step, outcome, deployed, now)
     audit = _without(old["_audit"], {step.fact for step, outcome in done if not outcome.moot})
     new = changed(old, now, deployed=deployed, _audit=audit, _made=_made(old, done, deployed, now))
@@ -68,8 +69,6 @@ def _take(
     tx: Transaction, group: str, step: Step, outcome: Outcome, deployed: plan.Facts, now: float
 ) -> None:
     kind, *parts = facts.split(step.fact)
-    if outcome.moot and step.value is not None:
-        return  # nothing was made
     if (switch := facts.switch_of(step.fact)) is not None and debts.of_switch(tx, switch):
         deployed.pop(step.fact, None)  # the switch's debt has it; it may be another device that answered
         return
@@ -82,6 +81,14 @@ def _take(
         deployed.pop(step.fact, None)
     elif holds(tx, group, step.fact):
         deployed[step.fact] = step.value
+        if kind == "node":
+            _forget_refusal(tx, record_key("node", parts[0]), now)
+    _note(tx, step, outcome, now)
+
+
+def _note(tx: Transaction, step: Step, outcome: Outcome, now: float) -> None:
+    """What a finished step says of the thing itself, in its own record."""
+    kind, *parts = facts.split(step.fact)
     if kind == "port":
         seen = outcome.seen or {"untagged": None, "tagged": []}
         isolated = {"_verified": True} if step.value is None else {}
@@ -90,8 +97,6 @@ def _take(
     elif kind in ("trunk", "vlan") and not (outcome.moot or plan.is_bookkeeping(step)):
         key = port_key(parts[0], parts[2]) if kind == "trunk" else record_key("switch", parts[0])
         _mark_vlan(tx, key, int(parts[1]), step.value is not None, now)
-    elif kind == "node" and step.fact in deployed and step.value is not None:
-        _forget_refusal(tx, record_key("node", parts[0]), now)
     elif kind == "account":
         _mark(tx, record_key("account", parts[0]), now, _made=step.value is not None, before=[])
     elif kind == "head":
@@ -117,10 +122,10 @@ def holds(reader: Reader, group: str, fact: str) -> bool:
 
 
 def awaits(reader: Reader, group: str, node: str) -> bool:
-    """Whether the node is the group's, and is to be: false from when a Deploy, a destroy or an end takes it."""
+    """Whether the node is the group's and is to be: not when a Deploy, a destroy or the end took it away."""
     record = reader.get(record_key("group", group))
     spec = record["target"] if record is not None else None
-    there = bool(spec and spec["networks"]) and node in spec["nodes"]
+    there = spec is not None and bool(spec["networks"]) and node in spec["nodes"]
     return there and holds(reader, group, facts.name("node", node))
 
 

@@ -110,7 +110,7 @@ class CommandPower:
         return ended.said[0]
 
     def _lock(self) -> str:
-        """One processor's runs have one lock: what a killed nmd asked for is over before the next is asked."""
+        """A lock a processor: what a killed nmd asked for is over before the next thing is asked."""
         told = [str(self._program), self._address, self._environment]
         return str(self.locks / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32])
 

@@ -1,4 +1,4 @@
-"""What processors that are reached by HTTP have in common: whether TLS is spoken, who vouches for it, and bounds."""
+"""What processors reached by HTTP have in common: whether TLS is spoken, who vouches for it, and bounds."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -59,6 +59,7 @@ class _Bounded:
         for piece in self._body.stream(*how, **named):
             taken += len(piece)
             if taken > MOST:
+                self._body.close()
                 raise DeviceFailed(
                     f"{self._place} answered with more than {MOST >> 20} MiB",
                     "see whether its address is that of the node's processor",

@@ -76,7 +76,7 @@ def test_what_it_says_is_bounded(program: Program) -> None:
     program.write("yes | head -c 30000000; yes | head -c 30000000 >&2; echo last >&2; exit 3")
     tracemalloc.start()
     try:
-        with pytest.raises(DeviceFailed, match="status ended with status 3: last$"):
+        with pytest.raises(DeviceFailed, match=r"status ended with status 3: last$"):
             program.ask("status")
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
