@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -75,7 +75,7 @@ def keep(run: Run, unwanted: Callable[[], bool] = never) -> Ended:
     with keeper:
         to, back = cast("IO[bytes]", keeper.stdin), cast("IO[bytes]", keeper.stdout)
         with contextlib.suppress(BrokenPipeError):
-            to.write(json.dumps(asdict(run)).encode() + b"\n")
+            to.write(json.dumps(vars(run)).encode() + b"\n")
             to.flush()
         answered = select.poll()
         answered.register(back, select.POLLIN | select.POLLHUP)
