@@ -99,7 +99,7 @@ class GroupWorker:
     # ---- answers
 
     def _take_answers(self, answers: Sequence[Answer]) -> bool:
-        """Record what was answered. True when one belongs to an older plan, or to another device."""
+        """Record what was answered. True when the plan is not the one to go on with any more."""
         answered = {step.fact for answer in answers for step, _ in answer.done}
         self._running = {fact: step for fact, step in self._running.items() if fact not in answered}
         known = [one for one in answers if one.generation == debts.generation(self._tools.store, one.subject)]
@@ -107,7 +107,8 @@ class GroupWorker:
         good: list[tuple[Step, Outcome]] = []
         for step, outcome in (pair for answer in known for pair in answer.done):
             current = self._steps.get(step.id) == step
-            stale = stale or not current
+            undone = outcome.moot and step.value is not None  # it may be wanted again by now
+            stale = stale or undone or not current
             self._hooked_at = self._tools.now() if step.hand == hooks.HAND else self._hooked_at
             if outcome.error is None:
                 good.append((step, outcome))
@@ -117,7 +118,7 @@ class GroupWorker:
                 self._unfit.setdefault(step.target, {})[step.action] = outcome.error
             elif current:
                 self._failed[step.id] = outcome.error
-            if current and step.id not in self._failed:
+            if current and not undone and step.id not in self._failed:
                 self._done.add(step.id)
         for start in range(0, len(good), NODES_A_CALL // 2):
             self._write(good[start : start + NODES_A_CALL // 2])
@@ -214,6 +215,8 @@ class GroupWorker:
             return lambda: (
                 not recording.holds(store, name, step.fact) or plan.needed_by_others(store, name, step.fact)
             )
+        if step.hand == hooks.HAND:  # it may take an hour, and ends when the node is to come no more
+            return lambda: not recording.awaits(store, name, step.target)
         return lambda: not recording.holds(store, name, step.fact)
 
     def _answer(self, subject: str, steps: list[Step]) -> Callable[[list[Outcome]], None]:

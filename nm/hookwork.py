@@ -1,25 +1,20 @@
-"""Runs the site's own programs for one node: the handler of "hooks:NODE", and the keeper of each run.
+"""Runs the site's own programs for one node: the handler of "hooks:NODE".
 
-A program runs below a process of its own (nm/hookkeeper.py) that ends all of it at its time limit and when
+A program runs below a process of its own (nm/keeper.py) that ends all of it at its time limit and when
 nmd ends, however nmd ends; a run that did not come to its end is begun anew by the next nmd, from the
 records. So programs must be repeatable. How many run at once is bounded for all nodes together, by the gate.
 """
 
-import contextlib
-import json
 import os
-import select
 import stat
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from nm import debts, hooks, views
+from nm import debts, hooks, kept, views
 from nm.config import Hooks
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
@@ -27,10 +22,6 @@ from nm.records import Record, record_key
 from nm.store import Event, Store
 from nm.workers import Errand
 
-KEEPER = Path(__file__).with_name("hookkeeper.py")
-MOST_OUTPUT = 8192  # bytes of both streams that are looked at; the last ones
-LATE = 15.0  # seconds that a keeper may take beyond the time limit to end all
-LOOK = 0.2  # seconds between two looks whether the run is still wanted
 _HINTS = {
     hooks.BEFORE: "the node is isolated: mend what is wrong and repair the group, or remove the node",
     hooks.AFTER: "see to the node, then ClearNode",
@@ -53,7 +44,7 @@ class Gate:
                 if self._running < self.settings.at_once:
                     self._running += 1
                     return True
-                self._changed.wait(LOOK)
+                self._changed.wait(kept.LOOK)
         return False
 
     def leave(self) -> None:
@@ -161,17 +152,10 @@ class HookWorker:
             "NM_NODE": name,
             "NM_GROUP": group or "",
         }
-        request = {
-            "program": program,
-            "environment": environment,
-            "input": hooks.told(store, node, now),
-            "seconds": self._gate.settings.seconds,
-            "lock": str(self._lock),
-            "most": MOST_OUTPUT,
-        }
-        begin = time.monotonic()
+        seconds = self._gate.settings.seconds
+        wanted = kept.Run([program], environment, hooks.told(store, node, now), seconds, str(self._lock))
         problem = unsafe(program)
-        run = Run(problem, "", 0.0) if problem else self._kept(request, begin, moot)
+        run = Run(problem, "", 0.0) if problem else self._kept(wanted, moot)
         if self._gate.closed:
             return None
         after = self._now()
@@ -184,13 +168,13 @@ class HookWorker:
             )
         return run
 
-    def _kept(self, request: dict[str, Any], begin: float, moot: Callable[[], bool]) -> Run | None:
-        self._lock.parent.mkdir(mode=0o700, exist_ok=True)
-        answer = _keep(request, lambda: self._gate.closed or moot())
-        if answer["how"] == "stopped":
+    def _kept(self, wanted: kept.Run, moot: Callable[[], bool]) -> Run | None:
+        begin = time.monotonic()
+        ended = kept.keep(wanted, lambda: self._gate.closed or moot())
+        if ended.how == "stopped":
             return None
-        output = _clean(answer["output"])
-        return Run(_failure(answer, output, request["seconds"]), output, time.monotonic() - begin)
+        cleaned = replace(ended, said=[_clean(text) for text in ended.said])
+        return Run(cleaned.failure(wanted.seconds), cleaned.said[0], time.monotonic() - begin)
 
 
 def unsafe(program: str) -> str | None:
@@ -209,54 +193,6 @@ def unsafe(program: str) -> str | None:
     if not stat.S_ISREG(found.st_mode) or not found.st_mode & 0o111:
         return f"is not run: {program} is not an executable file"
     return None
-
-
-def _keep(request: dict[str, Any], unwanted: Callable[[], bool]) -> dict[str, Any]:
-    """Have a keeper run it; its answer. `unwanted` is asked all the while: when it says so, all is ended."""
-    until = time.monotonic() + 2 * request["seconds"] + LATE  # it may wait for the last run first
-    keeper = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(KEEPER)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={},
-        start_new_session=True,
-    )
-    with keeper:
-        to, back = cast("IO[bytes]", keeper.stdin), cast("IO[bytes]", keeper.stdout)
-        with contextlib.suppress(BrokenPipeError):
-            to.write(json.dumps(request).encode() + b"\n")
-            to.flush()
-        answered = select.poll()
-        answered.register(back, select.POLLIN | select.POLLHUP)
-        while not answered.poll(LOOK * 1000):
-            if unwanted() and not to.closed:
-                to.close()
-                until = time.monotonic() + LATE
-            if time.monotonic() > until:
-                keeper.kill()
-        said = back.read()
-    try:
-        answer: dict[str, Any] = json.loads(said)
-    except ValueError:
-        answer = {"how": "killed", "status": 0, "output": ""}
-    return answer
-
-
-def _failure(answer: dict[str, Any], output: str, seconds: float) -> str | None:
-    """Why a run counts as failed, in words, with what it said last."""
-    how, status = answer["how"], answer["status"]
-    if how == "exit" and status == 0:
-        return None
-    words = {
-        "exit": f"ended with status {status}",
-        "signal": f"was ended by signal {status}",
-        "time": f"did not end within {seconds:g} s",
-        "busy": "did not run: the last one does not end",
-        "killed": "was ended: somebody killed its keeper",
-        "error": "could not be started",
-    }[how]
-    last = output.rpartition("\n")[2].strip()[:200]
-    return f"{words}: {last}" if last else words
 
 
 def _clean(text: str) -> str:

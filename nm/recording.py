@@ -32,8 +32,9 @@ def steps_done(
         return
     deployed = dict(old["deployed"])
     for step, outcome in done:
-        # A port's order is moot when the node is not the group's any more; nobody has looked at the port.
-        if not (outcome.moot and step.fact.startswith("port/")):
+        # By a moot order nothing was made. A port's is moot when the node is not the group's any more; nobody
+        # has looked at the port.
+        if not (outcome.moot and (step.value is not None or step.fact.startswith("port/"))):
             _take(tx, name, step, outcome, deployed, now)
     audit = _without(old["_audit"], {step.fact for step, outcome in done if not outcome.moot})
     new = changed(old, now, deployed=deployed, _audit=audit, _made=_made(old, done, deployed, now))
@@ -80,6 +81,14 @@ def _take(
         deployed.pop(step.fact, None)
     elif holds(tx, group, step.fact):
         deployed[step.fact] = step.value
+        if kind == "node":
+            _forget_refusal(tx, record_key("node", parts[0]), now)
+    _note(tx, step, outcome, now)
+
+
+def _note(tx: Transaction, step: Step, outcome: Outcome, now: float) -> None:
+    """What a finished step says of the thing itself, in its own record."""
+    kind, *parts = facts.split(step.fact)
     if kind == "port":
         seen = outcome.seen or {"untagged": None, "tagged": []}
         isolated = {"_verified": True} if step.value is None else {}
@@ -112,6 +121,14 @@ def holds(reader: Reader, group: str, fact: str) -> bool:
     return node is None or node["group"] == group
 
 
+def awaits(reader: Reader, group: str, node: str) -> bool:
+    """Whether the node is the group's and is to be: not when a Deploy, a destroy or the end took it away."""
+    record = reader.get(record_key("group", group))
+    spec = record["target"] if record is not None else None
+    there = spec is not None and bool(spec["networks"]) and node in spec["nodes"]
+    return there and holds(reader, group, facts.name("node", node))
+
+
 def _mark_vlan(tx: Transaction, key: str, vlan: int, present: bool, now: float) -> None:
     """A VLAN was put on a trunk port or into a switch's table, or taken away, and that was read back."""
     record = tx.get(key)
@@ -127,6 +144,13 @@ def _mark_vlan(tx: Transaction, key: str, vlan: int, present: bool, now: float) 
 
 def _with(vlans: Sequence[int], vlan: int, present: bool) -> list[int]:
     return sorted({*vlans, vlan} if present else {*vlans} - {vlan})
+
+
+def _forget_refusal(tx: Transaction, key: str, now: float) -> None:
+    """What before_give said is over when the node is given out, also when the site asks it no more."""
+    node = tx.get(key)
+    if node is not None and node.get("_unprepared") is not None:
+        tx.put(changed(node, now, _unprepared=None))
 
 
 def _mark(tx: Transaction, key: str, now: float, **fields: object) -> None:

@@ -390,7 +390,8 @@ class Service:
 
     def _power_manner(self) -> power.Manner:
         found = self._config.power
-        kinds = in_folder(management.KINDS, found.programs)
+        locks = Path(self._config.daemon.database) / "power"
+        kinds = in_folder(management.KINDS, found.programs, locks)
         return power.Manner(found.off_seconds, found.soft_seconds, self._power_gate, kinds=kinds)
 
     def _act(self, node: Mapping[str, Any], action: str) -> str:

@@ -98,7 +98,7 @@ class AmtPower:
         from requests.auth import HTTPDigestAuth
 
         session = requests.Session()
-        session.trust_env = False  # no proxy, and no password of ~/.netrc
+        web.guard(session, self._place)
         session.auth = HTTPDigestAuth(self._told["user"], self._password)
         session.verify = web.verify(self._told)
         if not session.verify:  # that is the site's own choice, so nobody need be warned at each request

@@ -9,22 +9,26 @@ it may be tried again. It lies in the folder that the configuration names, and n
 root, so a record does not choose among all programs of the machine.
 """
 
+import hashlib
+import json
 import os
-import signal
 import stat
-import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nm import kept
 from nm.errors import DeviceFailed, Invalid
 from nm.processor import Kinds, PowerDriver, Settings
 from nm.records import check_name
 
 FOLDER = Path("/etc/nm/power")
+LOCKS = Path("/run/nm/power")
 ANSWER = 20.0  # seconds for one run
 FINAL = 3  # the exit status of what will fail again
 OTHERS_WRITE = 0o022
+WIDEST = 4  # bytes of a letter that may be cut through
 SHORTEST = 4  # letters; striking out a shorter password would leave no text
 
 
@@ -40,6 +44,7 @@ class CommandPower:
     kind: ClassVar[str] = "command"
     settings: ClassVar[Settings] = Settings({"program": str}, frozenset({"program", "address"}), check=_check)
     folder: ClassVar[Path] = FOLDER
+    locks: ClassVar[Path] = LOCKS
 
     def __init__(self, management: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         self._program = self.folder / management["program"]
@@ -57,7 +62,7 @@ class CommandPower:
         told = self._run("status").strip()
         if told not in ("on", "off"):
             raise DeviceFailed(
-                f"{self._program} status printed {self._clean(told)!r}",
+                f"{self._program} status printed {told[:200]!r}",
                 'let it print "on" or "off"',
                 passing=False,
             )
@@ -88,37 +93,26 @@ class CommandPower:
 
     def _run(self, action: str) -> str:
         self._trust()
-        try:
-            process = subprocess.Popen(
-                [str(self._program), self._address, action],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                cwd="/",
-                env=self._environment,
-                start_new_session=True,  # a group of its own, so that nothing of it is left behind
-            )
-        except OSError as error:
-            raise DeviceFailed(
-                f"{self._program} cannot be run: {error.strerror}", "see its first line", passing=False
-            ) from None
-        with process:
-            try:
-                told, complained = process.communicate(self._password, timeout=ANSWER)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)  # with all that it started
-                raise DeviceFailed(
-                    f"{self._program} {action} took longer than {ANSWER:.0f} s", "see what it waits for"
-                ) from None
-        if process.returncode != 0:
-            why = self._clean(complained.strip().rpartition("\n")[2]) or "it gave no reason"
-            raise DeviceFailed(
-                f"{self._program} {action} ended with status {process.returncode}: {why}",
-                passing=process.returncode != FINAL,
-            )
-        return told
+        run = kept.Run(
+            [str(self._program), self._address, action],
+            self._environment,
+            self._password,
+            ANSWER,
+            self._lock(),
+            apart=True,
+        )
+        ended = kept.keep(run)
+        ended = replace(ended, said=[self._without_password(text) for text in ended.said])
+        if why := ended.failure(ANSWER):
+            hint = {"error": "see its first line", "time": "see what it waits for"}.get(ended.how, "")
+            final = ended.how == "error" or (ended.how == "exit" and ended.status == FINAL)
+            raise DeviceFailed(f"{self._program} {action} {why}", hint, passing=not final)
+        return ended.said[0]
+
+    def _lock(self) -> str:
+        """A lock a processor: what a killed nmd asked for is over before the next thing is asked."""
+        told = [str(self._program), self._address, self._environment]
+        return str(self.locks / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32])
 
     def _trust(self) -> None:
         """It and its folder can be changed by root, and by nobody else."""
@@ -142,14 +136,17 @@ class CommandPower:
                 f"{self._program} is no program", "let it be an executable file, not a link", passing=False
             )
 
-    def _clean(self, text: str) -> str:
-        """What it said, in moderate length and without the password."""
-        if len(self._password) >= SHORTEST:
-            text = text.replace(self._password, "(secret)")
-        return text[:200]
+    def _without_password(self, text: str) -> str:
+        """What it said, without the password, nor a piece of it where the beginning is cut off."""
+        if len(self._password) < SHORTEST:
+            return text
+        struck = text.replace(self._password, "(secret)")
+        cut = len(self._password) + WIDEST if text.startswith(kept.CUT) else 0
+        return struck[cut:]
 
 
-def in_folder(kinds: Kinds, folder: str) -> Kinds:
-    """The kinds, with the programs in that folder."""
-    named: type[PowerDriver] = type("CommandPower", (CommandPower,), {"folder": Path(folder)})
+def in_folder(kinds: Kinds, folder: str, locks: Path) -> Kinds:
+    """The kinds, with the programs in that folder, and the locks of their runs in the other."""
+    places = {"folder": Path(folder), "locks": locks}
+    named: type[PowerDriver] = type("CommandPower", (CommandPower,), places)
     return {**kinds, CommandPower.kind: named}

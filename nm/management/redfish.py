@@ -102,11 +102,7 @@ class RedfishPower:
             self._root = self._sushy.Sushy(
                 self._place,
                 auth=self._sushy.auth.BasicAuth(self._told["user"], self._password),
-                verify=web.verify(self._told),
-                server_side_retries=1,
-                server_side_retries_delay=1,
-                read_timeout=web.ANSWER,
-                connect_timeout=web.CONNECT,
+                connector=self._connector(),
             )
         if name := self._told.get("system"):
             return self._root.get_system(name if name.startswith("/") else f"/redfish/v1/Systems/{name}")
@@ -118,6 +114,20 @@ class RedfishPower:
                 passing=False,
             )
         return self._root.get_system(names[0])
+
+    def _connector(self) -> Any:
+        from sushy.connector import Connector
+
+        made = Connector(
+            self._place,
+            verify=web.verify(self._told),
+            server_side_retries=1,
+            server_side_retries_delay=1,
+            default_request_timeout=web.ANSWER,
+            connect_timeout=web.CONNECT,
+        )
+        web.guard(made._session, self._place)  # sushy has no other way to it
+        return made
 
     def _ask(self, question: Callable[[], T]) -> T:
         """Its answer, or DeviceFailed in words of ours where the cause is known, else in its own."""

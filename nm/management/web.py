@@ -1,6 +1,6 @@
-"""What processors that are reached by HTTP have in common: whether TLS is spoken, and who vouches for it."""
+"""What processors reached by HTTP have in common: whether TLS is spoken, who vouches for it, and bounds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from nm.errors import DeviceFailed, Invalid
@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 CONNECT = 5.0  # seconds
 ANSWER = 10.0  # seconds of silence after which an answer is given up
+MOST = 8 << 20  # bytes of one answer's body, unpacked
 WHOLE = 40.0  # seconds for one question, of several requests perhaps, for one that is never quite silent
 
 SETTINGS: Mapping[str, type] = {"tls": bool, "verify": bool, "ca": str}
@@ -40,6 +41,46 @@ def verify(management: Mapping[str, Any]) -> bool | str:
     """As requests wants it: whether to verify certificates, or by which authorities."""
     ca: str | None = management.get("ca")
     return ca if ca is not None else bool(management.get("verify", True))
+
+
+class _Bounded:
+    """An answer's body of which no more is taken than MOST."""
+
+    def __init__(self, body: Any, place: str) -> None:
+        self._body = body
+        self._place = place
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+    def stream(self, *how: Any, **named: Any) -> Iterator[bytes]:
+        """As requests reads it, piece by piece."""
+        taken = 0
+        for piece in self._body.stream(*how, **named):
+            taken += len(piece)
+            if taken > MOST:
+                self._body.close()
+                raise DeviceFailed(
+                    f"{self._place} answered with more than {MOST >> 20} MiB",
+                    "see whether its address is that of the node's processor",
+                    passing=False,
+                )
+            yield piece
+
+
+def guard(session: Any, place: str) -> None:
+    """Let a session of requests bound what it takes, and heed no proxy or ~/.netrc of nmd's environment."""
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        def build_response(self, req: Any, resp: Any) -> Any:
+            answer = super().build_response(req, resp)
+            answer.raw = _Bounded(answer.raw, place)
+            return answer
+
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
 
 
 _lines: dict[str, Line] = {}  # by place; what hangs there outlives the action that asked

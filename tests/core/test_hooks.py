@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import pytest
 from nm.calls import Caller
 from nm.config import Hooks
 from nm.errors import Conflict
+from nm.facts import Order, Outcome
+from nm.hookwork import HookWorker
 from tests.core.site_program import SiteProgram
 from tests.rack import ROOT, Rack, rack
 
@@ -213,6 +216,82 @@ def test_a_program_ends_when_its_node_is_taken_back_by_force(program: SiteProgra
         assert "before_give n0 alpha" not in program.runs()
         assert node(lab, "n0")["state"] == "free"
         lab.until(lambda: joined(lab) == {"p1"})
+
+
+@pytest.mark.parametrize("way", ["destroyed", "over", "removed"])
+def test_a_program_ends_when_its_node_is_not_to_come_any_more(program: SiteProgram, way: str) -> None:
+    with site(program) as lab:
+        program.hold()
+        lab.call("Deploy", "alpha")
+        lab.until(lambda: len(program.runs("began")) == 2)
+        if way == "removed":
+            lab.call("RemoveNodes", "alpha", ["n0"])
+            lab.call("Deploy", "alpha")
+        elif way == "over":
+            lab.call("RenewGroup", "alpha", int(time.time()) + 1)
+        else:
+            lab.call("DestroyGroup", "alpha")
+        lab.until(lambda: "after_return n0 alpha" in program.runs("began"))
+        assert ("hook ended", "before_give: the node was taken back meanwhile") in events(lab, "node n0")
+        assert node(lab, "n0")["state"] == "leaving"
+        program.hold(False)
+        lab.until(lambda: node(lab, "n0")["state"] == "free")
+        assert "before_give n0 alpha" not in program.runs()
+        lab.until(lambda: joined(lab) == ({"p1"} if way == "removed" else set()))
+        assert ("before_give n1 alpha" in program.runs()) is (way == "removed")
+
+
+def test_a_node_that_comes_again_while_its_program_is_ended_is_prepared_anew(
+    program: SiteProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, may_answer, outcome = threading.Event(), threading.Event(), HookWorker._outcome
+
+    def late(worker: HookWorker, order: Order) -> Outcome:
+        found = outcome(worker, order)
+        if found.moot:
+            ended.set()
+            assert may_answer.wait(20)
+        return found
+
+    monkeypatch.setattr(HookWorker, "_outcome", late)
+    with site(program) as lab:
+        lab.call("RemoveNodes", "alpha", ["n1"])
+        program.hold()
+        lab.call("Deploy", "alpha")
+        for runs in (1, 2):  # the second time the step is the same in both plans
+            lab.until(lambda runs=runs: len(program.runs("began")) == runs)  # type: ignore[misc]
+            lab.call("RemoveNodes", "alpha", ["n0"])
+            lab.call("Deploy", "alpha")
+            assert ended.wait(20)
+            lab.call("AddNodes", "alpha", ["n0"])
+            job = lab.call("Deploy", "alpha")
+            lab.until(lambda job=job: lab.call("GetJob", job)["state"] == "running")  # type: ignore[misc]
+            ended.clear()
+            may_answer.set()
+            lab.until(lambda runs=runs: len(program.runs("began")) == runs + 1)  # type: ignore[misc]
+            may_answer.clear()
+            assert joined(lab) == set()
+        program.hold(False)
+        assert lab.wait(job)["state"] == "done"
+        assert joined(lab) == {"p0"}
+        assert program.runs() == ["before_give n0 alpha"]
+        may_answer.set()
+
+
+def test_a_refusal_is_forgotten_when_the_node_is_given_out_and_the_site_asks_no_more(
+    program: SiteProgram,
+) -> None:
+    with site(program) as lab:
+        program.refuse("before_give", "n0")
+        lab.deploy("alpha", "failed")
+        assert node(lab, "n0")["state"] == "failed"
+        assert lab.service is not None
+        lab.service.reload(dataclasses.replace(lab.config, hooks=Hooks()))
+        lab.wait(lab.call("Repair", "alpha"))
+        assert joined(lab) == {"p0", "p1"}
+        assert (node(lab, "n0")["state"], node(lab, "n0")["error"]) == ("joined", None)
+        lab.wait(lab.call("DestroyGroup", "alpha"))
+        assert node(lab, "n0")["free"]
 
 
 def test_a_node_on_a_switch_of_which_nothing_is_known_is_not_wiped_and_not_free(program: SiteProgram) -> None:

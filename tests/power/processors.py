@@ -295,7 +295,7 @@ class Command(Processor):
         self.program.chmod(0o755)
         (folder / "power").write_text("off\n")
         (folder / "boot").write_text("disk\n")
-        self.kinds = in_folder(KINDS, str(programs))
+        self.kinds = in_folder(KINDS, str(programs), folder / "locks")
         self.management = {
             "driver": "command",
             "address": "10.0.0.7",

@@ -1,14 +1,16 @@
 """Keeps one run of a site's own program: a program of its own, so that nothing of the run outlives nmd.
 
-nm/hookwork.py starts it (`python -I -S hookkeeper.py`) for each run, writes one line of JSON to its standard
+nm/kept.py starts it (`python -I -S keeper.py`) for each run, writes one line of JSON to its standard
 input and leaves that open; when it closes, because nmd says so or is dead, the run ends. All that the
 program starts stays below the keeper (it is their subreaper) and is killed with it: at the time limit, at the
-program's own end, at nmd's. It holds a lock on a file of the node's from before the program starts until
-the last of its processes is gone, so that a new nmd's run cannot begin beside an old one's.
+program's own end, at nmd's. It holds a lock on a file (of the node's, of the processor's) from before the
+program starts until the last of its processes is gone, so that a new nmd's run cannot begin beside an old
+one's.
 
-In: {program, environment, input, seconds, lock, most}. Out: {how, status, output}; how is "exit", "signal",
-"time" (the limit), "stopped", "busy" (the last run does not end) or "error"; output is the last `most` bytes
-of both streams. Standard library only, for it starts often; nobody imports it.
+In: {command, environment, input, seconds, lock, most, apart}. Out: {how, status, said}; how is "exit",
+"signal", "time" (the limit), "stopped", "busy" (the last run does not end) or "error"; said is the last
+`most` bytes of both streams together or, when they are to be kept apart, of each. Standard library only, for
+it starts often; nobody imports it.
 """
 
 import contextlib
@@ -24,7 +26,7 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-NMD, OUTPUT, PROGRAM = "nmd", "output", "program"  # whom the keeper hears
+NMD, PROGRAM = "nmd", "program"  # whom the keeper hears
 LAST_SECONDS = 10.0  # for killed processes to be gone
 PAUSE = 0.02
 
@@ -75,14 +77,14 @@ def _input(text: str) -> int:
     return file
 
 
-def _start(request: dict[str, Any], output: int) -> "subprocess.Popen[bytes]":
+def _start(request: dict[str, Any], output: int, complaints: int) -> "subprocess.Popen[bytes]":
     given = _input(request["input"])
     try:
         return subprocess.Popen(
-            [request["program"]],
+            request["command"],
             stdin=given,
             stdout=output,
-            stderr=output,
+            stderr=complaints,
             env=request["environment"],
             cwd="/",
             umask=0o077,
@@ -97,7 +99,7 @@ class _Tail:
     """The last bytes of a stream, at most so many; the rest is dropped as it comes."""
 
     def __init__(self, file: int, most: int) -> None:
-        self._file = file
+        self.file = file
         self._most = most
         self._kept = b""
         self._cut = False
@@ -106,7 +108,7 @@ class _Tail:
     def take(self) -> bool:
         """Take what is there now; False when there is none, or never will be."""
         try:
-            more = os.read(self._file, 1 << 16)
+            more = os.read(self.file, 1 << 16)
         except BlockingIOError:
             return False
         self._cut = self._cut or len(self._kept) + len(more) > self._most
@@ -118,18 +120,20 @@ class _Tail:
         return ("…" if self._cut else "") + self._kept.decode(errors="replace")
 
 
-def _watch(process: "subprocess.Popen[bytes]", tail: _Tail, file: int, seconds: float) -> tuple[str, int]:
+def _watch(process: "subprocess.Popen[bytes]", tails: list[_Tail], seconds: float) -> tuple[str, int]:
     """Wait for the program's end, its time limit or nmd's end."""
     until = time.monotonic() + seconds
     pidfd = os.pidfd_open(process.pid)
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ, NMD)
         selector.register(pidfd, selectors.EVENT_READ, PROGRAM)
-        selector.register(file, selectors.EVENT_READ, OUTPUT)
+        for tail in tails:
+            selector.register(tail.file, selectors.EVENT_READ, tail)
         while (left := until - time.monotonic()) > 0:
             heard = {key.data for key, _ in selector.select(left)}
-            if OUTPUT in heard and not tail.take():
-                selector.unregister(file)
+            for tail in tails:
+                if tail in heard and not tail.take():
+                    selector.unregister(tail.file)
             if PROGRAM in heard:
                 status = process.wait()
                 return ("exit", status) if status >= 0 else ("signal", -status)
@@ -165,21 +169,23 @@ def _end_all() -> None:
 def _run(request: dict[str, Any]) -> dict[str, Any]:
     lock = os.open(request["lock"], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if why := _locked(lock, request["seconds"]):
-        return {"how": why, "status": 0, "output": ""}
-    reading, writing = os.pipe()
-    tail = _Tail(reading, request["most"])
+        return {"how": why, "status": 0, "said": [""]}
+    pipes = [os.pipe() for _ in range(2 if request["apart"] else 1)]
+    tails = [_Tail(reading, request["most"]) for reading, _ in pipes]
     try:
-        process = _start(request, writing)
+        process = _start(request, pipes[0][1], pipes[-1][1])
     except (OSError, subprocess.SubprocessError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        return {"how": "error", "status": 0, "output": words}
+        return {"how": "error", "status": 0, "said": [words]}
     finally:
-        os.close(writing)
-    how, status = _watch(process, tail, reading, request["seconds"])
+        for _, writing in pipes:
+            os.close(writing)
+    how, status = _watch(process, tails, request["seconds"])
     _end_all()
-    while tail.take():
-        pass
-    return {"how": how, "status": status, "output": tail.text()}
+    for tail in tails:
+        while tail.take():
+            pass
+    return {"how": how, "status": status, "said": [tail.text() for tail in tails]}
 
 
 def main() -> None:
