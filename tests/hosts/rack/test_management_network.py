@@ -1,4 +1,4 @@
-"""The network that leads to nm: head nodes of different groups do not reach each other there by packets.
+"""The network that leads to nm: head nodes of different groups do not reach each other there.
 
 The guests say hello by IPv6's multicast as soon as their NICs are up. Who hears it is read from the taps.
 """
