@@ -229,8 +229,11 @@ def fail(
 
 
 def words(failures: Sequence[tuple[Step, NMError]]) -> str:
-    """Failures in one line: the first three whole, the rest counted."""
-    said = [f"{step.text}: {error}" for step, error in failures[:3]]
+    """Failures in one line: the first three steps, the rest counted; what several have in common is said once."""
+    errors: dict[str, list[str]] = {}
+    for step, error in failures[:3]:
+        errors.setdefault(str(error), []).append(step.text)
+    said = [f"{', '.join(texts)}: {error}" for error, texts in errors.items()]
     return "; ".join(said) + (f"; and {len(failures) - 3} more" if len(failures) > 3 else "")
 
 

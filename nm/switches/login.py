@@ -257,7 +257,8 @@ def _print(key: paramiko.PKey) -> str:
 
 
 def _words(error: BaseException, secrets: Mapping[str, str]) -> str:
-    text = " ".join(str(error).split())[:300] or type(error).__name__
+    """The first paragraph: netmiko gives advice behind it."""
+    text = " ".join(str(error).strip().partition("\n\n")[0].split())[:300] or type(error).__name__
     for secret in secrets.values():
         text = text.replace(secret, "<secret>") if len(secret) > 2 else text
     return text

@@ -123,6 +123,16 @@ def test_a_rejection_is_told_in_the_switchs_words_and_fails_closed(lab: Rack) ->
     assert lab.ports("sw0")["p0"] == access(101)
 
 
+def test_what_several_steps_fail_of_is_said_once(lab: Rack) -> None:
+    faulty(lab, "sw0", down=True)
+    lab.call("CreateGroup", "a", {"nodes": ["n0", "n2"]})
+    lab.call("Deploy", "a")
+    lab.until(lambda: lab.call("GetGroups", {"name": "a"})[0]["error"] is not None)
+    error = lab.call("GetGroups", {"name": "a"})[0]["error"]
+    assert error.count("no route to host") == 1 and "port p0" in error and "port p2" in error
+    faulty(lab, "sw0")
+
+
 def test_a_newer_deploy_supersedes(lab: Rack) -> None:
     faulty(lab, "sw0", down=True)
     lab.call("CreateGroup", "a", {"nodes": ["n0"]})

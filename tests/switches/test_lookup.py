@@ -29,6 +29,7 @@ for _ in range(2):  # the second waits for the first one's lookup
     assert [one.name for one in threading.enumerate()].count("lookup of switch.example") == 1
 (outcome,) = executor_of(address="127.0.0.1", port=1, **record).run([vlan(101)], EPOCH)
 assert "cannot be logged in to" in str(outcome.error) and "name server" not in str(outcome.error)
+assert "Common causes" not in str(outcome.error)  # netmiko's advice, a screen long
 print("asked", b"switch" in server.recv(512))
 """
 
