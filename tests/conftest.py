@@ -9,6 +9,7 @@ import pytest
 # Where nm keeps things on a real machine; a test that writes there has no rack of its own.
 DISKS = Path("/var/lib/nm-disks")
 FOLDERS = (DISKS, Path("/var/lib/nm-images"), Path("/var/lib/nm"), Path("/etc/nm"))
+PRIVATE = {"RACK", "HOUSE", "PYTEST_XDIST_WORKER"}  # where these are set, somebody else looks
 _BEFORE = pytest.StashKey[set[Path]]()
 
 
@@ -23,7 +24,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run leaves nothing of nm's on the machine."""
     before = session.config.stash[_BEFORE]
     left = sorted(_present() - before)
-    if left and "PYTEST_XDIST_WORKER" not in os.environ:
+    if left and not PRIVATE & set(os.environ):
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line(f"left on this machine: {', '.join(map(str, left))}", red=True)
