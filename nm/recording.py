@@ -229,7 +229,7 @@ def fail(
 
 
 def words(failures: Sequence[tuple[Step, NMError]]) -> str:
-    """Failures in one line: the first three steps, the rest counted; what several have in common is said once."""
+    """Failures in one line: the first three steps, the rest counted. What several fail of is said once."""
     errors: dict[str, list[str]] = {}
     for step, error in failures[:3]:
         errors.setdefault(str(error), []).append(step.text)
