@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nm.lab import daemon, watch
+from nm.lab.layout import HOST
 from nm.lab.place import Lab
 from nm.lab.register import finish
 from tests.boot.conftest import HEAD, PATIENCE, Up, api, deployed
@@ -110,7 +111,9 @@ def test_after_a_reboot_of_the_host_all_is_back_as_recorded(up: Up) -> None:
     end_libvirtd(lab)
     lab.run(["sh", "-c", "rm -rf /run/libvirt/* /run/libvirtd.pid"])
     for trunk in lab.layout.trunks:
-        for _, port in trunk.ends:  # the ways of all VLANs are gone, also to the host
+        for bridge, port in trunk.ends:  # the ways of all VLANs are gone, also to the host
+            if bridge == HOST:
+                continue  # that end is the host's own, which no switch of nm's brings back
             lab.run(["ovs-vsctl", "clear", "port", port, "trunks", "--", "set", "port", port, "trunks=4094"])
     lab.run(["libvirtd", "--daemon"])
     daemon.start(lab, "--startup")
