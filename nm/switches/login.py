@@ -103,9 +103,10 @@ def log_in(
             connection._open()  # netmiko's own way where auto_connect is False
             if dialect.enables or secrets.get("enable"):
                 _enable(connection)
+            shown = _shown(connection, telnet)  # also fails where the switch has just hung up
     channel: Channel = _Telnet(connection) if telnet else _Ssh(connection)
     talk = Conversation(name, channel, _prompt(connection), _plain(connection), timeout)
-    return Session(_shown(connection, telnet), talk.say, channel.close)
+    return Session(shown, talk.say, channel.close)
 
 
 class _EnableError(ValueError):

@@ -108,6 +108,29 @@ def test_a_wrong_password_is_told_without_it_and_not_tried_for_ever(
     assert locked.counts.refused_logins == MOST_FAILURES + 1
 
 
+def test_one_that_hangs_up_right_after_the_log_in_is_a_failure_like_others(
+    locked: FakeSwitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What paramiko says when the connection ends just before the host key is looked at again."""
+    looks, look = [0], paramiko.Transport.get_remote_server_key
+
+    def gone(transport: paramiko.Transport) -> paramiko.PKey:
+        looks[0] += 1
+        if looks[0] == 1:  # paramiko's own
+            return look(transport)
+        raise paramiko.SSHException("No existing session")
+
+    hand = executor(locked)
+    with monkeypatch.context() as patch:
+        patch.setattr(paramiko.Transport, "get_remote_server_key", gone)
+        (outcome,) = hand.run([vlan(101)], EPOCH)
+    assert "cannot be logged in to: No existing session" in str(error_of(outcome))
+    assert error_of(outcome).passing
+    (outcome,) = hand.run([vlan(101)], EPOCH)  # and nothing of that session is in the way
+    assert outcome.error is None
+    hand.close()
+
+
 def test_where_nobody_is_let_in_nothing_was_isolated_and_nothing_is_saved(locked: FakeSwitch) -> None:
     hand = executor(locked, secrets={"password": "wrong-4714"})
     (result,) = hand.isolate(["Gi1/0/1"], EPOCH).values()
