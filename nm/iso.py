@@ -3,6 +3,7 @@
 Names are kept in Rock Ridge's and Joliet's records; those of ISO 9660 itself are numbers.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -20,6 +21,11 @@ class File:
     content: BinaryIO
     size: int
     mode: int = 0o444
+
+
+def anonymous() -> BinaryIO:
+    """A file in memory that no folder has: a service may have none to write temporary files to."""
+    return os.fdopen(os.memfd_create("nm-image"), "w+b")
 
 
 def write(out: BinaryIO, label: str, files: Mapping[str, File], folder_mode: int = 0o555) -> None:

@@ -10,7 +10,6 @@ not get to the end. Used by nm/share.py.
 import contextlib
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -83,7 +82,7 @@ class Source:
     def image(self) -> Iterator[tuple[BinaryIO, Head]]:
         """An image of the list, and the head that goes before it."""
         with contextlib.ExitStack() as stack:
-            out = stack.enter_context(tempfile.TemporaryFile())
+            out = stack.enter_context(iso.anonymous())
             files = {}
             for path in (listfiles.DOCUMENT, *self._files):
                 *folders, name = path.split("/")

@@ -7,9 +7,9 @@ is possible. Called by the host's one worker thread.
 
 import io
 import logging
-import tempfile
 from typing import BinaryIO
 
+from nm import iso
 from nm.errors import DeviceFailed
 from nm.hypervisor import Hypervisor, NotLive, Share
 from nm.machine_xml import volume
@@ -93,7 +93,7 @@ class SmallDisks:
         """Nothing is on the disk (or on so much of it) any more, whoever reads it."""
         size = self._storage.size(self._pool, self._name(domain))
         if size:
-            with tempfile.TemporaryFile() as nothing:
+            with iso.anonymous() as nothing:
                 nothing.truncate(size if length is None else length)
                 self._storage.put(self._pool, self._name(domain), 0, nothing)
 

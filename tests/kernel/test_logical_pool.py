@@ -44,7 +44,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> None:
     sh("virtlogd -d && libvirtd -d")
     sh(f"truncate -s 256M {place}/disk && losetup /dev/loop0 {place}/disk")
     sh("pvcreate -q /dev/loop0 && vgcreate -q heads /dev/loop0")
-    sh("ip link add trunk0 type dummy && ip link set trunk0 up")
+    sh("ip link show trunk0 >/dev/null 2>&1 || ip link add trunk0 type dummy; ip link set trunk0 up")
     end = time.monotonic() + 100
     while subprocess.run(["virsh", "-q", "version"], capture_output=True, check=False).returncode:
         assert time.monotonic() < end
