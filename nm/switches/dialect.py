@@ -263,8 +263,13 @@ class Dialect(ABC):
     ) -> Block:
         changes = tuple(change for move in moves for change in move.changes)
         stubborn = all(move.after.isolated for move in moves)
-        said = filled((*lines, *cls.done), ports=ports)
+        said = filled((*(cls.ranged(lines) if parts else lines), *cls.done), ports=ports)
         return Block(said, changes, filled(place, port=ports, ports=ports), parts, stubborn)
+
+    @classmethod
+    def ranged(cls, lines: tuple[Say, ...]) -> tuple[Say, ...]:
+        """How the lines for one port are said for several."""
+        return lines
 
     @classmethod
     def ranges(cls, ports: Iterable[str], most: int | None = None) -> Iterator[tuple[list[str], str]]:

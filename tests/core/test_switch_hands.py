@@ -15,7 +15,7 @@ from nm.switch import Registry
 from nm.switches import builtin
 from nm.switches.breaker import MOST_FAILURES, Breaker
 from nm.switches.simulated import Simulated, new_table
-from nm.workers import Errand, Reading
+from nm.workers import Errand, HandWorker, Reading
 from tests.rack import Rack, rack
 
 
@@ -55,27 +55,27 @@ def test_a_hand_that_is_open_is_opened_anew_for_the_new_device(lab: Rack) -> Non
     lab.stop(0.1)
 
 
-def test_what_somebody_waits_for_is_tried_at_once(lab: Rack) -> None:
+def left_alone(lab: Rack, heard: list[Outcome]) -> HandWorker:
+    """The hand of sw1 after too many failures: the switch is well again, the breaker's clock stands still."""
     assert lab.service is not None
-    heard: list[Outcome] = []
     hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, Breaker(lambda: 0.0))
     lab.set_faults("sw1", down=True)
     for _ in range(MOST_FAILURES):
         hand.handle([Reading(["port/sw1/p1"], heard.extend)])
     lab.set_faults("sw1")
+    return hand
+
+
+def test_what_somebody_waits_for_is_tried_at_once(lab: Rack) -> None:
+    heard: list[Outcome] = []
+    hand = left_alone(lab, heard)
     hand.handle([Reading(["port/sw1/p1"], heard.extend, urgent=True)])
     assert heard[-1].seen == access_value(101)
 
 
 def test_a_switch_that_is_reached_in_another_way_is_tried_at_once(lab: Rack) -> None:
-    """Its breaker's clock stands still: what is left alone stays so."""
-    assert lab.service is not None
     heard: list[Outcome] = []
-    hand = hands.switch_worker("sw1", lab.service.database, builtin(), str, 10.0, Breaker(lambda: 0.0))
-    lab.set_faults("sw1", down=True)
-    for _ in range(MOST_FAILURES):
-        hand.handle([Reading(["port/sw1/p1"], heard.extend)])
-    lab.set_faults("sw1")
+    hand = left_alone(lab, heard)
     hand.handle([Reading(["port/sw1/p1"], heard.extend)])
     assert "tried again in" in str(heard[-1].error)
     lab.call("UpdateSwitch", "sw1", {"secrets": {"password": "the-right-one"}})

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from nm.switch import PortState
 from nm.switches.conversation import Say
-from nm.switches.dialect import Block, Dialect, Lines, Move, Reading, Seen, filled
+from nm.switches.dialect import Dialect, Lines, Move, Reading, Seen, filled
 from nm.switches.parsing import listed, numbers
 
 SWITCHING = "interfaces {ports} unit 0 family ethernet-switching"
@@ -83,18 +83,9 @@ class Junos(Dialect):
             yield [numbered[number] for number in sorted(numbered)], f"{head}{word}"
 
     @classmethod
-    def _at(
-        cls,
-        place: Lines,
-        ports: str,
-        moves: Sequence[Move],
-        lines: tuple[Say, ...],
-        parts: tuple[Block, ...] = (),
-    ) -> Block:
-        """For several ports `wildcard range`, which says the line once for each."""
-        if parts:
-            lines = tuple(replace(say, line=f"wildcard range {say.line}") for say in lines)
-        return super()._at(place, ports, moves, lines, parts)
+    def ranged(cls, lines: tuple[Say, ...]) -> tuple[Say, ...]:
+        """By `wildcard range`, which says the line once for each."""
+        return tuple(replace(say, line=f"wildcard range {say.line}") for say in lines)
 
     @classmethod
     def parse(cls, answers: Sequence[str]) -> Reading:
