@@ -7,112 +7,47 @@ Values are frozen and need no lock.
 """
 
 import difflib
-import ipaddress
 import json
-import posixpath
-import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import Field, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from nm.configkeys import (
+    Check,
+    account_name,
+    account_names,
+    between,
+    device_or_empty,
+    door,
+    group_name,
+    interface,
+    interface_or_empty,
+    key,
+    loopback,
+    name_or_empty,
+    names,
+    one_of,
+    path,
+    path_or_empty,
+    paths,
+    place,
+    secret_name,
+    socket_path,
+    source,
+    zero_or,
+)
 from nm.errors import NMError
 
 DEFAULT_PATH = Path("/etc/nm/nm.toml")
-SOCKET_PATH_BYTES = 107  # what the kernel takes as the name of a Unix socket
 
 
 class ConfigError(NMError):
     """The configuration cannot be used; the message names the file and the key's path."""
 
     exit_status = 3
-
-
-Check = Callable[[Any], str | None]  # answers what was expected when the value will not do
-
-
-def key(default: object, doc: str, check: Check | None = None, *, live: bool = False) -> Any:
-    """A key of the configuration. `live`: a reload changes it without a restart."""
-    return field(default=default, metadata={"doc": doc, "check": check, "live": live})
-
-
-def between(lowest: float, highest: float) -> Check:
-    """The value lies in that range, ends included; NaN never does."""
-    return lambda value: None if lowest <= value <= highest else f"{lowest:g} to {highest:g}"
-
-
-def zero_or(lowest: float, highest: float) -> Check:
-    """The value is 0, or lies in that range."""
-    return lambda value: (
-        None if value == 0 or lowest <= value <= highest else f"0, or {lowest:g} to {highest:g}"
-    )
-
-
-def one_of(*choices: str) -> Check:
-    """The value is one of these words."""
-    return lambda value: None if value in choices else "one of " + ", ".join(choices)
-
-
-def path(value: str) -> str | None:
-    """The value is an absolute path, without NUL."""
-    return None if value.startswith("/") and "\0" not in value else "an absolute path"
-
-
-def path_or_empty(value: str) -> str | None:
-    """The value is an absolute path, or empty for none."""
-    return None if value == "" or path(value) is None else 'an absolute path, or ""'
-
-
-def socket_path(value: str) -> str | None:
-    """The value can name a Unix socket, or is empty for none."""
-    if path_or_empty(value) is None and len(value.encode()) <= SOCKET_PATH_BYTES:
-        return None
-    return f'an absolute path of at most {SOCKET_PATH_BYTES} bytes, or ""'
-
-
-def group_name(value: str) -> str | None:
-    """The value can name a Unix group."""
-    fits = 0 < len(value) <= 32 and not any(sign in ":,/\n\0 " for sign in value)
-    return None if fits else "the name of a Unix group"
-
-
-def door(value: str) -> str | None:
-    """The value is a host, with a port or without, or empty for none."""
-    host, _, port = value.rpartition(":") if _DOOR_PORT.search(value) else (value, "", "22")
-    fits = value == "" or (_DOOR_HOST.fullmatch(host) is not None and 1 <= int(port) <= 65535)
-    return None if fits else 'HOST, HOST:PORT or [ADDRESS]:PORT, or ""'
-
-
-_DOOR_PORT = re.compile(r"(^[^:]*|\]):[0-9]{1,5}$")
-_DOOR_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*|\[[0-9A-Fa-f:.]+\]")
-
-
-def loopback(value: tuple[str, ...]) -> str | None:
-    """The values are different loopback addresses, at least one."""
-    expected = "different loopback addresses, such as 127.0.0.1 and ::1"
-    try:
-        addresses = {ipaddress.ip_address(address) for address in value}
-    except ValueError:
-        return expected
-    fits = len(addresses) == len(value) > 0 and all(address.is_loopback for address in addresses)
-    return None if fits else expected
-
-
-def paths(value: tuple[str, ...]) -> str | None:
-    """The values are absolute paths, without the root, `..` and the like."""
-    fits = all(one != "/" and posixpath.normpath(one) == one and path(one) is None for one in value)
-    return None if fits else "absolute paths, as /var/lib/nm-images"
-
-
-def interface(value: str) -> str | None:
-    """The value is an address with the length of its network's prefix."""
-    try:
-        ipaddress.ip_interface(value)
-    except ValueError:
-        value = ""
-    return None if "/" in value else "an address and prefix, as 192.168.10.1/24"
 
 
 DAY = 86400.0
@@ -337,6 +272,90 @@ class Accounts:
 
 
 @dataclass(frozen=True)
+class Slivers:
+    """Slivers: what slices have of this machine (docs/slivers.md)."""
+
+    uri: str = key(
+        "",
+        'The libvirt that runs them: qemu:///system (machines) or lxc:///system (containers); "": none.',
+        one_of("", "qemu:///system", "lxc:///system"),
+    )
+    image: str = key("", "Image that those are made from whose own is not registered here.", name_or_empty)
+    network: str = key(
+        "",
+        'Where their NICs are: bridge:NAME, or network:NAME of libvirt\'s; "": they have none.',
+        place,
+    )
+    addresses: str = key(
+        "",
+        'Their network, with the gateway\'s address, as 10.20.0.1/16; "": nm gives them none.',
+        interface_or_empty,
+    )
+    uplink: str = key(
+        "",
+        'The bridge\'s port that leads out, where rates are enforced; "": the bridge routes.',
+        device_or_empty,
+    )
+    pool: str = key("", "libvirt's storage pool for their disks; \"\": nm's own.", name_or_empty)
+    user: str = key("root", "The account that `ssh SLIVER@HOST` enters in a virtual machine.", account_name)
+    emulate: bool = key(False, "Never use hardware virtualisation.")
+    grace_seconds: float = key(
+        7 * DAY,
+        "How long one that ended is only stopped before it is deleted.",
+        between(0, 365 * DAY),
+        live=True,
+    )
+    look_seconds: float = key(
+        60.0, "Between two looks at them, and at their bytes.", between(1, DAY), live=True
+    )
+
+
+@dataclass(frozen=True)
+class Plc:
+    """The PLC, or a file in its place, that tells of slices (docs/plc.md)."""
+
+    address: str = key(
+        "",
+        'A PLC\'s API (https://HOST/PLCAPI/), a slices.xml there, or a file here; "": nobody does.',
+        source,
+    )
+    ca: str = key(
+        "", 'File with the authorities that its certificate is checked by; "": the system\'s.', path_or_empty
+    )
+    node_id_file: str = key("/etc/nm/node_id", "File with this node's id there.", path)
+    node_key: str = key("plc-node-key", "Name of the secret with the node's key.", secret_name)
+    session: str = key("", 'Name of the secret with a session that is there; "": none.', name_or_empty)
+    period_seconds: float = key(600.0, "Between two questions.", between(1, 7 * DAY), live=True)
+    jitter_seconds: float = key(300.0, "And up to so much more, by chance.", between(0, 7 * DAY), live=True)
+    timeout_seconds: float = key(300.0, "How long one question may take.", between(1, 3600), live=True)
+    conf_folders: tuple[str, ...] = key(
+        (), "Folders below which it may write configuration files; none: it writes none.", paths, live=True
+    )
+    accounts: tuple[str, ...] = key(
+        (),
+        "Accounts of this machine whose SSH keys it may set.",
+        account_names,
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """Tickets: slivers' records that somebody signed (docs/tickets.md)."""
+
+    keys: str = key(
+        "/etc/nm/ticket-keys", "Folder with the OpenPGP and X.509 certificates whose signatures count.", path
+    )
+    nodes: tuple[str, ...] = key(
+        (),
+        "Names by which tickets may mean this machine, beside its host name and node id.",
+        names,
+        live=True,
+    )
+    old: bool = key(False, "Whether tickets count that say neither node nor end nor use.", live=True)
+
+
+@dataclass(frozen=True)
 class Secrets:
     """Passwords and keys of devices, which records know by name only."""
 
@@ -386,6 +405,9 @@ class Config:
     headnodes: HeadNodes = HeadNodes()
     export: Export = Export()
     accounts: Accounts = Accounts()
+    slivers: Slivers = Slivers()
+    plc: Plc = Plc()
+    tickets: Tickets = Tickets()
     secrets: Secrets = Secrets()
     events: Events = Events()
     database: Database = Database()
