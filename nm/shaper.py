@@ -33,8 +33,10 @@ _LEAVES = 16  # the first leaf's number
 _TABLES = {COUNTED: 1, EXEMPT: 2}  # the table of senders in front of each inner class
 _LAST = 0xFFE  # the root's last filter
 _BUCKETS = 256
-_QUANTUM = 1600  # bytes of one share at a turn: a frame and a bit
-_LARGEST_QUANTUM = _QUANTUM * 10_000
+# Bytes of one share at a turn. With less than the largest frame that a guest hands over (64 KiB, to be cut
+# into segments, with their headers), each turn is one frame whatever the weight.
+_QUANTUM = 70_000
+_LARGEST_QUANTUM = _QUANTUM * 1000
 _HOST_WEIGHT = 5
 _HOST_LEAST = 1_000_000  # bit/s, of which the cap may leave less: whoever mends the host gets through
 

