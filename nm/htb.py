@@ -157,7 +157,7 @@ def withdraw(uplink: str, bridge: str) -> list[str]:
                 if name != keep:
                     kernel.tc("del", "htb", device, MAJOR << 16, parent=_ROOT)
                     found.append(name)
-        if ifb and keep != IFB:
+        if ifb and keep != IFB and _is_ifb(kernel.link("get", index=ifb)[0]):
             kernel.link("del", index=ifb)
         return found
 
@@ -189,7 +189,7 @@ def _make_ifb(kernel: Any) -> int:
         with _needs("ifb"):
             kernel.link("add", ifname=IFB, kind="ifb", txqlen=_QUEUE)
     link = kernel.link("get", ifname=IFB)[0]
-    if link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") != "ifb":
+    if not _is_ifb(link):
         raise DeviceFailed(
             f"this machine has an interface {IFB} already, which is no ifb",
             "rename or remove it",
@@ -198,6 +198,10 @@ def _make_ifb(kernel: Any) -> int:
     Here().without_addresses([IFB])
     kernel.link("set", index=link["index"], state="up")
     return int(link["index"])
+
+
+def _is_ifb(link: Any) -> bool:
+    return bool(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == "ifb")
 
 
 def _make_root(kernel: Any, name: str, device: int) -> None:

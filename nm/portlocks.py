@@ -59,8 +59,8 @@ def _is_kept(port: Port, mac: str, known: Known | None) -> bool:
 
 def _lock(kernel: Any, port: Port, mac: str) -> str | None:
     if port.kind != _BRIDGE:
-        where = f"a port of a {port.kind}" if port.kind else "no port of a bridge"
-        return f"{port.name} is {where}, which cannot keep a sliver to its own address"
+        where = f" but of kind {port.kind}" if port.kind else ""
+        return f"{port.name} may use any address: it is no port of a Linux bridge{where}"
     try:
         kernel.fdb("replace", ifindex=port.number, lladdr=mac, state=_NOARP, flags=_MASTER)
         kernel.brport("set", index=port.number, locked=1, learning=0)

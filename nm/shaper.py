@@ -199,14 +199,14 @@ def trunk(caps: Caps) -> Tree:
     tree: Tree = {
         Key(CLASS, COUNTED): Class(0, cap, cap),
         Key(CLASS, leaf(HOST, COUNTED)): _leaf(COUNTED, host),
-        Key(FILTER, _TABLES[COUNTED] << 20): Filter(buckets=_BUCKETS),
+        # Both tables stay, for one that is unlinked is in use until the kernel has forgotten the link.
+        **{Key(FILTER, table << 20): Filter(buckets=_BUCKETS) for table in _TABLES.values()},
         Key(FILTER, _LAST): Filter((Match(0, 0, 0),), link=_TABLES[COUNTED]),
     }
     if not caps.exempt:
         return tree
     tree[Key(CLASS, EXEMPT)] = Class(0, LINE, LINE)
     tree[Key(CLASS, leaf(HOST, EXEMPT))] = _leaf(EXEMPT, host)
-    tree[Key(FILTER, _TABLES[EXEMPT] << 20)] = Filter(buckets=_BUCKETS)
     for number, network in enumerate(islice(caps.exempt, MOST_EXEMPT)):
         matches = _to(network)
         tree[Key(FILTER, 2 * number + 1)] = Filter(matches, link=_TABLES[EXEMPT])

@@ -6,10 +6,13 @@ How fast they really are is measured by benchmarks/network_rates.py; here nothin
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
-from nm import quotas, shaping
+from nm import quotas, shaper, shaping
+from nm.htb import Htb
 from nm.quotas import DAY
 from nm.rspec import node_caps
 from tests.slivers.making import NOW
@@ -28,7 +31,8 @@ from tests.slivers.network import (
     shout,
     until,
 )
-from tests.switches.bridges import sh
+from tests.slivers.test_shaper import LIVES
+from tests.switches.bridges import own_network, sh
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 ALL = list(shaping.ENFORCED)
@@ -138,7 +142,7 @@ def test_a_port_that_cannot_be_locked_is_told(node: Node) -> None:
     node.run(1)
     node.look()
     assert node.enforced == ALL
-    assert node.faults == "nms1 is no port of a bridge, which cannot keep a sliver to its own address"
+    assert node.faults == "nms1 may use any address: it is no port of a Linux bridge"
     sh("ip link set nms1 master br0")
     node.look("s1")
     assert node.faults == ""
@@ -240,6 +244,22 @@ def test_a_queue_of_somebody_elses_stays(net: Net, node: Node, way: str) -> None
     assert ONE in node.classes()
 
 
+@settings(max_examples=10, deadline=None)
+@given(LIVES)
+def test_the_kernel_takes_any_life(life: list[Any]) -> None:
+    with own_network():
+        sh("ip link add up0 type veth peer name w0; ip link set up0 up")
+        hand, shape = Htb("up0", ""), shaper.Shape()
+        tree = hand.read().tree
+        hand.apply(shaper.difference(tree, shape.tree))
+        tree = dict(shape.tree)
+        for name, what in life:
+            keys = list(shape.put(name, what) if name else shape.cap(what))
+            hand.apply(shaper.difference(tree, shape.tree, keys))
+            tree = dict(shape.tree)
+            assert hand.read().tree == tree
+
+
 def test_a_filter_of_somebody_elses_stays() -> None:
     with network(routed=True):
         node = Node("routed")
@@ -256,6 +276,18 @@ def test_a_device_that_is_missing_is_told(net: Net, node: Node, way: str) -> Non
     node.look()
     assert node.enforced == []
     assert "this machine has no network device " in node.faults
+
+
+def test_a_device_of_our_name_that_is_none_of_ours_stays() -> None:
+    with network(routed=True):
+        sh("ip link add nm-slivers type bridge")
+        node = Node("routed")
+        node.look()
+        assert "an interface nm-slivers already, which is no ifb; rename or remove it" in node.faults
+        node.use(network="")
+        node.restart()
+        node.look()
+        assert "nm-slivers" in sh("ip link")
 
 
 def test_ours_goes_with_the_configuration(net: Net, node: Node, way: str) -> None:
