@@ -223,7 +223,7 @@ class Method:
         return sum(not parameter.optional for parameter in self.parameters)
 
     def named(self, count: int) -> tuple[Param, ...]:
-        """The parameters that so many arguments are: an optional first one is left out before the last ones are."""
+        """The parameters that so many arguments are: an optional first one is the first to be left out."""
         first = self.parameters[:1]
         if first and first[0].optional and count < len(self.parameters):
             return self.parameters[1 : count + 1]

@@ -1,8 +1,8 @@
 """What a sliver's record means for this machine: its guest, its account, and why it does not run. Pure.
 
 A sliver is a slice's share of this machine: a guest of libvirt's and a Unix account that enters it. A
-controller has the account only. What the guest is to be is the value of the fact `sliver/NAME`, which the hand
-makes true and reads back. Everything follows from the record, so a daemon that ends anywhere goes on from there.
+controller has the account only. What the guest is to be is the value of the fact `sliver/NAME`, which the
+hand makes true and reads back. All follows from the record, so a daemon that ends anywhere goes on from it.
 """
 
 import hashlib

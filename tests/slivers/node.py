@@ -1,4 +1,4 @@
-"""A node with slivers: a whole nm whose guests are a stand-in's, and a source of slices that the test speaks for."""
+"""A node with slivers: a whole nm whose guests are a stand-in's; the test speaks for the source of slices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nm import config, delivery, leases, sliverops
-from nm.calls import Call, Caller
+from nm import config, delivery, leases, people
+from nm.calls import Call, Caller, Site
 from nm.records import Record
 from nm.slices import Reading, read_reply
 from tests.rack import ROOT, Rack
@@ -16,7 +16,6 @@ from tests.slivers.guests import House
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL alice"
 RULES = leases.Rules(mass_share=0.25, mass_floor=3)
 BEGAN = 1_700_000_000  # by the source's clock
-GRACE = 7 * 86400.0
 
 
 def told(name: str, instantiation: str = "plc-instantiated", **more: Any) -> dict[str, Any]:
@@ -32,20 +31,9 @@ class Node(Rack):
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.house = House(folder / "guests.json")
         self.said = BEGAN
-        found = {
-            "uri": "qemu:///system",
-            "image": "debian",
-            "look_seconds": 1.0,
-            **settings.pop("slivers", {}),
-        }
-        super().__init__(
-            folder,
-            switches=0,
-            nodes=0,
-            slivers=config.Slivers(**found),
-            open_guests=self.house.open,
-            **settings,
-        )
+        usual = {"uri": "qemu:///system", "image": "debian", "look_seconds": 1.0}
+        found = config.Slivers(**{**usual, **settings.pop("slivers", {})})
+        super().__init__(folder, switches=0, nodes=0, slivers=found, open_guests=self.house.open, **settings)
 
     def hear(self, *slivers: dict[str, Any], **more: Any) -> delivery.Outcome:
         """The source lists these and no others; `more`: what else its reply has."""
@@ -97,9 +85,6 @@ class Node(Rack):
 
     def enroll(self, name: str, kind: str = "sliver.QEMU", uid: int = 5000) -> Caller:
         """An account of that sliver, as far as records go; the caller who has it."""
-        from nm import people
-        from nm.calls import Site
-
         call = Call(ROOT, "Create", 1.0, Site(uids=(uid, uid + 99)))
         assert self.service is not None
         account = self.service.database.transact(
@@ -119,6 +104,3 @@ def node(folder: Path, **settings: Any) -> Iterator[Node]:
     finally:
         made.house.set(held=False)
         made.stop()
-
-
-__all__ = ["GRACE", "Node", "node", "sliverops", "told"]

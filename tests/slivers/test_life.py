@@ -1,4 +1,4 @@
-"""Slivers' lives: made, started, stopped, changed, gone; what is told of them, and what becomes of failures."""
+"""Slivers' lives: made, started, stopped, changed; what is told of them, and what becomes of failures."""
 
 from collections.abc import Iterator
 from pathlib import Path
