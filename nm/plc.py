@@ -116,7 +116,7 @@ class Plc:
 
 
 def _by_session(session: str) -> dict[str, Any]:
-    return {"AuthMethod": "session", "session": session}
+    return {"AuthMethod": "session", "session": str(session)}  # a secret does not let itself be written
 
 
 def by_key(node_id: int, key: str, *arguments: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ PLC = (
         "struct",
         'How it stands with the PLC, or the file, that tells of slices: address ("" for none); online: '
         "whether the last try was good; tried, received (the last good reply), offline_since, each a time "
-        "or nil; age: seconds since received, or nil; timestamp: that reply's, by the source's clock, or nil; "
+        "or nil; age: seconds since received, or nil; timestamp: that reply's by its source's clock, or nil; "
         "error: what is wrong, or nil; node_id: this node's there, or nil; problems: what was left out of "
         "what it said, and files and keys that could not be; "
         "held: names of slivers whose removal waits for an administrator; sections: what else it tells.",

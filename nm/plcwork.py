@@ -216,8 +216,9 @@ class PlcWorker:
         self._store.transact(lambda tx: jobs.advance(tx, number, now, **fields))
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
-        """Who waits is told; the source is asked again when that is due."""
-        self._over(self._jobs, DeviceFailed(words, "the log tells more"))
+        """Who waits and who looks is told; the source is asked again when that is due."""
+        self._store.transact(partial(sources.note, now=self._clock(), error=words))
+        self._over(self._jobs, DeviceFailed(words))
 
     def close(self) -> None:
         """Nothing to let go of: each question has a connection of its own."""

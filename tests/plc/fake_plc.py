@@ -46,7 +46,6 @@ class FakePlc:
         self.pages: dict[str, bytes] = {}
         self.echo = False  # whether faults say again what they were sent
         self.stop = threading.Event()
-        self.asked = threading.Event()  # for what it tells
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.plc = self
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -81,7 +80,6 @@ class FakePlc:
             self.sessions[session] = node
             return session
         if method == "GetSlivers":
-            self.asked.set()
             return self.reply
         raise xmlrpc.client.Fault(100, f"Invalid API method {method}")
 
