@@ -82,6 +82,7 @@ def node(
     secret.chmod(0o600)
     (folder / "node_id").write_text(f"{NODE}\n")
     rest = {name: more.pop(name) for name in ("accounts", "tickets") if name in more}
+    more["accounts"] = more.pop("accounts_named", ())
     made = Node(folder, 0, 0, plc=settings(plc, ca or authority.ca, folder, **more), **rest)
     try:
         made.told()

@@ -219,7 +219,7 @@ def test_tags_of_the_plcs_own_default_slice_count_for_all(
     plc: FakePlc, authority: Authority, tmp_path: Path
 ) -> None:
     tags = [{"tagname": "cpu_share", "value": "64"}, {"tagname": "net_max_rate", "value": "-1"}]
-    default = {"name": "pl_default", "instantiation": "not-instantiated", "expires": None, "keys": []}
+    default: Told = {"name": "pl_default", "instantiation": "not-instantiated", "expires": None, "keys": []}
     rogue = {**default, "name": "evil_default", "attributes": [{"tagname": "memory", "value": "99"}]}
     plc.reply["slivers"] += [{**default, "attributes": tags}, rogue]
     with node(tmp_path, plc, authority) as here:
