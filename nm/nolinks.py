@@ -73,8 +73,8 @@ def replace(fd: int, name: str, content: bytes, mode: int, owner: tuple[int, int
         with open(os.open(new, flags, 0o600, dir_fd=fd), "wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), mode)  # first: what is somebody else's takes one more capability
             os.fchown(file.fileno(), *owner)
-            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.rename(new, name, src_dir_fd=fd, dst_dir_fd=fd)
         os.fsync(fd)

@@ -35,9 +35,9 @@ def test_what_the_plc_lists_is_known_and_its_standing_told(
         assert source["online"] and source["error"] is None and source["offline_since"] is None
         assert source["timestamp"] == plc.reply["timestamp"] and source["node_id"] == 1
         assert source["received"] == source["tried"] and 0 <= source["age"] < 60
-        assert (
-            source["held"] == [] and "conf_files" in source["sections"] and "xmpp" not in source["sections"]
-        )
+        assert source["held"] == []
+        assert "conf_files" in source["sections"] and "xmpp" not in source["sections"]
+        here.ask()
         assert here.whats() == ["online"]
 
 
