@@ -225,8 +225,9 @@ _ROWS: Mapping[Right, str] = {
         ConfirmExpiry ConfirmSlivers GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
+        AskSource AdminTicket
         """,
-    READER: "GetDrift GetDrivers GetSwitchState GetSSHKeys",
+    READER: "GetDrift GetDrivers GetSwitchState GetSSHKeys GetSource",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
@@ -246,6 +247,8 @@ _ROWS: Mapping[Right, str] = {
     OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
     JOB: "GetJob WaitJob",
-    ANYONE: "GetXIDs WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature",
+    ANYONE: """
+        GetXIDs Ticket WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature
+        """,
 }
 TABLE: dict[str, Right] = {name: right for right, names in _ROWS.items() for name in names.split()}

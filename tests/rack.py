@@ -36,6 +36,8 @@ class Rack:
         headnodes: config.HeadNodes | None = None,
         slivers: config.Slivers | None = None,
         open_guests: OpenGuests | None = None,
+        plc: config.Plc | None = None,
+        tickets: config.Tickets | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -54,6 +56,8 @@ class Rack:
             hooks=hooks or config.Hooks(),
             headnodes=headnodes or config.HeadNodes(),
             slivers=slivers or config.Slivers(),
+            plc=plc or config.Plc(node_id_file=str(folder / "node_id")),
+            tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
         )
         self.startup = False  # whether it is started as by nmd --startup
         self._open_guests = open_guests or hands.open_guests
