@@ -31,6 +31,7 @@ NETWORKS = st.sampled_from([
     {"main": {}, "data": {}},
     {"main": {}, "storage": {"vlan": 120, "nics": ["boot"], "tagged": True}},
 ])  # fmt: skip
+SEEDS = st.integers(0, 2**32 - 1)
 FAULTS = st.sampled_from([
     {"delay": 0.02}, {"delay": 0.05}, {"delay": 0.02, "fail_times": 1},
     {"down": True}, {"fail_times": 2}, {"reject": ["p*"]}, {"reject": ["t0a"]},
@@ -117,22 +118,35 @@ class Life(RuleBasedStateMachine):
     def lend(self, group: str, to: str, nodes: list[str]) -> None:
         self._call("LendNodes", group, to, nodes, time.time() + 3600)
 
-    @rule(pick=st.randoms(use_true_random=False), seconds=st.sampled_from([0.0, 1.0, 7200.0]))
-    def lend_what_there_is(self, pick: Random, seconds: float) -> None:
-        """Most calls by chance alone are refused."""
+    @rule(seed=SEEDS, seconds=st.sampled_from([0.0, 0.5, 7200.0]), wait=st.booleans())
+    def lend_what_there_is(self, seed: int, seconds: float, wait: bool) -> None:
+        """Most calls by chance alone are refused; and a loan is waited for, so that it comes to its end."""
+        pick = Random(seed)
         groups = self.rack.call("GetGroups", {})
-        lenders = [group for group in groups if group["nodes"]]
-        if lenders and len(groups) > 1:
-            lender = pick.choice(lenders)
-            to = pick.choice([group["name"] for group in groups if group is not lender])
-            self._call("LendNodes", lender["name"], to, [pick.choice(lender["nodes"])], time.time() + seconds)
+        lenders = [group for group in groups if group["nodes"] and group["state"] != "destroying"]
+        if not lenders or len(groups) < 2:
+            for name in ("a", "b"):
+                self._call("CreateGroup", name, {"nodes": [pick.choice(self.rack.nodes)]})
+                self.deploy_and_wait(name)
+            return
+        lender = pick.choice(lenders)
+        to = pick.choice([group["name"] for group in groups if group is not lender])
+        self._call("LendNodes", lender["name"], to, [pick.choice(lender["nodes"])], time.time() + seconds)
+        if wait:
+            self._settle()
 
-    @rule(pick=st.randoms(use_true_random=False))
-    def call_back(self, pick: Random) -> None:
+    @rule(seed=SEEDS, back=st.booleans(), wait=st.booleans())
+    def end_a_loan(self, seed: int, back: bool, wait: bool) -> None:
+        """The lender calls a node back, or the borrower gives it back."""
         lent = [(group["name"], loan) for group in self.rack.call("GetGroups", {}) for loan in group["lent"]]
         if lent:
-            lender, loan = pick.choice(lent)
-            self._call("LendNodes", lender, loan["group"], [loan["node"]], 0)
+            lender, loan = Random(seed).choice(lent)
+            if back:
+                self._call("RemoveNodes", loan["group"], [loan["node"]])
+            else:
+                self._call("LendNodes", lender, loan["group"], [loan["node"]], 0)
+        if wait:
+            self._settle()
 
     @rule(switch=SWITCHES)
     def take_switch_back(self, switch: str) -> None:
