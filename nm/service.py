@@ -29,12 +29,14 @@ from nm import (
     imports,
     jobs,
     leases,
+    lending,
     management,
     names,
     patrol,
     people,
     pool,
     power,
+    promisework,
     sliverservice,
     sources,
     startup,
@@ -129,6 +131,7 @@ class Service:
             self.database, self._clocks, _rules(config), config.slivers.grace_seconds
         )
         self._slivers = sliverservice.Slivers(config, self._tools, self._timekeeper, self._site, open_guests)
+        self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
@@ -136,6 +139,12 @@ class Service:
         )
         self._ticket_keys = TicketKeys(config.tickets.keys)
         desk = TicketDesk(self.database, self._ticket_rules, lambda: reading_of(self._config, None))
+        self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
+            "pool:": self._timekeeper,
+            lending.SUBJECT: self._promises,
+            patrol.SUBJECT: self._patrol,
+            sources.SUBJECT: self._plc,
+        }
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -184,6 +193,7 @@ class Service:
         self._tools.patience = _patience(config)
         self._timekeeper.rules, self._timekeeper.grace = _rules(config), config.slivers.grace_seconds
         self._slivers.config = config
+        self._promises.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
@@ -270,6 +280,8 @@ class Service:
                 self._wake(record)
             if kind_of(key) == "job" and record is not None and record["state"] in jobs.OVER:
                 self._over(record)
+            if (look := self._promises.concerned(key, record)) is not None:
+                self.crew.send(lending.SUBJECT, look)
         ends = leases.ending(publication.changes.values())
         if ends or HOLDS & publication.changes.keys():
             self.crew.send("pool:", leases.Look(ends))
@@ -320,6 +332,7 @@ class Service:
             self.crew.send(people.SUBJECT, Survey())
         self._slivers.look()
         self.crew.send("pool:", leases.Look())
+        self.crew.send(lending.SUBJECT, promisework.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:
@@ -386,18 +399,12 @@ class Service:
         kind, _, name = subject.partition(":")
         if kind == "group":
             return converge.GroupWorker(name, self._tools)
-        if kind == "pool":
-            return self._timekeeper
-        if subject == patrol.SUBJECT:
-            return self._patrol
-        if subject == sources.SUBJECT:
-            return self._plc
+        if (handler := self._lasting.get(subject) or self._slivers.handler(subject)) is not None:
+            return handler
         if kind == "startup":
             pause = self._config.startup.pause_seconds
             mine = (self._slivers.starts, self._slivers.begun)
             return startup.Startup(self.database, self._repair_call, time.monotonic, pause, *mine)
-        if (handler := self._slivers.handler(subject)) is not None:
-            return handler
         if kind == "import":
             return ImportWorker(self.database, self._site)
         if kind == "accounts":
