@@ -59,7 +59,7 @@ def made_domain(headnode: str) -> str:
 
 
 def sliver_domain(account: str) -> str:
-    """What libvirt calls the guest of a sliver with that account."""
+    """What libvirt calls the guest of a sliver, by the Unix name in the sliver's record."""
     return f"nm-sliver-{account}"
 
 

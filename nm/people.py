@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from nm import facts
 from nm.calls import Call, Caller
 from nm.counted import counted
 from nm.errors import Conflict, Invalid, LimitReached, NotFound
@@ -66,15 +67,15 @@ def account_of(reader: Reader, group: str) -> Record | None:
 
 
 def sliver_account(reader: Reader, sliver: str) -> Record | None:
-    """The sliver's account, as far as one was enrolled and is not to go."""
-    account = _of(reader, OF_SLIVERS, sliver)
-    return account if account is not None and is_live(account) else None
+    """The sliver's account, or what is left of its last one; None where there is none."""
+    return _of(reader, OF_SLIVERS, sliver)
 
 
 def _of(reader: Reader, types: tuple[str, ...], name: str) -> Record | None:
+    """One that is to be there comes before one that is to go."""
     records = (reader.get(account_key(account)) for account in unix_names(types[0], name))
-    mine = (one for one in records if one is not None and one["type"] in types and one["name"] == name)
-    return next(mine, None)
+    mine = [one for one in records if one is not None and one["type"] in types and one["name"] == name]
+    return min(mine, key=lambda one: bool(one["destroying"]), default=None)
 
 
 def accounts_of(reader: Reader, group: str, headnode: str | None) -> list[Record]:
@@ -272,10 +273,8 @@ def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) 
 
 
 def _nodes(group: Record | None) -> int:
-    """How many nodes a group holds: in wanted, in target, or deployed; and those that it lent or borrowed."""
-    promised = [*(group or {}).get("lent", ()), *(group or {}).get("borrowed", ())]
-    keys = claims(group) | {record_key("node", node) for node in promised}
-    return sum(key.startswith("node_") for key in keys)
+    """How many nodes a group holds: in wanted, in target, or deployed."""
+    return sum(key.startswith("node_") for key in claims(group))
 
 
 def owned(reader: Reader, owner: Mapping[str, Any]) -> list[str]:
@@ -351,18 +350,19 @@ def _why_not(reader: Reader, call: Call, type: str, account: str) -> tuple[str, 
     return None
 
 
-def enroll_sliver(tx: Transaction, call: Call, name: str, kind: str) -> Record | None:
+def enroll_sliver(tx: Transaction, call: Call, name: str, kind: str) -> Record:
     """The account of that sliver, of one of the types OF_SLIVERS: what there is, or a new record.
 
-    None where nm makes no accounts. One of another type is recalled, and its successor is a new account.
-    Its keys are the sliver's (see `as_meant`); whoever changes what that says wakes the accounts' worker.
+    One of another type is recalled, and its successor is a new account. Its keys are the sliver's (see
+    `as_meant`). Conflict where nm makes no accounts, or both its names are somebody else's. The caller wakes
+    the accounts' worker.
     """
     if call.site.uids is None:
-        return None
+        raise Conflict("this daemon makes no accounts", "set accounts.shell in the configuration")
     account = sliver_account(tx, name)
-    if account is not None and account["type"] == kind:
+    if account is not None and is_live(account) and account["type"] == kind:
         return account
-    if account is not None:
+    if account is not None and is_live(account):
         recall(tx, account, call.now)
     return enroll(tx, call, kind, name)
 
@@ -451,6 +451,7 @@ def _as_sliver(reader: Reader, account: Record) -> Record:
     if sliver is None or account["destroying"]:
         return {**account, "keys": [], "guest": None}
     guest = {name: sliver.get(f"_{name}") for name in ("state", "why", "index", "life")}
+    guest["domain"] = facts.sliver_domain(sliver["account"])
     return {**account, "keys": [] if sliver.get("_gone") else sliver["keys"], "guest": guest}
 
 
@@ -496,15 +497,15 @@ def _tell_sliver(tx: Transaction, account: Record, error: str | None) -> None:
 
 
 def unsettled(account: Record) -> bool:
-    """Whether something is still to be done about an account, beside what its group's deploy does.
-
-    Each start sees to those of slivers: where they lead to is told in /run, which a reboot empties.
-    """
-    if account["type"] in OF_SLIVERS:
-        return True
-    if account["type"] == DELEGATE:
+    """Whether something is still to be done about an account, beside what its group's deploy does."""
+    if account["type"] in (DELEGATE, *OF_SLIVERS):
         return bool(account["destroying"] or not account["_made"] or account["error"])
     return account["type"] in OF_GROUPS and bool(account["error"] or account["before"])
+
+
+def at_start(account: Record) -> bool:
+    """Whether each start sees to it: where a sliver's leads is told in /run, which a reboot empties."""
+    return unsettled(account) or account["type"] in OF_SLIVERS
 
 
 def strangers(reader: Reader, found: Iterable[tuple[str, int]]) -> list[str]:

@@ -173,13 +173,6 @@ def address_of(host: Host, index: int) -> str | None:
 # ---- who that is, and who may act for it
 
 
-def account_of(reader: Reader, name: str) -> Record | None:
-    """The record of the sliver's account, also of one that is still to go."""
-    records = map(reader.get, map(people.account_key, people.unix_names(people.OF_SLIVERS[0], name)))
-    mine = [one for one in records if one and one["type"] in people.OF_SLIVERS and one["name"] == name]
-    return min(mine, key=lambda one: bool(one["destroying"]), default=None)
-
-
 def own(reader: Reader, caller: Caller) -> Record | None:
     """The sliver whose account the caller is; None for everybody else."""
     if caller.uid is None:

@@ -94,7 +94,7 @@ class _Task:
 class _Known:
     """What is remembered of a sliver that rests."""
 
-    told: object = None  # what its account's worker was last told
+    told: object = None  # which account, and how it was meant when its worker was last asked to see to it
     asked: float = 0.0  # when, by Tools.now
     deaths: int = 0
     died: float = 0.0
@@ -300,7 +300,7 @@ class SliversWorker:
 
     def _finish(self, task: _Task, record: Record, meaning: Meaning) -> bool:
         """Its guest is as meant. What is left: its account, the end of its record, its job."""
-        name, account = str(record["name"]), slivers.account_of(self._store, record["name"])
+        name, account = str(record["name"]), people.sliver_account(self._store, record["name"])
         if account is not None and account["error"] is not None:
             self._give_account_time(task, record, account["error"])
             return False
@@ -326,10 +326,11 @@ class SliversWorker:
         name, now = str(record["name"]), self._tools.now()
         ends = meaning.door == slivers.NONE and not slivers.has_guest(record)
         self._bring(name, record, slivers.NONE if ends else meaning.door)
-        account = slivers.account_of(self._store, name)
+        account = people.sliver_account(self._store, name)
         if account is None:
             return True
-        known, told = self._known.setdefault(name, _Known()), _told_of(record, account)
+        known = self._known.setdefault(name, _Known())
+        told = (account["id"], account["destroying"], meaning.door)
         self._accounts[account["account"]] = name
         if told != known.told:
             known.told, known.asked = told, now
@@ -344,11 +345,13 @@ class SliversWorker:
 
     def _bring(self, name: str, record: Record, door: str) -> None:
         account = people.sliver_account(self._store, name)
+        live = account if account is not None and people.is_live(account) else None
         kind = CONTROLLER_TYPE if record["type"] == CONTROLLER_TYPE else str(self._manner.host.type)
-        if door == slivers.OPEN and (account is None or account["type"] != kind):
+        if door == slivers.OPEN and (live is None or live["type"] != kind):
             call = self._manner.call()
-            self._store.transact(partial(people.enroll_sliver, call=call, name=name, kind=kind))
-        elif door == slivers.NONE and account is not None:
+            if call.site.uids is not None:
+                self._store.transact(partial(people.enroll_sliver, call=call, name=name, kind=kind))
+        elif door == slivers.NONE and live is not None:
             self._store.transact(partial(_recall, name=name, now=self._tools.now()))
 
     def _give_account_time(self, task: _Task, record: Record, error: str) -> None:
@@ -487,7 +490,8 @@ def _allot(tx: Transaction, key: str, now: float) -> None:
 
 
 def _recall(tx: Transaction, name: str, now: float) -> None:
-    if (account := people.sliver_account(tx, name)) is not None:
+    account = people.sliver_account(tx, name)
+    if account is not None and people.is_live(account):
         people.recall(tx, account, now)
 
 
@@ -524,9 +528,3 @@ def _differ(wanted: Value | None, seen: Value | None) -> str:
         return "it is there" if seen is not None else "it is not there"
     keys = [key for key in wanted if wanted[key] != seen.get(key)]
     return ", ".join(f"{key} {seen.get(key)!r} and not {wanted[key]!r}" for key in keys)
-
-
-def _told_of(record: Record, account: Record) -> object:
-    """What the accounts' worker makes of a sliver: when that changes, it is told."""
-    known = tuple(record.get(name) for name in ("_state", "_why", "_index", "_life"))
-    return (*known, tuple(record["keys"]), bool(record.get("_gone")), account["destroying"], account["id"])
