@@ -1,4 +1,4 @@
-"""After a reboot, or when nmd is asked to: slivers start one after another, each once, none before its turn."""
+"""After a reboot, or when nmd is asked to: slivers start one after another, none before its turn."""
 
 from collections.abc import Iterator
 from dataclasses import replace
