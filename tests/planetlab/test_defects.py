@@ -1,7 +1,9 @@
 """Defects of PlanetLab's node manager that no other test looks for in the same way (docs/planetlab.md)."""
 
 import threading
+from pathlib import Path
 
+from nm import loans
 from nm.database import Database
 from nm.errors import Invalid
 from nm.records import Record, new
@@ -9,10 +11,29 @@ from tests.core.test_daemon import Daemon
 from tests.database.conftest import Opener
 from tests.plc.conftest import Told
 from tests.plc.test_delivery import Node, ticket
+from tests.slivers.making import lend, place, settle
 
 
 def put(database: Database, record: Record) -> None:
     database.transact(lambda tx: tx.put(record))
+
+
+def test_slivers_and_loans_are_there_after_a_restart(opener: Opener, tmp_path: Path) -> None:
+    """Also after one in the middle of writing a new snapshot."""
+    database = opener()
+    for number in range(10):
+        place(database, f"s{number}", cpu_min=100)
+    lend(database, "s0", [["s1", "cpu_min", 60], ["nobody", "cpu_min", 10]])
+    settle(database)
+    before = {record["record_key"]: record for record in database.range("sliver")}
+    assert len(before) == 10
+    for _ in range(2):
+        database.close()
+        (tmp_path / "db" / "database.pickle.new").write_bytes(b"a part of what was to be written")
+        database = opener()
+        assert {record["record_key"]: record for record in database.range("sliver")} == before
+        assert loans.get_effective_rspec(database, "s1")["cpu_min"] == 160
+        assert [state["in_force"] for state in loans.get_loan_states(database, "s0")] == [True, False]
 
 
 def test_a_ticket_on_a_node_with_slivers_removes_none(told: Told) -> None:
