@@ -27,12 +27,14 @@ from nm import (
     imports,
     jobs,
     leases,
+    lending,
     management,
     names,
     patrol,
     people,
     pool,
     power,
+    promisework,
     startup,
 )
 from nm.accountwork import AccountsWorker, Settle, Survey
@@ -111,6 +113,7 @@ class Service:
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
         self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self.crew = Crew(self._handler)
@@ -157,6 +160,7 @@ class Service:
         self._config = config
         self._tools.patience = _patience(config)
         self._timekeeper.rules = _rules(config)
+        self._promises.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self._gate.settings = config.hooks
         self._note_hooks()
@@ -233,6 +237,8 @@ class Service:
                 self._wake(record)
             if kind_of(key) == "job" and record is not None and record["state"] in jobs.OVER:
                 self._over(record)
+            if (look := self._promises.concerned(key, record)) is not None:
+                self.crew.send(lending.SUBJECT, look)
         ends = leases.ending(publication.changes.values())
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
@@ -279,6 +285,7 @@ class Service:
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
         self.crew.send("pool:", leases.Look())
+        self.crew.send(lending.SUBJECT, promisework.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:
@@ -341,6 +348,8 @@ class Service:
             return converge.GroupWorker(name, self._tools)
         if kind == "pool":
             return self._timekeeper
+        if subject == lending.SUBJECT:
+            return self._promises
         if subject == patrol.SUBJECT:
             return self._patrol
         if kind == "startup":
