@@ -40,7 +40,7 @@ from nm import (
     startup,
     tickets,
 )
-from nm.accountwork import AccountsWorker, Settle, Survey
+from nm.accountwork import AccountsWorker, Follow, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
@@ -263,6 +263,8 @@ class Service:
                 self._over(record)
             if (look := self._promises.concerned(key, record)) is not None:
                 self.crew.send(lending.SUBJECT, look)
+            if kind_of(key) == "sliver" and self._config.accounts.shell:
+                self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
@@ -304,7 +306,7 @@ class Service:
         for debt in self.database.range("debt"):
             who = debtwork.subject(debt["switch"]) if "switch" in debt else f"node:{debt['node']}"
             self.crew.send(who, Job(debt["job"]))
-        for account in filter(people.unsettled, self.database.range("account")):
+        for account in filter(people.at_start, self.database.range("account")):
             self.crew.send(people.SUBJECT, Settle(account["account"]))
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
@@ -539,7 +541,15 @@ def _sockets(config: Config) -> list[socket.socket]:
 def _places(config: Config) -> accounts.Places:
     found = config.accounts
     return accounts.Places(
-        Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid, config.daemon.database
+        root=Path(found.root),
+        homes=found.homes,
+        shell=found.shell,
+        first_uid=found.first_uid,
+        last_uid=found.last_uid,
+        head_keys=config.daemon.database,
+        sliver_shell=found.sliver_shell,
+        guest_network=config.slivers.addresses,
+        guest_user=config.slivers.user,
     )
 
 
