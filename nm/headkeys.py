@@ -1,8 +1,10 @@
-"""The SSH keys by which head nodes call the API: made from one secret, so that none of them is stored.
+"""The SSH keys that nm makes from one secret, so that none of them is stored.
 
-A key follows from the secret, the account's name and its incarnation, so a head node's next account has
-another key. The database holds nothing of it: the seed asks for the private half when it writes a disk, the
-accounts' hand for the public one. Ground; the file is read once, at the first key that is asked for.
+By them head nodes call the API, nm enters slivers' guests, and knows these. A key follows from the secret,
+the name (an account's, a guest's) and its incarnation, so a head node's next account has another key. The
+database holds nothing of it: the seed asks for the private half when it writes a disk, the accounts' hand for
+the public one. Keys of one purpose tell nothing of those of another. Ground; the file is read once, at the
+first key that is asked for.
 """
 
 import os
@@ -19,12 +21,17 @@ from nm.errors import DeviceFailed
 SIZE = 32  # bytes of the secret, and of a key's own
 FILE = "headkeys.secret"
 
+HEAD_NODE = "head node"  # what keys are for
+GUEST_HOST = "guest host"  # a guest's own key, by which it is known; of its domain, in its life
+GUEST_ENTRY = "guest entry"  # nm's key, by which it enters; the same
+
 
 class HeadKeys:
-    """Keys of the head nodes' accounts. Nothing here shows a secret in its repr."""
+    """Keys of one purpose, by default the head nodes' accounts. Nothing here shows a secret in its repr."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, purpose: str = HEAD_NODE) -> None:
         self._folder = Path(folder)
+        self._purpose = purpose
         self._secret: bytes | None = None
 
     def private(self, account: str, incarnation: int) -> str:
@@ -45,7 +52,7 @@ class HeadKeys:
     def _key(self, account: str, incarnation: int) -> Ed25519PrivateKey:
         if self._secret is None:
             self._secret = _secret(self._folder)
-        info = f"nm head node {incarnation} {account}".encode()
+        info = f"nm {self._purpose} {incarnation} {account}".encode()
         seed = HKDF(hashes.SHA256(), SIZE, salt=None, info=info).derive(self._secret)
         return Ed25519PrivateKey.from_private_bytes(seed)
 

@@ -2,7 +2,7 @@
 
 `in_a_house` runs a command in a new one (house.sh): /run, /var/lib, /etc/libvirt, processes, the network and
 the cgroups are the house's own, so a domain's cgroups are too. $RACK is its scratch folder. With
-`walls=ACCOUNTS` /etc is its own as well, as tests/ssh has it. Inside, `make_root` makes a tree for containers.
+`walls=ACCOUNTS` /etc is its own as well, as tests/ssh has it. `make_root` makes a tree for containers.
 """
 
 import os
