@@ -1,12 +1,15 @@
 """What containers that run get of the processors: measured by what the kernel has counted."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from nm.facts import Order
+from nm.facts import Order, Value
+from nm.guesthand import GuestHand
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LXC, until
+from tests.guests.house import LXC, sh, until
 from tests.guests.inside.conftest import Site, container
 
 A, B, C = "nm-sliver-a", "nm-sliver-b", "nm-sliver-c"
