@@ -61,8 +61,8 @@ def made_domain(headnode: str) -> str:
 
 
 def sliver_domain(account: str) -> str:
-    """What libvirt calls the guest of the sliver with that Unix account."""
-    return made_domain(f"sliver-{account}")
+    """What libvirt calls the guest of a sliver, by the Unix name in the sliver's record."""
+    return f"nm-sliver-{account}"
 
 
 def of_account(record: Record) -> Value:
