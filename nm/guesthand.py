@@ -308,7 +308,10 @@ class GuestHand:
     def _run(self, side: Side, plan: GuestPlan) -> None:
         domain, frozen = plan.domain, plan.value["frozen"]
         state = side.hypervisor.state(domain)
-        if state is None or not state.running or (state.paused and not frozen):
+        if state is None or not state.running:
+            side.maker.describe_anew(plan)  # as the image and the site's network are now
+            side.hypervisor.start(domain)
+        elif state.paused and not frozen:
             side.hypervisor.start(domain)
         if frozen and not (state is not None and state.paused):
             side.hypervisor.suspend(domain)
