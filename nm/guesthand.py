@@ -106,10 +106,16 @@ class GuestHand:
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
         """Carry out the orders, each by itself; then all that run get what they should, and are read back."""
-        errors = [_error(partial(self._one, order)) for order in orders]
+        errors: list[NMError | None] = []
         try:
+            guests = self._guests()
+            for at, order in enumerate(orders):
+                if any(before.fact == order.fact for before in orders[:at]):
+                    guests = self._guests()
+                errors.append(_error(partial(self._one, order, guests)))
             look = self.balance()
         except NMError as error:
+            errors += [error] * (len(orders) - len(errors))
             return [Outcome(error=before or error) for before in errors]
         return [
             Outcome(error=error) if error else self._outcome(look, order.fact)
@@ -252,11 +258,11 @@ class GuestHand:
 
     # ---- making true
 
-    def _one(self, order: Order) -> None:
+    def _one(self, order: Order, guests: Sequence[Found]) -> None:
         if order.moot():
             return
         _, sliver = split(order.fact)
-        found = [guest for guest in self._guests() if guest.mark.sliver == sliver]
+        found = [guest for guest in guests if guest.mark.sliver == sliver]
         value = order.value
         if value is not None and value["type"] not in self._sides:
             raise DeviceFailed(

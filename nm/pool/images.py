@@ -25,6 +25,7 @@ SHARES = ("disk", "virtiofs", "9p")
 LONGEST_PATH = 512
 
 _USE = {"disk": "head nodes are made from", "netboot": "nodes boot from", "root": "containers start from"}
+_NAMERS = (("headnode", "head node", "image"), ("node", "node", "image"), ("sliver", "sliver", "reference"))
 _BOOT = ("kernel", "initrd", "cmdline")
 _ONLY: Mapping[str, tuple[str, ...]] = {
     "disk": ("disk", "format", "memory", "cpus", "share"),
@@ -105,9 +106,9 @@ def unregister_image(tx: Transaction, call: Call, name: str) -> int:
 
 def user_of(reader: Reader, name: str) -> str | None:
     """Who names the image, in words; None when nobody does."""
-    for kind, spoken in (("headnode", "head node"), ("node", "node")):
+    for kind, spoken, key in _NAMERS:
         for record in reader.range(kind):
-            if record["image"] == name:
+            if record[key] == name:
                 return f"{spoken} {name_of(record['record_key'])}"
     for group in reader.range("group"):
         if any(name in specs.image_names(spec) for spec in (group["wanted"], group["target"])):
