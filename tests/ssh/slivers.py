@@ -166,7 +166,10 @@ def machine(house: House, account: Mapping[str, Any], address: str, life: int = 
     (folder / "sshd_config").write_text(SSHD.format(address=address, folder=folder))
     script = 'hostname machine; ip link set lo up; read go; exec /usr/sbin/sshd -D -e -f "$1"/sshd_config'
     words = ["unshare", "--net", "--uts", "sh", "-c", script, "machine", str(folder)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=(folder / "log").open("wb")) as process:
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(words, stdin=subprocess.PIPE, stderr=log) as process,
+    ):
         try:
             house.rack.until(lambda: _has_own_network(process.pid))
             _connect(process.pid, address)

@@ -134,14 +134,18 @@ def test_files_are_copied_from_and_to_the_container(house: House, tmp_path: Path
     [
         "hostname", "hostname; :", "\n hostname \n", "'hostname'", '"hostname"', "$(echo hostname)",
         "-c hostname || hostname", "x=`hostname`; echo $x", "exec hostname", "hostname # ü \\",
-        "enter || hostname", "() { :; }; hostname",
+        "enter || hostname", "x() { :; }; hostname", "cd /; hostname",
     ],
 )  # fmt: skip
 def test_whatever_the_command_is_the_container_runs_it(house: House, command: str) -> None:
-    done = house.ssh(WEB, command)
-    there = subprocess.run(["sh", "-c", command], capture_output=True, check=False).stdout
-    assert done.stdout in (b"web\n", there.replace(b"house", b"web"))
-    assert b"house" not in done.stdout + done.stderr
+    assert house.ssh(WEB, command).stdout == b"web\n"
+
+
+def test_what_its_shell_does_not_like_its_shell_says(house: House) -> None:
+    """sudo would have left out a variable that begins so."""
+    done = house.ssh(WEB, "() { :; }; hostname")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"/bin/bash: -c: line 1: syntax error")
 
 
 def test_a_long_command_passes_and_a_longer_one_runs_nowhere(house: House) -> None:
