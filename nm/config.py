@@ -330,6 +330,9 @@ class Plc:
     node_id_file: str = key("/etc/nm/node_id", "File with this node's id there.", path)
     node_key: str = key("plc-node-key", "Name of the secret with the node's key.", secret_name)
     session: str = key("", 'Name of the secret with a session that is there; "": none.', name_or_empty)
+    prefix: str = key(
+        "pl", 'Prefix of its own slices: tags of PREFIX_default count for all; "": none do.', name_or_empty
+    )
     period_seconds: float = key(600.0, "Between two questions.", between(1, 7 * DAY), live=True)
     jitter_seconds: float = key(300.0, "And up to so much more, by chance.", between(0, 7 * DAY), live=True)
     timeout_seconds: float = key(300.0, "How long one question may take.", between(1, 3600), live=True)

@@ -5,7 +5,7 @@ reference (nm/reference.py) are made from it. Who may call a method says nm/righ
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-from nm import drift, groups, leases, pool
+from nm import drift, groups, leases, lending, pool
 from nm.accountmethods import ACCOUNTS
 from nm.arguments import (
     COUNT,
@@ -30,6 +30,7 @@ from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
 from nm.imagemethods import IMAGES
+from nm.plcmethods import PLC
 from nm.recoverymethods import RECOVERY
 from nm.sitemethods import SITES
 
@@ -298,10 +299,21 @@ _GROUPS = (
     ),
     _write(
         "RemoveNodes",
-        groups.remove_nodes,
-        "Removes nodes, all or none; staged until Deploy. Answers 1.",
+        lending.remove_nodes,
+        "Removes nodes, all or none; staged until Deploy. Borrowed ones go home at once. Answers 1.",
         _GROUP,
         _NODES,
+    ),
+    _write(
+        "LendNodes",
+        lending.lend_nodes,
+        "Lends nodes to another group, at once; they come back by themselves. Answers a job's id; it is over "
+        "when the other group has them.",
+        _GROUP,
+        Param("to", GROUP, "the group that gets them"),
+        _NODES,
+        Param("until", TIME, "when they come back; 0: now"),
+        since=7,
     ),
     _write(
         "SetVlan",
@@ -540,6 +552,7 @@ _DOOR = (
 SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
+    "The source of slices, and tickets": PLC,
     "Accounts": ACCOUNTS,
     "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,
