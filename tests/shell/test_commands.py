@@ -22,6 +22,7 @@ from tests.shell.image_stories import images, images_of_groups
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
+from tests.shell.source_stories import a_source, a_ticket
 from tests.shell.test_program import start
 
 Story = Callable[[Nmctl, Path], None]
@@ -520,6 +521,8 @@ story("port register")(all_ports_of_a_switch)
 story("health")(health)
 story("image list", "image show", "image register", "image unregister", "console")(images)
 story("group set-image")(images_of_groups)
+story("source show", "source ask")(a_source)
+story("ticket")(a_ticket)
 story("switch release", "switch replace")(a_dead_switch)
 
 
