@@ -5,7 +5,7 @@ reference (nm/reference.py) are made from it. Who may call a method says nm/righ
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-from nm import drift, groups, leases, pool
+from nm import drift, groups, leases, lending, pool
 from nm.accountmethods import ACCOUNTS
 from nm.arguments import (
     COUNT,
@@ -299,10 +299,21 @@ _GROUPS = (
     ),
     _write(
         "RemoveNodes",
-        groups.remove_nodes,
-        "Removes nodes, all or none; staged until Deploy. Answers 1.",
+        lending.remove_nodes,
+        "Removes nodes, all or none; staged until Deploy. Borrowed ones go home at once. Answers 1.",
         _GROUP,
         _NODES,
+    ),
+    _write(
+        "LendNodes",
+        lending.lend_nodes,
+        "Lends nodes to another group, at once; they come back by themselves. Answers a job's id; it is over "
+        "when the other group has them.",
+        _GROUP,
+        Param("to", GROUP, "the group that gets them"),
+        _NODES,
+        Param("until", TIME, "when they come back; 0: now"),
+        since=7,
     ),
     _write(
         "SetVlan",

@@ -185,7 +185,7 @@ _ROWS: Mapping[Right, str] = {
     READER: "GetDrift GetDrivers GetSwitchState GetSource",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
-    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
+    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
     MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
     LOOK: "PlanDeploy GetAudit",
     STATUS: "GetStatus",

@@ -28,17 +28,19 @@ from nm import (
     imports,
     jobs,
     leases,
+    lending,
     management,
     names,
     patrol,
     people,
     pool,
     power,
+    promisework,
     sources,
     startup,
     tickets,
 )
-from nm.accountwork import AccountsWorker, Settle, Survey
+from nm.accountwork import AccountsWorker, Follow, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
@@ -118,6 +120,7 @@ class Service:
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
         self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
@@ -172,6 +175,7 @@ class Service:
         self._config = config
         self._tools.patience = _patience(config)
         self._timekeeper.rules = _rules(config)
+        self._promises.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
@@ -257,6 +261,10 @@ class Service:
                 self._wake(record)
             if kind_of(key) == "job" and record is not None and record["state"] in jobs.OVER:
                 self._over(record)
+            if (look := self._promises.concerned(key, record)) is not None:
+                self.crew.send(lending.SUBJECT, look)
+            if kind_of(key) == "sliver" and self._config.accounts.shell:
+                self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
@@ -298,11 +306,12 @@ class Service:
         for debt in self.database.range("debt"):
             who = debtwork.subject(debt["switch"]) if "switch" in debt else f"node:{debt['node']}"
             self.crew.send(who, Job(debt["job"]))
-        for account in filter(people.unsettled, self.database.range("account")):
+        for account in filter(people.at_start, self.database.range("account")):
             self.crew.send(people.SUBJECT, Settle(account["account"]))
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
         self.crew.send("pool:", leases.Look())
+        self.crew.send(lending.SUBJECT, promisework.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:
@@ -365,6 +374,8 @@ class Service:
             return converge.GroupWorker(name, self._tools)
         if kind == "pool":
             return self._timekeeper
+        if subject == lending.SUBJECT:
+            return self._promises
         if subject == patrol.SUBJECT:
             return self._patrol
         if subject == sources.SUBJECT:
@@ -530,7 +541,15 @@ def _sockets(config: Config) -> list[socket.socket]:
 def _places(config: Config) -> accounts.Places:
     found = config.accounts
     return accounts.Places(
-        Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid, config.daemon.database
+        root=Path(found.root),
+        homes=found.homes,
+        shell=found.shell,
+        first_uid=found.first_uid,
+        last_uid=found.last_uid,
+        head_keys=config.daemon.database,
+        sliver_shell=found.sliver_shell,
+        guest_network=config.slivers.addresses,
+        guest_user=config.slivers.user,
     )
 
 
