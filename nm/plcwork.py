@@ -19,7 +19,7 @@ from nm.exchange import Limits, parse_place
 from nm.lastgood import LastGood
 from nm.plc import Login, Source, Standing, Watch, open_source, read_node_id
 from nm.records import Record, record_key
-from nm.slices import Reading, Reply
+from nm.slices import Reading, Reply, few
 from nm.store import Event, Store
 from nm.workers import Job
 
@@ -192,7 +192,7 @@ class PlcWorker:
             "node_id": self._node_id,
         }
         if standing.online:  # else they are as they were
-            told["problems"] = done.problems
+            told["problems"] = list(few(done.problems))
         self._store.transact(partial(sources.note, now=self._clock(), events=events, **told))
 
     def _wants_older(self, number: int) -> bool:
