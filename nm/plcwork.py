@@ -31,6 +31,9 @@ FILE_LIMITS = Limits(SILENCE, 60.0, plchand.LARGEST)
 KEPT = "plc.json"  # in the database's folder: the last good reply
 
 
+_OLDER = 'nothing was changed; see its clock, or timestamp; if it is right, AskSource({"older": true})'
+
+
 class Look:
     """See whether it is time to ask."""
 
@@ -151,10 +154,10 @@ class PlcWorker:
         except NMError as error:
             return None, error
         if outcome.stale and reply.timestamp < known:
+            return outcome, Conflict(f"the reply is as of {reply.timestamp}, and {known} is known", _OLDER)
+        if outcome.stale and delivery.differs(self._store, reply, self._clock()):
             return outcome, Conflict(
-                f"the reply is as of {reply.timestamp} by its source's clock, and {known} is known: "
-                "nothing was changed",
-                'see the clocks; if it is right all the same, AskSource({"older": true})',
+                f"the reply is as of {known}, as the last one, and is not the same", _OLDER
             )
         return outcome, None
 

@@ -34,7 +34,7 @@ COMMANDS = (
     Command("source show", "GetSource", "show how it stands with the PLC, or the file, that tells of slices",
             show=columns.detailed),
     Command("source ask", "AskSource", "have it asked now",
-            (option("older", "its reply counts although its clock is behind what is known", flag=True), WAIT),
+            (option("older", "its reply counts although its clock is not ahead of what is known", flag=True), WAIT),
             struct=True, job=True, say="ask the source"),
     Command("ticket", "", "hand in a ticket: the sliver that it tells of is delivered, and made",
             (word("ticket", "a file; - is stdin", parse=read_ticket, metavar="FILE"),
