@@ -357,7 +357,7 @@ def test_a_clock_that_is_not_believed_ends_no_loan(lab: Rack) -> None:
 
 @pytest.mark.parametrize("way", ["out", "back"])
 def test_a_restart_at_every_step_loses_nothing(tmp_path: Path, way: str) -> None:
-    """nmd ends before each publication of a loan in turn: as a kill does, for what is answered is on the disk."""
+    """nmd ends at each publication of a loan in turn."""
     with rack(tmp_path) as lab:
         two_groups(lab)
         for step in range(40):
@@ -436,14 +436,14 @@ def test_refused_and_nothing_is_changed(
         lab.deploy("ending")
         faulty(lab, "sw1", down=True)
         lab.call("DestroyGroup", "ending")
-    before = [lab.service.database.get(key) for key in ("node_n0", "node_n1", "node_n2", "group_a", "group_b")]
+    keys = ("node_n0", "node_n1", "node_n2", "group_a", "group_b")
+    before = [lab.service.database.get(key) for key in keys]
     group, to, nodes, seconds = arguments
     until = 0 if seconds is None else time.time() + seconds
     with pytest.raises(wrong, match=words) as refused:
         lab.call("LendNodes", group, to, nodes, until)
     assert refused.value.hint
-    after = [lab.service.database.get(key) for key in ("node_n0", "node_n1", "node_n2", "group_a", "group_b")]
-    assert after == before
+    assert [lab.service.database.get(key) for key in keys] == before
 
 
 def test_owners_lend_and_members_do_not(lab: Rack) -> None:
