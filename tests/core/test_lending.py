@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nm.calls import NM, Call, Caller
 from nm.config import Hooks
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.records import Record, changed, record_key
+from nm.store import Transaction
 from tests.rack import Rack, rack
 
 ALICE, BOB = Caller(uid=1, name="daemon"), Caller(uid=2, name="bin")
@@ -65,12 +67,14 @@ def record(lab: Rack, node: str) -> Record:
 def over(lab: Rack, *nodes: str) -> None:
     """Let the loans be over, as if their time had passed."""
     assert lab.service is not None
-    for node in nodes:
-        known = record(lab, node)
-        promise = {**known["_promise"], "until": 1}
-        lab.service.database.transact(lambda tx, known=known, promise=promise: tx.put(
-            changed(known, time.time(), _promise=promise)
-        ))  # fmt: skip
+
+    def end(tx: Transaction) -> None:
+        for node in nodes:
+            known = tx.get(record_key("node", node))
+            assert known is not None
+            tx.put(changed(known, time.time(), _promise={**known["_promise"], "until": 1}))
+
+    lab.service.database.transact(end)
 
 
 def at_home(lab: Rack, node: str = "n1") -> Callable[[], bool]:
@@ -475,5 +479,7 @@ def test_an_act_that_is_not_due_does_nothing(lab: Rack) -> None:
     before = lab.service.database.get("group_b")
     call = Call(NM, "LendNodes", time.time())
     for act in (lending.JOIN, lending.DROP, lending.TAKE_HOME):
-        lab.service.database.transact(lambda tx, act=act: lending.act(tx, call, act, ["n1", "n0"], True))
+        lab.service.database.transact(
+            partial(lending.act, call=call, act=act, nodes=["n1", "n0"], certain=True)
+        )
     assert lab.service.database.get("group_b") == before
