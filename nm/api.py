@@ -63,6 +63,10 @@ class ApiSettings:
     """Writes a copy of the database to a new file."""
     console: Callable[..., Record] = lambda headnode, *_: {"text": "", "next": 0}
     """What a head node said on its console: (headnode, offset or None, bytes)."""
+    ticket: Callable[[Call, str], int] = lambda *_: 0
+    """Takes a signed ticket."""
+    admin_ticket: Callable[[Call, str], int] = lambda *_: 0
+    """Takes what an administrator vouches for."""
     failure: Callable[[], NMError | None] = lambda: None
     """Why the database takes no changes now, or None."""
     measured: Callable[[str, float], None] | None = None
@@ -98,6 +102,8 @@ class Api:
             "GetEvents": self._get_events,
             "Backup": self._backup,
             "GetConsole": lambda _, *arguments: settings.console(*arguments),
+            "Ticket": settings.ticket,
+            "AdminTicket": settings.admin_ticket,
             "WhoAmI": self._who_am_i,
             "GetVersion": self._get_version,
             "Help": lambda _: methods.help_text(),

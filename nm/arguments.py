@@ -184,6 +184,12 @@ SITE = Kind(
     'as json.dumps({"vlans": {"101-110": {}}}); docs/import.md tells all of it',
     _one(lambda value: isinstance(value, str) and value != ""),
 )
+TICKET = Kind(
+    "string",
+    "the text of a ticket",
+    "give it whole, a mebibyte at most",
+    _one(lambda value: isinstance(value, str) and 0 < len(value) <= 1 << 20),
+)
 PATH = Kind("string", "an absolute path", "give a path that begins with /", _one(_is_path))
 
 

@@ -56,6 +56,11 @@ def made_domain(headnode: str) -> str:
     return f"nm-{headnode}"
 
 
+def sliver_domain(account: str) -> str:
+    """What libvirt calls the guest of a sliver, by the Unix name in the sliver's record."""
+    return f"nm-sliver-{account}"
+
+
 def of_account(record: Record) -> Value:
     """The value of an account's fact."""
     head = {"head": record["name"]} if record["type"] == "headnode" else {}

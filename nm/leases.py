@@ -220,9 +220,9 @@ class Look:
 
 
 def ending(changes: Iterable[Record | None]) -> tuple[Record, ...]:
-    """The records among changes whose end is watched: groups and finished jobs."""
+    """The records among changes whose end is watched: groups, finished jobs, tickets that were used."""
     records = [record for record in changes if record is not None and record["expiry"] is not None]
-    return tuple(record for record in records if kind_of(record["record_key"]) in ("group", "job"))
+    return tuple(record for record in records if kind_of(record["record_key"]) in ("group", "job", "ticket"))
 
 
 @dataclass(frozen=True)

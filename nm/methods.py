@@ -30,6 +30,7 @@ from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
 from nm.imagemethods import IMAGES
+from nm.plcmethods import PLC
 from nm.recoverymethods import RECOVERY
 from nm.sitemethods import SITES
 
@@ -551,6 +552,7 @@ _DOOR = (
 SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
+    "The source of slices, and tickets": PLC,
     "Accounts": ACCOUNTS,
     "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,

@@ -180,8 +180,9 @@ _ROWS: Mapping[Right, str] = {
         ConfirmExpiry GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
+        AskSource AdminTicket
         """,
-    READER: "GetDrift GetDrivers GetSwitchState",
+    READER: "GetDrift GetDrivers GetSwitchState GetSource",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
@@ -195,6 +196,6 @@ _ROWS: Mapping[Right, str] = {
     OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
     JOB: "GetJob WaitJob",
-    ANYONE: "WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature",
+    ANYONE: "Ticket WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature",
 }
 TABLE: dict[str, Right] = {name: right for right, names in _ROWS.items() for name in names.split()}

@@ -4,6 +4,7 @@ Only the daemon's main program (and tests that need a whole nm in their own proc
 the one room that knows all others; it decides nothing itself.
 """
 
+import contextlib
 import logging
 import random
 import socket
@@ -35,9 +36,11 @@ from nm import (
     pool,
     power,
     promisework,
+    sources,
     startup,
+    tickets,
 )
-from nm.accountwork import AccountsWorker, Settle, Survey
+from nm.accountwork import AccountsWorker, Follow, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
@@ -55,6 +58,8 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
+from nm.plc import read_node_id
+from nm.plcwork import Look, PlcWorker, reading_of
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -63,6 +68,8 @@ from nm.store import Published
 from nm.switch import Registry
 from nm.switches import builtin
 from nm.switches.breaker import Breaker
+from nm.ticketdesk import TicketDesk
+from nm.ticketkeys import TicketKeys
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
 
@@ -74,7 +81,7 @@ log = logging.getLogger("nm.service")
 MEGABYTE = 1 << 20
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
 # Events that are warnings in the log.
-TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back")
+TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back", "offline", "problems")
 
 
 class Service:
@@ -116,6 +123,11 @@ class Service:
         self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)
+        self._plc = PlcWorker(
+            self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
+        )
+        self._ticket_keys = TicketKeys(config.tickets.keys)
+        desk = TicketDesk(self.database, self._ticket_rules, lambda: reading_of(self._config, None))
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -128,6 +140,8 @@ class Service:
                 database_format=FORMAT,
                 backup=self.database.backup,
                 console=Consoles(self.database, self._consoles, self._send).read,
+                ticket=desk.take,
+                admin_ticket=desk.take_unsigned,
                 failure=lambda: self.database.failure,
                 measured=self._metrics.called if self._metrics else None,
             ),
@@ -143,6 +157,7 @@ class Service:
             self._begin_with(self._first_site)
         self._note_hooks()
         self._note_door()
+        self._note_source()
         self._resume()
         if self._metrics:
             self._metrics.serve(
@@ -163,6 +178,8 @@ class Service:
         self._promises.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self._gate.settings = config.hooks
+        self._plc.config = config
+        self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
         self._api.reload(self._people(config), _limits(config), self._site())
@@ -185,6 +202,13 @@ class Service:
         """Let plans tell which of the site's programs there are."""
         programs, now = vars(self._config.hooks), time.time()
         self.database.transact(partial(hooks.configure, programs=programs, now=now))
+
+    def _note_source(self) -> None:
+        """Let readers tell whether there is a source of slices; it is asked from now on."""
+        address, now = self._config.plc.address, time.time()
+        self.database.transact(partial(sources.configure, address=address, now=now))
+        if address:
+            self.crew.send(sources.SUBJECT, Look())
 
     def _note_door(self) -> None:
         """Let plans tell to which door head nodes' seeds lead. Head nodes without an account get one."""
@@ -239,6 +263,8 @@ class Service:
                 self._over(record)
             if (look := self._promises.concerned(key, record)) is not None:
                 self.crew.send(lending.SUBJECT, look)
+            if kind_of(key) == "sliver" and self._config.accounts.shell:
+                self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
         if ends or leases.HOLDS in publication.changes:
             self.crew.send("pool:", leases.Look(ends))
@@ -280,7 +306,7 @@ class Service:
         for debt in self.database.range("debt"):
             who = debtwork.subject(debt["switch"]) if "switch" in debt else f"node:{debt['node']}"
             self.crew.send(who, Job(debt["job"]))
-        for account in filter(people.unsettled, self.database.range("account")):
+        for account in filter(people.at_start, self.database.range("account")):
             self.crew.send(people.SUBJECT, Settle(account["account"]))
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
@@ -352,6 +378,8 @@ class Service:
             return self._promises
         if subject == patrol.SUBJECT:
             return self._patrol
+        if subject == sources.SUBJECT:
+            return self._plc
         if kind == "startup":
             pause = self._config.startup.pause_seconds
             return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
@@ -409,6 +437,14 @@ class Service:
 
     def _management_secrets(self, told: Mapping[str, Any]) -> Mapping[str, str]:
         return {key: self._secrets.lookup(name) for key, name in (told.get("secrets") or {}).items()}
+
+    def _ticket_rules(self) -> tickets.Rules:
+        """What tickets must be like now; the files that say so may have changed."""
+        found = self._config
+        names = {socket.gethostname(), *found.tickets.nodes}
+        with contextlib.suppress(NMError):  # no PLC, no id
+            names.add(str(read_node_id(Path(found.plc.node_id_file))))
+        return tickets.Rules(frozenset(names), self._ticket_keys.now(), found.tickets.old)
 
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, _accounts(config)["uids"])
@@ -505,7 +541,15 @@ def _sockets(config: Config) -> list[socket.socket]:
 def _places(config: Config) -> accounts.Places:
     found = config.accounts
     return accounts.Places(
-        Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid, config.daemon.database
+        root=Path(found.root),
+        homes=found.homes,
+        shell=found.shell,
+        first_uid=found.first_uid,
+        last_uid=found.last_uid,
+        head_keys=config.daemon.database,
+        sliver_shell=found.sliver_shell,
+        guest_network=config.slivers.addresses,
+        guest_user=config.slivers.user,
     )
 
 

@@ -33,6 +33,8 @@ class Rack:
         accounts: config.Accounts | None = None,
         hooks: config.Hooks | None = None,
         headnodes: config.HeadNodes | None = None,
+        plc: config.Plc | None = None,
+        tickets: config.Tickets | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -50,6 +52,8 @@ class Rack:
             accounts=accounts or config.Accounts(),
             hooks=hooks or config.Hooks(),
             headnodes=headnodes or config.HeadNodes(),
+            plc=plc or config.Plc(node_id_file=str(folder / "node_id")),
+            tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
         )
         self.service: service.Service | None = None
         self.start()
