@@ -112,7 +112,7 @@ STRUCTS = (
         name*: what it is called
         available*: false: taken out of service by an administrator
         free*: can be given out now
-        state: unverified (see ResetPorts), free, promised (lent, on its way), joining, joined, leaving, failed, dirty, out
+        state: unverified (see ResetPorts), free, promised, joining, joined, leaving, failed, dirty, out
         group: whose it is, or nil
         id: a number of its own, or nil
         hostname: as registered
