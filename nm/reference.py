@@ -245,12 +245,13 @@ STRUCTS = (
     Struct(
         "An image", "GetImages", "image", """
         name*: what it is called
-        kind*: disk (head nodes are made from it) or netboot (nodes boot from it)
+        kind*: disk (head nodes and slivers are made from it), root (containers are), netboot (nodes boot it)
         disk: the file or LVM volume on the hosts
         format: qcow2 or raw
-        memory: int; MiB of a head node
-        cpus: int; of a head node
+        memory: int; MiB of what is made from it
+        cpus: int; of what is made from it
         share: disk, virtiofs or 9p; how the machine list gets into the head node
+        root: of root: the folder with the tree, on nmd's machine, or nil
         profile: of netboot: the PXE profile that the head node has of its own, or nil
         kernel: a path, or nil
         initrd: a path, or nil
@@ -382,10 +383,11 @@ SETTINGS = (
     ),
     Settings(
         "an image", "RegisterImage", """
-        kind*: string; disk: head nodes are made from it; netboot: nodes boot from it
+        kind*: string; disk: head nodes and slivers are made from it; root: containers; netboot: nodes boot it
         disk: string; path of a qcow2 or raw file, or of an LVM volume, on the hosts (kind disk)
+        root: string; path of the folder with the tree that containers share, on nmd's machine (kind root)
         format: string; of the disk: qcow2, when left out, or raw
-        memory: int; MiB that a head node gets, 1024 when left out
+        memory: int; MiB that a head node or sliver gets, 1024 when left out; of kind root 256
         cpus: int; that it gets, 1 when left out
         share: string; how it gets the machine list: disk, when left out, virtiofs or 9p
         profile: string; a PXE profile that the head node has of its own (kind netboot)
