@@ -22,6 +22,7 @@ _MULTI = 0x2
 _TOGETHER = 64  # requests in one go; their answers fit into the socket's buffer
 _BUFFER = 1 << 20  # bytes
 _SILENCE = 30.0  # seconds
+_NET_ADMIN = "nmd needs CAP_NET_ADMIN on this machine"
 
 
 class Refused(OSError):
@@ -108,8 +109,9 @@ def asking() -> Iterator[RtNetlink]:
         with RtNetlink() as kernel:
             yield kernel
     except Refused as error:
+        denied = error.errno in (errno.EPERM, errno.EACCES)
         raise DeviceFailed(
             f"the kernel refused a change of slivers' network: {error.strerror}",
-            "nmd needs CAP_NET_ADMIN on this machine",
-            passing=error.errno not in (errno.EPERM, errno.EACCES),
+            _NET_ADMIN if denied else "it is tried again",
+            passing=not denied,
         ) from error

@@ -139,8 +139,8 @@ def network(routed: bool) -> Iterator[Net]:
 class Node:
     """A node manager's worker of rates, over records in memory and a clock that stands still."""
 
-    def __init__(self, way: str, **caps: Any) -> None:
-        self.store = MemoryStore()
+    def __init__(self, way: str, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
         self.settings = Slivers(network="bridge:br0", uplink="up0" if way == "uplink" else "")
         self.device = EVERYWHERE[way]
         self.now = NOW

@@ -5,16 +5,19 @@ How fast they really are is measured by benchmarks/network_rates.py; here nothin
 
 import os
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
 
 from nm import quotas, shaper, shaping
+from nm.errors import DeviceFailed
 from nm.htb import Htb
 from nm.quotas import DAY
 from nm.rspec import node_caps
+from nm.store import Transaction
+from tests.memory_store import MemoryStore
 from tests.slivers.making import NOW
 from tests.slivers.network import (
     EXEMPT,
@@ -34,6 +37,7 @@ from tests.slivers.network import (
 from tests.slivers.test_shaper import LIVES
 from tests.switches.bridges import own_network, sh
 
+T = TypeVar("T")
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 ALL = list(shaping.ENFORCED)
 HOST, HOST2, ONE, ONE2, TWO = (f"6e6d:{minor}" for minor in ("10", "11", "12", "13", "14"))
@@ -380,3 +384,33 @@ def test_what_concerns_it() -> None:
     assert shaping.concerned(["group_x", "meta_bytes:s1", "meta_enforcers"]) is None
     assert shaping.concerned(["sliver_a_b", "node_x"]) == shaping.Look(frozenset({"a_b"}))
     assert shaping.concerned(["sliver_a", "meta_bwcap"]) == shaping.Look()
+
+
+class FullDisk(MemoryStore):
+    """A database whose disk takes nothing while it is full."""
+
+    full = False
+
+    def transact(self, operation: Callable[[Transaction], T]) -> T:
+        if self.full:
+            raise DeviceFailed("the disk is full")
+        return super().transact(operation)
+
+
+def test_what_cannot_be_written_now_is_written_later(net: Net, way: str) -> None:
+    store = FullDisk()
+    node = Node(way, store)
+    one = net.plug(1)
+    node.run(1, net_max_kbyte=20, net_thresh_kbyte=10)
+    node.look()
+    passes(node, one, WORLD, ONE)
+    store.full = True
+    node.look()
+    assert node.classes()[ONE]["ceil"] < 1000  # it is limited all the same
+    node.worker.close()
+    assert quotas.accounts(store)["s1"].meters["net"].used == 0
+    store.full = False
+    node.worker.close()
+    assert quotas.accounts(store)["s1"].meters["net"].used >= 20_000
+    node.look()
+    assert node.events == ["rate limited"]
