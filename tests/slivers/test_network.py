@@ -17,6 +17,7 @@ from nm.htb import Htb
 from nm.quotas import DAY
 from nm.rspec import node_caps
 from nm.store import Transaction
+from nm.workers import Crew
 from tests.memory_store import MemoryStore
 from tests.slivers.making import NOW
 from tests.slivers.network import (
@@ -414,3 +415,19 @@ def test_what_cannot_be_written_now_is_written_later(net: Net, way: str) -> None
     assert quotas.accounts(store)["s1"].meters["net"].used >= 20_000
     node.look()
     assert node.events == ["rate limited"]
+
+
+def test_it_runs_in_a_thread_of_its_own(net: Net, node: Node) -> None:
+    one = net.plug(1)
+    node.run(1)
+    crew = Crew(lambda subject: node.worker)
+    try:
+        crew.send(shaping.SUBJECT, shaping.Look())
+        until(lambda: shaping.ENFORCERS in {found["record_key"] for found in node.store.range("meta")})
+        assert node.enforced == ALL
+        passes(node, one, WORLD, ONE)
+        node.now += node.settings.look_seconds
+        crew.send(shaping.SUBJECT, shaping.Look(frozenset({"s1"})))  # it is time to look at everything
+        until(lambda: quotas.accounts(node.store)["s1"].meters["net"].used >= 20_000)
+    finally:
+        assert crew.stop(30)
