@@ -90,7 +90,8 @@ class Htb:
                 _make_root(kernel, self.name, self._device)
             steps = steps[1:]
         with _asking() as kernel:
-            kernel.tell([self._message(step) for step in steps])
+            first = self._first_table(kernel) if any(map(_is_in_first_table, steps)) else 0
+            kernel.tell([self._message(step, first) for step in steps])
 
     def sent(self, index: int) -> dict[str, int]:
         """What has passed the leaves of one index; {} when it has none."""
@@ -107,14 +108,22 @@ class Htb:
                     reading.note(seen)
         return reading.sent.get(index, {})
 
-    def _message(self, step: Step) -> tcmessages.Message:
+    def _first_table(self, kernel: RtNetlink) -> int:
+        bodies = list(kernel.ask(tcmessages.get_all(self._device, FILTER)))
+        return next(filter(None, map(tcmessages.first_table_of, bodies)), 0)
+
+    def _message(self, step: Step, first_table: int) -> tcmessages.Message:
         match step:
             case Put(key, part):
                 return tcmessages.put(self._device, key, part)
             case Drop(key):
-                return tcmessages.drop(self._device, key)
+                return tcmessages.drop(self._device, key, first_table)
             case Clear():
                 raise ValueError("a tree is cleared before anything else")
+
+
+def _is_in_first_table(step: Step) -> bool:
+    return isinstance(step, Drop) and step.key.kind == FILTER and not step.key.number >> 20
 
 
 def carried_out(tree: Tree, steps: Sequence[Step]) -> None:

@@ -15,7 +15,8 @@ ROOT = MAJOR << 16  # the handle of our root
 PREFERENCE = MAJOR  # of our filters, by which they are told from a stranger's
 
 _NEW, _DELETE, _GET = {CLASS: 40, FILTER: 44}, {CLASS: 41, FILTER: 45}, {CLASS: 42, FILTER: 46}
-_REQUEST, _ACKNOWLEDGE, _DUMP, _REPLACE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x300, 0x100, 0x200, 0x400
+_REQUEST, _ACKNOWLEDGE, _ECHO, _DUMP = 0x1, 0x4, 0x8, 0x300
+_REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _KIND, _OPTIONS, _STATS2 = 1, 2, 7
 _HTB_PARMS, _STATS_BASIC = 1, 1
 _U32_CLASSID, _U32_HASH, _U32_LINK, _U32_DIVISOR, _U32_SEL = 1, 2, 3, 4, 5
@@ -36,7 +37,6 @@ _BURSTS = 100  # a second: a burst is what the rate gives in that part of one
 _TERMINAL = 1
 _ALL_PROTOCOLS = 0x0300  # ETH_P_ALL in network order
 _PARENTLESS = 0xFFFFFFFF
-_OWN_TABLE = 0xFFF00000  # how a filter of the first table is named
 _FIRST_TABLE = 0x800  # the kernel's own tables have this bit
 _LAST_OCTET = (b"\x00\xff\x00\x00", -4)  # of the sender's MAC: a mask, and from where on
 
@@ -69,11 +69,11 @@ def put(device: int, key: Key, part: Part) -> Message:
     )
 
 
-def drop(device: int, key: Key) -> Message:
-    """Take that part away."""
+def drop(device: int, key: Key, first_table: int) -> Message:
+    """Take that part away. `first_table`: as first_table_of says it."""
     handle = ROOT | key.number
     if key.kind == FILTER:
-        handle = key.number if key.number >> 20 else _OWN_TABLE | key.number
+        handle = key.number if key.number >> 20 else first_table << 20 | key.number
     body = _header(device, handle, ROOT, _info(key))
     if key.kind == FILTER:
         body += _attribute(_KIND, b"u32\0")
@@ -87,8 +87,8 @@ def get_all(device: int, kind: str) -> Message:
 
 
 def get_class(device: int, number: int) -> Message:
-    """Ask for one class."""
-    return Message(_GET[CLASS], _REQUEST | _ACKNOWLEDGE, _header(device, ROOT | number, 0, 0))
+    """Ask for one class; without the echo it is told to all who listen, but not to who asks."""
+    return Message(_GET[CLASS], _REQUEST | _ACKNOWLEDGE | _ECHO, _header(device, ROOT | number, 0, 0))
 
 
 def _header(device: int, handle: int, parent: int, info: int) -> bytes:
@@ -164,6 +164,12 @@ def seen(kind: str, body: bytes) -> Seen | None:
     part = Class(above, _RATE.unpack(rate)[-1], _RATE.unpack(ceil)[-1], quantum)
     basic = dict(_attributes(attributes.get(_STATS2, b""))).get(_STATS_BASIC, bytes(8))
     return Seen(Key(CLASS, handle & 0xFFFF), part, int(struct.unpack_from("=Q", basic)[0]))
+
+
+def first_table_of(body: bytes) -> int | None:
+    """The number of the table with which filters begin, when this answer is of it; the kernel chose it."""
+    table = _HEADER.unpack_from(body)[4] >> 20
+    return table if table & _FIRST_TABLE else None
 
 
 def _seen_filter(handle: int, options: dict[int, bytes]) -> Seen | None:
