@@ -184,7 +184,7 @@ def _struct(reader: Reader, record: Record) -> Record:
         "index": record.get("_index"),
         "job": record.get("_job"),
         "deleted_at": (record.get("_gone") or {}).get("until"),
-        "problems": list(record["problems"]),
+        "problems": [*record["problems"], *record.get("_group", ())],
         "unenforced": dict(record.get("_unenforced") or slivers.unenforced(reader, record)),
     }
 

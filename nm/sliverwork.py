@@ -14,7 +14,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nm import delivery, departures, facts, guestwork, jobs, loans, people, reservations, slivermarks, slivers
+from nm import (
+    delivery,
+    departures,
+    facts,
+    guestwork,
+    jobs,
+    loans,
+    people,
+    reservations,
+    slicegroups,
+    slivermarks,
+    slivers,
+)
 from nm.accountwork import Settle
 from nm.calls import Call
 from nm.converge import Tools
@@ -76,7 +88,6 @@ class Manner:
     call: Callable[[], Call]  # as whom accounts are enrolled
     waits: Callable[[Reader, str], bool]  # whether a sliver's turn to be started is still to come
     doubted: Callable[[], bool] = lambda: False  # whether the clock is not believed: then nothing is deleted
-    group: Callable[[Record], None] = lambda record: None  # keeps the group of a slice as its tags say
 
 
 @dataclass
@@ -111,6 +122,7 @@ class SliversWorker:
         self._known: dict[str, _Known] = {}
         self._accounts: dict[str, str] = {}  # Unix name -> sliver
         self._notes: dict[str, dict[str, str]] = {}  # sliver -> what of its resources it does not get
+        self._groups: dict[str, float] = {}  # sliver -> when to look at its slice's group again, by Tools.up
         self._ends: dict[str, float] = {}  # sliver -> when what it has here is deleted
         self._writes: list[Write] = []
         self._errands: list[Errand] = []  # to be sent when what was written is durable
@@ -211,6 +223,8 @@ class SliversWorker:
             if not self._manner.doubted():
                 del self._ends[name]
                 self._task(name)
+        for name in [name for name, again in self._groups.items() if again <= self._tools.up()]:
+            self._task(name)
         if self._change_at is not None and self._change_at <= now:
             self._wake(Wake())
         policy = delivery.section(self._store, "reservation_policy")
@@ -245,9 +259,9 @@ class SliversWorker:
             _unenforced={**slivers.unenforced(self._store, record), **self._notes.get(task.name, {})},
             **({"_error": meaning.fault} if meaning.fault else {}),
         )
+        self._keep_group(record)
         if record["type"] != CONTROLLER_TYPE and self._manner.host.type is None:
             return True  # what it has is left alone: the next configuration may name a libvirt again
-        self._manner.group(record)
         may_go_on = self._see_to_account(task, record, meaning)
         meaning = self._meant(record)  # by which account it is entered is part of what it is told
         if task.sent or resting:
@@ -318,6 +332,22 @@ class SliversWorker:
                 pass
         return True
 
+    def _keep_group(self, record: Record) -> None:
+        """Have the slice's group as its source says; what is not to be had yet is tried again."""
+        name = str(record["name"])
+        group = self._store.get(record_key("group", name))
+        mine = group is not None and group.get("slice") == name and not group["destroying"]
+        self._groups.pop(name, None)
+        if not (mine or record["vlan"] is not None or record["nodes"]):
+            return
+        if departures.is_due(record, self._tools.now()) and not self._is_due(record):
+            return
+        keep = partial(slicegroups.keep_group, call=self._manner.call(), record=record)
+        problems = self._store.transact(keep)
+        self._note(name, _group=problems)
+        if problems or (mine and record["vlan"] is None and not record["nodes"]):
+            self._groups[name] = self._tools.up() + self._tools.patience.longest_pause
+
     # ---- accounts
 
     def _see_to_account(self, task: _Task, record: Record, meaning: Meaning) -> bool:
@@ -378,6 +408,7 @@ class SliversWorker:
         """When to be called again; None when there is nothing to do and nothing to look at."""
         up, now = self._tools.up(), self._tools.now()
         times = [task.at - up for task in self._tasks.values() if not task.sent]
+        times += [again - up for again in self._groups.values()]
         if self._manner.host.type is not None and not self._asked:
             times.append(self._look_at - up)
         clock = [self._change_at] if self._change_at is not None else []
