@@ -345,7 +345,7 @@ class SliversWorker:
         keep = partial(slicegroups.keep_group, call=self._manner.call(), record=record)
         problems = self._store.transact(keep)
         self._note(name, _group=problems)
-        if problems or (mine and record["vlan"] is None and not record["nodes"]):
+        if problems:
             self._groups[name] = self._tools.up() + self._tools.patience.longest_pause
 
     # ---- accounts
