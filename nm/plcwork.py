@@ -31,7 +31,7 @@ FILE_LIMITS = Limits(SILENCE, 60.0, plchand.LARGEST)
 KEPT = "plc.json"  # in the database's folder: the last good reply
 
 
-_OLDER = 'nothing was changed; see its clock, or timestamp; if it is right, AskSource({"older": true})'
+_OLDER = "nothing was changed; see its clock, or timestamp; if it is right, AskSource with the option older"
 
 
 class Look:
@@ -135,7 +135,7 @@ class PlcWorker:
             self._obey(done)
         self._note(watch.standing, refusal, done)
         if outcome is None:
-            refusal = refusal or DeviceFailed(str(watch.standing.error), "it is asked again later")
+            refusal = refusal or DeviceFailed(str(watch.standing.error))
         self._over(numbers, refusal, outcome)
 
     def _taken(self, reply: Reply, older: bool) -> tuple[delivery.Outcome | None, NMError | None]:
