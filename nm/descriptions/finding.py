@@ -38,7 +38,9 @@ class Finder:
         if isinstance(value, Reference) and not value.data:
             return self.follow(scope, value)
         if value is TBD or (isinstance(value, Vector) and TBD in value):
-            raise Unresolved(Problem(f"{name} is still to be defined", f"give {name} a value here, or in a prototype"))
+            raise Unresolved(
+                Problem(f"{name} is still to be defined", f"give {name} a value here, or in a prototype")
+            )
         return value
 
     def follow(self, scope: Scope, reference: Reference) -> Value:
@@ -74,7 +76,10 @@ class Finder:
             raise LazyMet
         way = reference_text(Reference(reference.parts[:index]))
         raise Unresolved(
-            Problem(f"{reference_text(reference)}: {way} is no component", f"only components have a {_said(reference, index)}")
+            Problem(
+                f"{reference_text(reference)}: {way} is no component",
+                f"only components have a {_said(reference, index)}",
+            )
         )
 
     def _step(self, here: Scope, part: Part, reference: Reference, index: int) -> Value:
@@ -87,7 +92,9 @@ class Finder:
             return here
         if kind == "PARENT":
             if here.parent is None:
-                raise Unresolved(Problem(f"{reference_text(reference)}: the file itself has no parent", "one PARENT less"))
+                raise Unresolved(
+                    Problem(f"{reference_text(reference)}: the file itself has no parent", "one PARENT less")
+                )
             return here.parent
         if kind == "ROOT":
             while here.parent is not None:
@@ -104,7 +111,9 @@ class Finder:
             hint = _nearest(name, here)
             raise Unresolved(Problem(f"{reference_text(reference)}: {place} has no {name}", hint))
         if index and LOCAL in attribute.tags:
-            raise Unresolved(Problem(f"{reference_text(reference)}: {name} is local", "it is [sfLocal] to its component"))
+            raise Unresolved(
+                Problem(f"{reference_text(reference)}: {name} is local", "it is [sfLocal] to its component")
+            )
         return self.read(here, name)
 
     def _upwards(self, here: Scope, name: str, reference: Reference) -> Value:
@@ -128,7 +137,11 @@ class Finder:
         if kind == "IPROPERTY" and name in self._properties:
             return self.property_value(self._properties[name])
         if kind in {"PROPERTY", "IPROPERTY"}:
-            raise Unresolved(Problem(f"{kind} {name}: there is no such property", f"write OPTIONAL (default) {kind} {name}"))
+            raise Unresolved(
+                Problem(
+                    f"{kind} {name}: there is no such property", f"write OPTIONAL (default) {kind} {name}"
+                )
+            )
         if kind in {"HOST", "PROCESS"}:
             raise Unresolved(Problem(f"{kind} is known at run time only", f"write LAZY {kind} ..."))
         hint = "nm gives descriptions no environment variables and no Java constants; write the value"
@@ -150,7 +163,7 @@ def _nearest(name: str, here: Scope) -> str:
 
     known: set[str] = set()
     scope: Scope | None = here
-    while scope is not None and len(known) < 1000:  # noqa: PLR2004 (enough to guess from)
+    while scope is not None and len(known) < 1000:
         known |= {key for key in list(scope.component.attributes)[:200] if isinstance(key, str)}
         scope = scope.parent
     near = difflib.get_close_matches(name[:60], sorted(known), 1)

@@ -44,7 +44,7 @@ OPERATORS = frozenset(MANY) | frozenset(TWO)
 NOT = "Not"
 BEGINS_REFERENCE = NAMED | ALONE | {"word", "OPTIONAL", "APPLY", "ASSERT"}
 ANONYMOUS = "--"
-NO_SECOND = 'operators know no order: put one of the operations into ( )'
+NO_SECOND = "operators know no order: put one of the operations into ( )"
 
 
 class Parser:
@@ -225,7 +225,9 @@ class Parser:
         items = self._items()
         if self._peek().kind != "}":
             opened = mark.source.position(mark.offset)[0]
-            self._fail(f"{self._said()} does not belong here", f"{self._wanted()}; the {{ is in line {opened}")
+            self._fail(
+                f"{self._said()} does not belong here", f"{self._wanted()}; the {{ is in line {opened}"
+            )
         self._next()
         return Component(items, mark=mark)
 
@@ -258,9 +260,13 @@ class Parser:
                 if self._peek().kind == "]":
                     self._fail("a value is missing", "remove the last comma, or write one more value")
             elif self._peek().kind != "]":
-                self._fail(f"{self._said()} does not belong here", "values of a list stand between commas, ] ends it")
+                self._fail(
+                    f"{self._said()} does not belong here", "values of a list stand between commas, ] ends it"
+                )
         self._next()
-        return self._call(Form.VECTOR, "Vector", {f"{ANONYMOUS}{self._number()}": value for value in values}, mark)
+        return self._call(
+            Form.VECTOR, "Vector", {f"{ANONYMOUS}{self._number()}": value for value in values}, mark
+        )
 
     def _operation(self) -> Value:
         mark = self._mark()

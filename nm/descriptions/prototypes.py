@@ -87,7 +87,9 @@ class _Prototypes(Finder):
             if before is not None and before.tags:
                 if FINAL in before.tags:
                     hint = "its prototype says [sfFinal]; leave it as it is"
-                    self._note(Problem(f"{spoken(key)} may not be changed", hint), attribute.mark or mark, scope)
+                    self._note(
+                        Problem(f"{spoken(key)} may not be changed", hint), attribute.mark or mark, scope
+                    )
                 attribute = attribute._replace(tags=attribute.tags | before.tags)
             taken[key] = attribute
         scope.component.attributes = taken

@@ -31,7 +31,9 @@ class Reader:
         self._budget = budget
         self._decimals: Decimals = decimals
         self._numbers = count(1)
-        self._open: list[str] = []  # the names of the texts that are just read, each included by the one before it
+        self._open: list[
+            str
+        ] = []  # the names of the texts that are just read, each included by the one before it
         self._characters = self._texts = 0
 
     def read(self, name: str, text: str) -> Component:
@@ -75,7 +77,9 @@ class Reader:
         if text is None:
             if optional:
                 return {}
-            hint = "send it along under this very name; nm's own library has " + ", ".join(sorted(self._library)[:12])
+            hint = "send it along under this very name; nm's own library has " + ", ".join(
+                sorted(self._library)[:12]
+            )
             raise Wrong(Problem(f"no file {name} came with the description", hint, mark))
         self._budget.down()
         included = self.read(name, text).attributes

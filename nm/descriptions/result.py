@@ -82,7 +82,9 @@ class Converter:
             inner, weight = self._converted(Scope(value.component))
             return Function(inner, value.form, value.operator, value.lazy, value.data), weight
         if isinstance(value, Vector) and any(map(_holds_component, value)):
-            raise Wrong(Problem("a component in a list", "a list holds plain values; name the component instead"))
+            raise Wrong(
+                Problem("a component in a list", "a list holds plain values; name the component instead")
+            )
         if isinstance(value, Reference):
             return value, 10 + sum(10 + len(part.name) for part in value.parts)
         return value, weight_of(value)
@@ -107,8 +109,13 @@ def weight(root: Component, budget: Budget) -> int:
             budget.down()
             budget.step(1 + len(value.attributes))
             inner = [p for p in value.prototypes if isinstance(p, Component)]
-            known[id(value)] = 20 + sum(map(look, inner)) + sum(
-                len(spoken(key)) + look(item.value) + budget.depth for key, item in value.attributes.items()
+            known[id(value)] = (
+                20
+                + sum(map(look, inner))
+                + sum(
+                    len(spoken(key)) + look(item.value) + budget.depth
+                    for key, item in value.attributes.items()
+                )
             )
             budget.up()
         return known[id(value)]

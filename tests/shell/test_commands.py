@@ -20,6 +20,7 @@ from tests.shell.account_stories import delegates, rights_of_accounts
 from tests.shell.conftest import Nmctl, run
 from tests.shell.health_story import health
 from tests.shell.image_stories import images, images_of_groups
+from tests.shell.loan_stories import loans_of_nodes
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
@@ -490,17 +491,6 @@ def the_shell(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetGroups", name="alpha")["nodes"] == ["n0", "n1"]
 
 
-# ---- all of it
-
-
-@pytest.mark.parametrize("function", sorted({f.__name__ for f in STORIES.values()}))
-def test_story(function: str, nmctl: Nmctl, tmp_path: Path) -> None:
-    next(f for f in STORIES.values() if f.__name__ == function)(nmctl, tmp_path)
-
-
-# ---- accounts
-
-
 story("import", "export")(whole_sites)
 story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
@@ -510,9 +500,18 @@ story("image list", "image show", "image register", "image unregister", "console
 story("group set-image")(images_of_groups)
 story("source show", "source ask")(a_source)
 story("ticket")(a_ticket)
+story("lend")(loans_of_nodes)
+story("switch release", "switch replace")(a_dead_switch)
 story("rights set", "delegate list", "delegate show")(rights_of_accounts)
 story("delegate create", "delegate destroy", "delegate keys")(delegates)
-story("switch release", "switch replace")(a_dead_switch)
+
+
+# ---- all of it
+
+
+@pytest.mark.parametrize("function", sorted({f.__name__ for f in STORIES.values()}))
+def test_story(function: str, nmctl: Nmctl, tmp_path: Path) -> None:
+    next(f for f in STORIES.values() if f.__name__ == function)(nmctl, tmp_path)
 
 
 def test_every_command_has_its_story() -> None:
