@@ -215,6 +215,7 @@ class Service:
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
+        self._plc.end()
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()
