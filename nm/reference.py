@@ -111,7 +111,7 @@ STRUCTS = (
         name*: what it is called
         available*: false: taken out of service by an administrator
         free*: can be given out now
-        state: unverified (see ResetPorts), free, joining, joined, leaving, failed, dirty, out
+        state: unverified (see ResetPorts), free, promised (lent, on its way), joining, joined, leaving, failed, dirty, out
         group: whose it is, or nil
         id: a number of its own, or nil
         hostname: as registered
@@ -144,6 +144,8 @@ STRUCTS = (
         revision: grows by one with every Deploy
         job: its newest job, or nil
         error: string or nil; what keeps it from being deployed, in the device's words
+        lent: list of {node, group, until}: nodes that another group has, or gets, until then
+        borrowed: list of {node, group, until}: nodes that are another group's
         drift: how many differences the last audit found""",
     ),
     Struct(

@@ -79,7 +79,7 @@ configuration() {
 
 manuals() {
     local page
-    for page in nmctl.1 nm.toml.5 nmd.8 forward_api_calls.8; do
+    for page in nmctl.1 nm-ticket.1 nm.toml.5 nmd.8 forward_api_calls.8; do
         "$tools" -m nm.manual "$page" >"$work/$page"
         put 644 "$work/$page" "$prefix/share/man/man${page##*.}/$page"
     done
@@ -92,6 +92,7 @@ make_login_shell
 put_environment
 program nmd nm.daemon "$prefix/sbin"
 program nmctl nm.shell.main "$prefix/bin"
+program nm-ticket nm.ticketmaker "$prefix/bin"
 service
 manuals
 configuration

@@ -29,7 +29,8 @@ def client(plc: FakePlc, authority: Authority, who: Login | None = None) -> Plc:
 
 
 def watch(plc: FakePlc, authority: Authority, folder: Path) -> Watch:
-    return Watch(client(plc, authority), READING, LastGood(folder / "nm" / "last.json", Disk()))
+    source = client(plc, authority)
+    return Watch(lambda: (source, READING), LastGood(folder / "nm" / "last.json", Disk()))
 
 
 # ---- who calls
@@ -259,11 +260,6 @@ def test_a_reply_counts_although_it_cannot_be_kept(
     source = watch(plc, authority, tmp_path)
     assert source.ask(NOW) is not None
     assert source.standing.online and "cannot be written" in str(source.standing.error)
-
-
-def test_not_all_nodes_ask_at_once(plc: FakePlc, authority: Authority, tmp_path: Path) -> None:
-    source = watch(plc, authority, tmp_path)
-    assert (source.pause(0), source.pause(0.5), source.pause(1)) == (600, 750, 900)
 
 
 # ---- files

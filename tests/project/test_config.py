@@ -70,6 +70,7 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "headnodes.host_keys": ("/etc/ssh", '"/srv/keys"', ['"keys"', '""']),
     "export.folder": ("/run/nm/headnodes", '"/srv/heads"', ['"heads"']),
     "accounts.shell": ("", '"/usr/lib/nm/forward_api_calls"', ['"forward_api_calls"']),
+    "accounts.sliver_shell": ("", '"/usr/lib/nm/sliver_shell"', ['"sliver_shell"']),
     "accounts.homes": ("/var/lib/nm-homes", '"/srv/homes"', ['"homes"', '""']),
     "accounts.first_uid": (70_000, "80000", ["999", "2147483647"]),
     "accounts.last_uid": (99_999, "80000", ["999", "2147483647"]),

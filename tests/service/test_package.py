@@ -80,7 +80,7 @@ def test_make_install(tmp_path: Path) -> None:
     shell = run(python, "-I", "-c", "from nm.config import Config; print(Config().accounts.shell)").strip()
     assert shell == str(tmp_path / "opt/nm/lib/nm/forward_api_calls")
     assert os.access(shell, os.X_OK)
-    for program in ("sbin/nmd", "bin/nmctl"):
+    for program in ("sbin/nmd", "bin/nmctl", "bin/nm-ticket"):
         text = (tmp_path / "opt/nm" / program).read_text()
         assert text.startswith("#!/opt/nm/lib/nm/bin/python -I\n")
         told = run(python, "-I", str(tmp_path / "opt/nm" / program), "--version")
