@@ -16,7 +16,9 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
     list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
     account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation,
                            and {"head": NAME} of it         or its head node's
-    sliver/NAME            see nm/slivers.py                a sliver's guest is just so; unmake: gone
+    sliver/NAME            {"domain", "type", "image", "life": int, "index": int, "told": digest,
+                            "running", "frozen": bool, "shares", "reserve": int, "cores": text,
+                            "memory", "disk": int}          the sliver's guest (nm/guesthand.py)
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """

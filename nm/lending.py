@@ -3,8 +3,8 @@
 A loan is made in one transaction: the nodes leave the lender's wanted and target, and are promised to the
 borrower (nm/promises.py). All that follows is done by the worker of promises (nm/promisework.py): `due` says
 what, and `act` does it in one transaction that looks again. A node that was read back as isolated joins; one
-whose time is over leaves the borrower; one that nobody waits for is free. So a restart goes on from the records,
-and whatever takes a node from a group in between, by force or at the end of a lease, makes the next act due.
+whose time is over leaves the borrower; one that nobody waits for is free. So a restart goes on from the
+records, and whatever takes a node from a group in between, by force or by its end, makes the next act due.
 """
 
 from collections.abc import Iterable, Mapping
@@ -335,7 +335,7 @@ def follow(tx: Transaction, number: int, troubles: Mapping[str, str], now: float
     elif waiting:
         fields["step"] = "; ".join(waiting[:3])
     else:
-        fields |= {"state": "done", "result": {"nodes": list(states)}}
+        fields["state"] = "done"
     if any(job[key] != value for key, value in fields.items()):
         jobs.advance(tx, number, now, **fields)
     return fields["state"] in jobs.OVER

@@ -317,7 +317,8 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     """
     account, other = unix_names(type, name)
     why = _why_not(tx, call, type, account)
-    if why is not None and (type in OF_SLIVERS or _is_slivers(tx.get(account_key(account)))):
+    yields = type in OF_SLIVERS or (type in OF_GROUPS and _is_slivers(tx.get(account_key(account))))
+    if why is not None and yields:
         account, why = other, _why_not(tx, call, type, other)
     if why is not None:
         raise _taken(call, *why, account)

@@ -19,7 +19,7 @@ from nm.exchange import Limits, parse_place
 from nm.lastgood import LastGood
 from nm.plc import Login, Source, Standing, Watch, open_source, read_node_id
 from nm.records import Record, record_key
-from nm.slices import Reading, Reply
+from nm.slices import Reading, Reply, few
 from nm.store import Event, Store
 from nm.workers import Job
 
@@ -29,6 +29,9 @@ PAUSE = 5.0  # seconds until a database that took no writes is tried again
 SILENCE = 30.0  # seconds
 FILE_LIMITS = Limits(SILENCE, 60.0, plchand.LARGEST)
 KEPT = "plc.json"  # in the database's folder: the last good reply
+
+
+_OLDER = 'nothing was changed; see its clock, or timestamp; if it is right, AskSource({"older": true})'
 
 
 class Look:
@@ -151,10 +154,10 @@ class PlcWorker:
         except NMError as error:
             return None, error
         if outcome.stale and reply.timestamp < known:
+            return outcome, Conflict(f"the reply is as of {reply.timestamp}, and {known} is known", _OLDER)
+        if outcome.stale and delivery.differs(self._store, reply, self._clock()):
             return outcome, Conflict(
-                f"the reply is as of {reply.timestamp} by its source's clock, and {known} is known: "
-                "nothing was changed",
-                'see the clocks; if it is right all the same, AskSource({"older": true})',
+                f"the reply is as of {known}, as the last one, and is not the same", _OLDER
             )
         return outcome, None
 
@@ -192,7 +195,7 @@ class PlcWorker:
             "node_id": self._node_id,
         }
         if standing.online:  # else they are as they were
-            told["problems"] = done.problems
+            told["problems"] = list(few(done.problems))
         self._store.transact(partial(sources.note, now=self._clock(), events=events, **told))
 
     def _wants_older(self, number: int) -> bool:

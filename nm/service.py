@@ -356,15 +356,15 @@ class Service:
         After a reboot those with head nodes are repaired one after another. A restart of nmd alone repairs
         nothing.
         """
-        if self._rebooted:
-            self._slivers.rebooted()
         starts = self._rebooted or self._start_heads
         starting = startup.candidates(self.database) if starts else []
-        line = [f"{startup.GROUP}:{name}" for name in starting] + (
-            self._slivers.candidates() if starts else []
-        )
+        line = [f"{startup.GROUP}:{name}" for name in starting]
+        if starts:
+            line += self._slivers.candidates(self._rebooted)
         if line:
             self.database.transact(partial(startup.line_up, subjects=line, now=time.time()))
+        if self._rebooted:  # when they have their places in the line: none starts before
+            self._slivers.rebooted()
         if startup.waiting(self.database):  # also those that the last daemon did not come to
             self.crew.send(startup.SUBJECT, startup.Begin())
         if not (self._rebooted or restored):

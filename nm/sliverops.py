@@ -106,10 +106,13 @@ def _wish(tx: Transaction, call: Call, record: Record, kind: str) -> int:
 # ---- resources and loans
 
 
-def set_loans(tx: Transaction, call: Call, name: str | None, given: object) -> int:
+def set_loans(tx: Transaction, call: Call, name: str | None, loans: object) -> int:
     """The sliver, or without a name the caller's own, lends this and nothing else from now on."""
     lender = name if name is not None else str(_own(tx, call)["name"])
-    return loans.set_loans(tx, call, lender, given)
+    return _lend(tx, call, lender, loans)
+
+
+_lend = loans.set_loans
 
 
 def get_loans(reader: Reader, _call: Call, name: str) -> list[Loan]:

@@ -103,18 +103,19 @@ class Slivers:
         for few in portions(keys):
             self._store.transact(partial(_stopped, keys=few))
 
-    def candidates(self) -> list[str]:
-        """Those that are to run, as subjects of the line of those to be started."""
-        if self._host.type is None:
-            return []
-        names = sorted(str(record["name"]) for record in self._store.range("sliver"))
-        return [f"{startup.SLIVER}:{name}" for name in names if self.starts(self._store, name)]
+    def candidates(self, rebooted: bool) -> list[str]:
+        """Those that are to run, as subjects of the line to be started. `rebooted`: none runs now."""
+        records = sorted(self._store.range("sliver"), key=lambda record: str(record["name"]))
+        found = [record for record in records if rebooted or slivers.state_of(record) != slivers.RUNNING]
+        return [f"{startup.SLIVER}:{one['name']}" for one in found if self._runs(self._store, one)]
 
     def starts(self, reader: Reader, name: str) -> bool:
         """Whether the sliver is to run, and does not."""
         record = reader.get(record_key("sliver", name))
-        if record is None or slivers.state_of(record) == slivers.RUNNING:
-            return False
+        idle = record is not None and slivers.state_of(record) != slivers.RUNNING
+        return idle and record is not None and self._runs(reader, record)
+
+    def _runs(self, reader: Reader, record: Record) -> bool:
         value = slivers.meant(reader, record, self._host, time.time()).value
         return value is not None and bool(value["running"])
 

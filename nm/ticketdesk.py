@@ -19,6 +19,7 @@ from nm.tickets import Rules, Ticket
 
 AT_ONCE = 2
 PATIENCE = 20.0  # seconds
+SKEW = 300.0  # seconds that an administrator's clock may be ahead
 
 
 class TicketDesk:
@@ -47,6 +48,8 @@ class TicketDesk:
         reply = read_reply(tickets.unsigned(text), self._how())
         if reply.problems:
             raise Invalid("; ".join(reply.problems), "nothing was changed")
+        if reply.timestamp > call.now + SKEW:
+            raise Invalid("it is as of a time to come", "nothing that its source says later would count")
         told = list(reply.records.values())
         for one in told:
             delivery.check(self._store, one)

@@ -131,7 +131,8 @@ def test_records_are_read_while_they_change(opener: Opener) -> None:
 
 def test_nothing_is_written_at_a_plc(plc: FakePlc, authority: Authority, tmp_path: Path) -> None:
     """A storm of tags cannot begin: nm asks one thing, however often, and tells a PLC nothing."""
-    watch = Watch(client(plc, authority), READING, LastGood(tmp_path / "last.json", Disk()))
+    source = client(plc, authority)
+    watch = Watch(lambda: (source, READING), LastGood(tmp_path / "last.json", Disk()))
     for turn in range(3):
         plc.reply["timestamp"] += turn
         assert watch.ask(1_800_000_000.0 + turn) is not None

@@ -205,6 +205,20 @@ def test_a_clock_that_went_back_counts_only_when_told(
         assert here.source()["error"] is None
 
 
+def test_another_reply_of_the_same_time_is_told_and_counts_only_when_told(
+    plc: FakePlc, authority: Authority, tmp_path: Path
+) -> None:
+    """As of a file whose timestamp somebody forgot."""
+    with node(tmp_path, plc, authority) as here:
+        plc.reply["slivers"][0]["attributes"][0]["value"] = "40"
+        assert here.ask()["error"]["code"] == 105
+        assert "is not the same" in here.source()["error"]
+        assert here.slivers()["demo_web"]["rspec"]["cpu_share"] == 30
+        assert here.ask(older=True)["result"]["changed"] == 1
+        assert here.slivers()["demo_web"]["rspec"]["cpu_share"] == 40
+        assert here.ask()["state"] == "done" and here.source()["error"] is None
+
+
 def test_long_names_and_unknown_keys_are_kept(plc: FakePlc, authority: Authority, tmp_path: Path) -> None:
     long = "princeton_" + "x" * 54
     plc.reply["slivers"][0].update(name=long, strange={"a": [1, None]})

@@ -14,13 +14,14 @@ from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
 from nm.store import Store
 
-EMPTY: dict[str, Any] = {"domains": {}, "made": {}, "fails": {}, "down": "", "held": False}
+EMPTY: dict[str, Any] = {"domains": {}, "made": {}, "fails": {}, "down": "", "held": False, "slow": 0.0}
 
 
 class House:
     """The machine's domains, in a file: `domains` by name, `made` how often each was made or changed.
 
-    Its faults: `down` (words: libvirt is away), `fails` (domain: words), `held` (every order waits).
+    Its faults: `down` (words: libvirt is away), `fails` (sliver: words), `held` (every order waits), `slow`
+    (seconds that each takes).
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,6 +89,7 @@ class StandIn:
                 if not found["held"]:
                     break
             self._pause.wait(0.01)
+        self._pause.wait(found["slow"])
         if order.moot():
             return Outcome(moot=True)
         name = facts.split(order.fact)[1]
@@ -103,6 +105,8 @@ class StandIn:
             domain = order.value["domain"]
             found["domains"][domain] = {**order.value, "sliver": name}
             found["made"][domain] = found["made"].get(domain, 0) + 1
+            slow = found["slow"]
+        self._pause.wait(slow)
         return Outcome(dict(order.value))
 
     def read(self, names: Sequence[str]) -> list[Outcome]:

@@ -1,0 +1,200 @@
+"""The face of the compiler: `compile`, the phases it goes through, and what comes out.
+
+raw       the text as written, includes spliced in       type      prototypes have given their attributes
+place     attributes are where their paths lead          function  functions and schemas are recognized
+sfConfig  what is to be deployed is chosen               link      references are followed
+compile   one plain tree
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nm.descriptions.components import Piece, pieces, plain
+from nm.descriptions.construction import construct_functions
+from nm.descriptions.finding import LazyMet
+from nm.descriptions.limits import Budget, Limits
+from nm.descriptions.linking import Linker, Surroundings
+from nm.descriptions.literals import Decimals
+from nm.descriptions.placement import place_attributes
+from nm.descriptions.printer import text_of
+from nm.descriptions.problems import Flawed, Problem, Unresolved
+from nm.descriptions.prototypes import resolve_prototypes
+from nm.descriptions.reading import Reader
+from nm.descriptions.result import Converter, weight
+from nm.descriptions.values import Attribute, Component, Part, Reference, Scope, State, Value, Vector
+
+Phase = Literal["raw", "type", "place", "function", "sfConfig", "link", "compile"]
+PHASES: tuple[Phase, ...] = get_args(Phase)
+ORDER = ("type", "place", "function", "sfConfig", "link")
+PHASE_LIST = "phaseList"
+CONFIG = Reference((Part("HERE", "sfConfig"),))
+NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Description:
+    """A description that holds together. `tree`: what is to be deployed; `steps`: what compiling it took."""
+
+    name: str
+    tree: Component
+    steps: int
+
+    def text(self) -> str:
+        """The tree in canonical form, a description itself: compiled again it stays as it is."""
+        return text_of(Component({"sfConfig": Attribute(self.tree)}))
+
+    def plain(self) -> dict[str, Value]:
+        """The tree of builtin types that `components.plain` tells of."""
+        return plain(self.tree)
+
+    def pieces(self) -> list[Piece]:
+        """The components to be deployed, in the order in which they are made."""
+        return pieces(self.tree)
+
+
+def compile(  # noqa: A001 (what it does; callers say compiler.compile)
+    name: str,
+    text: str,
+    files: Mapping[str, str] = NOTHING,
+    limits: Limits | None = None,
+    *,
+    library: Mapping[str, str] = NOTHING,
+    surroundings: Surroundings | None = None,
+    decimals: Decimals = "double",
+) -> Description:
+    """The description that a text means.
+
+    name: for errors. files: the texts that it includes, by the names under which it does. Raises Flawed.
+    """
+    run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+    return Description(name, run.compiled(), run.budget.steps)
+
+
+def stage(
+    name: str,
+    text: str,
+    phase: Phase,
+    files: Mapping[str, str] = NOTHING,
+    limits: Limits | None = None,
+    *,
+    library: Mapping[str, str] = NOTHING,
+    surroundings: Surroundings | None = None,
+    decimals: Decimals = "double",
+) -> str:
+    """The text of a description as it stands behind a phase. Raises Flawed."""
+    run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+    return run.text_behind(phase)
+
+
+class _Run:
+    """One way through the phases."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        files: Mapping[str, str],
+        limits: Limits,
+        library: Mapping[str, str],
+        surroundings: Surroundings,
+        decimals: Decimals,
+    ) -> None:
+        self._name, self._text = name, text
+        self.budget = Budget(limits)
+        self._properties = dict(surroundings.properties or {})
+        self._reader = Reader(files, library, self.budget, decimals)
+        self._converter = Converter(self.budget)
+        self._linker = Linker(self.budget, self._reader, surroundings, self._converter)
+
+    def compiled(self) -> Component:
+        """All phases, and the tree that comes of them."""
+        try:
+            return self._compiled()
+        except Unresolved as error:
+            raise Flawed([error.problem]) from None
+
+    def text_behind(self, phase: Phase) -> str:
+        """The phases up to that one, and the text of what there is then."""
+        if phase in {"link", "compile"}:
+            return text_of(Component({"sfConfig": Attribute(self.compiled())}))
+        try:
+            scope = self._through(phase)
+            component = scope.component
+            self.budget.weigh(weight(component, self.budget))
+        except Unresolved as error:
+            raise Flawed([error.problem]) from None
+        return text_of(Component({"sfConfig": Attribute(component)}) if scope.parent else component)
+
+    def _compiled(self) -> Component:
+        made = self._converter.component(self._through("compile"))
+        return Component(made.attributes, [], data=False, mark=made.mark, state=State.DONE)
+
+    def _through(self, last: Phase) -> Scope:
+        """The scope in hand behind that phase: the file's, or sfConfig's once it is chosen."""
+        scope = Scope(self._reader.read(self._name, self._text))
+        for phase in self._phases(scope) if last != "raw" else ():
+            scope = self._phase(phase, scope)
+            if phase == last:
+                break
+        return scope
+
+    def _phase(self, phase: str, scope: Scope) -> Scope:
+        if phase == "type":
+            resolve_prototypes(scope, self.budget, self._properties)
+        elif phase == "place":
+            place_attributes(scope, self.budget, self._properties)
+        elif phase == "function":
+            return Scope(construct_functions(scope.component, self.budget), scope.parent, scope.name)
+        elif phase == "sfConfig":
+            return self._chosen(scope)
+        elif phase == "link":
+            self._linker.link(scope)
+            self._linker.findings.settle()
+        else:
+            self._refuse_phase(phase, scope.component)
+        return scope
+
+    def _chosen(self, scope: Scope) -> Scope:
+        try:
+            chosen = self._linker.follow(scope, CONFIG)
+        except LazyMet:
+            chosen = None
+        except Unresolved as error:
+            if "sfConfig" in scope.component.attributes:
+                raise
+            hint = "write sfConfig extends Compound { ... } around what is to be deployed"
+            raise type(error)(Problem("there is no sfConfig", hint)) from None
+        if not isinstance(chosen, Scope):
+            mark = scope.component.attributes["sfConfig"].mark
+            raise Unresolved(
+                Problem("sfConfig is no component", "write sfConfig extends Compound { ... }", mark)
+            )
+        return chosen
+
+    def _phases(self, scope: Scope) -> tuple[str, ...]:
+        """The phases to go through; the file may name others by phaseList."""
+        attribute = scope.component.attributes.pop(PHASE_LIST, None)
+        if attribute is None:
+            return ORDER
+        value = attribute.value
+        if not isinstance(value, Vector) or not all(isinstance(phase, str) for phase in value):
+            raise Unresolved(
+                Problem(f"{PHASE_LIST} is no list of names", 'write [| "type", ... |]', attribute.mark)
+            )
+        return tuple(value)
+
+    def _refuse_phase(self, phase: str, root: Component) -> None:
+        """A phase of the description's own does nothing, unless a component has a class of its own for it."""
+        seen: set[int] = set()
+        waiting = [root]
+        while waiting:
+            component = waiting.pop()
+            for key, attribute in component.attributes.items():
+                self.budget.step()
+                if isinstance(key, str) and key.startswith(f"phase.{phase}"):
+                    hint = "nm runs no classes of others; remove it"
+                    raise Unresolved(Problem(f"{key} wants a phase of its own", hint, attribute.mark))
+                if isinstance(attribute.value, Component) and id(attribute.value) not in seen:
+                    seen.add(id(attribute.value))
+                    waiting.append(attribute.value)

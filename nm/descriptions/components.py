@@ -1,0 +1,119 @@
+"""What comes out of a compiled tree: plain data, and the list of components that are to be deployed.
+
+Here the language ends. What the components mean, and what is done for them, others say: they take `pieces`.
+"""
+
+from dataclasses import dataclass, field
+
+from nm.descriptions.finding import Finder, LazyMet
+from nm.descriptions.limits import Budget, Limits
+from nm.descriptions.printer import value_text
+from nm.descriptions.problems import Unresolved
+from nm.descriptions.values import Component, Function, Reference, Scope, Value, Vector, spoken
+
+CLASS = "sfClass"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A component to be deployed.
+
+    path: the names that lead to it; () is the whole. kind: its sfClass, "" when it has none. attributes: as in `plain`,
+    without the components to be deployed inside it. needs: for each lazy reference, by the names that lead to it, the
+    path of the component that it leads to, or is an attribute of; None when it leads nowhere in this description.
+    """
+
+    path: tuple[str, ...]
+    kind: str
+    attributes: dict[str, Value]
+    needs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    line: tuple[str, int] = ("", 0)  # the file and the line where it is described
+
+
+def plain(component: Component) -> dict[str, Value]:
+    """The tree in builtin types: {"attributes": {name: value}, "data": bool, "tags": {name: [tag]}}.
+
+    A value is None, bool, int, float, str, bytes, a list of values, such a struct, or {"reference": text}.
+    """
+    items = component.attributes
+    return {
+        "attributes": {spoken(key): plain_value(item.value) for key, item in items.items()},
+        "data": component.data,
+        "tags": {spoken(key): sorted(item.tags) for key, item in items.items() if item.tags},
+    }
+
+
+def plain_value(value: Value) -> Value:
+    """One value of it."""
+    if isinstance(value, Component):
+        return plain(value)
+    if isinstance(value, Reference | Function):
+        return {"reference": value_text(value)}
+    if isinstance(value, Vector):
+        return [plain_value(item) for item in value]
+    if value is None or isinstance(value, bool | str | bytes):
+        return value
+    return float(value) if isinstance(value, float) else int(value)
+
+
+def pieces(tree: Component) -> list[Piece]:
+    """The components that are to be deployed: around before inside, then in the order of their attributes.
+
+    Data is not deployed, nor is what is inside data.
+    """
+    finder = Finder(Budget(Limits()))
+    found: list[Piece] = []
+
+    def visit(scope: Scope, path: tuple[str, ...]) -> None:
+        items = scope.component.attributes
+        inner = {spoken(key): item.value for key, item in items.items() if _deployed(item.value)}
+        own = {spoken(key): item.value for key, item in items.items() if not _deployed(item.value)}
+        kind = own.get(CLASS)
+        mark = scope.component.mark
+        found.append(
+            Piece(
+                path,
+                kind if isinstance(kind, str) else "",
+                {name: plain_value(value) for name, value in own.items()},
+                dict(_needs(finder, scope, own, "")),
+                (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),
+            )
+        )
+        for name, component in inner.items():
+            visit(scope.below(component, name), (*path, name))
+
+    visit(Scope(tree), ())
+    return found
+
+
+def _deployed(value: Value) -> bool:
+    return isinstance(value, Component) and not value.data
+
+
+def _needs(finder: Finder, scope: Scope, values: dict[str, Value], before: str):  # type: ignore[no-untyped-def]
+    for name, value in values.items():
+        if isinstance(value, Reference) and value.lazy and not value.data:
+            yield before + name, _target(finder, scope, value)
+        elif isinstance(value, Component):
+            inner = {spoken(key): item.value for key, item in value.attributes.items()}
+            yield from _needs(finder, scope.below(value, name), inner, f"{before}{name}:")
+
+
+def _target(finder: Finder, scope: Scope, reference: Reference) -> tuple[str, ...] | None:
+    """The component that a lazy reference leads to, as far as the description tells."""
+    for parts in (reference.parts, reference.parts[:-1]):
+        try:
+            found = finder.follow(scope, Reference(parts)) if parts else None
+        except (Unresolved, LazyMet):
+            return None
+        if isinstance(found, Scope):
+            return tuple(found.path().split(":")) if found.path() else ()
+    return _holder(scope, reference)
+
+
+def _holder(scope: Scope, reference: Reference) -> tuple[str, ...] | None:
+    """The component that has the one attribute which a reference names."""
+    look: Scope | None = scope
+    while look is not None and reference.parts[0].name not in look.component.attributes:
+        look = look.parent
+    return tuple(look.path().split(":")) if look is not None and look.path() else ()

@@ -1,0 +1,69 @@
+"""What a description may cost. No text may hang or exhaust whoever compiles it, so everything that can grow is counted."""
+
+from dataclasses import dataclass
+
+from nm.descriptions.problems import Mark, Problem, Wrong
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds of one compilation; each is named in the error that tells of it."""
+
+    text: int = 16_000_000  # characters of all texts that are read, one that is included twice counted twice
+    includes: int = 500  # texts that are read
+    depth: int = 80  # components in components, prototypes of prototypes, links to links
+    steps: int = 10_000_000  # words read, attributes copied, links followed
+    weight: int = 20_000_000  # characters of the result, or of one value
+    problems: int = 20  # mistakes that are told at once
+
+
+class Budget:
+    """Counts what a compilation has cost so far."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.steps = 0
+        self.depth = 0
+
+    def step(self, count: int = 1) -> None:
+        """Take so many steps."""
+        self.steps += count
+        if self.steps > self.limits.steps:
+            raise Exceeded(
+                f"this takes more than {self.limits.steps:,} steps",
+                "describe less at once, or look for prototypes that multiply each other",
+            )
+
+    def down(self) -> None:
+        """Go one level deeper; `up` comes back."""
+        self.depth += 1
+        if self.depth > self.limits.depth:
+            self.depth = 0
+            raise Exceeded(
+                f"components, prototypes or links go more than {self.limits.depth} levels deep",
+                "look for a component that contains itself, or make the description flatter",
+            )
+
+    def up(self) -> None:
+        """Come back from one level."""
+        self.depth -= 1
+
+    def weigh(self, weight: int) -> None:
+        """Refuse a value that would be too large to hold."""
+        if weight > self.limits.weight:
+            raise Exceeded(
+                f"a value, or the result, would be larger than {self.limits.weight:,} characters",
+                "look for parts that double each other",
+            )
+
+
+class Exceeded(Wrong):
+    """A limit is reached: compiling ends here, whatever else there may be to tell."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(Problem(message, hint))
+
+    def at(self, mark: Mark | None, where: str = "") -> "Exceeded":
+        """The same, with its place unless it has one."""
+        self.problem = self.problem.at(mark, where)
+        return self

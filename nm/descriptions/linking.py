@@ -1,0 +1,327 @@
+"""The phase link: every eager reference and function becomes its value, in what sfConfig reaches.
+
+What an attribute is worth depends on its place, so values are kept in scopes, each computed once. A value that is being
+computed and is asked for again is a loop. What has to do with lazy references stays for run time: it becomes lazy itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from nm.descriptions import functions, schemas
+from nm.descriptions.construction import CHECK_ALL, CLASS, DYNAMIC, WHEN
+from nm.descriptions.finding import Finder, LazyMet
+from nm.descriptions.limits import Budget, Exceeded
+from nm.descriptions.literals import refuse_unless
+from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
+from nm.descriptions.reading import Reader
+from nm.descriptions.result import Converter
+from nm.descriptions.values import (
+    DROPPED,
+    Attribute,
+    Component,
+    Form,
+    Function,
+    Reference,
+    Scope,
+    Value,
+    Vector,
+)
+
+STATIC, STATIC_LAZY = "static", "staticLazy"
+PENDING = object()  # what an attribute is worth while it is being computed
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a description may ask of the world; nothing, unless whoever compiles it says so."""
+
+    properties: Mapping[str, str] = ()  # type: ignore[assignment]
+    now: float | None = None  # seconds since 1970, for the function date
+    chance: Callable[[], float] | None = None  # from 0 to 1, for the function random
+
+
+@dataclass(frozen=True, eq=False)
+class _Failed:
+    problem: Problem
+    fatal: bool
+
+
+class Linker(Finder):
+    """Computes what attributes are worth."""
+
+    def __init__(
+        self, budget: Budget, reader: Reader, surroundings: Surroundings, converter: Converter
+    ) -> None:
+        super().__init__(budget, dict(surroundings.properties or {}))
+        self.findings = Findings(budget.limits.problems)
+        self._reader = reader
+        self._surroundings = surroundings
+        self._converter = converter
+        self._walked: set[int] = set()
+        self._schemas: dict[int, list[schemas.Rule] | None] = {}
+        self._numbers: Iterator[int] = iter(range(1 << 31))
+
+    def link(self, scope: Scope) -> None:
+        """Compute all that is inside; mistakes go into `findings`."""
+        if id(scope) in self._walked:
+            return
+        self._walked.add(id(scope))
+        self.budget.down()
+        for name, attribute in scope.component.attributes.items():
+            if isinstance(name, tuple):
+                continue
+            try:
+                value = self.read(scope, name)
+            except Exceeded as error:
+                raise error.at(attribute.mark, scope.path()) from None
+            except Unresolved as error:
+                self.findings.add(error.problem)
+            else:
+                if isinstance(value, Scope):
+                    self.link(value)
+        self.budget.up()
+
+    def read(self, scope: Scope, name: str) -> Value:
+        """What the attribute is worth, computed when it is asked for first."""
+        known = scope.values.get(name)
+        if known is None and name not in scope.values:
+            return self._computed(scope, name)
+        if known is PENDING:
+            hint = f"{name} needs itself; to mean one further out, write PARENT:{name}"
+            raise Wrong(Problem(f"{scope.path()}:{name} goes round in a circle".lstrip(":"), hint))
+        if isinstance(known, _Failed):
+            raise (Wrong if known.fatal else Unresolved)(known.problem)
+        return known
+
+    def _computed(self, scope: Scope, name: str) -> Value:
+        self.budget.step()
+        attribute = scope.component.attributes[name]
+        value = attribute.value
+        if value is None or isinstance(value, str | int):  # plain values, by far the most
+            scope.values[name] = value
+            return value
+        self.budget.down()
+        scope.values[name] = PENDING
+        try:
+            value = self.worth(scope, name, value)
+        except Exceeded:
+            raise
+        except Unresolved as error:
+            problem = error.problem.at(attribute.mark, scope.path())
+            scope.values[name] = _Failed(problem, isinstance(error, Wrong))
+            raise type(error)(problem) from None
+        finally:
+            self.budget.up()
+        scope.values[name] = value
+        return value
+
+    def worth(self, scope: Scope, name: str, value: Value) -> Value:
+        """What a value is worth in its place."""
+        if isinstance(value, Function):
+            return (
+                self._asserted(scope, name, value)
+                if value.form is Form.ASSERT
+                else self._applied(scope, name, value)
+            )
+        try:
+            return super().worth(scope, name, value)
+        except LazyMet:
+            return replace(value, lazy=True)
+
+    def property_value(self, text: str) -> Value:
+        """The value that a property's text is."""
+        return self._reader.value(text)
+
+    # ---- functions
+
+    def _applied(self, scope: Scope, name: str, function: Function) -> Value:
+        if function.data or function.lazy:
+            return function
+        inner = scope.below(function.component, name)
+        values, lazy = self._arguments(inner)
+        if lazy:
+            items = function.component.attributes
+            kept = {
+                key: item._replace(value=inner.values.get(key, item.value)) for key, item in items.items()
+            }
+            return replace(function, component=Component(kept), form=Form.APPLY, lazy=True)
+        kind = self._class(inner)
+        special = SPECIAL.get(kind.rpartition(".")[2]) if kind.startswith(functions.PACKAGES) else None
+        if special is not None:
+            return special(self, inner, values)
+        if kind.endswith(".Concatenate"):
+            values = {key: self._text_of(value) for key, value in values.items()}
+        return functions.compute(kind, values, self.budget)
+
+    def _arguments(self, inner: Scope) -> tuple[dict[str, Value], bool]:
+        """The values of a function's arguments, and whether some are known at run time only."""
+        values = {
+            key: self.read(inner, key)
+            for key in inner.component.attributes
+            if isinstance(key, str) and key != CLASS
+        }
+        return values, any(map(_is_lazy, values.values()))
+
+    def _class(self, inner: Scope) -> str:
+        kind = self.read(inner, CLASS) if CLASS in inner.component.attributes else None
+        if not isinstance(kind, str):
+            raise Wrong(
+                Problem("a function without sfFunctionClass", "extend one of org/smartfrog/functions.sf")
+            )
+        return kind
+
+    def _text_of(self, value: Value) -> Value:
+        return self._converter.text(self._finished(value)) if isinstance(value, Scope) else value
+
+    def _finished(self, scope: Scope) -> Scope:
+        """The component, all of it computed."""
+        before = len(self.findings.problems)
+        self.link(scope)
+        if len(self.findings.problems) > before:
+            raise Unresolved(self.findings.problems[-1])
+        return scope
+
+    # ---- assertions
+
+    def _asserted(self, scope: Scope, name: str, function: Function) -> Value:
+        if function.data or function.lazy:
+            return function
+        inner = scope.below(function.component, name)
+        when = self.read(inner, WHEN) if WHEN in function.component.attributes else DYNAMIC
+        if when not in {STATIC, STATIC_LAZY, DYNAMIC}:
+            raise Wrong(
+                Problem(f"{WHEN} is {functions.described(when)}", "it is static, staticLazy or dynamic")
+            )
+        lazy = self._checked(scope, inner)
+        if lazy and when == STATIC:
+            raise Wrong(
+                Problem("a static assertion about something lazy", f"make {WHEN} staticLazy or dynamic")
+            )
+        if when != DYNAMIC:
+            return DROPPED
+        items = {key: item for key, item in function.component.attributes.items() if key != WHEN}
+        return replace(function, component=Component(items), lazy=True)
+
+    def _checked(self, scope: Scope, inner: Scope) -> bool:
+        """Check an assertion; True when something lazy leaves it open. Raises Wrong when it does not hold."""
+        rules = self._rules(inner.component)
+        if rules is not None:
+            self.budget.step(len(rules))
+            for rule in rules:
+                self._check(scope, rule)
+            return False
+        items = inner.component.attributes
+        values = {
+            key: self.read(inner, key) for key in items if isinstance(key, str) and key not in {CLASS, WHEN}
+        }
+        if any(map(_is_lazy, values.values())):
+            return True
+        holds = functions.compute(self._class(inner), values, self.budget)
+        if holds is not True:
+            failed = ", ".join(key for key, value in values.items() if value is False)
+            raise Wrong(
+                Problem(
+                    f"the assertion {failed} does not hold".replace("  ", " "), "correct what it is about"
+                )
+            )
+        return False
+
+    def _rules(self, component: Component) -> list[schemas.Rule] | None:
+        """The schema that an assertion is, worked out once for all places that inherit it."""
+        if id(component) not in self._schemas:
+            said = component.attributes.get(CLASS, Attribute(None)).value
+            self._schemas[id(component)] = schemas.rules(component) if said == CHECK_ALL else None
+        return self._schemas[id(component)]
+
+    def _check(self, holder: Scope, rule: schemas.Rule) -> None:
+        if rule.name not in holder.component.attributes:
+            schemas.absent(rule)
+            return
+        try:
+            value = self.read(holder, rule.name)
+        except Exceeded:
+            raise
+        except Unresolved:
+            if rule.optional:
+                return
+            raise
+        schemas.check(rule, value)
+
+    # ---- functions that need more than their arguments
+
+    def next_number(self, _inner: Scope, values: Mapping[str, Value]) -> Value:
+        """A number that no other call in this description gets."""
+        base = values.get("base", 0)
+        refuse_unless(type(base) is int, "base is no Integer", "give base a number")
+        return int(base) + next(self._numbers)
+
+    def random(self, _inner: Scope, _values: Mapping[str, Value]) -> Value:
+        """A number from 0 to 1, where chance is allowed."""
+        return self._surroundings.chance() if self._surroundings.chance else self._not_here("random")
+
+    def date(self, _inner: Scope, _values: Mapping[str, Value]) -> Value:
+        """The time, where one is given."""
+        if self._surroundings.now is None:
+            return self._not_here("date")
+        return datetime.fromtimestamp(self._surroundings.now, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
+
+    def _not_here(self, name: str) -> NoReturn:
+        raise Unresolved(
+            Problem(
+                f"{name} is not to be had here", "a description means the same each time; write the value"
+            )
+        )
+
+    def set_of(self, inner: Scope, values: Mapping[str, Value]) -> Value:
+        """A component with copies of an element, numbered."""
+        low, step = values.get("setMin", 0), values.get("setInc", 1)
+        high = values.get("setMax", values.get("setSize"))
+        prefix = values.get("setPrefix", "elem")
+        bounds = [bound for bound in (low, high, step) if type(bound) is int]
+        refuse_unless(len(bounds) == 3 and step > 0, "a set without bounds", "give setSize a number")
+        refuse_unless(isinstance(prefix, str), "setPrefix is no string", "give it a string")
+        self.budget.step(max(0, (high - low) // step))
+        made = inner.below(Component(), "set")
+        for number in range(low, high, step):
+            name, value = f"{prefix}{number}", values.get("setElem")
+            copied = (
+                Scope(replace(value.component, data=True), value.parent, value.name, value.values)
+                if isinstance(value, Scope)
+                else value
+            )
+            made.component.attributes[name] = Attribute(copied)
+            made.values[name] = copied
+        return made
+
+    def reference(self, inner: Scope, values: Mapping[str, Value]) -> Value:
+        """The reference that a string says, followed from the component that holds the function."""
+        text = next((value for value in values.values() if isinstance(value, str)), None)
+        if text is None:
+            raise Unresolved(Problem("no string to make a reference of", 'give one, as reference "a:b"'))
+        return self.worth(inner.parent or inner, "reference", self._reader.reference(text))
+
+    def schema_element(self, inner: Scope, values: Mapping[str, Value]) -> Value:
+        """One element of a schema that has to be computed in its place."""
+        holder = inner.parent and inner.parent.parent
+        if holder is None:
+            raise Wrong(Problem("a schema's element outside a schema", "extend Schema around it"))
+        self._check(holder, schemas.rule(values))
+        return True
+
+
+def _is_lazy(value: Value) -> bool:
+    if isinstance(value, Vector):
+        return any(map(_is_lazy, value))
+    return isinstance(value, Reference | Function) and value.lazy and not value.data
+
+
+SPECIAL: dict[str, Callable[[Linker, Scope, Mapping[str, Value]], Value]] = {
+    "Next": Linker.next_number,
+    "Random": Linker.random,
+    "Date": Linker.date,
+    "Set": Linker.set_of,
+    "Ref": Linker.reference,
+    "CheckSchemaElement": Linker.schema_element,
+}

@@ -1,0 +1,103 @@
+"""Texts by their names: the description's own, those that came with it, nm's library; includes are spliced in.
+
+An included name is looked up among what came with the description as it is written, then in the library without its
+leading slash. It is never relative to the file that includes it.
+"""
+
+from collections.abc import Mapping
+from itertools import count
+
+from nm.descriptions.lexer import source, tokens
+from nm.descriptions.limits import Budget, Exceeded
+from nm.descriptions.literals import Decimals
+from nm.descriptions.parser import Parser
+from nm.descriptions.problems import Mark, Problem, Source, Wrong
+from nm.descriptions.values import Attribute, Component, Key, Reference, Value
+from nm.descriptions.values import Function as Call
+
+
+class Reader:
+    """Reads the texts of one description."""
+
+    def __init__(
+        self,
+        files: Mapping[str, str],
+        library: Mapping[str, str],
+        budget: Budget,
+        decimals: Decimals = "double",
+    ) -> None:
+        self._files = files
+        self._library = library
+        self._budget = budget
+        self._decimals: Decimals = decimals
+        self._numbers = count(1)
+        self._open: list[
+            str
+        ] = []  # the names of the texts that are just read, each included by the one before it
+        self._characters = self._texts = 0
+
+    def read(self, name: str, text: str) -> Component:
+        """The attributes of a text, with those of what it includes."""
+        self._open.append(name)
+        try:
+            return self._parser(source(name, text)).file()
+        finally:
+            self._open.pop()
+
+    def value(self, text: str) -> Value:
+        """The value that a property's text is."""
+        return self._parser(source("property", text)).primitive()
+
+    def reference(self, text: str) -> Reference | Call:
+        """The reference that a string is."""
+        return self._parser(source("reference", text)).reference()
+
+    def find(self, name: str) -> str | None:
+        """The text of that name."""
+        text = self._files.get(name)
+        return self._library.get(name.removeprefix("/")) if text is None else text
+
+    def _parser(self, read: Source) -> Parser:
+        self._characters += len(read.written)
+        self._texts += 1
+        limits = self._budget.limits
+        if self._characters > limits.text:
+            raise Exceeded(f"more than {limits.text:,} characters to read", "describe less at once")
+        if self._texts > limits.includes:
+            raise Exceeded(f"more than {limits.includes} texts to read", "include fewer files")
+        words = tokens(read)
+        self._budget.step(len(words))
+        return Parser(read, words, self._budget, self._include, self._numbers.__next__, self._decimals)
+
+    def _include(self, name: str, optional: bool, mark: Mark) -> dict[Key, Attribute]:
+        if name in self._open:
+            way = " -> ".join([*self._open[self._open.index(name) :], name])
+            raise Wrong(Problem(f"files include each other: {way}", "remove one of the includes", mark))
+        text = self.find(name)
+        if text is None:
+            if optional:
+                return {}
+            hint = "send it along under this very name; nm's own library has " + ", ".join(
+                sorted(self._library)[:12]
+            )
+            raise Wrong(Problem(f"no file {name} came with the description", hint, mark))
+        self._budget.down()
+        included = self.read(name, text).attributes
+        self._budget.up()
+        return included
+
+
+def included_names(text: str) -> list[str]:
+    """The names that a text includes, for who has to send them along; none of a text that is no description."""
+    from nm.descriptions.lexer import unescaped
+
+    try:
+        words = tokens(source("", text))
+    except Wrong:
+        return []
+    after = zip(words, words[1:], strict=False)
+    return [
+        unescaped(name)
+        for word, name in after
+        if word.kind in {"#include", "#include?"} and name.kind in {"string", "text"}
+    ]

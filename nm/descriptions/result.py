@@ -1,0 +1,123 @@
+"""The end, "compile": what links reached becomes one tree by itself, in which each holder of a component has its own.
+
+Temporary attributes and assertions that hold are left out. Trees that were linked to from several places are shared by
+the result, so it is not larger than the description; its weight counts them as often as they stand there.
+"""
+
+from nm.descriptions.limits import Budget
+from nm.descriptions.problems import Problem, Wrong
+from nm.descriptions.values import (
+    DROPPED,
+    Attribute,
+    Component,
+    Function,
+    Key,
+    Reference,
+    Scope,
+    State,
+    Value,
+    Vector,
+    spoken,
+    weight_of,
+)
+
+TEMPORARY = "sfTemp"
+
+
+class Converter:
+    """Makes components of scopes whose values are known."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._done: dict[int, tuple[Scope, Component, int]] = {}  # by the scope's id; and the weight
+        self._open: set[int] = set()
+
+    def component(self, scope: Scope) -> Component:
+        """The component as it is in its place."""
+        return self._converted(scope)[0]
+
+    def text(self, scope: Scope) -> str:
+        """The component's text, for a function that wants one."""
+        from nm.descriptions.printer import value_text
+
+        component, weight = self._converted(scope)
+        self._budget.weigh(weight)
+        return value_text(component)
+
+    def _converted(self, scope: Scope) -> tuple[Component, int]:
+        done = self._done.get(id(scope))
+        if done is not None:
+            return done[1], done[2]
+        if id(scope) in self._open:
+            hint = "a link gives a copy, so it cannot lead to a component around it; write LAZY, or link to one attribute"
+            raise Wrong(Problem(f"{scope.path()} would contain itself", hint))
+        self._open.add(id(scope))
+        self._budget.down()
+        items: dict[Key, Attribute] = {}
+        weight = 20
+        for name, attribute in scope.component.attributes.items():
+            value = scope.values.get(name, attribute.value)
+            if value is DROPPED or TEMPORARY in attribute.tags:
+                continue
+            try:
+                value, part = self._value(value)
+            except Wrong as error:
+                raise type(error)(error.problem.at(attribute.mark, scope.path())) from None
+            items[name] = attribute._replace(value=value)
+            weight += part + len(spoken(name)) + self._budget.depth
+        self._budget.up()
+        self._open.discard(id(scope))
+        self._budget.step(1 + len(items))
+        self._budget.weigh(weight)
+        made = Component(items, [], scope.component.data, scope.component.mark, state=State.DONE)
+        self._done[id(scope)] = scope, made, weight
+        return made, weight
+
+    def _value(self, value: Value) -> tuple[Value, int]:
+        if isinstance(value, Scope):
+            return self._converted(value)
+        if isinstance(value, Component):  # inside a function that stays
+            return self._converted(Scope(value))
+        if isinstance(value, Function):
+            inner, weight = self._converted(Scope(value.component))
+            return Function(inner, value.form, value.operator, value.lazy, value.data), weight
+        if isinstance(value, Vector) and any(map(_holds_component, value)):
+            raise Wrong(
+                Problem("a component in a list", "a list holds plain values; name the component instead")
+            )
+        if isinstance(value, Reference):
+            return value, 10 + sum(10 + len(part.name) for part in value.parts)
+        return value, weight_of(value)
+
+
+def _holds_component(value: Value) -> bool:
+    if isinstance(value, Vector):
+        return any(map(_holds_component, value))
+    return isinstance(value, Scope | Component)
+
+
+def weight(root: Component, budget: Budget) -> int:
+    """About how many characters a tree takes that is not linked yet. Shared parts are looked at once."""
+    known: dict[int, int] = {}
+
+    def look(value: Value) -> int:
+        if isinstance(value, Function):
+            return 10 + look(value.component)
+        if not isinstance(value, Component):
+            return weight_of(value)
+        if id(value) not in known:
+            budget.down()
+            budget.step(1 + len(value.attributes))
+            inner = [p for p in value.prototypes if isinstance(p, Component)]
+            known[id(value)] = (
+                20
+                + sum(map(look, inner))
+                + sum(
+                    len(spoken(key)) + look(item.value) + budget.depth
+                    for key, item in value.attributes.items()
+                )
+            )
+            budget.up()
+        return known[id(value)]
+
+    return look(root)
