@@ -142,7 +142,8 @@ def test_a_controller_calls_and_enters_nothing(bench: Bench) -> None:
     ("network", "index", "address"),
     [
         ("10.20.0.1/16", 1, "10.20.0.11"), ("10.20.0.1/16", 1000, "10.20.3.242"),
-        ("10.20.0.1/28", 4, "10.20.0.14"), ("10.20.0.1/28", 5, None), ("", 1, None), ("10.20.0.1/16", 0, None), ("fd00::1/64", 1, "fd00::b"),
+        ("10.20.0.1/28", 4, "10.20.0.14"), ("10.20.0.1/28", 5, None), ("", 1, None),
+        ("10.20.0.1/16", 0, None), ("fd00::1/64", 1, "fd00::b"),
     ],
 )  # fmt: skip
 def test_addresses_follow_from_numbers(network: str, index: int, address: str | None) -> None:
