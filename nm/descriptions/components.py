@@ -10,7 +10,6 @@ from nm.descriptions.limits import Budget, Limits
 from nm.descriptions.printer import value_text
 from nm.descriptions.problems import Unresolved
 from nm.descriptions.values import Component, Function, Reference, Scope, Value, Vector, spoken
-from dataclasses import replace
 
 CLASS = "sfClass"
 

@@ -23,7 +23,9 @@ PACKAGES = ("org.smartfrog.sfcore.languages.sf.functions.", "org.smartfrog.sfcor
 
 def compute(name: str, arguments: Arguments, budget: Budget) -> Value:
     """The value of the function of that class. What begins with sf says something about it and is no argument."""
-    known = next((TABLE.get(name.removeprefix(package)) for package in PACKAGES if name.startswith(package)), None)
+    known = next(
+        (TABLE.get(name.removeprefix(package)) for package in PACKAGES if name.startswith(package)), None
+    )
     if known is None:
         hint = f"nm runs no classes of others; it has {', '.join(sorted(TABLE))}"
         raise Wrong(Problem(f"no function {name}", hint))
@@ -73,7 +75,9 @@ def _floating(compute_: Callable[[float, float], float], left: float, right: flo
 
 
 def _two(arguments: Arguments) -> tuple[Value, Value]:
-    refuse_unless("left" in arguments and "right" in arguments, "two values are wanted", "give left and right")
+    refuse_unless(
+        "left" in arguments and "right" in arguments, "two values are wanted", "give left and right"
+    )
     return arguments["left"], arguments["right"]
 
 
@@ -160,7 +164,9 @@ def _not(arguments: Arguments, _budget: Budget) -> Value:
 
 
 def _choose(arguments: Arguments, _budget: Budget) -> Value:
-    refuse_unless({"if", "then", "else"} <= arguments.keys(), "if, then and else are wanted", "give all three")
+    refuse_unless(
+        {"if", "then", "else"} <= arguments.keys(), "if, then and else are wanted", "give all three"
+    )
     return arguments["then"] if _boolean(arguments["if"]) else arguments["else"]
 
 
@@ -207,7 +213,9 @@ def _format(arguments: Arguments, budget: Budget) -> Value:
 
 def _vector(arguments: Arguments, budget: Budget) -> Value:
     budget.weigh(sum(map(weight_of, arguments.values())))
-    return Vector(arguments.values())
+    vector = Vector(arguments.values())
+    refuse_unless(vector.depth <= budget.limits.depth, "lists in lists go too deep", "make it flatter")
+    return vector
 
 
 def _append(arguments: Arguments, budget: Budget) -> Value:
@@ -228,8 +236,8 @@ def described(value: Value) -> str:
     """A value for an error."""
     if isinstance(value, Scope | Component):
         return "a component"
-    text = value_text(value) if weight_of(value) < 100 else "this value"  # noqa: PLR2004 (fits into a line)
-    return text if len(text) <= 60 else f"{text[:60]}..."  # noqa: PLR2004
+    text = value_text(value) if weight_of(value) < 100 else "this value"
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _refuse(message: str, hint: str) -> NoReturn:

@@ -76,14 +76,24 @@ class _Placer(Finder):
         try:
             found = self.follow(scope, Reference(tuple(Part("HERE", step) for step in path[:-1])))
             if not isinstance(found, Scope):
-                raise Unresolved(Problem(f"{spoken(path[:-1])} is no component", "only components take attributes"))
+                raise Unresolved(
+                    Problem(f"{spoken(path[:-1])} is no component", "only components take attributes")
+                )
         except Exceeded:
             raise
         except LazyMet:
-            self._note(Problem(f"{spoken(path)} cannot be placed through a lazy link", "name its place"), attribute, scope)
+            self._note(
+                Problem(f"{spoken(path)} cannot be placed through a lazy link", "name its place"),
+                attribute,
+                scope,
+            )
             return False
         except Unresolved as error:
-            self._note(Problem(f"{spoken(path)} cannot be placed: {error.problem.message}", error.problem.hint), attribute, scope)
+            self._note(
+                Problem(f"{spoken(path)} cannot be placed: {error.problem.message.removeprefix('HERE ')}", error.problem.hint),
+                attribute,
+                scope,
+            )
             return False
         target = self._own(found)
         self._put(target, name, attribute, found)
@@ -101,7 +111,9 @@ class _Placer(Finder):
         tags = attribute.tags | before.tags if before is not None else attribute.tags
         target.attributes[name] = attribute._replace(tags=tags)
         if isinstance(attribute.value, Component) and self._look(attribute.value):
-            self._left = True  # it has attributes to be placed, and may stand where this round has been already
+            self._left = (
+                True  # it has attributes to be placed, and may stand where this round has been already
+            )
             around: Scope | None = place
             while around is not None:
                 self._unplaced[id(around.component)] = around.component

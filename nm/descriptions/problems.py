@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -56,18 +56,28 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One mistake. `where`: the component that it was found in, as sfConfig:host1:domain2."""
+    """One mistake. `where`: the component that it was found in, as sfConfig:host1:domain2.
+
+    `guess` finds the hint when it is wanted: most of what cannot be found is optional, and nobody hears of it.
+    """
 
     message: str
     hint: str = ""
     mark: Mark | None = None
     where: str = ""
+    guess: Callable[[], str] | None = None
 
     def __str__(self) -> str:
         lines = [f"{self._place()}{self.message}{f' (in {self.where})' if self.where else ''}"]
         if self.mark is not None:
             lines += self._excerpt(self.mark)
-        return "\n".join([*lines, f"    {self.hint}"] if self.hint else lines)
+        advice = self.advice
+        return "\n".join([*lines, f"    {advice}"] if advice else lines)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return self.hint or (self.guess() if self.guess else "")
 
     @property
     def file(self) -> str:
@@ -125,7 +135,8 @@ class Findings:
 
     def add(self, problem: Problem) -> None:
         """Note a mistake; too many end the phase."""
-        if any(problem is known or str(problem) == str(known) for known in self.problems):
+        said = problem.message, problem.mark, problem.where
+        if any(said == (known.message, known.mark, known.where) for known in self.problems):
             return
         self.problems.append(problem)
         if len(self.problems) >= self.most:

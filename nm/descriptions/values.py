@@ -33,14 +33,16 @@ class Float(float):
 
 
 class Vector(tuple[Value, ...]):
-    """A list of values. `weight`: about as many characters as it takes to write it down."""
+    """A list of values. `weight`: about as many characters as it takes to write it down; `depth`: of lists in lists."""
 
     weight: int
+    depth: int
 
     def __new__(cls, items: Iterable[Value] = ()) -> "Vector":
         """A vector of these."""
         vector = super().__new__(cls, items)
         vector.weight = 2 + sum(map(weight_of, vector))
+        vector.depth = 1 + max((item.depth for item in vector if isinstance(item, Vector)), default=0)
         return vector
 
 
