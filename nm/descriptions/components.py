@@ -3,6 +3,7 @@
 Here the language ends. What the components mean, and what is done for them, others say: they take `pieces`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nm.descriptions.finding import Finder, LazyMet
@@ -12,15 +13,41 @@ from nm.descriptions.problems import Unresolved
 from nm.descriptions.values import Component, Function, Reference, Scope, Value, Vector, spoken
 
 CLASS = "sfClass"
+CORE = "org.smartfrog.sfcore."
+COMBINATORS = (
+    "Sequence", "Parallel", "Retry", "Repeat", "Try", "Timeout", "During", "Delay", "Finally", "FireBreak",
+    "DetachingCompound", "Terminator", "Run", "Deployer",
+)  # fmt: skip
+OWN = (
+    "Domain",
+    "XenDomain",
+    "LoopbackStorageBackend",
+    "LVMStorageBackend",
+    "Group",
+    "Node",
+    "Vlan",
+    "HeadNode",
+)
+KINDS = {
+    f"{CORE}prim.PrimImpl": "Prim",
+    f"{CORE}compound.CompoundImpl": "Compound",
+    "org.smartfrog.services.shellscript.ScriptExecutionImpl": "Shell",
+    "org.smartfrog.services.shellscript.SFScriptImpl": "Script",
+    "org.smartfrog.services.display.SFDisplay": "Display",
+    "org.smartfrog.services.management.SFDeployDisplay": "DeployManagement",
+    **{f"{CORE}workflow.combinators.{name}": name for name in COMBINATORS},
+    **{f"nm.{name}": name for name in OWN},
+}
 
 
 @dataclass(frozen=True)
 class Piece:
     """A component to be deployed.
 
-    path: the names that lead to it; () is the whole. kind: its sfClass, "" when it has none. attributes: as in `plain`,
-    without the components to be deployed inside it. needs: for each lazy reference, by the names that lead to it, the
-    path of the component that it leads to, or is an attribute of; None when it leads nowhere in this description.
+    path: the names that lead to it; () is the whole. kind: one of KINDS, by its sfClass; "" when it has none
+    that nm knows. attributes: as in `plain`, without the components to be deployed inside it. needs: for each
+    lazy reference, by the names that lead to it, the path of the component that it leads to, or is an attribute
+    of; None when it leads nowhere in this description.
     """
 
     path: tuple[str, ...]
@@ -73,7 +100,7 @@ def pieces(tree: Component) -> list[Piece]:
         found.append(
             Piece(
                 path,
-                kind if isinstance(kind, str) else "",
+                KINDS.get(kind, "") if isinstance(kind, str) else "",
                 {name: plain_value(value) for name, value in own.items()},
                 dict(_needs(finder, scope, own, "")),
                 (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),
@@ -90,7 +117,9 @@ def _deployed(value: Value) -> bool:
     return isinstance(value, Component) and not value.data
 
 
-def _needs(finder: Finder, scope: Scope, values: dict[str, Value], before: str):  # type: ignore[no-untyped-def]
+def _needs(
+    finder: Finder, scope: Scope, values: dict[str, Value], before: str
+) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     for name, value in values.items():
         if isinstance(value, Reference) and value.lazy and not value.data:
             yield before + name, _target(finder, scope, value)

@@ -1,11 +1,11 @@
-"""Where references lead: the walk over a reference's parts, which every phase does in its own way of reading values.
+"""Where references lead: the walk over a reference's parts. Phases differ in how they read values.
 
-A first name is looked for in the component that holds the reference, then upwards; the first hit counts, and is not left
-again when a later part is missing there. Later names are those of the component that the walk has come to.
+A first name is looked for in the component that holds the reference, then upwards; the first hit counts, and
+is not left again when a later part is missing there. Later names are those of the component that the walk has
+come to.
 """
 
 from functools import partial
-from itertools import islice
 
 from nm.descriptions.limits import Budget
 from nm.descriptions.printer import reference_text
@@ -28,7 +28,7 @@ class Finder:
         self._properties = properties or {}
 
     def read(self, scope: Scope, name: str) -> Value:
-        """What the attribute of that name is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
+        """What the attribute is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
         self.budget.down()
         try:
             return self.worth(scope, name, scope.component.attributes[name].value)

@@ -1,4 +1,4 @@
-"""Texts to words. One regular expression knows all of them; a match of it is a word, and the longest wins by their order."""
+"""Texts to words. One regular expression knows all of them; their order makes the longest win."""
 
 import re
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ END = "end"
 
 
 class Token(NamedTuple):
-    """A word. `kind`: string, text, bytes, decimal, integer or word; of reserved words and signs, they themselves."""
+    """A word. `kind`: string, text, bytes, decimal, integer, word; or a reserved word, or a sign."""
 
     kind: str
     text: str
@@ -71,7 +71,7 @@ class Token(NamedTuple):
 
 
 def source(name: str, written: str) -> Source:
-    """A text as the lexer wants it: \\uXXXX mean their character, wherever they stand."""
+    r"""A text as the lexer wants it: \\uXXXX mean their character, wherever they stand."""
     if "\\u" not in written:
         return Source(name, written, written)
     pieces: list[str] = []
@@ -143,7 +143,7 @@ def _bad_string(source: Source, place: int) -> Problem:
     )
     stop = good.end() if good else place
     if text.startswith("\\", stop):
-        allowed = f"""\\n \\t \\b \\r \\f \\\\ \\' \\{quote} and three octal digits are; a backslash itself is \\\\"""
+        allowed = f"""there are \\n \\t \\b \\r \\f \\\\ \\' \\{quote} and three octal digits"""
         return Problem("no such escape", allowed, Mark(source, stop))
     if quote == '"':
         return Problem(

@@ -1,4 +1,4 @@
-"""What a description may cost. No text may hang or exhaust whoever compiles it, so everything that can grow is counted."""
+"""What a description may cost: everything that can grow is counted, so no text hangs or exhausts anybody."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ class Budget:
         self.depth -= 1
 
     def weigh(self, weight: int) -> None:
-        """Refuse a value that would be too large to hold. The weight: about as many characters as it is written with."""
+        """Refuse a value that is too large; its weight is about the characters that it is written with."""
         if weight > self.limits.weight:
             raise Exceeded(
                 f"a value, or the result, would be larger than {self.limits.weight:,} characters",

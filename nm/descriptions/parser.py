@@ -1,7 +1,8 @@
 """Words to the tree as it is written, by recursive descent: a rule of the grammar is a method.
 
-By hand, because the grammar is small and needs one word of look-ahead only, because mistakes can so be told in the
-words of the language, and because it is several times as fast as what parser generators make in Python.
+By hand, because the grammar is small and needs one word of look-ahead only, because mistakes can so be told
+in the words of the language, and because it is several times as fast as what parser generators make in
+Python.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ NO_SECOND = "operators know no order: put one of the operations into ( )"
 
 
 class Parser:
-    """One text. `include` gives the attributes of another; `number` a number for each attribute without a name."""
+    """One text. `include` gives another's attributes, `number` a number for each attribute without a name."""
 
     def __init__(
         self,

@@ -14,9 +14,10 @@ SHOWN = 160  # characters of a source line that are shown
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A text that is read. `text` is what the lexer sees: `written`, its \\uXXXX decoded.
+    r"""A text that is read. `text` is what the lexer sees: `written`, its \uXXXX decoded.
 
-    `shifts`: for each escape that was decoded, its place in `text` and how many characters are lost up to there.
+    `shifts`: for each escape that was decoded, its place in `text` and how many characters are lost up to
+    there.
     """
 
     name: str
@@ -58,7 +59,8 @@ class Mark(NamedTuple):
 class Problem:
     """One mistake. `where`: the component that it was found in, as sfConfig:host1:domain2.
 
-    `guess` finds the hint when it is wanted: most of what cannot be found is optional, and nobody hears of it.
+    `guess` finds the hint when it is wanted: most of what cannot be found is optional, and nobody hears of
+    it.
     """
 
     message: str
@@ -114,7 +116,7 @@ class Unresolved(Exception):
 
 
 class Wrong(Unresolved):
-    """A mistake that no OPTIONAL excuses: a loop, a text that cannot be read, an assertion that does not hold."""
+    """A mistake that no OPTIONAL excuses: a loop, an unreadable text, an assertion that does not hold."""
 
 
 class Flawed(Invalid):

@@ -1,8 +1,8 @@
 """The phase type: every component gets the attributes of its prototypes.
 
-Prototypes give their attributes from right to left: what stands further right wins, by name and not deep. A prototype is
-looked for from the component itself, so in its own attributes first; it is resolved whole where it stands, then what it
-has is shared. The whole file is resolved, used or not.
+Prototypes give their attributes from right to left: what stands further right wins, by name and not deep. A
+prototype is looked for from the component itself, so in its own attributes first; it is resolved whole where
+it stands, then what it has is shared. The whole file is resolved, used or not.
 """
 
 from nm.descriptions.finding import Finder, LazyMet
@@ -90,14 +90,15 @@ class _Prototypes(Finder):
         taken = dict(given)
         for key, attribute in own.items():
             before = taken.get(key)
+            tags = attribute.tags
             if before is not None and before.tags:
+                tags |= before.tags
                 if FINAL in before.tags:
                     hint = "its prototype says [sfFinal]; leave it as it is"
                     self._note(
                         Problem(f"{spoken(key)} may not be changed", hint), attribute.mark or mark, scope
                     )
-                attribute = attribute._replace(tags=attribute.tags | before.tags)
-            taken[key] = attribute
+            taken[key] = attribute if tags is attribute.tags else attribute._replace(tags=tags)
         scope.component.attributes = taken
 
     def _found(self, scope: Scope, reference: Reference, mark: Mark) -> Component | None:

@@ -1,11 +1,11 @@
-"""Texts by their names: the description's own, those that came with it, nm's library; includes are spliced in.
+"""Texts by their names: the description's own, what came with it, nm's library; includes are spliced in.
 
-An included name is looked up among what came with the description as it is written, then in the library without its
-leading slash. It is never relative to the file that includes it.
+An included name is looked up among what came with the description as it is written, then in the library
+without its leading slash. It is never relative to the file that includes it.
 """
 
 from collections.abc import Mapping
-from itertools import count
+from itertools import count, pairwise
 
 from nm.descriptions.lexer import source, tokens
 from nm.descriptions.limits import Budget, Exceeded
@@ -86,14 +86,14 @@ class Reader:
 
 
 def included_names(text: str) -> list[str]:
-    """The names that a text includes, for who has to send them along; none of a text that is no description."""
+    """The names that a text includes, for who sends them along; none when it is no description."""
     from nm.descriptions.lexer import unescaped
 
     try:
         words = list(tokens(source("", text)))
     except Wrong:
         return []
-    after = zip(words, words[1:], strict=False)
+    after = pairwise(words)
     return [
         unescaped(name)
         for word, name in after

@@ -1,7 +1,7 @@
-"""The end, "compile": what links reached becomes one tree by itself, in which each holder of a component has its own.
+"""The end, "compile": one tree by itself, in which each holder of a component has its own.
 
-Temporary attributes and assertions that hold are left out. Trees that were linked to from several places are shared by
-the result, so it is not larger than the description; its weight counts them as often as they stand there.
+Temporary attributes and assertions that hold are left out. Trees that were linked to from several places are
+shared by the result, so it is not larger than the description; its weight counts them wherever they stand.
 """
 
 from nm.descriptions.limits import Budget
@@ -49,7 +49,7 @@ class Converter:
         if done is not None:
             return done[1], done[2]
         if id(scope) in self._open:
-            hint = "a link gives a copy, so it cannot lead to a component around it; write LAZY, or link to one attribute"
+            hint = "a link gives a copy, so it leads to nothing around it; write LAZY, or name one attribute"
             raise Wrong(Problem(f"{scope.path()} would contain itself", hint))
         self._open.add(id(scope))
         self._budget.down()

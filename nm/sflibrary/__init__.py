@@ -1,7 +1,7 @@
-"""The texts that every description may include: what SmartFrog and SmartDomains have under these names, and nm's own.
+"""The texts that every description may include: those of SmartFrog and SmartDomains, and nm's own.
 
-The files lie below this folder under the names by which they are included. They are all that nm reads for a description
-by itself; everything else comes with it.
+The files lie below this folder under the names by which they are included. They are all that nm reads for a
+description by itself; everything else comes with it.
 """
 
 from collections.abc import Iterator, Mapping

@@ -146,11 +146,13 @@ def test_a_template(body: str) -> None:
         start, _, rest = body.partition("} ")
         assert meaning(f"{FUNCTIONS} {start}}} sfConfig extends {{ {rest} }}") == meant
     else:
-        assert meaning(f"{FUNCTIONS} sfConfig extends {{ {body} }}").removesuffix(";") == meant.removesuffix(";")
+        assert meaning(f"{FUNCTIONS} sfConfig extends {{ {body} }}").removesuffix(";") == meant.removesuffix(
+            ";"
+        )
 
 
 def test_chance_and_time_are_given_or_not_there() -> None:
-    from nm.descriptions.compiler import Surroundings
+    from nm.descriptions.linking import Surroundings
     from nm.descriptions.compiler import compile as compile_description
     from tests.descriptions.say import LIBRARY
 
@@ -199,7 +201,7 @@ CHECKED = {
 @pytest.mark.parametrize(("schema", "body"), CHECKED)
 @pytest.mark.parametrize("phase", ["static", "dynamic"])
 def test_a_schema(schema: str, body: str, phase: str) -> None:
-    text = f"{SCHEMAS} S extends Schema {{ sfAssertionPhase \"{phase}\"; {schema} }} sfConfig extends {{ s extends S; {body} }}"
+    text = f'{SCHEMAS} S extends Schema {{ sfAssertionPhase "{phase}"; {schema} }} sfConfig extends {{ s extends S; {body} }}'
     if CHECKED[schema, body]:
         assert wrong(text) == CHECKED[schema, body]
     else:
@@ -207,7 +209,9 @@ def test_a_schema(schema: str, body: str, phase: str) -> None:
 
 
 def test_a_schema_whose_rules_depend_on_their_place() -> None:
-    start = f'{SCHEMAS} S extends Schema {{ sfAssertionPhase "static"; m extends Integer {{ optional may; }} }}'
+    start = (
+        f'{SCHEMAS} S extends Schema {{ sfAssertionPhase "static"; m extends Integer {{ optional may; }} }}'
+    )
     assert meaning(f"{start} sfConfig extends {{ [sfTemp] may true; s extends S; }}") == ""
     assert wrong(f"{start} sfConfig extends {{ may false; s extends S; }}") == "m is missing"
 

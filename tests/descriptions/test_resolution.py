@@ -157,12 +157,16 @@ def test_a_mistake(text: str) -> None:
 
 
 def test_properties_are_those_that_are_given() -> None:
-    from nm.descriptions.compiler import Surroundings
+    from nm.descriptions.linking import Surroundings
     from nm.descriptions.compiler import compile as compile_description
 
     given = Surroundings({"site": "cern", "count": "3"})
     text = "sfConfig extends { a PROPERTY site; b IPROPERTY count; c PROPERTY count; }"
-    assert compile_description("t", text, surroundings=given).plain()["attributes"] == {"a": "cern", "b": 3, "c": "3"}
+    assert compile_description("t", text, surroundings=given).plain()["attributes"] == {
+        "a": "cern",
+        "b": 3,
+        "c": "3",
+    }
 
 
 def test_an_unused_part_of_the_file_may_hold_links_that_lead_nowhere() -> None:
