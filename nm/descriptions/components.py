@@ -3,6 +3,7 @@
 Here the language ends. What the components mean, and what is done for them, others say: they take `pieces`.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -46,8 +47,8 @@ class Piece:
 
     path: the names that lead to it; () is the whole. kind: one of KINDS, by its sfClass; "" when it has none
     that nm knows. attributes: as in `plain`, without the components to be deployed inside it. needs: for each
-    lazy reference, by the names that lead to it, the path of the component that it leads to, or is an attribute
-    of; None when it leads nowhere in this description.
+    lazy reference, by the names that lead to it, the path of the component that it leads to, or to one of whose
+    attributes; None when it leads nowhere in this description.
     """
 
     path: tuple[str, ...]
@@ -88,7 +89,9 @@ def pieces(tree: Component) -> list[Piece]:
 
     Data is not deployed, nor is what is inside data.
     """
-    finder = Finder(Budget(Limits()))
+    finder = Finder(
+        Budget(Limits(steps=sys.maxsize))
+    )  # each walk is short, and there are as many as lazy references
     found: list[Piece] = []
 
     def visit(scope: Scope, path: tuple[str, ...]) -> None:
@@ -136,7 +139,7 @@ def _target(finder: Finder, scope: Scope, reference: Reference) -> tuple[str, ..
         except (Unresolved, LazyMet):
             return None
         if isinstance(found, Scope):
-            return tuple(found.path().split(":")) if found.path() else ()
+            return found.names()
     return _holder(scope, reference)
 
 
@@ -145,4 +148,4 @@ def _holder(scope: Scope, reference: Reference) -> tuple[str, ...] | None:
     look: Scope | None = scope
     while look is not None and reference.parts[0].name not in look.component.attributes:
         look = look.parent
-    return tuple(look.path().split(":")) if look is not None and look.path() else ()
+    return look.names() if look is not None else None

@@ -170,14 +170,18 @@ class Scope:
     name: Key = ""
     values: dict[Key, Value] = field(default_factory=dict)
 
-    def path(self) -> str:
-        """Its name from the file's root, for people."""
+    def names(self) -> tuple[str, ...]:
+        """The names that lead to it from the root."""
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None and scope.parent is not None:
             names.append(spoken(scope.name))
             scope = scope.parent
-        return ":".join(reversed(names))
+        return tuple(reversed(names))
+
+    def path(self) -> str:
+        """The names that lead to it, for people."""
+        return ":".join(self.names())
 
     def below(self, component: Component, name: Key) -> "Scope":
         """A component that stands in this one."""

@@ -2,7 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nm.shell import accounts, groups, images, importing, offline, pictures, pool, service, wording
+from nm.shell import (
+    accounts,
+    descriptions,
+    groups,
+    images,
+    importing,
+    offline,
+    pictures,
+    pool,
+    service,
+    wording,
+)
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
@@ -13,6 +24,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "The picture": pictures.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
+    "Descriptions": descriptions.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,
 }
