@@ -289,9 +289,10 @@ def test_a_device_of_our_name_that_is_none_of_ours_stays() -> None:
         node = Node("routed")
         node.look()
         assert "an interface nm-slivers already, which is no ifb; rename or remove it" in node.faults
-        node.use(network="")
+        node.use(uplink="up0")
         node.restart()
         node.look()
+        assert node.enforced == ALL
         assert "nm-slivers" in sh("ip link")
 
 
@@ -303,12 +304,13 @@ def test_ours_goes_with_the_configuration(net: Net, node: Node, way: str) -> Non
     node.restart()
     node.look()
     assert sh("tc qdisc show").count("htb 6e6d:") == 1
-    node.use(network="", uplink="")
+    if way == "routed":
+        assert "ingress" not in sh("tc qdisc show")
+        assert "nm-slivers" not in sh("ip link")
+    assert node.enforced == ALL
+    node.use(network="")
     node.restart()
-    node.look()
-    assert "htb" not in sh("tc qdisc show") and "ingress" not in sh("tc qdisc show")
-    assert "nm-slivers" not in sh("ip link")
-    assert node.enforced == []
+    assert node.worker.handle([shaping.Look()]) is None
 
 
 def test_a_day_of_bytes(net: Net, node: Node) -> None:
