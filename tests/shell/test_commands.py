@@ -24,6 +24,7 @@ from tests.shell.loan_stories import loans_of_nodes
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
+from tests.shell.sliver_stories import slivers, slivers_that_end, slivers_that_lend
 from tests.shell.source_stories import a_source, a_ticket
 from tests.shell.test_program import start
 
@@ -532,6 +533,10 @@ story("image list", "image show", "image register", "image unregister", "console
 story("group set-image")(images_of_groups)
 story("source show", "source ask")(a_source)
 story("ticket")(a_ticket)
+story("sliver list", "sliver show", "sliver create", "sliver destroy", "sliver start", "sliver stop",
+      "sliver recreate", "sliver record", "sliver keys", "sliver uids")(slivers)  # fmt: skip
+story("sliver lend", "sliver loans", "sliver rspec")(slivers_that_lend)
+story("sliver confirm")(slivers_that_end)
 story("lend")(loans_of_nodes)
 story("switch release", "switch replace")(a_dead_switch)
 story("rights set", "delegate list", "delegate show")(rights_of_accounts)
