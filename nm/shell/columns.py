@@ -17,7 +17,10 @@ Struct = Mapping[str, Any]
 Cell = Callable[[Struct, float], str]
 EVERY_OTHER = "every other VLAN too"
 MOMENTS = frozenset(
-    ("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time", "until")
+    (
+        *("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time"),
+        *("until", "tried", "received", "offline_since", "timestamp"),
+    )
 )
 
 

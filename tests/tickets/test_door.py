@@ -241,6 +241,7 @@ def test_an_administrators_counts_whole_or_not_at_all(here: Rack) -> None:
     for text, code in (
         (unsigned(NOW + 1, {**SLIVER, "name": "right"}, wrong), 102),
         (unsigned(NOW - 1, {**SLIVER, "name": "right"}, SLIVER), 105),
+        (unsigned(NOW, {**SLIVER, "keys": []}), 105),
         (unsigned(NOW + 9999, SLIVER), 102),
         ("<methodResponse>", 102),
     ):
