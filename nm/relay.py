@@ -48,10 +48,10 @@ class Pump:
         self._left = self._left[written:]
         return self.open
 
-    def drain(self) -> None:
-        """What is there to be passed on without waiting."""
-        while self.move():
-            pass
+    @property
+    def waits(self) -> bool:
+        """Whether something is left that was read."""
+        return bool(self._left)
 
 
 class Session:
@@ -82,7 +82,7 @@ class Session:
         with raw(terminal), nonblocking(terminal, master):
             resize()
             self._until_over(pumps, resize)
-            pumps[1].drain()
+            self._drain(pumps[1])
         os.close(master)  # whoever is still at that terminal is told so by the kernel
         return self._status()
 
@@ -103,6 +103,18 @@ class Session:
                 if not set(os.read(self._wakes, CHUNK)).isdisjoint(HURRY):
                     return
                 resize()
+
+    def _drain(self, pump: Pump) -> None:
+        """The last words are passed on, as long as there is somebody to read them."""
+        while pump.move() or pump.waits:
+            if not pump.open:
+                return
+            poll = select.poll()
+            poll.register(self._connection, select.POLLIN)
+            if pump.waits:
+                poll.register(pump.sink, select.POLLOUT)
+            if self._connection in dict(poll.poll(None if pump.waits else 0)):
+                return
 
     def _status(self) -> int:
         """Ends it, if it has not ended by itself."""
