@@ -24,6 +24,7 @@ from nm.making import Maker
 from nm.waiting import REAL, Clock, wait_until
 
 GRACE = 5.0  # seconds that a guest gets to shut down by itself
+_STARTS, _SIGHT = 3, 5.0  # tries, and seconds for each until libvirt has it in hand
 _TARGET = "vda"  # a machine's disk
 
 
@@ -316,7 +317,7 @@ class GuestHand:
         state = side.hypervisor.state(domain)
         if state is None or not state.running:
             side.maker.describe_anew(plan)  # as the image and the site's network are now
-            side.hypervisor.start(domain)
+            self._start(side, domain)
         elif state.paused and not frozen:
             side.hypervisor.start(domain)
         if frozen and not (state is not None and state.paused):
@@ -328,6 +329,15 @@ class GuestHand:
                 f"domain {domain} does not run after its start", "see its log below /var/log/libvirt"
             )
 
+    def _start(self, side: Side, domain: str) -> None:
+        """Until libvirt has it in hand: else it would not notice its end, nor could it ask for it."""
+        for _ in range(_STARTS):
+            side.hypervisor.start(domain)
+            if wait_until(partial(side.hypervisor.in_hand, domain), _SIGHT, self._clock, every=0.05):
+                return
+            side.hypervisor.stop(domain)
+        raise DeviceFailed(f"libvirt does not see the first process of domain {domain}, which it started")
+
     def _limit_memory(self, side: Side, domain: str, kib: int) -> None:
         if side.type != CONTAINER or side.hypervisor.tuning.memory(domain) in (kib, None):
             return
@@ -338,7 +348,7 @@ class GuestHand:
         state = side.hypervisor.state(domain)
         if state is None or not state.running:
             return
-        if not state.paused:
+        if not state.paused and side.hypervisor.in_hand(domain):
             side.hypervisor.ask_to_stop(domain)
             if wait_until(lambda: not self._runs(side, domain), self._grace, self._clock):
                 return

@@ -3,8 +3,8 @@
 A loan is made in one transaction: the nodes leave the lender's wanted and target, and are promised to the
 borrower (nm/promises.py). All that follows is done by the worker of promises (nm/promisework.py): `due` says
 what, and `act` does it in one transaction that looks again. A node that was read back as isolated joins; one
-whose time is over leaves the borrower; one that nobody waits for is free. So a restart goes on from the records,
-and whatever takes a node from a group in between, by force or at the end of a lease, makes the next act due.
+whose time is over leaves the borrower; one that nobody waits for is free. So a restart goes on from the
+records, and whatever takes a node from a group in between, by force or by its end, makes the next act due.
 """
 
 from collections.abc import Iterable, Mapping
@@ -97,7 +97,7 @@ def _lend(
     owing = changed(borrower, call.now, borrowed=_with(borrower.get("borrowed", ()), nodes))
     people.check_limits(tx, call, borrower, owing)
     target = _standing(borrower, borrows=True) or specs.EMPTY
-    _check_makeable(tx, borrower, _with_nodes(target, nodes, {}))
+    check_makeable(tx, borrower, _with_nodes(target, nodes, {}))
     tx.put(owing)
     images = lender["wanted"].get("images", {})
     for node in nodes:
@@ -257,7 +257,7 @@ def _enter(
     target = specs.with_since(
         _with_nodes(target, nodes, images), {**wanted["since"], **target.get("since", {})}
     )
-    _check_makeable(tx, old, target)
+    check_makeable(tx, old, target)
     groups.retarget(tx, call, old, target, "deploy", deployed=releases.known(tx, old), wanted=wanted)
 
 
@@ -276,7 +276,7 @@ def _with_nodes(spec: specs.Spec, nodes: list[str], images: Mapping[str, str | N
     return spec
 
 
-def _check_makeable(reader: Reader, group: Record, target: specs.Spec) -> None:
+def check_makeable(reader: Reader, group: Record, target: specs.Spec) -> None:
     """Conflict or NotFound when the group's worker could not make that target."""
     wanted = plan.expand(reader, name_of(group["record_key"]), target)
     if unverified := plan.unverified_trunks(reader, wanted):
@@ -335,7 +335,7 @@ def follow(tx: Transaction, number: int, troubles: Mapping[str, str], now: float
     elif waiting:
         fields["step"] = "; ".join(waiting[:3])
     else:
-        fields |= {"state": "done", "result": {"nodes": list(states)}}
+        fields["state"] = "done"
     if any(job[key] != value for key, value in fields.items()):
         jobs.advance(tx, number, now, **fields)
     return fields["state"] in jobs.OVER

@@ -77,6 +77,7 @@ A method names who may call it. An administrator may call everything.
 | reserve | an account with that right; it makes groups of its own, within limits of groups, nodes and lease |
 | owner | the account that owns the group, and one to whom just this method is delegated |
 | member | the owner, whom the group (or this method) is delegated to, and the group's own account |
+| member of a sliver | the sliver's own account, and those whom it (or just this method) is delegated to |
 | anyone | every account that can reach the API |
 """
 
@@ -111,7 +112,7 @@ STRUCTS = (
         name*: what it is called
         available*: false: taken out of service by an administrator
         free*: can be given out now
-        state: unverified (see ResetPorts), free, promised (lent, on its way), joining, joined, leaving, failed, dirty, out
+        state: unverified (see ResetPorts), free, promised, joining, joined, leaving, failed, dirty, out
         group: whose it is, or nil
         id: a number of its own, or nil
         hostname: as registered
@@ -137,6 +138,7 @@ STRUCTS = (
         images: struct; a node's name to what just that one boots
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
+        slice: string or nil; the slice whose source says what it has
         expires: when it ends, or nil
         delegations: list of {name, uid, method}; method is nil for all
         state: staged, deploying, deployed, failed, destroying
@@ -256,6 +258,26 @@ STRUCTS = (
         kernel: a path, or nil
         initrd: a path, or nil
         cmdline: the kernel's words, or nil""",
+    ),
+    Struct(
+        "A sliver", "GetSlivers, GetRecord", "sliver", """
+        name: its slice's
+        type: sliver.QEMU, sliver.LXC or controller
+        instantiation: plc-instantiated, delegated, nm-controller or not-instantiated
+        account: the Unix account that leads into it, or nil
+        uid: that account's, or nil
+        enabled: false: its source lets it not run
+        expires: when it ends, or nil
+        deleted_at: int or nil; of one that is to go: when its disk is deleted
+        state: absent, stopped or running, as last read back
+        why: string or nil; why it does not run, or is not there
+        error: string or nil; what could not be made, until it is mended
+        note: string or nil; what else is to be known
+        image: what it was made from, or nil
+        index: its number on this machine, or nil: its NIC is called nms and that
+        job: the newest job of it, or nil
+        problems: list of what its source says and cannot be
+        unenforced: struct; a resource to why nothing holds the sliver to it""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """

@@ -247,7 +247,6 @@ class Life(RuleBasedStateMachine):
             )
         )
 
-
     def _everything_goes_home(self) -> None:
         """With all mended, every loan that is called back ends with its node at home; none is lost."""
         for node in self.rack.nodes:

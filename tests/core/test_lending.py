@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nm.calls import NM, Call, Caller
 from nm.config import Hooks
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.records import Record, changed, record_key
+from nm.store import Transaction
 from tests.rack import Rack, rack
 
 ALICE, BOB = Caller(uid=1, name="daemon"), Caller(uid=2, name="bin")
@@ -65,12 +67,14 @@ def record(lab: Rack, node: str) -> Record:
 def over(lab: Rack, *nodes: str) -> None:
     """Let the loans be over, as if their time had passed."""
     assert lab.service is not None
-    for node in nodes:
-        known = record(lab, node)
-        promise = {**known["_promise"], "until": 1}
-        lab.service.database.transact(lambda tx, known=known, promise=promise: tx.put(
-            changed(known, time.time(), _promise=promise)
-        ))  # fmt: skip
+
+    def end(tx: Transaction) -> None:
+        for node in nodes:
+            known = tx.get(record_key("node", node))
+            assert known is not None
+            tx.put(changed(known, time.time(), _promise={**known["_promise"], "until": 1}))
+
+    lab.service.database.transact(end)
 
 
 def at_home(lab: Rack, node: str = "n1") -> Callable[[], bool]:
@@ -357,7 +361,7 @@ def test_a_clock_that_is_not_believed_ends_no_loan(lab: Rack) -> None:
 
 @pytest.mark.parametrize("way", ["out", "back"])
 def test_a_restart_at_every_step_loses_nothing(tmp_path: Path, way: str) -> None:
-    """nmd ends before each publication of a loan in turn: as a kill does, for what is answered is on the disk."""
+    """nmd ends at each publication of a loan in turn."""
     with rack(tmp_path) as lab:
         two_groups(lab)
         for step in range(40):
@@ -436,14 +440,14 @@ def test_refused_and_nothing_is_changed(
         lab.deploy("ending")
         faulty(lab, "sw1", down=True)
         lab.call("DestroyGroup", "ending")
-    before = [lab.service.database.get(key) for key in ("node_n0", "node_n1", "node_n2", "group_a", "group_b")]
+    keys = ("node_n0", "node_n1", "node_n2", "group_a", "group_b")
+    before = [lab.service.database.get(key) for key in keys]
     group, to, nodes, seconds = arguments
     until = 0 if seconds is None else time.time() + seconds
     with pytest.raises(wrong, match=words) as refused:
         lab.call("LendNodes", group, to, nodes, until)
     assert refused.value.hint
-    after = [lab.service.database.get(key) for key in ("node_n0", "node_n1", "node_n2", "group_a", "group_b")]
-    assert after == before
+    assert [lab.service.database.get(key) for key in keys] == before
 
 
 def test_owners_lend_and_members_do_not(lab: Rack) -> None:
@@ -475,5 +479,7 @@ def test_an_act_that_is_not_due_does_nothing(lab: Rack) -> None:
     before = lab.service.database.get("group_b")
     call = Call(NM, "LendNodes", time.time())
     for act in (lending.JOIN, lending.DROP, lending.TAKE_HOME):
-        lab.service.database.transact(lambda tx, act=act: lending.act(tx, call, act, ["n1", "n0"], True))
+        lab.service.database.transact(
+            partial(lending.act, call=call, act=act, nodes=["n1", "n0"], certain=True)
+        )
     assert lab.service.database.get("group_b") == before

@@ -6,6 +6,7 @@ from nm import machine_xml
 from nm.errors import DeviceFailed
 from nm.facts import Order
 from nm.guestmaking import HOST
+from nm.libvirt_host import LibvirtHost
 from tests.guests.house import LXC, inside, sh, until
 from tests.guests.inside.conftest import KEY, Site, container, names
 
@@ -79,6 +80,16 @@ def test_it_stops_by_itself_or_by_force(site: Site) -> None:
         site.make("a", container("a", running=False))
     finally:
         init.unlink()
+
+
+def test_one_that_is_made_anew_again_and_again_stays_in_libvirts_hand(site: Site) -> None:
+    site.told(initscript="while true; do date >/now; done")
+    host = LibvirtHost(LXC)
+    site.grace = 0.0
+    for life in range(6):
+        site.make("a", container("a", life=life))
+        assert host.in_hand(DOMAIN)
+    host.close()
 
 
 def test_frozen_it_stands_still(site: Site) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nm import rspec
 from nm.facts import Order, Value
 from nm.guesthand import GuestHand
 from nm.libvirt_host import LibvirtHost
@@ -79,6 +80,13 @@ def test_two_busy_ones_share_a_core_by_their_shares(busy: Site) -> None:
     run(hand, container("a", 1, shares=128))
     on_one_core(A, B)
     assert part(A, B) == pytest.approx(2, rel=0.15)
+    hand.close()
+
+
+def test_it_says_what_slivers_can_be_held_to_here(site: Site) -> None:
+    hand = site.hand()
+    assert hand.enforcers() == ["cores", "disk", "memory", "reservation", "shares", "start"]
+    assert set(hand.enforcers()) <= rspec.ENFORCERS.keys()
     hand.close()
 
 
