@@ -82,7 +82,8 @@ class Session:
         with raw(terminal), nonblocking(terminal, master):
             resize()
             self._until_over(pumps, resize)
-            self._drain(pumps[1])
+            if self._is_over():
+                self._drain(pumps[1])
         os.close(master)  # whoever is still at that terminal is told so by the kernel
         return self._status()
 
@@ -116,11 +117,15 @@ class Session:
             if self._connection in dict(poll.poll(None if pump.waits else 0)):
                 return
 
+    def _is_over(self) -> bool:
+        """Whether the process has ended."""
+        return bool(select.select([self._ended], [], [], 0.0)[0])
+
     def _status(self) -> int:
         """Ends it, if it has not ended by itself."""
         patience = {signal.SIGHUP: PATIENCE, signal.SIGTERM: PATIENCE, signal.SIGKILL: None}
         for number, seconds in patience.items():
-            if select.select([self._ended], [], [], 0.0)[0]:
+            if self._is_over():
                 break
             with contextlib.suppress(ProcessLookupError):
                 self._end(self._child, number)

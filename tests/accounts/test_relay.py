@@ -100,7 +100,7 @@ def test_who_never_reads_holds_up_no_end(connection: subprocess.Popen[bytes], tm
 
 @pytest.mark.parametrize("by", ["connection", "signal"])
 def test_it_ends_with_its_connection(by: str, connection: subprocess.Popen[bytes]) -> None:
-    with session("trap '' HUP TERM; echo in; while :; do sleep 1; done", connection.pid) as (process, here):
+    with session("trap '' HUP TERM; while :; do echo in; done", connection.pid) as (process, here):
         found = b""
         while b"in" not in found:
             found += os.read(here, 100)
