@@ -34,9 +34,17 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
 
 
 def make_group(
-    tx: Transaction, call: Call, name: str, settings: Mapping[str, Any], as_it_is: bool = False
+    tx: Transaction,
+    call: Call,
+    name: str,
+    settings: Mapping[str, Any],
+    as_it_is: bool = False,
+    of_slice: bool = False,
 ) -> int:
-    """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service."""
+    """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service.
+
+    `of_slice`: it belongs to the slice of that name (nm/slicegroups.py), whose account is that of its sliver.
+    """
     check_name(name, "group")
     unknown = set(settings) - set(SETTINGS)
     if unknown:
@@ -74,7 +82,8 @@ def make_group(
         error=None,
         created=call.now,
         checks={},
-        account=_account(tx, call, name, keys),
+        account=None if of_slice else _account(tx, call, name, keys),
+        **({"slice": name} if of_slice else {}),
         _audit=None,
     )
     people.check_limits(tx, call, None, group)
@@ -407,6 +416,7 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "images": spec.get("images", {}),
         "owner": group["owner"],
         "account": account["name"] if account is not None else None,
+        "slice": group.get("slice"),
         "expires": group["expiry"],
         "delegations": group["delegations"],
         "state": state(reader, group),

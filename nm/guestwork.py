@@ -10,14 +10,34 @@ from nm.workers import HandWorker
 
 SUBJECT = "guests:"
 
-Found = Mapping[str, bool] | NMError
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look at all guests has found.
+
+    `running`: sliver -> whether its guest runs, of those that have one. `notes`: sliver -> resource -> why it
+    does not get what it should. `enforcers`: words of rspec.ENFORCERS, of what guests can be held to here.
+    """
+
+    running: Mapping[str, bool]
+    notes: Mapping[str, Mapping[str, str]]
+    enforcers: Sequence[str]
+
+
+Found = Seen | NMError
 
 
 class Guests(Hand, Protocol):
     """The hand of the facts `sliver/NAME`."""
 
     def states(self) -> Mapping[str, bool]:
-        """Domain to whether it runs, of all guests of nm's; by one question."""
+        """As Seen.running; by one question."""
+
+    def notes(self) -> Mapping[str, Mapping[str, str]]:
+        """As Seen.notes, as of the last run."""
+
+    def enforcers(self) -> Sequence[str]:
+        """As Seen.enforcers."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,8 @@ class GuestsWorker(HandWorker):
 
     def _look(self) -> Found:
         try:
-            return cast("Guests", self._opened()).states()
+            hand = cast("Guests", self._opened())
+            return Seen(hand.states(), hand.notes(), hand.enforcers())
         except NMError as error:
             return error
 

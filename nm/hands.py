@@ -12,10 +12,8 @@ from typing import Any, cast
 
 from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
-from nm.config import Config
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
-from nm.guestwork import Guests
 from nm.headdoor import HeadDoor
 from nm.listfolder import FOLDER
 from nm.making import Blueprint
@@ -75,12 +73,6 @@ def _meet_host(store: Store, name: str, opened_for: Record, key: str) -> None:
         pool.pin_host_key_of_host(tx, name, key, time.time())
 
     store.transact(pin)
-
-
-def open_guests(config: Config, store: Store) -> Guests:
-    """The hand of slivers' guests."""
-    del config, store
-    raise DeviceFailed("this nm has no hand for guests of slivers yet", "it is tried again")
 
 
 def blueprint(reader: Reader, settings: HeadSettings, headnode: str) -> Blueprint:

@@ -97,7 +97,7 @@ def _lend(
     owing = changed(borrower, call.now, borrowed=_with(borrower.get("borrowed", ()), nodes))
     people.check_limits(tx, call, borrower, owing)
     target = _standing(borrower, borrows=True) or specs.EMPTY
-    _check_makeable(tx, borrower, _with_nodes(target, nodes, {}))
+    check_makeable(tx, borrower, _with_nodes(target, nodes, {}))
     tx.put(owing)
     images = lender["wanted"].get("images", {})
     for node in nodes:
@@ -257,7 +257,7 @@ def _enter(
     target = specs.with_since(
         _with_nodes(target, nodes, images), {**wanted["since"], **target.get("since", {})}
     )
-    _check_makeable(tx, old, target)
+    check_makeable(tx, old, target)
     groups.retarget(tx, call, old, target, "deploy", deployed=releases.known(tx, old), wanted=wanted)
 
 
@@ -276,7 +276,7 @@ def _with_nodes(spec: specs.Spec, nodes: list[str], images: Mapping[str, str | N
     return spec
 
 
-def _check_makeable(reader: Reader, group: Record, target: specs.Spec) -> None:
+def check_makeable(reader: Reader, group: Record, target: specs.Spec) -> None:
     """Conflict or NotFound when the group's worker could not make that target."""
     wanted = plan.expand(reader, name_of(group["record_key"]), target)
     if unverified := plan.unverified_trunks(reader, wanted):

@@ -138,6 +138,7 @@ STRUCTS = (
         images: struct; a node's name to what just that one boots
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
+        slice: string or nil; the slice whose source says what it has
         expires: when it ends, or nil
         delegations: list of {name, uid, method}; method is nil for all
         state: staged, deploying, deployed, failed, destroying

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nm import (
     accounts,
     api,
+    briefs,
     converge,
     debtwork,
     departures,
@@ -99,7 +100,7 @@ class Service:
         hide: Any = nobody,
         start_heads: bool = False,
         site: str | None = None,
-        open_guests: sliverservice.OpenGuests = hands.open_guests,
+        open_guests: sliverservice.OpenGuests = briefs.open_guests,
     ) -> None:
         self._config = config
         self._start_heads = start_heads
@@ -130,7 +131,9 @@ class Service:
         self._timekeeper = Timekeeper(
             self.database, self._clocks, _rules(config), config.slivers.grace_seconds
         )
-        self._slivers = sliverservice.Slivers(config, self._tools, self._timekeeper, self._site, open_guests)
+        self._slivers = sliverservice.Slivers(
+            config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
+        )
         self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)

@@ -5,9 +5,10 @@ wish supersedes an older one's job. Names and meanings are those of PlanetLab's 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from nm import departures, jobs, leases, loans, people, rspec, slivers, views
+from nm import departures, jobs, leases, loans, people, quotas, rspec, slivers, views
 from nm.calls import Call
 from nm.errors import Conflict, NotFound
 from nm.loans import Loan
@@ -149,7 +150,8 @@ def get_record(reader: Reader, call: Call) -> Record:
     """The caller's own sliver, whole; what has no value is left out."""
     record = _own(reader, call)
     sources = {key: value for key, value in record.items() if not key.startswith("_")}
-    return slivers.without_nil({**sources, **_own_view(reader, record)})  # type: ignore[no-any-return]
+    told = {**sources, **_own_view(reader, record), "quota": quotas.told(reader, record["name"], call.now)}
+    return slivers.without_nil(told)  # type: ignore[no-any-return]
 
 
 def _own_view(reader: Reader, record: Record) -> Record:
@@ -160,7 +162,6 @@ def _own_view(reader: Reader, record: Record) -> Record:
         "_rspec": record.get("_rspec") if lends else None,
         "_loans": loans.get_loans(reader, record["name"]) if lends else None,
         "loans": loans.get_loan_states(reader, record["name"]) if lends else None,
-        "unenforced": slivers.unenforced(reader, record),
     }
 
 
@@ -183,16 +184,14 @@ def _struct(reader: Reader, record: Record) -> Record:
         "index": record.get("_index"),
         "job": record.get("_job"),
         "deleted_at": (record.get("_gone") or {}).get("until"),
-        "problems": list(record["problems"]),
+        "problems": [*record["problems"], *record.get("_group", ())],
+        "unenforced": dict(record.get("_unenforced") or slivers.unenforced(reader, record)),
     }
 
 
 def get_slivers(reader: Reader, call: Call, filter: Mapping[str, Any]) -> list[Record]:
     """The slivers that the caller may see, in the order of their names."""
-
-    def view(record: Record) -> Record:
-        return {**_struct(reader, record), "unenforced": slivers.unenforced(reader, record)}
-
+    view = partial(_struct, reader)
     if call.reader:
         return views.find(reader, "sliver", filter, view)
     views.check_filter(filter, views.FIELDS["sliver"])

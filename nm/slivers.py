@@ -60,7 +60,8 @@ def meant(reader: Reader, record: Record, host: Host, now: float, due: bool = Fa
     if why is None and host.addresses and address_of(host, record.get("_index") or 1) is None:
         why = fault = f"the network {host.addresses} has no address left: widen slivers.addresses"
         return Meaning(door=door, why=why, fault=fault)
-    return Meaning(_value(record, host, image, running=why is None), door, why, note=note)
+    value = _value(record, host, image, why is None, people.sliver_account(reader, record["name"]))
+    return Meaning(value, door, why, note=note)
 
 
 def _absent(record: Record, host: Host, due: bool) -> str | None:
@@ -127,7 +128,7 @@ def choice(record: Record, meaning: Meaning) -> Record | None:
     return {"chosen": _chosen(record), "image": meaning.value["image"], "note": meaning.note}
 
 
-def _value(record: Record, host: Host, image: str, running: bool) -> Value:
+def _value(record: Record, host: Host, image: str, running: bool, account: Record | None) -> Value:
     given = rspec.complete(record.get("_rspec") or record["rspec"])
     cores, _ = rspec.cores(str(given["cpu_cores"]))
     return {
@@ -143,14 +144,14 @@ def _value(record: Record, host: Host, image: str, running: bool) -> Value:
         "cores": given["cpu_cores"],
         "memory": given["memory"],
         "disk": given["disk_max"],
-        "told": _digest(record, host),
+        "told": _digest(record, host, account),
     }
 
 
-def _digest(record: Record, host: Host) -> str:
-    """Of what the guest is told beside its settings."""
-    address = address_of(host, record.get("_index") or 0)
-    told = [record["keys"], record["initscript"], hostname_of(record), address]
+def _digest(record: Record, host: Host, account: Record | None) -> str:
+    """Of what the guest is told beside its settings, and by which account it is entered."""
+    address, entry = address_of(host, record.get("_index") or 0), account and account["id"]
+    told = [record["keys"], record["initscript"], hostname_of(record), address, entry]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 

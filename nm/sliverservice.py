@@ -9,27 +9,23 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from nm import guestwork, people, slivermarks, slivers, sliverwork, startup
+from nm import facts, guestwork, machine_xml, people, shaping, slivermarks, slivers, sliverwork, startup
+from nm.briefs import TYPES, host_of
 from nm.calls import NM, Call, Site
 from nm.config import Config
 from nm.converge import Tools
+from nm.guestmaking import HOST
 from nm.guestwork import Guests, GuestsWorker
+from nm.leases import Clocks
 from nm.records import Record, kind_of, name_of, record_key
 from nm.sliverwork import AccountChanged, Manner, SliversWorker, Wake
 from nm.store import Published, Reader, Store, Transaction, portions
 from nm.timekeeper import Timekeeper
 from nm.workers import Handler
 
-TYPES = {"qemu:///system": "sliver.QEMU", "lxc:///system": "sliver.LXC"}  # what slivers are, by slivers.uri
 _FOR_ALL = (slivers.ENFORCERS, "meta_source:leases", "meta_source:reservation_policy")
 
 OpenGuests = Callable[[Config, Store], Guests]
-
-
-def host_of(config: Config) -> slivers.Host:
-    """What that configuration does with slivers."""
-    found = config.slivers
-    return slivers.Host(TYPES.get(found.uri), found.image, found.addresses)
 
 
 class Slivers:
@@ -40,6 +36,7 @@ class Slivers:
         config: Config,
         tools: Tools,
         timekeeper: Timekeeper,
+        clocks: Clocks,
         site: Callable[[], Site],
         open_guests: OpenGuests,
     ) -> None:
@@ -56,6 +53,7 @@ class Slivers:
             doubted=lambda: timekeeper.doubts,
         )
         self._worker = SliversWorker(tools, manner)
+        self._shaping = shaping.Shaping(self._store, lambda: self.config.slivers, _mac, clocks)
 
     # ---- waking
 
@@ -74,6 +72,12 @@ class Slivers:
             self._send(sliverwork.SUBJECT, Wake())
         elif names:
             self._send(sliverwork.SUBJECT, Wake(tuple(names)))
+        if self._shapes and (look := shaping.concerned(publication.changes)) is not None:
+            self._send(shaping.SUBJECT, look)
+
+    @property
+    def _shapes(self) -> bool:
+        return self._host.type is not None and bool(self.config.slivers.network)
 
     def _account_changed(self, account: str) -> None:
         if self._any():
@@ -94,6 +98,8 @@ class Slivers:
         """Look at everything: at a start, and when the configuration was read again."""
         if self._host.type is not None or self._any():
             self._send(sliverwork.SUBJECT, Wake())
+        if self._shapes:
+            self._send(shaping.SUBJECT, shaping.Look())
 
     # ---- after a reboot
 
@@ -131,9 +137,16 @@ class Slivers:
         """The handler of a subject of slivers; None for others."""
         if subject == sliverwork.SUBJECT:
             return self._worker
+        if subject == shaping.SUBJECT:
+            return self._shaping
         if subject == guestwork.SUBJECT:
             return GuestsWorker(partial(self._open_guests, self.config, self._store), self._store.epoch)
         return None
+
+
+def _mac(record: Record) -> str:
+    """Of its NIC."""
+    return machine_xml.mac_of(HOST, facts.sliver_domain(record["account"]))
 
 
 def _stopped(tx: Transaction, keys: list[str]) -> None:

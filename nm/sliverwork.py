@@ -14,13 +14,25 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nm import delivery, departures, facts, guestwork, jobs, loans, people, reservations, slivermarks, slivers
+from nm import (
+    delivery,
+    departures,
+    facts,
+    guestwork,
+    jobs,
+    loans,
+    people,
+    reservations,
+    slicegroups,
+    slivermarks,
+    slivers,
+)
 from nm.accountwork import Settle
 from nm.calls import Call
 from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
-from nm.records import Record, record_key
+from nm.records import Record, new, record_key
 from nm.slices import CONTROLLER_TYPE
 from nm.slivers import Meaning
 from nm.store import Reader, Transaction
@@ -62,9 +74,9 @@ class _Answer:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a look at the guests has found: domain -> whether it runs."""
+    """What a look at the guests has found."""
 
-    states: guestwork.Found
+    found: guestwork.Found
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,6 @@ class Manner:
     call: Callable[[], Call]  # as whom accounts are enrolled
     waits: Callable[[Reader, str], bool]  # whether a sliver's turn to be started is still to come
     doubted: Callable[[], bool] = lambda: False  # whether the clock is not believed: then nothing is deleted
-    group: Callable[[Record], None] = lambda record: None  # keeps the group of a slice as its tags say
 
 
 @dataclass
@@ -110,6 +121,8 @@ class SliversWorker:
         self._tasks: dict[str, _Task] = {}
         self._known: dict[str, _Known] = {}
         self._accounts: dict[str, str] = {}  # Unix name -> sliver
+        self._notes: dict[str, dict[str, str]] = {}  # sliver -> what of its resources it does not get
+        self._groups: dict[str, float] = {}  # sliver -> when to look at its slice's group again, by Tools.up
         self._ends: dict[str, float] = {}  # sliver -> when what it has here is deleted
         self._writes: list[Write] = []
         self._errands: list[Errand] = []  # to be sent when what was written is durable
@@ -171,7 +184,7 @@ class SliversWorker:
         elif isinstance(item, _Answer):
             self._answered(item)
         elif isinstance(item, _Seen):
-            self._saw(item.states)
+            self._saw(item.found)
 
     def _wake(self, wake: Wake) -> None:
         names: Iterable[str] | None = wake.names
@@ -210,6 +223,8 @@ class SliversWorker:
             if not self._manner.doubted():
                 del self._ends[name]
                 self._task(name)
+        for name in [name for name, again in self._groups.items() if again <= self._tools.up()]:
+            self._task(name)
         if self._change_at is not None and self._change_at <= now:
             self._wake(Wake())
         policy = delivery.section(self._store, "reservation_policy")
@@ -241,13 +256,14 @@ class SliversWorker:
             task.name,
             _why=slivers.TURN if resting else meaning.why,
             _note=meaning.note,
-            _unenforced=slivers.unenforced(self._store, record),
+            _unenforced={**slivers.unenforced(self._store, record), **self._notes.get(task.name, {})},
             **({"_error": meaning.fault} if meaning.fault else {}),
         )
+        self._keep_group(record)
         if record["type"] != CONTROLLER_TYPE and self._manner.host.type is None:
             return True  # what it has is left alone: the next configuration may name a libvirt again
-        self._manner.group(record)
         may_go_on = self._see_to_account(task, record, meaning)
+        meaning = self._meant(record)  # by which account it is entered is part of what it is told
         if task.sent or resting:
             return True
         if meaning.fault is not None:
@@ -316,6 +332,22 @@ class SliversWorker:
                 pass
         return True
 
+    def _keep_group(self, record: Record) -> None:
+        """Have the slice's group as its source says; what is not to be had yet is tried again."""
+        name = str(record["name"])
+        group = self._store.get(record_key("group", name))
+        mine = group is not None and group.get("slice") == name and not group["destroying"]
+        self._groups.pop(name, None)
+        if not (mine or record["vlan"] is not None or record["nodes"]):
+            return
+        if departures.is_due(record, self._tools.now()) and not self._is_due(record):
+            return
+        keep = partial(slicegroups.keep_group, call=self._manner.call(), record=record)
+        problems = self._store.transact(keep)
+        self._note(name, _group=problems)
+        if problems:
+            self._groups[name] = self._tools.up() + self._tools.patience.longest_pause
+
     # ---- accounts
 
     def _see_to_account(self, task: _Task, record: Record, meaning: Meaning) -> bool:
@@ -376,6 +408,7 @@ class SliversWorker:
         """When to be called again; None when there is nothing to do and nothing to look at."""
         up, now = self._tools.up(), self._tools.now()
         times = [task.at - up for task in self._tasks.values() if not task.sent]
+        times += [again - up for again in self._groups.values()]
         if self._manner.host.type is not None and not self._asked:
             times.append(self._look_at - up)
         clock = [self._change_at] if self._change_at is not None else []
@@ -391,13 +424,23 @@ class SliversWorker:
         if isinstance(found, NMError):
             log.warning("the guests could not be looked at", extra={"why": str(found)})
             return
+        self._say_enforcers(found.enforcers)
         for record in slivermarks.with_guests(self._store):
-            task = self._tasks.get(record["name"])
+            name = str(record["name"])
+            task = self._tasks.get(name)
             if task is None or not task.sent:
-                self._compare(record, found.get(facts.sliver_domain(record["account"])))
+                self._compare(record, found.running.get(name))
+            if self._notes.get(name, {}) != found.notes.get(name, {}):
+                self._task(name)
+        self._notes = {name: dict(notes) for name, notes in found.notes.items()}
+
+    def _say_enforcers(self, enforcers: Sequence[str]) -> None:
+        old = self._store.get(slivers.ENFORCERS)
+        if old is None or old.get("guests") != list(enforcers):
+            self._writes.append(partial(_put_enforcers, words=list(enforcers), now=self._tools.now()))
 
     def _compare(self, record: Record, runs: bool | None) -> None:
-        """`runs`: whether its domain does, None when there is none."""
+        """`runs`: whether its guest does, None when there is none."""
         name, made = str(record["name"]), record.get("_made")
         state = slivers.RUNNING if runs else slivers.STOPPED
         if made is None:
@@ -487,6 +530,11 @@ def _all(writes: Sequence[Write], tx: Transaction) -> None:
 def _allot(tx: Transaction, key: str, now: float) -> None:
     if (record := tx.get(key)) is not None:
         slivermarks.allot(tx, record, now)
+
+
+def _put_enforcers(tx: Transaction, words: list[str], now: float) -> None:
+    record = tx.get(slivers.ENFORCERS) or new("meta", "enforcers", now)
+    tx.put({**record, "guests": words})
 
 
 def _recall(tx: Transaction, name: str, now: float) -> None:

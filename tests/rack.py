@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nm import api, config, hands, service
+from nm import api, briefs, config, service
 from nm.calls import Caller
 from nm.sliverservice import OpenGuests
 from nm.switch import SwitchState
@@ -60,7 +60,7 @@ class Rack:
             tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
         )
         self.startup = False  # whether it is started as by nmd --startup
-        self._open_guests = open_guests or hands.open_guests
+        self._open_guests = open_guests or briefs.open_guests
         self.service: service.Service | None = None
         self.start()
 

@@ -14,7 +14,10 @@ from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
 from nm.store import Store
 
-EMPTY: dict[str, Any] = {"domains": {}, "made": {}, "fails": {}, "down": "", "held": False, "slow": 0.0}
+EMPTY: dict[str, Any] = {
+    "domains": {}, "made": {}, "fails": {}, "down": "", "held": False, "slow": 0.0, "notes": {},
+    "enforcers": ["disk", "reservation", "shares", "start"],
+}  # fmt: skip
 
 
 class House:
@@ -117,7 +120,15 @@ class StandIn:
     def states(self) -> Mapping[str, bool]:
         with self._house.edit() as found:
             _check(found["down"])
-            return {domain: value["running"] for domain, value in found["domains"].items()}
+            return {value["sliver"]: value["running"] for value in found["domains"].values()}
+
+    def notes(self) -> Mapping[str, Mapping[str, str]]:
+        with self._house.edit() as found:
+            return dict(found["notes"])
+
+    def enforcers(self) -> Sequence[str]:
+        with self._house.edit() as found:
+            return list(found["enforcers"])
 
     def close(self) -> None:
         """Nothing to let go of."""

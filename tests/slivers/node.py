@@ -33,7 +33,8 @@ class Node(Rack):
         self.said = BEGAN
         usual = {"uri": "qemu:///system", "image": "debian", "look_seconds": 1.0}
         found = config.Slivers(**{**usual, **settings.pop("slivers", {})})
-        super().__init__(folder, switches=0, nodes=0, slivers=found, open_guests=self.house.open, **settings)
+        plain = {"switches": 0, "nodes": 0, "slivers": found, "open_guests": self.house.open}
+        super().__init__(folder, **{**plain, **settings})
 
     def hear(self, *slivers: dict[str, Any], **more: Any) -> delivery.Outcome:
         """The source lists these and no others; `more`: what else its reply has."""

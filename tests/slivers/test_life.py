@@ -42,7 +42,7 @@ def test_the_same_again_changes_nothing_and_one_tag_one_guest(lab: Node) -> None
 
 def test_a_delegated_one_is_there_from_create_to_destroy(lab: Node) -> None:
     lab.hear(told("d", "delegated"))
-    assert lab.sliver("d")["why"] == "it is delegated, and nobody has created it"
+    lab.until(lambda: lab.sliver("d")["why"] == "it is delegated, and nobody has created it")
     assert lab.ask("Create", "d")["result"] == {"state": "running"}
     assert lab.runs("d")
     life = (lab.guest("d") or {})["life"]
@@ -198,6 +198,16 @@ def test_a_guest_that_ends_by_itself_is_started_again(lab: Node) -> None:
     lab.until_runs("a")
     events = lab.call("GetEvents", 0, 1000)
     assert "its guest has stopped by itself" in {event["detail"] for event in events}
+
+
+def test_what_is_not_enforced_is_said(lab: Node) -> None:
+    lab.house.set(notes={"a": {"cpu_cores": "it has 1 core of 2: the others are taken"}})
+    lab.hear(told("a", tags={"cpu_cores": "2", "net_max": "5000000", "cpu_share": "7"}))
+    lab.until_runs("a")
+    lab.until(lambda: lab.sliver("a")["unenforced"].get("cpu_cores", "").startswith("it has 1 core"))
+    found = lab.sliver("a")["unenforced"]
+    assert found.keys() == {"cpu_cores", "net_max"}
+    assert "this node has nothing that limits network rates" in found["net_max"]
 
 
 def test_numbers_are_used_again_and_never_shared(lab: Node) -> None:
