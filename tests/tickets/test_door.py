@@ -17,7 +17,7 @@ from pysequoia import Tsk
 from nm import config, marshal, tickets
 from nm.calls import Call, Caller
 from nm.errors import NMError
-from nm.plcwork import reading_of
+from nm.plc import reading_of
 from nm.records import Record, record_key
 from nm.ticketdesk import AT_ONCE, TicketDesk
 from tests.memory_store import MemoryStore
