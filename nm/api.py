@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import nm
-from nm import dryrun, hooks, imports, marshal, methods, rights, views
+from nm import dryrun, hooks, imports, marshal, methods, rights, slivers, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
@@ -131,7 +131,7 @@ class Api:
     def call(self, caller: Caller, name: str, arguments: Sequence[Any] = ()) -> Any:
         """Call a method and return its answer, or raise what stands in the way."""
         method = _method(name)
-        method.check(arguments)
+        arguments = method.fitted(arguments)
         call = Call(caller, name, self._clock(), self._site)
         operation = method.operation
         if method.writes and operation is not None:
@@ -188,7 +188,7 @@ class Api:
 
     def _dry_run(self, call: Call, name: str, arguments: list[Any]) -> Record:
         method = _method(name)
-        method.check(arguments)
+        arguments = method.fitted(arguments)
         operation = method.operation
         if operation is None or not method.writes:
             raise Invalid(f"{name} cannot be tried out", _UNTRIED.get(name, _UNTRIED[""]))
@@ -226,7 +226,11 @@ class Api:
 
     def _get_events(self, call: Call, after: int, limit: int) -> list[Record]:
         groups = self._store.range("group")
-        if not (call.reader or any(call.caller.member_of(group, call.method) for group in groups)):
+        mine = any(call.caller.member_of(group, call.method) for group in groups) or any(
+            slivers.is_member(self._store, call.caller, sliver, call.method)
+            for sliver in self._store.range("sliver")
+        )
+        if not (call.reader or mine):
             return []  # nothing there is for this caller: the log need not be read
         found = self._events.read(
             after, min(limit, EVENTS_AT_ONCE), lambda event: rights.sees_event(self._store, call, event)

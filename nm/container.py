@@ -88,6 +88,7 @@ def enter(first: First) -> None:
         raise NotThere("its container has no files or processes of its own")
     _join_cgroups(first)
     _take_label(first)
+    os.setgroups([])
     sys.meta_path.clear()
     _call("setns", pidfd, sum(NAMESPACES[kind] for kind in kinds))
     os.fchdir(root)
@@ -106,7 +107,6 @@ def _differs(first: First, kind: str) -> bool:
 
 def _be_root(rights: int, no_more: bool) -> None:
     """Root as the container knows it. A right that is gone from the bounding set never comes back."""
-    os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     for right in range(64):

@@ -144,15 +144,24 @@ def update(
     """Make the records what the reply says, in as many transactions as it takes; once more changes nothing.
 
     The minimum comes last, so a reply that was taken in half is taken anew. `older`: an administrator says
-    that a reply is right whose clock is behind what is known, as of a source that was built anew.
+    that a reply is right whose clock is not ahead of what is known, as of a source that was built anew.
     """
-    last = minimum(store)
-    if (reply.timestamp < last and not older) or reply.timestamp == last:
+    if reply.timestamp <= minimum(store) and not older:
         return Outcome(stale=True)
     changed = tuple(_take_all(store, reply, now, older))
     removed, held = _remove(store, reply, now, rules, grace, older)
     store.transact(partial(_finish, reply=reply, now=now))
     return Outcome(changed, removed, held)
+
+
+def differs(reader: Reader, reply: Reply, now: float) -> bool:
+    """Whether the reply says of a sliver what is not known, although it is no news by its time."""
+    known = ((reader.get(key), told) for key, told in reply.records.items())
+    return any(
+        (old is None or old["timestamp"] <= told["timestamp"])
+        and delivered(old, told, now, older=True) is not None
+        for old, told in known
+    )
 
 
 def recall(store: Store, reply: Reply, now: float) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ reference (nm/reference.py) are made from it. Who may call a method says nm/righ
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-from nm import drift, groups, leases, lending, pool
+from nm import drift, groups, leases, lending, pool, sliverops
 from nm.accountmethods import ACCOUNTS
 from nm.arguments import (
     COUNT,
@@ -33,6 +33,7 @@ from nm.imagemethods import IMAGES
 from nm.plcmethods import PLC
 from nm.recoverymethods import RECOVERY
 from nm.sitemethods import SITES
+from nm.slivermethods import SLIVERS
 
 _CHANGES = Param("changes", STRUCT, "the keys to change; those not named stay")
 _FILTER = Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all")
@@ -474,9 +475,10 @@ _GROUPS = (
     ),
     _read(
         "GetHolds",
-        leases.get_holds,
+        sliverops.get_holds,
         "array",
-        "The groups whose end is held back: {group, expires, reason}.",
+        "What is held back: {group or nil, sliver or nil, what (ends, removals, expiries), expires or nil, "
+        "reason, since}.",
     ),
 )
 
@@ -552,6 +554,7 @@ _DOOR = (
 SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
+    "Slivers": SLIVERS,
     "The source of slices, and tickets": PLC,
     "Accounts": ACCOUNTS,
     "Whole sites": SITES,

@@ -273,10 +273,8 @@ def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) 
 
 
 def _nodes(group: Record | None) -> int:
-    """How many nodes a group holds: in wanted, in target, or deployed; and those that it lent or borrowed."""
-    promised = [*(group or {}).get("lent", ()), *(group or {}).get("borrowed", ())]
-    keys = claims(group) | {record_key("node", node) for node in promised}
-    return sum(key.startswith("node_") for key in keys)
+    """How many nodes a group holds: in wanted, in target, or deployed."""
+    return sum(key.startswith("node_") for key in claims(group))
 
 
 def owned(reader: Reader, owner: Mapping[str, Any]) -> list[str]:
@@ -319,7 +317,8 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
     """
     account, other = unix_names(type, name)
     why = _why_not(tx, call, type, account)
-    if why is not None and (type in OF_SLIVERS or _is_slivers(tx.get(account_key(account)))):
+    yields = type in OF_SLIVERS or (type in OF_GROUPS and _is_slivers(tx.get(account_key(account))))
+    if why is not None and yields:
         account, why = other, _why_not(tx, call, type, other)
     if why is not None:
         raise _taken(call, *why, account)

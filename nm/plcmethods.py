@@ -24,7 +24,7 @@ PLC = (
         Param(
             "options",
             STRUCT,
-            '{"older": true}: its reply counts although its clock is behind what is known',
+            '{"older": true}: its reply counts although its clock is not ahead of what is known',
             optional=True,
         ),
         since=7,

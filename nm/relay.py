@@ -129,7 +129,7 @@ def _wanted(pumps: Sequence[Pump]) -> dict[int, int]:
 def raw(terminal: int) -> Iterator[None]:
     """Every key is passed on, ctrl-C too: the other terminal knows what it means."""
     before = termios.tcgetattr(terminal)
-    tty.setraw(terminal)
+    tty.setraw(terminal, termios.TCSADRAIN)  # what was typed before counts
     try:
         yield
     finally:

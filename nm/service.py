@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from nm import (
     accounts,
     api,
+    briefs,
     converge,
     debtwork,
+    departures,
     doormark,
     drift,
     families,
@@ -36,6 +38,7 @@ from nm import (
     pool,
     power,
     promisework,
+    sliverservice,
     sources,
     startup,
     tickets,
@@ -80,6 +83,7 @@ log = logging.getLogger("nm.service")
 
 MEGABYTE = 1 << 20
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
+HOLDS = {leases.HOLDS, departures.REMOVALS.key, departures.EXPIRIES.key}
 # Events that are warnings in the log.
 TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back", "offline", "problems")
 
@@ -91,7 +95,12 @@ class Service:
     """
 
     def __init__(
-        self, config: Config, hide: Any = nobody, start_heads: bool = False, site: str | None = None
+        self,
+        config: Config,
+        hide: Any = nobody,
+        start_heads: bool = False,
+        site: str | None = None,
+        open_guests: sliverservice.OpenGuests = briefs.open_guests,
     ) -> None:
         self._config = config
         self._start_heads = start_heads
@@ -119,7 +128,12 @@ class Service:
         )
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
-        self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self._timekeeper = Timekeeper(
+            self.database, self._clocks, _rules(config), config.slivers.grace_seconds
+        )
+        self._slivers = sliverservice.Slivers(
+            config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
+        )
         self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)
@@ -128,6 +142,12 @@ class Service:
         )
         self._ticket_keys = TicketKeys(config.tickets.keys)
         desk = TicketDesk(self.database, self._ticket_rules, lambda: reading_of(self._config, None))
+        self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
+            "pool:": self._timekeeper,
+            lending.SUBJECT: self._promises,
+            patrol.SUBJECT: self._patrol,
+            sources.SUBJECT: self._plc,
+        }
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -174,7 +194,8 @@ class Service:
         """Use another configuration whose differences are all `live`."""
         self._config = config
         self._tools.patience = _patience(config)
-        self._timekeeper.rules = _rules(config)
+        self._timekeeper.rules, self._timekeeper.grace = _rules(config), config.slivers.grace_seconds
+        self._slivers.config = config
         self._promises.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self._gate.settings = config.hooks
@@ -182,6 +203,7 @@ class Service:
         self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
+        self._slivers.look()
         self._api.reload(self._people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
 
@@ -193,6 +215,7 @@ class Service:
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
+        self._plc.end()
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()
@@ -266,11 +289,14 @@ class Service:
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
-        if ends or leases.HOLDS in publication.changes:
+        if ends or HOLDS & publication.changes.keys():
             self.crew.send("pool:", leases.Look(ends))
+        self._slivers.published(publication)
 
     def _wake(self, job: Record) -> None:
         subject, item = job["subject"], Job(job["id"])
+        if self._slivers.wake(job):
+            return
         if subject.startswith("account:"):
             self.crew.send(people.SUBJECT, item)
         elif job["kind"] in ("audit", "repair"):
@@ -310,6 +336,7 @@ class Service:
             self.crew.send(people.SUBJECT, Settle(account["account"]))
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
+        self._slivers.look()
         self.crew.send("pool:", leases.Look())
         self.crew.send(lending.SUBJECT, promisework.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
@@ -333,9 +360,15 @@ class Service:
         After a reboot those with head nodes are repaired one after another. A restart of nmd alone repairs
         nothing.
         """
-        starting = startup.candidates(self.database) if self._rebooted or self._start_heads else []
-        if starting:
-            self.database.transact(partial(startup.line_up, names=starting, now=time.time()))
+        starts = self._rebooted or self._start_heads
+        starting = startup.candidates(self.database) if starts else []
+        line = [f"{startup.GROUP}:{name}" for name in starting]
+        if starts:
+            line += self._slivers.candidates(self._rebooted)
+        if line:
+            self.database.transact(partial(startup.line_up, subjects=line, now=time.time()))
+        if self._rebooted:  # when they have their places in the line: none starts before
+            self._slivers.rebooted()
         if startup.waiting(self.database):  # also those that the last daemon did not come to
             self.crew.send(startup.SUBJECT, startup.Begin())
         if not (self._rebooted or restored):
@@ -372,17 +405,12 @@ class Service:
         kind, _, name = subject.partition(":")
         if kind == "group":
             return converge.GroupWorker(name, self._tools)
-        if kind == "pool":
-            return self._timekeeper
-        if subject == lending.SUBJECT:
-            return self._promises
-        if subject == patrol.SUBJECT:
-            return self._patrol
-        if subject == sources.SUBJECT:
-            return self._plc
+        if (handler := self._lasting.get(subject) or self._slivers.handler(subject)) is not None:
+            return handler
         if kind == "startup":
             pause = self._config.startup.pause_seconds
-            return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
+            mine = (self._slivers.starts, self._slivers.begun)
+            return startup.Startup(self.database, self._repair_call, time.monotonic, pause, *mine)
         if kind == "import":
             return ImportWorker(self.database, self._site)
         if kind == "accounts":
@@ -466,6 +494,7 @@ def site_of(config: Config, registry: Registry) -> Site:
         methods=frozenset(METHODS),
         image_folders=config.images.folders,
         **_accounts(config),
+        **sliverservice.site(config),
     )
 
 

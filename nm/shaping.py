@@ -56,7 +56,9 @@ def bridge_at(place: str) -> str:
     kind, _, name = place.partition(":")
     if kind != "bridge":
         raise DeviceFailed(
-            f"which bridge {place} has is not known", "name it: slivers.network = bridge:NAME", passing=False
+            f"which bridge {place} has is not known",
+            "name it: slivers.network = bridge:NAME, or slivers.uplink",
+            passing=False,
         )
     return name
 
@@ -72,7 +74,10 @@ class Shaping:
         clocks: Clocks,
         bridge: Callable[[str], str] = bridge_at,
     ) -> None:
-        """`mac`: of a sliver's NIC. `bridge`: of `slivers.network`; DeviceFailed when it is not known."""
+        """`mac`: of a sliver's NIC. `bridge`: of `slivers.network`; DeviceFailed when it is not known.
+
+        It is asked for only where no uplink is named.
+        """
         self._store = store
         self._settings = settings
         self._mac = mac
@@ -143,7 +148,7 @@ class Shaping:
         self._lock(self._shape.slivers)
 
     def _open(self, settings: Slivers) -> htb.Htb:
-        bridge = self._bridge(settings.network)
+        bridge = "" if settings.uplink else self._bridge(settings.network)
         if elsewhere := htb.withdraw(settings.uplink, bridge):
             log.info("rates are enforced elsewhere now", extra={"devices": elsewhere})
         self._hand = htb.Htb(settings.uplink, bridge)

@@ -26,6 +26,7 @@ TYPES = ("sliver.QEMU", "sliver.LXC")
 CONTROLLER_TYPE = "controller"
 VLANS = range(2, 4095)
 MOST_PARTS = 64  # keys of a reply
+MOST_PROBLEMS = 100  # that are told of a reply
 LATEST = 2**53  # up to here a double holds every second
 
 _TAKEN = {
@@ -113,7 +114,14 @@ def read_reply(told: object, reading: Reading) -> Reply:
             problems.append(f"sliver {name}: {error}")
     sections, cap, exempt = _rest(reply, problems)
     node_id = reply.get("node_id")
-    return Reply(timestamp, records, frozenset(mentioned), node_id, sections, cap, exempt, tuple(problems))
+    told = few(problems)
+    return Reply(timestamp, records, frozenset(mentioned), node_id, sections, cap, exempt, told)
+
+
+def few(problems: list[str]) -> tuple[str, ...]:
+    """As many as people read."""
+    left = len(problems) - MOST_PROBLEMS
+    return (*problems[:MOST_PROBLEMS], *([f"and {left} more"] if left > 0 else []))
 
 
 def _ours(told: object, reading: Reading) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from nm.store import Event, Reader, Transaction
 SUBJECT = "plc:"
 STANDING = "meta_standing"
 WHO = "source"  # in events
+TOLD = 5  # problems in one event
 
 _BLANK: Mapping[str, Any] = {
     "online": False,
@@ -59,7 +60,8 @@ def _news(old: Record, record: Record) -> Iterable[Event]:
         yield Event(WHO, subject, "error", str(record["error"]))
     fresh = [problem for problem in record["problems"] if problem not in old["problems"]]
     if fresh:
-        yield Event(WHO, subject, "problems", "; ".join(fresh))
+        more = f"; and {len(fresh) - TOLD} more" if len(fresh) > TOLD else ""
+        yield Event(WHO, subject, "problems", "; ".join(fresh[:TOLD]) + more)
 
 
 # ---- methods

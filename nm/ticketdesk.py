@@ -11,7 +11,7 @@ from functools import partial
 from nm import delivery, slices, tickets
 from nm.calls import Call
 from nm.departures import observed
-from nm.errors import Invalid, LimitReached
+from nm.errors import Conflict, Invalid, LimitReached
 from nm.records import Record, record_key
 from nm.slices import DELEGATED, Reading, Reply, read_reply
 from nm.store import Event, Reader, Store, Transaction
@@ -19,6 +19,7 @@ from nm.tickets import Rules, Ticket
 
 AT_ONCE = 2
 PATIENCE = 20.0  # seconds
+SKEW = 300.0  # seconds that an administrator's clock may be ahead
 
 
 class TicketDesk:
@@ -47,11 +48,23 @@ class TicketDesk:
         reply = read_reply(tickets.unsigned(text), self._how())
         if reply.problems:
             raise Invalid("; ".join(reply.problems), "nothing was changed")
+        if reply.timestamp > call.now + SKEW:
+            raise Invalid("it is as of a time to come", "nothing that its source says later would count")
         told = list(reply.records.values())
         for one in told:
             delivery.check(self._store, one)
+            if self._is_ignored(one, call.now):
+                hint = "give it a newer timestamp"
+                raise Conflict(f"sliver {one['name']} is known otherwise as of the same time", hint)
         delivery.deliver_all(self._store, told, call.now, created)
         return 1
+
+    def _is_ignored(self, told: Record, now: float) -> bool:
+        """Whether it is no news by its time alone."""
+        old, known = self._store.get(told["record_key"]), delivery.newest(self._store, told["record_key"])
+        if old is None or told["timestamp"] != known:
+            return False
+        return delivery.delivered(old, told, now, older=True) is not None
 
     def _how(self) -> Reading:
         """Read as the source's replies are, with the defaults that it told last."""

@@ -41,6 +41,10 @@ FIELDS: dict[str, dict[str, type]] = {
     "account": {
         "name": str, "account": str, "uid": int, "type": str, "state": str, "job": int,
     },
+    "sliver": {
+        "name": str, "type": str, "instantiation": str, "account": str, "uid": int, "enabled": bool,
+        "state": str, "image": str, "index": int, "job": int, "expires": int,
+    },
     "group": {
         "name": str, "alias": str, "vlan": int, "headnode": str, "state": str, "pending": bool,
         "expires": int, "revision": int, "job": int, "drift": int,

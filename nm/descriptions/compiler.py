@@ -1,9 +1,9 @@
 """The face of the compiler: `compile`, the phases it goes through, and what comes out.
 
-    raw       the text as written, includes spliced in       type      prototypes have given their attributes
-    place     attributes are where their paths lead          function  functions and schemas are recognized
-    sfConfig  what is to be deployed is chosen               link      references are followed
-    compile   one plain tree
+raw       the text as written, includes spliced in       type      prototypes have given their attributes
+place     attributes are where their paths lead          function  functions and schemas are recognized
+sfConfig  what is to be deployed is chosen               link      references are followed
+compile   one plain tree
 """
 
 from collections.abc import Mapping
@@ -167,7 +167,9 @@ class _Run:
             raise type(error)(Problem("there is no sfConfig", hint)) from None
         if not isinstance(chosen, Scope):
             mark = scope.component.attributes["sfConfig"].mark
-            raise Unresolved(Problem("sfConfig is no component", "write sfConfig extends Compound { ... }", mark))
+            raise Unresolved(
+                Problem("sfConfig is no component", "write sfConfig extends Compound { ... }", mark)
+            )
         return chosen
 
     def _phases(self, scope: Scope) -> tuple[str, ...]:
@@ -177,7 +179,9 @@ class _Run:
             return ORDER
         value = attribute.value
         if not isinstance(value, Vector) or not all(isinstance(phase, str) for phase in value):
-            raise Unresolved(Problem(f"{PHASE_LIST} is no list of names", 'write [| "type", ... |]', attribute.mark))
+            raise Unresolved(
+                Problem(f"{PHASE_LIST} is no list of names", 'write [| "type", ... |]', attribute.mark)
+            )
         return tuple(value)
 
     def _refuse_phase(self, phase: str, root: Component) -> None:

@@ -1,4 +1,4 @@
-"""The phase function: components that say `phase.function` become what computes a value or checks an assertion.
+"""The phase function: components that say `phase.function` become what computes or checks something.
 
 Independent of where a component stands, so a component that is shared is turned once.
 """
@@ -11,7 +11,9 @@ from nm.descriptions.values import Attribute, Component, Form, Function, Key, St
 
 PHASE = "phase.function"
 PHASES = "org.smartfrog.sfcore.languages.sf."
-FUNCTION, SCHEMA, ASSERTIONS = (PHASES + name for name in ("ConstructFunction", "ConstructSchema", "ConstructAssertions"))
+FUNCTION, SCHEMA, ASSERTIONS = (
+    PHASES + name for name in ("ConstructFunction", "ConstructSchema", "ConstructAssertions")
+)
 CLASS, WHEN = "sfFunctionClass", "sfAssertionPhase"
 CHECK_ALL = PHASES + "functions.CheckAssertions"
 DYNAMIC = "dynamic"
@@ -45,7 +47,9 @@ class _Constructor:
         self._budget.up()
         made = component
         if changed:
-            made = Component(component.attributes | changed, [], component.data, component.mark, state=State.DONE)
+            made = Component(
+                component.attributes | changed, [], component.data, component.mark, state=State.DONE
+            )
         self._done[id(component)] = component, made
         return made
 
@@ -56,7 +60,11 @@ class _Constructor:
                 hint = "attributes of a function are given by their name alone"
                 raise Wrong(Problem(f"{spoken(path)} cannot be placed from in here", hint, attribute.mark))
             inner = self.turned(value.component)
-            return value if inner is value.component else Function(inner, value.form, value.operator, value.lazy, value.data)
+            return (
+                value
+                if inner is value.component
+                else Function(inner, value.form, value.operator, value.lazy, value.data)
+            )
         made = self.turned(value)
         if id(made) not in self._functions:
             action = next((k for k in made.attributes if isinstance(k, str) and k.startswith(PHASE)), None)
@@ -92,12 +100,18 @@ def _named(key: Key, item: Attribute) -> Attribute:
     """An element of a schema, told which attribute it is to look at."""
     if not isinstance(item.value, Function):
         hint = "write it as memory extends Integer { }"
-        raise Wrong(Problem(f"{spoken(key)} of the schema is no description of an attribute", hint, item.mark))
+        raise Wrong(
+            Problem(f"{spoken(key)} of the schema is no description of an attribute", hint, item.mark)
+        )
     inner = item.value.component
-    named = Component({**inner.attributes, "name": Attribute(key, item.mark)}, mark=inner.mark, state=State.DONE)
+    named = Component(
+        {**inner.attributes, "name": Attribute(key, item.mark)}, mark=inner.mark, state=State.DONE
+    )
     return item._replace(value=Function(named, item.value.form, lazy=item.value.lazy))
 
 
 def _assertion(items: Items, checks: dict[Key, Attribute]) -> Function:
     when = items.get(WHEN, Attribute(DYNAMIC))
-    return Function(Component({**checks, CLASS: Attribute(CHECK_ALL), WHEN: when}, state=State.DONE), Form.ASSERT)
+    return Function(
+        Component({**checks, CLASS: Attribute(CHECK_ALL), WHEN: when}, state=State.DONE), Form.ASSERT
+    )

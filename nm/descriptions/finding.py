@@ -1,8 +1,11 @@
-"""Where references lead: the walk over a reference's parts, which every phase does in its own way of reading values.
+"""Where references lead: the walk over a reference's parts. Phases differ in how they read values.
 
-A first name is looked for in the component that holds the reference, then upwards; the first hit counts, and is not left
-again when a later part is missing there. Later names are those of the component that the walk has come to.
+A first name is looked for in the component that holds the reference, then upwards; the first hit counts, and
+is not left again when a later part is missing there. Later names are those of the component that the walk has
+come to.
 """
+
+from functools import partial
 
 from nm.descriptions.limits import Budget
 from nm.descriptions.printer import reference_text
@@ -10,6 +13,7 @@ from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import TBD, Component, Function, Part, Reference, Scope, Value, Vector
 
 LOCAL = "sfLocal"
+GUESSES, GUESSED = 200, 60  # names looked at for a hint, and their characters
 
 
 class LazyMet(Exception):
@@ -24,7 +28,7 @@ class Finder:
         self._properties = properties or {}
 
     def read(self, scope: Scope, name: str) -> Value:
-        """What the attribute of that name is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
+        """What the attribute is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
         self.budget.down()
         try:
             return self.worth(scope, name, scope.component.attributes[name].value)
@@ -38,7 +42,9 @@ class Finder:
         if isinstance(value, Reference) and not value.data:
             return self.follow(scope, value)
         if value is TBD or (isinstance(value, Vector) and TBD in value):
-            raise Unresolved(Problem(f"{name} is still to be defined", f"give {name} a value here, or in a prototype"))
+            raise Unresolved(
+                Problem(f"{name} is still to be defined", f"give {name} a value here, or in a prototype")
+            )
         return value
 
     def follow(self, scope: Scope, reference: Reference) -> Value:
@@ -74,7 +80,10 @@ class Finder:
             raise LazyMet
         way = reference_text(Reference(reference.parts[:index]))
         raise Unresolved(
-            Problem(f"{reference_text(reference)}: {way} is no component", f"only components have a {_said(reference, index)}")
+            Problem(
+                f"{reference_text(reference)}: {way} is no component",
+                f"only components have a {_said(reference, index)}",
+            )
         )
 
     def _step(self, here: Scope, part: Part, reference: Reference, index: int) -> Value:
@@ -87,7 +96,9 @@ class Finder:
             return here
         if kind == "PARENT":
             if here.parent is None:
-                raise Unresolved(Problem(f"{reference_text(reference)}: the file itself has no parent", "one PARENT less"))
+                raise Unresolved(
+                    Problem(f"{reference_text(reference)}: the file itself has no parent", "one PARENT less")
+                )
             return here.parent
         if kind == "ROOT":
             while here.parent is not None:
@@ -101,10 +112,12 @@ class Finder:
             attribute = here.component.attributes.get(name)
         if attribute is None:
             place = here.path() or "the file"
-            hint = _nearest(name, here)
-            raise Unresolved(Problem(f"{reference_text(reference)}: {place} has no {name}", hint))
+            said = f"{reference_text(reference)}: {place} has no {name}"
+            raise Unresolved(Problem(said, guess=partial(_nearest, name, here)))
         if index and LOCAL in attribute.tags:
-            raise Unresolved(Problem(f"{reference_text(reference)}: {name} is local", "it is [sfLocal] to its component"))
+            raise Unresolved(
+                Problem(f"{reference_text(reference)}: {name} is local", "it is [sfLocal] to its component")
+            )
         return self.read(here, name)
 
     def _upwards(self, here: Scope, name: str, reference: Reference) -> Value:
@@ -118,7 +131,8 @@ class Finder:
             if not self.missing(here, name, upwards=True):
                 break
         where = "" if len(reference.parts) == 1 else f"{reference_text(reference)}: "
-        raise Unresolved(Problem(f"{where}no {name} here, nor in any component around", _nearest(name, here)))
+        said = f"{where}no {name} here, nor in any component around"
+        raise Unresolved(Problem(said, guess=partial(_nearest, name, here)))
 
     def _outside(self, part: Part) -> Value:
         """What the machine or the running system would have to say."""
@@ -128,7 +142,11 @@ class Finder:
         if kind == "IPROPERTY" and name in self._properties:
             return self.property_value(self._properties[name])
         if kind in {"PROPERTY", "IPROPERTY"}:
-            raise Unresolved(Problem(f"{kind} {name}: there is no such property", f"write OPTIONAL (default) {kind} {name}"))
+            raise Unresolved(
+                Problem(
+                    f"{kind} {name}: there is no such property", f"write OPTIONAL (default) {kind} {name}"
+                )
+            )
         if kind in {"HOST", "PROCESS"}:
             raise Unresolved(Problem(f"{kind} is known at run time only", f"write LAZY {kind} ..."))
         hint = "nm gives descriptions no environment variables and no Java constants; write the value"
@@ -150,7 +168,7 @@ def _nearest(name: str, here: Scope) -> str:
 
     known: set[str] = set()
     scope: Scope | None = here
-    while scope is not None and len(known) < 1000:  # noqa: PLR2004 (enough to guess from)
+    while scope is not None and len(known) < 1000:
         known |= {key for key in list(scope.component.attributes)[:200] if isinstance(key, str)}
         scope = scope.parent
     near = difflib.get_close_matches(name[:60], sorted(known), 1)

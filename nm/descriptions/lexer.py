@@ -1,13 +1,43 @@
-"""Texts to words. One regular expression knows all of them; a match of it is a word, and the longest wins by their order."""
+"""Texts to words. One regular expression knows all of them; their order makes the longest win."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from nm.descriptions.problems import Mark, Problem, Source, Wrong
 
 RESERVED = frozenset(
-    "APPLY ASSERT ATTRIB DATA extends false HERE HOST PROPERTY IPROPERTY ENVPROPERTY IENVPROPERTY CONSTANT LAZY NULL"
-    " OPTIONAL PARENT PROCESS ROOT TBD THIS true IF THEN ELSE FI SWITCH ENDSWITCH VAR".split()
+    [
+        "APPLY",
+        "ASSERT",
+        "ATTRIB",
+        "DATA",
+        "extends",
+        "false",
+        "HERE",
+        "HOST",
+        "PROPERTY",
+        "IPROPERTY",
+        "ENVPROPERTY",
+        "IENVPROPERTY",
+        "CONSTANT",
+        "LAZY",
+        "NULL",
+        "OPTIONAL",
+        "PARENT",
+        "PROCESS",
+        "ROOT",
+        "TBD",
+        "THIS",
+        "true",
+        "IF",
+        "THEN",
+        "ELSE",
+        "FI",
+        "SWITCH",
+        "ENDSWITCH",
+        "VAR",
+    ]
 )
 LETTER = "A-Za-z_$¢-¥ªµºÀ-ÖØ-öø-ÿ"
 ESCAPE = r"\\(?:[ntbrf\\'{quote}]|[0-3][0-7][0-7])"
@@ -33,7 +63,7 @@ END = "end"
 
 
 class Token(NamedTuple):
-    """A word. `kind`: string, text, bytes, decimal, integer or word; of reserved words and signs, they themselves."""
+    """A word. `kind`: string, text, bytes, decimal, integer, word; or a reserved word, or a sign."""
 
     kind: str
     text: str
@@ -41,7 +71,7 @@ class Token(NamedTuple):
 
 
 def source(name: str, written: str) -> Source:
-    """A text as the lexer wants it: \\uXXXX mean their character, wherever they stand."""
+    r"""A text as the lexer wants it: \\uXXXX mean their character, wherever they stand."""
     if "\\u" not in written:
         return Source(name, written, written)
     pieces: list[str] = []
@@ -56,9 +86,8 @@ def source(name: str, written: str) -> Source:
     return Source(name, "".join([*pieces, written[done:]]), written, shifts)
 
 
-def tokens(source: Source) -> list[Token]:
+def tokens(source: Source) -> Iterator[Token]:
     """The words of a text, one of kind END behind them; raises Wrong at what is none."""
-    found: list[Token] = []
     text, place = source.text, 0
     match_at = WORDS.match
     while place < len(text):
@@ -68,10 +97,9 @@ def tokens(source: Source) -> list[Token]:
         kind, said = match.lastgroup or "", match[0]
         if kind != "blank":
             named = kind in {"sign", "directive", "xor"} or (kind == "word" and said in RESERVED)
-            found.append(Token(said if named else kind, said, place))
+            yield Token(said if named else kind, said, place)
         place = match.end()
-    found.append(Token(END, "", place))
-    return found
+    yield Token(END, "", place)
 
 
 def unescaped(token: Token) -> str:
@@ -82,7 +110,7 @@ def unescaped(token: Token) -> str:
 
 def _character(match: re.Match[str]) -> str:
     said = match[1]
-    return chr(int(said, 8)) if len(said) == 3 else MEANINGS.get(said, said)  # noqa: PLR2004 (three octal digits)
+    return chr(int(said, 8)) if len(said) == 3 else MEANINGS.get(said, said)
 
 
 def _mistake(source: Source, place: int) -> Problem:
@@ -98,7 +126,11 @@ def _mistake(source: Source, place: int) -> Problem:
     if begun == "\ufeff":
         return Problem("a byte-order mark", "save the file as UTF-8 without one", mark)
     shown = begun if begun.isprintable() else f"\\u{ord(begun):04X}"
-    hint = "letters beyond Latin-1 stand in strings only" if begun.isalpha() else "put it into a string, or remove it"
+    hint = (
+        "letters beyond Latin-1 stand in strings only"
+        if begun.isalpha()
+        else "put it into a string, or remove it"
+    )
     return Problem(f"no word begins with {shown}", hint, mark)
 
 
@@ -106,11 +138,15 @@ def _bad_string(source: Source, place: int) -> Problem:
     """A string without end, or with an escape that there is not."""
     text, quote = source.text, source.text[place]
     ends = r"[^\"\\\n\r]" if quote == '"' else r"[^#\\]"
-    good = re.compile(rf"(?:{ends}|{ESCAPE.format(quote=quote)})*+").match(text, place + (1 if quote == '"' else 2))
+    good = re.compile(rf"(?:{ends}|{ESCAPE.format(quote=quote)})*+").match(
+        text, place + (1 if quote == '"' else 2)
+    )
     stop = good.end() if good else place
     if text.startswith("\\", stop):
-        allowed = f"""\\n \\t \\b \\r \\f \\\\ \\' \\{quote} and three octal digits are; a backslash itself is \\\\"""
+        allowed = f"""there are \\n \\t \\b \\r \\f \\\\ \\' \\{quote} and three octal digits"""
         return Problem("no such escape", allowed, Mark(source, stop))
     if quote == '"':
-        return Problem("this string does not end on its line", 'end it with ", or write ## ... #', Mark(source, place))
+        return Problem(
+            "this string does not end on its line", 'end it with ", or write ## ... #', Mark(source, place)
+        )
     return Problem("this text does not end", "end it with #; a # inside is \\#", Mark(source, place))

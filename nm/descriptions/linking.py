@@ -1,7 +1,8 @@
 """The phase link: every eager reference and function becomes its value, in what sfConfig reaches.
 
-What an attribute is worth depends on its place, so values are kept in scopes, each computed once. A value that is being
-computed and is asked for again is a loop. What has to do with lazy references stays for run time: it becomes lazy itself.
+What an attribute is worth depends on its place, so values are kept in scopes, each computed once. A value
+that is being computed and is asked for again is a loop. What has to do with lazy references stays for run
+time: it becomes lazy itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +52,9 @@ class _Failed:
 class Linker(Finder):
     """Computes what attributes are worth."""
 
-    def __init__(self, budget: Budget, reader: Reader, surroundings: Surroundings, converter: Converter) -> None:
+    def __init__(
+        self, budget: Budget, reader: Reader, surroundings: Surroundings, converter: Converter
+    ) -> None:
         super().__init__(budget, dict(surroundings.properties or {}))
         self.findings = Findings(budget.limits.problems)
         self._reader = reader
@@ -66,6 +69,7 @@ class Linker(Finder):
         if id(scope) in self._walked:
             return
         self._walked.add(id(scope))
+        self.budget.step(len(scope.component.attributes))
         self.budget.down()
         for name, attribute in scope.component.attributes.items():
             if isinstance(name, tuple):
@@ -118,7 +122,11 @@ class Linker(Finder):
     def worth(self, scope: Scope, name: str, value: Value) -> Value:
         """What a value is worth in its place."""
         if isinstance(value, Function):
-            return self._asserted(scope, name, value) if value.form is Form.ASSERT else self._applied(scope, name, value)
+            return (
+                self._asserted(scope, name, value)
+                if value.form is Form.ASSERT
+                else self._applied(scope, name, value)
+            )
         try:
             return super().worth(scope, name, value)
         except LazyMet:
@@ -137,7 +145,9 @@ class Linker(Finder):
         values, lazy = self._arguments(inner)
         if lazy:
             items = function.component.attributes
-            kept = {key: item._replace(value=inner.values.get(key, item.value)) for key, item in items.items()}
+            kept = {
+                key: item._replace(value=inner.values.get(key, item.value)) for key, item in items.items()
+            }
             return replace(function, component=Component(kept), form=Form.APPLY, lazy=True)
         kind = self._class(inner)
         special = SPECIAL.get(kind.rpartition(".")[2]) if kind.startswith(functions.PACKAGES) else None
@@ -149,13 +159,19 @@ class Linker(Finder):
 
     def _arguments(self, inner: Scope) -> tuple[dict[str, Value], bool]:
         """The values of a function's arguments, and whether some are known at run time only."""
-        values = {key: self.read(inner, key) for key in inner.component.attributes if isinstance(key, str) and key != CLASS}
+        values = {
+            key: self.read(inner, key)
+            for key in inner.component.attributes
+            if isinstance(key, str) and key != CLASS
+        }
         return values, any(map(_is_lazy, values.values()))
 
     def _class(self, inner: Scope) -> str:
         kind = self.read(inner, CLASS) if CLASS in inner.component.attributes else None
         if not isinstance(kind, str):
-            raise Wrong(Problem("a function without sfFunctionClass", "extend one of org/smartfrog/functions.sf"))
+            raise Wrong(
+                Problem("a function without sfFunctionClass", "extend one of org/smartfrog/functions.sf")
+            )
         return kind
 
     def _text_of(self, value: Value) -> Value:
@@ -177,10 +193,14 @@ class Linker(Finder):
         inner = scope.below(function.component, name)
         when = self.read(inner, WHEN) if WHEN in function.component.attributes else DYNAMIC
         if when not in {STATIC, STATIC_LAZY, DYNAMIC}:
-            raise Wrong(Problem(f"{WHEN} is {functions.described(when)}", "it is static, staticLazy or dynamic"))
+            raise Wrong(
+                Problem(f"{WHEN} is {functions.described(when)}", "it is static, staticLazy or dynamic")
+            )
         lazy = self._checked(scope, inner)
         if lazy and when == STATIC:
-            raise Wrong(Problem("a static assertion about something lazy", f"make {WHEN} staticLazy or dynamic"))
+            raise Wrong(
+                Problem("a static assertion about something lazy", f"make {WHEN} staticLazy or dynamic")
+            )
         if when != DYNAMIC:
             return DROPPED
         items = {key: item for key, item in function.component.attributes.items() if key != WHEN}
@@ -195,13 +215,19 @@ class Linker(Finder):
                 self._check(scope, rule)
             return False
         items = inner.component.attributes
-        values = {key: self.read(inner, key) for key in items if isinstance(key, str) and key not in {CLASS, WHEN}}
+        values = {
+            key: self.read(inner, key) for key in items if isinstance(key, str) and key not in {CLASS, WHEN}
+        }
         if any(map(_is_lazy, values.values())):
             return True
         holds = functions.compute(self._class(inner), values, self.budget)
         if holds is not True:
             failed = ", ".join(key for key, value in values.items() if value is False)
-            raise Wrong(Problem(f"the assertion {failed} does not hold".replace("  ", " "), "correct what it is about"))
+            raise Wrong(
+                Problem(
+                    f"the assertion {failed} does not hold".replace("  ", " "), "correct what it is about"
+                )
+            )
         return False
 
     def _rules(self, component: Component) -> list[schemas.Rule] | None:
@@ -212,18 +238,22 @@ class Linker(Finder):
         return self._schemas[id(component)]
 
     def _check(self, holder: Scope, rule: schemas.Rule) -> None:
-        if rule.name not in holder.component.attributes:
-            schemas.absent(rule)
-            return
+        attribute = holder.component.attributes.get(rule.name)
         try:
-            value = self.read(holder, rule.name)
-        except Exceeded:
-            raise
-        except Unresolved:
-            if rule.optional:
-                return
-            raise
-        schemas.check(rule, value)
+            if attribute is None:
+                schemas.absent(rule)
+            else:
+                schemas.check(rule, self.read(holder, rule.name))
+        except Unresolved as error:
+            if isinstance(error, Exceeded):
+                raise
+            mark = attribute.mark if attribute is not None else holder.component.mark
+            if attribute is None or (
+                rule.name in holder.values and not isinstance(holder.values[rule.name], _Failed)
+            ):
+                raise Wrong(error.problem.at(mark, holder.path())) from None
+            if not rule.optional:
+                raise
 
     # ---- functions that need more than their arguments
 
@@ -244,7 +274,11 @@ class Linker(Finder):
         return datetime.fromtimestamp(self._surroundings.now, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
 
     def _not_here(self, name: str) -> NoReturn:
-        raise Unresolved(Problem(f"{name} is not to be had here", "a description means the same each time; write the value"))
+        raise Unresolved(
+            Problem(
+                f"{name} is not to be had here", "a description means the same each time; write the value"
+            )
+        )
 
     def set_of(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """A component with copies of an element, numbered."""
@@ -252,22 +286,25 @@ class Linker(Finder):
         high = values.get("setMax", values.get("setSize"))
         prefix = values.get("setPrefix", "elem")
         bounds = [bound for bound in (low, high, step) if type(bound) is int]
-        refuse_unless(len(bounds) == 3 and step > 0, "a set without bounds", "give setSize a number")  # noqa: PLR2004
+        refuse_unless(len(bounds) == 3 and step > 0, "a set without bounds", "give setSize a number")
         refuse_unless(isinstance(prefix, str), "setPrefix is no string", "give it a string")
         self.budget.step(max(0, (high - low) // step))
         made = inner.below(Component(), "set")
+        element = values.get("setElem")
+        if isinstance(element, Scope):  # as data; one for all, for they are the same
+            element = Scope(
+                replace(element.component, data=True), element.parent, element.name, element.values
+            )
         for number in range(low, high, step):
-            name, value = f"{prefix}{number}", values.get("setElem")
-            copied = Scope(replace(value.component, data=True), value.parent, value.name, value.values) if isinstance(value, Scope) else value
-            made.component.attributes[name] = Attribute(copied)
-            made.values[name] = copied
+            made.component.attributes[f"{prefix}{number}"] = Attribute(element)
+            made.values[f"{prefix}{number}"] = element
         return made
 
     def reference(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """The reference that a string says, followed from the component that holds the function."""
         text = next((value for value in values.values() if isinstance(value, str)), None)
         if text is None:
-            raise Unresolved(Problem("no string to make a reference of", "give one, as reference \"a:b\""))
+            raise Unresolved(Problem("no string to make a reference of", 'give one, as reference "a:b"'))
         return self.worth(inner.parent or inner, "reference", self._reader.reference(text))
 
     def schema_element(self, inner: Scope, values: Mapping[str, Value]) -> Value:

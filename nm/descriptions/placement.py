@@ -1,7 +1,8 @@
 """The phase place: an attribute whose name is a path moves to where the path leads.
 
-A path is that of names below the component that holds the attribute, and goes through links. Depth first, in the order of
-the attributes, again until nothing moves any more; what is left then is a mistake, in unused prototypes too.
+A path is that of names below the component that holds the attribute, and goes through links. Depth first, in
+the order of the attributes, again until nothing moves any more; what is left then is a mistake, in unused
+prototypes too.
 """
 
 from nm.descriptions.finding import Finder, LazyMet
@@ -25,7 +26,7 @@ class _Placer(Finder):
     def __init__(self, root: Scope, budget: Budget, properties: dict[str, str]) -> None:
         super().__init__(budget, properties)
         self.findings = Findings(budget.limits.problems)
-        # Components that have, somewhere inside, attributes to be placed. Kept by themselves, so that ids stay theirs.
+        # Components with attributes to be placed somewhere inside. They are kept, so that ids stay theirs.
         self._unplaced: dict[int, Component] = {}
         self._seen: dict[int, Component] = {}
         self._look(root.component)
@@ -76,14 +77,27 @@ class _Placer(Finder):
         try:
             found = self.follow(scope, Reference(tuple(Part("HERE", step) for step in path[:-1])))
             if not isinstance(found, Scope):
-                raise Unresolved(Problem(f"{spoken(path[:-1])} is no component", "only components take attributes"))
+                raise Unresolved(
+                    Problem(f"{spoken(path[:-1])} is no component", "only components take attributes")
+                )
         except Exceeded:
             raise
         except LazyMet:
-            self._note(Problem(f"{spoken(path)} cannot be placed through a lazy link", "name its place"), attribute, scope)
+            self._note(
+                Problem(f"{spoken(path)} cannot be placed through a lazy link", "name its place"),
+                attribute,
+                scope,
+            )
             return False
         except Unresolved as error:
-            self._note(Problem(f"{spoken(path)} cannot be placed: {error.problem.message}", error.problem.hint), attribute, scope)
+            self._note(
+                Problem(
+                    f"{spoken(path)} cannot be placed: {error.problem.message.removeprefix('HERE ')}",
+                    error.problem.hint,
+                ),
+                attribute,
+                scope,
+            )
             return False
         target = self._own(found)
         self._put(target, name, attribute, found)
@@ -101,7 +115,9 @@ class _Placer(Finder):
         tags = attribute.tags | before.tags if before is not None else attribute.tags
         target.attributes[name] = attribute._replace(tags=tags)
         if isinstance(attribute.value, Component) and self._look(attribute.value):
-            self._left = True  # it has attributes to be placed, and may stand where this round has been already
+            self._left = (
+                True  # it has attributes to be placed, and may stand where this round has been already
+            )
             around: Scope | None = place
             while around is not None:
                 self._unplaced[id(around.component)] = around.component

@@ -1,4 +1,4 @@
-"""Trees back to text, in one canonical form: what is printed is read as the same tree, and printed the same again."""
+"""Trees back to text, in one canonical form: what is printed is read as the same tree."""
 
 import math
 import re
@@ -45,9 +45,15 @@ def value_text(value: Value, indent: str = "") -> str:
 
 def reference_text(reference: Reference) -> str:
     """A reference as it is written."""
-    words = [word for word, holds in (("DATA", reference.data), ("LAZY", reference.lazy and not reference.data)) if holds]
+    words = [
+        word
+        for word, holds in (("DATA", reference.data), ("LAZY", reference.lazy and not reference.data))
+        if holds
+    ]
     if reference.optional:
-        words.append("OPTIONAL" if reference.default is None else f"OPTIONAL ({value_text(reference.default)})")
+        words.append(
+            "OPTIONAL" if reference.default is None else f"OPTIONAL ({value_text(reference.default)})"
+        )
     words.append(":".join(_part(part, not index) for index, part in enumerate(reference.parts)))
     return " ".join(words)
 
@@ -93,7 +99,7 @@ def _component(component: Component, indent: str) -> Iterator[str]:
         for item in component.prototypes
     ]
     own = component.attributes
-    # A body right behind a prototype that is one would be taken for the last one, so a comma stands between them.
+    # A body right behind another would not be read; a comma stands between them.
     comma = "," if component.prototypes and isinstance(component.prototypes[-1], Component) else ""
     if bodies:
         head.append(", ".join(bodies) + comma)
@@ -134,7 +140,9 @@ def _switch(component: Component, texts: dict[Key, str], indent: str) -> str:
     named = {f"{word}{n}" for n in range(cases) for word in ("if", "then")} | {"sfFunctionClass"}
     body = Component({key: item for key, item in component.attributes.items() if key not in named})
     head = ["SWITCH", *(["\n".join(_body(body, indent))] if body.attributes else [])]
-    return " ".join([*head, *(f"IF {texts[f'if{n}']} THEN {texts[f'then{n}']}" for n in range(cases)), "ENDSWITCH"])
+    return " ".join(
+        [*head, *(f"IF {texts[f'if{n}']} THEN {texts[f'then{n}']}" for n in range(cases)), "ENDSWITCH"]
+    )
 
 
 def _inside(value: Value, indent: str) -> str:

@@ -1,11 +1,11 @@
-"""Texts by their names: the description's own, those that came with it, nm's library; includes are spliced in.
+"""Texts by their names: the description's own, what came with it, nm's library; includes are spliced in.
 
-An included name is looked up among what came with the description as it is written, then in the library without its
-leading slash. It is never relative to the file that includes it.
+An included name is looked up among what came with the description as it is written, then in the library
+without its leading slash. It is never relative to the file that includes it.
 """
 
 from collections.abc import Mapping
-from itertools import count
+from itertools import count, pairwise
 
 from nm.descriptions.lexer import source, tokens
 from nm.descriptions.limits import Budget, Exceeded
@@ -31,7 +31,9 @@ class Reader:
         self._budget = budget
         self._decimals: Decimals = decimals
         self._numbers = count(1)
-        self._open: list[str] = []  # the names of the texts that are just read, each included by the one before it
+        self._open: list[
+            str
+        ] = []  # the names of the texts that are just read, each included by the one before it
         self._characters = self._texts = 0
 
     def read(self, name: str, text: str) -> Component:
@@ -63,9 +65,7 @@ class Reader:
             raise Exceeded(f"more than {limits.text:,} characters to read", "describe less at once")
         if self._texts > limits.includes:
             raise Exceeded(f"more than {limits.includes} texts to read", "include fewer files")
-        words = tokens(read)
-        self._budget.step(len(words))
-        return Parser(read, words, self._budget, self._include, self._numbers.__next__, self._decimals)
+        return Parser(read, tokens(read), self._budget, self._include, self._numbers.__next__, self._decimals)
 
     def _include(self, name: str, optional: bool, mark: Mark) -> dict[Key, Attribute]:
         if name in self._open:
@@ -75,7 +75,9 @@ class Reader:
         if text is None:
             if optional:
                 return {}
-            hint = "send it along under this very name; nm's own library has " + ", ".join(sorted(self._library)[:12])
+            hint = "send it along under this very name; nm's own library has " + ", ".join(
+                sorted(self._library)[:12]
+            )
             raise Wrong(Problem(f"no file {name} came with the description", hint, mark))
         self._budget.down()
         included = self.read(name, text).attributes
@@ -84,14 +86,14 @@ class Reader:
 
 
 def included_names(text: str) -> list[str]:
-    """The names that a text includes, for who has to send them along; none of a text that is no description."""
+    """The names that a text includes, for who sends them along; none when it is no description."""
     from nm.descriptions.lexer import unescaped
 
     try:
-        words = tokens(source("", text))
+        words = list(tokens(source("", text)))
     except Wrong:
         return []
-    after = zip(words, words[1:], strict=False)
+    after = pairwise(words)
     return [
         unescaped(name)
         for word, name in after

@@ -1,4 +1,4 @@
-"""Schemas: what an attribute must be, and whether it is. Types go by the names of Java's classes, as descriptions know them."""
+"""Schemas: what an attribute must be, and whether it is. Types go by the names of Java's classes."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -23,7 +23,10 @@ CLASSES: dict[str, tuple[str, Callable[[Value], bool]]] = {
     "java.lang.Long": ("a Long", lambda value: type(value) is Long),
     "java.lang.Float": ("a Float", lambda value: type(value) is Float),
     "java.lang.Double": ("a Double", lambda value: type(value) is float),
-    "java.lang.Number": ("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
+    "java.lang.Number": (
+        "a number",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    ),
     "java.lang.String": ("a string", lambda value: isinstance(value, str)),
     "java.lang.Boolean": ("true or false", lambda value: isinstance(value, bool)),
     "java.util.Vector": ("a list", lambda value: isinstance(value, Vector)),
@@ -54,14 +57,21 @@ def rule(values: Mapping[str, Value]) -> Rule:
     classes, description = values.get("class", ANY), values.get("description", "")
     said = (classes,) if isinstance(classes, str) else tuple(classes) if isinstance(classes, Vector) else ()
     if not isinstance(name, str) or not said or any(kind not in CLASSES for kind in said):
-        raise Wrong(Problem(f"the schema of {name} has class {described(classes)}", f"one of {', '.join(CLASSES)}"))
+        raise Wrong(
+            Problem(f"the schema of {name} has class {described(classes)}", f"one of {', '.join(CLASSES)}")
+        )
     if binding not in BINDINGS or not isinstance(optional, bool):
-        raise Wrong(Problem(f"the schema of {name} is none", "binding is anyBinding, eager or lazy; optional true or false"))
+        raise Wrong(
+            Problem(
+                f"the schema of {name} has a wrong binding or optional",
+                "binding is anyBinding, eager or lazy; optional true or false",
+            )
+        )
     return Rule(name, said, binding, optional, description if isinstance(description, str) else "")
 
 
 def rules(component: Component) -> list[Rule] | None:
-    """The rules of a whole schema; None when they depend on where it stands, so that it must be computed there."""
+    """The rules of a whole schema; None when they depend on where it stands."""
     found = []
     for key, attribute in component.attributes.items():
         if spoken(key).startswith("sf"):
@@ -90,7 +100,9 @@ def check(wanted: Rule, value: Value) -> None:
             raise Wrong(Problem(f"{said} is lazy, and must be known now", f"give it {types}"))
         return
     if wanted.binding == "lazy":
-        raise Wrong(Problem(f"{said} is {described(value)}, and must be a lazy reference", "write LAZY and a name"))
+        raise Wrong(
+            Problem(f"{said} is {described(value)}, and must be a lazy reference", "write LAZY and a name")
+        )
     if not valid:
         raise Wrong(Problem(f"{said} is {described(value)}, and must be {types}", f"give it {types}"))
 
@@ -101,4 +113,3 @@ def absent(wanted: Rule) -> None:
         types = " or ".join(CLASSES[kind][0] for kind in wanted.classes)
         about = f" ({wanted.description})" if wanted.description else ""
         raise Wrong(Problem(f"{wanted.name}{about} is missing", f"give {wanted.name} {types}"))
-

@@ -17,7 +17,10 @@ Struct = Mapping[str, Any]
 Cell = Callable[[Struct, float], str]
 EVERY_OTHER = "every other VLAN too"
 MOMENTS = frozenset(
-    ("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time", "until")
+    (
+        *("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time"),
+        *("until", "tried", "received", "offline_since", "timestamp"),
+    )
 )
 
 
@@ -147,7 +150,7 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
               ("AVAILABLE", key("available")), ("NOTE", joined("error", "reason"))],
     "nodes": [("NAME", key("name")), ("STATE", _state), ("GROUP", key("group")), ("NICS", _nics),
               ("ADDRESS", joined("ip", "hostname")), ("NOTE", joined("error", "reason"))],
-    "images": [("NAME", key("name")), ("KIND", key("kind")), ("FROM", joined("disk", "kernel", "profile"))],
+    "images": [("NAME", key("name")), ("KIND", key("kind")), ("FROM", joined("disk", "root", "kernel", "profile"))],
     "vlans": [("ID", key("id")), ("FREE", key("free")), ("GROUP", _users), ("SHARED", key("shared")),
               ("NOTE", key("reason"))],
     "headnodes": [("NAME", key("name")), ("STATE", key("state")), ("GROUP", key("group")),

@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from nm.shell import accounts, groups, images, importing, offline, pictures, pool, service, wording
+from nm.shell import (
+    accounts,
+    descriptions,
+    groups,
+    images,
+    importing,
+    offline,
+    pictures,
+    pool,
+    service,
+    sources,
+    wording,
+)
 from nm.shell.failures import Usage
 from nm.shell.table import Command
 
@@ -11,8 +23,10 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "The pool": pool.COMMANDS,
     "Images": images.COMMANDS,
     "The picture": pictures.COMMANDS,
+    "The source of slices": sources.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
+    "Descriptions": descriptions.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,
 }

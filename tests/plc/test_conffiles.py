@@ -210,3 +210,11 @@ def test_nms_own_folders_are_never_written_to() -> None:
     ):
         files, problems = conffiles.wanted([{**ENTRY, "dest": dest}], ["/etc", "/var/lib"], own)
         assert files == [] and "nm's own" in problems[0]
+
+
+def test_what_could_not_be_written_is_told_and_tried_again(here: Node, plc: FakePlc) -> None:
+    file = here.folder / "conf" / "late"
+    tell(plc, dest=str(file), source="late")
+    assert "status 404" in asked(here) and not file.exists()
+    plc.pages["/late"] = CONTENT
+    assert asked(here) == "" and file.read_bytes() == CONTENT, "though the reply is the same"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,20 @@ def test_a_clock_that_went_back_counts_only_when_told(
         assert here.source()["error"] is None
 
 
+def test_another_reply_of_the_same_time_is_told_and_counts_only_when_told(
+    plc: FakePlc, authority: Authority, tmp_path: Path
+) -> None:
+    """As of a file whose timestamp somebody forgot."""
+    with node(tmp_path, plc, authority) as here:
+        plc.reply["slivers"][0]["attributes"][0]["value"] = "40"
+        assert here.ask()["error"]["code"] == 105
+        assert "is not the same" in here.source()["error"]
+        assert here.slivers()["demo_web"]["rspec"]["cpu_share"] == 30
+        assert here.ask(older=True)["result"]["changed"] == 1
+        assert here.slivers()["demo_web"]["rspec"]["cpu_share"] == 40
+        assert here.ask()["state"] == "done" and here.source()["error"] is None
+
+
 def test_long_names_and_unknown_keys_are_kept(plc: FakePlc, authority: Authority, tmp_path: Path) -> None:
     long = "princeton_" + "x" * 54
     plc.reply["slivers"][0].update(name=long, strange={"a": [1, None]})
@@ -252,6 +267,22 @@ def test_a_plc_that_hangs_holds_up_nobody(plc: FakePlc, authority: Authority, tm
         assert here.call("GetJob", job)["state"] == "running"
         plc.stop.set()
         here.wait(job)
+
+
+def test_a_daemon_that_ends_does_not_wait_for_its_plc(
+    plc: FakePlc, authority: Authority, tmp_path: Path
+) -> None:
+    with node(tmp_path, plc, authority, timeout_seconds=300.0) as here:
+        plc.manner = "silent"
+        job = here.call("AskSource")
+        here.until(lambda: plc.calls[-1] == "GetSlivers by session" and len(plc.calls) > 2)
+        assert here.service is not None
+        began = time.monotonic()
+        assert here.service.stop(25) and time.monotonic() - began < 20
+        plc.manner = "well"
+        here.start()
+        assert here.wait(job)["state"] == "done", "the next one goes on with it"
+        assert here.whats() == ["online"], "it is not said to be away"
 
 
 def test_live_keys_are_heeded(plc: FakePlc, authority: Authority, tmp_path: Path) -> None:

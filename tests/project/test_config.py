@@ -90,6 +90,7 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "plc.node_id_file": ("/etc/nm/node_id", '"/etc/planetlab/node_id"', ['"node_id"', '""']),
     "plc.node_key": ("plc-node-key", '"key"', ['""', '"a/b"']),
     "plc.session": ("", '"plc-session"', ['"a/b"']),
+    "plc.prefix": ("pl", '"site"', ['"a/b"']),
     "plc.period_seconds": (600.0, "60", ["0"]),
     "plc.jitter_seconds": (300.0, "0", ["-1"]),
     "plc.timeout_seconds": (300.0, "30", ["0"]),

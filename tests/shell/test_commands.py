@@ -24,6 +24,7 @@ from tests.shell.loan_stories import loans_of_nodes
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
+from tests.shell.source_stories import a_source, a_ticket
 from tests.shell.test_program import start
 
 Story = Callable[[Nmctl, Path], None]
@@ -484,6 +485,38 @@ def databases(nmctl: Nmctl, folder: Path) -> None:
     nmctl("database", "check", str(folder / "none"), status=5)
 
 
+@story("sf check", "sf resolve")
+def descriptions(nmctl: Nmctl, folder: Path) -> None:
+    """They need no daemon; what is included is looked for where one is, and in the library."""
+    nmctl.rack.stop()
+    pool = folder / "pool.sf"
+    common = folder / "common.sf"
+    common.write_text('#include "ch/cern/openlab/smartdomains/components.sf"\nGuest extends Domain { memory 512; }')
+    pool.write_text(f'#include "{common}"\nsfConfig extends Compound {{ a extends Guest {{ hostname "a"; up LAZY b; }} }}')
+    checked = nmctl("sf", "check", str(pool)).out
+    assert checked.splitlines()[0] == "the description is good: 2 components"
+    assert "up -> nowhere" in checked
+    assert nmctl("sf", "check", str(pool), "--json").json["result"][1]["kind"] == "Domain"
+    assert 'hostname "a";' in nmctl("sf", "resolve", str(pool)).out
+    assert "a extends Guest {" in nmctl("sf", "resolve", str(pool), "--phase", "raw").out
+    plain = nmctl("sf", "resolve", str(pool), "--json").json["result"]["attributes"]["a"]["attributes"]
+    assert (plain["memory"], plain["up"]) == (512, {"reference": "LAZY b"})
+    nmctl("sf", "resolve", str(pool), "--phase", "raw", "--json", status=2)
+    common.write_text("Guest extends Domian { }\n")
+    said = nmctl("sf", "check", str(pool), status=2)
+    assert said.err.splitlines()[:2] == [
+        f"{common}:1:15: no Domian here, nor in any component around (in Guest)",
+        "    Guest extends Domian { }",
+    ]
+    wrong = nmctl("sf", "check", str(pool), "--json", status=2).json
+    assert [(p["file"], p["line"], p["column"]) for p in wrong["problems"]][0] == (str(common), 1, 15)
+    common.unlink()
+    assert f"no file {common} came with the description" in nmctl("sf", "check", str(pool), status=2).err
+    nmctl("sf", "check", str(folder / "none.sf"), status=5)
+    pool.write_bytes(b"\xff")
+    assert "not a text in UTF-8" in nmctl("sf", "check", str(pool), status=2).err
+
+
 @story("shell")
 def the_shell(nmctl: Nmctl, folder: Path) -> None:
     nmctl("shell", "-c", "create group alpha vlan 105", "-c", "add n0-n1 to alpha")
@@ -497,6 +530,8 @@ story("port register")(all_ports_of_a_switch)
 story("health")(health)
 story("image list", "image show", "image register", "image unregister", "console")(images)
 story("group set-image")(images_of_groups)
+story("source show", "source ask")(a_source)
+story("ticket")(a_ticket)
 story("lend")(loans_of_nodes)
 story("switch release", "switch replace")(a_dead_switch)
 story("rights set", "delegate list", "delegate show")(rights_of_accounts)

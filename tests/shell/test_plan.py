@@ -29,7 +29,7 @@ LINES = {
     "node update": "n1 location=here", "node unregister": "n3", "node connect": "n1 boot sw0 p5",
     "node release": "n0", "node clear": "n1", "headnode register": "h9 --host vm --domain d9",
     "headnode clear": "h1",
-    "image register": "i9 --kind netboot", "image unregister": "spare",
+    "source ask": "", "image register": "i9 --kind netboot", "image unregister": "spare",
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
     "delegate keys": "x --none",
     "delegate destroy": "x", "rights set": "daemon spy",
