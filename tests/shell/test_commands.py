@@ -21,6 +21,7 @@ from tests.shell.description_story import descriptions
 from tests.shell.health_story import health
 from tests.shell.image_stories import images, images_of_groups
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
+from tests.shell.prompt_story import the_shell
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
 from tests.shell.test_program import start
@@ -483,12 +484,6 @@ def databases(nmctl: Nmctl, folder: Path) -> None:
     nmctl("database", "check", str(folder / "none"), status=5)
 
 
-@story("shell")
-def the_shell(nmctl: Nmctl, folder: Path) -> None:
-    nmctl("shell", "-c", "create group alpha vlan 105", "-c", "add n0-n1 to alpha")
-    assert nmctl.one("GetGroups", name="alpha")["nodes"] == ["n0", "n1"]
-
-
 # ---- all of it
 
 
@@ -520,6 +515,7 @@ story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
 story("sf check", "sf resolve")(descriptions)
+story("shell")(the_shell)
 story("image list", "image show", "image register", "image unregister", "console")(images)
 story("group set-image")(images_of_groups)
 story("switch release", "switch replace")(a_dead_switch)
