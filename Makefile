@@ -36,7 +36,7 @@ types: setup  ## mypy, strict
 layers: setup  ## which room may import which
 	@said=$$(.venv/bin/lint-imports --no-cache 2>&1) || { echo "$$said"; exit 1; }
 
-forward: setup  ## forward_api_calls, the login shell of delegate accounts
+forward: setup  ## forward_api_calls and sliver_shell, the login shells of accounts
 	@$(MAKE) --silent -C forward_api_calls
 
 tests: setup forward  ## the tests alone, with coverage

@@ -22,6 +22,7 @@ from typing import ClassVar
 
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, of_account, split
+from nm.guestkeys import GuestKeys
 from nm.headkeys import HeadKeys
 from nm.passwd import Entry, Files, read_files
 from nm.processes import Processes
@@ -47,7 +48,11 @@ class Places:
     shell: str = FORWARD
     first_uid: int = 70_000
     last_uid: int = 99_999
-    head_keys: str = "/var/lib/nm"  # the folder with the secret that head nodes' keys are made from
+    head_keys: str = "/var/lib/nm"  # where the secrets are that head nodes' and guests' keys are made of
+    sliver_shell: str = "/usr/lib/nm/sliver_shell"
+    guests: str = "/run/nm/guests"  # where nm-enter finds where accounts of slivers lead
+    guest_network: str = ""  # an address and prefix; "": guests have no addresses of nm's
+    guest_user: str = "root"
 
 
 def _since_boot() -> float:
@@ -65,6 +70,7 @@ class System:
         self.up = up
         self.processes = Processes(range(places.first_uid, places.last_uid + 1))
         self.head_keys = HeadKeys(places.head_keys)
+        self.guest_keys = GuestKeys(places.head_keys)
         self._files: Files | None = None
         self._held: DeviceFailed | None = None
         self.reads = self.runs = 0
@@ -86,12 +92,13 @@ class System:
         """Read the files anew the next time."""
         self._files = self._held = None
 
-    def add(self, entry: Entry) -> None:
-        """Make an account without a password, in a Unix group of its own."""
+    def add(self, entry: Entry, groups: Collection[str] = ()) -> None:
+        """Make an account without a password, in a Unix group of its own and a member of these."""
         low, high = self.places.first_uid, self.places.last_uid
         keys = [f"UID_MIN={low}", f"UID_MAX={high}", f"GID_MIN={low}", f"GID_MAX={high}"]
         keys += ["SUB_UID_COUNT=0", "SUB_GID_COUNT=0"]
         options = [part for key in keys for part in ("--key", key)]
+        options += ["--groups", ",".join(groups)] if groups else []
         self._tool(
             "useradd", "--uid", str(entry.uid), "--user-group", "--no-create-home", "--no-log-init",
             "--password", "*", *self._looks(entry), *options, entry.name,
@@ -102,11 +109,22 @@ class System:
         self.entries[entry.name] = entry
         self.files.groups[entry.name] = entry.gid
         self.files.shadowed.add(entry.name)
+        self._join(entry.name, groups)
 
-    def change(self, entry: Entry) -> None:
-        """Give an account this comment, home and shell."""
-        self._tool("usermod", *self._looks(entry), entry.name)
+    def change(self, entry: Entry, groups: Collection[str] = ()) -> None:
+        """Give an account this comment, home and shell, and make it a member of these Unix groups."""
+        more = ["--append", "--groups", ",".join(groups)] if groups else []
+        self._tool("usermod", *self._looks(entry), *more, entry.name)
         self.entries[entry.name] = entry
+        self._join(entry.name, groups)
+
+    def _join(self, name: str, groups: Collection[str]) -> None:
+        for group in groups:
+            self.files.members.setdefault(group, set()).add(name)
+
+    def is_member(self, name: str, groups: Collection[str]) -> bool:
+        """Whether all these Unix groups name the account as a member."""
+        return all(name in self.files.members.get(group, ()) for group in groups)
 
     def remove(self, entry: Entry) -> None:
         """Remove an account and its Unix group. It has no process any more; userdel sees to that."""
@@ -203,6 +221,7 @@ class Account:
 
     TYPE: ClassVar[str] = ""
     SHELL: ClassVar[str] = FORWARD
+    GROUPS: ClassVar[tuple[str, ...]] = ()  # Unix groups that it is a member of, beside its own
 
     def __init__(self, system: System, record: Record) -> None:
         self._system = system
@@ -210,8 +229,13 @@ class Account:
         places = system.places
         home = f"{places.homes}/{record['account']}"
         comment = f"nm {record['type']} {record['name']}"
-        self._wanted = (comment, home, places.shell)
+        self._wanted = (comment, home, self.shell(places))
         self._home = places.root / home.lstrip("/")
+
+    @staticmethod
+    def shell(places: Places) -> str:
+        """The login shell, as this machine has it; "" where it has none."""
+        return places.shell
 
     @property
     def entry(self) -> Entry | None:
@@ -222,8 +246,12 @@ class Account:
     def create(self) -> None:
         """Make the account and its home, as far as they are not there."""
         name, uid = self._record["account"], self._record["uid"]
-        if not self._system.places.shell:
-            raise DeviceFailed("no forward shell is configured", "set accounts.shell", passing=False)
+        if not self._wanted[-1]:
+            raise DeviceFailed(
+                f"no login shell for accounts of type {self.TYPE} is configured",
+                "set accounts.shell and accounts.sliver_shell",
+                passing=False,
+            )
         if (there := self.entry) is not None and not self._system.whole(there):
             self._system.remove(there)
         if name in self._system.entries and self.entry is None:
@@ -238,7 +266,7 @@ class Account:
             )
         wanted = Entry(name, uid, uid, *self._wanted)
         if self.entry is None:
-            self._system.add(wanted)
+            self._system.add(wanted, self.GROUPS)
         self._make_home()
 
     def destroy(self) -> None:
@@ -264,8 +292,8 @@ class Account:
     def configure(self) -> None:
         """Comment, home, shell and keys as they should be. Connections end when a key was taken away."""
         entry = self._need()
-        if (entry.comment, entry.home, entry.shell) != self._wanted:
-            self._system.change(Entry(entry.name, entry.uid, entry.gid, *self._wanted))
+        if not self._looks_right(entry):
+            self._system.change(Entry(entry.name, entry.uid, entry.gid, *self._wanted), self.GROUPS)
         self.shut(self.lines)
         if self._keys() != self.lines:
             self._write_keys(self.lines)
@@ -322,9 +350,13 @@ class Account:
     def as_wanted(self) -> bool:
         """Whether all is as `configure` would leave it."""
         entry = self.entry
-        looks = entry is not None and (entry.comment, entry.home, entry.shell) == self._wanted
+        looks = entry is not None and self._looks_right(entry)
         ending = self._ending.exists() and not self._ending.read_text()
         return looks and self._keys() == self.lines and not ending
+
+    def _looks_right(self, entry: Entry) -> bool:
+        looks = (entry.comment, entry.home, entry.shell) == self._wanted
+        return looks and self._system.is_member(entry.name, self.GROUPS)
 
     # ---- home and keys
 
@@ -560,7 +592,7 @@ class AccountsHand:
         if record is None or (account := self._account(record)).entry is None:
             return None
         seen = of_account(record)
-        return seen if account.as_wanted() else {**seen, "differs": "its keys, home or shell"}
+        return seen if account.as_wanted() else {**seen, "differs": "its keys, home, shell or groups"}
 
     def _account(self, record: Record) -> Account:
         return REGISTRY.of_type(record["type"])(self._system, record)

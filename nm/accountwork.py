@@ -1,6 +1,6 @@
 """The worker of all Unix accounts: they are lines of the same files, so one worker makes them, one at a time.
 
-The handler of "accounts:". What has gathered (groups' facts, jobs of delegates, new keys) is handled in
+The handler of "accounts:". What has gathered (groups' facts, jobs, slivers that changed) is handled in
 bites, for each of which the files are read twice; what takes somebody's access away goes first, so that it
 waits for one bite at most, however many accounts are being made. A job says only that there is something to
 do: what is to be done says the account's record as it is then, so an old job can never touch a new account
@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from nm import facts, jobs, people
+from nm import (
+    facts,
+    guestaccounts,  # noqa: F401 - registers the types of slivers' accounts
+    jobs,
+    people,
+)
 from nm.accounts import REFRESH, AccountsHand, System
 from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
@@ -37,6 +42,13 @@ class Settle:
     """Make an account what its record says; for what is left over and has no job any more."""
 
     account: str  # its Unix name
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A sliver's record has changed: its account follows where that means anything to it."""
+
+    sliver: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,7 @@ class AccountsWorker:
         self._tasks: dict[str, _Task] = {}
         self._errands: list[Errand] = []
         self._readings: list[Reading] = []
+        self._followed: dict[str, Record] = {}  # what accounts of slivers were last handled by
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """One bite of what there is to do. What failed and may pass is tried again after a growing pause."""
@@ -111,6 +124,8 @@ class AccountsWorker:
             self._readings.append(item)
         elif isinstance(item, Survey):
             self._survey()
+        elif isinstance(item, Follow):
+            self._follow(item.sliver)
         elif isinstance(item, Settle):
             self._task(item.account)
         elif isinstance(item, Job) and (job := self._store.get(record_key("job", item.number))):
@@ -121,6 +136,13 @@ class AccountsWorker:
         task = self._tasks.setdefault(account, _Task(account))
         task.at = 0.0
         return task
+
+    def _follow(self, sliver: str) -> None:
+        """A sliver's record changes often; most of it is nothing to its account."""
+        account = people.sliver_account(self._store, sliver)
+        meant = people.as_meant(self._store, account["account"]) if account is not None else None
+        if meant is not None and self._followed.get(meant["account"]) != _meaning(meant):
+            self._task(meant["account"])
 
     def _due(self) -> list[_Task]:
         now = self._tools.up()
@@ -157,6 +179,9 @@ class AccountsWorker:
         works, writes = [], []
         for task in tasks:
             record = people.as_meant(self._store, task.account)
+            self._followed.pop(task.account, None)
+            if record is not None and record["type"] in people.OF_SLIVERS:
+                self._followed[task.account] = _meaning(record)
             if record is not None and record["type"] != people.UNIX:
                 works.append((task, record))
                 writes += self._advance(task, state="running", total=1)
@@ -247,6 +272,11 @@ def _advance(number: int, now: float, fields: dict[str, Any], tx: Transaction) -
 def _all(writes: Sequence[Write], tx: Transaction) -> None:
     for write in writes:
         write(tx)
+
+
+def _meaning(account: Record) -> Record:
+    """What of a sliver its account depends on."""
+    return {name: account[name] for name in ("id", "destroying", "keys", "guest")}
 
 
 def _order(record: Record) -> Order:

@@ -184,6 +184,12 @@ SITE = Kind(
     'as json.dumps({"vlans": {"101-110": {}}}); docs/import.md tells all of it',
     _one(lambda value: isinstance(value, str) and value != ""),
 )
+TICKET = Kind(
+    "string",
+    "the text of a ticket",
+    "give it whole, a mebibyte at most",
+    _one(lambda value: isinstance(value, str) and 0 < len(value) <= 1 << 20),
+)
 PATH = Kind("string", "an absolute path", "give a path that begins with /", _one(_is_path))
 
 
@@ -222,15 +228,31 @@ class Method:
         """How many arguments it must have."""
         return sum(not parameter.optional for parameter in self.parameters)
 
-    def check(self, arguments: Sequence[Any]) -> None:
-        """WrongArguments or Invalid unless these arguments have the right number and form."""
+    def named(self, count: int) -> tuple[Param, ...]:
+        """The parameters that so many arguments are: an optional first one is the first to be left out."""
+        first = self.parameters[:1]
+        if first and first[0].optional and count < len(self.parameters):
+            return self.parameters[1 : count + 1]
+        return self.parameters[:count]
+
+    def fitted(self, arguments: Sequence[Any]) -> list[Any]:
+        """The arguments as the operation takes them: nil for a first one that was left out.
+
+        WrongArguments or Invalid unless they have the right number and form.
+        """
+        self._check(arguments)
+        complete = self.named(len(arguments)) == self.parameters[: len(arguments)]
+        return list(arguments) if complete else [None, *arguments]
+
+    def _check(self, arguments: Sequence[Any]) -> None:
         least, most = self.required, len(self.parameters)
         if not least <= len(arguments) <= most:
             expected = str(most) if least == most else f"{least} to {most}"
             raise WrongArguments(
                 f"{self.name} takes {expected} arguments, got {len(arguments)}", f"call {self.usage}"
             )
-        for place, (parameter, value) in enumerate(zip(self.parameters, arguments, strict=False), 1):
+        named = self.named(len(arguments))
+        for place, (parameter, value) in enumerate(zip(named, arguments, strict=True), 1):
             kind = parameter.kind
             here = f"argument {place} ({parameter.name})"
             if problem := kind.problem(value):
@@ -243,8 +265,8 @@ class Method:
 
     def signatures(self) -> list[list[str]]:
         """As system.methodSignature answers: the result's type, then the arguments', for each length."""
-        words = [self.result, *(parameter.kind.signature for parameter in self.parameters)]
-        return [words[: count + 1] for count in range(self.required, len(self.parameters) + 1)]
+        counts = range(self.required, len(self.parameters) + 1)
+        return [[self.result, *(one.kind.signature for one in self.named(count))] for count in counts]
 
     def help(self) -> str:
         """Usage, documentation, arguments and right, as text."""

@@ -1,8 +1,8 @@
 """Audits as values: what should be there, and where what was read differs from it. Pure.
 
 The patrol (nm/patrol.py) lets the hands read what `expected` names; `judge` and `judge_pool` compare. A group
-answers for its deployed facts. What no group has is the pool's: trunk ports, the accounts of delegates, and
-the ports that are no group's fact: they were read back as isolated, whoever has their node.
+answers for its deployed facts. What no group has is the pool's: trunk ports, accounts of delegates and
+slivers, and the ports that are no group's fact: they were read back as isolated, whoever has their node.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -152,7 +152,9 @@ def _ports(reader: Reader, scope: Scope) -> Iterator[Record]:
 
 def _accounts(reader: Reader) -> Iterator[tuple[str, Value]]:
     for account in reader.range("account"):
-        if account["type"] == people.DELEGATE and not people.unsettled(account) and not account["before"]:
+        if account["type"] not in (people.DELEGATE, *people.OF_SLIVERS):
+            continue
+        if not people.unsettled(account) and not account["before"]:
             fact = facts.name("account", account["account"])
             yield fact, facts.of_account(account)
 

@@ -27,6 +27,7 @@ class Site:
     free_uid: Callable[[int, int], int | None] = field(default=lambda first, last: first)
     """The first uid from `first` to `last` that nobody has; None when none is found."""
     has_group: Callable[[str], bool] = field(default=lambda name: False)  # whether a Unix group has the name
+    slivers: bool = False  # whether this machine runs slivers
     head_accounts: bool = False  # whether head nodes have accounts, to call the API by
     image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group

@@ -250,19 +250,24 @@ class Export:
     folder: str = key("/run/nm/headnodes", "Folder with one folder a group; best in memory.", path)
 
 
-def _forward_shell() -> str:
+def _shell(name: str) -> str:
     """The login shell that was installed with nm, in the folder of its Python; nothing where none was."""
-    place = Path(sys.prefix, "forward_api_calls")
+    place = Path(sys.prefix, name)
     return str(place) if place.is_file() else ""
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """The Unix accounts that nm makes: delegates, and one a group."""
+    """The Unix accounts that nm makes: delegates, and one a group, head node and sliver."""
 
     shell: str = key(
-        _forward_shell(),
+        _shell("forward_api_calls"),
         'Their login shell; left out, the forward_api_calls installed with nm. "": nm makes no accounts.',
+        path_or_empty,
+    )
+    sliver_shell: str = key(
+        _shell("sliver_shell"),
+        "That of slivers' accounts, which enters the guest; left out, the sliver_shell installed with nm.",
         path_or_empty,
     )
     homes: str = key("/var/lib/nm-homes", "Folder with their homes; every account passes through it.", path)
@@ -325,6 +330,9 @@ class Plc:
     node_id_file: str = key("/etc/nm/node_id", "File with this node's id there.", path)
     node_key: str = key("plc-node-key", "Name of the secret with the node's key.", secret_name)
     session: str = key("", 'Name of the secret with a session that is there; "": none.', name_or_empty)
+    prefix: str = key(
+        "pl", 'Prefix of its own slices: tags of PREFIX_default count for all; "": none do.', name_or_empty
+    )
     period_seconds: float = key(600.0, "Between two questions.", between(1, 7 * DAY), live=True)
     jitter_seconds: float = key(300.0, "And up to so much more, by chance.", between(0, 7 * DAY), live=True)
     timeout_seconds: float = key(300.0, "How long one question may take.", between(1, 3600), live=True)

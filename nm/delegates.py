@@ -92,9 +92,15 @@ def _adopt(reader: Reader, call: Call, name: str) -> Record:
 def get_delegates(reader: Reader, _call: Call, filter: Record) -> list[Record]:
     """The accounts that a caller of the API may be, but for those of groups and head nodes."""
     views.check_filter(filter, views.FIELDS["account"])
-    records = [one for one in reader.range("account") if one["type"] not in people.OF_GROUPS]
+    found = (people.as_meant(reader, one["account"]) for one in reader.range("account") if _calls(one))
+    records = [one for one in found if one is not None]
     structs = sorted((_view(one) for one in records), key=lambda struct: struct["name"])
     return views.select(structs, filter, views.FIELDS["account"])
+
+
+def _calls(account: Record) -> bool:
+    """Whether it is one by which somebody calls the API in their own name."""
+    return account["type"] in (people.DELEGATE, people.CONTROLLER, people.UNIX)
 
 
 def _view(record: Record) -> Record:
@@ -110,14 +116,10 @@ def _state(record: Record) -> str:
 
 
 def _find(reader: Reader, name: str) -> Record | None:
-    """The account by the name it was given, or by its Unix name. Those of groups have no rights."""
+    """The account by the name it was given, or its Unix name. Those of groups and slivers have no rights."""
     for key in (people.account_key(people.unix_name(name)), people.account_key(name)):
         record = reader.get(key)
-        if (
-            record is not None
-            and record["type"] not in people.OF_GROUPS
-            and name in (record["name"], record["account"])
-        ):
+        if record is not None and _calls(record) and name in (record["name"], record["account"]):
             return record
     return None
 

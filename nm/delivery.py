@@ -6,7 +6,7 @@
 - What a whole reply does not list departs (departures.py), and is as before when it is listed again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -55,18 +55,48 @@ def _returns(gone: Mapping[str, Any] | None, told: Record, now: float) -> bool:
     return gone is not None and (gone["why"] == departures.UNLISTED or not departures.is_over(told, now))
 
 
+def newest(reader: Reader, key: str) -> int:
+    """As of when it is known how things are with that sliver."""
+    old = reader.get(key)
+    return max(minimum(reader), old["timestamp"] if old is not None else 0)
+
+
 def deliver(tx: Transaction, told: Record, now: float) -> bool:
     """Take in one record, of a ticket; whether it changed anything. Conflict when it is stale."""
     old = tx.get(told["record_key"])
-    newest = max(minimum(tx), old["timestamp"] if old is not None else 0)
-    if told["timestamp"] == newest and old is not None:
+    if told["timestamp"] == newest(tx, told["record_key"]) and old is not None:
         return False
-    if told["timestamp"] < newest:
+    check(tx, told)
+    return _take(tx, told, now)
+
+
+def check(reader: Reader, told: Record) -> None:
+    """Conflict when the record is stale."""
+    known = newest(reader, told["record_key"])
+    if told["timestamp"] < known:
         raise Conflict(
-            f"sliver {told['name']} is known as of {newest}, this is as of {told['timestamp']}",
+            f"sliver {told['name']} is known as of {known}, this is as of {told['timestamp']}",
             "ask its source for a newer one",
         )
-    return _take(tx, told, now)
+
+
+def deliver_all(
+    store: Store, told: Iterable[Record], now: float, also: Callable[[Transaction, str], None]
+) -> None:
+    """Take in these records, as many as there are; no other changes. Conflict for one that is stale.
+
+    `also` is called for each, with its key, in the same transaction.
+    """
+
+    def take(tx: Transaction, portion: list[Record]) -> None:
+        for one in portion:
+            deliver(tx, one, now)
+            also(tx, one["record_key"])
+
+    for some in _portions(store, told):
+        store.transact(partial(take, portion=some))
+    while store.transact(loans.settle):
+        pass
 
 
 def _take(tx: Transaction, told: Record, now: float, older: bool = False) -> bool:
@@ -114,15 +144,34 @@ def update(
     """Make the records what the reply says, in as many transactions as it takes; once more changes nothing.
 
     The minimum comes last, so a reply that was taken in half is taken anew. `older`: an administrator says
-    that a reply is right whose clock is behind what is known, as of a source that was built anew.
+    that a reply is right whose clock is not ahead of what is known, as of a source that was built anew.
     """
-    last = minimum(store)
-    if (reply.timestamp < last and not older) or reply.timestamp == last:
+    if reply.timestamp <= minimum(store) and not older:
         return Outcome(stale=True)
     changed = tuple(_take_all(store, reply, now, older))
     removed, held = _remove(store, reply, now, rules, grace, older)
     store.transact(partial(_finish, reply=reply, now=now))
     return Outcome(changed, removed, held)
+
+
+def differs(reader: Reader, reply: Reply, now: float) -> bool:
+    """Whether the reply says of a sliver what is not known, although it is no news by its time."""
+    known = ((reader.get(key), told) for key, told in reply.records.items())
+    return any(
+        (old is None or old["timestamp"] <= told["timestamp"])
+        and delivered(old, told, now, older=True) is not None
+        for old, told in known
+    )
+
+
+def recall(store: Store, reply: Reply, now: float) -> tuple[str, ...]:
+    """Take in what a remembered reply tells of slivers, if nothing newer is known; keys of what changed.
+
+    It removes nobody, and sets no minimum: what is gone says only a source that speaks now.
+    """
+    if reply.timestamp <= minimum(store):
+        return ()
+    return tuple(_take_all(store, reply, now, older=False))
 
 
 def _take_all(store: Store, reply: Reply, now: float, older: bool) -> Iterator[str]:

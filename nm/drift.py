@@ -164,12 +164,16 @@ def _note(
     record: Record, after: Record | None, new_ones: dict[str, list[str]], gone: dict[str, list[str]]
 ) -> None:
     known = _drifted(record) if "port" in record else bool(record.get("_drift"))
-    whose = f"switch {record['switch']}" if "port" in record else f"delegate {record['name']}"
+    whose = f"switch {record['switch']}" if "port" in record else f"{_kind(record)} {record['name']}"
     what = f"port {record['port']}" if "port" in record else "its account"
     if after and not known:
         new_ones.setdefault(whose, []).append(what)
     elif record.get("_drift") and not after:
         gone.setdefault(whose, []).append(what)
+
+
+def _kind(account: Record) -> str:
+    return "sliver" if account["type"] in people.OF_SLIVERS else str(account["type"])
 
 
 def _tell(tx: Transaction, word: str, whats: Mapping[str, list[str]]) -> None:

@@ -16,6 +16,9 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
     list/HEADNODE          {"host", "domain", "group", "digest"}  that list is in reach of the head node
     account/NAME           {"uid": int, "id": int}          the group's Unix account of that incarnation,
                            and {"head": NAME} of it         or its head node's
+    sliver/NAME            {"domain", "type", "image", "life": int, "index": int, "told": digest,
+                            "running", "frozen": bool, "shares", "reserve": int, "cores": text,
+                            "memory", "disk": int}          the sliver's guest (nm/guesthand.py)
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """
@@ -31,6 +34,7 @@ from nm.records import Record
 Value = dict[str, Any]
 _PARTS = {
     "node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "list": 1, "account": 1,
+    "sliver": 1,
 }  # fmt: skip
 
 
@@ -54,6 +58,11 @@ def switch_of(fact: str) -> str | None:
 def made_domain(headnode: str) -> str:
     """What libvirt calls the domain of a head node that nm makes from an image."""
     return f"nm-{headnode}"
+
+
+def sliver_domain(account: str) -> str:
+    """What libvirt calls the guest of a sliver, by the Unix name in the sliver's record."""
+    return f"nm-sliver-{account}"
 
 
 def of_account(record: Record) -> Value:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nm import facts, jobs, people, plan, planwords, specs, views
+from nm import facts, groupvalues, jobs, people, plan, planwords, promises, specs, views
 from nm.calls import Call
-from nm.errors import Conflict, Denied, Invalid, NotFound
+from nm.errors import Conflict, Invalid, NotFound
 from nm.facts import Value
 from nm.keys import parse_keys
 from nm.processor import ACTIONS
@@ -19,7 +19,6 @@ from nm.records import Record, changed, check_name, name_of, new, port_key, reco
 from nm.scratch import Scratch
 from nm.store import Event, Reader, Transaction
 
-LAST_SECOND = 253402300799  # of the year 9999
 SETTINGS = (
     "alias", "delegations", "expires", "headnode", "image", "images", "keys", "networks", "nodes", "owner",
     "vlan",
@@ -35,9 +34,17 @@ def create_group(tx: Transaction, call: Call, name: str, settings: Mapping[str, 
 
 
 def make_group(
-    tx: Transaction, call: Call, name: str, settings: Mapping[str, Any], as_it_is: bool = False
+    tx: Transaction,
+    call: Call,
+    name: str,
+    settings: Mapping[str, Any],
+    as_it_is: bool = False,
+    of_slice: bool = False,
 ) -> int:
-    """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service."""
+    """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service.
+
+    `of_slice`: it belongs to the slice of that name (nm/slicegroups.py), whose account is that of its sliver.
+    """
     check_name(name, "group")
     unknown = set(settings) - set(SETTINGS)
     if unknown:
@@ -48,21 +55,21 @@ def make_group(
             f"group {name} {'is being destroyed' if there['destroying'] else 'exists already'}", hint
         )
     plain: specs.Spec = {
-        "networks": _networks(tx, call, settings, None),
-        "nodes": _nodes(settings.get("nodes", [])),
-        "headnode": _headnode(settings.get("headnode")),
+        "networks": groupvalues.networks(tx, call, settings, None),
+        "nodes": groupvalues.nodes(settings.get("nodes", [])),
+        "headnode": groupvalues.headnode(settings.get("headnode")),
     }
     born = {"target": None, "wanted": specs.EMPTY, "created": call.now, "revision": 0}
     spec = specs.dated(born, specs.with_images(plain, *specs.parse_images(tx, settings)))
-    owner, keys = _owner(tx, call, settings.get("owner")), parse_keys(settings.get("keys", []))
+    owner, keys = groupvalues.owner(tx, call, settings.get("owner")), parse_keys(settings.get("keys", []))
     group = new(
         "group",
         name,
         call.now,
-        _expires(tx, call, settings.get("expires"), owner),
+        groupvalues.expires(tx, call, settings.get("expires"), owner),
         owner=owner,
         reserved=not call.caller.admin,
-        alias=_alias(tx, settings.get("alias"), name, call.now),
+        alias=groupvalues.alias(tx, settings.get("alias"), name, call.now),
         delegations=people.parse_delegations(tx, call, settings.get("delegations", [])),
         keys=keys,
         wanted=spec,
@@ -75,7 +82,8 @@ def make_group(
         error=None,
         created=call.now,
         checks={},
-        account=_account(tx, call, name, keys),
+        account=None if of_slice else _account(tx, call, name, keys),
+        **({"slice": name} if of_slice else {}),
         _audit=None,
     )
     people.check_limits(tx, call, None, group)
@@ -88,8 +96,8 @@ def make_group(
 
 def add_nodes(tx: Transaction, call: Call, group: str, nodes: list[str], image: str | None = None) -> int:
     """Stage nodes into the group: all of them or none. `image`: what just these boot."""
-    old = _editable(tx, call, group)
-    added = _nodes(nodes)
+    old = editable(tx, call, group)
+    added = groupvalues.nodes(nodes)
     for node in added:
         if node in old["wanted"]["nodes"]:
             raise Conflict(f"node {node} is in group {group} already", "name only nodes that are to be added")
@@ -102,8 +110,8 @@ def add_nodes(tx: Transaction, call: Call, group: str, nodes: list[str], image: 
 
 def remove_nodes(tx: Transaction, call: Call, group: str, nodes: list[str]) -> int:
     """Stage nodes out of the group; what was deployed stays the group's until it is isolated."""
-    old = _editable(tx, call, group)
-    removed = _nodes(nodes)
+    old = editable(tx, call, group)
+    removed = groupvalues.nodes(nodes)
     for node in removed:
         if node not in old["wanted"]["nodes"]:
             raise NotFound(f"no node {node} in group {group}", "GetStatus lists the group's nodes")
@@ -114,7 +122,7 @@ def remove_nodes(tx: Transaction, call: Call, group: str, nodes: list[str]) -> i
 
 def set_vlan(tx: Transaction, call: Call, group: str, vlan: int) -> int:
     """Stage another VLAN for the group's main network."""
-    old = _editable(tx, call, group)
+    old = editable(tx, call, group)
     specs.check_vlan(vlan)
     given = {**old["wanted"]["networks"], "main": {**old["wanted"]["networks"]["main"], "vlan": vlan}}
     networks = specs.parse_networks(given, lambda: vlan)
@@ -124,18 +132,25 @@ def set_vlan(tx: Transaction, call: Call, group: str, vlan: int) -> int:
 
 def set_networks(tx: Transaction, call: Call, group: str, networks: Mapping[str, Any]) -> int:
     """Stage the group's networks; one that keeps its name and names no VLAN keeps its VLAN."""
-    old = _editable(tx, call, group)
+    old = editable(tx, call, group)
     if "main" not in networks:
         raise Invalid("networks have no main", 'name one of them "main": it is the one that vlan means')
-    wanted = _networks(tx, call, {"networks": networks}, old["wanted"]["networks"])
+    wanted = groupvalues.networks(tx, call, {"networks": networks}, old["wanted"]["networks"])
     _edit(tx, call, old, "networks set", ", ".join(wanted), {**old["wanted"], "networks": wanted})
     return 1
 
 
 def set_head_node(tx: Transaction, call: Call, group: str, name: str | None) -> int:
     """Stage another head node, or none."""
-    old = _editable(tx, call, group)
-    _edit(tx, call, old, "head node set", name or "none", {**old["wanted"], "headnode": _headnode(name)})
+    old = editable(tx, call, group)
+    _edit(
+        tx,
+        call,
+        old,
+        "head node set",
+        name or "none",
+        {**old["wanted"], "headnode": groupvalues.headnode(name)},
+    )
     return 1
 
 
@@ -143,8 +158,8 @@ def set_image(
     tx: Transaction, call: Call, group: str, image: str | None, nodes: list[str] | None = None
 ) -> int:
     """Stage what the group's nodes boot, or just these of them; nil: what they would without it."""
-    old = _editable(tx, call, group)
-    chosen, named = specs.check_image(tx, image), _nodes(nodes or [])
+    old = editable(tx, call, group)
+    chosen, named = specs.check_image(tx, image), groupvalues.nodes(nodes or [])
     if stranger := next((node for node in named if node not in old["wanted"]["nodes"]), None):
         raise NotFound(f"no node {stranger} in group {group}", "GetStatus lists the group's nodes")
     detail = " ".join([chosen or "none", *(["for", ", ".join(named)] if named else [])])
@@ -260,7 +275,7 @@ def standing(group: Record) -> specs.Spec | None:
 
 def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] | None = None) -> int:
     """Make what is wanted the target; the worker does the rest. A newer Deploy supersedes an older."""
-    old = _editable(tx, call, group)
+    old = editable(tx, call, group)
     unknown = set(options or {}) - {"if_plan"}
     if unknown:
         raise Invalid(f"unknown option {min(unknown)!r}", "Deploy knows if_plan")
@@ -366,7 +381,11 @@ def renew_group(tx: Transaction, call: Call, group: str, expires: float) -> int:
     if old["destroying"]:
         raise Conflict(f"group {group} is being destroyed", "create another one")
     tx.put(
-        changed(old, call.now, expiry=_expires(tx, call, expires, old["owner"], old.get("reserved", False)))
+        changed(
+            old,
+            call.now,
+            expiry=groupvalues.expires(tx, call, expires, old["owner"], old.get("reserved", False)),
+        )
     )
     until = datetime.fromtimestamp(int(expires), UTC)
     tell(tx, call, name_of(old["record_key"]), "renewed", f"until {until:%Y-%m-%d %H:%M} UTC")
@@ -397,6 +416,7 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "images": spec.get("images", {}),
         "owner": group["owner"],
         "account": account["name"] if account is not None else None,
+        "slice": group.get("slice"),
         "expires": group["expiry"],
         "delegations": group["delegations"],
         "state": state(reader, group),
@@ -404,6 +424,8 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "revision": group["revision"],
         "job": group["job"],
         "error": group["error"],
+        "lent": promises.told(reader, group.get("lent", ()), "borrower"),
+        "borrowed": promises.told(reader, group.get("borrowed", ()), "lender"),
         "drift": len(group["_audit"]["differences"]) if group["_audit"] else 0,
     }
 
@@ -468,99 +490,12 @@ def power_node(tx: Transaction, call: Call, node: str, action: str) -> int:
 # ---- checks of values
 
 
-def _editable(tx: Reader, call: Call, name: str) -> Record:
+def editable(tx: Reader, call: Call, name: str) -> Record:
+    """The same, for a change of what it has; Conflict when it is being destroyed."""
     group = need(tx, call, name)
     if group["destroying"]:
         raise Conflict(f"group {name} is being destroyed", "create another one")
     return group
-
-
-def _networks(
-    tx: Reader, call: Call, settings: Mapping[str, Any], kept: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    networks = settings.get("networks") or {"main": {}}
-    given = dict(networks) if isinstance(networks, Mapping) else {}
-    if not given or not all(isinstance(entry, Mapping) for entry in given.values()):
-        raise Invalid("networks is not a struct of structs", 'as {"main": {"vlan": 101, "nics": ["boot"]}}')
-    if settings.get("vlan") is not None:
-        main = given.get("main", {})
-        if main.get("vlan") not in (None, settings["vlan"]):
-            raise Invalid("vlan and networks name different VLANs for main", "leave one of them out")
-        given["main"] = {**main, "vlan": settings["vlan"]}
-    for name, entry in given.items():
-        if kept and name in kept and "vlan" not in entry:
-            given[name] = {**entry, "vlan": kept[name]["vlan"]}
-    taken = {entry["vlan"] for entry in given.values() if isinstance(entry.get("vlan"), int)}
-    search = call.choose_vlan or specs.FreeVlans().choose
-
-    def choose() -> int:
-        vlan = search(tx, taken)
-        taken.add(vlan)
-        return vlan
-
-    return specs.parse_networks(given, choose)
-
-
-def _nodes(nodes: object) -> list[str]:
-    if not isinstance(nodes, list) or (not nodes and nodes != []):
-        raise Invalid("nodes is not a list of node names", 'as ["n1", "n2"]')
-    for node in nodes:
-        check_name(node, "node")
-    if len(set(nodes)) != len(nodes):
-        raise Invalid("a node is named twice", "name each node once")
-    if len(nodes) > specs.NODES_A_CALL:
-        raise Invalid(
-            f"{len(nodes)} nodes in one call", f"add or remove at most {specs.NODES_A_CALL} at a time"
-        )
-    return list(nodes)
-
-
-def _headnode(name: object) -> str | None:
-    return None if name is None else check_name(name, "head node")
-
-
-def _expires(
-    reader: Reader, call: Call, expires: object, owner: Mapping[str, Any], reserved: bool = False
-) -> int | None:
-    longest = people.longest_lease(reader, call, owner, reserved)
-    if expires is None:
-        return None if longest is None else int(call.now) + longest
-    if isinstance(expires, bool) or not isinstance(expires, int | float):
-        raise Invalid(f"{expires!r} is not a time", "give whole seconds since 1970 UTC")
-    if not call.now < expires <= LAST_SECOND:
-        raise Invalid(
-            "the end of the lease is in the past, or after 9999", "give whole seconds since 1970 UTC"
-        )
-    if longest is not None and expires > call.now + longest:
-        raise Denied(
-            f"{call.caller.name} may lease for at most {longest} s",
-            "choose an earlier end, or ask an administrator",
-        )
-    return int(expires)
-
-
-def _alias(tx: Transaction, alias: object, group: str, now: float) -> str | None:
-    if alias is None:
-        return None
-    if not isinstance(alias, str) or not 0 < len(alias.encode()) <= 256:
-        raise Invalid("the alias is not a text of 1 to 256 bytes", "as urn:publicid:IDN+site+slice+name")
-    key = record_key("claim", f"alias:{alias}")
-    if tx.get(key) is not None or tx.get(record_key("group", alias)) is not None:
-        raise Conflict(f"alias {alias} is taken", "choose another one")
-    tx.put(new("claim", f"alias:{alias}", now, owner=record_key("group", group)))
-    return alias
-
-
-def _owner(tx: Transaction, call: Call, name: object) -> dict[str, Any]:
-    """Who owns a new group: the caller, unless an administrator names somebody else."""
-    if name is None or name == call.caller.name:
-        return {"name": call.caller.name, "uid": call.caller.uid}
-    if not call.caller.admin:
-        raise Denied(
-            f"{call.caller.name} may not make a group for somebody else: it needs an administrator",
-            "leave owner out, and delegate the group to others",
-        )
-    return people.named(tx, call, name)
 
 
 def _account(tx: Transaction, call: Call, group: str, keys: list[str]) -> dict[str, Any] | None:

@@ -95,6 +95,47 @@ class Shared:
     later: Share | None
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata."""
+
+    name: str
+    running: bool
+    paused: bool
+    mark: str
+
+
+class Tuning(Protocol):
+    """What running domains get of the host, set and read while they run. The same promises as a Hypervisor's.
+
+    Asked of domains that run only: of one that is off, or ends meanwhile, there is nothing to tell.
+    """
+
+    def processors(self) -> int:
+        """How many the host has."""
+
+    def weights(self, domains: Sequence[str]) -> dict[str, int]:
+        """The weights by which they share the processors, of those that run."""
+
+    def weigh(self, wanted: Mapping[str, int]) -> list[str]:
+        """Let them have these weights. Answers those that had others."""
+
+    def pinned(self, domain: str) -> frozenset[int] | None:
+        """The processors that it may use; None when nothing tells."""
+
+    def pin(self, domain: str, processors: frozenset[int]) -> None:
+        """Let it use just these. NotLive when only its next start can do that."""
+
+    def grow_disk(self, domain: str, target: str, size: int) -> bool:
+        """Let a running machine's disk hold so many bytes, if it holds less. False when it does not run."""
+
+    def memory(self, domain: str) -> int | None:
+        """How many KiB it may have at most; None when nothing tells."""
+
+    def limit_memory(self, domain: str, kib: int) -> None:
+        """Let it have so much at most. NotLive when only its next start can do that."""
+
+
 class Storage(Protocol):
     """One host's volumes, by libvirt. The same promises as a Hypervisor's. `pool` None: nm's own."""
 
@@ -106,6 +147,9 @@ class Storage(Protocol):
 
         In a pool of files it is an overlay, and `base` must stay; in a logical one a copy.
         """
+
+    def grow(self, pool: str | None, name: str, size: int) -> int:
+        """Let the volume hold so many bytes, if it holds less. Answers how many it holds."""
 
     def write(self, pool: str | None, name: str, content: bytes) -> Volume:
         """A new volume with that content, readable by the domain it is given to and by nobody else."""
@@ -143,6 +187,16 @@ class Hypervisor(Protocol):
     def storage(self) -> Storage:
         """The host's volumes."""
 
+    @property
+    def tuning(self) -> Tuning:
+        """What its domains get of the host."""
+
+    def listed(self, space: str) -> list[Listed]:
+        """The domains with a mark of that XML namespace."""
+
+    def suspend(self, domain: str) -> None:
+        """Let a running domain stand still; `start` lets it go on."""
+
     def state(self, domain: str) -> DomainState | None:
         """What is there; None when there is no such domain."""
 
@@ -178,6 +232,9 @@ class Hypervisor(Protocol):
 
     def start(self, domain: str) -> None:
         """Start it, from its configuration and not from saved memory; let it go on when it is paused."""
+
+    def in_hand(self, domain: str) -> bool:
+        """False when a container runs whose first process the host has lost sight of, or does not see yet."""
 
     def ask_to_stop(self, domain: str) -> None:
         """Ask the guest to shut down; whether and when it does is up to the guest."""

@@ -9,10 +9,10 @@ IMAGES = (
     write_row(
         "RegisterImage",
         pool.register_image,
-        "Records what head nodes are made from (kind disk), or what nodes boot from the network (kind "
-        "netboot). Answers 1.",
+        "Records what head nodes and slivers are made from (kind disk; kind root for containers), or what "
+        "nodes boot from the network (kind netboot). Answers 1.",
         _NAME,
-        Param("settings", STRUCT, "kind, and the kind's own: disk and how a head node runs it, or profile"),
+        Param("settings", STRUCT, "kind, and the kind's own: disk and how it is run, root, or profile"),
         since=6,
     ),
     write_row(

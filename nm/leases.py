@@ -21,6 +21,12 @@ JUMPED = "the clock jumped"
 COPY = "an old copy was restored: it does not know what was renewed since"
 MANY = "many at once"
 CLOCK = "meta_clock"
+ENDING = (
+    "group",
+    "job",
+    "sliver",
+    "ticket",
+)  # kinds of records whose end is watched; jobs' when they are over
 
 
 @dataclass(frozen=True)
@@ -220,9 +226,9 @@ class Look:
 
 
 def ending(changes: Iterable[Record | None]) -> tuple[Record, ...]:
-    """The records among changes whose end is watched: groups and finished jobs."""
+    """The records among changes whose end is watched."""
     records = [record for record in changes if record is not None and record["expiry"] is not None]
-    return tuple(record for record in records if kind_of(record["record_key"]) in ("group", "job"))
+    return tuple(record for record in records if kind_of(record["record_key"]) in ENDING)
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,21 @@ import libvirt
 from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed
 from nm.facts import made_domain
-from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive, Share, Shared, Storage, check_uri, is_remote
+from nm.hypervisor import (
+    DomainState,
+    Hypervisor,
+    Listed,
+    Nic,
+    NotLive,
+    Share,
+    Shared,
+    Storage,
+    Tuning,
+    check_uri,
+    is_remote,
+)
 from nm.storage import LibvirtStorage
+from nm.tuning import LibvirtTuning
 from nm.waiting import Line, NoAnswer
 
 T = TypeVar("T")
@@ -78,6 +91,7 @@ class LibvirtHost:
         self._open_seconds = open_seconds
         self._call_seconds = call_seconds
         self.storage: Storage = LibvirtStorage(self.call)
+        self.tuning: Tuning = LibvirtTuning(self.call)
         self._connection: libvirt.virConnect | None = None
         self._line = Line(uri, _HUNG)
 
@@ -93,6 +107,28 @@ class LibvirtHost:
             return None
         running, paused, now, later = seen
         return DomainState(running, domain_xml.nics(now), domain_xml.nics(later), paused)
+
+    def listed(self, space: str) -> list[Listed]:
+        """By one listing, and a look at each domain's metadata."""
+
+        def look(connection: libvirt.virConnect) -> list[Listed]:
+            found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
+            return [
+                Listed(one.name(), bool(one.isActive()), _is_paused(one), mark)
+                for one, mark in found
+                if mark is not None
+            ]
+
+        return self.call(look)
+
+    def suspend(self, domain: str) -> None:
+        """One that is off, or stands still already, is left so."""
+
+        def stop(found: libvirt.virDomain) -> None:
+            if not _is_paused(found):
+                _while_active(found, found.suspend)
+
+        self._on(domain, stop)
 
     def shared(self, domain: str) -> Shared | None:
         """Folders are this machine's."""
@@ -180,9 +216,37 @@ class LibvirtHost:
 
         self._on(domain, create)
 
+    def in_hand(self, domain: str) -> bool:
+        """By a signal that does nothing.
+
+        When one of the same name has just ended, libvirt 9 may take that end for the new one's, and see
+        neither its first process nor its end.
+        """
+
+        def ask(found: libvirt.virDomain) -> bool:
+            if not found.isActive() or found.OSType() != "exe":
+                return True
+            try:
+                found.sendProcessSignal(1, libvirt.VIR_DOMAIN_PROCESS_SIGNAL_NOP)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+                    raise
+                return False
+            return True
+
+        return self.call(lambda connection: self._with(connection, domain, ask)) is not False
+
     def ask_to_stop(self, domain: str) -> None:
-        """Press the ACPI power button."""
-        self._on(domain, lambda found: _while_active(found, found.shutdown))
+        """Press the ACPI power button; tell a container's first process, as systemd or another knows it."""
+
+        def ask(found: libvirt.virDomain) -> None:
+            if found.OSType() == "exe":
+                found.sendProcessSignal(1, libvirt.VIR_DOMAIN_PROCESS_SIGNAL_RT3)
+                found.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_SIGNAL)
+            else:
+                found.shutdown()
+
+        self._on(domain, lambda found: _while_active(found, partial(ask, found)))
 
     def stop(self, domain: str) -> None:
         """Destroy it, as libvirt calls that."""
@@ -220,7 +284,7 @@ class LibvirtHost:
         def forget(connection: libvirt.virConnect) -> None:
             try:
                 found = connection.lookupByName(domain)
-                found.undefine() if _is_stand_in(self._uri) else found.undefineFlags(_WHOLE)
+                found.undefineFlags(_WHOLE) if connection.getType() == "QEMU" else found.undefine()
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                     raise
@@ -346,6 +410,18 @@ def _alive(connection: libvirt.virConnect) -> bool:
 
 def _is_paused(domain: libvirt.virDomain) -> bool:
     return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
+
+
+def _metadata(domain: libvirt.virDomain, space: str) -> str | None:
+    """The element of that namespace in the stored description; None when there is none, or no such domain."""
+    try:
+        return str(
+            domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, space, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+        )
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+        return None
 
 
 def _while_active(domain: libvirt.virDomain, end: Callable[[], object]) -> None:

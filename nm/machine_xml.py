@@ -1,31 +1,47 @@
-"""The description of a head node's domain that nm makes from an image, and nm's mark in it. Pure.
+"""Descriptions of virtual machines that nm makes from images, and nm's marks in descriptions. Pure.
 
-The mark says whose the domain is and whether its disks are all there. A domain without it is not nm's,
-whatever it is called. The domain's NIC on the group's network is put where it belongs by nm/vm.py.
+A mark says whose the domain is and whether its disks are all there. A domain without it is not nm's,
+whatever it is called; nor is one whose mark is of another kind than it is looked for.
+A head node's NIC on the group's network is put where it belongs by nm/vm.py.
 """
 
 import hashlib
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from nm.domain_xml import plain_checksums
 from nm.hypervisor import Volume
 
-SPACE = "urn:nm:head-node:1"
 CONSOLES = "/var/log/libvirt/qemu"  # on the host; virtlogd writes there, and bounds what it writes
 SLOTS = 8  # PCIe ports that wait for devices attached while it runs
 DISK, SEED = "disk", "seed"  # what volumes are for; a guest sees it in their serial numbers
 HALF, WHOLE = "half", "whole"
 
-ET.register_namespace("nm", SPACE)
+
+class Marked(Protocol):
+    """What nm notes in a domain of one kind: fields of text, one of which is how far it is made."""
+
+    SPACE: ClassVar[str]
+    TAG: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def state(self) -> str:
+        """HALF or WHOLE."""
+
+
+M = TypeVar("M", bound=Marked)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What nm notes in a domain: from which image it was made, in which life of the head node, how far."""
+    """From which image a head node's domain was made, in which life of the head node, how far."""
+
+    SPACE: ClassVar[str] = "urn:nm:head-node:1"
+    TAG: ClassVar[str] = "head"
 
     headnode: str
     image: str
@@ -34,16 +50,31 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Nic:
+    """A NIC: where it is, as {"bridge": NAME}, `ovs` or `network`; None: on nothing, and down.
+
+    `device` is its name on the host. `alone`: see `_nic`.
+    """
+
+    mac: str
+    place: Mapping[str, str] | None = None
+    device: str | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True)
 class Machine:
-    """What a domain is to be. `image` is the image's record; `disks` are in the order of their letters."""
+    """What a domain is to be. `image` is the image's record; `disks` are in the order of their letters.
+
+    `instance` is of this life of it alone.
+    """
 
     name: str
-    mark: Mark
+    mark: Marked
+    instance: str
     kind: str
     image: Mapping[str, Any]
-    mac: str
-    management: Mapping[str, str] | None
-    management_mac: str
+    nics: tuple[Nic, ...] = ()
     disks: tuple[Volume, ...] = ()
 
 
@@ -73,31 +104,47 @@ def console_name(domain: str) -> str:
     return volume(domain, "console.log")
 
 
-def mark_of(description: str | None) -> Mark | None:
-    """The mark in a domain's description; None when it has none, or there is no domain."""
+def mark_of(description: str | None, kind: type[M]) -> M | None:
+    """The mark of that kind in a domain's description; None when it has none, or there is no domain."""
     if description is None:
         return None
-    found = ET.fromstring(description).find(f"metadata/{{{SPACE}}}head")  # noqa: S314 - libvirt wrote it
-    return None if found is None else Mark(**{key: found.get(key, "") for key in Mark.__dataclass_fields__})
+    found = ET.fromstring(description).find(f"metadata/{{{kind.SPACE}}}{kind.TAG}")  # noqa: S314 - libvirt wrote it
+    return None if found is None else _mark(found, kind)
 
 
-def marked(description: str, state: str) -> str:
-    """The same description with another state in its mark."""
+def mark_in(element: str, kind: type[M]) -> M:
+    """The mark that is this element of a domain's metadata."""
+    return _mark(ET.fromstring(element), kind)  # noqa: S314 - libvirt wrote it
+
+
+def _mark(found: ET.Element, kind: type[M]) -> M:
+    return kind(**{field.name: found.get(field.name, "") for field in fields(kind)})
+
+
+def half(description: str, kind: type[M]) -> str:
+    """The same description with a mark that says that the domain is half there."""
     root = ET.fromstring(description)  # noqa: S314 - libvirt wrote it
-    found = root.find(f"metadata/{{{SPACE}}}head")
+    found = root.find(f"metadata/{{{kind.SPACE}}}{kind.TAG}")
     if found is not None:
-        found.set("state", state)
+        found.set("state", HALF)
     return ET.tostring(root, encoding="unicode")
+
+
+def begun(kind: str, name: str, mark: Marked, instance: str) -> ET.Element:
+    """The beginning of a domain's description: its name, its UUID in this life, the mark."""
+    ET.register_namespace("nm", mark.SPACE)
+    root = ET.Element("domain", type=kind)
+    _add(root, "name", name)
+    _add(root, "uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{mark.SPACE}/{name}/{instance}")))
+    noted = ET.SubElement(ET.SubElement(root, "metadata"), f"{{{mark.SPACE}}}{mark.TAG}")
+    for field in fields(mark):
+        noted.set(field.name, str(getattr(mark, field.name)))
+    return root
 
 
 def description(machine: Machine) -> str:
     """The domain's description for libvirt."""
-    root = ET.Element("domain", type=machine.kind)
-    _add(root, "name", machine.name)
-    _add(root, "uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{SPACE}/{machine.name}/{machine.mark.instance}")))
-    head = ET.SubElement(ET.SubElement(root, "metadata"), f"{{{SPACE}}}head")
-    for key in Mark.__dataclass_fields__:
-        head.set(key, getattr(machine.mark, key))
+    root = begun(machine.kind, machine.name, machine.mark, machine.instance)
     _add(root, "memory", str(machine.image["memory"]), unit="MiB")
     _add(root, "vcpu", str(machine.image["cpus"]))
     _system(root, machine)
@@ -105,9 +152,8 @@ def description(machine: Machine) -> str:
     _controllers(devices, machine.kind)
     for letter, volume in zip("abcdefgh", machine.disks, strict=False):
         _disk(devices, volume, f"vd{letter}")
-    _nic(devices, machine.mac, None)
-    if machine.management is not None:
-        _nic(devices, machine.management_mac, machine.management)
+    for nic in machine.nics:
+        _nic(devices, nic)
     _console(devices, machine.name)
     return ET.tostring(root, encoding="unicode")
 
@@ -159,22 +205,24 @@ def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
         _add(disk, "readonly")
 
 
-def _nic(devices: ET.Element, mac: str, place: Mapping[str, str] | None) -> None:
+def _nic(devices: ET.Element, wanted: Nic) -> None:
     """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down.
 
-    Head nodes of several groups share that place. On a Linux bridge they are isolated from each other: each
-    reaches what hangs on ports of other kinds, as the uplink and the host itself. libvirt cannot do it on
-    Open vSwitch.
+    One that is `alone` shares its place with NICs of others, from which it is kept apart on a Linux bridge:
+    each reaches what hangs on ports of other kinds, as the uplink and the host itself. libvirt cannot do it
+    on Open vSwitch.
     """
-    kind, name = ("ethernet", None) if place is None else next(iter(place.items()))
+    kind, name = ("ethernet", None) if wanted.place is None else next(iter(wanted.place.items()))
     nic = _add(devices, "interface", type="bridge" if kind == "ovs" else kind)
-    _add(nic, "mac", address=mac)
+    _add(nic, "mac", address=wanted.mac)
     _add(nic, "model", type="virtio")
+    if wanted.device is not None:
+        _add(nic, "target", dev=wanted.device)
     if name is None:
         _add(nic, "link", state="down")
     else:
         _add(nic, "source", **{nic.get("type", ""): name})
-        if kind != "ovs":
+        if kind != "ovs" and wanted.alone:
             _add(nic, "port", isolated="yes")
     if kind == "ovs":
         _add(nic, "virtualport", type="openvswitch")

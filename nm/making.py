@@ -1,21 +1,45 @@
-"""The hand that makes a head node's domain from an image, and takes it away again.
+"""The hand that makes a domain from an image, and takes it away again: a head node's, or a sliver's guest.
 
 Its steps can be cut short anywhere. The domain is defined first, with nm's mark and the word that it is
 half made; then come its volumes, then the whole domain. So volumes are nm's as long as a domain with the mark
 speaks of them, and what is half made is taken away and made anew. A domain or volume of such a name that has
-no mark is somebody else's and is never touched. Called by nm/vm.py, on the host's one worker thread.
+no mark is somebody else's and is never touched. Called by nm/vm.py and nm/guesthand.py, on the one worker
+thread of the host or of the guests.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from nm import machine_xml, seed
 from nm.errors import DeviceFailed
-from nm.hypervisor import Hypervisor, is_remote
-from nm.machine_xml import DISK, HALF, SEED, WHOLE, Machine, Mark
+from nm.hypervisor import Hypervisor, Storage, Volume, is_remote
+from nm.machine_xml import DISK, HALF, SEED, WHOLE, Machine, Mark, Marked, Nic
 from nm.records import Record
+
+M = TypeVar("M", bound=Marked)
+N_contra = TypeVar("N_contra", bound=Marked, contravariant=True)
+
+
+class Plan(Protocol[N_contra]):
+    """What a domain is made from, and as what it is described."""
+
+    @property
+    def domain(self) -> str:
+        """What libvirt calls it."""
+
+    def fits(self, mark: N_contra) -> bool:
+        """Whether what has that mark is it, whole."""
+
+    def check(self) -> None:
+        """DeviceFailed when the image's files are not where they may be; asked where nm sees them."""
+
+    def fill(self, storage: Storage, pool: str | None) -> tuple[Volume, ...]:
+        """Make its volumes, of which there are none."""
+
+    def describe(self, kind: str, state: str, volumes: tuple[Volume, ...] = ()) -> str:
+        """The description, with a mark of that state."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +58,51 @@ class Blueprint:
         """The mark of a domain that was made by this."""
         return Mark(self.headnode, self.image_name, self.seed.instance, state)
 
+    def fits(self, mark: Mark) -> bool:
+        """Of this life, and of this image."""
+        return mark == self.mark(WHOLE)
 
-class Maker:
-    """Makes and removes domains on one host, as its record says where."""
+    def check(self) -> None:
+        """The image's disk, and what it is started by."""
+        check_files(self.image_name, self.image, self.folders)
 
-    def __init__(self, name: str, host: Record, hypervisor: Hypervisor) -> None:
+    def fill(self, storage: Storage, pool: str | None) -> tuple[Volume, ...]:
+        """A disk and a seed."""
+        disk = machine_xml.volume(self.domain, DISK)
+        return (
+            storage.make_from(pool, disk, self.image["disk"], self.image["format"]),
+            storage.write(pool, machine_xml.volume(self.domain, SEED), seed.image(self.seed)),
+        )
+
+    def describe(self, kind: str, state: str, volumes: tuple[Volume, ...] = ()) -> str:
+        """A machine with a NIC on nothing yet, and another one that leads to nm."""
+        nics = [Nic(self.seed.mac)]
+        if self.management is not None and self.seed.management_mac is not None:
+            nics.append(Nic(self.seed.management_mac, self.management, alone=True))
+        mark = self.mark(state)
+        machine = Machine(self.domain, mark, mark.instance, kind, self.image, tuple(nics), volumes)
+        return machine_xml.description(machine)
+
+
+class Maker(Generic[M]):
+    """Makes and removes domains on one host, as its record says where; `kind` is of their marks."""
+
+    def __init__(
+        self, name: str, host: Record, hypervisor: Hypervisor, kind: type[M], consoles: bool = True
+    ) -> None:
+        """`consoles`: whether what its domains say is kept, in files of the host's."""
         self._host = name
         self._remote = is_remote(host["uri"])
         self._pool: str | None = host.get("pool")  # None: nm's own
         self._emulate = bool(host.get("emulate"))
         self._hypervisor = hypervisor
+        self._kind = kind
+        self._consoles = consoles
 
-    def mark(self, domain: str) -> Mark | None:
+    def mark(self, domain: str) -> M | None:
         """The domain's mark; None when there is no such domain. DeviceFailed when it is not nm's own."""
         description = self._hypervisor.description(domain)
-        mark = machine_xml.mark_of(description)
+        mark = machine_xml.mark_of(description, self._kind)
         if description is not None and mark is None:
             raise DeviceFailed(
                 f"host {self._host} has a domain {domain} that is not nm's own",
@@ -57,38 +111,37 @@ class Maker:
             )
         return mark
 
-    def make(self, plan: Blueprint) -> None:
-        """Let there be the domain, whole; one of another life of the head node, or half a one, goes first."""
+    def make(self, plan: Plan[M]) -> None:
+        """Let there be the domain, whole; one of another life of it, or half a one, goes first."""
         mark = self.mark(plan.domain)
-        if mark == plan.mark(WHOLE):
+        if mark is not None and plan.fits(mark):
             return
-        self._check_files(plan)
+        if not self._remote:
+            plan.check()
         if mark is not None:
             self.remove(plan.domain)
         self._refuse_strangers(plan.domain)
-        machine = self._machine(plan)
-        self._hypervisor.define(machine_xml.description(machine))
-        self._forget_console(plan.domain)
-        storage, domain = self._hypervisor.storage, plan.domain
-        disk = machine_xml.volume(domain, DISK)
-        disks = (
-            storage.make_from(self._pool, disk, plan.image["disk"], plan.image["format"]),
-            storage.write(self._pool, machine_xml.volume(domain, SEED), seed.image(plan.seed)),
-        )
+        domain, kind = plan.domain, self.domain_type()
+        self._hypervisor.define(plan.describe(kind, HALF))
+        self._forget_console(domain)
+        volumes = plan.fill(self._hypervisor.storage, self._pool)
         self._hypervisor.set_autostart(domain, self._remote)  # where nmd runs, it starts them itself
-        whole = replace(machine, mark=plan.mark(WHOLE), disks=disks)
-        self._hypervisor.define(machine_xml.description(whole))
+        self._hypervisor.define(plan.describe(kind, WHOLE, volumes))
 
-    def _machine(self, plan: Blueprint) -> Machine:
-        return Machine(
-            name=plan.domain,
-            mark=plan.mark(HALF),
-            kind="qemu" if self._emulate else self._hypervisor.guest_type(),
-            image=plan.image,
-            mac=plan.seed.mac,
-            management=plan.management,
-            management_mac=machine_xml.management_mac_of(self._host, plan.domain),
-        )
+    def describe_anew(self, plan: Plan[M]) -> None:
+        """Let a domain that is there be described as the plan says, from its next start on."""
+        volumes = self._hypervisor.storage.find(self._pool, _volumes(plan.domain))
+        if len(volumes) < len(_volumes(plan.domain)):
+            raise DeviceFailed(
+                f"a disk of domain {plan.domain} on host {self._host} is not there any more",
+                "put it back, or let nm make the domain anew",
+                passing=False,
+            )
+        self._hypervisor.define(plan.describe(self.domain_type(), WHOLE, tuple(volumes)))
+
+    def domain_type(self) -> str:
+        """What its domains are run by."""
+        return "qemu" if self._emulate else self._hypervisor.guest_type()
 
     def remove(self, domain: str) -> None:
         """Take the domain and its volumes away, when it is nm's own. The last thing to go is the mark."""
@@ -99,7 +152,7 @@ class Maker:
         self._hypervisor.stop(domain)
         description = self._hypervisor.description(domain)
         if description is not None and mark.state != HALF:
-            self._hypervisor.define(machine_xml.marked(description, HALF))
+            self._hypervisor.define(machine_xml.half(description, self._kind))
         self._hypervisor.storage.remove(self._pool, _volumes(domain))
         self._forget_console(domain)
         self._hypervisor.undefine(domain)
@@ -107,8 +160,9 @@ class Maker:
             raise DeviceFailed(f"domain {domain} on host {self._host} is there after it was removed")
 
     def _forget_console(self, domain: str) -> None:
-        """What it said is its group's; the head node's next group is to see nothing of it."""
-        self._hypervisor.storage.forget_console(machine_xml.console_name(domain))
+        """What it said is of those who had it; who has the name next is to see nothing of it."""
+        if self._consoles:
+            self._hypervisor.storage.forget_console(machine_xml.console_name(domain))
 
     def _refuse_strangers(self, domain: str) -> None:
         """No domain speaks of these volumes, so they are not nm's to overwrite."""
@@ -119,15 +173,16 @@ class Maker:
                 passing=False,
             )
 
-    def _check_files(self, plan: Blueprint) -> None:
-        """The image's files lie in the folders of images, and no link leads out, as far as nm sees."""
-        for key in () if self._remote else ("disk", "kernel", "initrd"):
-            if plan.image[key]:
-                _check_file(plan.image_name, plan.image[key], plan.folders)
-
 
 def _volumes(domain: str) -> list[str]:
     return [machine_xml.volume(domain, purpose) for purpose in (DISK, SEED)]
+
+
+def check_files(image: str, record: Mapping[str, Any], folders: tuple[str, ...]) -> None:
+    """DeviceFailed unless the image's files lie in the folders of images, and no link leads out."""
+    for key in ("disk", "kernel", "initrd", "root"):
+        if record.get(key):
+            _check_file(image, record[key], folders)
 
 
 def _check_file(image: str, path: str, folders: tuple[str, ...]) -> None:

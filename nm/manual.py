@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import nm
-from nm import config, daemon
+from nm import config, daemon, ticketmaker
 from nm.shell import guide, main, offline
 
 Lines = Iterator[str]
@@ -92,7 +92,7 @@ def nmd() -> Lines:
     yield ".SH FILES"
     for path, about in FILES.items():
         yield from item(bold(path), about)
-    yield from also("nmctl(1)", "nm.toml(5)", "forward_api_calls(8)")
+    yield from also("nmctl(1)", "nm-ticket(1)", "nm.toml(5)", "forward_api_calls(8)")
 
 
 def forward_api_calls() -> Lines:
@@ -150,6 +150,17 @@ def _lab(parser: argparse.ArgumentParser) -> Lines:
         yield from _command(single, ["help"])
 
 
+def nm_ticket() -> Lines:
+    """The page of the tool that signs tickets."""
+    parser = ticketmaker.parser()
+    yield from head("nm-ticket", 1, "signs tickets for nodes of nm's")
+    yield from (".SH SYNOPSIS", synopsis(parser))
+    yield from (".SH DESCRIPTION", plain(ticketmaker.DESCRIPTION))
+    yield ".SH OPTIONS"
+    yield from options(parser)
+    yield from also("nmd(8)")
+
+
 def nm_toml() -> Lines:
     """The page of the configuration."""
     yield from head("nm.toml", 5, "the configuration of nm")
@@ -170,6 +181,7 @@ def nm_toml() -> Lines:
 PAGES: dict[str, Callable[[], Lines]] = {
     "nmd.8": nmd,
     "nmctl.1": nmctl,
+    "nm-ticket.1": nm_ticket,
     "nm.toml.5": nm_toml,
     "forward_api_calls.8": forward_api_calls,
 }

@@ -5,7 +5,7 @@ reference (nm/reference.py) are made from it. Who may call a method says nm/righ
 without a row there does not load. A method whose operation is None is answered by the door itself. Pure.
 """
 
-from nm import drift, groups, leases, pool
+from nm import drift, groups, leases, lending, pool, sliverops
 from nm.accountmethods import ACCOUNTS
 from nm.arguments import (
     COUNT,
@@ -30,8 +30,10 @@ from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
 from nm.imagemethods import IMAGES
+from nm.plcmethods import PLC
 from nm.recoverymethods import RECOVERY
 from nm.sitemethods import SITES
+from nm.slivermethods import SLIVERS
 
 _CHANGES = Param("changes", STRUCT, "the keys to change; those not named stay")
 _FILTER = Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all")
@@ -298,10 +300,21 @@ _GROUPS = (
     ),
     _write(
         "RemoveNodes",
-        groups.remove_nodes,
-        "Removes nodes, all or none; staged until Deploy. Answers 1.",
+        lending.remove_nodes,
+        "Removes nodes, all or none; staged until Deploy. Borrowed ones go home at once. Answers 1.",
         _GROUP,
         _NODES,
+    ),
+    _write(
+        "LendNodes",
+        lending.lend_nodes,
+        "Lends nodes to another group, at once; they come back by themselves. Answers a job's id; it is over "
+        "when the other group has them.",
+        _GROUP,
+        Param("to", GROUP, "the group that gets them"),
+        _NODES,
+        Param("until", TIME, "when they come back; 0: now"),
+        since=7,
     ),
     _write(
         "SetVlan",
@@ -462,9 +475,10 @@ _GROUPS = (
     ),
     _read(
         "GetHolds",
-        leases.get_holds,
+        sliverops.get_holds,
         "array",
-        "The groups whose end is held back: {group, expires, reason}.",
+        "What is held back: {group or nil, sliver or nil, what (ends, removals, expiries), expires or nil, "
+        "reason, since}.",
     ),
 )
 
@@ -540,6 +554,8 @@ _DOOR = (
 SECTIONS = {
     "The pool": _POOL,
     "Groups": _GROUPS,
+    "Slivers": SLIVERS,
+    "The source of slices, and tickets": PLC,
     "Accounts": ACCOUNTS,
     "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,

@@ -24,13 +24,16 @@ class Files:
 
     accounts: dict[str, Entry]
     groups: dict[str, int]  # Unix groups: name -> gid
+    members: dict[str, set[str]]  # whom a Unix group names
     shadowed: set[str]  # who has a line in shadow
 
 
 def read_files(root: Path) -> Files:
     """passwd, group and shadow below that root."""
-    groups = {line[0]: int(line[2]) for line in _lines(root, "group", 4) if line[2].isdecimal()}
-    return Files(read_passwd(root), groups, {line[0] for line in _lines(root, "shadow", 9)})
+    lines = [line for line in _lines(root, "group", 4) if line[2].isdecimal()]
+    groups = {line[0]: int(line[2]) for line in lines}
+    members = {line[0]: set(line[3].split(",")) for line in lines}
+    return Files(read_passwd(root), groups, members, {line[0] for line in _lines(root, "shadow", 9)})
 
 
 def read_passwd(root: Path = Path("/")) -> dict[str, Entry]:

@@ -1,8 +1,8 @@
 """Accounts as records: how Unix accounts are named and numbered, and what rights they have. Pure.
 
 One record an account, kept under its Unix name (`account_NAME`), so that a name is taken by a
-compare-and-set of one record: delegates and the accounts of groups and head nodes, which nm makes, and
-accounts of the machine that were given rights. Called inside transactions, by operations and by the door.
+compare-and-set of one record: delegates and the accounts of groups, head nodes and slivers, which nm makes,
+and accounts of the machine that were given rights. Called inside transactions, by operations and by the door.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from nm import facts
 from nm.calls import Call, Caller
 from nm.counted import counted
 from nm.errors import Conflict, Invalid, LimitReached, NotFound
@@ -21,6 +22,8 @@ from nm.store import Event, Reader, Transaction
 # Types of accounts; the last is not nm's.
 DELEGATE, GROUP, HEADNODE, UNIX = "delegate", "group", "headnode", "unix"
 OF_GROUPS = (GROUP, HEADNODE)  # they come and go by their group's deploys
+OF_SLIVERS = ("sliver.QEMU", "sliver.LXC", "controller")  # by their sliver's record; types of slivers, too
+CONTROLLER = OF_SLIVERS[2]  # the one that calls the API, and has no guest
 LIMITS = ("groups", "nodes", "lease")
 RIGHTS = ("spy", "reserve", "describe")
 LARGEST = 2**31 - 1
@@ -35,11 +38,22 @@ def unix_name(name: str) -> str:
 
     A likeness ends in a hash, so that Web.1 and web-1 have accounts of their own.
     """
-    if _UNIX_NAME.fullmatch(name):
-        return name
+    return name if _UNIX_NAME.fullmatch(name) else _likeness(name, name)
+
+
+def _likeness(name: str, hashed: str) -> str:
     alike = re.sub("[^a-z0-9_-]", "-", name.lower())[:23]
     alike = alike if alike.startswith(tuple("_abcdefghijklmnopqrstuvwxyz")) else "_" + alike
-    return f"{alike[:23]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{alike[:23]}-{hashlib.sha256(hashed.encode()).hexdigest()[:8]}"
+
+
+def unix_names(kind: str, name: str) -> tuple[str, str]:
+    """The name that the account of a group, head node or sliver has, and the one where that is taken.
+
+    The name that others call it by is the first wherever possible: a group and a sliver may have the same.
+    """
+    wanted = f"head-{name}" if kind == HEADNODE else name
+    return unix_name(wanted), _likeness(wanted, f"{kind.partition('.')[0]} {name}")
 
 
 def account_key(name: str) -> str:
@@ -49,9 +63,19 @@ def account_key(name: str) -> str:
 
 def account_of(reader: Reader, group: str) -> Record | None:
     """The group's own account; None where nm makes none."""
-    record = reader.get(account_key(unix_name(group)))
-    mine = record is not None and record["type"] == GROUP and record["name"] == group
-    return record if mine else None
+    return _of(reader, (GROUP,), group)
+
+
+def sliver_account(reader: Reader, sliver: str) -> Record | None:
+    """The sliver's account, or what is left of its last one; None where there is none."""
+    return _of(reader, OF_SLIVERS, sliver)
+
+
+def _of(reader: Reader, types: tuple[str, ...], name: str) -> Record | None:
+    """One that is to be there comes before one that is to go."""
+    records = (reader.get(account_key(account)) for account in unix_names(types[0], name))
+    mine = [one for one in records if one is not None and one["type"] in types and one["name"] == name]
+    return min(mine, key=lambda one: bool(one["destroying"]), default=None)
 
 
 def accounts_of(reader: Reader, group: str, headnode: str | None) -> list[Record]:
@@ -289,27 +313,59 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
 
     Uids are never given out twice. A name whose account is still being removed may be taken again: what is
     left of the predecessor is in `before`, and goes first. A name that gives a Unix group's rights to whoever
-    has it is refused.
+    has it is refused. A sliver's account takes its other name then, and a group's where a sliver came first.
     """
-    account = unix_name(f"head-{name}" if type == HEADNODE else name)
+    account, other = unix_names(type, name)
+    why = _why_not(tx, call, type, account)
+    yields = type in OF_SLIVERS or (type in OF_GROUPS and _is_slivers(tx.get(account_key(account))))
+    if why is not None and yields:
+        account, why = other, _why_not(tx, call, type, other)
+    if why is not None:
+        raise _taken(call, *why, account)
     old = tx.get(account_key(account))
-    if old is not None and old["type"] == UNIX:
-        hint = "choose another name; if that account is gone, take its rights away with SetRights"
-        raise _taken(call, f"account {account} of this machine has rights", account, hint)
-    if old is not None and (is_live(old) or type == HEADNODE):
-        why = f"account {account} exists already, for {old['type']} {old['name']}"
-        raise _taken(call, why, account)
-    if old is None and call.site.uid_of(account) is not None:
-        raise _taken(call, f"this machine has an account {account} already, which nm did not make", account)
-    if old is None and call.site.has_group(account):
-        raise _taken(call, f"this machine has a Unix group {account} already", account)
-    if call.site.is_listed(account):
-        raise _taken(call, f"{account} is a member of a Unix group by its name", account)
     uid, number = _numbers(tx, call)
     before = [*old["before"], {"uid": old["uid"], "id": old["id"]}] if old is not None else []
     record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
     tx.put(record)
     return record
+
+
+def _is_slivers(record: Record | None) -> bool:
+    return record is not None and record["type"] in OF_SLIVERS
+
+
+def _why_not(reader: Reader, call: Call, type: str, account: str) -> tuple[str, str] | None:
+    """Why that Unix name cannot be taken, and what to do; None when it can."""
+    old, hint = reader.get(account_key(account)), "choose another name"
+    if old is not None and old["type"] == UNIX:
+        hint = "choose another name; if that account is gone, take its rights away with SetRights"
+        return f"account {account} of this machine has rights", hint
+    if old is not None and (is_live(old) or type == HEADNODE):
+        return f"account {account} exists already, for {old['type']} {old['name']}", hint
+    if old is None and call.site.uid_of(account) is not None:
+        return f"this machine has an account {account} already, which nm did not make", hint
+    if old is None and call.site.has_group(account):
+        return f"this machine has a Unix group {account} already", hint
+    if call.site.is_listed(account) and not _is_slivers(old):
+        return f"{account} is a member of a Unix group by its name", hint
+    return None
+
+
+def enroll_sliver(tx: Transaction, call: Call, name: str, kind: str) -> Record:
+    """The account of that sliver, of one of the types OF_SLIVERS: what there is, or a new record.
+
+    One of another type is recalled, and its successor is a new account. Its keys are the sliver's (see
+    `as_meant`). Conflict where nm makes no accounts, or both its names are somebody else's. The caller wakes
+    the accounts' worker.
+    """
+    if call.site.uids is None:
+        raise Conflict("this daemon makes no accounts", "set accounts.shell in the configuration")
+    account = sliver_account(tx, name)
+    if account is not None and is_live(account) and account["type"] == kind:
+        return account
+    if account is not None and is_live(account):
+        recall(tx, account, call.now)
+    return enroll(tx, call, kind, name)
 
 
 def enroll_head(tx: Transaction, call: Call, group: str, headnode: str | None) -> None:
@@ -321,7 +377,7 @@ def enroll_head(tx: Transaction, call: Call, group: str, headnode: str | None) -
     tx.put(changed(record, call.now, account=made["account"]))
 
 
-def _taken(call: Call, why: str, account: str, hint: str = "choose another name") -> Conflict:
+def _taken(call: Call, why: str, hint: str, account: str) -> Conflict:
     """Who does not see everything is told nothing of the group whose account it may be."""
     if call.reader:
         return Conflict(why, hint)
@@ -376,9 +432,12 @@ def recall(tx: Transaction, account: Record, now: float) -> Record:
 def as_meant(reader: Reader, account: str) -> Record | None:
     """The record of an account as its worker is to see it: a group's goes when its group is going.
 
-    A head node's goes as soon as its group's target has another one, or none.
+    A head node's goes as soon as its group's target has another one, or none. A sliver's has the keys of its
+    sliver, unless that is gone and only kept for a while; and `guest`, what is known of where it leads.
     """
     record = reader.get(account_key(account))
+    if record is not None and record["type"] in OF_SLIVERS:
+        return _as_sliver(reader, record)
     if record is None or record["type"] not in OF_GROUPS:
         return record
     group = _group(reader, record)
@@ -386,6 +445,15 @@ def as_meant(reader: Reader, account: str) -> Record | None:
     if group is not None and record["type"] == HEADNODE:
         going = going or (group["target"] or EMPTY)["headnode"] != record["name"]
     return {**record, "destroying": going}
+
+
+def _as_sliver(reader: Reader, account: Record) -> Record:
+    sliver = reader.get(record_key("sliver", account["name"]))
+    if sliver is None or account["destroying"]:
+        return {**account, "keys": [], "guest": None}
+    guest = {name: sliver.get(f"_{name}") for name in ("state", "why", "index", "life")}
+    guest["domain"] = facts.sliver_domain(sliver["account"])
+    return {**account, "keys": [] if sliver.get("_gone") else sliver["keys"], "guest": guest}
 
 
 def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> None:
@@ -396,6 +464,8 @@ def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> Non
     fields: dict[str, Any] = {"error": error, "before": [] if error is None else record["before"]}
     if error is None:
         fields["_read_at"] = now  # the hand reads back what it did
+    if record["type"] in OF_SLIVERS:
+        _tell_sliver(tx, record, error)
     if record["type"] in OF_GROUPS:  # its deploy makes it, and says so
         _tell_group(tx, record, error, now)
     elif record["destroying"] != seen["destroying"]:
@@ -418,11 +488,25 @@ def _tell_group(tx: Transaction, account: Record, error: str | None, now: float)
         tx.put(changed(group, now, error=error))
 
 
+def _tell_sliver(tx: Transaction, account: Record, error: str | None) -> None:
+    """The same of a sliver's; its record's time is its source's."""
+    sliver = tx.get(record_key("sliver", account["name"]))
+    if sliver is None or sliver.get("_error") not in (None, account["error"]):
+        return
+    if sliver.get("_error") != error:
+        tx.put({**sliver, "_error": error})
+
+
 def unsettled(account: Record) -> bool:
     """Whether something is still to be done about an account, beside what its group's deploy does."""
-    if account["type"] == DELEGATE:
+    if account["type"] in (DELEGATE, *OF_SLIVERS):
         return bool(account["destroying"] or not account["_made"] or account["error"])
     return account["type"] in OF_GROUPS and bool(account["error"] or account["before"])
+
+
+def at_start(account: Record) -> bool:
+    """Whether each start sees to it: where a sliver's leads is told in /run, which a reboot empties."""
+    return unsettled(account) or account["type"] in OF_SLIVERS
 
 
 def strangers(reader: Reader, found: Iterable[tuple[str, int]]) -> list[str]:

@@ -24,7 +24,6 @@ from nm.slices import Reading, Reply, read_reply, without_secrets
 from nm.slicesxml import read_slices_xml
 
 REFUSED = 103  # the fault of a PLC that does not know who calls
-PERIOD, JITTER = 600.0, 300.0  # seconds, and up to so many more, so that not all nodes ask at once
 
 Secret = Callable[[], str]
 
@@ -117,7 +116,7 @@ class Plc:
 
 
 def _by_session(session: str) -> dict[str, Any]:
-    return {"AuthMethod": "session", "session": session}
+    return {"AuthMethod": "session", "session": str(session)}  # a secret does not let itself be written
 
 
 def by_key(node_id: int, key: str, *arguments: Any) -> dict[str, Any]:
@@ -253,17 +252,19 @@ class Standing:
         return None if self.received is None else max(now - self.received, 0.0)
 
 
-class Watch:
-    """Asks the source again and again, and remembers its last good reply. For one thread."""
+Opened = Callable[[], tuple[Source, Reading]]
 
-    def __init__(
-        self, source: Source, reading: Reading, last: LastGood, period: float = PERIOD, jitter: float = JITTER
-    ) -> None:
-        self._source = source
-        self._reading = reading
+
+class Watch:
+    """Asks the source again and again, and remembers its last good reply. For one thread.
+
+    `opened` gives the source, and how it is read: it is called each time, and may fail as the source may.
+    """
+
+    def __init__(self, opened: Opened, last: LastGood, standing: Standing = Standing()) -> None:
+        self._opened = opened
         self._last = last
-        self._period, self._jitter = period, jitter
-        self.standing = Standing()
+        self.standing = standing
 
     def remembered(self) -> Reply | None:
         """The reply that was kept by whoever ran before; None when there is none, or not for this node."""
@@ -271,7 +272,7 @@ class Watch:
             good = self._last.load()
             if good is None:
                 return None
-            reply = read_reply(good.told, self._reading)
+            reply = read_reply(good.told, self._opened()[1])
         except NMError as error:
             self.standing = replace(self.standing, error=str(error))
             return None
@@ -281,8 +282,9 @@ class Watch:
     def ask(self, now: float) -> Reply | None:
         """What the source says; None when that cannot be used: `standing` says why."""
         try:
-            told = without_secrets(self._source.fetch())
-            reply = read_reply(told, self._reading)
+            source, reading = self._opened()
+            told = without_secrets(source.fetch())
+            reply = read_reply(told, reading)
         except NMError as error:
             since = now if self.standing.offline_since is None else self.standing.offline_since
             self.standing = replace(
@@ -295,7 +297,3 @@ class Watch:
         except DeviceFailed as error:  # it counts all the same
             self.standing = replace(self.standing, error=str(error))
         return reply
-
-    def pause(self, chance: float) -> float:
-        """Seconds until it is to be asked again. `chance`: from 0 to 1."""
-        return self._period + chance * self._jitter

@@ -77,6 +77,7 @@ A method names who may call it. An administrator may call everything.
 | reserve | an account with that right; it makes groups of its own, within limits of groups, nodes and lease |
 | owner | the account that owns the group, and one to whom just this method is delegated |
 | member | the owner, whom the group (or this method) is delegated to, and the group's own account |
+| member of a sliver | the sliver's own account, and those whom it (or just this method) is delegated to |
 | anyone | every account that can reach the API |
 """
 
@@ -111,7 +112,7 @@ STRUCTS = (
         name*: what it is called
         available*: false: taken out of service by an administrator
         free*: can be given out now
-        state: unverified (see ResetPorts), free, joining, joined, leaving, failed, dirty, out
+        state: unverified (see ResetPorts), free, promised, joining, joined, leaving, failed, dirty, out
         group: whose it is, or nil
         id: a number of its own, or nil
         hostname: as registered
@@ -137,6 +138,7 @@ STRUCTS = (
         images: struct; a node's name to what just that one boots
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
+        slice: string or nil; the slice whose source says what it has
         expires: when it ends, or nil
         delegations: list of {name, uid, method}; method is nil for all
         state: staged, deploying, deployed, failed, destroying
@@ -144,6 +146,8 @@ STRUCTS = (
         revision: grows by one with every Deploy
         job: its newest job, or nil
         error: string or nil; what keeps it from being deployed, in the device's words
+        lent: list of {node, group, until}: nodes that another group has, or gets, until then
+        borrowed: list of {node, group, until}: nodes that are another group's
         drift: how many differences the last audit found""",
     ),
     Struct(
@@ -243,16 +247,37 @@ STRUCTS = (
     Struct(
         "An image", "GetImages", "image", """
         name*: what it is called
-        kind*: disk (head nodes are made from it) or netboot (nodes boot from it)
+        kind*: disk (head nodes and slivers are made from it), root (containers are), netboot (nodes boot it)
         disk: the file or LVM volume on the hosts
         format: qcow2 or raw
-        memory: int; MiB of a head node
-        cpus: int; of a head node
+        memory: int; MiB of what is made from it
+        cpus: int; of what is made from it
         share: disk, virtiofs or 9p; how the machine list gets into the head node
+        root: of root: the folder with the tree, on nmd's machine, or nil
         profile: of netboot: the PXE profile that the head node has of its own, or nil
         kernel: a path, or nil
         initrd: a path, or nil
         cmdline: the kernel's words, or nil""",
+    ),
+    Struct(
+        "A sliver", "GetSlivers, GetRecord", "sliver", """
+        name: its slice's
+        type: sliver.QEMU, sliver.LXC or controller
+        instantiation: plc-instantiated, delegated, nm-controller or not-instantiated
+        account: the Unix account that leads into it, or nil
+        uid: that account's, or nil
+        enabled: false: its source lets it not run
+        expires: when it ends, or nil
+        deleted_at: int or nil; of one that is to go: when its disk is deleted
+        state: absent, stopped or running, as last read back
+        why: string or nil; why it does not run, or is not there
+        error: string or nil; what could not be made, until it is mended
+        note: string or nil; what else is to be known
+        image: what it was made from, or nil
+        index: its number on this machine, or nil: its NIC is called nms and that
+        job: the newest job of it, or nil
+        problems: list of what its source says and cannot be
+        unenforced: struct; a resource to why nothing holds the sliver to it""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """
@@ -380,10 +405,11 @@ SETTINGS = (
     ),
     Settings(
         "an image", "RegisterImage", """
-        kind*: string; disk: head nodes are made from it; netboot: nodes boot from it
+        kind*: string; disk: head nodes and slivers are made from it; root: containers; netboot: nodes boot it
         disk: string; path of a qcow2 or raw file, or of an LVM volume, on the hosts (kind disk)
+        root: string; path of the folder with the tree that containers share, on nmd's machine (kind root)
         format: string; of the disk: qcow2, when left out, or raw
-        memory: int; MiB that a head node gets, 1024 when left out
+        memory: int; MiB that a head node or sliver gets, 1024 when left out; of kind root 256
         cpus: int; that it gets, 1 when left out
         share: string; how it gets the machine list: disk, when left out, virtiofs or 9p
         profile: string; a PXE profile that the head node has of its own (kind netboot)

@@ -43,11 +43,11 @@ def release_node(tx: Transaction, call: Call, node: str, force: bool = False) ->
     groups.tell(tx, call, name_of(old["record_key"]), how, node)
     if old["destroying"] and not force:
         return int(old["job"])
-    wanted, stands = _without(old["wanted"], [node]), groups.standing(old)
+    wanted, stands = without(old["wanted"], [node]), groups.standing(old)
     if stands is None:
         specs.save(tx, old, changed(old, call.now, wanted=wanted), call.now)
         return jobs.submit(tx, call, f"node:{node}", "release", group=name_of(old["record_key"]))
-    target = _without(stands, [node])
+    target = without(stands, [node])
     if not force:
         return groups.retarget(tx, call, old, target, "deploy", wanted=wanted)
     mine = {f"node/{node}", *(views.port_fact(nic) for nic in views.wired(record))}
@@ -84,7 +84,8 @@ def pay_debt(tx: Transaction, node: str, now: float, failed: str | None) -> None
     tx.tell(Event("nm", f"node {node}", "debt paid", failed or ""))
 
 
-def _without(spec: specs.Spec, nodes: Iterable[str]) -> specs.Spec:
+def without(spec: specs.Spec, nodes: Iterable[str]) -> specs.Spec:
+    """The spec without these nodes."""
     gone = set(nodes)
     return specs.with_nodes(spec, [name for name in spec["nodes"] if name not in gone])
 
@@ -165,11 +166,11 @@ def let_go(tx: Transaction, call: Call, switch: str) -> bool:
         nodes = _nodes_there(tx, group, switch)[:NODES_AT_ONCE] if debt and debt["takes"] else []
         if not nodes and not any(facts.switch_of(fact) == switch for fact in group["deployed"]):
             continue
-        known, stands = _known(tx, group), groups.standing(group)
+        there, stands = known(tx, group), groups.standing(group)
         after = {
-            "wanted": _without(group["wanted"], nodes),
-            "target": stands and _without(stands, nodes),
-            "deployed": {fact: value for fact, value in known.items() if facts.switch_of(fact) != switch},
+            "wanted": without(group["wanted"], nodes),
+            "target": stands and without(stands, nodes),
+            "deployed": {fact: value for fact, value in there.items() if facts.switch_of(fact) != switch},
         }
         room -= 4 + len(specs.claims(group) - specs.claims({**group, **after}))
         if room < 0:
@@ -191,7 +192,8 @@ def _let_go(
         groups.retarget(tx, call, old, kind="destroy" if old["destroying"] else "deploy", **after)
 
 
-def _known(reader: Reader, group: Record) -> plan.Facts:
+def known(reader: Reader, group: Record) -> plan.Facts:
+    """What is deployed, with doubts; all of it in doubt when nobody can tell what was attempted."""
     try:
         return groups.attempted(reader, group)
     except NMError:

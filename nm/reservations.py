@@ -13,7 +13,7 @@ from typing import Any
 from nm.records import Record
 from nm.slices import CONTROLLER
 
-IDLE, SHARED = "lease_or_idle", "lease_or_shared"
+IDLE, SHARED = POLICIES = ("lease_or_idle", "lease_or_shared")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nm import groups, people
+from nm import groups, loans, people, slivers
 from nm.calls import SERVING, Call
-from nm.errors import NotFound
+from nm.errors import Invalid, NotFound
 from nm.jobs import KEPT
 from nm.records import Record, record_key
 from nm.store import Reader
@@ -112,6 +112,38 @@ def _head_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any])
         )
 
 
+def _sliver_member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """A member of the sliver; without a name, the account of one. What there is, strangers are not told."""
+    _sliver(reader, call, arguments[0], readers=False)
+
+
+def _sliver_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    _sliver(reader, call, arguments[0], readers=True)
+
+
+def _sliver(reader: Reader, call: Call, name: str | None, readers: bool) -> None:
+    if name is None:
+        if slivers.own(reader, call.caller) is None:
+            raise call.denied("a sliver's own account, or the name of the sliver that lends")
+        return
+    if call.reader:
+        loans.sliver(reader, name)
+    record = reader.get(record_key("sliver", name))
+    known = record if record is not None and loans.has_resources(record) else None
+    if known is not None and slivers.is_member(reader, call.caller, known, call.method):
+        return
+    if call.reader and readers:
+        return
+    if call.reader:
+        raise call.denied(f"a member of sliver {name}")
+    raise Invalid(f"{name} is no sliver that {call.caller.name} may act for", "GetSlivers lists yours")
+
+
+def _own_sliver(reader: Reader, call: Call, _arguments: Sequence[Any]) -> None:
+    if slivers.own(reader, call.caller) is None:
+        raise call.denied("a sliver's own account")
+
+
 def _job(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     visible_job(reader, call, arguments[0])
 
@@ -131,7 +163,13 @@ def visible_job(reader: Reader, call: Call, number: int) -> Record:
 
 def sees_job(reader: Reader, call: Call, job: Record) -> bool:
     """Whether the caller submitted the job, is a member of its group, or sees everything."""
-    return call.reader or call.caller.is_(job["who"]) or _was_member(reader, call, job)
+    kind, _, name = job["subject"].partition(":")
+    return (
+        call.reader
+        or call.caller.is_(job["who"])
+        or _was_member(reader, call, job)
+        or (kind == "sliver" and slivers.sees(reader, call, name))
+    )
 
 
 def _was_member(reader: Reader, call: Call, job: Record) -> bool:
@@ -141,6 +179,9 @@ def _was_member(reader: Reader, call: Call, job: Record) -> bool:
 def sees_event(reader: Reader, call: Call, event: Record) -> bool:
     """Whether the event is one of a group of the caller's, or the caller sees everything."""
     group = event.get("group")
+    kind, _, name = event["subject"].partition(" ")
+    if kind == "sliver" and slivers.sees(reader, call, name):
+        return True
     return call.reader or (group is not None and was_member(reader, call, group, event["time"]))
 
 
@@ -167,6 +208,10 @@ LOOK = Right("member, reader", _member_or_reader)
 STATUS = Right("member, reader, head node", _member_or_reader)
 NODE_MEMBER = Right("member of the node's group, its head node", _node_member)
 HEAD_LOOK = Right("member of the head node's group, reader", _head_member_or_reader)
+SLIVER = Right("member of the sliver", _sliver_member)
+SLIVER_LOOK = Right("member of the sliver, reader", _sliver_member_or_reader)
+OWN_SLIVER = Right("a sliver's own account", _own_sliver)
+OWN_SLIVERS = Right("members (own slivers), reader", _anyone)
 JOB = Right("who submitted it, members of its group, reader", _job)
 
 _ROWS: Mapping[Right, str] = {
@@ -177,24 +222,33 @@ _ROWS: Mapping[Right, str] = {
         RegisterVlan UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode
         RegisterImage UnregisterImage
         ClearHeadNode InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
-        ConfirmExpiry GetHolds Backup
+        ConfirmExpiry ConfirmSlivers GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
+        AskSource AdminTicket
         """,
-    READER: "GetDrift GetDrivers GetSwitchState",
+    READER: "GetDrift GetDrivers GetSwitchState GetSSHKeys GetSource",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
-    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
+    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
     MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
     LOOK: "PlanDeploy GetAudit",
     STATUS: "GetStatus",
     NODE_MEMBER: "PowerNode",
     HEAD_LOOK: "GetConsole",
     OWN_GROUPS: "GetGroups",
+    SLIVER: """
+        Create CreateSliver Destroy DestroySliver DeleteSliver Start Stop ReCreate SetLoans
+        """,
+    SLIVER_LOOK: "GetRSpec GetEffectiveRSpec GetLoans GetLoanStates",
+    OWN_SLIVER: "GetRecord",
+    OWN_SLIVERS: "GetSlivers",
     OWN_CALLS: "DryRun",
     OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
     JOB: "GetJob WaitJob",
-    ANYONE: "WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature",
+    ANYONE: """
+        GetXIDs Ticket WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature
+        """,
 }
 TABLE: dict[str, Right] = {name: right for right, names in _ROWS.items() for name in names.split()}

@@ -77,7 +77,7 @@ class Secrets:
         try:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                _check_folder(self._folder, os.fstat(folder))
+                check_folder(self._folder, os.fstat(folder))
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
                 file = os.open(name, flags, dir_fd=folder)
             finally:
@@ -101,7 +101,8 @@ def variable(name: str) -> str:
     return "NM_SECRET_" + "".join(sign if sign.isalnum() else "_" for sign in name.upper())
 
 
-def _check_folder(path: Path, status: os.stat_result) -> None:
+def check_folder(path: Path, status: os.stat_result) -> None:
+    """SecretError when others than root could have put something into the folder."""
     if status.st_uid not in {0, os.geteuid()}:
         raise SecretError(f"{path} belongs to somebody else", f"chown root {path}")
     if status.st_mode & OTHERS_WRITE:

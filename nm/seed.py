@@ -56,21 +56,26 @@ def image(seed: Seed, cloud: bool = True) -> bytes:
     files = {f"nm/{name}": text for name, (text, _) in _own(seed).items() if cloud or name != "head.json"}
     if cloud:
         files |= _no_cloud(seed)
+    mark = seed.door.mark if seed.door is not None else ""
+    return packed(LABEL if cloud else PLAIN_LABEL, files, {"group": seed.group, "door": mark})
+
+
+def packed(label: str, files: Mapping[str, str], told: Mapping[str, Any]) -> bytes:
+    """An image with these files, path to text; `told` stands in its line."""
     contents = {path: text.encode() for path, text in files.items()}
     listed = {
         path: iso.File(io.BytesIO(content), len(content), _FILE_MODE) for path, content in contents.items()
     }
     written = io.BytesIO()
-    iso.write(written, LABEL if cloud else PLAIN_LABEL, listed, _FOLDER_MODE)
-    return _marked(seed, written.getvalue())
+    iso.write(written, label, listed, _FOLDER_MODE)
+    return _marked(told, written.getvalue())
 
 
-def _marked(seed: Seed, content: bytes) -> bytes:
+def _marked(told: Mapping[str, Any], content: bytes) -> bytes:
     """With the line, and filled up."""
     head = {
         "version": 1,
-        "group": seed.group,
-        "door": seed.door.mark if seed.door is not None else "",
+        **told,
         "length": len(content),
         "sha256": hashlib.sha256(content[iso.SYSTEM_AREA :]).hexdigest(),
     }

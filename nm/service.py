@@ -4,6 +4,7 @@ Only the daemon's main program (and tests that need a whole nm in their own proc
 the one room that knows all others; it decides nothing itself.
 """
 
+import contextlib
 import logging
 import random
 import socket
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from nm import (
     accounts,
     api,
+    briefs,
     converge,
     debtwork,
+    departures,
     doormark,
     drift,
     families,
@@ -27,15 +30,20 @@ from nm import (
     imports,
     jobs,
     leases,
+    lending,
     management,
     names,
     patrol,
     people,
     pool,
     power,
+    promisework,
+    sliverservice,
+    sources,
     startup,
+    tickets,
 )
-from nm.accountwork import AccountsWorker, Settle, Survey
+from nm.accountwork import AccountsWorker, Follow, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
@@ -53,6 +61,8 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
+from nm.plc import read_node_id
+from nm.plcwork import Look, PlcWorker, reading_of
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -61,6 +71,8 @@ from nm.store import Published
 from nm.switch import Registry
 from nm.switches import builtin
 from nm.switches.breaker import Breaker
+from nm.ticketdesk import TicketDesk
+from nm.ticketkeys import TicketKeys
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
 
@@ -71,8 +83,9 @@ log = logging.getLogger("nm.service")
 
 MEGABYTE = 1 << 20
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
+HOLDS = {leases.HOLDS, departures.REMOVALS.key, departures.EXPIRIES.key}
 # Events that are warnings in the log.
-TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back")
+TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back", "offline", "problems")
 
 
 class Service:
@@ -82,7 +95,12 @@ class Service:
     """
 
     def __init__(
-        self, config: Config, hide: Any = nobody, start_heads: bool = False, site: str | None = None
+        self,
+        config: Config,
+        hide: Any = nobody,
+        start_heads: bool = False,
+        site: str | None = None,
+        open_guests: sliverservice.OpenGuests = briefs.open_guests,
     ) -> None:
         self._config = config
         self._start_heads = start_heads
@@ -110,9 +128,26 @@ class Service:
         )
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
-        self._timekeeper = Timekeeper(self.database, self._clocks, _rules(config))
+        self._timekeeper = Timekeeper(
+            self.database, self._clocks, _rules(config), config.slivers.grace_seconds
+        )
+        self._slivers = sliverservice.Slivers(
+            config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
+        )
+        self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
         self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
         self._gate = Gate(config.hooks)
+        self._plc = PlcWorker(
+            self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
+        )
+        self._ticket_keys = TicketKeys(config.tickets.keys)
+        desk = TicketDesk(self.database, self._ticket_rules, lambda: reading_of(self._config, None))
+        self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
+            "pool:": self._timekeeper,
+            lending.SUBJECT: self._promises,
+            patrol.SUBJECT: self._patrol,
+            sources.SUBJECT: self._plc,
+        }
         self.crew = Crew(self._handler)
         self._api = api.Api(
             self.database,
@@ -125,6 +160,8 @@ class Service:
                 database_format=FORMAT,
                 backup=self.database.backup,
                 console=Consoles(self.database, self._consoles, self._send).read,
+                ticket=desk.take,
+                admin_ticket=desk.take_unsigned,
                 failure=lambda: self.database.failure,
                 measured=self._metrics.called if self._metrics else None,
             ),
@@ -140,6 +177,7 @@ class Service:
             self._begin_with(self._first_site)
         self._note_hooks()
         self._note_door()
+        self._note_source()
         self._resume()
         if self._metrics:
             self._metrics.serve(
@@ -156,11 +194,16 @@ class Service:
         """Use another configuration whose differences are all `live`."""
         self._config = config
         self._tools.patience = _patience(config)
-        self._timekeeper.rules = _rules(config)
+        self._timekeeper.rules, self._timekeeper.grace = _rules(config), config.slivers.grace_seconds
+        self._slivers.config = config
+        self._promises.rules = _rules(config)
         self._patrol.rules = _rounds(config)
         self._gate.settings = config.hooks
+        self._plc.config = config
+        self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
+        self._slivers.look()
         self._api.reload(self._people(config), _limits(config), self._site())
         self._events.reload(*_kept(config))
 
@@ -172,6 +215,7 @@ class Service:
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
+        self._plc.end()
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()
@@ -181,6 +225,13 @@ class Service:
         """Let plans tell which of the site's programs there are."""
         programs, now = vars(self._config.hooks), time.time()
         self.database.transact(partial(hooks.configure, programs=programs, now=now))
+
+    def _note_source(self) -> None:
+        """Let readers tell whether there is a source of slices; it is asked from now on."""
+        address, now = self._config.plc.address, time.time()
+        self.database.transact(partial(sources.configure, address=address, now=now))
+        if address:
+            self.crew.send(sources.SUBJECT, Look())
 
     def _note_door(self) -> None:
         """Let plans tell to which door head nodes' seeds lead. Head nodes without an account get one."""
@@ -233,12 +284,19 @@ class Service:
                 self._wake(record)
             if kind_of(key) == "job" and record is not None and record["state"] in jobs.OVER:
                 self._over(record)
+            if (look := self._promises.concerned(key, record)) is not None:
+                self.crew.send(lending.SUBJECT, look)
+            if kind_of(key) == "sliver" and self._config.accounts.shell:
+                self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
-        if ends or leases.HOLDS in publication.changes:
+        if ends or HOLDS & publication.changes.keys():
             self.crew.send("pool:", leases.Look(ends))
+        self._slivers.published(publication)
 
     def _wake(self, job: Record) -> None:
         subject, item = job["subject"], Job(job["id"])
+        if self._slivers.wake(job):
+            return
         if subject.startswith("account:"):
             self.crew.send(people.SUBJECT, item)
         elif job["kind"] in ("audit", "repair"):
@@ -274,11 +332,13 @@ class Service:
         for debt in self.database.range("debt"):
             who = debtwork.subject(debt["switch"]) if "switch" in debt else f"node:{debt['node']}"
             self.crew.send(who, Job(debt["job"]))
-        for account in filter(people.unsettled, self.database.range("account")):
+        for account in filter(people.at_start, self.database.range("account")):
             self.crew.send(people.SUBJECT, Settle(account["account"]))
         if self._config.accounts.shell:
             self.crew.send(people.SUBJECT, Survey())
+        self._slivers.look()
         self.crew.send("pool:", leases.Look())
+        self.crew.send(lending.SUBJECT, promisework.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:
@@ -300,9 +360,15 @@ class Service:
         After a reboot those with head nodes are repaired one after another. A restart of nmd alone repairs
         nothing.
         """
-        starting = startup.candidates(self.database) if self._rebooted or self._start_heads else []
-        if starting:
-            self.database.transact(partial(startup.line_up, names=starting, now=time.time()))
+        starts = self._rebooted or self._start_heads
+        starting = startup.candidates(self.database) if starts else []
+        line = [f"{startup.GROUP}:{name}" for name in starting]
+        if starts:
+            line += self._slivers.candidates(self._rebooted)
+        if line:
+            self.database.transact(partial(startup.line_up, subjects=line, now=time.time()))
+        if self._rebooted:  # when they have their places in the line: none starts before
+            self._slivers.rebooted()
         if startup.waiting(self.database):  # also those that the last daemon did not come to
             self.crew.send(startup.SUBJECT, startup.Begin())
         if not (self._rebooted or restored):
@@ -339,13 +405,12 @@ class Service:
         kind, _, name = subject.partition(":")
         if kind == "group":
             return converge.GroupWorker(name, self._tools)
-        if kind == "pool":
-            return self._timekeeper
-        if subject == patrol.SUBJECT:
-            return self._patrol
+        if (handler := self._lasting.get(subject) or self._slivers.handler(subject)) is not None:
+            return handler
         if kind == "startup":
             pause = self._config.startup.pause_seconds
-            return startup.Startup(self.database, self._repair_call, time.monotonic, pause)
+            mine = (self._slivers.starts, self._slivers.begun)
+            return startup.Startup(self.database, self._repair_call, time.monotonic, pause, *mine)
         if kind == "import":
             return ImportWorker(self.database, self._site)
         if kind == "accounts":
@@ -401,6 +466,14 @@ class Service:
     def _management_secrets(self, told: Mapping[str, Any]) -> Mapping[str, str]:
         return {key: self._secrets.lookup(name) for key, name in (told.get("secrets") or {}).items()}
 
+    def _ticket_rules(self) -> tickets.Rules:
+        """What tickets must be like now; the files that say so may have changed."""
+        found = self._config
+        names = {socket.gethostname(), *found.tickets.nodes}
+        with contextlib.suppress(NMError):  # no PLC, no id
+            names.add(str(read_node_id(Path(found.plc.node_id_file))))
+        return tickets.Rules(frozenset(names), self._ticket_keys.now(), found.tickets.old)
+
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, _accounts(config)["uids"])
         return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
@@ -421,6 +494,7 @@ def site_of(config: Config, registry: Registry) -> Site:
         methods=frozenset(METHODS),
         image_folders=config.images.folders,
         **_accounts(config),
+        **sliverservice.site(config),
     )
 
 
@@ -496,7 +570,15 @@ def _sockets(config: Config) -> list[socket.socket]:
 def _places(config: Config) -> accounts.Places:
     found = config.accounts
     return accounts.Places(
-        Path(found.root), found.homes, found.shell, found.first_uid, found.last_uid, config.daemon.database
+        root=Path(found.root),
+        homes=found.homes,
+        shell=found.shell,
+        first_uid=found.first_uid,
+        last_uid=found.last_uid,
+        head_keys=config.daemon.database,
+        sliver_shell=found.sliver_shell,
+        guest_network=config.slivers.addresses,
+        guest_user=config.slivers.user,
     )
 
 

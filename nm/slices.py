@@ -10,8 +10,8 @@ that cannot be is left out, and the record's own `problems` says so.
 import base64
 import binascii
 import ipaddress
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm import rspec
@@ -26,6 +26,7 @@ TYPES = ("sliver.QEMU", "sliver.LXC")
 CONTROLLER_TYPE = "controller"
 VLANS = range(2, 4095)
 MOST_PARTS = 64  # keys of a reply
+MOST_PROBLEMS = 100  # that are told of a reply
 LATEST = 2**53  # up to here a double holds every second
 
 _TAKEN = {
@@ -49,6 +50,7 @@ class Reading:
 
     node_id: int | None = None  # this node's; None: whatever the reply says
     type: str = "sliver.QEMU"  # what slivers are on this host
+    prefix: str = ""  # of the source's own slices; "": it has none
     rspec: Mapping[str, Any] = field(
         default_factory=lambda: rspec.DEFAULTS
     )  # what those have that ask for nothing
@@ -93,6 +95,7 @@ def read_reply(told: object, reading: Reading) -> Reply:
     if len(reply) > MOST_PARTS:
         raise Invalid(f"the reply has {len(reply)} parts, {MOST_PARTS} are the most", "nothing was changed")
     scripts = _scripts(reply)
+    reading = _by_default(slivers, reading)
     records: dict[str, Record] = {}
     mentioned, problems = set[str](), list[str]()
     for sliver in slivers:
@@ -111,7 +114,14 @@ def read_reply(told: object, reading: Reading) -> Reply:
             problems.append(f"sliver {name}: {error}")
     sections, cap, exempt = _rest(reply, problems)
     node_id = reply.get("node_id")
-    return Reply(timestamp, records, frozenset(mentioned), node_id, sections, cap, exempt, tuple(problems))
+    told = few(problems)
+    return Reply(timestamp, records, frozenset(mentioned), node_id, sections, cap, exempt, told)
+
+
+def few(problems: list[str]) -> tuple[str, ...]:
+    """As many as people read."""
+    left = len(problems) - MOST_PROBLEMS
+    return (*problems[:MOST_PROBLEMS], *([f"and {left} more"] if left > 0 else []))
 
 
 def _ours(told: object, reading: Reading) -> Mapping[str, Any]:
@@ -150,6 +160,43 @@ def _name(sliver: object) -> str:
             "a sliver of the reply has no name", "nobody can tell which ones are left; nothing was changed"
         )
     return name
+
+
+def _by_default(slivers: Iterable[Any], reading: Reading) -> Reading:
+    """Read so that slivers have what the reply's slice of defaults says, where they ask for nothing."""
+    name = default_slice(reading)
+    found = (one for one in slivers if name and isinstance(one, Mapping) and one.get("name") == name)
+    told = next(found, None)
+    return reading if told is None else with_defaults(reading, read_tags(told.get("attributes", []), []))
+
+
+def default_slice(reading: Reading) -> str:
+    """The slice whose tags are the defaults of all; "" for none."""
+    return f"{reading.prefix}_default" if reading.prefix else ""
+
+
+def with_defaults(reading: Reading, tags: Tags) -> Reading:
+    """Read with these tags as defaults. What cannot be read in them is told in their own slice's record.
+
+    -1 switches the limit of a rate off, or of bytes a day.
+    """
+    values = {}
+    for name, value in tags.items():
+        last = value[-1] if isinstance(value, list) and value else value
+        resource, _ = rspec.NAMES.get(name, (None, 1))
+        limit = _NO_LIMIT.get(resource.enforcer) if resource is not None else None
+        if resource is not None and limit is not None and str(last).strip() == "-1":
+            values[resource.name] = limit(resource)
+        else:
+            values[name] = last
+    return replace(reading, rspec=rspec.from_tags(values, reading.rspec).rspec)
+
+
+_NO_LIMIT: Mapping[str, Callable[[rspec.Resource], Any]] = {
+    "rate": lambda resource: resource.default,  # more than any NIC of a sliver has
+    "exempt": lambda resource: resource.default,
+    "quota": lambda resource: resource.most,
+}
 
 
 def _time(value: object) -> int | None:

@@ -10,7 +10,7 @@ the claimed thing's own record. Called by operations and by the workers' recordi
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from nm import debts, facts
+from nm import debts, facts, promises
 from nm.errors import Conflict, Invalid, NotFound
 from nm.records import Record, changed, check_name, kind_of, name_of, record_key
 from nm.store import Reader, Transaction
@@ -232,6 +232,8 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as
     key = (new or old or {})["record_key"]
     name = name_of(key)
     before, after = claims(old), claims(new)
+    for node in sorted(promises.newly_named(old, new)):
+        _check_promise(tx, node, name)
     for claimed in sorted(after - before):
         _claim(tx, claimed, name, now, as_it_is)
     for released in sorted(before - after):
@@ -240,6 +242,13 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as
         tx.delete(key)
     else:
         tx.put(new)
+
+
+def _check_promise(reader: Reader, node: str, group: str) -> None:
+    """Conflict when somebody else is promised the node, though this group may still have it."""
+    record = reader.get(record_key("node", node))
+    if record is not None and (promised := promises.refusal(record, group)) is not None:
+        raise Conflict(f"node {node} is {promised}", FREE_HINTS[promises.STATE])
 
 
 def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) -> None:
@@ -272,7 +281,7 @@ def _not_free(reader: Reader, kind: str, record: Record) -> str | None:
     if kind == "vlan":
         return None if record["available"] else "out"
     state = node_state(reader, record) if kind == "node" else head_node_state(reader, record)
-    return None if state == "free" else state
+    return None if state in ("free", promises.STATE) else state  # who is promised it was asked before
 
 
 def _release(tx: Transaction, key: str, group: str, now: float) -> None:
@@ -294,6 +303,7 @@ FREE_HINTS = {
     "unverified": "ResetPorts or AdoptPorts on its switch first",
     "dirty": "clean it, then ClearNode or ClearHeadNode",
     "failed": "GetNodes tells why; ClearNode when it is good again",
+    promises.STATE: "wait until the loan is over; its lender may call it back by LendNodes until 0",
     "out": "it was taken out of service; an administrator may set available again",
     "still on a port that could not be reached": "wait until the debt is paid, or choose another",
 }

@@ -1,10 +1,11 @@
-"""The start of head nodes one after another, so that a machine that has just booted is not buried under them.
+"""The start of head nodes and slivers one after another, so that a machine that has booted is not buried.
 
 Each group whose head node can be started has one turn, and its turn is a repair: what a reboot took away
-(bridges, the running domain) comes back, what is there stays as it is. A head node or group that is out of
-service has no turn, and takes none from those behind it. Who still waits is a record, and a turn takes its
-group off in the transaction that asks for the repair: a daemon that ends in between goes on where it was, and
-nobody has two turns. `Startup` is the handler of "startup:", called by that subject's thread only.
+(bridges, the running domain) comes back, what is there stays as it is. Each sliver that is to run has one,
+and is not started before it. What is out of service or need not run has no turn, and takes none from those
+behind it. Who still waits is a record, and a turn takes one off in the transaction that asks for the repair:
+a daemon that ends in between goes on where it was, and nobody has two turns. `Startup` is the handler of
+"startup:", called by that subject's thread only.
 """
 
 import logging
@@ -21,10 +22,13 @@ log = logging.getLogger("nm.startup")
 
 SUBJECT = "startup:"
 WAITING = "meta_startup"
+GROUP, SLIVER = "group", "sliver"  # kinds of subjects that wait, as "group:alpha"
+
+Starts = Callable[[Reader, str], bool]
 
 
 class Begin:
-    """There are groups that wait for their turns."""
+    """There are some who wait for their turns."""
 
 
 def candidates(reader: Reader) -> list[str]:
@@ -43,45 +47,74 @@ def headnode_of(reader: Reader, name: str) -> str | None:
 
 
 def waiting(reader: Reader) -> list[str]:
-    """The groups that wait for their turns, in order."""
+    """The subjects that wait for their turns, in order."""
     record = reader.get(WAITING)
-    return list(record["groups"]) if record is not None else []
+    if record is None:
+        return []
+    before = (f"{GROUP}:{name}" for name in record.get("groups", ()))  # as it was before slivers
+    return [*before, *record.get("subjects", ())]
 
 
-def line_up(tx: Transaction, names: Sequence[str], now: float) -> None:
-    """Give these groups a turn, behind those that wait already."""
-    _keep(tx, list(dict.fromkeys([*waiting(tx), *names])), now)
+def sliver_waits(reader: Reader, name: str) -> bool:
+    """Whether the sliver's turn is still to come."""
+    record = reader.get(WAITING)
+    return record is not None and f"{SLIVER}:{name}" in record.get("subjects", ())
 
 
-def take_turn(tx: Transaction, call: Call) -> tuple[str, str] | None:
-    """Repair the first group that can still be started: it, and its head node. None when there is none."""
+def line_up(tx: Transaction, subjects: Sequence[str], now: float) -> None:
+    """Give these a turn, behind those that wait already."""
+    _keep(tx, list(dict.fromkeys([*waiting(tx), *subjects])), now)
+
+
+def take_turn(tx: Transaction, call: Call, starts: Starts) -> str | None:
+    """Take the first one off that can still be started, a group to be repaired; None when there is none."""
     left = waiting(tx)
     while left:
-        name = left.pop(0)
-        headnode = headnode_of(tx, name)
-        if headnode is not None:  # else it went out of service while it waited: the next one has its turn
+        subject = left.pop(0)
+        kind, _, name = subject.partition(":")
+        if kind == SLIVER and starts(tx, name):
+            _keep(tx, left, call.now)
+            return subject
+        if kind == GROUP and headnode_of(tx, name) is not None:
             drift.repair(tx, call, name)
             _keep(tx, left, call.now)
-            return name, headnode
+            return subject
     _keep(tx, [], call.now)
     return None
 
 
-def _keep(tx: Transaction, names: list[str], now: float) -> None:
-    if names:
-        tx.put(new("meta", "startup", now, groups=names))
+def _keep(tx: Transaction, subjects: list[str], now: float) -> None:
+    if subjects:
+        tx.put(new("meta", "startup", now, subjects=subjects))
     else:
         tx.delete(WAITING)
 
 
-class Startup:
-    """Gives each group its turn. `pause`: seconds between two; `call` is whose repairs they are."""
+def _no_slivers(_reader: Reader, _name: str) -> bool:
+    return False
 
-    def __init__(self, store: Store, call: Callable[[], Call], up: Callable[[], float], pause: float) -> None:
+
+class Startup:
+    """Gives each its turn. `pause`: seconds between two; `call` is whose repairs they are.
+
+    `starts` tells whether a sliver is to run and does not; `begun` hears whose turn it was.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        call: Callable[[], Call],
+        up: Callable[[], float],
+        pause: float,
+        starts: Starts = _no_slivers,
+        begun: Callable[[str], None] = lambda subject: None,
+    ) -> None:
         self._store = store
         self._call = call
         self._up = up
         self._pause = pause
+        self._starts = starts
+        self._begun = begun
         self._next = up()  # when the next turn is, by `up`
 
     def handle(self, batch: Sequence[Any]) -> float | None:
@@ -89,17 +122,22 @@ class Startup:
         if any(isinstance(item, Begin) for item in batch):
             self._tell()
         if waiting(self._store) and self._up() >= self._next:
-            started = self._store.transact(partial(take_turn, call=self._call()))
+            turn = partial(take_turn, call=self._call(), starts=self._starts)
+            started = self._store.transact(turn)
             if started is not None:
-                log.info("starting", extra={"group": started[0], "headnode": started[1]})
+                log.info("starting", extra=self._named(started))
                 self._next = self._up() + self._pause
+            self._begun(started or "")
         return max(self._next - self._up(), 0.0) if waiting(self._store) else None
 
     def _tell(self) -> None:
         first = max(self._next - self._up(), 0.0)
-        for place, name in enumerate(waiting(self._store)):
-            extra = {"group": name, "headnode": headnode_of(self._store, name)}
-            log.info("starting in %.0f seconds", first + place * self._pause, extra=extra)
+        for place, subject in enumerate(waiting(self._store)):
+            log.info("starting in %.0f seconds", first + place * self._pause, extra=self._named(subject))
+
+    def _named(self, subject: str) -> dict[str, str | None]:
+        kind, _, name = subject.partition(":")
+        return {kind: name} | ({"headnode": headnode_of(self._store, name)} if kind == GROUP else {})
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Nobody waits for an answer; who has not had a turn still waits for it."""

@@ -66,6 +66,16 @@ class LibvirtStorage:
 
         return self._in(pool, make, COPY_SECONDS)
 
+    def grow(self, pool: str | None, name: str, size: int) -> int:
+        """Never smaller: what is behind would be lost."""
+
+        def enlarge(volume: libvirt.virStorageVol) -> int:
+            if int(volume.info()[1]) < size:
+                volume.resize(size)
+            return int(volume.info()[1])
+
+        return self._of(pool, name, enlarge) or 0
+
     def write(self, pool: str | None, name: str, content: bytes) -> Volume:
         """Made, then filled."""
 

@@ -1,4 +1,4 @@
-"""The tool that signs tickets, for whoever has the key: `python -m nm.ticketmaker --help`.
+"""The tool that signs tickets, for whoever has the key: `nm-ticket --help`.
 
 It reads a sliver's record as JSON, as GetSlivers has it, and writes a ticket. The key's file is read by nm's
 rules for secrets (mode 0600, no link), and so is the file of its passphrase: neither is ever an argument.
@@ -14,38 +14,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import nm
 from nm import tickets
 from nm.errors import Invalid, NMError
 from nm.records import Record
 from nm.secrets import Secrets
 from nm.signatures import openpgp, xmldsig
 
+DESCRIPTION = (
+    "Sign a ticket: a sliver's record for a node, good once and until a time. It goes to standard output."
+)
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": tickets.DAY}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a ticket; answers the exit status."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         print(_made(options, time.time()).rstrip())
     except NMError as error:
-        print(f"ticketmaker: {error}", file=sys.stderr)
+        print(f"nm-ticket: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "ticketmaker", description="Sign a ticket: a sliver's record for a node."
-    )
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """The parser of its command line."""
+    found = argparse.ArgumentParser("nm-ticket", description=DESCRIPTION)
+    add = found.add_argument
     add("sliver", help="JSON file: a sliver as GetSlivers has it, or an answer with one; - for stdin")
     add("--node", required=True, help="the node that it is for, by its name or id")
     add("--life", type=_life, default=3600, metavar="TIME", help="how long it is good: 30m, 1h, 2d (1h)")
     add("--key", required=True, type=Path, metavar="FILE", help="secret key: OpenPGP in armour, or PEM")
     add("--certificate", type=Path, metavar="FILE", help="certificate of a PEM key, to sign as XML")
     add("--passphrase", type=Path, metavar="FILE", help="file with the passphrase of an OpenPGP key")
-    return parser
+    add("--version", action="version", version=f"nm-ticket {nm.__version__}")
+    return found
 
 
 def _life(text: str) -> int:

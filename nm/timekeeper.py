@@ -1,4 +1,4 @@
-"""The pool's worker: ends groups whose lease is over and forgets old jobs.
+"""The pool's worker: ends groups and slivers whose time is over, and forgets old jobs and tickets.
 
 The handler of "pool:". It keeps the ends of leases in a heap, so that a change costs its own group and
 not all of them; leases.py decides, this room only looks at the clocks and runs the transactions.
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from nm import groups, leases, recording
+from nm import departures, groups, leases, recording, tickets
 from nm.calls import NM, Call
 from nm.errors import NMError
 from nm.records import Record, kind_of, name_of, record_key
 from nm.snapshot import RESTORED
-from nm.store import Store
+from nm.store import Store, portions
 
 log = logging.getLogger("nm.timekeeper")
 
@@ -24,10 +24,14 @@ LONGEST_NAP = 60.0  # seconds: how soon a clock that was set is noticed
 class Timekeeper:
     """Ends what is over."""
 
-    def __init__(self, store: Store, clocks: leases.Clocks, rules: leases.Rules) -> None:
+    def __init__(
+        self, store: Store, clocks: leases.Clocks, rules: leases.Rules, grace: float = departures.GRACE
+    ) -> None:
+        """`grace`: seconds for which a sliver that is over is only stopped."""
         self._store = store
         self._clocks = clocks
         self.rules = rules
+        self.grace = grace
         self._ends = leases.Ends()
         self._kept: Record | None = store.get(leases.CLOCK)
         self._doubtful_until: float | None = self._resume()
@@ -35,8 +39,11 @@ class Timekeeper:
         if store.get(RESTORED) is not None:
             self._doubt, self._kept = leases.COPY, None  # so that the clock is written down, with this doubt
             self._doubtful_until = clocks.up() + rules.grace
-        for kind in ("group", "job"):
-            self._ends.note(store.range(kind))
+        self._note_all()
+
+    def _note_all(self) -> None:
+        for kind in leases.ENDING:
+            self._ends.note(self._store.range(kind))
 
     def _resume(self) -> float | None:
         """A doubt outlives a restart: the grace goes on where it was; after a reboot it begins anew."""
@@ -56,7 +63,10 @@ class Timekeeper:
         for key in due:
             if kind_of(key) == "job":
                 self._store.transact(partial(recording.reap, key=key, now=now))
+        if used := [key for key in due if kind_of(key) == "ticket"]:
+            self._forget_tickets(used, now)
         self._end([name_of(key) for key in due if kind_of(key) == "group"], now, up)
+        self._end_slivers([name_of(key) for key in due if kind_of(key) == "sliver"], now, up)
         following = self._ends.next
         return LONGEST_NAP if following is None else min(max(following - now, 0.05), LONGEST_NAP)
 
@@ -90,6 +100,22 @@ class Timekeeper:
         if settled := [name for name in held if name not in waiting]:
             self._store.transact(partial(leases.let_go, names=settled, now=now))
 
+    def _end_slivers(self, due: list[str], now: float, up: float) -> None:
+        """Stop those that are over, and those whose removal was confirmed; no source need speak for that."""
+        if due or leases.held(self._store, departures.EXPIRIES):
+            departures.expire(self._store, due, now, self.rules, self._doubted(up), self.grace)
+        if leases.held(self._store, departures.REMOVALS):
+            departures.remove_confirmed(self._store, now, self.grace)
+
+    def _forget_tickets(self, keys: list[str], now: float) -> None:
+        for few in portions(keys):
+            self._store.transact(partial(tickets.forget, now=now, keys=few))
+
+    @property
+    def doubts(self) -> bool:
+        """Whether the wall clock is not believed. May be asked by other threads."""
+        return self._doubtful_until is not None and self._clocks.up() < self._doubtful_until
+
     def _over(self, name: str, now: float) -> bool:
         group = self._store.get(record_key("group", name))
         return bool(
@@ -108,8 +134,7 @@ class Timekeeper:
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """The ends that were noted are read from the records again."""
         self._ends = leases.Ends()
-        for kind in ("group", "job"):
-            self._ends.note(self._store.range(kind))
+        self._note_all()
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
-from nm import debts, facts
+from nm import debts, facts, promises
 from nm.calls import Call
 from nm.errors import Invalid
 from nm.records import Record, name_of, natural, port_key, record_key
@@ -40,6 +40,10 @@ FIELDS: dict[str, dict[str, type]] = {
     "image": {"name": str, "kind": str},
     "account": {
         "name": str, "account": str, "uid": int, "type": str, "state": str, "job": int,
+    },
+    "sliver": {
+        "name": str, "type": str, "instantiation": str, "account": str, "uid": int, "enabled": bool,
+        "state": str, "image": str, "index": int, "job": int, "expires": int,
     },
     "group": {
         "name": str, "alias": str, "vlan": int, "headnode": str, "state": str, "pending": bool,
@@ -198,7 +202,7 @@ def port_value(nic: Record, spec: Record) -> facts.Value | None:
 
 
 def node_state(reader: Reader, node: Record) -> str:
-    """unverified, free, joining, joined, leaving, failed, dirty or out; see the words of api.md."""
+    """unverified, free, promised, joining, joined, leaving, failed, dirty or out; see the words of api.md."""
     if not node["available"]:
         return "out"
     if failure(node) is not None or node["_debt"]:
@@ -207,14 +211,15 @@ def node_state(reader: Reader, node: Record) -> str:
         return "dirty"
     if node["group"] is not None:
         group = reader.get(record_key("group", node["group"]))
-        return "leaving" if group is None else _state_in(group, node)
-    return _state_idle(reader, node)
+        return "leaving" if group is None else state_in(group, node)
+    idle = _state_idle(reader, node)
+    return promises.STATE if idle == "free" and promises.made(node) is not None else idle
 
 
 def is_leaving(reader: Reader, node: Record) -> bool:
     """Whether its group is letting go of it, whatever else is said of the node."""
     group = reader.get(record_key("group", node["group"])) if node["group"] is not None else None
-    return group is not None and _state_in(group, node) == "leaving"
+    return group is not None and state_in(group, node) == "leaving"
 
 
 def failure(node: Record) -> str | None:
@@ -222,7 +227,8 @@ def failure(node: Record) -> str | None:
     return node["_failed"] or node.get("_unprepared")
 
 
-def _state_in(group: Record, node: Record) -> str:
+def state_in(group: Record, node: Record) -> str:
+    """joining, joined or leaving, whatever else is said of the node."""
     name, deployed, target = named(node), group["deployed"], group["target"]
     ports = [port_fact(nic) for nic in wired(node)]
     if group["destroying"]:

@@ -18,7 +18,7 @@ from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, made_domain, split
 from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
 from nm.listfolder import FOLDER
-from nm.machine_xml import WHOLE, mac_of, management_mac_of
+from nm.machine_xml import WHOLE, Mark, mac_of, management_mac_of
 from nm.making import Blueprint, Maker
 from nm.records import Record
 from nm.seed import Seed
@@ -57,7 +57,7 @@ class HostHand:
         self._network = network(host)
         self._hypervisor = connect(host["uri"])
         self._blueprint = blueprint
-        self._maker = Maker(name, host, self._hypervisor)
+        self._maker = Maker(name, host, self._hypervisor, Mark)
         self._lists = Lists(host, self._hypervisor, lists, self._stop)
         self._seed = seed
         self._seeds = Seeds(host, self._hypervisor, self._stop)

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nm import api, config, service
+from nm import api, briefs, config, service
 from nm.calls import Caller
+from nm.sliverservice import OpenGuests
 from nm.switch import SwitchState
 from nm.switches.ovs import OpenVSwitch
 from nm.switches.simulated import NO_FAULTS, edit_table, read_table, state_of
@@ -33,6 +34,10 @@ class Rack:
         accounts: config.Accounts | None = None,
         hooks: config.Hooks | None = None,
         headnodes: config.HeadNodes | None = None,
+        slivers: config.Slivers | None = None,
+        open_guests: OpenGuests | None = None,
+        plc: config.Plc | None = None,
+        tickets: config.Tickets | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -50,7 +55,12 @@ class Rack:
             accounts=accounts or config.Accounts(),
             hooks=hooks or config.Hooks(),
             headnodes=headnodes or config.HeadNodes(),
+            slivers=slivers or config.Slivers(),
+            plc=plc or config.Plc(node_id_file=str(folder / "node_id")),
+            tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
         )
+        self.startup = False  # whether it is started as by nmd --startup
+        self._open_guests = open_guests or briefs.open_guests
         self.service: service.Service | None = None
         self.start()
 
@@ -58,7 +68,7 @@ class Rack:
 
     def start(self) -> None:
         """Start nm on what is there."""
-        self.service = service.Service(self.config)
+        self.service = service.Service(self.config, start_heads=self.startup, open_guests=self._open_guests)
         self.service.start()
 
     def stop(self, seconds: float = 10.0) -> None:

@@ -3,6 +3,8 @@
 All that nm lets in by that key is PowerNode and GetStatus of the group, and looks at jobs of our own.
 A login takes seconds where the head node is a slow one, so all calls of one Door share one connection:
 the first call opens it, OpenSSH's ControlMaster keeps it, and when it broke the next call opens another.
+A call that finds it just breaking, or full (sshd's MaxSessions), logs in by itself: ssh does so before
+anything was sent, so no call goes out twice by that.
 """
 
 from __future__ import annotations

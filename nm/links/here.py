@@ -27,14 +27,14 @@ class Here:
 
     def look(self) -> Mapping[str, Link]:
         """All links by name, by one question."""
-        with _kernel() as kernel:
+        with opened() as kernel:
             messages = list(kernel.get_links())
         names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
         return {names[message["index"]]: _link(message, names) for message in messages}
 
     def edit(self, edits: Sequence[Edit]) -> None:
         """One message an edit."""
-        with _kernel() as kernel:
+        with opened() as kernel:
             for edit in edits:
                 _edit(kernel, edit)
 
@@ -89,7 +89,7 @@ def _index(kernel: Any, name: str) -> int:
 
 
 @contextmanager
-def _kernel() -> Iterator[Any]:
+def opened() -> Iterator[Any]:
     """A netlink socket for one use; the kernel's refusals become DeviceFailed."""
     try:
         with IPRoute() as kernel:

@@ -1,8 +1,9 @@
-"""Operations on images: what head nodes are made from, and what nodes boot from the network.
+"""Operations on images: what head nodes and slivers are made from, and what nodes boot from the network.
 
 An image names files by path, and only an administrator can register one, below the site's own folders of
 images; everybody else names images. A `disk` image's file lies on the hosts (nm/storage.py), a `netboot`
-image's on nmd's own machine. Pure; called through nm.pool.
+image's on nmd's own machine, and so does the tree of a `root` image, which containers share. Pure; called
+through nm.pool.
 """
 
 import posixpath
@@ -18,19 +19,23 @@ from nm.pool.common import need, need_new, tell
 from nm.records import Record, name_of, new
 from nm.store import Reader, Transaction
 
-KINDS = ("disk", "netboot")
+KINDS = ("disk", "netboot", "root")
 FORMATS = ("qcow2", "raw")
 SHARES = ("disk", "virtiofs", "9p")
 LONGEST_PATH = 512
 
+_USE = {"disk": "head nodes are made from", "netboot": "nodes boot from", "root": "containers start from"}
+_NAMERS = (("headnode", "head node", "image"), ("node", "node", "image"), ("sliver", "sliver", "reference"))
 _BOOT = ("kernel", "initrd", "cmdline")
 _ONLY: Mapping[str, tuple[str, ...]] = {
     "disk": ("disk", "format", "memory", "cpus", "share"),
     "netboot": ("profile",),
+    "root": ("root", "memory"),
 }
 _DEFAULTS: Mapping[str, Record] = {
     "disk": {"format": "qcow2", "memory": 1024, "cpus": 1, "share": "disk"},
     "netboot": {},
+    "root": {"memory": 256},
 }
 
 
@@ -52,6 +57,7 @@ def _checks(call: Call) -> dict[str, values.Check]:
     return {
         "kind": values.one_of(*KINDS),
         "disk": path,
+        "root": path,
         "format": values.one_of(*FORMATS),
         "memory": values.integer(16, 1 << 22),
         "cpus": values.integer(1, 512),
@@ -69,16 +75,20 @@ def register_image(tx: Transaction, call: Call, name: str, settings: Record) -> 
     what = f"image {name}"
     given = values.struct(settings, what, _checks(call), ("kind",))
     kind = given["kind"]
-    for other in _ONLY:
-        if other != kind and (strange := next((key for key in _ONLY[other] if key in given), None)):
-            raise Invalid(f"{what} is of kind {kind} and has no {strange}", f"only kind {other} has it")
+    for key in given:
+        having = [one for one in KINDS if key in _ONLY[one]]
+        if (having and kind not in having) or (key in _BOOT and kind == "root"):
+            only = " and ".join(having) or "disk and netboot"
+            raise Invalid(f"{what} is of kind {kind} and has no {key}", f"only kind {only} has it")
     if kind == "disk" and "disk" not in given:
         raise Invalid(f"{what} lacks disk", "name the file, or the LVM volume, that head nodes start from")
+    if kind == "root" and "root" not in given:
+        raise Invalid(f"{what} lacks root", "name the folder with the tree that containers start from")
     if "kernel" not in given and (useless := next((key for key in _BOOT if key in given), None)):
         raise Invalid(f"{what} has {useless} and no kernel", "name the kernel, or leave both out")
     if kind == "netboot" and {"profile", "kernel"} <= given.keys():
         raise Invalid(f"{what} has a profile and a kernel", "leave one of them out")
-    absent = dict.fromkeys(("disk", "format", "memory", "cpus", "share", "profile", *_BOOT))
+    absent = dict.fromkeys(("disk", "format", "memory", "cpus", "share", "profile", "root", *_BOOT))
     tx.put(new("image", name, call.now, **{**absent, **_DEFAULTS[kind], **given}))
     tell(tx, call, "image", name, "registered", kind)
     return 1
@@ -96,9 +106,9 @@ def unregister_image(tx: Transaction, call: Call, name: str) -> int:
 
 def user_of(reader: Reader, name: str) -> str | None:
     """Who names the image, in words; None when nobody does."""
-    for kind, spoken in (("headnode", "head node"), ("node", "node")):
+    for kind, spoken, key in _NAMERS:
         for record in reader.range(kind):
-            if record["image"] == name:
+            if record[key] == name:
                 return f"{spoken} {name_of(record['record_key'])}"
     for group in reader.range("group"):
         if any(name in specs.image_names(spec) for spec in (group["wanted"], group["target"])):
@@ -107,11 +117,10 @@ def user_of(reader: Reader, name: str) -> str | None:
 
 
 def need_kind(reader: Reader, name: str, kind: str) -> Record:
-    """The image of that name; NotFound when there is none, Invalid when it is of the other kind."""
+    """The image of that name; NotFound when there is none, Invalid when it is of another kind."""
     record = need(reader, "image", name)
     if record["kind"] != kind:
-        said = {"disk": "head nodes are made from", "netboot": "nodes boot from"}[kind]
-        raise Invalid(f"image {name} is of kind {record['kind']}", f"{said} images of kind {kind}")
+        raise Invalid(f"image {name} is of kind {record['kind']}", f"{_USE[kind]} images of kind {kind}")
     return record
 
 

@@ -6,7 +6,7 @@ each NIC; it never looks at other nodes.
 
 from typing import Any
 
-from nm import releases, views
+from nm import promises, releases, views
 from nm.calls import Call
 from nm.counted import counted
 from nm.errors import Conflict, Invalid, NotFound
@@ -179,6 +179,8 @@ def unregister_node(tx: Transaction, call: Call, name: str) -> int:
     """Forget a node that no group uses, and free its ports."""
     record = need(tx, "node", name)
     _refuse_in_use(record)
+    if promises.made(record) is not None:
+        raise Conflict(f"node {name} is lent", "wait until it is home, or call it back by LendNodes until 0")
     _disconnect(tx, call, record)
     _unclaim_id(tx, record)
     tx.delete(record["record_key"])

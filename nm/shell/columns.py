@@ -17,7 +17,10 @@ Struct = Mapping[str, Any]
 Cell = Callable[[Struct, float], str]
 EVERY_OTHER = "every other VLAN too"
 MOMENTS = frozenset(
-    ("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time", "until")
+    (
+        *("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time"),
+        *("until", "tried", "received", "offline_since", "timestamp"),
+    )
 )
 
 
@@ -147,7 +150,7 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
               ("AVAILABLE", key("available")), ("NOTE", joined("error", "reason"))],
     "nodes": [("NAME", key("name")), ("STATE", _state), ("GROUP", key("group")), ("NICS", _nics),
               ("ADDRESS", joined("ip", "hostname")), ("NOTE", joined("error", "reason"))],
-    "images": [("NAME", key("name")), ("KIND", key("kind")), ("FROM", joined("disk", "kernel", "profile"))],
+    "images": [("NAME", key("name")), ("KIND", key("kind")), ("FROM", joined("disk", "root", "kernel", "profile"))],
     "vlans": [("ID", key("id")), ("FREE", key("free")), ("GROUP", _users), ("SHARED", key("shared")),
               ("NOTE", key("reason"))],
     "headnodes": [("NAME", key("name")), ("STATE", key("state")), ("GROUP", key("group")),
@@ -277,7 +280,7 @@ def _ports(ports: Mapping[str, Struct | None]) -> Table:
 
 def status(answer: Struct, scene: Scene) -> Sequence[Block]:
     """A group: its struct, what is wanted and what is there, and what was read of its ports."""
-    parts = ("wanted", "target", "deployed", "node_states", "ports", "networks", "nodes")
+    parts = ("wanted", "target", "deployed", "node_states", "ports", "networks", "nodes", *LOANS)
     ports = [
         [text(p.get("node")), text(p.get("nic")), f"{p.get('switch')}:{p.get('port')}",
          carries(p.get("seen")), times.human(p["read_at"], scene.now) if p.get("read_at") else "never"]
@@ -292,7 +295,21 @@ def status(answer: Struct, scene: Scene) -> Sequence[Block]:
             empty="no nodes",
         ),
         Table(["NODE", "NIC", "PORT", "CARRIES", "READ"], ports, empty="no ports"),
+        *_loans(answer, scene.now),
     ]
+
+
+LOANS = ("lent", "borrowed")
+
+
+def _loans(group: Struct, now: float) -> list[Block]:
+    """The nodes that the group lent or borrowed, where there are some."""
+    rows = [
+        [text(loan["node"]), f"{what} {loan['group']}", times.human(loan["until"], now)]
+        for field, what in zip(LOANS, ("lent to", "borrowed from"), strict=True)
+        for loan in group.get(field, ())
+    ]
+    return [Table(["NODE", "LOAN", "UNTIL"], rows)] if rows else []
 
 
 def _networks(networks: Struct) -> Table:
@@ -304,7 +321,8 @@ def _networks(networks: Struct) -> Table:
 
 def group(answer: Struct, scene: Scene) -> Sequence[Block]:
     """A group's struct."""
-    return [fields(answer, scene.now, ["networks"]), _networks(answer.get("networks") or {})]
+    shown = fields(answer, scene.now, ["networks", *LOANS])
+    return [shown, _networks(answer.get("networks") or {}), *_loans(answer, scene.now)]
 
 
 def audit(answer: Struct, scene: Scene) -> Sequence[Block]:

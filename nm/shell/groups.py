@@ -24,6 +24,14 @@ def end_of_lease(text: str, now: float) -> int:
     return moment
 
 
+def end_of_loan(text: str, now: float) -> int:
+    """A time in which a loan can end; 0 for now."""
+    moment = 0 if text == "now" else times.when(text, now)
+    if moment is None:
+        raise Usage("nothing is lent for ever", "name a time, as +2h, or now")
+    return moment
+
+
 def name_or_none(text: str) -> str | None:
     """A name; the word none is none."""
     return None if text == "none" else text
@@ -115,6 +123,12 @@ MAKING = (
             say="added to {group}: {nodes}; " + STAGED),
     Command("group remove", "RemoveNodes", "remove nodes, all or none; " + STAGED, (GROUP, NODES),
             say="removed from {group}: {nodes}; " + STAGED),
+    Command("lend", "LendNodes", "lend nodes to another group, at once; they come back by themselves",
+            (GROUP, word("to", "the group that gets them"), NODES,
+             option("until", "when they come back: +2h, +3d, a date, or now", parse=end_of_loan, timed=True,
+                    key="", needed=True, metavar="TIME"), WAIT),
+            job=True, say="lend {nodes} of {group} to {to}", also=("group lend",),
+            epilog="nmctl lend alpha beta n1,n2 --until +2h"),
     Command("group set-vlan", "SetVlan", "choose the VLAN of its main network; " + STAGED,
             (GROUP, Arg("vlan", "the VLAN's id", int)), say="VLAN of {group} is {vlan}; " + STAGED),
     Command("group set-networks", "SetNetworks", "choose its networks; " + STAGED,

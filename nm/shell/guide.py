@@ -12,6 +12,7 @@ from nm.shell import (
     pictures,
     pool,
     service,
+    sources,
     wording,
 )
 from nm.shell.failures import Usage
@@ -22,6 +23,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "The pool": pool.COMMANDS,
     "Images": images.COMMANDS,
     "The picture": pictures.COMMANDS,
+    "The source of slices": sources.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
     "Descriptions": descriptions.COMMANDS,

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 _COLOURS = {
     "green": ("free", "joined", "deployed", "done"),
     "cyan": ("running",),
-    "yellow": ("joining", "leaving", "deploying", "destroying", "staged", "queued"),
+    "yellow": ("joining", "leaving", "promised", "deploying", "destroying", "staged", "queued"),
     "magenta": ("unverified",),
     "red": ("failed", "dirty"),
     "dim": ("out", "superseded", "-"),

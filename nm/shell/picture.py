@@ -339,7 +339,7 @@ def _port_state(
     state = str(node.get("state", "taken"))
     if state == "joined" and not (seen.get("untagged") or seen.get("tagged") or seen.get("open")):
         return "parked"
-    return state
+    return "taken" if state == "promised" else state
 
 
 def _strays(seen: Mapping[str, Any], group: Mapping[str, Any]) -> bool:
@@ -404,7 +404,7 @@ def _node(node: Mapping[str, Any]) -> Struct:
 def _machine_state(machine: Mapping[str, Any]) -> str:
     """Its state; to who may not see that: free, taken or out."""
     if "state" in machine:
-        return str(machine["state"])
+        return "taken" if machine["state"] == "promised" else str(machine["state"])
     return "out" if not machine["available"] else "free" if machine["free"] else "taken"
 
 

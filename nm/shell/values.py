@@ -18,7 +18,7 @@ _WIDEST_RANGE = 4096
 TEXT_KEYS = frozenset(
     {"name", "driver", "address", "device", "bridge", "uri", "domain", "image", "hostname", "ip",
      "mac", "hardware_type", "location", "reason", "user", "username", "model", "alias", "owner", "group",
-     "profile", "cmdline", "pool", "kernel", "initrd", "system", "program"}
+     "profile", "cmdline", "pool", "kernel", "initrd", "system", "program", "root"}
 )  # fmt: skip
 # A filter, a NIC and a trunk's end name a port of a switch; among settings `port` is a number of TCP or UDP.
 NAMING_KEYS = TEXT_KEYS | {"port"}

@@ -173,6 +173,14 @@ def test_keys_follow_from_the_secret_alone(tmp_path: Path) -> None:
     assert told.stdout.split()[:2] == one.public("head-h1", 7).split()[:2]
 
 
+def test_a_head_node_keeps_its_key_from_release_to_release(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch(mode=0o600)
+    (tmp_path / FILE).write_bytes(bytes(32))
+    assert HeadKeys(tmp_path).public("head-h1", 7) == (
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAW2eLvMW4FJoN09tMnbFxfcHtCC6OZyvT40iYk06HSc head-h1"
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 33])
 def test_a_damaged_secret_is_never_used_nor_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).touch(mode=0o600)

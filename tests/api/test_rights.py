@@ -13,7 +13,7 @@ from nm import rights
 from nm.calls import NOBODY, Caller
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.methods import METHODS
-from tests.api.test_methods import GOOD, UIDS, Bench, refused
+from tests.api.test_methods import GOOD, SLIVERS, UIDS, Bench, refused
 from tests.pool.world import ROOT
 
 OWNER, WHOLE, ONE, OTHER = (Caller(uid, name) for name, uid in UIDS.items())
@@ -44,11 +44,15 @@ ROWS: dict[str, str] = {
         UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
-        ConfirmExpiry GetHolds
+        ConfirmExpiry ConfirmSlivers GetHolds
+        Create CreateSliver Destroy DestroySliver DeleteSliver Start Stop ReCreate SetLoans
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
-    f"{ADMINS} reader": "GetDrift GetDrivers GetSwitchState",
+    f"{ADMINS} reader": """
+        GetDrift GetDrivers GetSwitchState GetSSHKeys GetRSpec GetEffectiveRSpec GetLoans GetLoanStates
+        """,
+    "": "GetRecord",  # tests/slivers/test_rights.py has those whose slivers they are
     f"{ADMINS} reserve": "CreateGroup",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
     MEMBERS: """
@@ -59,7 +63,7 @@ ROWS: dict[str, str] = {
     f"{MEMBERS} reader headnode": "GetStatus",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
-        GetEvents
+        GetEvents GetSlivers GetXIDs
         WhoAmI
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
@@ -71,6 +75,10 @@ SECRET = {
     "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
     "Repair", "PowerNode", "GetJob", "WaitJob", "GetConsole",
 }  # fmt: skip
+
+
+# Methods of a sliver: nobody but its members is told whether there is one.
+SLIVERS_OWN = SLIVERS - {"GetRecord", "GetSSHKeys", "ConfirmSlivers"}
 
 
 @pytest.fixture
@@ -136,9 +144,13 @@ def test_cell(bench: Bench, name: str, who: str) -> None:
         absent: Any = 4000 if isinstance(GOOD[name][0], int) else "absent"
         other = refused(bench, METHODS[name], [absent, *GOOD[name][1:]], caller)
         assert str(other) == re.sub(rf"\b{GOOD[name][0]}\b", str(absent), str(error), count=1)
+    elif name in SLIVERS_OWN and who != "reader":
+        assert isinstance(error, Invalid), error
+        other = refused(bench, METHODS[name], ["absent", *GOOD[name][1:]], caller)
+        assert str(other) == str(error).replace(GOOD[name][0], "absent")
     else:
         assert isinstance(error, Denied), error
-        assert re.search("administrator|owner|member|right (spy|reserve)", error.message)
+        assert re.search("administrator|owner|member|own account|right (spy|reserve)", error.message)
 
 
 @pytest.mark.parametrize("name", sorted(SECRET - {"PowerNode", "GetJob", "WaitJob"}))

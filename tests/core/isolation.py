@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from nm.debts import of_switch
 from nm.facts import Value, name, split
+from nm.promises import is_party, next_holder
 from nm.records import name_of, record_key
 from nm.store import Reader
 from nm.switch import SwitchState
@@ -75,3 +76,19 @@ def _difference(fact: str, value: Value, states: Mapping[str, SwitchState]) -> s
     if kind == "vlan" and (vlans := states[parts[0]].vlans) is not None:
         return "" if int(parts[1]) in vlans else "is not there"
     return ""
+
+
+def promised_wrongly(reader: Reader) -> list[str]:
+    """Promises of nodes that a living group does not know of, or that somebody else could break."""
+    found = []
+    for node in reader.range("node"):
+        promise, name = node.get("_promise"), name_of(node["record_key"])
+        for group in reader.range("group"):
+            mine = {role: promise and is_party(group, promise[role]) for role in ("lender", "borrower")}
+            known = {"lender": name in group.get("lent", ()), "borrower": name in group.get("borrowed", ())}
+            if {role: bool(value) for role, value in mine.items()} != known:
+                found.append(f"{name}: {promise}, but {group['record_key']} says {known}")
+            named = any(name in spec["nodes"] for spec in (group["wanted"], group["target"]) if spec)
+            if promise and named and next_holder(promise) != name_of(group["record_key"]):
+                found.append(f"{name}: {promise}, but {group['record_key']} names it")
+    return found

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from nm.errors import NMError
 from nm.switch import SwitchState
-from tests.core.isolation import crossings, disagreements
+from tests.core.isolation import crossings, disagreements, promised_wrongly
 from tests.rack import OpenRack, Rack
 from tests.switches.ovs_rack import OvsRack, missing
 
@@ -30,6 +31,7 @@ NETWORKS = st.sampled_from([
     {"main": {}, "data": {}},
     {"main": {}, "storage": {"vlan": 120, "nics": ["boot"], "tagged": True}},
 ])  # fmt: skip
+SEEDS = st.integers(0, 2**32 - 1)
 FAULTS = st.sampled_from([
     {"delay": 0.02}, {"delay": 0.05}, {"delay": 0.02, "fail_times": 1},
     {"down": True}, {"fail_times": 2}, {"reject": ["p*"]}, {"reject": ["t0a"]},
@@ -112,6 +114,40 @@ class Life(RuleBasedStateMachine):
     def take_back(self, node: str, force: bool) -> None:
         self._call("ReleaseNode", node, force)
 
+    @rule(group=GROUPS, to=GROUPS, nodes=st.lists(NODES, min_size=1, max_size=3, unique=True))
+    def lend(self, group: str, to: str, nodes: list[str]) -> None:
+        self._call("LendNodes", group, to, nodes, time.time() + 3600)
+
+    @rule(seed=SEEDS, seconds=st.sampled_from([0.0, 0.5, 7200.0]), wait=st.booleans())
+    def lend_what_there_is(self, seed: int, seconds: float, wait: bool) -> None:
+        """Most calls by chance alone are refused; and a loan is waited for, so that it comes to its end."""
+        pick = Random(seed)
+        groups = self.rack.call("GetGroups", {})
+        lenders = [group for group in groups if group["nodes"] and group["state"] != "destroying"]
+        if not lenders or len(groups) < 2:
+            for name in ("a", "b"):
+                self._call("CreateGroup", name, {"nodes": [pick.choice(self.rack.nodes)]})
+                self.deploy_and_wait(name)
+            return
+        lender = pick.choice(lenders)
+        to = pick.choice([group["name"] for group in groups if group is not lender])
+        self._call("LendNodes", lender["name"], to, [pick.choice(lender["nodes"])], time.time() + seconds)
+        if wait:
+            self._settle()
+
+    @rule(seed=SEEDS, back=st.booleans(), wait=st.booleans())
+    def end_a_loan(self, seed: int, back: bool, wait: bool) -> None:
+        """The lender calls a node back, or the borrower gives it back."""
+        lent = [(group["name"], loan) for group in self.rack.call("GetGroups", {}) for loan in group["lent"]]
+        if lent:
+            lender, loan = Random(seed).choice(lent)
+            if back:
+                self._call("RemoveNodes", loan["group"], [loan["node"]])
+            else:
+                self._call("LendNodes", lender, loan["group"], [loan["node"]], 0)
+        if wait:
+            self._settle()
+
     @rule(switch=SWITCHES)
     def take_switch_back(self, switch: str) -> None:
         self._call("ReleaseSwitch", switch, True)
@@ -141,7 +177,7 @@ class Life(RuleBasedStateMachine):
         assert self.rack.service is not None
         crew = self.rack.service.crew
         with contextlib.suppress(AssertionError):  # with a broken switch it never comes to rest
-            self.rack.until(lambda: crew.subjects() == ["pool:"], 0.3)
+            self.rack.until(lambda: {*crew.subjects()} <= {"pool:", "promises:"}, 0.3)
 
     @invariant()
     def isolated(self) -> None:
@@ -159,6 +195,18 @@ class Life(RuleBasedStateMachine):
                 assert found == []
                 assert differing == []
                 assert traced == []
+                return
+
+    @invariant()
+    def kept(self) -> None:
+        """Each promise is known to both groups, and nobody but its next holder names the node."""
+        assert self.rack.service is not None
+        store = self.rack.service.database
+        while True:
+            revision = store.revision
+            found = promised_wrongly(store)
+            if revision == store.revision:
+                assert found == []
                 return
 
     def answered_for(self, states: dict[str, SwitchState]) -> dict[str, SwitchState]:
@@ -180,10 +228,15 @@ class Life(RuleBasedStateMachine):
             assert (state.vlans or set()) <= {1}
             assert {port for port, found in state.ports.items() if not found.isolated} == set(), switch
         assert all(vlan["free"] for vlan in self.rack.call("GetVlans", {}))
+        assert self.rack.service is not None
+        nodes = list(self.rack.service.database.range("node"))
+        assert len(nodes) == len(self.rack.nodes)
+        assert [node for node in nodes if node["group"] or node.get("_promise")] == []
 
     def _take_everything_back(self) -> None:
         for switch in self.rack.switches:
             self.rack.set_faults(switch)
+        self._everything_goes_home()
         for group in self.rack.call("GetGroups", {}):
             self._call("DestroyGroup", group["name"])
             self._call("Repair", group["name"])
@@ -193,6 +246,28 @@ class Life(RuleBasedStateMachine):
                 not any(n["state"] in ("leaving", "failed", "out") for n in self.rack.call("GetNodes", {}))
             )
         )
+
+    def _everything_goes_home(self) -> None:
+        """With all mended, every loan that is called back ends with its node at home; none is lost."""
+        for node in self.rack.nodes:
+            self._call("ClearNode", node)
+        lent = {
+            loan["node"]: group["name"]
+            for group in self.rack.call("GetGroups", {})
+            for loan in group["lent"]
+            if self._call("LendNodes", group["name"], loan["group"], [loan["node"]], 0) is not None
+        }
+
+        def is_home() -> bool:
+            there = {group["name"]: group for group in self.rack.call("GetGroups", {})}
+            return all(
+                home not in there
+                or there[home]["state"] == "destroying"
+                or (node in there[home]["nodes"] and there[home]["lent"] == [])
+                for node, home in lent.items()
+            )
+
+        self.rack.until(is_home)
 
 
 class OpenLife(Life):

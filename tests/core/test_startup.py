@@ -12,7 +12,7 @@ from nm.calls import NM, Call
 from nm.errors import DeviceFailed
 from nm.hypervisor import Hypervisor
 from nm.libvirt_host import connect
-from nm.records import changed
+from nm.records import changed, new
 from nm.service import Service
 from nm.startup import Begin, Startup
 from nm.store import Transaction
@@ -68,7 +68,7 @@ class Starter:
         self.startup = Startup(self.store, lambda: Call(NM, "Repair", 1.0, site), lambda: self.time, pause)
 
     def begin(self, *names: str) -> float | None:
-        wanted = names or startup.candidates(self.store)
+        wanted = [f"group:{name}" for name in names or startup.candidates(self.store)]
         self.store.transact(lambda tx: startup.line_up(tx, wanted, 1.0))
         return self.startup.handle([Begin()])
 
@@ -114,6 +114,15 @@ def test_what_went_out_of_service_meanwhile_gives_its_turn_away(lab: Rack, host:
     lab.until(lambda: running(host) == ["h2"])
     lab.call("UpdateHeadNode", "h1", {"available": False, "reason": "broken"})
     assert starter.later(3) is None and repairs(lab) == ["b"]
+
+
+def test_who_waited_before_there_were_slivers_has_a_turn(lab: Rack) -> None:
+    """What an older nmd wrote down was a list of groups."""
+    starter = Starter(lab)
+    starter.store.transact(lambda tx: tx.put(new("meta", "startup", 1.0, groups=["a", "b"])))
+    starter.startup.handle([Begin()])
+    assert startup.waiting(starter.store) == ["group:b"] and starter.later(3) is None
+    assert repairs(lab) == ["a", "b"]
 
 
 def test_a_turn_that_fails_is_not_lost(lab: Rack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,11 @@ def test_it_names_the_daemons_socket_and_root(tmp_path: Path) -> None:
 
 def test_installation(tmp_path: Path) -> None:
     run_make(["install"], BUILD=str(tmp_path / "build"), DESTDIR=str(tmp_path / "root"), PREFIX="/usr")
-    (installed,) = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
-    assert installed == tmp_path / "root/usr/lib/nm/forward_api_calls"
-    assert installed.stat().st_mode & 0o7777 == 0o755
+    installed = {path for path in (tmp_path / "root").rglob("*") if path.is_file()}
+    assert installed == {
+        tmp_path / "root/usr/lib/nm" / name for name in ("forward_api_calls", "sliver_shell")
+    }
+    assert {path.stat().st_mode & 0o7777 for path in installed} == {0o755}
 
 
 def test_seconds_of_fuzzing_find_nothing(tmp_path: Path) -> None:

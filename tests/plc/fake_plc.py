@@ -136,6 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(text.encode())
 
     def do_GET(self) -> None:
+        self._plc.calls.append(f"GET {self.path}")
         page = self._plc.pages.get(self.path)
         if page is None:
             self.send_error(404)

@@ -265,3 +265,9 @@ def test_slices_xml_says_it_too(told: Told) -> None:
 def test_what_is_no_slices_xml_counts_for_nothing(broken: str) -> None:
     with pytest.raises(Invalid):
         read_slices_xml(broken.encode(), 1, 5)
+
+
+def test_only_so_many_problems_are_told(told: Told) -> None:
+    told["slivers"] = [{"name": f"no name {number}"} for number in range(1000)]
+    problems = read_reply(told, READING).problems
+    assert len(problems) == 101 and problems[-1] == "and 900 more"

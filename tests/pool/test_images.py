@@ -21,6 +21,9 @@ def test_defaults_are_filled_in(bare: World) -> None:
     bare.do(pool.register_image, "d12", {"kind": "netboot", "profile": "12"})
     disk, boot = bare.look(pool.get_images, {"name": ["debian", "d12"]})[::-1]
     assert (boot["profile"], boot["memory"], boot["kernel"]) == ("12", None, None)
+    bare.do(pool.register_image, "tree", {"kind": "root", "root": "/images/tree"})
+    [tree] = bare.look(pool.get_images, {"name": "tree"})
+    assert (tree["root"], tree["memory"], tree["disk"], tree["cpus"]) == ("/images/tree", 256, None, None)
     assert (disk["format"], disk["memory"], disk["cpus"], disk["share"]) == ("qcow2", 1024, 1, "disk")
     assert bare.look(pool.get_images, {"name": "debian"}, caller=ALICE) == [
         {"name": "debian", "kind": "disk"}
@@ -46,6 +49,12 @@ def test_defaults_are_filled_in(bare: World) -> None:
         ({"kind": "disk", "disk": "/images/x", "profile": "p"}, "has no profile"),
         ({"kind": "disk", "disk": "/images/x", "initrd": "/images/i"}, "has initrd and no kernel"),
         ({"kind": "netboot", "disk": "/images/x"}, "has no disk"),
+        ({"kind": "root"}, "lacks root"),
+        ({"kind": "root", "root": "/"}, "not in a folder of images"),
+        ({"kind": "root", "root": "/images/x", "disk": "/images/x"}, "has no disk"),
+        ({"kind": "root", "root": "/images/x", "kernel": "/images/x"}, "has no kernel"),
+        ({"kind": "root", "root": "/images/x", "cpus": 2}, "has no cpus"),
+        ({"kind": "netboot", "root": "/images/x"}, "has no root"),
         ({"kind": "netboot", "profile": "p", "kernel": "/images/k"}, "a profile and a kernel"),
     ],
 )

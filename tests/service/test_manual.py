@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import config, daemon, manual
+from nm import config, daemon, manual, ticketmaker
 from nm.shell import completion, guide, main, offline
 from nm.shell.table import Arg
 
@@ -52,6 +52,11 @@ class TestManual:
         assert len(options) >= 6
         assert [option for option in options if option not in page] == []
         assert "HUP reads the configuration" in page
+
+    def test_nm_ticket_names_every_option(self) -> None:
+        page = text_of("nm-ticket.1")
+        options = [word for action in ticketmaker.parser()._actions for word in action.option_strings]
+        assert [option for option in options if option not in page] == []
 
     def test_forward_api_calls_names_every_exit_status(self) -> None:
         page = text_of("forward_api_calls.8")

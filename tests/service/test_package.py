@@ -65,7 +65,9 @@ def test_make_install(tmp_path: Path) -> None:
     settings: Any = {"PREFIX": "/opt/nm", "DESTDIR": str(tmp_path), "TOOLS": sys.executable}
     run(*install, umask=0o077, **settings)
     kept_from_others = [path for path in tmp_path.rglob("*") if not path.lstat().st_mode & stat.S_IROTH]
-    assert kept_from_others == []
+    rule = tmp_path / "etc/sudoers.d/nm"
+    assert kept_from_others == [rule] and stat.S_IMODE(rule.stat().st_mode) == 0o440
+    assert "= /opt/nm/lib/nm/nm-enter\n" in rule.read_text()
     unit = (tmp_path / "opt/nm/lib/systemd/system/nmd.service").read_text()
     assert "\nExecStart=/opt/nm/sbin/nmd\n" in unit
     assert {path.name for path in tmp_path.iterdir()} == {"etc", "opt"}
@@ -80,7 +82,12 @@ def test_make_install(tmp_path: Path) -> None:
     shell = run(python, "-I", "-c", "from nm.config import Config; print(Config().accounts.shell)").strip()
     assert shell == str(tmp_path / "opt/nm/lib/nm/forward_api_calls")
     assert os.access(shell, os.X_OK)
-    for program in ("sbin/nmd", "bin/nmctl"):
+    session = Path(shell).with_name("sliver_shell")
+    assert b"/opt/nm/lib/nm/nm-enter" in session.read_bytes() and os.access(session, os.X_OK)
+    enter = [python, "-I", str(session.with_name("nm-enter"))]
+    entering = subprocess.run(enter, capture_output=True, text=True, check=False)
+    assert (entering.returncode, entering.stdout) == (126, "") and "by sudo" in entering.stderr
+    for program in ("sbin/nmd", "bin/nmctl", "bin/nm-ticket"):
         text = (tmp_path / "opt/nm" / program).read_text()
         assert text.startswith("#!/opt/nm/lib/nm/bin/python -I\n")
         told = run(python, "-I", str(tmp_path / "opt/nm" / program), "--version")

@@ -16,14 +16,17 @@ from nm.methods import API_VERSION, METHODS
 from nm.shell import guide
 from nm.switches.simulated import edit_table
 from tests.rack import Rack
+from tests.shell.account_stories import delegates, rights_of_accounts
 from tests.shell.conftest import Nmctl, run
 from tests.shell.description_story import descriptions
 from tests.shell.health_story import health
 from tests.shell.image_stories import images, images_of_groups
+from tests.shell.loan_stories import loans_of_nodes
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.prompt_story import the_shell
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
+from tests.shell.source_stories import a_source, a_ticket
 from tests.shell.test_program import start
 
 Story = Callable[[Nmctl, Path], None]
@@ -484,31 +487,6 @@ def databases(nmctl: Nmctl, folder: Path) -> None:
     nmctl("database", "check", str(folder / "none"), status=5)
 
 
-# ---- all of it
-
-
-@pytest.mark.parametrize("function", sorted({f.__name__ for f in STORIES.values()}))
-def test_story(function: str, nmctl: Nmctl, tmp_path: Path) -> None:
-    next(f for f in STORIES.values() if f.__name__ == function)(nmctl, tmp_path)
-
-
-# ---- accounts
-
-
-@story("rights set", "delegate list", "delegate show")
-def rights_of_accounts(nmctl: Nmctl, folder: Path) -> None:
-    nmctl("rights", "set", "daemon", "spy", "reserve.groups=2", "reserve.lease=3600")
-    assert nmctl.one("GetDelegates", name="daemon")["rights"] == {
-        "spy": True,
-        "reserve": {"groups": 2, "lease": 3600},
-    }
-    assert "daemon  daemon   1    unix  ready" in nmctl("delegate", "list").out
-    assert nmctl("delegate", "show", "daemon", "--json").json["result"]["type"] == "unix"
-    assert "say --none" in nmctl("rights", "set", "daemon", status=2).err
-    nmctl("rights", "set", "daemon", "--none")
-    assert nmctl.rack.call("GetDelegates", {}) == []
-
-
 story("import", "export")(whole_sites)
 story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
@@ -518,14 +496,20 @@ story("sf check", "sf resolve")(descriptions)
 story("shell")(the_shell)
 story("image list", "image show", "image register", "image unregister", "console")(images)
 story("group set-image")(images_of_groups)
+story("source show", "source ask")(a_source)
+story("ticket")(a_ticket)
+story("lend")(loans_of_nodes)
 story("switch release", "switch replace")(a_dead_switch)
+story("rights set", "delegate list", "delegate show")(rights_of_accounts)
+story("delegate create", "delegate destroy", "delegate keys")(delegates)
 
 
-@story("delegate create", "delegate destroy", "delegate keys")
-def delegates(nmctl: Nmctl, folder: Path) -> None:
-    assert "makes no accounts" in nmctl("delegate", "create", "snoop", "spy", status=6).err
-    assert "no delegate snoop" in nmctl("delegate", "destroy", "snoop", status=5).err
-    assert "no delegate snoop" in nmctl("delegate", "keys", "snoop", "--none", status=5).err
+# ---- all of it
+
+
+@pytest.mark.parametrize("function", sorted({f.__name__ for f in STORIES.values()}))
+def test_story(function: str, nmctl: Nmctl, tmp_path: Path) -> None:
+    next(f for f in STORIES.values() if f.__name__ == function)(nmctl, tmp_path)
 
 
 def test_every_command_has_its_story() -> None:

@@ -12,7 +12,7 @@ from tests.shell.conftest import Nmctl, run
 LINES = {
     "group create": "beta --nodes n2", "group add": "alpha n1", "group remove": "alpha n0",
     "group set-vlan": "alpha 110", "group set-networks": "alpha main=111", "group set-headnode": "alpha h1",
-    "group set-image": "alpha none",
+    "group set-image": "alpha none", "lend": "alpha beta n0 --until +2h",
     "group renew": "alpha +2h", "group keys": "alpha --none", "group delegations": "alpha daemon",
     "deploy": "alpha", "group destroy": "alpha", "repair": "alpha", "audit": "alpha",
     "pool audit": "", "pool repair": "", "switch repair": "sw0", "switch release": "sw0 --force",
@@ -29,7 +29,7 @@ LINES = {
     "node update": "n1 location=here", "node unregister": "n3", "node connect": "n1 boot sw0 p5",
     "node release": "n0", "node clear": "n1", "headnode register": "h9 --host vm --domain d9",
     "headnode clear": "h1",
-    "image register": "i9 --kind netboot", "image unregister": "spare",
+    "source ask": "", "image register": "i9 --kind netboot", "image unregister": "spare",
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
     "delegate keys": "x --none",
     "delegate destroy": "x", "rights set": "daemon spy",

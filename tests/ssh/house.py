@@ -7,7 +7,7 @@ arguments. A test takes the fixture `house`, a House. There is one a module: giv
 Private: all of /etc (passwd!), /run, /var/lib, /var/log, root's home, TMPDIR, processes, network (only lo),
 and the host name. All of it is in memory and ends with the command, however that ends.
 Running: nm in the test's own process (tests/rack.py) with a simulated rack, at /run/nm/api.sock,
-localhost:812 and [::1]:812. Its accounts' shell is a forward_api_calls that was built for the house. And an
+localhost:812 and [::1]:812. Its accounts' shells were built for the house, and so was what sudo runs. And an
 sshd on 127.0.0.1, ports 22 and 2222, that allows all it can: what delegates may not do, their keys and their
 shell must forbid.
 """
@@ -30,8 +30,10 @@ from nm import config
 from tests.rack import Rack
 
 PROJECT = Path(__file__).parents[2]
-TOOLS = ("unshare", "setpriv", "sshd", "ssh", "ssh-keygen", "useradd", "make", "cc", "ip")
+TOOLS = ("unshare", "setpriv", "sshd", "ssh", "ssh-keygen", "useradd", "make", "cc", "ip", "sudo", "visudo")
 SHELL = "/var/lib/nm/forward_api_calls"
+SLIVER_SHELL, ENTER = "/var/lib/nm/sliver_shell", "/var/lib/nm/nm-enter"
+NETWORK = "10.20.0.1/24"  # of slivers
 PORT, OTHER_PORT = 22, 2222
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 FIRST_UID = 90_000  # other tests on this machine end processes of lower ones, here as well
@@ -102,7 +104,7 @@ class HouseRack(Rack):
     """The rack, at the places where nm is by default."""
 
     def start(self) -> None:
-        self.config = replace(self.config, api=config.Api())
+        self.config = replace(self.config, api=config.Api(), slivers=config.Slivers(addresses=NETWORK))
         super().start()
 
 
@@ -116,10 +118,11 @@ class House:
         self.known_hosts = folder / "known_hosts"
         self._sshd: subprocess.Popen[bytes] | None = None
         self._keys: dict[str, Key] = {}
-        build_shell(folder / "build")
+        build_shells(folder / "build")
+        install_enter()
         self._make_host_key()
         (folder / "rack").mkdir(mode=0o700)
-        accounts = config.Accounts(shell=SHELL, first_uid=FIRST_UID)
+        accounts = config.Accounts(shell=SHELL, sliver_shell=SLIVER_SHELL, first_uid=FIRST_UID)
         door = config.HeadNodes(door=f"127.0.0.1:{OTHER_PORT}", host_keys=str(self.private))
         self.rack = HouseRack(folder / "rack", nodes=4, accounts=accounts, headnodes=door)
 
@@ -285,11 +288,25 @@ def call_on(connection: paramiko.Transport, request: bytes) -> bytes:
         return answer
 
 
-def build_shell(folder: Path) -> None:
-    """Build the forwarder as it is shipped, for the socket that it has by default."""
-    run("make", "--silent", "-C", str(PROJECT / "forward_api_calls"), f"BUILD={folder}", "all")
+def build_shells(folder: Path) -> None:
+    """Build the login shells as they are shipped; the forwarder has the socket that it has by default."""
+    source = str(PROJECT / "forward_api_calls")
+    run("make", "--silent", "-C", source, f"BUILD={folder}", f"ENTER={ENTER}", "all")
     Path(SHELL).parent.mkdir(parents=True)
-    run("install", "-m", "755", str(folder / "forward_api_calls"), SHELL)
+    for shell in (SHELL, SLIVER_SHELL):
+        run("install", "-m", "755", str(folder / Path(shell).name), shell)
+
+
+def install_enter() -> None:
+    """nm-enter, who may run it, and the Unix group of those: as the installation does."""
+    program = f"#!{sys.executable} -I\nimport sys\n\nfrom nm.enter import main\n\nsys.exit(main())\n"
+    Path(ENTER).write_text(program)
+    Path(ENTER).chmod(0o755)
+    rule = (PROJECT / "packaging/sudoers").read_text().replace("/usr/lib/nm/nm-enter", ENTER)
+    Path("/etc/sudoers.d/nm").write_text(rule)
+    Path("/etc/sudoers.d/nm").chmod(0o440)
+    run("visudo", "--check", "--strict")
+    run("groupadd", "--system", "nm-slivers")
 
 
 def run(*command: str) -> None:

@@ -14,7 +14,7 @@ cp -a /etc "$HOUSE/etc"
 mount --bind "$HOUSE/etc" /etc
 mkdir -m 700 /var/lib/root
 sed -i 's|^root:\(.*\):[^:]*:\([^:]*\)$|root:\1:/var/lib/root:\2|' /etc/passwd
-printf '127.0.0.1 localhost\n::1 localhost\n' >/etc/hosts
+printf '127.0.0.1 localhost house\n::1 localhost\n' >/etc/hosts
 hostname house
 ip link set lo up
 unset SSH_AUTH_SOCK DISPLAY

@@ -39,9 +39,14 @@ def own_network() -> Iterator[None]:
             sh("ip link set lo up")
             yield
         finally:
-            _enter(_libc.setns(before, NEW_NETWORK))
+            enter(before)
     finally:
         os.close(before)
+
+
+def enter(network: int) -> None:
+    """This thread into the network namespace behind that file descriptor."""
+    _enter(_libc.setns(network, NEW_NETWORK))
 
 
 def _enter(failed: int) -> None:

@@ -14,6 +14,7 @@ from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
 from nm.hypervisor import Hypervisor
 from nm.libvirt_host import LibvirtHost
+from nm.machine_xml import Mark
 from nm.making import Blueprint, Maker
 from nm.seed import Door, Seed
 from nm.vm import HostHand
@@ -156,17 +157,17 @@ def test_made_it_boots_and_reads_its_seed_and_goes_without_a_trace(house: House)
 
 def state_of(house: House) -> tuple[Any, ...]:
     xml = sh("virsh", "dumpxml", "--inactive", DOMAIN) if DOMAIN in domain_names() else None
-    return tags(), house.volumes(), machine_xml.mark_of(xml)
+    return tags(), house.volumes(), machine_xml.mark_of(xml, Mark)
 
 
 def test_killed_at_every_step_of_the_making_and_the_removal(house: House) -> None:
     plan = house.blueprint("h1")
 
     def make(host: Hypervisor) -> None:
-        Maker("vmhost", house.host, host).make(plan)
+        Maker("vmhost", house.host, host, Mark).make(plan)
 
     def remove(host: Hypervisor) -> None:
-        Maker("vmhost", house.host, host).remove(DOMAIN)
+        Maker("vmhost", house.host, host, Mark).remove(DOMAIN)
 
     alive = LibvirtHost(HOST["uri"])
     whole: tuple[Any, ...] = ({}, ["nm-h1+disk", "nm-h1+seed"], plan.mark("whole"))
@@ -218,7 +219,7 @@ def test_one_of_another_life_is_made_anew(house: House) -> None:
     house.life = "beta.2"
     assert house.do(on(101)).error is None
     assert (inode(house.pool / "nm-h1+seed"), qemu(DOMAIN)) != disk
-    assert state_of(house)[2] == machine_xml.Mark("h1", "tiny", "beta.2", "whole")
+    assert state_of(house)[2] == Mark("h1", "tiny", "beta.2", "whole")
 
 
 def test_what_is_not_nms_own_is_a_conflict_and_stays(house: House, domains: Domains) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nm import machine_xml
-from nm.machine_xml import HALF, Machine, Mark
+from nm.machine_xml import HALF, Machine, Mark, Nic
 from tests.hosts.rack.conftest import sh, until
 
 LAN, OVS = "lan0", "lanovs"
@@ -67,7 +67,8 @@ def start(name: str, image: dict[str, Any], place: dict[str, str], folder: Path)
     mac = machine_xml.management_mac_of("vmhost", name)
     record = {"format": "qcow2", "cpus": 1, **image}
     mark = Mark(name, "tiny", "1", HALF)
-    machine = Machine(name, mark, "qemu", record, machine_xml.mac_of("vmhost", name), place, mac)
+    nics = (Nic(machine_xml.mac_of("vmhost", name)), Nic(mac, place, alone=True))
+    machine = Machine(name, mark, "1", "qemu", record, nics)
     file = folder / f"{name}.xml"
     file.write_text(machine_xml.description(machine))
     sh("virsh", "define", file)

@@ -5,12 +5,15 @@ network namespace a machine. Power is simulated: files that hold what they were 
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -208,12 +211,45 @@ def test_a_connection_that_died_is_replaced(head: Head) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
         (master,) = ssh_processes(head)
         os.kill(master, signal.SIGKILL)
-        head.house.rack.until(lambda: ssh_processes(head) == [])
+        head.house.rack.until(lambda: refuses(folder / "s"))
         assert (folder / "s").is_socket()  # what it left is no connection
         assert door.power("n0", "cycle") == "on"
         assert logins(head.house) == before + 2
         assert len(ssh_processes(head)) == 1
     head.house.rack.until(lambda: ssh_processes(head) == [])
+
+
+def refuses(path: Path) -> bool:
+    """Whether nobody listens there. A process that was killed has lost its name before its sockets."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == errno.ECONNREFUSED
+
+
+def test_a_call_on_a_dying_connection_logs_in_by_itself_and_is_sent_once(head: Head) -> None:
+    """A master that still listens, and hangs up on whoever comes: as one that is just being killed."""
+    before = logins(head.house)
+    with closing(Door(load(head.folder / "head.conf"))) as door, socket.socket(socket.AF_UNIX) as dying:
+        (folder,) = (head.folder / "run").glob("ssh-*")
+        dying.bind(str(folder / "s"))
+        dying.listen()
+        hanging_up = threading.Thread(target=hang_up, args=(dying,))
+        hanging_up.start()
+        try:
+            number = door.call("PowerNode", "n0", "cycle")
+        finally:
+            dying.shutdown(socket.SHUT_RDWR)
+            hanging_up.join()
+        assert logins(head.house) == before + 1
+        assert door.call("WaitJob", number, 50)["state"] == "done"
+        assert head.cycles() == ["n0"]
+        assert logins(head.house) == before + 2 and len(ssh_processes(head)) == 1
+
+
+def hang_up(listening: socket.socket) -> None:
+    """On whoever connects, until it is shut down."""
+    with contextlib.suppress(OSError):
+        while True:
+            listening.accept()[0].close()
 
 
 def test_one_that_fails_is_told_and_tried_again_and_stops_nobody(head: Head) -> None:

@@ -1,0 +1,578 @@
+"""The worker of all slivers: brings their accounts and guests to what their records mean.
+
+The handler of "slivers:". One for all: it decides and writes, and waits for nobody. Guests are made by the
+hand behind "guests:" and accounts by "accounts:", which take their time one after another, and answer into
+its queue. What it knows beside the records is which orders are under way and what is tried again when. A wish
+is a record, so none is lost, and a newer one overtakes: an order that waits is moot when its sliver is
+meant otherwise by then. Before an order goes, `_made` is emptied: a daemon that is killed meanwhile orders
+again. An unforeseen error at one sliver gives that one a pause and lets the others go on.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nm import (
+    delivery,
+    departures,
+    facts,
+    guestwork,
+    jobs,
+    loans,
+    people,
+    reservations,
+    slicegroups,
+    slivermarks,
+    slivers,
+)
+from nm.accountwork import Settle
+from nm.calls import Call
+from nm.converge import Tools
+from nm.errors import DeviceFailed, NMError
+from nm.facts import Order, Outcome, Value
+from nm.records import Record, new, record_key
+from nm.slices import CONTROLLER_TYPE
+from nm.slivers import Meaning
+from nm.store import Reader, Transaction
+from nm.workers import Errand
+
+log = logging.getLogger("nm.sliverwork")
+
+SUBJECT = "slivers:"
+LONGEST_NAP = 60.0  # seconds: how soon a clock that was set is noticed
+_WRITES = 12  # in a transaction, each of at most six records
+_STEADY = 10  # longest pauses: who has lived for so long has not just died
+
+Write = Callable[[Transaction], object]
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Look at these slivers, None: at all. `urgent`: somebody has asked, so no pause counts."""
+
+    names: tuple[str, ...] | None = None
+    urgent: bool = False
+
+
+@dataclass(frozen=True)
+class AccountChanged:
+    """The record of that Unix account has changed, or is gone."""
+
+    account: str
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The hand has answered an order."""
+
+    name: str
+    value: Value | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a look at the guests has found."""
+
+    found: guestwork.Found
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How slivers are seen to here. What may change while the daemon runs is asked for anew each time."""
+
+    host: slivers.Host
+    look: Callable[[], float]  # seconds between two looks at guests
+    call: Callable[[], Call]  # as whom accounts are enrolled
+    waits: Callable[[Reader, str], bool]  # whether a sliver's turn to be started is still to come
+    doubted: Callable[[], bool] = lambda: False  # whether the clock is not believed: then nothing is deleted
+
+
+@dataclass
+class _Task:
+    """A sliver that there may be something to do about."""
+
+    name: str
+    sent: bool = False  # an order is under way
+    tries: int = 0
+    at: float = 0.0  # not before, by Tools.up, unless it is meant otherwise by then
+    tried: Value | None = None  # what it was meant to be when it was given that pause
+
+
+@dataclass
+class _Known:
+    """What is remembered of a sliver that rests."""
+
+    told: object = None  # which account, and how it was meant when its worker was last asked to see to it
+    asked: float = 0.0  # when, by Tools.now
+    deaths: int = 0
+    died: float = 0.0
+
+
+class SliversWorker:
+    """Called by the slivers' thread only."""
+
+    def __init__(self, tools: Tools, manner: Manner) -> None:
+        self._tools = tools
+        self._store = tools.store
+        self._manner = manner
+        self._tasks: dict[str, _Task] = {}
+        self._known: dict[str, _Known] = {}
+        self._accounts: dict[str, str] = {}  # Unix name -> sliver
+        self._notes: dict[str, dict[str, str]] = {}  # sliver -> what of its resources it does not get
+        self._groups: dict[str, float] = {}  # sliver -> when to look at its slice's group again, by Tools.up
+        self._ends: dict[str, float] = {}  # sliver -> when what it has here is deleted
+        self._writes: list[Write] = []
+        self._errands: list[Errand] = []  # to be sent when what was written is durable
+        self._at_hand: list[_Task] = []
+        self._current: _Task | None = None
+        self._asked = False  # a look is under way
+        self._look_at = 0.0
+        self._change_at: float | None = None  # when a reservation begins or ends
+
+    def handle(self, batch: Sequence[Any]) -> float | None:
+        """Take in what came, do what is due, say when to look again."""
+        for item in batch:
+            self._take(item)
+        self._flush()
+        self._wake_by_the_clock()
+        self._at_hand = [task for task in self._tasks.values() if self._is_at_hand(task)]
+        for task in self._at_hand:
+            self._try(task)
+        self._flush()
+        self._look()
+        return self._pause()
+
+    def _is_at_hand(self, task: _Task) -> bool:
+        if task.at <= self._tools.up():
+            return True
+        record = self._store.get(record_key("sliver", task.name))
+        return record is None or self._meant(record).value != task.tried
+
+    def failed(self, batch: Sequence[Any], words: str) -> None:
+        """Whose fault it is has a pause that grows; what was not written down of the others is done anew."""
+        self._writes, self._errands, self._asked = [], [], False
+        for item in batch:
+            if isinstance(item, _Answer):
+                self._task(item.name).sent = False
+        for task in self._at_hand:
+            self._tasks.setdefault(task.name, task)
+        if self._current is not None:
+            self._later(self._current)
+        self._current = None
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    @property
+    def depth(self) -> int:
+        """How many slivers there is something to do about."""
+        return len(self._tasks)
+
+    # ---- what came
+
+    def _take(self, item: Any) -> None:
+        if isinstance(item, Wake):
+            self._wake(item)
+        elif isinstance(item, AccountChanged):
+            account = self._store.get(people.account_key(item.account))
+            name = account["name"] if account is not None else self._accounts.pop(item.account, None)
+            if name is not None:
+                self._task(name)
+        elif isinstance(item, _Answer):
+            self._answered(item)
+        elif isinstance(item, _Seen):
+            self._saw(item.found)
+
+    def _wake(self, wake: Wake) -> None:
+        names: Iterable[str] | None = wake.names
+        if names is None:
+            names = [str(record["name"]) for record in self._store.range("sliver")]
+            while self._store.transact(loans.settle):
+                pass
+        for name in names:
+            task = self._task(name)
+            if wake.urgent:
+                task.at, task.tries = 0.0, 0
+
+    def _task(self, name: str) -> _Task:
+        return self._tasks.setdefault(name, _Task(name))
+
+    def _answered(self, answer: _Answer) -> None:
+        """Write down what was read back, or why it could not be made."""
+        task, outcome = self._task(answer.name), answer.outcome
+        task.sent = False
+        if outcome.moot:
+            task.at = 0.0
+        elif outcome.error is not None:
+            self._fail(task, outcome.error)
+        else:
+            self._note(answer.name, _made=outcome.seen, _state=_state(outcome.seen), _error=None)
+            if outcome.seen == answer.value:
+                task.tries, task.at = 0, 0.0
+            else:
+                why = f"it was read back otherwise than it was made: {_differ(answer.value, outcome.seen)}"
+                self._fail(task, DeviceFailed(why, "it is tried again"))
+
+    def _wake_by_the_clock(self) -> None:
+        """Those whose grace is over, and after a change of the reservations all."""
+        now = self._tools.now()
+        for name in [name for name, end in self._ends.items() if end <= now]:
+            if not self._manner.doubted():
+                del self._ends[name]
+                self._task(name)
+        for name in [name for name, again in self._groups.items() if again <= self._tools.up()]:
+            self._task(name)
+        if self._change_at is not None and self._change_at <= now:
+            self._wake(Wake())
+        policy = delivery.section(self._store, "reservation_policy")
+        leases = delivery.section(self._store, "leases") if policy in reservations.POLICIES else None
+        self._change_at = reservations.next_change(reservations.read_leases(leases), now)
+
+    # ---- one sliver
+
+    def _try(self, task: _Task) -> None:
+        self._current = task
+        try:
+            rests = self._step(task)
+        except NMError as error:
+            self._fail(task, error)
+            rests = False
+        if rests and not task.sent:
+            self._tasks.pop(task.name, None)
+        self._current = None
+
+    def _step(self, task: _Task) -> bool:
+        """Do what is next. True when there is nothing to do before something else happens."""
+        record = self._store.get(record_key("sliver", task.name))
+        if record is None:
+            self._known.pop(task.name, None)
+            return True
+        meaning = self._meant(record)
+        resting = self._is_resting(record, meaning)
+        self._note(
+            task.name,
+            _why=slivers.TURN if resting else meaning.why,
+            _note=meaning.note,
+            _unenforced={**slivers.unenforced(self._store, record), **self._notes.get(task.name, {})},
+            **({"_error": meaning.fault} if meaning.fault else {}),
+        )
+        self._keep_group(record)
+        if record["type"] != CONTROLLER_TYPE and self._manner.host.type is None:
+            return True  # what it has is left alone: the next configuration may name a libvirt again
+        may_go_on = self._see_to_account(task, record, meaning)
+        meaning = self._meant(record)  # by which account it is entered is part of what it is told
+        if task.sent or resting:
+            return True
+        if meaning.fault is not None:
+            self._advance(record, state="failed", error=_told(DeviceFailed(meaning.fault)))
+            return True
+        if _differs(record, meaning):
+            return self._order(task, record, meaning) if may_go_on else False
+        return self._finish(task, record, meaning)
+
+    def _meant(self, record: Record) -> Meaning:
+        now, gone = self._tools.now(), record.get("_gone")
+        if gone is not None:
+            self._ends[record["name"]] = gone["until"]
+        else:
+            self._ends.pop(record["name"], None)
+        return slivers.meant(self._store, record, self._manner.host, now, self._is_due(record))
+
+    def _is_due(self, record: Record) -> bool:
+        return departures.is_due(record, self._tools.now()) and not self._manner.doubted()
+
+    def _is_resting(self, record: Record, meaning: Meaning) -> bool:
+        """Whether it would be started, and has not had its turn."""
+        starts = meaning.value is not None and meaning.value["running"]
+        idle = slivers.state_of(record) != slivers.RUNNING
+        return bool(starts and idle and self._manner.waits(self._store, str(record["name"])))
+
+    def _order(self, task: _Task, record: Record, meaning: Meaning) -> bool:
+        """Let the hand make the guest what it is to be."""
+        if meaning.value is not None and not slivers.has_guest(record):
+            self._writes.append(partial(_allot, key=record["record_key"], now=self._tools.now()))
+            return False  # the number is part of what it is to be: look at it again
+        name, value, old = task.name, meaning.value, record.get("_made")
+        task.sent = True
+        self._note(name, _made=None, _image=slivers.choice(record, meaning))
+        self._advance(record, state="running", total=1, step=_words(value))
+        order = Order(facts.name("sliver", name), value, old, partial(self._is_moot, name, value))
+        self._errands.append(Errand([order], partial(self._reply, name, value)))
+        return True
+
+    def _reply(self, name: str, value: Value | None, outcomes: list[Outcome]) -> None:
+        self._tools.send(SUBJECT, _Answer(name, value, outcomes[0]))
+
+    def _is_moot(self, name: str, value: Value | None) -> bool:
+        """Whether the sliver is meant otherwise by now; asked by the hand, in its own thread."""
+        record = self._store.get(record_key("sliver", name))
+        if record is None:
+            return False
+        now, due = self._tools.now(), self._is_due(record)
+        return slivers.meant(self._store, record, self._manner.host, now, due).value != value
+
+    def _finish(self, task: _Task, record: Record, meaning: Meaning) -> bool:
+        """Its guest is as meant. What is left: its account, the end of its record, its job."""
+        name, account = str(record["name"]), people.sliver_account(self._store, record["name"])
+        if account is not None and account["error"] is not None:
+            self._give_account_time(task, record, account["error"])
+            return False
+        if account is not None and (account["destroying"] or not account["_made"]):
+            return True  # its worker is at it
+        self._note(name, _error=None)
+        result = slivers.without_nil({"state": slivers.state_of(record), "why": meaning.why})
+        self._advance(record, state="done", done=1, result=result)
+        if self._is_due(record):
+            self._writes.append(partial(departures.forget, key=record["record_key"], now=self._tools.now()))
+            self._flush()
+            while self._store.transact(loans.settle):
+                pass
+        return True
+
+    def _keep_group(self, record: Record) -> None:
+        """Have the slice's group as its source says; what is not to be had yet is tried again."""
+        name = str(record["name"])
+        group = self._store.get(record_key("group", name))
+        mine = group is not None and group.get("slice") == name and not group["destroying"]
+        self._groups.pop(name, None)
+        if not (mine or record["vlan"] is not None or record["nodes"]):
+            return
+        if departures.is_due(record, self._tools.now()) and not self._is_due(record):
+            return
+        keep = partial(slicegroups.keep_group, call=self._manner.call(), record=record)
+        problems = self._store.transact(keep)
+        self._note(name, _group=problems)
+        if problems:
+            self._groups[name] = self._tools.up() + self._tools.patience.longest_pause
+
+    # ---- accounts
+
+    def _see_to_account(self, task: _Task, record: Record, meaning: Meaning) -> bool:
+        """Have the account as meant; it stays until the guest is gone.
+
+        False while the guest still waits for it: who is logged in goes before what they are logged in to.
+        """
+        name, now = str(record["name"]), self._tools.now()
+        ends = meaning.door == slivers.NONE and not slivers.has_guest(record)
+        self._bring(name, record, slivers.NONE if ends else meaning.door)
+        account = people.sliver_account(self._store, name)
+        if account is None:
+            return True
+        known = self._known.setdefault(name, _Known())
+        told = (account["id"], account["destroying"], meaning.door)
+        self._accounts[account["account"]] = name
+        if told != known.told:
+            known.told, known.asked = told, now
+            self._tools.send(people.SUBJECT, Settle(account["account"]))
+        if meaning.door == slivers.OPEN or account["error"]:
+            return True
+        longest = self._tools.patience.longest_pause
+        if (account.get("_read_at") or 0) >= known.asked or abs(now - known.asked) >= longest:
+            return True
+        self._rest(task, record, longest)
+        return False
+
+    def _bring(self, name: str, record: Record, door: str) -> None:
+        account = people.sliver_account(self._store, name)
+        live = account if account is not None and people.is_live(account) else None
+        kind = CONTROLLER_TYPE if record["type"] == CONTROLLER_TYPE else str(self._manner.host.type)
+        if door == slivers.OPEN and (live is None or live["type"] != kind):
+            call = self._manner.call()
+            if call.site.uids is not None:
+                self._store.transact(partial(people.enroll_sliver, call=call, name=name, kind=kind))
+        elif door == slivers.NONE and live is not None:
+            self._store.transact(partial(_recall, name=name, now=self._tools.now()))
+
+    def _give_account_time(self, task: _Task, record: Record, error: str) -> None:
+        """Its own worker tries again; here it is looked at now and then, for the job's sake."""
+        if self._is_late(record):
+            self._advance(record, state="failed", error=_told(DeviceFailed(error)))
+        else:
+            self._advance(record, step=f"to be tried again: its account: {error}"[:500])
+        self._rest(task, record, self._tools.patience.longest_pause)
+
+    # ---- looking
+
+    def _look(self) -> None:
+        """Ask now and then which guests run."""
+        up = self._tools.up()
+        if self._manner.host.type is not None and not self._asked and up >= self._look_at:
+            self._asked, self._look_at = True, up + self._manner.look()
+            reply = lambda found: self._tools.send(SUBJECT, _Seen(found))  # noqa: E731
+            self._tools.send(guestwork.SUBJECT, guestwork.States(reply))
+
+    def _pause(self) -> float | None:
+        """When to be called again; None when there is nothing to do and nothing to look at."""
+        up, now = self._tools.up(), self._tools.now()
+        times = [task.at - up for task in self._tasks.values() if not task.sent]
+        times += [again - up for again in self._groups.values()]
+        if self._manner.host.type is not None and not self._asked:
+            times.append(self._look_at - up)
+        clock = [self._change_at] if self._change_at is not None else []
+        if self._ends:
+            soonest = min(self._ends.values())
+            clock.append(soonest if soonest > now else now + LONGEST_NAP)  # the clock is not believed
+        times += [min(max(end - now, 0.05), LONGEST_NAP) for end in clock]
+        return max(min(times), 0.01) if times else None
+
+    def _saw(self, found: guestwork.Found) -> None:
+        """Compare what runs with what was made; what differs is made again."""
+        self._asked = False
+        if isinstance(found, NMError):
+            log.warning("the guests could not be looked at", extra={"why": str(found)})
+            return
+        self._say_enforcers(found.enforcers)
+        for record in slivermarks.with_guests(self._store):
+            name = str(record["name"])
+            task = self._tasks.get(name)
+            if task is None or not task.sent:
+                self._compare(record, found.running.get(name))
+            if self._notes.get(name, {}) != found.notes.get(name, {}):
+                self._task(name)
+        self._notes = {name: dict(notes) for name, notes in found.notes.items()}
+
+    def _say_enforcers(self, enforcers: Sequence[str]) -> None:
+        old = self._store.get(slivers.ENFORCERS)
+        if old is None or old.get("guests") != list(enforcers):
+            self._writes.append(partial(_put_enforcers, words=list(enforcers), now=self._tools.now()))
+
+    def _compare(self, record: Record, runs: bool | None) -> None:
+        """`runs`: whether its guest does, None when there is none."""
+        name, made = str(record["name"]), record.get("_made")
+        state = slivers.RUNNING if runs else slivers.STOPPED
+        if made is None:
+            self._note(name, _state=state)
+        elif runs is None:
+            self._differed(record, "its guest has vanished", _made=None, _state=state)
+        elif runs and not made["running"]:
+            self._differed(record, "its guest runs, and should not", _made=None, _state=state)
+        elif made["running"] and not runs:
+            stopped = {**made, "running": False, "frozen": False}
+            self._differed(record, "its guest has stopped by itself", _made=stopped, _state=state)
+
+    def _differed(self, record: Record, words: str, **fields: Any) -> None:
+        """Tell of it; it is mended after a pause that grows with each time."""
+        name, up, patience = str(record["name"]), self._tools.up(), self._tools.patience
+        known = self._known.setdefault(name, _Known())
+        again = known.deaths and up - known.died < _STEADY * patience.longest_pause
+        known.deaths, known.died = (min(known.deaths + 1, 60) if again else 1), up
+        pause = min(patience.first_pause * 2.0 ** (known.deaths - 1), patience.longest_pause)
+        self._rest(self._task(name), record, pause)
+        self._writes.append(partial(_tell, key=record["record_key"], what="changed by itself", detail=words))
+        self._note(name, **fields)
+
+    # ---- failures, and what is written
+
+    def _fail(self, task: _Task, error: NMError) -> None:
+        """Tell of it, and try again later: what does not pass may be mended by somebody all the same."""
+        self._later(task)
+        record = self._store.get(record_key("sliver", task.name))
+        if record is None:
+            return
+        self._note(task.name, _error=str(error))
+        passing = isinstance(error, DeviceFailed) and error.passing
+        if passing and not self._is_late(record):
+            self._advance(record, step=f"to be tried again: {error}"[:500])
+        else:
+            self._advance(record, state="failed", error=_told(error))
+
+    def _later(self, task: _Task) -> None:
+        patience = self._tools.patience
+        pause = min(patience.first_pause * 2.0**task.tries, patience.longest_pause)
+        record = self._store.get(record_key("sliver", task.name))
+        task.tries, task.sent = min(task.tries + 1, 60), False
+        self._tasks[task.name] = task
+        self._rest(task, record, pause)
+
+    def _rest(self, task: _Task, record: Record | None, pause: float) -> None:
+        """Leave the sliver alone for so long, unless it is meant otherwise before."""
+        task.at = self._tools.up() + pause
+        task.tried = None if record is None else self._meant(record).value
+
+    def _is_late(self, record: Record) -> bool:
+        job = self._job(record)
+        return job is not None and self._tools.now() - job["created"] > self._tools.patience.deadline
+
+    def _job(self, record: Record) -> Record | None:
+        """The sliver's newest job, while it is not over."""
+        number = record.get("_job")
+        job = None if number is None else self._store.get(record_key("job", number))
+        return None if job is None or job["state"] in jobs.OVER else job
+
+    def _advance(self, record: Record, **fields: Any) -> None:
+        job, now = self._job(record), self._tools.now()
+        if job is not None and any(job[key] != value for key, value in fields.items()):
+            self._writes.append(lambda tx: jobs.advance(tx, job["id"], now, **fields))
+
+    def _note(self, name: str, **fields: Any) -> None:
+        key, now = record_key("sliver", name), self._tools.now()
+        record = self._store.get(key)
+        if record is not None and any(record.get(field) != value for field, value in fields.items()):
+            self._writes.append(lambda tx: slivermarks.note(tx, key, now, **fields))
+
+    def _flush(self) -> None:
+        writes, self._writes = self._writes, []
+        for start in range(0, len(writes), _WRITES):
+            self._store.transact(partial(_all, writes[start : start + _WRITES]))
+        errands, self._errands = self._errands, []
+        for errand in errands:
+            self._tools.send(guestwork.SUBJECT, errand)
+
+
+def _all(writes: Sequence[Write], tx: Transaction) -> None:
+    for write in writes:
+        write(tx)
+
+
+def _allot(tx: Transaction, key: str, now: float) -> None:
+    if (record := tx.get(key)) is not None:
+        slivermarks.allot(tx, record, now)
+
+
+def _put_enforcers(tx: Transaction, words: list[str], now: float) -> None:
+    record = tx.get(slivers.ENFORCERS) or new("meta", "enforcers", now)
+    tx.put({**record, "guests": words})
+
+
+def _recall(tx: Transaction, name: str, now: float) -> None:
+    account = people.sliver_account(tx, name)
+    if account is not None and people.is_live(account):
+        people.recall(tx, account, now)
+
+
+def _tell(tx: Transaction, key: str, what: str, detail: str) -> None:
+    if (record := tx.get(key)) is not None:
+        slivermarks.tell(tx, record, what, detail)
+
+
+def _differs(record: Record, meaning: Meaning) -> bool:
+    """Whether the guest is to be made otherwise than it was, or taken away."""
+    if meaning.value is None:
+        return slivers.has_guest(record)
+    return not slivers.has_guest(record) or record.get("_made") != meaning.value
+
+
+def _told(error: NMError) -> Mapping[str, Any]:
+    return {"code": error.code, "text": str(error)}
+
+
+def _state(seen: Value | None) -> str:
+    if seen is None:
+        return slivers.ABSENT
+    return slivers.RUNNING if seen["running"] else slivers.STOPPED
+
+
+def _words(value: Value | None) -> str:
+    if value is None:
+        return "taking its guest away"
+    return "making and starting its guest" if value["running"] else "making its guest, which does not run"
+
+
+def _differ(wanted: Value | None, seen: Value | None) -> str:
+    if wanted is None or seen is None:
+        return "it is there" if seen is not None else "it is not there"
+    keys = [key for key in wanted if wanted[key] != seen.get(key)]
+    return ", ".join(f"{key} {seen.get(key)!r} and not {wanted[key]!r}" for key in keys)
