@@ -1,8 +1,8 @@
 """Descriptions that hold together, made at random.
 
-Names say what they are worth: i0.. are Integers, s0.. strings, v0.. lists, c0.. components. The root has all of them, so a
-search always ends somewhere; a value is made of names with lower numbers only, so there is no circle, whatever is
-inherited or placed where.
+Names say what they are worth: i0.. are Integers, s0.. strings, v0.. lists, c0.. components. The root has all of
+them, so a search always ends somewhere; a value is made of names with lower numbers only, so there is no circle,
+whatever is inherited or placed where.
 """
 
 import random
@@ -46,9 +46,8 @@ class _Maker:
         parts = [f"c{n}" for n in range(NUMBERS) if depth and self._chance.random() < 0.4]
         for part in parts:
             data = self._chance.choice(["", "", "", "DATA "])
-            said.append(
-                f"{part} extends {data}{self._bases(NUMBERS if depth > 2 else 0)}{{ {self._items(depth - 1)} }}"
-            )
+            bases = self._bases(NUMBERS if depth > 2 else 0)
+            said.append(f"{part} extends {data}{bases}{{ {self._items(depth - 1)} }}")
         for part in parts:
             if self._chance.random() < 0.5:
                 kind, number = self._chance.choice("isv"), self._chance.randrange(NUMBERS)
@@ -66,16 +65,19 @@ class _Maker:
 
     def _value(self, kind: str, number: int) -> str:
         lower = [f"{kind}{n}" for n in range(number)]
-        literal = {"i": lambda: str(self._chance.randint(-5, 5)), "s": lambda: f'"t{self._chance.randint(0, 9)}"',
-                   "v": lambda: f"[{self._chance.randint(0, 9)}]"}[kind]  # fmt: skip
         if not lower or self._chance.random() < 0.4:
-            return literal()
+            return self._literal(kind)
         one, other = self._chance.choice(lower), self._chance.choice(lower)
-        return self._chance.choice(
-            {
-                "i": [one, f"({one} + {other} + 1)", f"({one} * 2)", f"ROOT:{one}", f"OPTIONAL (7) none:{one}",
-                      f"extends sum {{ -- {one}; x {other}; }}", f"IF ({one} < {other}) THEN 1 ELSE {one} FI"],
-                "s": [one, f'({one} ++ "x" ++ {other})', f'({one} ++ i0)', f"ATTRIB {one}"],
-                "v": [one, f"[i0, s0, {one}]", f"({one} <> {other})", "[| 1, NULL |]", "[]"],
-            }[kind]
-        )  # fmt: skip
+        chosen = {
+            "i": [
+                *(one, f"ROOT:{one}", f"OPTIONAL (7) none:{one}", f"({one} + {other} + 1)", f"({one} * 2)"),
+                *(f"extends sum {{ -- {one}; x {other}; }}", f"IF ({one} < {other}) THEN 1 ELSE {one} FI"),
+            ],
+            "s": [one, f'({one} ++ "x" ++ {other})', f"({one} ++ i0)", f"ATTRIB {one}"],
+            "v": [one, f"[i0, s0, {one}]", f"({one} <> {other})", "[| 1, NULL |]", "[]"],
+        }
+        return self._chance.choice(chosen[kind])
+
+    def _literal(self, kind: str) -> str:
+        digit = self._chance.randint(0, 9)
+        return {"i": str(digit - 5), "s": f'"t{digit}"', "v": f"[{digit}]"}[kind]
