@@ -462,12 +462,6 @@ def the_daemon(nmctl: Nmctl, folder: Path) -> None:
     assert (folder / "copy").stat().st_size > 0
 
 
-@story("shell")
-def the_shell(nmctl: Nmctl, folder: Path) -> None:
-    nmctl("shell", "-c", "create group alpha vlan 105", "-c", "add n0-n1 to alpha")
-    assert nmctl.one("GetGroups", name="alpha")["nodes"] == ["n0", "n1"]
-
-
 story("import", "export")(whole_sites)
 story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
