@@ -68,7 +68,7 @@ class TestTicket:
     def test_a_good_one_delivers_and_creates(self, here: Rack, way: str) -> None:
         assert hand_in(here, ticket(way)) == 1
         record = known(here)["sliver_demo_web"]
-        assert record["_created"] is True and record["instantiation"] == "delegated"
+        assert record["_created"] is True and record["_stopped"] is False
         assert record["timestamp"] == NOW
         events = [event["what"] for event in here.call("GetEvents", 0, 100)]
         assert "told of" in events and "ticket used" in events
