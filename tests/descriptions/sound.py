@@ -1,8 +1,8 @@
 """Descriptions that hold together, made at random.
 
-Names say what they are worth: i0.. are Integers, s0.. strings, v0.. lists, c0.. components. The root has all of
-them, so a search always ends somewhere; a value is made of names with lower numbers only, so there is no circle,
-whatever is inherited or placed where.
+Names say what they are worth: i0.. are Integers, s0.. strings, v0.. lists, c0.. components. The root has all
+of them, so a search always ends somewhere; a value is made of names with lower numbers only, so there is no
+circle, whatever is inherited or placed where.
 """
 
 import random
