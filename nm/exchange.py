@@ -1,8 +1,8 @@
 """One request over HTTPS and its answer, whole and in time, or an error that says what was wrong.
 
 http.client's time-outs are of silence only, so an answer that drips would never end. Here the whole has its
-time as well: when that is over the connection is cut, in whatever it was. Certificates are always checked, no
-proxy and no redirection is followed.
+time as well: when that is over the connection is cut, in whatever it was, and so it is when the daemon ends.
+Certificates are always checked, no proxy and no redirection is followed.
 """
 
 import http.client
@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,6 +22,36 @@ _CHUNK = 1 << 16
 _PLAIN = re.compile("[!-~]+")
 
 
+class Cut:
+    """Ends the exchanges that were given it: those that are going on, and those that would begin."""
+
+    def __init__(self) -> None:
+        self.made = False
+        self._lock = threading.Lock()
+        self._watches: set[_Watch] = set()
+
+    def make(self) -> None:
+        """End them."""
+        with self._lock:
+            self.made = True
+            watches = list(self._watches)
+        for watch in watches:
+            watch.cut()
+
+    @contextmanager
+    def over(self, watch: "_Watch") -> Iterator[None]:
+        """This exchange is going on."""
+        with self._lock:
+            self._watches.add(watch)
+        try:
+            if self.made:
+                watch.cut()
+            yield
+        finally:
+            with self._lock:
+                self._watches.discard(watch)
+
+
 @dataclass(frozen=True)
 class Limits:
     """How long, and how much."""
@@ -29,6 +59,7 @@ class Limits:
     silence: float = 30.0  # seconds
     total: float = 300.0  # seconds
     largest: int = 64 << 20  # bytes of an answer
+    cut: Cut = field(default_factory=Cut, compare=False)
 
 
 class Answer(NamedTuple):
@@ -73,7 +104,7 @@ class _Watch:
         self.over = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._cut)
+        self._timer = threading.Timer(seconds, self.cut)
         self._timer.daemon = True
         self._timer.start()
 
@@ -82,9 +113,10 @@ class _Watch:
         with self._lock:
             self._socket = connection
         if self.over:
-            self._cut()
+            self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Its time is over now."""
         with self._lock:
             self.over = True
             if self._socket is not None and self._socket.fileno() >= 0:
@@ -102,7 +134,7 @@ def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str 
     """Send the body, or ask for the page where there is none. DeviceFailed when no whole answer came."""
     watch = _Watch(limits.total)
     try:
-        with _connected(place, limits, watch) as connection:
+        with limits.cut.over(watch), _connected(place, limits, watch) as connection:
             headers = {"Host": _host(place), "Connection": "close", "User-Agent": "nm"}
             if body is not None:
                 headers["Content-Type"] = kind
@@ -131,6 +163,8 @@ def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str 
 
 
 def _failed(place: Place, limits: Limits, watch: _Watch, error: Exception) -> DeviceFailed:
+    if limits.cut.made:
+        return DeviceFailed(f"{place} was not waited for: nmd ends", "it is asked again later")
     if watch.over:
         return DeviceFailed(f"{place} took more than {limits.total:g} s", "it is asked again later")
     if isinstance(error, TimeoutError):
@@ -150,7 +184,7 @@ def _failed(place: Place, limits: Limits, watch: _Watch, error: Exception) -> De
 @contextmanager
 def _connected(place: Place, limits: Limits, watch: _Watch) -> Iterator[http.client.HTTPConnection]:
     context = _context(place)
-    with socket.create_connection((place.host, place.port), min(limits.silence, limits.total)) as plain:
+    with _reached(place, limits, watch) as plain:
         secure = context.wrap_socket(plain, server_hostname=place.host, do_handshake_on_connect=False)
         with secure:
             watch.over_to(secure)
@@ -158,6 +192,27 @@ def _connected(place: Place, limits: Limits, watch: _Watch) -> Iterator[http.cli
             connection = http.client.HTTPConnection(place.host, place.port)
             connection.sock = secure
             yield connection
+
+
+def _reached(place: Place, limits: Limits, watch: _Watch) -> socket.socket:
+    """A connection to the first of the host's addresses that takes one. It can be cut while it is made."""
+    failure: OSError | None = None
+    for family, kind, number, _, address in socket.getaddrinfo(
+        place.host, place.port, type=socket.SOCK_STREAM
+    ):
+        plain = socket.socket(family, kind, number)
+        try:
+            plain.settimeout(min(limits.silence, limits.total))
+            watch.over_to(plain)
+            plain.connect(address)
+        except OSError as error:
+            plain.close()
+            failure = error
+            if watch.over:
+                break
+        else:
+            return plain
+    raise failure or OSError("no address")
 
 
 def _context(place: Place) -> ssl.SSLContext:

@@ -10,7 +10,8 @@ Called by nm/shaping.py on its one thread; holds no lock and no socket between t
 """
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,14 +21,15 @@ from pyroute2.netlink.exceptions import NetlinkError
 from nm import tcmessages
 from nm.errors import DeviceFailed
 from nm.links.here import Here, opened
-from nm.rtnetlink import Refused, RtNetlink
+from nm.rtmessages import Message
+from nm.rtnetlink import Refused, RtNetlink, asking
 from nm.shaper import CLASS, COUNTED, FILTER, HOST, MAJOR, Clear, Drop, Put, Step, Tree, leaf, place_of
 
 IFB = "nm-slivers"
 _QUEUE = 1000  # frames that a leaf on it keeps
 _ALL = 3  # ETH_P_ALL
+_ROOT = 0xFFFFFFFF  # TC_H_ROOT
 _INGRESS = 0xFFFF0000
-_NET_ADMIN = "nmd needs CAP_NET_ADMIN on this machine"
 _NAMES = {1: "net", 2: "net2"}  # of the inner classes, in rspecs
 
 
@@ -64,17 +66,16 @@ class Htb:
     def read(self) -> Reading:
         """The tree as it is; its root is made where there is none."""
         with opened() as kernel:
-            devices = _devices(kernel)
-            if not self._uplink:
-                _check(devices, self._bridge, "slivers.network")
-                _make_ifb(kernel, devices)
-            _check(devices, self.name, "slivers.uplink")
-            self._device = devices[self.name]
-            _make_root(kernel, self.name, self._device)
-            if not self._uplink:
-                _lead(kernel, self._bridge, devices)
+            if self._uplink:
+                self._device = _existing(self._uplink, "slivers.uplink")
+                _make_root(kernel, self._uplink, self._device)
+            else:
+                bridge = _existing(self._bridge, "slivers.network")
+                self._device = _make_ifb(kernel)
+                _make_root(kernel, IFB, self._device)
+                _lead(kernel, self._bridge, bridge, self._device)
         reading = Reading()
-        with _asking() as kernel:
+        with asking() as kernel:
             for kind in (CLASS, FILTER):
                 for body in kernel.ask(tcmessages.get_all(self._device, kind)):
                     seen = tcmessages.seen(kind, body)
@@ -86,17 +87,17 @@ class Htb:
         """Carry out the steps, on the device that was read last."""
         if steps and isinstance(steps[0], Clear):
             with opened() as kernel:
-                kernel.tc("del", "htb", self._device, MAJOR << 16, parent=0xFFFFFFFF)
+                kernel.tc("del", "htb", self._device, MAJOR << 16, parent=_ROOT)
                 _make_root(kernel, self.name, self._device)
             steps = steps[1:]
-        with _asking() as kernel:
+        with asking() as kernel:
             first = self._first_table(kernel) if any(map(_is_in_first_table, steps)) else 0
             kernel.tell([self._message(step, first) for step in steps])
 
     def sent(self, index: int) -> dict[str, int]:
         """What has passed the leaves of one index; {} when it has none."""
         reading = Reading()
-        with _asking() as kernel:
+        with asking() as kernel:
             for inner in _NAMES:
                 try:
                     bodies = list(kernel.ask(tcmessages.get_class(self._device, leaf(index, inner))))
@@ -112,7 +113,7 @@ class Htb:
         bodies = list(kernel.ask(tcmessages.get_all(self._device, FILTER)))
         return next(filter(None, map(tcmessages.first_table_of, bodies)), 0)
 
-    def _message(self, step: Step, first_table: int) -> tcmessages.Message:
+    def _message(self, step: Step, first_table: int) -> Message:
         match step:
             case Put(key, part):
                 return tcmessages.put(self._device, key, part)
@@ -139,59 +140,72 @@ def carried_out(tree: Tree, steps: Sequence[Step]) -> None:
 
 
 def withdraw(uplink: str, bridge: str) -> list[str]:
-    """Take all of ours away that hangs elsewhere (no names: everywhere). The devices where something hung."""
+    """Take all of ours away that hangs elsewhere. The devices where something hung."""
+    keep = uplink or IFB
     with opened() as kernel:
-        devices = _devices(kernel)
-        names = {number: name for name, number in devices.items()}
-        keep = {uplink or (IFB if bridge else "")}
+        ifb = _number(IFB)
         found = []
         for qdisc in list(kernel.get_qdiscs()):
-            name = names.get(qdisc["index"], "")
-            kind = qdisc.get_attr("TCA_KIND")
-            if kind == "ingress" and not (name == bridge and not uplink) and _leads(kernel, devices, name):
-                kernel.tc("del", "ingress", qdisc["index"], _INGRESS)
-                found.append(name)
-            elif qdisc["handle"] == MAJOR << 16 and kind == "htb" and name not in keep:
-                kernel.tc("del", "htb", qdisc["index"], MAJOR << 16, parent=0xFFFFFFFF)
-                found.append(name)
-        if IFB in devices and IFB not in keep:
-            kernel.link("del", index=devices[IFB])
+            kind, device = qdisc.get_attr("TCA_KIND"), qdisc["index"]
+            if kind == "ingress":
+                name = socket.if_indextoname(device)
+                if (uplink or name != bridge) and _leads(kernel, name, device, ifb):
+                    kernel.tc("del", "ingress", device, _INGRESS)
+                    found.append(name)
+            elif kind == "htb" and qdisc["handle"] == MAJOR << 16:
+                name = socket.if_indextoname(device)
+                if name != keep:
+                    kernel.tc("del", "htb", device, MAJOR << 16, parent=_ROOT)
+                    found.append(name)
+        if ifb and keep != IFB and _is_ifb(kernel.link("get", index=ifb)[0]):
+            kernel.link("del", index=ifb)
         return found
 
 
 # ---- devices and what hangs on them
 
 
-def _devices(kernel: Any) -> dict[str, int]:
-    return {message.get_attr("IFLA_IFNAME"): message["index"] for message in kernel.get_links()}
+def _number(name: str) -> int:
+    """A device's number, 0 when there is none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
 
 
-def _check(devices: Mapping[str, int], name: str, key: str) -> None:
-    if name not in devices:
+def _existing(name: str, key: str) -> int:
+    device = _number(name)
+    if not device:
         raise DeviceFailed(
             f"this machine has no network device {name}, so slivers' rates are not enforced",
             f"make it, or name another in {key}",
             passing=False,
         )
+    return device
 
 
-def _make_ifb(kernel: Any, devices: dict[str, int]) -> None:
-    if IFB not in devices:
+def _make_ifb(kernel: Any) -> int:
+    if not _number(IFB):
         with _needs("ifb"):
             kernel.link("add", ifname=IFB, kind="ifb", txqlen=_QUEUE)
-        devices[IFB] = kernel.link("get", ifname=IFB)[0]["index"]
-    elif Here().look()[IFB].kind != "ifb":
+    link = kernel.link("get", ifname=IFB)[0]
+    if not _is_ifb(link):
         raise DeviceFailed(
             f"this machine has an interface {IFB} already, which is no ifb",
             "rename or remove it",
             passing=False,
         )
     Here().without_addresses([IFB])
-    kernel.link("set", index=devices[IFB], state="up")
+    kernel.link("set", index=link["index"], state="up")
+    return int(link["index"])
+
+
+def _is_ifb(link: Any) -> bool:
+    return bool(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") == "ifb")
 
 
 def _make_root(kernel: Any, name: str, device: int) -> None:
-    roots = [one for one in kernel.get_qdiscs(device) if one["parent"] == 0xFFFFFFFF]
+    roots = [one for one in kernel.get_qdiscs(device) if one["parent"] == _ROOT]
     for root in roots:
         kind = root.get_attr("TCA_KIND")
         if root["handle"] == MAJOR << 16 and kind == "htb":
@@ -206,36 +220,36 @@ def _make_root(kernel: Any, name: str, device: int) -> None:
         kernel.tc("add", "htb", device, MAJOR << 16, default=leaf(HOST, COUNTED))
 
 
-def _lead(kernel: Any, bridge: str, devices: Mapping[str, int]) -> None:
+def _lead(kernel: Any, bridge: str, device: int, ifb: int) -> None:
     """Lead what the bridge hands to this machine through the tree."""
-    for qdisc in list(kernel.get_qdiscs(devices[bridge])):
+    for qdisc in list(kernel.get_qdiscs(device)):
         if qdisc.get_attr("TCA_KIND") == "clsact":
             raise _foreign(bridge)
         if qdisc.get_attr("TCA_KIND") == "ingress":
-            if _leads(kernel, devices, bridge):
+            if _leads(kernel, bridge, device, ifb):
                 return
-            kernel.tc("del", "ingress", devices[bridge], _INGRESS)
+            kernel.tc("del", "ingress", device, _INGRESS)
     with _needs("sch_ingress"):
-        kernel.tc("add", "ingress", devices[bridge])
+        kernel.tc("add", "ingress", device)
     with _needs("cls_u32 act_mirred"):
         kernel.tc(
-            "add-filter", "u32", devices[bridge], parent=_INGRESS, prio=tcmessages.PREFERENCE, protocol=_ALL,
+            "add-filter", "u32", device, parent=_INGRESS, prio=tcmessages.PREFERENCE, protocol=_ALL,
             target=_INGRESS, keys=["0x0/0x0+0"],
-            action={"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": devices[IFB]},
+            action={"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": ifb},
         )  # fmt: skip
 
 
-def _leads(kernel: Any, devices: Mapping[str, int], bridge: str) -> bool:
+def _leads(kernel: Any, bridge: str, device: int, ifb: int) -> bool:
     """Whether it leads into our device as it should; DeviceFailed when somebody else leads it elsewhere."""
     whole = False
-    for message in list(kernel.get_filters(devices[bridge], 0, _INGRESS)):
+    for message in list(kernel.get_filters(device, 0, _INGRESS)):
         if message["info"] >> 16 != tcmessages.PREFERENCE:
             raise _foreign(bridge)
         options = message.get_attr("TCA_OPTIONS")
         actions = options.get_attr("TCA_U32_ACT") if options is not None else None
         if actions is not None:
             action = actions.get_attr("TCA_ACT_PRIO_1").get_attr("TCA_ACT_OPTIONS")
-            whole = action.get_attr("TCA_MIRRED_PARMS")["ifindex"] == devices.get(IFB)
+            whole = action.get_attr("TCA_MIRRED_PARMS")["ifindex"] == ifb
     return whole
 
 
@@ -260,16 +274,3 @@ def _needs(modules: str) -> Iterator[None]:
                 passing=False,
             ) from error
         raise
-
-
-@contextmanager
-def _asking() -> Iterator[RtNetlink]:
-    try:
-        with RtNetlink() as kernel:
-            yield kernel
-    except Refused as error:
-        raise DeviceFailed(
-            f"the kernel refused a change of slivers' rates: {error.strerror}",
-            _NET_ADMIN,
-            passing=error.errno not in (errno.EPERM, errno.EACCES),
-        ) from error

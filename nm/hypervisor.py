@@ -233,6 +233,9 @@ class Hypervisor(Protocol):
     def start(self, domain: str) -> None:
         """Start it, from its configuration and not from saved memory; let it go on when it is paused."""
 
+    def in_hand(self, domain: str) -> bool:
+        """False when a container runs whose first process the host has lost sight of, or does not see yet."""
+
     def ask_to_stop(self, domain: str) -> None:
         """Ask the guest to shut down; whether and when it does is up to the guest."""
 

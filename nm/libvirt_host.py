@@ -67,6 +67,8 @@ _WHOLE = (
     | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
 
+_OUT_OF_SIGHT = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_SYSTEM_ERROR)  # none known, or an old one
+
 _BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 _loop_lock = threading.Lock()
@@ -215,6 +217,26 @@ class LibvirtHost:
                 found.resume()
 
         self._on(domain, create)
+
+    def in_hand(self, domain: str) -> bool:
+        """By a signal that does nothing.
+
+        When one of the same name has just ended, libvirt 9 may take that end for the new one's, and see
+        neither its first process nor its end.
+        """
+
+        def ask(found: libvirt.virDomain) -> bool:
+            if not found.isActive() or found.OSType() != "exe":
+                return True
+            try:
+                found.sendProcessSignal(1, libvirt.VIR_DOMAIN_PROCESS_SIGNAL_NOP)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _OUT_OF_SIGHT:
+                    raise
+                return False
+            return True
+
+        return self.call(lambda connection: self._with(connection, domain, ask)) is not False
 
     def ask_to_stop(self, domain: str) -> None:
         """Press the ACPI power button; tell a container's first process, as systemd or another knows it."""

@@ -7,6 +7,7 @@ first, when nothing newer is known; it removes nobody.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from nm import conffiles, delivery, jobs, leases, nodekeys, plchand, sources
 from nm.config import Config
 from nm.disk import Disk
 from nm.errors import Conflict, DeviceFailed, NMError
-from nm.exchange import Limits, parse_place
+from nm.exchange import Cut, Limits, parse_place
 from nm.lastgood import LastGood
-from nm.plc import Login, Source, Standing, Watch, open_source, read_node_id
+from nm.plc import Login, Source, Standing, Watch, open_source, read_node_id, reading_of
 from nm.records import Record, record_key
 from nm.slices import Reading, Reply, few
 from nm.store import Event, Store
@@ -31,17 +32,11 @@ FILE_LIMITS = Limits(SILENCE, 60.0, plchand.LARGEST)
 KEPT = "plc.json"  # in the database's folder: the last good reply
 
 
-_OLDER = 'nothing was changed; see its clock, or timestamp; if it is right, AskSource({"older": true})'
+_OLDER = "nothing was changed; see its clock, or timestamp; if it is right, AskSource with the option older"
 
 
 class Look:
     """See whether it is time to ask."""
-
-
-def reading_of(config: Config, node_id: int | None) -> Reading:
-    """How this installation reads what sources say."""
-    kind = "sliver.LXC" if config.slivers.uri.startswith("lxc:") else "sliver.QEMU"
-    return Reading(node_id, kind, config.plc.prefix)
 
 
 class PlcWorker:
@@ -66,6 +61,7 @@ class PlcWorker:
         self._opened_for: object = None
         self._node_id: int | None = None
         self._jobs: list[int] = []
+        self._cut = Cut()
         self._asked: float | None = None  # when, by `up`
         self._luck = 0.0
 
@@ -90,6 +86,10 @@ class PlcWorker:
         plc = self.config.plc
         return max(self._asked + pause(plc.period_seconds, plc.jitter_seconds, self._luck) - self._up(), 0.0)
 
+    def end(self) -> None:
+        """Wait for the source no longer: the daemon ends. From any thread."""
+        self._cut.make()
+
     # ---- the source
 
     def _begun(self) -> Watch:
@@ -111,7 +111,7 @@ class PlcWorker:
         wanted = (node_id, plc.timeout_seconds)
         if self._source is None or wanted != self._opened_for:
             login = Login(node_id, self._lookup(plc.node_key), self._lookup(plc.session))
-            limits = Limits(min(SILENCE, plc.timeout_seconds), plc.timeout_seconds)
+            limits = Limits(min(SILENCE, plc.timeout_seconds), plc.timeout_seconds, cut=self._cut)
             self._source = open_source(plc.address, plc.ca or None, login, self._clock, limits)
             self._opened_for = wanted
         return self._source, reading_of(self.config, node_id)
@@ -128,6 +128,8 @@ class PlcWorker:
             self._advance(number, state="running", total=1)
         self._asked, self._luck = self._up(), self._chance()
         reply = watch.ask(self._clock())
+        if self._cut.made:
+            return  # nobody knows how it stands; the jobs go on with the next daemon
         outcome, refusal = None, None
         done = plchand.Done()
         if reply is not None:
@@ -135,7 +137,7 @@ class PlcWorker:
             self._obey(done)
         self._note(watch.standing, refusal, done)
         if outcome is None:
-            refusal = refusal or DeviceFailed(str(watch.standing.error), "it is asked again later")
+            refusal = refusal or DeviceFailed(str(watch.standing.error))
         self._over(numbers, refusal, outcome)
 
     def _taken(self, reply: Reply, older: bool) -> tuple[delivery.Outcome | None, NMError | None]:
@@ -171,7 +173,9 @@ class PlcWorker:
                 done.problems += problems
                 if files:
                     place = parse_place(plc.address, plc.ca or None)
-                    plchand.write_files(files, plchand.fetcher(place, FILE_LIMITS), root, done)
+                    plchand.write_files(
+                        files, plchand.fetcher(place, replace(FILE_LIMITS, cut=self._cut)), root, done
+                    )
             if plc.accounts:
                 told = delivery.section(self._store, "accounts")
                 keys, problems = nodekeys.wanted(told, plc.accounts)

@@ -11,69 +11,63 @@ from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from nm.linkmessages import Port, entry_in, get_entries, get_port, get_ports, port_in
 from nm.links.here import opened
+from nm.rtnetlink import Refused, RtNetlink, asking
 
 _NOARP, _MASTER = 0x40, 0x4  # NUD_NOARP: static, and not the bridge's own; NTF_MASTER: the bridge's table
 _BRIDGE = "bridge"
+_FEW = 8  # ports that are looked at one by one
+
+Known = set[tuple[int, str]]  # a port's number, and the MAC that the bridge was told is behind it
 
 
 def lock(ports: Mapping[str, str]) -> dict[str, str]:
     """Let only its MAC through each port (name -> MAC). Answers port -> why that cannot be had.
 
-    A port that is not there is left out: its sliver is not running.
+    A port that is not there is left out: its sliver is not running. Of many ports it is also seen whether the
+    bridge still knows what it was told; of a few, a locked one is believed to be known.
     """
-    faults = {}
+    if not ports:
+        return {}
+    with asking() as answers:
+        if few := len(ports) <= _FEW:
+            there = [port for port in (_port(answers, name) for name in ports) if port is not None]
+        else:
+            there = [port for port in map(port_in, answers.ask(get_ports())) if port.name in ports]
+        known = None if few else set(filter(None, map(entry_in, answers.ask(get_entries()))))
+        left = [port for port in there if not _is_kept(port, ports[port.name], known)]
+    if not left:
+        return {}
     with opened() as kernel:
-        for name, mac in ports.items():
-            try:
-                fault = _lock(kernel, name, mac)
-            except NetlinkError as error:  # of one port; it may have gone this moment
-                fault = f"{name} cannot be kept to its own address: {error}"
-            if fault is not None:
-                faults[name] = fault
-    return faults
+        faults = {port.name: _lock(kernel, port, ports[port.name]) for port in left}
+    return {name: fault for name, fault in faults.items() if fault is not None}
 
 
-def _lock(kernel: Any, name: str, mac: str) -> str | None:
-    link = _link(kernel, name)
-    if link is None:
-        return None
-    kind, locked = _port(link)
-    if kind != _BRIDGE:
-        where = f"a port of a {kind}" if kind else "no port of a bridge"
-        return f"{name} is {where}, which cannot keep a sliver to its own address"
-    if not _knows(kernel, link["index"], mac):
-        kernel.fdb("replace", ifindex=link["index"], lladdr=mac, state=_NOARP, flags=_MASTER)
-    if not locked:
-        kernel.brport("set", index=link["index"], locked=1, learning=0)
-        after = _link(kernel, name)
-        if after is not None and not _port(after)[1]:
-            return f"{name} may use any address: this kernel locks no ports of bridges (Linux 5.16 does)"
-    return None
-
-
-def _link(kernel: Any, name: str) -> Any:
+def _port(answers: RtNetlink, name: str) -> Port | None:
     try:
-        return next(iter(kernel.link("get", ifname=name)))
-    except NetlinkError as error:
-        if error.code == errno.ENODEV:
+        return port_in(next(answers.ask(get_port(name))))
+    except Refused as error:
+        if error.errno == errno.ENODEV:
             return None
         raise
 
 
-def _port(link: Any) -> tuple[str, bool]:
-    """Of what kind of bridge it is a port ("": of none), and whether it is locked and learns nothing."""
-    info = link.get_attr("IFLA_LINKINFO")
-    kind = info.get_attr("IFLA_INFO_SLAVE_KIND") if info is not None else None
-    if kind != _BRIDGE:
-        return kind or "", False
-    data = info.get_attr("IFLA_INFO_SLAVE_DATA")
-    return kind, bool(data.get_attr("IFLA_BRPORT_LOCKED")) and not data.get_attr("IFLA_BRPORT_LEARNING")
+def _is_kept(port: Port, mac: str, known: Known | None) -> bool:
+    return port.locked and (known is None or (port.number, mac) in known)
 
 
-def _knows(kernel: Any, port: int, mac: str) -> bool:
-    entries = kernel.fdb("dump", ifindex=port)
-    return any(
-        entry["ifindex"] == port and entry.get_attr("NDA_LLADDR") == mac and entry["state"] & _NOARP
-        for entry in entries
-    )
+def _lock(kernel: Any, port: Port, mac: str) -> str | None:
+    if port.kind != _BRIDGE:
+        where = f" but of kind {port.kind}" if port.kind else ""
+        return f"{port.name} may use any address: it is no port of a Linux bridge{where}"
+    try:
+        kernel.fdb("replace", ifindex=port.number, lladdr=mac, state=_NOARP, flags=_MASTER)
+        kernel.brport("set", index=port.number, locked=1, learning=0)
+    except NetlinkError as error:  # of one port; it may have gone this moment
+        return f"{port.name} cannot be kept to its own address: {error}"
+    with asking() as answers:
+        after = _port(answers, port.name)
+    if after is not None and not after.locked:
+        return f"{port.name} may use any address: this kernel locks no ports of bridges (Linux 5.16 does)"
+    return None

@@ -1,18 +1,20 @@
 """A socket to the kernel's network for messages in bytes: many requests at once, each with its answer.
 
-For nm/htb.py, whose messages are nm/tcmessages.py's. A socket belongs to one thread, and to the network
-namespace in which it was opened.
+For nm/htb.py and nm/portlocks.py. A socket belongs to one thread, and to the network namespace in which it
+was opened.
 """
 
+import errno
 import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from nm.errors import DeviceFailed
-from nm.tcmessages import Message
+from nm.rtmessages import Message
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _ERROR, _DONE = 2, 3
@@ -20,6 +22,7 @@ _MULTI = 0x2
 _TOGETHER = 64  # requests in one go; their answers fit into the socket's buffer
 _BUFFER = 1 << 20  # bytes
 _SILENCE = 30.0  # seconds
+_NET_ADMIN = "nmd needs CAP_NET_ADMIN on this machine"
 
 
 class Refused(OSError):
@@ -97,3 +100,18 @@ class RtNetlink:
                 length, kind, _, sequence, _ = _HEADER.unpack_from(data, start)
                 yield kind, sequence, data[start + _HEADER.size : start + length]
                 start += length + -length % 4
+
+
+@contextmanager
+def asking() -> Iterator[RtNetlink]:
+    """A socket for one use; the kernel's refusals become DeviceFailed."""
+    try:
+        with RtNetlink() as kernel:
+            yield kernel
+    except Refused as error:
+        denied = error.errno in (errno.EPERM, errno.EACCES)
+        raise DeviceFailed(
+            f"the kernel refused a change of slivers' network: {error.strerror}",
+            _NET_ADMIN if denied else "it is tried again",
+            passing=not denied,
+        ) from error

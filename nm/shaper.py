@@ -33,8 +33,10 @@ _LEAVES = 16  # the first leaf's number
 _TABLES = {COUNTED: 1, EXEMPT: 2}  # the table of senders in front of each inner class
 _LAST = 0xFFE  # the root's last filter
 _BUCKETS = 256
-_QUANTUM = 1600  # bytes of one share at a turn: a frame and a bit
-_LARGEST_QUANTUM = _QUANTUM * 10_000
+# Bytes of one share at a turn. With less than the largest frame that a guest hands over (64 KiB, to be cut
+# into segments, with their headers), each turn is one frame whatever the weight.
+_QUANTUM = 70_000
+_LARGEST_QUANTUM = _QUANTUM * 1000
 _HOST_WEIGHT = 5
 _HOST_LEAST = 1_000_000  # bit/s, of which the cap may leave less: whoever mends the host gets through
 
@@ -197,14 +199,14 @@ def trunk(caps: Caps) -> Tree:
     tree: Tree = {
         Key(CLASS, COUNTED): Class(0, cap, cap),
         Key(CLASS, leaf(HOST, COUNTED)): _leaf(COUNTED, host),
-        Key(FILTER, _TABLES[COUNTED] << 20): Filter(buckets=_BUCKETS),
+        # Both tables stay, for one that is unlinked is in use until the kernel has forgotten the link.
+        **{Key(FILTER, table << 20): Filter(buckets=_BUCKETS) for table in _TABLES.values()},
         Key(FILTER, _LAST): Filter((Match(0, 0, 0),), link=_TABLES[COUNTED]),
     }
     if not caps.exempt:
         return tree
     tree[Key(CLASS, EXEMPT)] = Class(0, LINE, LINE)
     tree[Key(CLASS, leaf(HOST, EXEMPT))] = _leaf(EXEMPT, host)
-    tree[Key(FILTER, _TABLES[EXEMPT] << 20)] = Filter(buckets=_BUCKETS)
     for number, network in enumerate(islice(caps.exempt, MOST_EXEMPT)):
         matches = _to(network)
         tree[Key(FILTER, 2 * number + 1)] = Filter(matches, link=_TABLES[EXEMPT])

@@ -6,28 +6,36 @@ this is our own; what it does know (devices, qdiscs, actions) is done with it, i
 """
 
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 
+from nm.rtmessages import (
+    ACKNOWLEDGE,
+    CREATE,
+    DUMP,
+    ECHO,
+    EXCLUSIVE,
+    REPLACE,
+    REQUEST,
+    Message,
+    attribute,
+    attributes,
+    number,
+)
 from nm.shaper import CLASS, FILTER, MAJOR, Class, Filter, Key, Match, Part
 
 ROOT = MAJOR << 16  # the handle of our root
 PREFERENCE = MAJOR  # of our filters, by which they are told from a stranger's
 
 _NEW, _DELETE, _GET = {CLASS: 40, FILTER: 44}, {CLASS: 41, FILTER: 45}, {CLASS: 42, FILTER: 46}
-_REQUEST, _ACKNOWLEDGE, _ECHO, _DUMP = 0x1, 0x4, 0x8, 0x300
-_REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _KIND, _OPTIONS, _STATS2 = 1, 2, 7
 _HTB_PARMS, _STATS_BASIC = 1, 1
 _U32_CLASSID, _U32_HASH, _U32_LINK, _U32_DIVISOR, _U32_SEL = 1, 2, 3, 4, 5
-_NESTED = 0x8000
 
 _HEADER = struct.Struct("=BBHiIII")  # family, two of padding, device, handle, parent, info
 _RATE = struct.Struct("=BBHhHI")  # cell_log, link layer, overhead, cell_align, mpu, bytes/s
 _PARMS = struct.Struct("=12s12sIIIII")  # rate, ceil, their bursts in ticks, quantum, level, priority
 _SELECTOR = struct.Struct("=BBBxHHhh4s")  # flags, shift, keys, three offsets, hash: its offset and mask
 _KEY = struct.Struct("=4s4sii")  # mask, value, offset, no offset's mask
-_ATTRIBUTE = struct.Struct("=HH")
 
 _ETHERNET = 1  # the link layer for which the kernel needs no table of rates
 _TICK = 64  # nanoseconds
@@ -41,30 +49,22 @@ _FIRST_TABLE = 0x800  # the kernel's own tables have this bit
 _LAST_OCTET = (b"\x00\xff\x00\x00", -4)  # of the sender's MAC: a mask, and from where on
 
 
-class Message(NamedTuple):
-    """A request: what it is, its flags, and what stands behind the netlink header."""
-
-    type: int
-    flags: int
-    body: bytes
-
-
 # ---- requests
 
 
 def put(device: int, key: Key, part: Part) -> Message:
     """Make that part; a class that is there is changed."""
     if isinstance(part, Class):
-        flags, parent = _CREATE | _REPLACE, ROOT | part.parent
+        flags, parent = CREATE | REPLACE, ROOT | part.parent
         kind, options = b"htb\0", _class_options(part)
     else:
-        flags, parent = _CREATE | _EXCLUSIVE, ROOT
+        flags, parent = CREATE | EXCLUSIVE, ROOT
         kind, options = b"u32\0", _filter_options(key, part)
-    attributes = _attribute(_KIND, kind) + _attribute(_OPTIONS, options)
+    attributes = attribute(_KIND, kind) + attribute(_OPTIONS, options)
     handle = key.number if isinstance(part, Filter) else ROOT | key.number
     return Message(
         _NEW[key.kind],
-        _REQUEST | _ACKNOWLEDGE | flags,
+        REQUEST | ACKNOWLEDGE | flags,
         _header(device, handle, parent, _info(key)) + attributes,
     )
 
@@ -76,19 +76,19 @@ def drop(device: int, key: Key, first_table: int) -> Message:
         handle = key.number if key.number >> 20 else first_table << 20 | key.number
     body = _header(device, handle, ROOT, _info(key))
     if key.kind == FILTER:
-        body += _attribute(_KIND, b"u32\0")
-    return Message(_DELETE[key.kind], _REQUEST | _ACKNOWLEDGE, body)
+        body += attribute(_KIND, b"u32\0")
+    return Message(_DELETE[key.kind], REQUEST | ACKNOWLEDGE, body)
 
 
 def get_all(device: int, kind: str) -> Message:
     """Ask for all classes of the device, or for all filters at our root."""
     parent = ROOT if kind == FILTER else 0
-    return Message(_GET[kind], _REQUEST | _DUMP, _header(device, 0, parent, 0))
+    return Message(_GET[kind], REQUEST | DUMP, _header(device, 0, parent, 0))
 
 
 def get_class(device: int, number: int) -> Message:
     """Ask for one class; without the echo it is told to all who listen, but not to who asks."""
-    return Message(_GET[CLASS], _REQUEST | _ACKNOWLEDGE | _ECHO, _header(device, ROOT | number, 0, 0))
+    return Message(_GET[CLASS], REQUEST | ACKNOWLEDGE | ECHO, _header(device, ROOT | number, 0, 0))
 
 
 def _header(device: int, handle: int, parent: int, info: int) -> bytes:
@@ -99,19 +99,10 @@ def _info(key: Key) -> int:
     return PREFERENCE << 16 | _ALL_PROTOCOLS if key.kind == FILTER else 0
 
 
-def _attribute(kind: int, payload: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(payload)
-    return _ATTRIBUTE.pack(length, kind) + payload + bytes(-length % 4)
-
-
-def _number(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack("=I", value))
-
-
 def _class_options(part: Class) -> bytes:
     rate, ceil = (_RATE.pack(0, _ETHERNET, 0, 0, 0, bytes_) for bytes_ in (part.rate, part.ceil))
     parms = _PARMS.pack(rate, ceil, _ticks(part.rate), _ticks(part.ceil), part.quantum, 0, 0)
-    return _attribute(_HTB_PARMS, parms)
+    return attribute(_HTB_PARMS, parms)
 
 
 def _ticks(rate: int) -> int:
@@ -122,21 +113,21 @@ def _ticks(rate: int) -> int:
 
 def _filter_options(key: Key, part: Filter) -> bytes:
     if part.buckets:
-        return _number(_U32_DIVISOR, part.buckets)
+        return number(_U32_DIVISOR, part.buckets)
     options = b""
     if table_and_bucket := key.number & 0xFFFFF000:
-        options += _number(_U32_HASH, table_and_bucket)
+        options += number(_U32_HASH, table_and_bucket)
     if part.link:
-        options += _number(_U32_LINK, part.link << 20)
+        options += number(_U32_LINK, part.link << 20)
     else:
-        options += _number(_U32_CLASSID, ROOT | part.target)
+        options += number(_U32_CLASSID, ROOT | part.target)
     mask, offset = _LAST_OCTET if part.link else (bytes(4), 0)
     flags = 0 if part.link else _TERMINAL
     selector = _SELECTOR.pack(flags, 0, len(part.matches), 0, 0, 0, offset, mask)
     keys = (
         _KEY.pack(match.mask.to_bytes(4), match.value.to_bytes(4), match.offset, 0) for match in part.matches
     )
-    return options + _attribute(_U32_SEL, selector + b"".join(keys))
+    return options + attribute(_U32_SEL, selector + b"".join(keys))
 
 
 # ---- answers
@@ -153,8 +144,8 @@ class Seen(NamedTuple):
 def seen(kind: str, body: bytes) -> Seen | None:
     """What an answer says; None when it is of no part of our tree."""
     _, _, _, _, handle, parent, info = _HEADER.unpack_from(body)
-    attributes = dict(_attributes(body[_HEADER.size :]))
-    options = dict(_attributes(attributes.get(_OPTIONS, b"")))
+    found = attributes(body[_HEADER.size :])
+    options = attributes(found.get(_OPTIONS, b""))
     if kind == FILTER:
         return _seen_filter(handle, options) if info >> 16 == PREFERENCE else None
     if handle >> 16 != MAJOR or _HTB_PARMS not in options:
@@ -162,7 +153,7 @@ def seen(kind: str, body: bytes) -> Seen | None:
     rate, ceil, _, _, quantum, _, _ = _PARMS.unpack_from(options[_HTB_PARMS])
     above = 0 if parent == _PARENTLESS else parent & 0xFFFF
     part = Class(above, _RATE.unpack(rate)[-1], _RATE.unpack(ceil)[-1], quantum)
-    basic = dict(_attributes(attributes.get(_STATS2, b""))).get(_STATS_BASIC, bytes(8))
+    basic = attributes(found.get(_STATS2, b"")).get(_STATS_BASIC, bytes(8))
     return Seen(Key(CLASS, handle & 0xFFFF), part, int(struct.unpack_from("=Q", basic)[0]))
 
 
@@ -192,13 +183,3 @@ def _seen_filter(handle: int, options: dict[int, bytes]) -> Seen | None:
 
 def _value(options: dict[int, bytes], kind: int) -> int:
     return int(struct.unpack("=I", options[kind])[0]) if kind in options else 0
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    start = 0
-    while start + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, start)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & ~_NESTED & 0x3FFF, data[start + _ATTRIBUTE.size : start + length]
-        start += length + -length % 4

@@ -3,6 +3,8 @@
 Here the language ends. What the components mean, and what is done for them, others say: they take `pieces`.
 """
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nm.descriptions.finding import Finder, LazyMet
@@ -12,15 +14,41 @@ from nm.descriptions.problems import Unresolved
 from nm.descriptions.values import Component, Function, Reference, Scope, Value, Vector, spoken
 
 CLASS = "sfClass"
+CORE = "org.smartfrog.sfcore."
+COMBINATORS = (
+    "Sequence", "Parallel", "Retry", "Repeat", "Try", "Timeout", "During", "Delay", "Finally", "FireBreak",
+    "DetachingCompound", "Terminator", "Run", "Deployer",
+)  # fmt: skip
+OWN = (
+    "Domain",
+    "XenDomain",
+    "LoopbackStorageBackend",
+    "LVMStorageBackend",
+    "Group",
+    "Node",
+    "Vlan",
+    "HeadNode",
+)
+KINDS = {
+    f"{CORE}prim.PrimImpl": "Prim",
+    f"{CORE}compound.CompoundImpl": "Compound",
+    "org.smartfrog.services.shellscript.ScriptExecutionImpl": "Shell",
+    "org.smartfrog.services.shellscript.SFScriptImpl": "Script",
+    "org.smartfrog.services.display.SFDisplay": "Display",
+    "org.smartfrog.services.management.SFDeployDisplay": "DeployManagement",
+    **{f"{CORE}workflow.combinators.{name}": name for name in COMBINATORS},
+    **{f"nm.{name}": name for name in OWN},
+}
 
 
 @dataclass(frozen=True)
 class Piece:
     """A component to be deployed.
 
-    path: the names that lead to it; () is the whole. kind: its sfClass, "" when it has none. attributes: as in `plain`,
-    without the components to be deployed inside it. needs: for each lazy reference, by the names that lead to it, the
-    path of the component that it leads to, or is an attribute of; None when it leads nowhere in this description.
+    path: the names that lead to it; () is the whole. kind: one of KINDS, by its sfClass; "" when it has none
+    that nm knows. attributes: as in `plain`, without the components to be deployed inside it. needs: for each
+    lazy reference, by the names that lead to it, the path of the component to which it leads, or to one of
+    whose attributes; None when it leads nowhere in this description.
     """
 
     path: tuple[str, ...]
@@ -61,7 +89,9 @@ def pieces(tree: Component) -> list[Piece]:
 
     Data is not deployed, nor is what is inside data.
     """
-    finder = Finder(Budget(Limits()))
+    finder = Finder(
+        Budget(Limits(steps=sys.maxsize))
+    )  # each walk is short, and there are as many as lazy references
     found: list[Piece] = []
 
     def visit(scope: Scope, path: tuple[str, ...]) -> None:
@@ -73,7 +103,7 @@ def pieces(tree: Component) -> list[Piece]:
         found.append(
             Piece(
                 path,
-                kind if isinstance(kind, str) else "",
+                KINDS.get(kind, "") if isinstance(kind, str) else "",
                 {name: plain_value(value) for name, value in own.items()},
                 dict(_needs(finder, scope, own, "")),
                 (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),
@@ -90,7 +120,9 @@ def _deployed(value: Value) -> bool:
     return isinstance(value, Component) and not value.data
 
 
-def _needs(finder: Finder, scope: Scope, values: dict[str, Value], before: str):  # type: ignore[no-untyped-def]
+def _needs(
+    finder: Finder, scope: Scope, values: dict[str, Value], before: str
+) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     for name, value in values.items():
         if isinstance(value, Reference) and value.lazy and not value.data:
             yield before + name, _target(finder, scope, value)
@@ -107,7 +139,7 @@ def _target(finder: Finder, scope: Scope, reference: Reference) -> tuple[str, ..
         except (Unresolved, LazyMet):
             return None
         if isinstance(found, Scope):
-            return tuple(found.path().split(":")) if found.path() else ()
+            return found.names()
     return _holder(scope, reference)
 
 
@@ -116,4 +148,4 @@ def _holder(scope: Scope, reference: Reference) -> tuple[str, ...] | None:
     look: Scope | None = scope
     while look is not None and reference.parts[0].name not in look.component.attributes:
         look = look.parent
-    return tuple(look.path().split(":")) if look is not None and look.path() else ()
+    return look.names() if look is not None else None

@@ -1,4 +1,4 @@
-"""The phase function: components that say `phase.function` become what computes a value or checks an assertion.
+"""The phase function: components that say `phase.function` become what computes or checks something.
 
 Independent of where a component stands, so a component that is shared is turned once.
 """

@@ -1,8 +1,11 @@
-"""Where references lead: the walk over a reference's parts, which every phase does in its own way of reading values.
+"""Where references lead: the walk over a reference's parts. Phases differ in how they read values.
 
-A first name is looked for in the component that holds the reference, then upwards; the first hit counts, and is not left
-again when a later part is missing there. Later names are those of the component that the walk has come to.
+A first name is looked for in the component that holds the reference, then upwards; the first hit counts, and
+is not left again when a later part is missing there. Later names are those of the component that the walk has
+come to.
 """
+
+from functools import partial
 
 from nm.descriptions.limits import Budget
 from nm.descriptions.printer import reference_text
@@ -10,6 +13,7 @@ from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import TBD, Component, Function, Part, Reference, Scope, Value, Vector
 
 LOCAL = "sfLocal"
+GUESSES, GUESSED = 200, 60  # names looked at for a hint, and their characters
 
 
 class LazyMet(Exception):
@@ -24,7 +28,7 @@ class Finder:
         self._properties = properties or {}
 
     def read(self, scope: Scope, name: str) -> Value:
-        """What the attribute of that name is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
+        """What the attribute is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
         self.budget.down()
         try:
             return self.worth(scope, name, scope.component.attributes[name].value)
@@ -108,8 +112,8 @@ class Finder:
             attribute = here.component.attributes.get(name)
         if attribute is None:
             place = here.path() or "the file"
-            hint = _nearest(name, here)
-            raise Unresolved(Problem(f"{reference_text(reference)}: {place} has no {name}", hint))
+            said = f"{reference_text(reference)}: {place} has no {name}"
+            raise Unresolved(Problem(said, guess=partial(_nearest, name, here)))
         if index and LOCAL in attribute.tags:
             raise Unresolved(
                 Problem(f"{reference_text(reference)}: {name} is local", "it is [sfLocal] to its component")
@@ -127,7 +131,8 @@ class Finder:
             if not self.missing(here, name, upwards=True):
                 break
         where = "" if len(reference.parts) == 1 else f"{reference_text(reference)}: "
-        raise Unresolved(Problem(f"{where}no {name} here, nor in any component around", _nearest(name, here)))
+        said = f"{where}no {name} here, nor in any component around"
+        raise Unresolved(Problem(said, guess=partial(_nearest, name, here)))
 
     def _outside(self, part: Part) -> Value:
         """What the machine or the running system would have to say."""

@@ -1,7 +1,8 @@
 """What functions compute: a table of the names of the reference's classes, and what each is here.
 
-A function takes the values of its arguments by their names, in order, all of them known, and gives a value. Numbers behave
-as Java's: what mixes becomes Double, else Float, else Long, else Integer; integers wrap around.
+A function takes the values of its arguments by their names, in order, all of them known, and gives a value.
+Numbers behave as Java's: what mixes becomes Double, else Float, else Long, else Integer; integers wrap
+around.
 """
 
 import math
@@ -22,7 +23,7 @@ PACKAGES = ("org.smartfrog.sfcore.languages.sf.functions.", "org.smartfrog.sfcor
 
 
 def compute(name: str, arguments: Arguments, budget: Budget) -> Value:
-    """The value of the function of that class. What begins with sf says something about it and is no argument."""
+    """The value of the function of that class. What begins with sf is about it, and no argument."""
     known = next(
         (TABLE.get(name.removeprefix(package)) for package in PACKAGES if name.startswith(package)), None
     )
@@ -44,12 +45,12 @@ def _number(value: Value) -> int | float:
 
 def _as_wide(result: float, *values: float) -> int | float:
     """The result in the widest of the values' kinds."""
-    floats = [value for value in values if isinstance(value, float)]
-    if any(not isinstance(value, Float) for value in floats):
+    kinds = set(map(type, values))
+    if float in kinds:
         return float(result)
-    if floats:
+    if Float in kinds:
         return single(float(result))
-    return wrapped(int(result), any(isinstance(value, Long) for value in values))
+    return wrapped(int(result), Long in kinds)
 
 
 def _folded(fold: Callable[[float, float], float]) -> Compute:
@@ -66,8 +67,6 @@ def _folded(fold: Callable[[float, float], float]) -> Compute:
 
 def _floating(compute_: Callable[[float, float], float], left: float, right: float) -> float:
     """Java's floats overflow to infinity, Python's raise; an int is exact here and wraps later."""
-    if isinstance(left, float) or isinstance(right, float):
-        left, right = float(left), float(right)
     try:
         return compute_(left, right)
     except OverflowError:
@@ -117,7 +116,7 @@ def _compared(holds: Callable[[float, float], bool]) -> Compute:
 
 
 def same(left: Value, right: Value) -> bool:
-    """Java's equals: numbers of different kinds are never equal; NaN is equal to itself, and 0.0 not to -0.0."""
+    """Java's equals: numbers of different kinds are never equal; NaN equals itself, 0.0 not -0.0."""
     if type(left) is not type(right):
         return False
     if isinstance(left, Vector):
@@ -213,7 +212,9 @@ def _format(arguments: Arguments, budget: Budget) -> Value:
 
 def _vector(arguments: Arguments, budget: Budget) -> Value:
     budget.weigh(sum(map(weight_of, arguments.values())))
-    return Vector(arguments.values())
+    vector = Vector(arguments.values())
+    refuse_unless(vector.depth <= budget.limits.depth, "lists in lists go too deep", "make it flatter")
+    return vector
 
 
 def _append(arguments: Arguments, budget: Budget) -> Value:

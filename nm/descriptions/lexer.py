@@ -1,6 +1,7 @@
-"""Texts to words. One regular expression knows all of them; a match of it is a word, and the longest wins by their order."""
+"""Texts to words. One regular expression knows all of them; their order makes the longest win."""
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from nm.descriptions.problems import Mark, Problem, Source, Wrong
@@ -62,7 +63,7 @@ END = "end"
 
 
 class Token(NamedTuple):
-    """A word. `kind`: string, text, bytes, decimal, integer or word; of reserved words and signs, they themselves."""
+    """A word. `kind`: string, text, bytes, decimal, integer, word; or a reserved word, or a sign."""
 
     kind: str
     text: str
@@ -70,7 +71,7 @@ class Token(NamedTuple):
 
 
 def source(name: str, written: str) -> Source:
-    """A text as the lexer wants it: \\uXXXX mean their character, wherever they stand."""
+    r"""A text as the lexer wants it: \\uXXXX mean their character, wherever they stand."""
     if "\\u" not in written:
         return Source(name, written, written)
     pieces: list[str] = []
@@ -85,9 +86,8 @@ def source(name: str, written: str) -> Source:
     return Source(name, "".join([*pieces, written[done:]]), written, shifts)
 
 
-def tokens(source: Source) -> list[Token]:
+def tokens(source: Source) -> Iterator[Token]:
     """The words of a text, one of kind END behind them; raises Wrong at what is none."""
-    found: list[Token] = []
     text, place = source.text, 0
     match_at = WORDS.match
     while place < len(text):
@@ -97,10 +97,9 @@ def tokens(source: Source) -> list[Token]:
         kind, said = match.lastgroup or "", match[0]
         if kind != "blank":
             named = kind in {"sign", "directive", "xor"} or (kind == "word" and said in RESERVED)
-            found.append(Token(said if named else kind, said, place))
+            yield Token(said if named else kind, said, place)
         place = match.end()
-    found.append(Token(END, "", place))
-    return found
+    yield Token(END, "", place)
 
 
 def unescaped(token: Token) -> str:
@@ -144,7 +143,7 @@ def _bad_string(source: Source, place: int) -> Problem:
     )
     stop = good.end() if good else place
     if text.startswith("\\", stop):
-        allowed = f"""\\n \\t \\b \\r \\f \\\\ \\' \\{quote} and three octal digits are; a backslash itself is \\\\"""
+        allowed = f"""there are \\n \\t \\b \\r \\f \\\\ \\' \\{quote} and three octal digits"""
         return Problem("no such escape", allowed, Mark(source, stop))
     if quote == '"':
         return Problem(

@@ -1,4 +1,4 @@
-"""What a description may cost. No text may hang or exhaust whoever compiles it, so everything that can grow is counted."""
+"""What a description may cost: everything that can grow is counted, so no text hangs or exhausts anybody."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from nm.descriptions.problems import Mark, Problem, Wrong
 class Limits:
     """The bounds of one compilation; each is named in the error that tells of it."""
 
-    text: int = 16_000_000  # characters of all texts that are read, one that is included twice counted twice
+    text: int = 4_000_000  # characters of all texts that are read, one that is included twice counted twice
     includes: int = 500  # texts that are read
-    depth: int = 80  # components in components, prototypes of prototypes, links to links
+    depth: int = 64  # components in components, prototypes of prototypes, links to links
     steps: int = 10_000_000  # words read, attributes copied, links followed
     weight: int = 20_000_000  # characters of the result, or of one value
     problems: int = 20  # mistakes that are told at once
@@ -38,7 +38,6 @@ class Budget:
         """Go one level deeper; `up` comes back."""
         self.depth += 1
         if self.depth > self.limits.depth:
-            self.depth = 0
             raise Exceeded(
                 f"components, prototypes or links go more than {self.limits.depth} levels deep",
                 "look for a component that contains itself, or make the description flatter",
@@ -49,7 +48,7 @@ class Budget:
         self.depth -= 1
 
     def weigh(self, weight: int) -> None:
-        """Refuse a value that would be too large to hold."""
+        """Refuse a value that is too large; its weight is about the characters that it is written with."""
         if weight > self.limits.weight:
             raise Exceeded(
                 f"a value, or the result, would be larger than {self.limits.weight:,} characters",

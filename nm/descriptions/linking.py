@@ -1,7 +1,8 @@
 """The phase link: every eager reference and function becomes its value, in what sfConfig reaches.
 
-What an attribute is worth depends on its place, so values are kept in scopes, each computed once. A value that is being
-computed and is asked for again is a loop. What has to do with lazy references stays for run time: it becomes lazy itself.
+What an attribute is worth depends on its place, so values are kept in scopes, each computed once. A value
+that is being computed and is asked for again is a loop. What has to do with lazy references stays for run
+time: it becomes lazy itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +69,7 @@ class Linker(Finder):
         if id(scope) in self._walked:
             return
         self._walked.add(id(scope))
+        self.budget.step(len(scope.component.attributes))
         self.budget.down()
         for name, attribute in scope.component.attributes.items():
             if isinstance(name, tuple):
@@ -236,18 +238,22 @@ class Linker(Finder):
         return self._schemas[id(component)]
 
     def _check(self, holder: Scope, rule: schemas.Rule) -> None:
-        if rule.name not in holder.component.attributes:
-            schemas.absent(rule)
-            return
+        attribute = holder.component.attributes.get(rule.name)
         try:
-            value = self.read(holder, rule.name)
-        except Exceeded:
-            raise
-        except Unresolved:
-            if rule.optional:
-                return
-            raise
-        schemas.check(rule, value)
+            if attribute is None:
+                schemas.absent(rule)
+            else:
+                schemas.check(rule, self.read(holder, rule.name))
+        except Unresolved as error:
+            if isinstance(error, Exceeded):
+                raise
+            mark = attribute.mark if attribute is not None else holder.component.mark
+            if attribute is None or (
+                rule.name in holder.values and not isinstance(holder.values[rule.name], _Failed)
+            ):
+                raise Wrong(error.problem.at(mark, holder.path())) from None
+            if not rule.optional:
+                raise
 
     # ---- functions that need more than their arguments
 
@@ -284,15 +290,14 @@ class Linker(Finder):
         refuse_unless(isinstance(prefix, str), "setPrefix is no string", "give it a string")
         self.budget.step(max(0, (high - low) // step))
         made = inner.below(Component(), "set")
-        for number in range(low, high, step):
-            name, value = f"{prefix}{number}", values.get("setElem")
-            copied = (
-                Scope(replace(value.component, data=True), value.parent, value.name, value.values)
-                if isinstance(value, Scope)
-                else value
+        element = values.get("setElem")
+        if isinstance(element, Scope):  # as data; one for all, for they are the same
+            element = Scope(
+                replace(element.component, data=True), element.parent, element.name, element.values
             )
-            made.component.attributes[name] = Attribute(copied)
-            made.values[name] = copied
+        for number in range(low, high, step):
+            made.component.attributes[f"{prefix}{number}"] = Attribute(element)
+            made.values[f"{prefix}{number}"] = element
         return made
 
     def reference(self, inner: Scope, values: Mapping[str, Value]) -> Value:

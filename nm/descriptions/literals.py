@@ -30,8 +30,8 @@ def integer(text: str) -> int:
 def decimal(text: str, decimals: Decimals) -> float:
     """A Double, or a Float when the text ends with F.
 
-    Without a letter it is a Double, as the language's manual says. The reference implementation makes a Float of it
-    and loses its last character; `reference` does so too.
+    Without a letter it is a Double, as the language's manual says. The reference implementation makes a Float
+    of it and loses its last character; `reference` does so too.
     """
     if text[-1] in "fF":
         return single(float(text[:-1]))

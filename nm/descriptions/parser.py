@@ -1,10 +1,11 @@
 """Words to the tree as it is written, by recursive descent: a rule of the grammar is a method.
 
-By hand, because the grammar is small and needs one word of look-ahead only, because mistakes can so be told in the
-words of the language, and because it is several times as fast as what parser generators make in Python.
+By hand, because the grammar is small and needs one word of look-ahead only, because mistakes can so be told
+in the words of the language, and because it is several times as fast as what parser generators make in
+Python.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NoReturn
 
@@ -48,12 +49,12 @@ NO_SECOND = "operators know no order: put one of the operations into ( )"
 
 
 class Parser:
-    """One text. `include` gives the attributes of another; `number` a number for each attribute without a name."""
+    """One text. `include` gives another's attributes, `number` a number for each attribute without a name."""
 
     def __init__(
         self,
         source: Source,
-        words: list[Token],
+        words: Iterator[Token],
         budget: Budget,
         include: Include,
         number: Callable[[], int],
@@ -61,7 +62,7 @@ class Parser:
     ) -> None:
         self._source = source
         self._words = words
-        self._at = 0
+        self._now = next(words)
         self._budget = budget
         self._include = include
         self._number = number
@@ -71,9 +72,10 @@ class Parser:
 
     def file(self) -> Component:
         """All of the text: attributes, which may stand in one `extends { }`."""
-        wrapped = self._peek().kind == "extends" and self._words[self._at + 1].kind == "{"
+        wrapped = self._peek().kind == "extends"
         if wrapped:
-            self._at += 2
+            self._next()
+            self._expect("{", "attributes stand in { }; only a whole file begins with extends")
         component = Component(self._items(), mark=Mark(self._source, 0))
         if wrapped:
             self._expect("}", "the { of the file's extends is still open")
@@ -141,10 +143,10 @@ class Parser:
         self._next()
         found = set()
         while self._peek().kind != "]":
-            token = self._next()
+            token = self._peek()
             if token.kind not in {"word", "string"}:
-                self._at -= 1
                 self._fail(f"{self._said()} is no tag", "tags are words, as in [sfFinal, sfTemp] name value")
+            self._next()
             found.add(unescaped(token) if token.kind == "string" else token.text)
             if self._peek().kind == ",":
                 self._next()
@@ -425,17 +427,17 @@ class Parser:
     # ---- words
 
     def _peek(self) -> Token:
-        return self._words[self._at]
+        return self._now
 
     def _next(self) -> Token:
-        token = self._words[self._at]
+        token = self._now
         if token.kind != END:
-            self._at += 1
+            self._now = next(self._words)
         self._budget.step()
         return token
 
     def _mark(self) -> Mark:
-        return Mark(self._source, self._words[self._at].offset)
+        return Mark(self._source, self._now.offset)
 
     def _said(self) -> str:
         token = self._peek()

@@ -1,7 +1,8 @@
 """The phase place: an attribute whose name is a path moves to where the path leads.
 
-A path is that of names below the component that holds the attribute, and goes through links. Depth first, in the order of
-the attributes, again until nothing moves any more; what is left then is a mistake, in unused prototypes too.
+A path is that of names below the component that holds the attribute, and goes through links. Depth first, in
+the order of the attributes, again until nothing moves any more; what is left then is a mistake, in unused
+prototypes too.
 """
 
 from nm.descriptions.finding import Finder, LazyMet
@@ -25,7 +26,7 @@ class _Placer(Finder):
     def __init__(self, root: Scope, budget: Budget, properties: dict[str, str]) -> None:
         super().__init__(budget, properties)
         self.findings = Findings(budget.limits.problems)
-        # Components that have, somewhere inside, attributes to be placed. Kept by themselves, so that ids stay theirs.
+        # Components with attributes to be placed somewhere inside. They are kept, so that ids stay theirs.
         self._unplaced: dict[int, Component] = {}
         self._seen: dict[int, Component] = {}
         self._look(root.component)
@@ -90,7 +91,10 @@ class _Placer(Finder):
             return False
         except Unresolved as error:
             self._note(
-                Problem(f"{spoken(path)} cannot be placed: {error.problem.message}", error.problem.hint),
+                Problem(
+                    f"{spoken(path)} cannot be placed: {error.problem.message.removeprefix('HERE ')}",
+                    error.problem.hint,
+                ),
                 attribute,
                 scope,
             )

@@ -1,4 +1,4 @@
-"""Trees back to text, in one canonical form: what is printed is read as the same tree, and printed the same again."""
+"""Trees back to text, in one canonical form: what is printed is read as the same tree."""
 
 import math
 import re
@@ -99,7 +99,7 @@ def _component(component: Component, indent: str) -> Iterator[str]:
         for item in component.prototypes
     ]
     own = component.attributes
-    # A body right behind a prototype that is one would be taken for the last one, so a comma stands between them.
+    # A body right behind another would not be read; a comma stands between them.
     comma = "," if component.prototypes and isinstance(component.prototypes[-1], Component) else ""
     if bodies:
         head.append(", ".join(bodies) + comma)

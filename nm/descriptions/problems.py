@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -14,9 +14,10 @@ SHOWN = 160  # characters of a source line that are shown
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A text that is read. `text` is what the lexer sees: `written`, its \\uXXXX decoded.
+    r"""A text that is read. `text` is what the lexer sees: `written`, its \uXXXX decoded.
 
-    `shifts`: for each escape that was decoded, its place in `text` and how many characters are lost up to there.
+    `shifts`: for each escape that was decoded, its place in `text` and how many characters are lost up to
+    there.
     """
 
     name: str
@@ -56,18 +57,29 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One mistake. `where`: the component that it was found in, as sfConfig:host1:domain2."""
+    """One mistake. `where`: the component that it was found in, as sfConfig:host1:domain2.
+
+    `guess` finds the hint when it is wanted: most of what cannot be found is optional, and nobody hears of
+    it.
+    """
 
     message: str
     hint: str = ""
     mark: Mark | None = None
     where: str = ""
+    guess: Callable[[], str] | None = None
 
     def __str__(self) -> str:
         lines = [f"{self._place()}{self.message}{f' (in {self.where})' if self.where else ''}"]
         if self.mark is not None:
             lines += self._excerpt(self.mark)
-        return "\n".join([*lines, f"    {self.hint}"] if self.hint else lines)
+        advice = self.advice
+        return "\n".join([*lines, f"    {advice}"] if advice else lines)
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return self.hint or (self.guess() if self.guess else "")
 
     @property
     def file(self) -> str:
@@ -104,7 +116,7 @@ class Unresolved(Exception):
 
 
 class Wrong(Unresolved):
-    """A mistake that no OPTIONAL excuses: a loop, a text that cannot be read, an assertion that does not hold."""
+    """A mistake that no OPTIONAL excuses: a loop, an unreadable text, an assertion that does not hold."""
 
 
 class Flawed(Invalid):
@@ -125,7 +137,8 @@ class Findings:
 
     def add(self, problem: Problem) -> None:
         """Note a mistake; too many end the phase."""
-        if any(problem is known or str(problem) == str(known) for known in self.problems):
+        said = problem.message, problem.mark, problem.where
+        if any(said == (known.message, known.mark, known.where) for known in self.problems):
             return
         self.problems.append(problem)
         if len(self.problems) >= self.most:

@@ -1,8 +1,8 @@
 """The phase type: every component gets the attributes of its prototypes.
 
-Prototypes give their attributes from right to left: what stands further right wins, by name and not deep. A prototype is
-looked for from the component itself, so in its own attributes first; it is resolved whole where it stands, then what it
-has is shared. The whole file is resolved, used or not.
+Prototypes give their attributes from right to left: what stands further right wins, by name and not deep. A
+prototype is looked for from the component itself, so in its own attributes first; it is resolved whole where
+it stands, then what it has is shared. The whole file is resolved, used or not.
 """
 
 from nm.descriptions.finding import Finder, LazyMet
@@ -37,13 +37,19 @@ class _Prototypes(Finder):
         self._inherit(scope)
         component.state = State.OPEN
         self.budget.down()
-        for name, attribute in list(component.attributes.items()):
-            self.budget.step()
+        try:
+            self._settle_inside(scope)
+        finally:
+            self.budget.up()
+        component.state = State.DONE
+
+    def _settle_inside(self, scope: Scope) -> None:
+        attributes = scope.component.attributes
+        self.budget.step(len(attributes))
+        for name, attribute in list(attributes.items()):
             inner = attribute.value.component if isinstance(attribute.value, Function) else attribute.value
             if isinstance(inner, Component) and inner.state is not State.DONE:
                 self.settle(scope.below(inner, name))
-        self.budget.up()
-        component.state = State.DONE
 
     def missing(self, scope: Scope, name: str, upwards: bool) -> bool:
         """A component may still be about to inherit what is looked for."""
@@ -84,26 +90,26 @@ class _Prototypes(Finder):
         taken = dict(given)
         for key, attribute in own.items():
             before = taken.get(key)
+            tags = attribute.tags
             if before is not None and before.tags:
+                tags |= before.tags
                 if FINAL in before.tags:
                     hint = "its prototype says [sfFinal]; leave it as it is"
                     self._note(
                         Problem(f"{spoken(key)} may not be changed", hint), attribute.mark or mark, scope
                     )
-                attribute = attribute._replace(tags=attribute.tags | before.tags)
-            taken[key] = attribute
+            taken[key] = attribute if tags is attribute.tags else attribute._replace(tags=tags)
         scope.component.attributes = taken
 
     def _found(self, scope: Scope, reference: Reference, mark: Mark) -> Component | None:
         """The component that a prototype is, resolved; None when it is none, which is then noted."""
         said = reference_text(reference)
+        self.budget.down()
         try:
             found = self.follow(scope, reference)
             if not isinstance(found, Scope):
                 raise Wrong(Problem(f"{said} is no component", "only a component can be a prototype"))
-            self.budget.down()
             self.settle(found)
-            self.budget.up()
         except Exceeded as error:
             raise error.at(mark, scope.path()) from None
         except LazyMet:
@@ -112,6 +118,8 @@ class _Prototypes(Finder):
             self._note(error.problem, mark, scope)
         else:
             return found.component
+        finally:
+            self.budget.up()
         return None
 
     def _note(self, problem: Problem, mark: Mark | None, scope: Scope) -> None:

@@ -1,11 +1,11 @@
-"""Texts by their names: the description's own, those that came with it, nm's library; includes are spliced in.
+"""Texts by their names: the description's own, what came with it, nm's library; includes are spliced in.
 
-An included name is looked up among what came with the description as it is written, then in the library without its
-leading slash. It is never relative to the file that includes it.
+An included name is looked up among what came with the description as it is written, then in the library
+without its leading slash. It is never relative to the file that includes it.
 """
 
 from collections.abc import Mapping
-from itertools import count
+from itertools import count, pairwise
 
 from nm.descriptions.lexer import source, tokens
 from nm.descriptions.limits import Budget, Exceeded
@@ -65,9 +65,7 @@ class Reader:
             raise Exceeded(f"more than {limits.text:,} characters to read", "describe less at once")
         if self._texts > limits.includes:
             raise Exceeded(f"more than {limits.includes} texts to read", "include fewer files")
-        words = tokens(read)
-        self._budget.step(len(words))
-        return Parser(read, words, self._budget, self._include, self._numbers.__next__, self._decimals)
+        return Parser(read, tokens(read), self._budget, self._include, self._numbers.__next__, self._decimals)
 
     def _include(self, name: str, optional: bool, mark: Mark) -> dict[Key, Attribute]:
         if name in self._open:
@@ -88,14 +86,14 @@ class Reader:
 
 
 def included_names(text: str) -> list[str]:
-    """The names that a text includes, for who has to send them along; none of a text that is no description."""
+    """The names that a text includes, for who sends them along; none when it is no description."""
     from nm.descriptions.lexer import unescaped
 
     try:
-        words = tokens(source("", text))
+        words = list(tokens(source("", text)))
     except Wrong:
         return []
-    after = zip(words, words[1:], strict=False)
+    after = pairwise(words)
     return [
         unescaped(name)
         for word, name in after

@@ -1,7 +1,7 @@
-"""The end, "compile": what links reached becomes one tree by itself, in which each holder of a component has its own.
+"""The end, "compile": one tree by itself, in which each holder of a component has its own.
 
-Temporary attributes and assertions that hold are left out. Trees that were linked to from several places are shared by
-the result, so it is not larger than the description; its weight counts them as often as they stand there.
+Temporary attributes and assertions that hold are left out. Trees that were linked to from several places are
+shared by the result, so it is not larger than the description; its weight counts them wherever they stand.
 """
 
 from nm.descriptions.limits import Budget
@@ -49,10 +49,19 @@ class Converter:
         if done is not None:
             return done[1], done[2]
         if id(scope) in self._open:
-            hint = "a link gives a copy, so it cannot lead to a component around it; write LAZY, or link to one attribute"
+            hint = "a link gives a copy, so it leads to nothing around it; write LAZY, or name one attribute"
             raise Wrong(Problem(f"{scope.path()} would contain itself", hint))
         self._open.add(id(scope))
         self._budget.down()
+        try:
+            made, weight = self._made(scope)
+        finally:
+            self._budget.up()
+            self._open.discard(id(scope))
+        self._done[id(scope)] = scope, made, weight
+        return made, weight
+
+    def _made(self, scope: Scope) -> tuple[Component, int]:
         items: dict[Key, Attribute] = {}
         weight = 20
         for name, attribute in scope.component.attributes.items():
@@ -62,16 +71,13 @@ class Converter:
             try:
                 value, part = self._value(value)
             except Wrong as error:
-                raise type(error)(error.problem.at(attribute.mark, scope.path())) from None
-            items[name] = attribute._replace(value=value)
+                error.problem = error.problem.at(attribute.mark, scope.path())
+                raise
+            items[name] = attribute if value is attribute.value else attribute._replace(value=value)
             weight += part + len(spoken(name)) + self._budget.depth
-        self._budget.up()
-        self._open.discard(id(scope))
         self._budget.step(1 + len(items))
         self._budget.weigh(weight)
-        made = Component(items, [], scope.component.data, scope.component.mark, state=State.DONE)
-        self._done[id(scope)] = scope, made, weight
-        return made, weight
+        return Component(items, [], scope.component.data, scope.component.mark, state=State.DONE), weight
 
     def _value(self, value: Value) -> tuple[Value, int]:
         if isinstance(value, Scope):

@@ -1,4 +1,4 @@
-"""Schemas: what an attribute must be, and whether it is. Types go by the names of Java's classes, as descriptions know them."""
+"""Schemas: what an attribute must be, and whether it is. Types go by the names of Java's classes."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -63,7 +63,7 @@ def rule(values: Mapping[str, Value]) -> Rule:
     if binding not in BINDINGS or not isinstance(optional, bool):
         raise Wrong(
             Problem(
-                f"the schema of {name} is none",
+                f"the schema of {name} has a wrong binding or optional",
                 "binding is anyBinding, eager or lazy; optional true or false",
             )
         )
@@ -71,7 +71,7 @@ def rule(values: Mapping[str, Value]) -> Rule:
 
 
 def rules(component: Component) -> list[Rule] | None:
-    """The rules of a whole schema; None when they depend on where it stands, so that it must be computed there."""
+    """The rules of a whole schema; None when they depend on where it stands."""
     found = []
     for key, attribute in component.attributes.items():
         if spoken(key).startswith("sf"):

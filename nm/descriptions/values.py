@@ -1,16 +1,16 @@
 """What a description consists of, from the first phase to the last.
 
-A value is one of Python's own: None (NULL), bool, int (Integer), float (Double), str, bytes; or Long, Float, Vector,
-Reference, Function, Component, TBD. Values other than components are never changed in place. A component is changed
-by the phase that works on it, unless it is `shared`: then it stands in several places at once, because it was inherited
-there, and whoever changes it in one place makes a copy for that place first. So inheriting costs the attributes of one
-level, however large a tree hangs below them.
+A value is one of Python's own: None (NULL), bool, int (Integer), float (Double), str, bytes; or Long, Float,
+Vector, Reference, Function, Component, TBD. Values other than components are never changed in place. A
+component is changed by the phase that works on it, unless it is `shared`: then it stands in several places at
+once, because it was inherited there, and whoever changes it in one place makes a copy for that place first.
+So inheriting costs the attributes of one level, however large a tree hangs below them.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from nm.descriptions.problems import Mark
 
@@ -32,15 +32,17 @@ class Float(float):
     """A 32-bit floating point number."""
 
 
-class Vector(tuple[Value, ...]):
-    """A list of values. `weight`: about as many characters as it takes to write it down."""
+class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
+    """A list of values. `weight`: about its characters when it is written; `depth`: of lists in lists."""
 
     weight: int
+    depth: int
 
-    def __new__(cls, items: Iterable[Value] = ()) -> "Vector":
+    def __new__(cls, items: Iterable[Value] = ()) -> Self:
         """A vector of these."""
         vector = super().__new__(cls, items)
         vector.weight = 2 + sum(map(weight_of, vector))
+        vector.depth = 1 + max((item.depth for item in vector if isinstance(item, Vector)), default=0)
         return vector
 
 
@@ -102,7 +104,7 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """Something to be computed from the attributes of `component`, one level below the attribute that it is the value of."""
+    """Something to be computed from the attributes of `component`, one level below its own attribute."""
 
     component: "Component"
     form: Form = Form.APPLY
@@ -133,7 +135,8 @@ class State(Enum):
 class Component:
     """A list of attributes in order, and the prototypes that still have to give it theirs.
 
-    `prototypes`: from left to right, references and lists of attributes; its own attributes stand right of them all.
+    `prototypes`: from left to right, references and lists of attributes; its own attributes stand right of
+    them all.
     """
 
     attributes: dict[Key, Attribute] = field(default_factory=dict)
@@ -167,14 +170,18 @@ class Scope:
     name: Key = ""
     values: dict[Key, Value] = field(default_factory=dict)
 
-    def path(self) -> str:
-        """Its name from the file's root, for people."""
+    def names(self) -> tuple[str, ...]:
+        """The names that lead to it from the root."""
         names: list[str] = []
         scope: Scope | None = self
         while scope is not None and scope.parent is not None:
             names.append(spoken(scope.name))
             scope = scope.parent
-        return ":".join(reversed(names))
+        return tuple(reversed(names))
+
+    def path(self) -> str:
+        """The names that lead to it, for people."""
+        return ":".join(self.names())
 
     def below(self, component: Component, name: Key) -> "Scope":
         """A component that stands in this one."""

@@ -18,17 +18,8 @@ Cell = Callable[[Struct, float], str]
 EVERY_OTHER = "every other VLAN too"
 MOMENTS = frozenset(
     (
-        "expires",
-        "written",
-        "started",
-        "finished",
-        "created",
-        "at",
-        "read_at",
-        "retry_at",
-        "time",
-        "until",
-        "deleted_at",
+        *("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time"),
+        *("until", "deleted_at", "tried", "received", "offline_since", "timestamp"),
     )
 )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nm.shell import (
     accounts,
+    descriptions,
     groups,
     images,
     importing,
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "The source of slices": sources.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
+    "Descriptions": descriptions.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,
 }

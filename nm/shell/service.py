@@ -78,6 +78,7 @@ def health(session: Session, _command: Command, options: Options) -> int:
     ]
     if admin or "spy" in rights:
         found += _drift(session.call("GetDrift"))
+        found += _source(session.call("GetSource"))
     if admin:
         held = session.call("GetHolds")
         found += [
@@ -106,6 +107,16 @@ def _drift(known: dict[str, Any]) -> list[dict[str, str]]:
         {"subject": subject, "problem": f"differs in {counted(count, 'place')}: `nmctl drift` tells where"}
         for subject, count in counts.items()
     ]
+
+
+def _source(known: dict[str, Any]) -> list[dict[str, str]]:
+    """What is wrong with the source of slices, and what it would remove."""
+    subject = f"source {known['address']}"
+    found = [{"subject": subject, "problem": known["error"]}] if known["error"] else []
+    if held := known["held"]:
+        said = f"the removal of {counted(len(held), 'sliver')} is held back: `nmctl source show` names them"
+        found.append({"subject": subject, "problem": said})
+    return found
 
 
 def backup(session: Session, _command: Command, options: Options) -> int:
@@ -142,7 +153,7 @@ COMMANDS = (
              Arg("--since", "begin at this time: -2h, a date; else now", times.past, timed=True, local=True,
                  metavar="TIME")), run=watch, uses=("WhoAmI",)),
     Command("health", "", "show what is in trouble; exit status 7 when anything is", run=health,
-            uses=("WhoAmI", "GetVersion", "GetDrift", "GetHolds",
+            uses=("WhoAmI", "GetVersion", "GetDrift", "GetSource", "GetHolds",
                   *(method for _, method in TROUBLED + TOLD_TO_ADMINS))),
     Command("whoami", "WhoAmI", "show whom the daemon takes you for", show=columns.detailed),
     Command("version", "GetVersion", "show the daemon's version", show=columns.detailed),

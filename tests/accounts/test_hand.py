@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from nm import guestaccounts
 from nm.accounts import (
     FORWARD,
     LOOKS,
@@ -316,7 +317,9 @@ def test_passwd_is_read_once_a_change_and_not_once_an_account(bench: Bench, coun
 
 
 def test_types_are_registered_by_both_marks() -> None:
-    assert {kind.TYPE for kind in REGISTRY.of_shell(FORWARD)} == {"delegate", "group", "headnode"}
+    callers = {"delegate", "group", "headnode", "controller"}
+    assert {kind.TYPE for kind in REGISTRY.of_shell(FORWARD)} == callers
+    assert {kind.TYPE for kind in REGISTRY.of_shell(guestaccounts.SHELL)} == {"sliver.LXC", "sliver.QEMU"}
     assert REGISTRY.of_shell("/bin/bash") == []
     with pytest.raises(DeviceFailed, match="no account type"):
         REGISTRY.of_type("sliver.VServer")

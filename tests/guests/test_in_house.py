@@ -1,12 +1,16 @@
-"""Runs each module of tests/guests/inside in a house of its own."""
+"""Runs each module of tests/guests/inside, and of entered (accounts and an sshd), in a house of its own."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.guests.house import missing, pytest_in_a_house
+from tests.guests.house import ACCOUNTS, missing, pytest_in_a_house
+from tests.ssh import house as accounts
 
 MODULES = sorted(Path(__file__).with_name("inside").glob("test_*.py"))
+ENTERED = sorted(Path(__file__).with_name("entered").glob("test_*.py"))
+LACKING = [*missing(), *(tool for tool in accounts.TOOLS if shutil.which(tool) is None)]
 
 
 @pytest.mark.real
@@ -15,4 +19,13 @@ MODULES = sorted(Path(__file__).with_name("inside").glob("test_*.py"))
 @pytest.mark.parametrize("module", MODULES, ids=[path.stem for path in MODULES])
 def test_in_a_house(module: Path) -> None:
     done = pytest_in_a_house(module, seconds=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.real
+@pytest.mark.timeout(260)
+@pytest.mark.skipif(bool(LACKING), reason=f"needs {', '.join(LACKING)}")
+@pytest.mark.parametrize("module", ENTERED, ids=[path.stem for path in ENTERED])
+def test_entered_in_a_house(module: Path) -> None:
+    done = pytest_in_a_house(module, seconds=250, walls=ACCOUNTS)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -32,21 +32,27 @@ EVALUATES = {"eval", "exec", "compile", "__import__", "system", "popen", "getout
 # ---- what comes from outside is text
 
 
+@cache
+def shipped() -> dict[str, ast.Module]:
+    """All modules that are shipped, by their path."""
+    paths = [*ROOT.glob("nm/**/*.py"), *ROOT.glob("headnode/**/*.py")]
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
 def calls() -> Iterator[tuple[str, ast.Call, str]]:
     """Every call in what is shipped: the place, the call, and the last word of what is called."""
-    for path in [*ROOT.glob("nm/**/*.py"), *ROOT.glob("headnode/**/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path, tree in shipped().items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
-                place = f"{path.relative_to(ROOT)}:{node.lineno}"
-                yield place, node, getattr(node.func, "attr", getattr(node.func, "id", ""))
+                yield f"{path}:{node.lineno}", node, getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def imports(module: str) -> set[str]:
-    """The modules of nm's that import it."""
+    """The modules that import it."""
     return {
-        path.name
-        for path in ROOT.glob("nm/**/*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        path
+        for path, tree in shipped().items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         and module in (getattr(node, "module", None), *(alias.name for alias in node.names))
     }
@@ -65,12 +71,12 @@ def test_no_text_is_run() -> None:
         for place, call, called in found
         if called in STARTS and any(word.arg == "shell" for word in call.keywords)
     ]
-    assert imports("pickle") == {"pickles.py"}
+    assert imports("pickle") == {"nm/pickles.py"}
 
 
 def test_chance_decides_of_pauses_alone() -> None:
     """Keys, nonces and names come from the kernel's random numbers."""
-    assert imports("random") == {"service.py"}
+    assert imports("random") == {"nm/service.py"}
 
 
 @pytest.mark.parametrize("tag", ["interface", "vsys", "initscript", "anything"])

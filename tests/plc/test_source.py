@@ -1,16 +1,17 @@
 """A PLC over HTTPS, well and ill-mannered: what is right counts, what is not changes nothing and is told."""
 
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from nm.disk import Disk
 from nm.errors import DeviceFailed, Invalid, NMError
-from nm.exchange import parse_place
+from nm.exchange import Cut, Limits, parse_place
 from nm.lastgood import LastGood
 from nm.plc import File, Login, Plc, SlicesXml, Watch, open_source, read_node_id
 from tests.plc.authority import Authority
@@ -201,6 +202,27 @@ def _drip_greeting(server: socket.socket) -> None:
 def test_where_nobody_listens_that_is_told(authority: Authority) -> None:
     with pytest.raises(DeviceFailed, match="cannot be reached: Connection refused"):
         Plc(parse_place("https://127.0.0.1:1/", str(authority.ca)), login(), SHORT).fetch()
+
+
+def test_one_that_cannot_be_reached_is_not_waited_for_when_the_daemon_ends(authority: Authority) -> None:
+    """Its queue is full, so the kernel answers nobody."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(4):
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+        cut = Cut()
+        place = parse_place(f"https://127.0.0.1:{full.getsockname()[1]}/", str(authority.ca))
+        source = Plc(place, login(), Limits(50, 50, cut=cut))
+        timer = threading.Timer(0.3, cut.make)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(DeviceFailed, match="nmd ends"):
+            source.fetch()
+        assert time.monotonic() - began < 40
+        timer.join()
+        with pytest.raises(DeviceFailed, match="nmd ends"):
+            source.fetch()
 
 
 def test_another_nodes_reply_does_not_count(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,22 @@ def test_a_plc_that_hangs_holds_up_nobody(plc: FakePlc, authority: Authority, tm
         assert here.call("GetJob", job)["state"] == "running"
         plc.stop.set()
         here.wait(job)
+
+
+def test_a_daemon_that_ends_does_not_wait_for_its_plc(
+    plc: FakePlc, authority: Authority, tmp_path: Path
+) -> None:
+    with node(tmp_path, plc, authority, timeout_seconds=300.0) as here:
+        plc.manner = "silent"
+        job = here.call("AskSource")
+        here.until(lambda: plc.calls[-1] == "GetSlivers by session" and len(plc.calls) > 2)
+        assert here.service is not None
+        began = time.monotonic()
+        assert here.service.stop(25) and time.monotonic() - began < 20
+        plc.manner = "well"
+        here.start()
+        assert here.wait(job)["state"] == "done", "the next one goes on with it"
+        assert here.whats() == ["online"], "it is not said to be away"
 
 
 def test_live_keys_are_heeded(plc: FakePlc, authority: Authority, tmp_path: Path) -> None:

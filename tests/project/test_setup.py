@@ -12,6 +12,7 @@ import pytest
 from tests.project.tree import ROOT, files, name
 
 SET_UP = ("setup.py", "pyproject.toml", "scripts/setup.sh", "scripts/debian-packages.txt")
+EVERYWHERE = {"passwd", "mount"}  # on every Debian
 MISSING = "real nm-no-such-package to see what happens\n"
 
 
@@ -65,6 +66,14 @@ def test_every_debian_package_has_a_reason_and_its_place() -> None:
     lines = [line for line in read("scripts/debian-packages.txt").splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"(build|real) +[a-z0-9-]+ +\w.{10,}", line) for line in lines)
     assert len({line.split()[1] for line in lines}) == len(lines)
+
+
+def test_set_up_brings_what_our_packages_need() -> None:
+    """Else tests run without it, or with what happens to be on a machine."""
+    listed = {line.split()[1] for line in read("scripts/debian-packages.txt").splitlines()}
+    needed = re.findall(r"^Depends: (.*)$", read("packaging/debian/control"), re.MULTILINE)
+    words = {word.split()[0] for line in needed for word in line.split(", ") if not word.startswith("$")}
+    assert words >= {"python3", "openssh-client"} and words - EVERYWHERE <= listed
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

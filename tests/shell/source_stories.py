@@ -30,11 +30,15 @@ def a_source(nmctl: Nmctl, folder: Path) -> None:
     rack.start()
     nmctl("source", "ask", "--wait")
     shown = nmctl("source", "show").out
-    assert str(file) in shown and "online" in shown
+    assert str(file) in shown and "online" in shown and "1970-01-01" in shown, "times are for people"
     file.write_text(json.dumps({"timestamp": 900, "slivers": [{**SLIVER, "name": "other"}, SLIVER]}))
-    assert "--older" in nmctl("source", "ask", "--help").out
-    nmctl("source", "ask", "--wait", status=6)
+    assert "`nmctl source ask` with the option older" in nmctl("source", "ask", "--wait", status=6).err
+    assert "is known" in nmctl("health", status=7).out
     nmctl("source", "ask", "--older", "--wait")
+    assert "source" not in nmctl("health").out
+    file.write_text(json.dumps({"timestamp": 1001, "slivers": []}))
+    nmctl("source", "ask", "--wait")
+    assert "the removal of 2 slivers is held back" in nmctl("health", status=7).out
 
 
 def a_ticket(nmctl: Nmctl, folder: Path) -> None:

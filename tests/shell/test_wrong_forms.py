@@ -76,6 +76,8 @@ WRONG = [
     'call GetNodes {"free"',
     "backup",
     "database check",
+    "sf check",
+    "sf resolve x --phase later",
     "database show",
     "database",
     "--nonsense",

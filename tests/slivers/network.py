@@ -39,7 +39,7 @@ def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
 
 
 def mac(number: int) -> str:
-    return f"52:54:00:00:01:{number:02x}"
+    return f"52:54:00:00:{number >> 8:02x}:{number & 255:02x}"
 
 
 class Place:
@@ -139,8 +139,8 @@ def network(routed: bool) -> Iterator[Net]:
 class Node:
     """A node manager's worker of rates, over records in memory and a clock that stands still."""
 
-    def __init__(self, way: str, **caps: Any) -> None:
-        self.store = MemoryStore()
+    def __init__(self, way: str, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
         self.settings = Slivers(network="bridge:br0", uplink="up0" if way == "uplink" else "")
         self.device = EVERYWHERE[way]
         self.now = NOW
@@ -240,7 +240,7 @@ def shout(place: Place, sender: str, words: bytes) -> None:
     """A broadcast with that MAC as its sender's."""
     with place.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_PACKET)) as out:
         out.bind(("eth0", _PACKET))
-        out.send(b"\xff" * 6 + bytes.fromhex(sender.replace(":", "")) + b"\x88\xb5" + words.ljust(60))
+        out.send(b"\xff" * 6 + bytes.fromhex(sender.replace(":", "")) + b"\x88\xb5" + words.ljust(1400))
 
 
 def sent_rate(sender: Place, receiver: Place, address: str, seconds: float, port: int = 5001) -> float:

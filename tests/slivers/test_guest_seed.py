@@ -52,7 +52,7 @@ def test_without_an_address_it_asks_for_one() -> None:
 def test_the_disk_is_one_of_cloud_inits_and_grows_in_steps() -> None:
     image = guestseed.image(TOLD)
     assert image.startswith(seed.MARK) and len(image) == seed.UNIT and b"cidata" in image
-    assert len(guestseed.image(replace(TOLD, initscript="x" * (1 << 20)))) == 4 * seed.UNIT
+    assert len(guestseed.image(replace(TOLD, initscript="x" * (1 << 20)))) == 3 * seed.UNIT
 
 
 def test_no_secret_shows() -> None:

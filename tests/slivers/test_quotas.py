@@ -1,5 +1,6 @@
 """Bytes a day: what is counted, whose it is, when the rate falls, and what is told of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nm import quotas
+from nm.database import Database
 from nm.quotas import DAY, Account
 from nm.records import changed
 from tests.memory_store import MemoryStore
@@ -163,3 +165,13 @@ def test_what_is_told() -> None:
 def test_the_last_moment_divides_by_no_zero(rest: float) -> None:
     account, _, _ = at(opened(), NOW + 1, 900 * KIB)
     assert quotas.limits(account, RSPEC, NOW + DAY - rest) == {"net": 100 * KIB * 8}
+
+
+def test_accounts_outlive_the_daemon(tmp_path: Path) -> None:
+    account, _, _ = at(opened(), NOW + DAY / 2, 900 * KIB)
+    database = Database.open(tmp_path)
+    database.transact(lambda tx: tx.put(quotas.to_record(account, NOW)))
+    database.close()
+    again = Database.open(tmp_path)
+    assert quotas.accounts(again) == {"x": account}
+    again.close()

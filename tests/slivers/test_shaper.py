@@ -178,8 +178,8 @@ def test_numbers_and_rates_of_a_sliver() -> None:
     }
     caps = shaper.caps_of(node_caps(None, ["10.0.0.0/8"], NOW))
     tree = shaper.branch(shaper.sliver_of(made, "52:54:00:01:02:03", {}), caps, shaper.scale_of(0, caps))
-    assert tree[Key(CLASS, 26)] == shaper.Class(shaper.COUNTED, 20_000, 625_000, 4800)  # with its loans
-    assert tree[Key(CLASS, 27)] == shaper.Class(shaper.EXEMPT, 1, shaper.LINE, 1600)
+    assert tree[Key(CLASS, 26)] == shaper.Class(shaper.COUNTED, 20_000, 625_000, 210_000)  # with its loans
+    assert tree[Key(CLASS, 27)] == shaper.Class(shaper.EXEMPT, 1, shaper.LINE, 70_000)
     limited = shaper.sliver_of(made, "52:54:00:01:02:03", {"net": 200_000})
     assert limited.counted.most == 200_000
     assert limited.exempt.most == 10**15

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nm import rspec
 from nm.facts import Order, Value
 from nm.guesthand import GuestHand
 from nm.libvirt_host import LibvirtHost
@@ -82,6 +83,13 @@ def test_two_busy_ones_share_a_core_by_their_shares(busy: Site) -> None:
     hand.close()
 
 
+def test_it_says_what_slivers_can_be_held_to_here(site: Site) -> None:
+    hand = site.hand()
+    assert hand.enforcers() == ["cores", "disk", "memory", "reservation", "shares", "start"]
+    assert set(hand.enforcers()) <= rspec.ENFORCERS.keys()
+    hand.close()
+
+
 def test_only_weights_that_differ_are_set(site: Site) -> None:
     host = Watched(LXC)
     hand = site.hand(lambda uri: host if uri == LXC else LibvirtHost(uri))
@@ -92,7 +100,7 @@ def test_only_weights_that_differ_are_set(site: Site) -> None:
     sh("virsh", "-c", LXC, "schedinfo", B, "--live", "cpu_shares=77")  # somebody's hand
     [outcome] = hand.read(["sliver/b"])
     assert outcome.seen == {**container("b", 2), "shares": None, "reserve": None}
-    run(hand, container("c", 3, shares=64))
+    assert hand.states() == {"a": True, "b": True, "c": True}
     assert host.weighed == [C, A, B]
     assert hand.read(["sliver/b"])[0].seen == container("b", 2)
     hand.close()

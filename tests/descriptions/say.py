@@ -1,0 +1,36 @@
+"""How the tests say what a description means: its resolved attributes on one line."""
+
+import pytest
+
+from nm import sflibrary
+from nm.descriptions.compiler import compile as compile_description
+from nm.descriptions.problems import Flawed
+
+LIBRARY = sflibrary.texts()
+FUNCTIONS = '#include "org/smartfrog/functions.sf"\n'
+SCHEMAS = '#include "org/smartfrog/predicates.sf"\n'
+
+
+def meaning(text: str, **files: str) -> str:
+    """What sfConfig resolves to, in canonical form on one line, without the braces around it."""
+    sent = {name.replace("_sf", ".sf"): content for name, content in files.items()}
+    said = " ".join(compile_description("test.sf", text, sent, library=LIBRARY).text().split())
+    return said.removeprefix("sfConfig extends {").removesuffix("}").strip()
+
+
+def inside(body: str) -> str:
+    """What the attributes of an sfConfig resolve to."""
+    return meaning(f"sfConfig extends {{ {body} }}")
+
+
+def mistakes(text: str, **files: str) -> Flawed:
+    """What is wrong with a description."""
+    sent = {name.replace("_sf", ".sf"): content for name, content in files.items()}
+    with pytest.raises(Flawed) as caught:
+        compile_description("test.sf", text, sent, library=LIBRARY)
+    return caught.value
+
+
+def wrong(text: str, **files: str) -> str:
+    """The first thing that is wrong with it."""
+    return mistakes(text, **files).problems[0].message
