@@ -67,9 +67,9 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
     instantiation = record["instantiation"]
     if record["type"] == CONTROLLER_TYPE:
         return "a controller has no guest"
-    if instantiation == NOT:
+    if instantiation == NOT and (due or not has_guest(record)):
         return f"it is {NOT}"
-    if due or (record.get("_gone") and not record.get("_index")):
+    if record.get("_gone") and (due or not has_guest(record)):
         return str(record["_gone"]["why"])
     if host.type is None:
         return "this machine runs no slivers (slivers.uri)"
@@ -80,17 +80,19 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
 
 def _door(record: Record, due: bool) -> str:
     """How its account is meant. One that is to go lets nobody in."""
-    if record["instantiation"] == NOT or due:
+    if due or (record["instantiation"] == NOT and not has_guest(record)):
         return NONE
     if record["instantiation"] == DELEGATED and not record.get("_created"):
         return NONE
-    return SHUT if record.get("_gone") else OPEN
+    return SHUT if record.get("_gone") or record["instantiation"] == NOT else OPEN
 
 
 def _rests(reader: Reader, record: Record, now: float) -> str | None:
     """Why the guest does not run; None when it does."""
     if (halted := departures.halted(record)) is not None:
         return halted
+    if record["instantiation"] == NOT:
+        return f"it is {NOT}"
     if record.get("_stopped"):
         return ASKED
     leases = reservations.read_leases(delivery.section(reader, "leases"))
@@ -223,6 +225,20 @@ def unenforced(reader: Reader, record: Record) -> dict[str, str]:
     found = reader.get(ENFORCERS) or {}
     words = {word for part in ("guests", "network") for word in found.get(part, ())}
     return rspec.unenforced(record.get("_rspec") or rspec.complete(record["rspec"]), words)
+
+
+def is_unwanted(record: Record) -> bool:
+    """Whether its source lists it, and wants it here no more: it is stopped, and deleted later."""
+    return record["instantiation"] == NOT and has_guest(record)
+
+
+def end_of(record: Record) -> float | None:
+    """When what it has here is deleted; None when it stays."""
+    gone = record.get("_gone")
+    if gone is not None:
+        return float(gone["until"])
+    end: float | None = record.get("_unwanted") if is_unwanted(record) else None
+    return end
 
 
 def has_guest(record: Record) -> bool:

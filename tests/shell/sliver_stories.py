@@ -7,13 +7,14 @@ from pathlib import Path
 from nm import delivery, leases, loans
 from nm.slices import Reading, read_reply
 from nm.store import Store
+from tests.rack import Rack
 from tests.shell.conftest import Nmctl
 
 
-def tell(nmctl: Nmctl, *names: str) -> Store:
+def tell(here: Rack, *names: str) -> Store:
     """A source lists these delegated slivers; this machine runs none."""
-    assert nmctl.rack.service is not None
-    store = nmctl.rack.service.database
+    assert here.service is not None
+    store = here.service.database
     timestamp = max(delivery.minimum(store), 1_700_000_000) + 1
     told = [
         {"name": name, "instantiation": "delegated", "attributes": [{"name": "cpu_min", "value": "100"}]}
@@ -27,7 +28,7 @@ def tell(nmctl: Nmctl, *names: str) -> Store:
 
 
 def slivers(nmctl: Nmctl, folder: Path) -> None:
-    tell(nmctl, "demo_web", "demo_db")
+    tell(nmctl.rack, "demo_web", "demo_db")
     assert "demo_web" in nmctl("sliver", "list").out and "demo_db" in nmctl("slivers").out
     assert "delegated" in nmctl("sliver", "show", "demo_web").out
     assert "no sliver nobody" in nmctl("sliver", "show", "nobody", status=5).err
@@ -41,7 +42,7 @@ def slivers(nmctl: Nmctl, folder: Path) -> None:
 
 
 def slivers_that_lend(nmctl: Nmctl, folder: Path) -> None:
-    tell(nmctl, "demo_web", "demo_db")
+    tell(nmctl.rack, "demo_web", "demo_db")
     nmctl("sliver", "lend", "demo_web", "demo_db:cpu_min=30", "nobody:net_min=5")
     assert nmctl("sliver", "rspec", "demo_web", "--json").json["result"]["cpu_min"] == 70
     assert nmctl("sliver", "rspec", "demo_web", "--given", "--json").json["result"]["cpu_min"] == 100
@@ -55,8 +56,8 @@ def slivers_that_lend(nmctl: Nmctl, folder: Path) -> None:
 
 def slivers_that_end(nmctl: Nmctl, folder: Path) -> None:
     names = [f"s{number}" for number in range(8)]
-    tell(nmctl, *names)
-    store = tell(nmctl, "s0")
+    tell(nmctl.rack, *names)
+    store = tell(nmctl.rack, "s0")
     assert "its source lists it no more" not in nmctl("expiry", "holds").out
     assert "s7" in nmctl("expiry", "holds").out and "sliver s7" in nmctl("health", status=7).out
     assert "say --all" in nmctl("sliver", "confirm", status=2).err

@@ -52,7 +52,7 @@ def snapshot(nmctl: Nmctl) -> dict[str, Any]:
 def test_a_dry_run_changes_nothing(nmctl: Nmctl, words: str) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0"], "vlan": 102})
     if words.startswith("sliver"):
-        tell(nmctl, "demo")
+        tell(nmctl.rack, "demo")
     before = snapshot(nmctl)
     ran = run(*words.split(), *LINES[words].split(), "--dry-run")
     assert snapshot(nmctl) == before
