@@ -139,8 +139,11 @@ class GuestHand:
     # ---- what else is asked
 
     def states(self) -> dict[str, bool]:
-        """Sliver -> whether its guest runs, of all that have one; by one listing."""
-        return {found.mark.sliver: found.listed.running for found in self._guests()}
+        """Sliver -> whether its guest runs, of all that have one.
+
+        With it all that run get what they should: one that ended by itself leaves its part to the others.
+        """
+        return {found.mark.sliver: found.listed.running for found in self.balance().guests}
 
     def notes(self) -> dict[str, dict[str, str]]:
         """Sliver -> resource -> what of it this host does not give, as of the last run."""
@@ -178,13 +181,16 @@ class GuestHand:
             if wrong:
                 side.hypervisor.tuning.weigh(wrong)
                 look.weights |= side.hypervisor.tuning.weights(list(wrong))
-        shared: dict[str, dict[str, str]] = {}
-        for found in look.guests:
-            name = found.listed.name
-            if found.busy and (kept := dict(look.division.notes.get(name, {})) | self._pin(look, found)):
-                shared[found.mark.sliver] = kept
-        self._shared = shared
+        kept = {found.mark.sliver: self._settle(look, found) for found in look.guests if found.busy}
+        self._shared = {sliver: notes for sliver, notes in kept.items() if notes}
         return look
+
+    def _settle(self, look: Look, found: Found) -> dict[str, str]:
+        """Let it use the processors that it should. Answers what it does not get."""
+        notes = dict(look.division.notes.get(found.listed.name, {})) | self._pin(look, found)
+        if found.listed.name not in look.weights:
+            notes["cpu_share"] = "libvirt weighs it by nothing: see cgroup_controllers in its configuration"
+        return notes
 
     def _pin(self, look: Look, found: Found) -> dict[str, str]:
         name, tuning = found.listed.name, found.side.hypervisor.tuning

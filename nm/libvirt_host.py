@@ -67,6 +67,8 @@ _WHOLE = (
     | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
 
+_OUT_OF_SIGHT = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_SYSTEM_ERROR)  # none known, or an old one
+
 _BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 _loop_lock = threading.Lock()
@@ -229,7 +231,7 @@ class LibvirtHost:
             try:
                 found.sendProcessSignal(1, libvirt.VIR_DOMAIN_PROCESS_SIGNAL_NOP)
             except libvirt.libvirtError as error:
-                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+                if error.get_error_code() not in _OUT_OF_SIGHT:
                     raise
                 return False
             return True

@@ -4,7 +4,6 @@ Only the daemon's main program (and tests that need a whole nm in their own proc
 the one room that knows all others; it decides nothing itself.
 """
 
-import contextlib
 import logging
 import random
 import socket
@@ -41,7 +40,6 @@ from nm import (
     sliverservice,
     sources,
     startup,
-    tickets,
 )
 from nm.accountwork import AccountsWorker, Follow, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
@@ -61,8 +59,7 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.methods import METHODS
 from nm.nodework import NodeWorker
-from nm.plc import read_node_id
-from nm.plcwork import Look, PlcWorker, reading_of
+from nm.plcwork import Look, PlcWorker
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -71,8 +68,7 @@ from nm.store import Published
 from nm.switch import Registry
 from nm.switches import builtin
 from nm.switches.breaker import Breaker
-from nm.ticketdesk import TicketDesk
-from nm.ticketkeys import TicketKeys
+from nm.ticketdesk import open_desk
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
 
@@ -140,8 +136,6 @@ class Service:
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
-        self._ticket_keys = TicketKeys(config.tickets.keys)
-        desk = TicketDesk(self.database, self._ticket_rules, lambda: reading_of(self._config, None))
         self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
             "pool:": self._timekeeper,
             lending.SUBJECT: self._promises,
@@ -149,23 +143,7 @@ class Service:
             sources.SUBJECT: self._plc,
         }
         self.crew = Crew(self._handler)
-        self._api = api.Api(
-            self.database,
-            self._events,
-            self._site(),
-            self._people(config),
-            api.ApiSettings(
-                limits=_limits(config),
-                daemon=f"nmd on {socket.gethostname()}",
-                database_format=FORMAT,
-                backup=self.database.backup,
-                console=Consoles(self.database, self._consoles, self._send).read,
-                ticket=desk.take,
-                admin_ticket=desk.take_unsigned,
-                failure=lambda: self.database.failure,
-                measured=self._metrics.called if self._metrics else None,
-            ),
-        )
+        self._api = self._door()
 
     # ---- life
 
@@ -220,6 +198,22 @@ class Service:
         self.database.close()
         self._events.close()
         return drained
+
+    def _door(self) -> api.Api:
+        """The door, closed."""
+        desk = open_desk(self.database, lambda: self._config)
+        settings = api.ApiSettings(
+            limits=_limits(self._config),
+            daemon=f"nmd on {socket.gethostname()}",
+            database_format=FORMAT,
+            backup=self.database.backup,
+            console=Consoles(self.database, self._consoles, self._send).read,
+            ticket=desk.take,
+            admin_ticket=desk.take_unsigned,
+            failure=lambda: self.database.failure,
+            measured=self._metrics.called if self._metrics else None,
+        )
+        return api.Api(self.database, self._events, self._site(), self._people(self._config), settings)
 
     def _note_hooks(self) -> None:
         """Let plans tell which of the site's programs there are."""
@@ -465,14 +459,6 @@ class Service:
 
     def _management_secrets(self, told: Mapping[str, Any]) -> Mapping[str, str]:
         return {key: self._secrets.lookup(name) for key, name in (told.get("secrets") or {}).items()}
-
-    def _ticket_rules(self) -> tickets.Rules:
-        """What tickets must be like now; the files that say so may have changed."""
-        found = self._config
-        names = {socket.gethostname(), *found.tickets.nodes}
-        with contextlib.suppress(NMError):  # no PLC, no id
-            names.add(str(read_node_id(Path(found.plc.node_id_file))))
-        return tickets.Rules(frozenset(names), self._ticket_keys.now(), found.tickets.old)
 
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, _accounts(config)["uids"])

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_interface
 from typing import Any
 
 from nm import delivery, departures, facts, people, reservations, rspec
@@ -21,7 +20,6 @@ from nm.store import Reader
 
 OPEN, SHUT, NONE = "open", "shut", "none"  # how an account is meant: let in, let nobody in, not there
 ABSENT, STOPPED, RUNNING = "absent", "stopped", "running"  # what was read back of a guest
-FIRST_ADDRESS = 10  # the sliver of index 1 has the 11th address of the network
 ENFORCERS = "meta_enforcers"
 ASKED = "it was stopped by Stop"
 TURN = "it waits for its turn to be started"
@@ -162,13 +160,7 @@ def hostname_of(record: Record) -> str:
 
 def address_of(host: Host, index: int) -> str | None:
     """The guest's address with its network's length, as 10.20.0.11/16; None when it has none."""
-    if not host.addresses or index < 1:
-        return None
-    network = ip_interface(host.addresses).network
-    place = FIRST_ADDRESS + index
-    if place >= network.num_addresses - 1:
-        return None
-    return f"{network.network_address + place}/{network.prefixlen}"
+    return facts.sliver_address(host.addresses, index)
 
 
 # ---- who that is, and who may act for it

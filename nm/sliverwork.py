@@ -107,6 +107,7 @@ class _Known:
 
     told: object = None  # which account, and how it was meant when its worker was last asked to see to it
     asked: float = 0.0  # when, by Tools.now
+    asks: int = 0  # how often it is still to answer
     deaths: int = 0
     died: float = 0.0
 
@@ -365,15 +366,23 @@ class SliversWorker:
         told = (account["id"], account["destroying"], meaning.door)
         self._accounts[account["account"]] = name
         if told != known.told:
-            known.told, known.asked = told, now
-            self._tools.send(people.SUBJECT, Settle(account["account"]))
+            known.told, known.asks = told, 2  # the first answer may be to what was asked before
+            self._ask_account(known, account)
         if meaning.door == slivers.OPEN or account["error"]:
             return True
+        if known.asks and (account.get("_read_at") or 0) >= known.asked:
+            known.asks -= 1
+            self._ask_account(known, account)
         longest = self._tools.patience.longest_pause
-        if (account.get("_read_at") or 0) >= known.asked or abs(now - known.asked) >= longest:
+        if not known.asks or abs(now - known.asked) >= longest:
             return True
         self._rest(task, record, longest)
         return False
+
+    def _ask_account(self, known: _Known, account: Record) -> None:
+        if known.asks:
+            known.asked = self._tools.now()
+            self._tools.send(people.SUBJECT, Settle(account["account"]))
 
     def _bring(self, name: str, record: Record, door: str) -> None:
         account = people.sliver_account(self._store, name)

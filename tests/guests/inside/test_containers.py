@@ -1,13 +1,16 @@
 """Containers as slivers: made, told, stopped, kept, made anew, held to their disk and memory."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from nm import machine_xml
 from nm.errors import DeviceFailed
 from nm.facts import Order
 from nm.guestmaking import HOST
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LXC, inside, sh, until
+from tests.guests.house import LXC, inside, make_debian_root, sh, until
 from tests.guests.inside.conftest import KEY, Site, container, names
 
 DOMAIN = "nm-sliver-a"
@@ -19,14 +22,19 @@ def ready(domain: str = DOMAIN) -> None:
     until(lambda: "authorized_keys" in inside(domain, "ls /root/.ssh"))
 
 
-def test_made_it_runs_in_a_root_of_its_own_and_goes_without_a_trace(site: Site) -> None:
+@pytest.mark.parametrize("make", [None, make_debian_root], ids=["busybox", "debian"])
+def test_made_it_runs_in_a_root_of_its_own_and_goes_without_a_trace(
+    site: Site, make: Callable[[Path], Path] | None
+) -> None:
+    tree = site.root if make is None else make(site.root.parent / "debian")
     site.told(hostname="alpha", initscript="#!/bin/sh\necho begun >>/begun\n")
+    site.told(image={**site.image, "root": str(tree)})
     site.make("a", container("a"))
     ready()
     assert inside(DOMAIN, "hostname") == "alpha"
     assert inside(DOMAIN, "cat /root/.ssh/authorized_keys") == KEY
     until(lambda: inside(DOMAIN, "cat /begun") == "begun")
-    assert not (site.root / "begun").exists(), "the tree that all share was written to"
+    assert not (tree / "begun").exists(), "the tree that all share was written to"
     assert inside(DOMAIN, "ls /mnt; grep ext4 /proc/mounts; true") == ""  # nothing of its making is in sight
     assert inside(DOMAIN, "ls /sys/class/net") == "lo"  # no network given is no network
     assert site.make("a", None) is None
