@@ -326,7 +326,7 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
         raise _taken(call, *why, account)
     old = tx.get(account_key(account))
     uid, number = _numbers(tx, call)
-    before = [*old["before"], {"uid": old["uid"], "id": old["id"]}] if old is not None else []
+    before = [*old["before"], {name: old[name] for name in ("uid", "id", "type")}] if old is not None else []
     record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
     tx.put(record)
     return record

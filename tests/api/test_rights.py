@@ -299,7 +299,8 @@ def test_a_name_made_again_is_another_incarnation(bench: Bench) -> None:
     bench.call("CreateDelegate", "snoop", [], [])
     second = bench.get("account_snoop")
     assert second["uid"] > first["uid"] and second["id"] > first["id"]
-    assert second["before"] == [{"uid": first["uid"], "id": first["id"]}] and second["rights"] == {}
+    assert second["before"] == [{"uid": first["uid"], "id": first["id"], "type": "delegate"}]
+    assert second["rights"] == {}
 
 
 # ---- head nodes
