@@ -68,7 +68,7 @@ HOSTILE = {
     + "".join(f"a{n + 1} extends {{ x a{n}; y a{n}; }}" for n in range(20))
     + 'b ("" ++ a20); }',
     "lists that go deep": "sfConfig extends { a0 [];"
-    + "".join(f"a{n + 1} [a{n}];" for n in range(3000))
+    + "".join(f"a{n + 1} [a{n}];" for n in range(500))
     + "}",
     "sets in sets": '#include "org/smartfrog/functions.sf" sfConfig extends { a0 extends { v 1; }'
     + "".join(f"a{n + 1} extends Set {{ setSize 1000; setElem a{n}; }}" for n in range(20))
