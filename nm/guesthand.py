@@ -321,6 +321,9 @@ class GuestHand:
     def _run(self, side: Side, plan: GuestPlan) -> None:
         domain, frozen = plan.domain, plan.value["frozen"]
         state = side.hypervisor.state(domain)
+        if state is not None and state.running and not self._in_hand(side, domain):
+            side.hypervisor.stop(domain)
+            state = None
         if state is None or not state.running:
             side.maker.describe_anew(plan)  # as the image and the site's network are now
             self._start(side, domain)
@@ -339,10 +342,13 @@ class GuestHand:
         """Until libvirt has it in hand: else it would not notice its end, nor could it ask for it."""
         for _ in range(_STARTS):
             side.hypervisor.start(domain)
-            if wait_until(partial(side.hypervisor.in_hand, domain), _SIGHT, self._clock, every=0.05):
+            if self._in_hand(side, domain):
                 return
             side.hypervisor.stop(domain)
         raise DeviceFailed(f"libvirt does not see the first process of domain {domain}, which it started")
+
+    def _in_hand(self, side: Side, domain: str) -> bool:
+        return wait_until(partial(side.hypervisor.in_hand, domain), _SIGHT, self._clock, every=0.05)
 
     def _limit_memory(self, side: Side, domain: str, kib: int) -> None:
         if side.type != CONTAINER or side.hypervisor.tuning.memory(domain) in (kib, None):
