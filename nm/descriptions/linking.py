@@ -287,7 +287,10 @@ class Linker(Finder):
         prefix = values.get("setPrefix", "elem")
         bounds = [bound for bound in (low, high, step) if type(bound) is int]
         refuse_unless(len(bounds) == 3 and step > 0, "a set without bounds", "give setSize a number")
-        refuse_unless(isinstance(prefix, str), "setPrefix is no string", "give it a string")
+        most = self.budget.limits.name
+        refuse_unless(
+            isinstance(prefix, str) and len(prefix) <= most, "setPrefix is no name", "give it a word"
+        )
         self.budget.step(max(0, (high - low) // step))
         made = inner.below(Component(), "set")
         element = values.get("setElem")
