@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from nm import leases, lending, promises
+from nm import groups, leases, lending, promises
 from nm.calls import NM, Call, Caller
 from nm.config import Hooks
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.records import Record, changed, record_key
+from nm.scratch import Scratch
 from nm.store import Transaction
 from tests.rack import Rack, rack
 
@@ -330,6 +331,18 @@ def test_a_later_group_of_the_same_name_inherits_nothing(lab: Rack) -> None:
     lab.until(at_home(lab))
     assert lab.wait(job)["state"] == "failed"
     assert shown(lab, "b")["borrowed"] == [] and shown(lab, "b")["nodes"] == []
+
+
+@pytest.mark.parametrize("turn", [promises.OUT, promises.BACK])
+def test_a_node_is_promised_to_a_group_and_not_to_its_name(lab: Rack, turn: str) -> None:
+    """Before anybody has noticed that the group is gone, one that has its name now asks for the node."""
+    assert lab.service is not None
+    before = {"name": "b", "created": 1.0}
+    promise = {"lender": before, "borrower": before, "until": 2**31, "turn": turn, "image": None, "job": 1}
+    attempt = Scratch(lab.service.database)
+    attempt.put(changed(record(lab, "n5"), time.time(), _promise=promise))
+    with pytest.raises(Conflict, match="promised to|on its way back to"):
+        groups.add_nodes(attempt, Call(NM, "AddNodes", time.time()), "b", ["n5"])
 
 
 def test_the_lease_of_the_borrower_ends(lab: Rack) -> None:
