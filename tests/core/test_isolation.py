@@ -167,6 +167,11 @@ class Life(RuleBasedStateMachine):
         self.faults[switch] = fault
 
     @rule()
+    def mend_switches(self) -> None:
+        for switch in self.rack.switches:
+            self.break_switch(switch, {})
+
+    @rule()
     def restart(self) -> None:
         self.rack.stop()
         self.rack.start()
