@@ -11,6 +11,7 @@ import pytest
 from nm import groups, leases, lending, promises
 from nm.calls import NM, Call, Caller
 from nm.config import Hooks
+from nm.database_tools import restore
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.records import Record, changed, record_key
 from nm.scratch import Scratch
@@ -341,7 +342,7 @@ def test_a_node_is_promised_to_a_group_and_not_to_its_name(lab: Rack, turn: str)
     promise = {"lender": before, "borrower": before, "until": 2**31, "turn": turn, "image": None, "job": 1}
     attempt = Scratch(lab.service.database)
     attempt.put(changed(record(lab, "n5"), time.time(), _promise=promise))
-    with pytest.raises(Conflict, match="promised to|on its way back to"):
+    with pytest.raises(Conflict, match=r"promised to|on its way back to"):
         groups.add_nodes(attempt, Call(NM, "AddNodes", time.time()), "b", ["n5"])
 
 
@@ -362,13 +363,36 @@ def test_a_clock_that_is_not_believed_ends_no_loan(lab: Rack) -> None:
     database, clocks = lab.service.database, lab.service._clocks
     now, up = clocks.now(), clocks.up()
     database.transact(lambda tx: leases.write_clock(tx, now, up, clocks.boot, up + LONG))
+    lab.stop()
+    lab.start()
     over(lab, "n1")
     lent(lab, "n2")  # so its worker has looked at all of them since
     assert record(lab, "n1")["_promise"]["turn"] == promises.LENT
     assert carried(lab, "n1") == access(102)
-    database.transact(lambda tx: leases.write_clock(tx, now, up, clocks.boot, None))
     lab.call("LendNodes", "a", "b", ["n1"], 0)
     lab.until(at_home(lab))
+
+
+def test_an_old_copy_that_was_restored_ends_no_loan(lab: Rack, tmp_path: Path) -> None:
+    """It does not know that the loan was to last longer."""
+    lent(lab, "n1", seconds=2)
+    ends = shown(lab, "a")["lent"][0]["until"]
+    lab.call("Backup", str(tmp_path / "copy"))
+    assert lab.wait(lend(lab, "n1"))["state"] == "done"
+    lab.until(lambda: time.time() > ends)
+    lab.stop()
+    restore(lab.folder / "db", tmp_path / "copy")
+    lab.start()
+    for switch, trunk in (("sw0", "t0a"), ("sw1", "t0b")):
+        lab.wait(lab.call("AdoptPorts", switch, [trunk]))
+    lent(lab, "n2")  # so its worker has looked at all of them since
+    assert record(lab, "n1")["_promise"]["turn"] == promises.LENT
+    lab.stop()
+    lab.start()
+    lab.call("LendNodes", "a", "b", ["n2"], 0)
+    lab.until(at_home(lab, "n2"))
+    assert record(lab, "n1")["_promise"]["turn"] == promises.LENT
+    assert carried(lab, "n1") == access(102)
 
 
 # ---- restarts
