@@ -51,18 +51,6 @@ def nic_of(index: int) -> str:
     return f"nms{index}"
 
 
-def bridge_at(place: str) -> str:
-    """The bridge at `slivers.network`, where that names one."""
-    kind, _, name = place.partition(":")
-    if kind != "bridge":
-        raise DeviceFailed(
-            f"which bridge {place} has is not known",
-            "name it: slivers.network = bridge:NAME, or slivers.uplink",
-            passing=False,
-        )
-    return name
-
-
 class Shaping:
     """Enforces rates and quotas."""
 
@@ -72,7 +60,7 @@ class Shaping:
         settings: Callable[[], Slivers],
         mac: Callable[[Record], str],
         clocks: Clocks,
-        bridge: Callable[[str], str] = bridge_at,
+        bridge: Callable[[str], str],
     ) -> None:
         """`mac`: of a sliver's NIC. `bridge`: of `slivers.network`; DeviceFailed when it is not known.
 
@@ -107,7 +95,8 @@ class Shaping:
             elif names:
                 self._change(names, now)
         except DeviceFailed as error:
-            self._tree, self._next = None, up + min(settings.look_seconds, _RETRY)
+            self._hand = self._tree = None
+            self._next = up + min(settings.look_seconds, _RETRY)
             self._say((), [str(error)])
         else:
             faults = {**self._faults, **self._shape.faults}

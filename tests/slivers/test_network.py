@@ -283,6 +283,26 @@ def test_a_device_that_is_missing_is_told(net: Net, node: Node, way: str) -> Non
     assert "this machine has no network device " in node.faults
 
 
+def test_a_network_of_libvirts_has_its_bridge_and_another_later() -> None:
+    with network(routed=True):
+        node = Node("routed")
+        node.use(network="network:nowhere")
+        node.look()
+        assert node.enforced == [] and "nowhere" in node.faults
+        node.use(network="network:default")  # of the stand-in's, on virbr0
+        node.look()
+        assert node.enforced == [] and "no network device virbr0" in node.faults
+        node.use(network="bridge:br0")  # as if libvirt's had another bridge since
+        node.look()
+        assert node.enforced == ALL
+        node.restart()
+        node.use(network="network:default")
+        sh("ip link add virbr0 type bridge")
+        node.look()
+        assert node.enforced == ALL
+        assert "pref 28269" in sh("tc filter show dev virbr0 ingress")
+
+
 def test_a_device_of_our_name_that_is_none_of_ours_stays() -> None:
     with network(routed=True):
         sh("ip link add nm-slivers type bridge")
