@@ -259,7 +259,7 @@ def test_the_kernel_takes_any_life(life: list[Any]) -> None:
         hand.apply(shaper.difference(tree, shape.tree))
         tree = dict(shape.tree)
         for name, what in life:
-            keys = list(shape.put(name, what) if name else shape.cap(what))
+            keys = list(shape.put({name: what}) if name else shape.cap(what))
             hand.apply(shaper.difference(tree, shape.tree, keys))
             tree = dict(shape.tree)
             assert hand.read().tree == tree
@@ -453,6 +453,18 @@ def test_it_runs_in_a_thread_of_its_own(net: Net, node: Node) -> None:
         until(lambda: quotas.accounts(node.store)["s1"].meters["net"].used >= 20_000)
     finally:
         assert crew.stop(30)
+
+
+def test_what_is_wrong_of_a_sliver_is_forgotten_with_it(net: Net, node: Node) -> None:
+    node.run(1)
+    node.run(2)
+    node.put({**node.record("sliver_s2"), "_index": 1})
+    node.look()
+    assert "has number 1, which is" in node.faults
+    for number in (1, 2):
+        node.stop(number)
+    node.look()
+    assert node.faults == ""
 
 
 def test_two_that_swap_their_numbers(net: Net, node: Node) -> None:
