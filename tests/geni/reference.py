@@ -153,8 +153,6 @@ def _without_armour(who: Holder) -> str:
 
 def _run(*arguments: str, check: bool = True) -> int:
     assert PROGRAM is not None
-    done = subprocess.run(
-        [PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 or not check, done.stderr
     return done.returncode

@@ -92,7 +92,7 @@ def test_every_wrapping_that_clients_use_is_taken(credentials: list[object]) -> 
     "credentials",
     [None, "text", {"geni_type": "geni_sfa"}, [1], [None], [[issued()]], [{}], [sfa(1)], [sfa(None)],
      [sfa(issued(), None)], [sfa(issued(), True)], [{"geni_type": "geni_sfa"}], [sfa("")] * 11],
-    ids=str,
+    ids=range(13),
 )  # fmt: skip
 def test_another_shape_is_a_bad_argument(credentials: object) -> None:
     with pytest.raises(Invalid):
