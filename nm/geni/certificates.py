@@ -16,7 +16,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import Certificate, CertificateRevocationList
 
 from nm.errors import Denied, Invalid
@@ -189,6 +189,7 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
         path.append(_issuer(path[-1], known, now, trust))
     moment = datetime.fromtimestamp(now, UTC)
     for certificate in path:
+        _strong(certificate, trust)
         _current(certificate, moment)
     names = [urn_of(one) for one in path]
     for below, ((subject, urn), (issuer, authority)) in enumerate(pairwise(zip(path, names, strict=True))):
@@ -206,7 +207,6 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
 
 def _issuer(subject: Certificate, known: Iterable[Certificate], now: float, trust: Trust) -> Certificate:
     """Who signed it: of several with the same key, one that is current."""
-    _strong(subject, trust)
     found = [one for one in known if one.subject == subject.issuer and _signed(subject, one, trust)]
     if not found:
         hint = "the site's administrator decides which roots are trusted; show the certificates between, too"
@@ -220,10 +220,21 @@ def _signed(subject: Certificate, issuer: Certificate, trust: Trust) -> bool:
         return False
     _strong(issuer, trust)
     try:
-        subject.verify_directly_issued_by(issuer)
+        if isinstance(subject.signature_hash_algorithm, hashes.SHA1):
+            _holds_by_sha1(subject.signature, subject.tbs_certificate_bytes, issuer)
+        else:
+            subject.verify_directly_issued_by(issuer)
     except _FAILURES:
         return False
     return True
+
+
+def _holds_by_sha1(signature: bytes, said: bytes, issuer: Certificate) -> None:
+    """Fails unless the issuer signed it so. The library's own ways refuse SHA-1, whatever a site says."""
+    key = issuer.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise InvalidSignature
+    key.verify(signature, said, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 as deployed authorities have it
 
 
 def _strong(certificate: Certificate, trust: Trust) -> None:
@@ -289,7 +300,11 @@ def _is_revoked(subject: Certificate, issuer: Certificate, trust: Trust) -> bool
 
 
 def _is_by(revoked: CertificateRevocationList, issuer: Certificate) -> bool:
+    """Whether the issuer signed it; also over SHA-1, for what it takes back should not count in doubt."""
     try:
+        if isinstance(revoked.signature_hash_algorithm, hashes.SHA1):
+            _holds_by_sha1(revoked.signature, revoked.tbs_certlist_bytes, issuer)
+            return True
         return revoked.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
     except _FAILURES:
         return False

@@ -1,4 +1,4 @@
-"""Credentials as they come in the wild: made by GENI's reference tool, and wrapped as real clients wrap them."""
+"""Credentials as they are found: made by GENI's reference tool, and wrapped as real clients do it."""
 
 from pathlib import Path
 from xmlrpc.client import Binary
@@ -6,6 +6,7 @@ from xmlrpc.client import Binary
 import pytest
 
 from nm.errors import Denied, Invalid
+from nm.geni.certificates import Trust
 from tests.geni import reference, world
 from tests.geni.reference import SHA1, SHA256, Reference
 from tests.geni.world import ALICE, BOB, PROJECTS, Call, call, issued, sfa
@@ -16,7 +17,7 @@ def made(tmp_path: Path) -> Reference:
     return Reference(tmp_path)
 
 
-OLD = world.Trust(world.TRUST.roots, sha1=True)
+OLD = Trust(world.TRUST.roots, sha1=True)
 
 
 @reference.needed
@@ -36,7 +37,7 @@ def test_sha1_counts_only_where_the_site_says_so(made: Reference) -> None:
         call(made.credential(methods=SHA1)).judged()
     with pytest.raises(Denied, match="SHA-1"):
         call(made.credential(methods=(SHA256[0], SHA1[1]))).judged()
-    assert call(made.credential(methods=SHA256)).judged()
+    assert call(made.credential(methods=SHA256)).judged().rights
 
 
 @reference.needed
@@ -48,7 +49,7 @@ def test_one_of_ours_is_taken_by_the_reference(made: Reference) -> None:
 @reference.needed
 def test_a_signer_below_the_root_shows_its_chain(made: Reference) -> None:
     below = world.holder(PROJECTS, "lab:proj+authority+signer")
-    assert call(made.credential(signer=below, methods=SHA256)).judged()
+    assert call(made.credential(signer=below, methods=SHA256)).judged().rights
 
 
 @reference.needed

@@ -1,4 +1,4 @@
-"""A small federation for these tests: two roots, authorities beneath, users, slices, and who asks for what."""
+"""A small federation for these tests: two roots, authorities beneath, users and slices, and who asks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,6 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
 from lxml import etree
 
 from nm.geni import authorisation, making, urns, xmlsignature
@@ -95,7 +94,7 @@ def passed(
 
 
 def edited(text: str, *changes: tuple[str, str], signer: Holder = SIGNER) -> str:
-    """That credential with other words, its first signature made anew: what a careless authority would sign."""
+    """That credential with other words, its first signature made anew, as a careless authority would."""
     return signed_anew(replaced(text, *changes), signer)
 
 
