@@ -10,6 +10,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from nm.geni.urns import Urn
 
 SIZE = 1 << 16  # characters of a chain
 LONGEST = 8  # certificates in a chain
+KEPT = 1024  # certificates of which is remembered what does not change with time, site or call
 STRONGEST_RSA = 8192  # bits; beyond, looking at a signature costs too much
 PEM = "-----BEGIN CERTIFICATE-----"
 
@@ -136,6 +138,7 @@ def revocations(files: Iterable[tuple[str, bytes]]) -> tuple[CertificateRevocati
 # ---- what a certificate says
 
 
+@lru_cache(KEPT)
 def urn_of(certificate: Certificate) -> Urn:
     """Its one URN. Denied when it has none, or several."""
     found = [uri for uri in _uris(certificate) if urns.is_geni(uri)]
@@ -219,6 +222,12 @@ def _signed(subject: Certificate, issuer: Certificate, trust: Trust) -> bool:
     if subject == issuer:
         return False
     _strong(issuer, trust)
+    return _holds(subject, issuer)
+
+
+@lru_cache(KEPT)
+def _holds(subject: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key signed it."""
     try:
         if isinstance(subject.signature_hash_algorithm, hashes.SHA1):
             _holds_by_sha1(subject.signature, subject.tbs_certificate_bytes, issuer)

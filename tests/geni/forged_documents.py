@@ -195,6 +195,13 @@ SIGNED: Mapping[str, Forgery] = {
     "of the whole document": Forgery(lambda: signed_so(('URI="#ref0"', 'URI=""')), "not of an element"),
     "of nothing named": Forgery(lambda: signed_so((' URI="#ref0"', "")), "not of an element"),
     "of a file": Forgery(lambda: signed_so(('URI="#ref0"', 'URI="file:///etc/passwd"')), "not of an element"),
+    "of a file with a like name": Forgery(
+        lambda: signed_so(('URI="#ref0"', 'URI="/ref0"')), "not of an element"
+    ),
+    "of something that is a manifest": Forgery(
+        lambda: signed_so(('URI="#ref0"', 'Type="http://www.w3.org/2000/09/xmldsig#Manifest" URI="#ref0"')),
+        "not of an element",
+    ),
     "by an xpointer": Forgery(
         lambda: signed_so(('URI="#ref0"', "URI=\"#xpointer(id('ref0'))\"")), "not of an element"
     ),

@@ -199,6 +199,9 @@ PASSED_ON: Mapping[str, Forgery] = {
     "every right that may not be passed on": Forgery(
         lambda: handed(passed(issued(privileges={"*": False}))), "with control, which"
     ),
+    "a right that may and may not be passed on": Forgery(
+        lambda: handed(passed(_doubtful())), "with control, which"
+    ),
     "for longer": Forgery(lambda: handed(passed(expires=NOW + HOUR + 1)), "for longer"),
     "by somebody who does not own the parent": Forgery(
         lambda: handed(passed(signer=MALLORY)), "mallory passed the credential on"
@@ -228,6 +231,11 @@ PASSED_ON: Mapping[str, Forgery] = {
     ),
     "by a longer line than we follow": Forgery(lambda: call(line(6)), "more than 5 times"),
 }
+
+
+def _doubtful() -> str:
+    twice = "<privilege><name>control</name><can_delegate>true</can_delegate></privilege></privileges>"
+    return edited(issued(privileges={"control": False}), ("</privileges>", twice))
 
 
 def _last_first(text: str) -> str:

@@ -1,10 +1,11 @@
 """Credentials as they are found: made by GENI's reference tool, and wrapped as real clients do it."""
 
 from pathlib import Path
-from xmlrpc.client import Binary
+from xmlrpc.client import Binary, dumps
 
 import pytest
 
+from nm import marshal
 from nm.errors import Denied, Invalid
 from nm.geni.certificates import Trust
 from tests.geni import reference, world
@@ -87,6 +88,14 @@ def test_times_without_a_zone_are_of_utc(made: Reference) -> None:
 )
 def test_every_wrapping_that_clients_use_is_taken(credentials: list[object]) -> None:
     assert Call(credentials=credentials).judged().owner.urn == ALICE.urn
+
+
+@pytest.mark.parametrize("value", [issued(), issued().encode()], ids=["text", "base64"])
+def test_what_a_client_sends_comes_through_the_door(value: object) -> None:
+    credentials = [{"geni_value": value, "geni_type": "geni_sfa", "geni_version": 3}]
+    body = dumps((world.SLICE, credentials, "<rspec/>", {}), "Allocate").encode()
+    _, arguments = marshal.parse_call(body)
+    assert Call(credentials=arguments[1], target=arguments[0]).judged().owner.urn == ALICE.urn
 
 
 @pytest.mark.parametrize(
