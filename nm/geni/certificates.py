@@ -27,7 +27,7 @@ from nm.geni.urns import Urn
 SIZE = 1 << 16  # characters of a chain
 LONGEST = 8  # certificates in a chain
 KEPT = 1024  # certificates of which is remembered what does not change with time, site or call
-STRONGEST_RSA = 8192  # bits; beyond, looking at a signature costs too much
+STRONGEST_RSA, LARGEST_EXPONENT = 8192, 1 << 32  # beyond, looking at a signature costs too much
 PEM = "-----BEGIN CERTIFICATE-----"
 
 _DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -252,9 +252,13 @@ def _strong(certificate: Certificate, trust: Trust) -> None:
         key = certificate.public_key()
     except _FAILURES:
         key = None
-    if isinstance(key, rsa.RSAPublicKey) and trust.shortest_rsa <= key.key_size <= STRONGEST_RSA:
-        return
-    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+    if isinstance(key, rsa.RSAPublicKey):
+        fits = (
+            trust.shortest_rsa <= key.key_size <= STRONGEST_RSA and key.public_numbers().e < LARGEST_EXPONENT
+        )
+    else:
+        fits = isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
+    if not fits:
         hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
         raise Denied(f"the key of {_called(certificate)} is too weak, or of another kind", hint)
 

@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def parse(text: str, sha1: bool) -> tuple[Credential, ...]:
-    """A credential, and then those that it was made from, the last one an authority's. Denied when it is none."""
+    """A credential, then those that it was made from, the last one an authority's. Denied when it is none."""
     root = documents.parse(text)
     if root.tag != "signed-credential":
         raise malformed("its root is not <signed-credential>")

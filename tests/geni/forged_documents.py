@@ -331,15 +331,14 @@ BOMBS: Mapping[str, Forgery] = {
     "many credentials": Forgery(lambda: Call(credentials=[issued()] * 11), "more than 10", Invalid),
     "many bad ones": Forgery(lambda: Call(credentials=[line(5)] * 10, client=MALLORY), "none of the"),
     "many whose last signature does not hold": Forgery(
-        lambda: Call(credentials=[_rotten(line(5))] * 10), "does not hold"
+        lambda: Call(credentials=[_rotten()] * 10), "does not hold"
     ),
 }
 
 
-def _rotten(text: str) -> str:
-    """The innermost one says something else than was signed, so that all others are looked at before it."""
-    start = text.rindex("<serial>")
-    return text[:start] + text[start:].replace("<serial>0", "<serial>1", 1)
+def _rotten() -> str:
+    """The innermost one was altered before it was passed on: all others hold, and are looked at first."""
+    return line(5, replaced(issued(), ("<serial>0", "<serial>1")))
 
 
 DOCUMENTS: Mapping[str, Forgery] = {

@@ -253,9 +253,9 @@ def _retargeted() -> str:
     return edited(text, (gid, other), (named, f"<target_urn>{TWO.urn}</target_urn>"), signer=ALICE)
 
 
-def line(times: int) -> str:
+def line(times: int, text: str = "") -> str:
     """Passed on from Alice to Alice so many times."""
-    text = issued()
+    text = text or issued()
     for _ in range(times):
         text = passed(text, ALICE, {"*": True})
     return text

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 
@@ -104,6 +104,13 @@ def test_keys_of_other_kinds() -> None:
     assert judged(certificate((names(ALICES), False), public=curve)).urn == ALICE.urn
     with pytest.raises(Denied, match="too weak, or of another kind"):
         judged(certificate((names(ALICES), False), public=dsa.generate_private_key(1024).public_key()))
+
+
+def test_a_key_that_keeps_us_busy_is_refused() -> None:
+    numbers = ALICE.key.public_key().public_numbers()
+    dear = rsa.RSAPublicNumbers((1 << 2000) + 1, numbers.n).public_key()
+    with pytest.raises(Denied, match="too weak, or of another kind"):
+        judged(certificate((names(ALICES), False), public=dear))
 
 
 def test_short_keys_count_where_the_site_says_so() -> None:
