@@ -24,7 +24,7 @@ NETWORKS = 16
 
 
 def network(vlan: int, nics: Iterable[str] = ("boot",), tagged: bool = False) -> dict[str, Any]:
-    """One network of a spec. `nics`: names or roles of NICs that join it."""
+    """One network of a spec. `nics`: those that join it, as views.callings names them."""
     return {"vlan": vlan, "nics": list(nics), "tagged": tagged}
 
 
@@ -129,7 +129,8 @@ def _parse_network(name: str, given: object, choose: Callable[[], int]) -> dict[
     nics = given.get("nics", ["boot"] if name == "main" else ["data"])
     if not isinstance(nics, list) or not nics or not all(isinstance(nic, str) for nic in nics):
         raise Invalid(
-            f"network {name}: nics is not a list of NIC names or roles", 'as ["boot"] or ["eth0", "eth1"]'
+            f"network {name}: nics is not a list of NIC names or roles",
+            'as ["boot"], ["eth0", "eth1"] or ["n1:eth0"]',
         )
     tagged = given.get("tagged", False)
     if not isinstance(tagged, bool):
