@@ -61,7 +61,7 @@ test-switches: setup  ## every command line's dialect, every fault at every line
 test-loans: setup  ## loans between slivers against a plain restatement of the rules: 10,000 lives, a few minutes
 	@NM_TEST_LOANS=10000 $(python) -m pytest --timeout 1800 tests/slivers/test_rules.py
 
-test-kernel: setup  ## head nodes' host network and Linux bridges on a stock kernel, in a VM
+test-kernel: setup  ## head nodes' host network, Linux bridges, slivers' rates on a stock kernel, in a VM
 	@tests/kernel/run.sh
 
 bench-kernel: setup  ## the benchmark of Linux bridges on a stock kernel, in a VM

@@ -14,7 +14,9 @@
 #ifndef ENTER
 #define ENTER "/usr/lib/nm/nm-enter"
 #endif
+#ifndef SUDO
 #define SUDO "/usr/bin/sudo"
+#endif
 #define FORCED "enter"
 #define ORIGINAL "SSH_ORIGINAL_COMMAND="
 

@@ -26,11 +26,13 @@ PORT comes last because ports' names may contain slashes. Pure ground; imported 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_interface
 from typing import Any, Protocol
 
 from nm.errors import NMError
 from nm.records import Record
 
+FIRST_ADDRESS = 10  # the sliver of index 1 has the 11th address of the network
 Value = dict[str, Any]
 _PARTS = {
     "node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "list": 1, "account": 1,
@@ -63,6 +65,17 @@ def made_domain(headnode: str) -> str:
 def sliver_domain(account: str) -> str:
     """What libvirt calls the guest of a sliver, by the Unix name in the sliver's record."""
     return f"nm-sliver-{account}"
+
+
+def sliver_address(network: str, index: int) -> str | None:
+    """The address and prefix of the sliver of that index, as 10.20.0.11/16; None when it has none."""
+    if not network or index < 1:
+        return None
+    found = ip_interface(network).network
+    place = FIRST_ADDRESS + index
+    if place >= found.num_addresses - 1:
+        return None
+    return f"{found.network_address + place}/{found.prefixlen}"
 
 
 def of_account(record: Record) -> Value:

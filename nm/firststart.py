@@ -9,9 +9,10 @@ from pathlib import Path
 from nm import database_tools, imports, site
 from nm.calls import Call
 from nm.config import Config, ConfigError
+from nm.configured import site_of
 from nm.disk import Disk
 from nm.scratch import Nothing
-from nm.service import ROOT, site_of
+from nm.service import ROOT
 from nm.snapshot import read_head
 from nm.switches import builtin
 

@@ -15,28 +15,18 @@ worker; holds no lock.
 import json
 import os
 from collections.abc import Mapping
-from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, ClassVar
 
 from nm.accounts import REGISTRY, Account, Places
+from nm.facts import sliver_address
 from nm.guestkeys import Guest
 
 SHELL = "/usr/lib/nm/sliver_shell"
 GROUP = "nm-slivers"  # whose members may run nm-enter as root (packaging/sudoers)
 # Nothing but a session: no forwarding of anything, and no internal-sftp, which is served on this machine.
 OPTIONS = 'restrict,pty,command="enter"'
-FIRST_ADDRESS = 10  # the sliver of index 1 has the 11th address of the network
 RUNNING = "running"
-
-
-def address_of(network: str, index: int) -> str | None:
-    """The address of the guest with that index; None when there is none."""
-    if not network or index < 1:
-        return None
-    found = ip_interface(network).network
-    place = FIRST_ADDRESS + index
-    return str(found.network_address + place) if place < found.num_addresses - 1 else None
 
 
 class SliverAccount(Account):
@@ -144,8 +134,9 @@ class MachineAccount(SliverAccount):
 
     def _way(self, guest: Mapping[str, Any]) -> dict[str, Any]:
         places = self._system.places
-        address = address_of(places.guest_network, guest.get("index") or 0)
-        return {"address": address, "user": places.guest_user, "life": guest.get("life") or 1}
+        address = sliver_address(places.guest_network, guest.get("index") or 0)
+        host = address.partition("/")[0] if address else None
+        return {"address": host, "user": places.guest_user, "life": guest.get("life") or 1}
 
     def _tell_keys(self, told: Mapping[str, Any]) -> None:
         """The account reads them, so that the program that speaks with the guest need not be root."""

@@ -139,8 +139,11 @@ class GuestHand:
     # ---- what else is asked
 
     def states(self) -> dict[str, bool]:
-        """Sliver -> whether its guest runs, of all that have one; by one listing."""
-        return {found.mark.sliver: found.listed.running for found in self._guests()}
+        """Sliver -> whether its guest runs, of all that have one.
+
+        With it all that run get what they should: one that ended by itself leaves its part to the others.
+        """
+        return {found.mark.sliver: found.listed.running for found in self.balance().guests}
 
     def notes(self) -> dict[str, dict[str, str]]:
         """Sliver -> resource -> what of it this host does not give, as of the last run."""
@@ -178,13 +181,16 @@ class GuestHand:
             if wrong:
                 side.hypervisor.tuning.weigh(wrong)
                 look.weights |= side.hypervisor.tuning.weights(list(wrong))
-        shared: dict[str, dict[str, str]] = {}
-        for found in look.guests:
-            name = found.listed.name
-            if found.busy and (kept := dict(look.division.notes.get(name, {})) | self._pin(look, found)):
-                shared[found.mark.sliver] = kept
-        self._shared = shared
+        kept = {found.mark.sliver: self._settle(look, found) for found in look.guests if found.busy}
+        self._shared = {sliver: notes for sliver, notes in kept.items() if notes}
         return look
+
+    def _settle(self, look: Look, found: Found) -> dict[str, str]:
+        """Let it use the processors that it should. Answers what it does not get."""
+        notes = dict(look.division.notes.get(found.listed.name, {})) | self._pin(look, found)
+        if found.listed.name not in look.weights:
+            notes["cpu_share"] = "libvirt weighs it by nothing: see cgroup_controllers in its configuration"
+        return notes
 
     def _pin(self, look: Look, found: Found) -> dict[str, str]:
         name, tuning = found.listed.name, found.side.hypervisor.tuning
@@ -315,6 +321,9 @@ class GuestHand:
     def _run(self, side: Side, plan: GuestPlan) -> None:
         domain, frozen = plan.domain, plan.value["frozen"]
         state = side.hypervisor.state(domain)
+        if state is not None and state.running and not self._in_hand(side, domain):
+            side.hypervisor.stop(domain)
+            state = None
         if state is None or not state.running:
             side.maker.describe_anew(plan)  # as the image and the site's network are now
             self._start(side, domain)
@@ -333,10 +342,13 @@ class GuestHand:
         """Until libvirt has it in hand: else it would not notice its end, nor could it ask for it."""
         for _ in range(_STARTS):
             side.hypervisor.start(domain)
-            if wait_until(partial(side.hypervisor.in_hand, domain), _SIGHT, self._clock, every=0.05):
+            if self._in_hand(side, domain):
                 return
             side.hypervisor.stop(domain)
         raise DeviceFailed(f"libvirt does not see the first process of domain {domain}, which it started")
+
+    def _in_hand(self, side: Side, domain: str) -> bool:
+        return wait_until(partial(side.hypervisor.in_hand, domain), _SIGHT, self._clock, every=0.05)
 
     def _limit_memory(self, side: Side, domain: str, kib: int) -> None:
         if side.type != CONTAINER or side.hypervisor.tuning.memory(domain) in (kib, None):

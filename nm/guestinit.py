@@ -17,8 +17,8 @@ _INIT = """\
 set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root
-for place in proc sys dev; do
-    mount --move "/$place" "/mnt/root/$place"
+for place in dev sys proc; do # the last one is what mount itself looks into
+    mount -n --move "/$place" "/mnt/root/$place"
 done
 cd /mnt/root
 pivot_root . mnt

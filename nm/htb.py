@@ -140,8 +140,8 @@ def carried_out(tree: Tree, steps: Sequence[Step]) -> None:
 
 
 def withdraw(uplink: str, bridge: str) -> list[str]:
-    """Take all of ours away that hangs elsewhere (no names: everywhere). The devices where something hung."""
-    keep = uplink or (IFB if bridge else "")
+    """Take all of ours away that hangs elsewhere. The devices where something hung."""
+    keep = uplink or IFB
     with opened() as kernel:
         ifb = _number(IFB)
         found = []

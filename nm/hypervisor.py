@@ -97,7 +97,10 @@ class Shared:
 
 @dataclass(frozen=True)
 class Listed:
-    """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata."""
+    """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata.
+
+    One that the host has not in hand does not run.
+    """
 
     name: str
     running: bool

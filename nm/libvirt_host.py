@@ -67,6 +67,8 @@ _WHOLE = (
     | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 )
 
+_OUT_OF_SIGHT = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_SYSTEM_ERROR)  # none known, or an old one
+
 _BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 _loop_lock = threading.Lock()
@@ -114,7 +116,7 @@ class LibvirtHost:
         def look(connection: libvirt.virConnect) -> list[Listed]:
             found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
             return [
-                Listed(one.name(), bool(one.isActive()), _is_paused(one), mark)
+                Listed(one.name(), bool(one.isActive()) and _in_hand(one), _is_paused(one), mark)
                 for one, mark in found
                 if mark is not None
             ]
@@ -217,24 +219,8 @@ class LibvirtHost:
         self._on(domain, create)
 
     def in_hand(self, domain: str) -> bool:
-        """By a signal that does nothing.
-
-        When one of the same name has just ended, libvirt 9 may take that end for the new one's, and see
-        neither its first process nor its end.
-        """
-
-        def ask(found: libvirt.virDomain) -> bool:
-            if not found.isActive() or found.OSType() != "exe":
-                return True
-            try:
-                found.sendProcessSignal(1, libvirt.VIR_DOMAIN_PROCESS_SIGNAL_NOP)
-            except libvirt.libvirtError as error:
-                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
-                    raise
-                return False
-            return True
-
-        return self.call(lambda connection: self._with(connection, domain, ask)) is not False
+        """By a signal that does nothing."""
+        return self.call(lambda connection: self._with(connection, domain, _in_hand)) is not False
 
     def ask_to_stop(self, domain: str) -> None:
         """Press the ACPI power button; tell a container's first process, as systemd or another knows it."""
@@ -422,6 +408,22 @@ def _metadata(domain: libvirt.virDomain, space: str) -> str | None:
         if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
             raise
         return None
+
+
+def _in_hand(domain: libvirt.virDomain) -> bool:
+    """Whether libvirt sees a running container's first process.
+
+    When one of the same name has just ended, libvirt 9 may take that end for the new one's, and see neither
+    its first process nor its end.
+    """
+    try:
+        if domain.isActive() and domain.OSType() == "exe":
+            domain.sendProcessSignal(1, libvirt.VIR_DOMAIN_PROCESS_SIGNAL_NOP)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in _OUT_OF_SIGHT:
+            raise
+        return False
+    return True
 
 
 def _while_active(domain: libvirt.virDomain, end: Callable[[], object]) -> None:

@@ -273,8 +273,10 @@ def check_limits(reader: Reader, call: Call, old: Record | None, group: Record) 
 
 
 def _nodes(group: Record | None) -> int:
-    """How many nodes a group holds: in wanted, in target, or deployed."""
-    return sum(key.startswith("node_") for key in claims(group))
+    """How many nodes a group holds: in wanted, in target, or deployed; and those that it lent or borrowed."""
+    promised = [*(group or {}).get("lent", ()), *(group or {}).get("borrowed", ())]
+    keys = claims(group) | {record_key("node", node) for node in promised}
+    return sum(key.startswith("node_") for key in keys)
 
 
 def owned(reader: Reader, owner: Mapping[str, Any]) -> list[str]:

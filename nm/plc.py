@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nm import marshal
+from nm.config import Config
 from nm.errors import DeviceFailed, Invalid, NMError
 from nm.exchange import Answer, Limits, Place, exchange, parse_place
 from nm.lastgood import Good, LastGood
@@ -216,6 +217,12 @@ def open_source(
     if place.path.endswith(".xml"):
         return SlicesXml(place, login.node_id, now, limits)
     return Plc(place, login, limits)
+
+
+def reading_of(config: Config, node_id: int | None) -> Reading:
+    """How this installation reads what sources say."""
+    kind = "sliver.LXC" if config.slivers.uri.startswith("lxc:") else "sliver.QEMU"
+    return Reading(node_id, kind, config.plc.prefix)
 
 
 def read_node_id(path: Path) -> int:

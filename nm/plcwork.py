@@ -18,7 +18,7 @@ from nm.disk import Disk
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.exchange import Cut, Limits, parse_place
 from nm.lastgood import LastGood
-from nm.plc import Login, Source, Standing, Watch, open_source, read_node_id
+from nm.plc import Login, Source, Standing, Watch, open_source, read_node_id, reading_of
 from nm.records import Record, record_key
 from nm.slices import Reading, Reply, few
 from nm.store import Event, Store
@@ -37,12 +37,6 @@ _OLDER = "nothing was changed; see its clock, or timestamp; if it is right, AskS
 
 class Look:
     """See whether it is time to ask."""
-
-
-def reading_of(config: Config, node_id: int | None) -> Reading:
-    """How this installation reads what sources say."""
-    kind = "sliver.LXC" if config.slivers.uri.startswith("lxc:") else "sliver.QEMU"
-    return Reading(node_id, kind, config.plc.prefix)
 
 
 class PlcWorker:

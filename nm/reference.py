@@ -260,7 +260,7 @@ STRUCTS = (
         cmdline: the kernel's words, or nil""",
     ),
     Struct(
-        "A sliver", "GetSlivers, GetRecord", "sliver", """
+        "A sliver", "GetSlivers", "sliver", """
         name: its slice's
         type: sliver.QEMU, sliver.LXC or controller
         instantiation: plc-instantiated, delegated, nm-controller or not-instantiated

@@ -48,10 +48,10 @@ class Pump:
         self._left = self._left[written:]
         return self.open
 
-    def drain(self) -> None:
-        """What is there to be passed on without waiting."""
-        while self.move():
-            pass
+    @property
+    def waits(self) -> bool:
+        """Whether something is left that was read."""
+        return bool(self._left)
 
 
 class Session:
@@ -82,7 +82,8 @@ class Session:
         with raw(terminal), nonblocking(terminal, master):
             resize()
             self._until_over(pumps, resize)
-            pumps[1].drain()
+            if self._is_over():
+                self._drain(pumps[1])
         os.close(master)  # whoever is still at that terminal is told so by the kernel
         return self._status()
 
@@ -104,11 +105,27 @@ class Session:
                     return
                 resize()
 
+    def _drain(self, pump: Pump) -> None:
+        """The last words are passed on, as long as there is somebody to read them."""
+        while pump.move() or pump.waits:
+            if not pump.open:
+                return
+            poll = select.poll()
+            poll.register(self._connection, select.POLLIN)
+            if pump.waits:
+                poll.register(pump.sink, select.POLLOUT)
+            if self._connection in dict(poll.poll(None if pump.waits else 0)):
+                return
+
+    def _is_over(self) -> bool:
+        """Whether the process has ended."""
+        return bool(select.select([self._ended], [], [], 0.0)[0])
+
     def _status(self) -> int:
         """Ends it, if it has not ended by itself."""
         patience = {signal.SIGHUP: PATIENCE, signal.SIGTERM: PATIENCE, signal.SIGKILL: None}
         for number, seconds in patience.items():
-            if select.select([self._ended], [], [], 0.0)[0]:
+            if self._is_over():
                 break
             with contextlib.suppress(ProcessLookupError):
                 self._end(self._child, number)

@@ -4,7 +4,6 @@ Only the daemon's main program (and tests that need a whole nm in their own proc
 the one room that knows all others; it decides nothing itself.
 """
 
-import contextlib
 import logging
 import random
 import socket
@@ -19,6 +18,7 @@ from nm import (
     accounts,
     api,
     briefs,
+    configured,
     converge,
     debtwork,
     departures,
@@ -32,7 +32,6 @@ from nm import (
     leases,
     lending,
     management,
-    names,
     patrol,
     people,
     pool,
@@ -41,7 +40,6 @@ from nm import (
     sliverservice,
     sources,
     startup,
-    tickets,
 )
 from nm.accountwork import AccountsWorker, Follow, Settle, Survey
 from nm.calls import NM, Call, Caller, Site
@@ -52,27 +50,20 @@ from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
-from nm.headdoor import HeadDoor
-from nm.headkeys import HeadKeys
 from nm.hookwork import Gate, HookWorker
-from nm.http import Limits
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
-from nm.methods import METHODS
 from nm.nodework import NodeWorker
-from nm.plc import read_node_id
-from nm.plcwork import Look, PlcWorker, reading_of
+from nm.plcwork import Look, PlcWorker
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
 from nm.snapshot import FORMAT, RESTORED
 from nm.store import Published
-from nm.switch import Registry
 from nm.switches import builtin
 from nm.switches.breaker import Breaker
-from nm.ticketdesk import TicketDesk
-from nm.ticketkeys import TicketKeys
+from nm.ticketdesk import open_desk
 from nm.timekeeper import Timekeeper
 from nm.workers import Crew, Handler, Job
 
@@ -81,7 +72,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nm.service")
 
-MEGABYTE = 1 << 20
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
 HOLDS = {leases.HOLDS, departures.REMOVALS.key, departures.EXPIRIES.key}
 # Events that are warnings in the log.
@@ -112,11 +102,11 @@ class Service:
         self._metrics = _metrics(config)
         self.database = Database.open(
             config.daemon.database,
-            journal_limit=int(config.database.snapshot_megabytes * MEGABYTE),
+            journal_limit=int(config.database.snapshot_megabytes * configured.MEGABYTE),
             disk=self._metrics.disk() if self._metrics else None,
         )
         self._consoles = Path(config.daemon.database) / "consoles"
-        self._events = EventLog(Path(config.daemon.database) / "events", *_kept(config))
+        self._events = EventLog(Path(config.daemon.database) / "events", *configured.kept(config))
         self._export = ExportHand(
             Path(config.export.folder),
             lambda name: self.database.get(record_key("image", name)),
@@ -124,24 +114,22 @@ class Service:
         )
         self._clocks = leases.Clocks(time.time, lambda: time.clock_gettime(time.CLOCK_BOOTTIME), _boot_id())
         self._tools = converge.Tools(
-            self.database, self._send, self._export, time.time, time.monotonic, _patience(config)
+            self.database, self._send, self._export, time.time, time.monotonic, configured.patience(config)
         )
         self._listens = False  # whether the Unix socket is ours
         self._rebooted = leases.rebooted(self.database, self._clocks.boot)
         self._timekeeper = Timekeeper(
-            self.database, self._clocks, _rules(config), config.slivers.grace_seconds
+            self.database, self._clocks, configured.rules(config), config.slivers.grace_seconds
         )
         self._slivers = sliverservice.Slivers(
             config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
         )
-        self._promises = promisework.PromiseWorker(self._tools, self._clocks, _rules(config))
-        self._patrol = patrol.Patrol(self._tools, _rounds(config), random.random)
+        self._promises = promisework.PromiseWorker(self._tools, self._clocks, configured.rules(config))
+        self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
-        self._ticket_keys = TicketKeys(config.tickets.keys)
-        desk = TicketDesk(self.database, self._ticket_rules, lambda: reading_of(self._config, None))
         self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
             "pool:": self._timekeeper,
             lending.SUBJECT: self._promises,
@@ -149,23 +137,7 @@ class Service:
             sources.SUBJECT: self._plc,
         }
         self.crew = Crew(self._handler)
-        self._api = api.Api(
-            self.database,
-            self._events,
-            self._site(),
-            self._people(config),
-            api.ApiSettings(
-                limits=_limits(config),
-                daemon=f"nmd on {socket.gethostname()}",
-                database_format=FORMAT,
-                backup=self.database.backup,
-                console=Consoles(self.database, self._consoles, self._send).read,
-                ticket=desk.take,
-                admin_ticket=desk.take_unsigned,
-                failure=lambda: self.database.failure,
-                measured=self._metrics.called if self._metrics else None,
-            ),
-        )
+        self._api = self._door()
 
     # ---- life
 
@@ -193,19 +165,22 @@ class Service:
     def reload(self, config: Config) -> None:
         """Use another configuration whose differences are all `live`."""
         self._config = config
-        self._tools.patience = _patience(config)
-        self._timekeeper.rules, self._timekeeper.grace = _rules(config), config.slivers.grace_seconds
+        self._tools.patience = configured.patience(config)
+        self._timekeeper.rules, self._timekeeper.grace = (
+            configured.rules(config),
+            config.slivers.grace_seconds,
+        )
         self._slivers.config = config
-        self._promises.rules = _rules(config)
-        self._patrol.rules = _rounds(config)
+        self._promises.rules = configured.rules(config)
+        self._patrol.rules = configured.rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
         self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
         self._slivers.look()
-        self._api.reload(self._people(config), _limits(config), self._site())
-        self._events.reload(*_kept(config))
+        self._api.reload(self._people(config), configured.limits(config), self._site())
+        self._events.reload(*configured.kept(config))
 
     def stop(self, seconds: float) -> bool:
         """Close the doors, let workers end the batch they are at, close the database."""
@@ -221,6 +196,22 @@ class Service:
         self._events.close()
         return drained
 
+    def _door(self) -> api.Api:
+        """The door, closed."""
+        desk = open_desk(self.database, lambda: self._config)
+        settings = api.ApiSettings(
+            limits=configured.limits(self._config),
+            daemon=f"nmd on {socket.gethostname()}",
+            database_format=FORMAT,
+            backup=self.database.backup,
+            console=Consoles(self.database, self._consoles, self._send).read,
+            ticket=desk.take,
+            admin_ticket=desk.take_unsigned,
+            failure=lambda: self.database.failure,
+            measured=self._metrics.called if self._metrics else None,
+        )
+        return api.Api(self.database, self._events, self._site(), self._people(self._config), settings)
+
     def _note_hooks(self) -> None:
         """Let plans tell which of the site's programs there are."""
         programs, now = vars(self._config.hooks), time.time()
@@ -235,7 +226,7 @@ class Service:
 
     def _note_door(self) -> None:
         """Let plans tell to which door head nodes' seeds lead. Head nodes without an account get one."""
-        door, site, now = _heads(self._config).door, None, time.time()
+        door, site, now = configured.heads(self._config).door, None, time.time()
         if door is not None:
             try:
                 site = door.site()
@@ -414,7 +405,7 @@ class Service:
         if kind == "import":
             return ImportWorker(self.database, self._site)
         if kind == "accounts":
-            return AccountsWorker(accounts.System(_places(self._config)), self._tools)
+            return AccountsWorker(accounts.System(configured.places(self._config)), self._tools)
         if kind == "debt":
             return debtwork.SwitchDebtWorker(name, self._tools)
         return self._device(kind, name)
@@ -438,7 +429,7 @@ class Service:
     def _host_handler(self, kind: str, name: str) -> Handler:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
-        return hands.host_worker(name, self.database, self._secrets.lookup, _heads(self._config))
+        return hands.host_worker(name, self.database, self._secrets.lookup, configured.heads(self._config))
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
@@ -466,48 +457,15 @@ class Service:
     def _management_secrets(self, told: Mapping[str, Any]) -> Mapping[str, str]:
         return {key: self._secrets.lookup(name) for key, name in (told.get("secrets") or {}).items()}
 
-    def _ticket_rules(self) -> tickets.Rules:
-        """What tickets must be like now; the files that say so may have changed."""
-        found = self._config
-        names = {socket.gethostname(), *found.tickets.nodes}
-        with contextlib.suppress(NMError):  # no PLC, no id
-            names.add(str(read_node_id(Path(found.plc.node_id_file))))
-        return tickets.Rules(frozenset(names), self._ticket_keys.now(), found.tickets.old)
-
     def _people(self, config: Config) -> People:
-        own = partial(people.is_own, self.database, _accounts(config)["uids"])
+        own = partial(people.is_own, self.database, configured.accounts_of(config)["uids"])
         return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
 
     def _site(self) -> Site:
-        return site_of(self._config, self._registry)
+        return configured.site_of(self._config, self._registry)
 
 
-# ---- from the configuration
-
-
-def site_of(config: Config, registry: Registry) -> Site:
-    """What operations must know of an installation with that configuration."""
-    return Site(
-        drivers=registry,
-        power={kind: driver.settings for kind, driver in management.KINDS.items()},
-        longest_lease=config.leases.longest_seconds or None,
-        methods=frozenset(METHODS),
-        image_folders=config.images.folders,
-        **_accounts(config),
-        **sliverservice.site(config),
-    )
-
-
-def _heads(config: Config) -> hands.HeadSettings:
-    lists = Path(config.export.folder)
-    door = config.headnodes.door
-    keys = HeadKeys(config.daemon.database)
-    return hands.HeadSettings(
-        config.headnodes.address,
-        config.images.folders,
-        lists,
-        HeadDoor(door, config.headnodes.host_keys, keys) if door else None,
-    )
+# ---- what else it needs
 
 
 def _metrics(config: Config) -> "Metrics | None":
@@ -517,36 +475,6 @@ def _metrics(config: Config) -> "Metrics | None":
     from nm.metrics import Metrics
 
     return Metrics()
-
-
-def _patience(config: Config) -> converge.Patience:
-    return converge.Patience(
-        config.jobs.deadline_seconds, config.jobs.retry_first_seconds, config.jobs.retry_longest_seconds
-    )
-
-
-def _rules(config: Config) -> leases.Rules:
-    found = config.leases
-    return leases.Rules(found.grace_seconds, found.clock_jump_seconds, found.mass_share, found.mass_floor)
-
-
-def _rounds(config: Config) -> patrol.Rules:
-    return patrol.Rules(config.audits.every_seconds, config.audits.wait_seconds)
-
-
-def _kept(config: Config) -> tuple[int, float]:
-    """Bytes and seconds that events are kept."""
-    return int(config.events.max_megabytes * MEGABYTE), config.events.max_days * 86400
-
-
-def _limits(config: Config) -> Limits:
-    return Limits(
-        header_seconds=config.api.request_seconds,
-        request_seconds=config.api.request_seconds,
-        idle_seconds=config.api.idle_seconds,
-        connections=config.api.max_connections,
-        connections_per_user=config.api.max_connections_per_user,
-    )
 
 
 def public_folder(folder: Path) -> None:
@@ -565,31 +493,6 @@ def _sockets(config: Config) -> list[socket.socket]:
     if config.api.tcp:
         found += [api.listen_tcp(address, config.api.port) for address in config.api.addresses]
     return found
-
-
-def _places(config: Config) -> accounts.Places:
-    found = config.accounts
-    return accounts.Places(
-        root=Path(found.root),
-        homes=found.homes,
-        shell=found.shell,
-        first_uid=found.first_uid,
-        last_uid=found.last_uid,
-        head_keys=config.daemon.database,
-        sliver_shell=found.sliver_shell,
-        guest_network=config.slivers.addresses,
-        guest_user=config.slivers.user,
-    )
-
-
-def _accounts(config: Config) -> dict[str, Any]:
-    """What a Site says of Unix accounts."""
-    places = _places(config)
-    return {
-        "uids": (places.first_uid, places.last_uid) if places.shell else None,
-        "head_accounts": bool(places.shell and config.headnodes.door),
-        **names.look_ups(places.root),
-    }
 
 
 def _boot_id() -> str:

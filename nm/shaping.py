@@ -84,7 +84,6 @@ class Shaping:
         self._clocks = clocks
         self._bridge = bridge
         self._hand: htb.Htb | None = None
-        self._rests = False
         self._tree: shaper.Tree | None = None  # as it is on the device; None: to be read
         self._doubted = False  # a change of it was refused: it is made anew when it is not as it should be
         self._shape = shaper.Shape()
@@ -98,7 +97,6 @@ class Shaping:
         """Look at what changed, or at everything when it is time."""
         settings = self._settings()
         if not settings.network:
-            self._rest()
             return None
         now, up = self._clocks.now(), self._clocks.up()
         names = _names(batch)
@@ -153,18 +151,6 @@ class Shaping:
             log.info("rates are enforced elsewhere now", extra={"devices": elsewhere})
         self._hand = htb.Htb(settings.uplink, bridge)
         return self._hand
-
-    def _rest(self) -> None:
-        """Slivers have no network here: nothing of ours hangs anywhere."""
-        if self._rests:
-            return
-        try:
-            if withdrawn := htb.withdraw("", ""):
-                log.info("no rates are enforced any more", extra={"devices": withdrawn})
-            self._say((), ["slivers have no network (slivers.network)"])
-            self._rests = True
-        except DeviceFailed as error:
-            self._say((), [str(error)])
 
     def _count(self, seen: Mapping[str, Record], reading: htb.Reading, now: float) -> None:
         """Credit what has passed the leaves to whom they belonged, then see whose they are now."""

@@ -8,7 +8,7 @@ whether something of a guest may be here, whatever a daemon that was killed had 
 
 from typing import Any
 
-from nm import departures
+from nm import departures, slivers
 from nm.records import Record, new, record_key
 from nm.store import Event, Reader, Transaction
 
@@ -33,7 +33,8 @@ def allot(tx: Transaction, record: Record, now: float) -> Record:
         number = int(numbers["last"]) + 1
         numbers = {**numbers, "last": number}
     tx.put(numbers)
-    record = departures.observed(record, _index=number)
+    # One that its source made here stays, should the source call it delegated later.
+    record = departures.observed(record, _index=number, _created=True)
     tx.put(record)
     return record
 
@@ -71,6 +72,27 @@ def note(tx: Transaction, key: str, now: float, **fields: Any) -> Record | None:
 def tell(tx: Transaction, record: Record, what: str, detail: str = "", who: str = "nm") -> None:
     """An event of that sliver."""
     tx.tell(Event(who, f"sliver {record['name']}", what, detail))
+
+
+# ---- writes of the slivers' worker, by a record's key
+
+
+def allot_to(tx: Transaction, key: str, now: float) -> None:
+    """The same of the record as it is now."""
+    if (record := tx.get(key)) is not None:
+        allot(tx, record, now)
+
+
+def tell_of(tx: Transaction, key: str, what: str, detail: str) -> None:
+    """An event of that sliver, if it is still there."""
+    if (record := tx.get(key)) is not None:
+        tell(tx, record, what, detail)
+
+
+def put_enforcers(tx: Transaction, words: list[str], now: float) -> None:
+    """What guests can be held to here."""
+    record = tx.get(slivers.ENFORCERS) or new("meta", "enforcers", now)
+    tx.put({**record, "guests": words})
 
 
 def with_guests(reader: Reader) -> list[Record]:

@@ -64,7 +64,8 @@ SLIVERS = (
         sliverops.get_record,
         "struct",
         "The caller's own sliver: what its source says of it, and what became of it here: state, why it does "
-        "not run, error, rspec, _rspec (with loans), loans, unenforced. What has no value is left out.",
+        "not run, error, rspec, _rspec (with loans), loans, quota, all that GetSlivers tells. What has no "
+        "value is left out.",
         since=7,
     ),
     read_row(

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_interface
 from typing import Any
 
 from nm import delivery, departures, facts, people, reservations, rspec
@@ -21,7 +20,6 @@ from nm.store import Reader
 
 OPEN, SHUT, NONE = "open", "shut", "none"  # how an account is meant: let in, let nobody in, not there
 ABSENT, STOPPED, RUNNING = "absent", "stopped", "running"  # what was read back of a guest
-FIRST_ADDRESS = 10  # the sliver of index 1 has the 11th address of the network
 ENFORCERS = "meta_enforcers"
 ASKED = "it was stopped by Stop"
 TURN = "it waits for its turn to be started"
@@ -69,9 +67,9 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
     instantiation = record["instantiation"]
     if record["type"] == CONTROLLER_TYPE:
         return "a controller has no guest"
-    if instantiation == NOT:
+    if instantiation == NOT and (due or not has_guest(record)):
         return f"it is {NOT}"
-    if due or (record.get("_gone") and not record.get("_index")):
+    if record.get("_gone") and (due or not has_guest(record)):
         return str(record["_gone"]["why"])
     if host.type is None:
         return "this machine runs no slivers (slivers.uri)"
@@ -82,17 +80,19 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
 
 def _door(record: Record, due: bool) -> str:
     """How its account is meant. One that is to go lets nobody in."""
-    if record["instantiation"] == NOT or due:
+    if due or (record["instantiation"] == NOT and not has_guest(record)):
         return NONE
     if record["instantiation"] == DELEGATED and not record.get("_created"):
         return NONE
-    return SHUT if record.get("_gone") else OPEN
+    return SHUT if record.get("_gone") or record["instantiation"] == NOT else OPEN
 
 
 def _rests(reader: Reader, record: Record, now: float) -> str | None:
     """Why the guest does not run; None when it does."""
     if (halted := departures.halted(record)) is not None:
         return halted
+    if record["instantiation"] == NOT:
+        return f"it is {NOT}"
     if record.get("_stopped"):
         return ASKED
     leases = reservations.read_leases(delivery.section(reader, "leases"))
@@ -162,13 +162,7 @@ def hostname_of(record: Record) -> str:
 
 def address_of(host: Host, index: int) -> str | None:
     """The guest's address with its network's length, as 10.20.0.11/16; None when it has none."""
-    if not host.addresses or index < 1:
-        return None
-    network = ip_interface(host.addresses).network
-    place = FIRST_ADDRESS + index
-    if place >= network.num_addresses - 1:
-        return None
-    return f"{network.network_address + place}/{network.prefixlen}"
+    return facts.sliver_address(host.addresses, index)
 
 
 # ---- who that is, and who may act for it
@@ -231,6 +225,20 @@ def unenforced(reader: Reader, record: Record) -> dict[str, str]:
     found = reader.get(ENFORCERS) or {}
     words = {word for part in ("guests", "network") for word in found.get(part, ())}
     return rspec.unenforced(record.get("_rspec") or rspec.complete(record["rspec"]), words)
+
+
+def is_unwanted(record: Record) -> bool:
+    """Whether its source lists it, and wants it here no more: it is stopped, and deleted later."""
+    return record["instantiation"] == NOT and has_guest(record)
+
+
+def end_of(record: Record) -> float | None:
+    """When what it has here is deleted; None when it stays."""
+    gone = record.get("_gone")
+    if gone is not None:
+        return float(gone["until"])
+    end: float | None = record.get("_unwanted") if is_unwanted(record) else None
+    return end
 
 
 def has_guest(record: Record) -> bool:

@@ -50,6 +50,7 @@ class Slivers:
             look=lambda: self.config.slivers.look_seconds,
             call=lambda: Call(NM, "Create", time.time(), site()),
             waits=startup.sliver_waits,
+            grace=lambda: self.config.slivers.grace_seconds,
             doubted=lambda: timekeeper.doubts,
         )
         self._worker = SliversWorker(tools, manner)

@@ -32,7 +32,7 @@ from nm.calls import Call
 from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
-from nm.records import Record, new, record_key
+from nm.records import Record, record_key
 from nm.slices import CONTROLLER_TYPE
 from nm.slivers import Meaning
 from nm.store import Reader, Transaction
@@ -87,6 +87,7 @@ class Manner:
     look: Callable[[], float]  # seconds between two looks at guests
     call: Callable[[], Call]  # as whom accounts are enrolled
     waits: Callable[[Reader, str], bool]  # whether a sliver's turn to be started is still to come
+    grace: Callable[[], float]  # seconds for which one that is over is only stopped
     doubted: Callable[[], bool] = lambda: False  # whether the clock is not believed: then nothing is deleted
 
 
@@ -107,6 +108,7 @@ class _Known:
 
     told: object = None  # which account, and how it was meant when its worker was last asked to see to it
     asked: float = 0.0  # when, by Tools.now
+    asks: int = 0  # how often it is still to answer
     deaths: int = 0
     died: float = 0.0
 
@@ -209,7 +211,8 @@ class SliversWorker:
         elif outcome.error is not None:
             self._fail(task, outcome.error)
         else:
-            self._note(answer.name, _made=outcome.seen, _state=_state(outcome.seen), _error=None)
+            error = (people.sliver_account(self._store, answer.name) or {}).get("error")
+            self._note(answer.name, _made=outcome.seen, _state=_state(outcome.seen), _error=error)
             if outcome.seen == answer.value:
                 task.tries, task.at = 0, 0.0
             else:
@@ -274,15 +277,21 @@ class SliversWorker:
         return self._finish(task, record, meaning)
 
     def _meant(self, record: Record) -> Meaning:
-        now, gone = self._tools.now(), record.get("_gone")
-        if gone is not None:
-            self._ends[record["name"]] = gone["until"]
+        now, name = self._tools.now(), str(record["name"])
+        if slivers.is_unwanted(record) != bool(record.get("_unwanted")):
+            until = int(now + self._manner.grace()) if slivers.is_unwanted(record) else None
+            self._note(name, _unwanted=until)
+        end = slivers.end_of(record)
+        if end is not None:
+            self._ends[name] = end
         else:
-            self._ends.pop(record["name"], None)
+            self._ends.pop(name, None)
         return slivers.meant(self._store, record, self._manner.host, now, self._is_due(record))
 
     def _is_due(self, record: Record) -> bool:
-        return departures.is_due(record, self._tools.now()) and not self._manner.doubted()
+        """Whether what it has here is to be deleted, if the clock is believed."""
+        end = slivers.end_of(record)
+        return end is not None and end <= self._tools.now() and not self._manner.doubted()
 
     def _is_resting(self, record: Record, meaning: Meaning) -> bool:
         """Whether it would be started, and has not had its turn."""
@@ -293,7 +302,9 @@ class SliversWorker:
     def _order(self, task: _Task, record: Record, meaning: Meaning) -> bool:
         """Let the hand make the guest what it is to be."""
         if meaning.value is not None and not slivers.has_guest(record):
-            self._writes.append(partial(_allot, key=record["record_key"], now=self._tools.now()))
+            self._writes.append(
+                partial(slivermarks.allot_to, key=record["record_key"], now=self._tools.now())
+            )
             return False  # the number is part of what it is to be: look at it again
         name, value, old = task.name, meaning.value, record.get("_made")
         task.sent = True
@@ -325,7 +336,7 @@ class SliversWorker:
         self._note(name, _error=None)
         result = slivers.without_nil({"state": slivers.state_of(record), "why": meaning.why})
         self._advance(record, state="done", done=1, result=result)
-        if self._is_due(record):
+        if self._is_due(record) and record.get("_gone"):
             self._writes.append(partial(departures.forget, key=record["record_key"], now=self._tools.now()))
             self._flush()
             while self._store.transact(loans.settle):
@@ -340,7 +351,7 @@ class SliversWorker:
         self._groups.pop(name, None)
         if not (mine or record["vlan"] is not None or record["nodes"]):
             return
-        if departures.is_due(record, self._tools.now()) and not self._is_due(record):
+        if departures.is_due(record, self._tools.now()) and self._manner.doubted():
             return
         keep = partial(slicegroups.keep_group, call=self._manner.call(), record=record)
         problems = self._store.transact(keep)
@@ -365,15 +376,23 @@ class SliversWorker:
         told = (account["id"], account["destroying"], meaning.door)
         self._accounts[account["account"]] = name
         if told != known.told:
-            known.told, known.asked = told, now
-            self._tools.send(people.SUBJECT, Settle(account["account"]))
+            known.told, known.asks = told, 2  # the first answer may be to what was asked before
+            self._ask_account(known, account)
         if meaning.door == slivers.OPEN or account["error"]:
             return True
+        if known.asks and (account.get("_read_at") or 0) >= known.asked:
+            known.asks -= 1
+            self._ask_account(known, account)
         longest = self._tools.patience.longest_pause
-        if (account.get("_read_at") or 0) >= known.asked or abs(now - known.asked) >= longest:
+        if not known.asks or abs(now - known.asked) >= longest:
             return True
         self._rest(task, record, longest)
         return False
+
+    def _ask_account(self, known: _Known, account: Record) -> None:
+        if known.asks:
+            known.asked = self._tools.now()
+            self._tools.send(people.SUBJECT, Settle(account["account"]))
 
     def _bring(self, name: str, record: Record, door: str) -> None:
         account = people.sliver_account(self._store, name)
@@ -437,7 +456,9 @@ class SliversWorker:
     def _say_enforcers(self, enforcers: Sequence[str]) -> None:
         old = self._store.get(slivers.ENFORCERS)
         if old is None or old.get("guests") != list(enforcers):
-            self._writes.append(partial(_put_enforcers, words=list(enforcers), now=self._tools.now()))
+            self._writes.append(
+                partial(slivermarks.put_enforcers, words=list(enforcers), now=self._tools.now())
+            )
 
     def _compare(self, record: Record, runs: bool | None) -> None:
         """`runs`: whether its guest does, None when there is none."""
@@ -461,7 +482,9 @@ class SliversWorker:
         known.deaths, known.died = (min(known.deaths + 1, 60) if again else 1), up
         pause = min(patience.first_pause * 2.0 ** (known.deaths - 1), patience.longest_pause)
         self._rest(self._task(name), record, pause)
-        self._writes.append(partial(_tell, key=record["record_key"], what="changed by itself", detail=words))
+        self._writes.append(
+            partial(slivermarks.tell_of, key=record["record_key"], what="changed by itself", detail=words)
+        )
         self._note(name, **fields)
 
     # ---- failures, and what is written
@@ -527,25 +550,10 @@ def _all(writes: Sequence[Write], tx: Transaction) -> None:
         write(tx)
 
 
-def _allot(tx: Transaction, key: str, now: float) -> None:
-    if (record := tx.get(key)) is not None:
-        slivermarks.allot(tx, record, now)
-
-
-def _put_enforcers(tx: Transaction, words: list[str], now: float) -> None:
-    record = tx.get(slivers.ENFORCERS) or new("meta", "enforcers", now)
-    tx.put({**record, "guests": words})
-
-
 def _recall(tx: Transaction, name: str, now: float) -> None:
     account = people.sliver_account(tx, name)
     if account is not None and people.is_live(account):
         people.recall(tx, account, now)
-
-
-def _tell(tx: Transaction, key: str, what: str, detail: str) -> None:
-    if (record := tx.get(key)) is not None:
-        slivermarks.tell(tx, record, what, detail)
 
 
 def _differs(record: Record, meaning: Meaning) -> bool:

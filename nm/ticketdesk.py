@@ -4,22 +4,42 @@ Anybody may hand one in, so what it costs is bounded: few are looked at at a tim
 waits for a while. Called by the door.
 """
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from nm import delivery, slices, tickets
 from nm.calls import Call
+from nm.config import Config
 from nm.departures import observed
-from nm.errors import Conflict, Invalid, LimitReached
+from nm.errors import Conflict, Invalid, LimitReached, NMError
+from nm.plc import read_node_id, reading_of
 from nm.records import Record, record_key
 from nm.slices import DELEGATED, Reading, Reply, read_reply
 from nm.store import Event, Reader, Store, Transaction
+from nm.ticketkeys import TicketKeys
 from nm.tickets import Rules, Ticket
 
 AT_ONCE = 2
 PATIENCE = 20.0  # seconds
 SKEW = 300.0  # seconds that an administrator's clock may be ahead
+
+
+def open_desk(store: Store, config: Callable[[], Config]) -> "TicketDesk":
+    """The desk of an installation. Its configuration, and the files that it names, may change."""
+    keys = TicketKeys(config().tickets.keys)
+
+    def rules() -> Rules:
+        found = config()
+        names = {socket.gethostname(), *found.tickets.nodes}
+        with contextlib.suppress(NMError):  # no PLC, no id
+            names.add(str(read_node_id(Path(found.plc.node_id_file))))
+        return Rules(frozenset(names), keys.now(), found.tickets.old)
+
+    return TicketDesk(store, rules, lambda: reading_of(config(), None))
 
 
 class TicketDesk:
@@ -97,7 +117,7 @@ def created(tx: Transaction, key: str) -> None:
     """A delegated sliver is to be there, as by Create."""
     record = tx.get(key)
     if record is not None and record["instantiation"] == DELEGATED and not record.get("_created"):
-        tx.put(observed(record, _created=True))
+        tx.put(observed(record, _created=True, _stopped=False))
 
 
 def _is_known(reader: Reader, told: Record) -> bool:

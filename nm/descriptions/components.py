@@ -47,8 +47,8 @@ class Piece:
 
     path: the names that lead to it; () is the whole. kind: one of KINDS, by its sfClass; "" when it has none
     that nm knows. attributes: as in `plain`, without the components to be deployed inside it. needs: for each
-    lazy reference, by the names that lead to it, the path of the component that it leads to, or to one of whose
-    attributes; None when it leads nowhere in this description.
+    lazy reference, by the names that lead to it, the path of the component to which it leads, or to one of
+    whose attributes; None when it leads nowhere in this description.
     """
 
     path: tuple[str, ...]

@@ -19,7 +19,7 @@ EVERY_OTHER = "every other VLAN too"
 MOMENTS = frozenset(
     (
         *("expires", "written", "started", "finished", "created", "at", "read_at", "retry_at", "time"),
-        *("until", "tried", "received", "offline_since", "timestamp"),
+        *("until", "deleted_at", "tried", "received", "offline_since", "timestamp"),
     )
 )
 
@@ -150,7 +150,8 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
               ("AVAILABLE", key("available")), ("NOTE", joined("error", "reason"))],
     "nodes": [("NAME", key("name")), ("STATE", _state), ("GROUP", key("group")), ("NICS", _nics),
               ("ADDRESS", joined("ip", "hostname")), ("NOTE", joined("error", "reason"))],
-    "images": [("NAME", key("name")), ("KIND", key("kind")), ("FROM", joined("disk", "root", "kernel", "profile"))],
+    "images": [("NAME", key("name")), ("KIND", key("kind")),
+               ("FROM", joined("disk", "root", "kernel", "profile"))],
     "vlans": [("ID", key("id")), ("FREE", key("free")), ("GROUP", _users), ("SHARED", key("shared")),
               ("NOTE", key("reason"))],
     "headnodes": [("NAME", key("name")), ("STATE", key("state")), ("GROUP", key("group")),
@@ -166,7 +167,13 @@ COLUMNS: dict[str, Sequence[tuple[str, Cell]]] = {
              ("STEPS", _steps), ("STARTED", key("started")), ("NOW", spoken("error", "step"))],
     "events": [("ID", key("id")), ("TIME", key("time")), ("WHO", key("who")), ("SUBJECT", key("subject")),
                ("WHAT", key("what")), ("DETAIL", key("detail"))],
-    "holds": [("GROUP", key("group")), ("EXPIRES", key("expires")), ("REASON", key("reason"))],
+    "holds": [("GROUP", key("group")), ("SLIVER", key("sliver")), ("WHAT", key("what")),
+              ("EXPIRES", key("expires")), ("REASON", key("reason"))],
+    "slivers": [("NAME", key("name")), ("STATE", key("state")), ("INSTANTIATION", key("instantiation")),
+                ("ACCOUNT", key("account")), ("EXPIRES", key("expires")),
+                ("NOTE", joined("error", "why", "note"))],
+    "loans": [("TO", key("recipient")), ("RESOURCE", key("resource")), ("AMOUNT", key("amount")),
+              ("IN FORCE", key("in_force")), ("REASON", key("reason"))],
     "problems": [("SUBJECT", key("subject")), ("PROBLEM", spoken("problem"))],
     "differences": [("HAND", key("hand")), ("TARGET", key("target")), ("WANTED", _fact("wanted")),
                     ("SEEN", _fact("seen"))],

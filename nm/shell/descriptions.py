@@ -153,6 +153,7 @@ COMMANDS = (
     Command("sf check", "", "check a description; tells what it would deploy", (FILE, DECIMALS), run=check,
             epilog="nmctl sf check pool.sf"),
     Command("sf resolve", "", "show a description resolved, or as it is behind a phase",
-            (FILE, option("phase", "the last phase to go through", choices=PHASES, default=PHASES[-1]), DECIMALS),
+            (FILE, DECIMALS,
+             option("phase", "the last phase to go through", choices=PHASES, default=PHASES[-1])),
             run=resolve, epilog="nmctl sf resolve pool.sf --phase type"),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from nm.shell import (
     pictures,
     pool,
     service,
+    slivers,
     sources,
     wording,
 )
@@ -23,6 +24,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "The pool": pool.COMMANDS,
     "Images": images.COMMANDS,
     "The picture": pictures.COMMANDS,
+    "Slivers": slivers.COMMANDS,
     "The source of slices": sources.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,

@@ -12,7 +12,13 @@ from nm.shell.session import Session
 from nm.shell.table import Arg, Command, Options, filter_by, option, word
 from nm.shell.watch import events, watch
 
-TROUBLED = (("group", "GetGroups"), ("switch", "GetSwitches"), ("host", "GetHosts"), ("node", "GetNodes"))
+TROUBLED = (
+    ("group", "GetGroups"),
+    ("switch", "GetSwitches"),
+    ("host", "GetHosts"),
+    ("node", "GetNodes"),
+    ("sliver", "GetSlivers"),
+)
 TOLD_TO_ADMINS = (("delegate", "GetDelegates"),)
 READ_ONLY = {
     "subject": "database",
@@ -76,11 +82,14 @@ def health(session: Session, _command: Command, options: Options) -> int:
     if admin:
         held = session.call("GetHolds")
         found += [
-            {"subject": f"group {end['group']}", "problem": f"its end is held back: {end['reason']}"}
-            for end in held
+            {"subject": _ending(end), "problem": f"its end is held back: {end['reason']}"} for end in held
         ]
     show_answer(session, found, columns.listed("problems"), options)
     return DEVICE if found else OK
+
+
+def _ending(hold: dict[str, Any]) -> str:
+    return f"sliver {hold['sliver']}" if hold.get("sliver") else f"group {hold['group']}"
 
 
 def shell(session: Session, command: Command, options: Options) -> int:

@@ -8,8 +8,8 @@ import pytest
 
 from nm.accounts import Places
 from nm.errors import DeviceFailed
-from nm.facts import Outcome
-from nm.guestaccounts import GROUP, SHELL, address_of
+from nm.facts import Outcome, sliver_address
+from nm.guestaccounts import GROUP, SHELL
 from nm.guestkeys import Guest
 from tests.accounts import FIRST, LAST
 from tests.accounts.keyfiles import public_of
@@ -141,10 +141,10 @@ def test_a_controller_calls_and_enters_nothing(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("network", "index", "address"),
     [
-        ("10.20.0.1/16", 1, "10.20.0.11"), ("10.20.0.1/16", 1000, "10.20.3.242"),
-        ("10.20.0.1/28", 4, "10.20.0.14"), ("10.20.0.1/28", 5, None), ("", 1, None),
-        ("10.20.0.1/16", 0, None), ("fd00::1/64", 1, "fd00::b"),
+        ("10.20.0.1/16", 1, "10.20.0.11/16"), ("10.20.0.1/16", 1000, "10.20.3.242/16"),
+        ("10.20.0.1/28", 4, "10.20.0.14/28"), ("10.20.0.1/28", 5, None), ("", 1, None),
+        ("10.20.0.1/16", 0, None), ("fd00::1/64", 1, "fd00::b/64"),
     ],
 )  # fmt: skip
 def test_addresses_follow_from_numbers(network: str, index: int, address: str | None) -> None:
-    assert address_of(network, index) == address
+    assert sliver_address(network, index) == address

@@ -6,11 +6,12 @@ import dataclasses
 import inspect
 import xmlrpc.client
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from nm import arguments, loans, marshal, people, slices, slivermethods
+from nm import arguments, loans, marshal, people, slices, slivermethods, sources, tickets
 from nm.api import Api, ApiSettings
 from nm.arguments import Kind, Method, Param
 from nm.calls import Caller
@@ -20,12 +21,18 @@ from nm.methods import METHODS, help_text
 from nm.pool import values
 from nm.records import Record
 from nm.reference import reference
+from nm.ticketdesk import TicketDesk
 from tests.api.clients import EventsInMemory
 from tests.memory_store import MemoryStore
 from tests.pool.world import ALICE, BOB, ROOT, SITE, World, call, furnish
+from tests.tickets.signers import SLIVER, signer, ticket
 
-LATER = 1_900_000_000
+NOW, LATER = 1_800_000_000, 1_900_000_000
 STRANGER = Caller(4711, "stranger")
+
+TICKET_RULES = tickets.Rules(frozenset({"here"}), signer("openpgp").trusted)
+TICKET = ticket("openpgp", node="here", timestamp=NOW, expires=NOW + 60)
+ANSWER = marshal.answer({"timestamp": NOW, "slivers": [SLIVER]}).decode()
 
 # Arguments with which each method succeeds in the world below.
 GOOD: dict[str, list[Any]] = {
@@ -122,6 +129,10 @@ GOOD: dict[str, list[Any]] = {
     "GetXIDs": [],
     "GetSSHKeys": [],
     "ConfirmSlivers": [[]],
+    "GetSource": [],
+    "AskSource": [{"older": True}],
+    "Ticket": [TICKET],
+    "AdminTicket": [ANSWER],
     "CreateDelegate": [
         "new",
         ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL carol"],
@@ -202,6 +213,7 @@ WRONG: dict[str, list[Any]] = {
     "KEYS": [*without(list), ["x" * (65 << 10)], [DATE]],
     "RIGHTS": [*without(list, dict), [0] * 1001],
     "SITE": [*without(str), ""],
+    "TICKET": [*without(str), "", "x" * ((1 << 20) + 1)],
     "PATH": [*without(str), "", "relative/path", "/a\0b", "/a\nb", "/" + "x" * 4096],
 }
 KINDS = {id(getattr(arguments, name)): name for name in WRONG}
@@ -221,9 +233,10 @@ class Bench(World):
         self.memory = MemoryStore()
         self._copied_at, self._copy = -1, dict[str, Record]()
         super().__init__(self.memory)
-        settings = ApiSettings(backup=lambda path: None)
+        desk = TicketDesk(self.memory, lambda: TICKET_RULES, slices.Reading)
+        settings = ApiSettings(backup=lambda path: None, ticket=desk.take, admin_ticket=desk.take_unsigned)
         site = dataclasses.replace(SITE, uid_of=UIDS.get, uids=(70_000, 79_999), slivers=True)
-        self.api = Api(self.memory, EventsInMemory(), site, People(), settings, lambda: 1_800_000_000.0)
+        self.api = Api(self.memory, EventsInMemory(), site, People(), settings, lambda: float(NOW))
         furnish(self)
         self.switch("empty", "p1")
         self.host("h1")
@@ -239,6 +252,7 @@ class Bench(World):
             self.sliver(name, _created=name == "demo_web")
         account = {**people.machines_own(call(OWN), OWN.name, OWN.uid or 0), "type": "sliver.QEMU"}
         self.store.transact(lambda tx: tx.put(account))
+        self.store.transact(partial(sources.configure, address="/nowhere/slices.json", now=NOW))
 
     def sliver(self, name: str, **own: Any) -> None:
         """A delegated sliver that a source has told of."""
@@ -313,7 +327,7 @@ def test_wrong_number_of_arguments(bench: Bench, method: Method) -> None:
     for given in (
         [*good, "more"],
         [*good, *["x"] * 100],
-        good[: method.required - 1] if method.required else ["x"],
+        good[: method.required - 1] if method.required else ["x"] * (len(method.parameters) + 1),
     ):
         error = refused(bench, method, given)
         assert isinstance(error, WrongArguments)

@@ -44,13 +44,14 @@ ROWS: dict[str, str] = {
         UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
-        ConfirmExpiry ConfirmSlivers GetHolds
+        ConfirmExpiry ConfirmSlivers GetHolds AskSource AdminTicket
         Create CreateSliver Destroy DestroySliver DeleteSliver Start Stop ReCreate SetLoans
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
     f"{ADMINS} reader": """
-        GetDrift GetDrivers GetSwitchState GetSSHKeys GetRSpec GetEffectiveRSpec GetLoans GetLoanStates
+        GetDrift GetDrivers GetSwitchState GetSource
+        GetSSHKeys GetRSpec GetEffectiveRSpec GetLoans GetLoanStates
         """,
     "": "GetRecord",  # tests/slivers/test_rights.py has those whose slivers they are
     f"{ADMINS} reserve": "CreateGroup",
@@ -64,7 +65,7 @@ ROWS: dict[str, str] = {
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
         GetEvents GetSlivers GetXIDs
-        WhoAmI
+        WhoAmI Ticket
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
 }

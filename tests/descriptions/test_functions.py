@@ -2,6 +2,7 @@
 
 import pytest
 
+from nm.descriptions.functions import PACKAGES
 from tests.descriptions.say import FUNCTIONS, SCHEMAS, inside, meaning, wrong
 
 WORTH = {
@@ -104,7 +105,7 @@ PLACES = {
     "b 1; sfConfig extends { b 5; a IF (PARENT:b == 5) THEN 1 ELSE 2 FI; }": None,
     # what is lazy makes the function lazy
     "sfConfig extends { l LAZY x; a [l]; }":
-        'l LAZY x; a LAZY APPLY { sfFunctionClass "org.smartfrog.sfcore.languages.sf.functions.Vector"; -- LAZY l; };',
+        f'l LAZY x; a LAZY APPLY {{ sfFunctionClass "{PACKAGES[0]}Vector"; -- LAZY l; }};',
 }  # fmt: skip
 
 
@@ -131,7 +132,7 @@ TEMPLATES = {
         "a extends { elem0 extends DATA { v 1; } elem1 extends DATA { v 1; } }",
     "v 7; a extends ref { reference \"v\"; }": "v 7; a 7;",
     "a extends sum { sfFunctionLazy true; -- 1; }":
-        'a LAZY APPLY { sfFunctionClass "org.smartfrog.sfcore.languages.sf.functions.Sum"; sfFunctionLazy true; -- 1; };',
+        f'a LAZY APPLY {{ sfFunctionClass "{PACKAGES[0]}Sum"; sfFunctionLazy true; -- 1; }};',
     # a function is made before values are placed elsewhere, and its arguments are placed before it is made
     "a extends sum { -- 1; } a:x 5;": "a 6;",
     "T extends sum { x TBD; y 1; } a extends T { x 2; }": None,
@@ -152,8 +153,8 @@ def test_a_template(body: str) -> None:
 
 
 def test_chance_and_time_are_given_or_not_there() -> None:
-    from nm.descriptions.linking import Surroundings
     from nm.descriptions.compiler import compile as compile_description
+    from nm.descriptions.linking import Surroundings
     from tests.descriptions.say import LIBRARY
 
     text = f"{FUNCTIONS} sfConfig extends {{ a extends random; b extends date; }}"
@@ -173,10 +174,13 @@ CHECKED = {
     ("memory extends Integer;", "memory true;"): "memory is true, and must be an Integer",
     ("memory extends Integer;", "memory n; n 5;"): "",
     ("memory extends Integer;", "memory LAZY n;"): "",
-    ("memory extends Integer { binding \"eager\"; }", "memory LAZY n;"): "memory is lazy, and must be known now",
-    ("memory extends Integer { binding \"lazy\"; }", "memory 1;"): "memory is 1, and must be a lazy reference",
-    ("memory extends Integer { binding \"odd\"; }", "memory 1;"): "the schema of memory has a wrong binding or optional",
-    ("memory extends Compulsory { class \"no.such.Class\"; }", "memory 1;"): 'the schema of memory has class "no.such.Class"',
+    ('memory extends Integer { binding "eager"; }', "memory LAZY n;"):
+        "memory is lazy, and must be known now",
+    ('memory extends Integer { binding "lazy"; }', "memory 1;"): "memory is 1, and must be a lazy reference",
+    ('memory extends Integer { binding "odd"; }', "memory 1;"):
+        "the schema of memory has a wrong binding or optional",
+    ('memory extends Compulsory { class "no.such.Class"; }', "memory 1;"):
+        'the schema of memory has class "no.such.Class"',
     ("memory extends Integer;", "memory nowhere;"): "no nowhere here, nor in any component around",
     ("memory extends OptionalInteger;", "memory nowhere;"): "no nowhere here, nor in any component around",
     ("memory extends Integer;", "memory TBD;"): "memory is still to be defined",
@@ -201,7 +205,8 @@ CHECKED = {
 @pytest.mark.parametrize(("schema", "body"), CHECKED)
 @pytest.mark.parametrize("phase", ["static", "dynamic"])
 def test_a_schema(schema: str, body: str, phase: str) -> None:
-    text = f'{SCHEMAS} S extends Schema {{ sfAssertionPhase "{phase}"; {schema} }} sfConfig extends {{ s extends S; {body} }}'
+    of = f'S extends Schema {{ sfAssertionPhase "{phase}"; {schema} }}'
+    text = f"{SCHEMAS} {of} sfConfig extends {{ s extends S; {body} }}"
     if CHECKED[schema, body]:
         assert wrong(text) == CHECKED[schema, body]
     else:
@@ -230,7 +235,8 @@ ASSERTIONS = {
 
 @pytest.mark.parametrize(("phase", "assertion", "body"), ASSERTIONS)
 def test_assertions(phase: str, assertion: str, body: str) -> None:
-    text = f'{SCHEMAS} sfConfig extends {{ {body} t extends Assertions {{ sfAssertionPhase "{phase}"; {assertion} }} }}'
+    of = f't extends Assertions {{ sfAssertionPhase "{phase}"; {assertion} }}'
+    text = f"{SCHEMAS} sfConfig extends {{ {body} {of} }}"
     if meant := ASSERTIONS[phase, assertion, body]:
         assert wrong(text) == meant
     else:

@@ -1,4 +1,4 @@
-"""The pools of the SmartDomains tutorial (addresses made legal), and what comes out of them for whoever deploys."""
+"""The pools of the SmartDomains tutorial (addresses made legal), and what comes out of them."""
 
 from nm import sflibrary
 from nm.descriptions.compiler import Description, stage
@@ -22,10 +22,15 @@ DefaultXenDomain extends XenDomain {
   netmask "255.255.0.0";
 }
 """
-LOOP = 'loop extends LoopbackStorageBackend { shell LAZY ATTRIB myShell; domainName "l"; baseImage "/data/slc3.img"; }'
-LVM = 'lvm extends LVMStorageBackend { shell LAZY ATTRIB myShell; domainName "v"; baseImage "/data/slc3.img"; }'
-ONE = 'domain1 extends DefaultXenDomain { ip "192.168.1.2"; hostname "m9-dom1"; storageBackend LAZY ATTRIB loop; }'
-TWO = 'domain2 extends DefaultXenDomain { ip "192.168.1.3"; hostname "m9-dom2"; storageBackend LAZY ATTRIB lvm; }'
+DISK = 'shell LAZY ATTRIB myShell; domainName "d"; baseImage "/data/slc3.img";'
+LOOP = f"loop extends LoopbackStorageBackend {{ {DISK} }}"
+LVM = (
+    'lvm extends LVMStorageBackend { shell LAZY ATTRIB myShell; domainName "v"; baseImage "/data/slc3.img"; }'
+)
+ONE = """domain1 extends DefaultXenDomain {
+  ip "192.168.1.2"; hostname "m9-dom1"; storageBackend LAZY ATTRIB loop; }"""
+TWO = """domain2 extends DefaultXenDomain {
+  ip "192.168.1.3"; hostname "m9-dom2"; storageBackend LAZY ATTRIB lvm; }"""
 LOCAL = f"""{INCLUDES}{DOMAIN}
 sfConfig extends Compound {{
   sfSyncTerminate true;
@@ -106,16 +111,19 @@ def test_a_pool_of_pairs_at_once() -> None:
 
 
 def test_defaults_and_a_selection_in_files_of_their_own() -> None:
-    defaults = f"{INCLUDES}{DOMAIN} DefaultStorage extends LoopbackStorageBackend {{ shell LAZY ATTRIB myShell; baseImage TBD; }}"
+    storage = "DefaultStorage extends LoopbackStorageBackend { shell LAZY ATTRIB myShell; baseImage TBD; }"
+    defaults = f"{INCLUDES}{DOMAIN} {storage}"
     selection = """#include "defaultPool.sf"
         Storage extends DefaultStorage { baseImage "/data/slc3.img"; }
         Guest extends DefaultXenDomain { memory 512; vcpus 2; }"""
     remote = """#include "selection.sf"
-        sfConfig extends Compound { sfProcessHost host; [sfTemp] host "machine9.cern.ch"; myShell extends BashShell;
+        sfConfig extends Compound { sfProcessHost host; [sfTemp] host "machine9.cern.ch";
+            myShell extends BashShell;
             loop extends Storage;
-            guest extends Guest { hostname "g"; ip ("192.168.1." ++ n); [sfTemp] n 7; storageBackend LAZY ATTRIB loop; }
+            guest extends Guest { hostname "g"; ip ("192.168.1." ++ n); [sfTemp] n 7;
+                storageBackend LAZY ATTRIB loop; }
             guest:memory (512 * 2); }"""
-    said = meaning(remote, **{"defaultPool_sf": defaults, "selection_sf": selection})
+    said = meaning(remote, defaultPool_sf=defaults, selection_sf=selection)
     assert 'sfProcessHost "machine9.cern.ch"; myShell' in said
     assert 'memory 1024; vcpus 2; hostname "g"; ip "192.168.1.7"; storageBackend LAZY loop; }' in said
     assert "host " not in said.replace("sfProcessHost ", "")
@@ -130,7 +138,9 @@ def test_nodes_and_domains_in_one_text() -> None:
 
 
 def test_data_is_not_deployed_and_what_it_needs_is_the_holders() -> None:
-    text = "sfConfig extends { a extends DATA { b extends { } c LAZY x:y; } x extends { y 1; } l LAZY nowhere; }"
+    text = (
+        "sfConfig extends { a extends DATA { b extends { } c LAZY x:y; } x extends { y 1; } l LAZY nowhere; }"
+    )
     pieces = described(text).pieces()
     assert [piece.path for piece in pieces] == [(), ("x",)]
     assert pieces[0].needs == {"a:c": ("x",), "l": None}
@@ -140,7 +150,12 @@ def test_data_is_not_deployed_and_what_it_needs_is_the_holders() -> None:
 def test_an_eager_link_makes_a_second_component() -> None:
     """Why the tutorial writes LAZY."""
     text = "sfConfig extends { loop extends { } domain extends { storageBackend loop; } }"
-    assert [piece.path for piece in described(text).pieces()] == [(), ("loop",), ("domain",), ("domain", "storageBackend")]
+    assert [piece.path for piece in described(text).pieces()] == [
+        (),
+        ("loop",),
+        ("domain",),
+        ("domain", "storageBackend"),
+    ]
     assert wrong(LOCAL.replace("storageBackend LAZY ATTRIB loop", "storageBackend loop")) == (
         "storageBackend (the component that has its disk) is a component, and must be a lazy reference"
     )

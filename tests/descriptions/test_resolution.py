@@ -14,7 +14,8 @@ FILES = {
     "A extends { x 1; } sfConfig extends { x 2; y 3; }, A;": "x 1; y 3;",
     "sfConfig extends NULL { x 1; }": "x 1;",
     "A extends { c extends { p 1; q 2; } } sfConfig extends A { c extends { q 3; } }": "c extends { q 3; }",
-    "A extends { c extends { p 1; q 2; } } sfConfig extends A { c extends A:c { q 3; } }": "c extends { p 1; q 3; }",
+    "A extends { c extends { p 1; q 2; } } sfConfig extends A { c extends A:c { q 3; } }":
+        "c extends { p 1; q 3; }",
     "A extends { c extends { p 1; q 2; } } sfConfig extends A { c:q 3; }": "c extends { p 1; q 3; }",
     "A extends { n B; } B extends { v 1; } sfConfig extends { B extends { v 2; } a extends A; }":
         "B extends { v 2; } a extends { n extends { v 2; } }",
@@ -91,7 +92,8 @@ FILES = {
     "A extends { a 1; } sfConfig extends A { [sfOverride] a 2; }": "[sfOverride] a 2;",
     '[ "two words" ] x 1; sfConfig extends { [a b] c 1; }': "[a, b] c 1;",
     # phases
-    'phaseList [| "type", "place", "function", "sfConfig", "link" |]; sfConfig extends { a b; b 1; }': "a 1; b 1;",
+    'phaseList [| "type", "place", "function", "sfConfig", "link" |]; sfConfig extends { a b; b 1; }':
+        "a 1; b 1;",
     'phaseList [| "type", "mine", "sfConfig", "link" |]; sfConfig extends { a 1; }': "a 1;",
     'phaseList [| "type", "sfConfig" |]; sfConfig extends { a b; b 1; }': "a b; b 1;",
 }  # fmt: skip
@@ -122,7 +124,8 @@ WRONG = {
     "sfConfig extends { g g; }": "sfConfig:g goes round in a circle",
     "g 1; sfConfig extends { g g; }": "sfConfig:g goes round in a circle",
     "sfConfig extends { a b; b a; }": "sfConfig:a goes round in a circle",
-    "sfConfig extends { n extends { w 1; } b extends { n extends { } x n:w; } }": "n:w: sfConfig:b:n has no w",
+    "sfConfig extends { n extends { w 1; } b extends { n extends { } x n:w; } }":
+        "n:w: sfConfig:b:n has no w",
     "sfConfig extends { a 1; b a:c; }": "a:c: a is no component",
     "sfConfig extends { a NULL; b a:c; }": "a:c: a is no component",
     "sfConfig extends { a PARENT:PARENT:b; }": "PARENT:PARENT:b: the file itself has no parent",
@@ -133,7 +136,8 @@ WRONG = {
     "sfConfig extends { a b; b TBD; }": "b is still to be defined",
     "sfConfig extends { a PROPERTY x; }": "PROPERTY x: there is no such property",
     "sfConfig extends { a ENVPROPERTY HOME; }": "ENVPROPERTY HOME is not to be had",
-    "sfConfig extends { a CONSTANT java.lang.Integer.MAX_VALUE; }": "CONSTANT java.lang.Integer.MAX_VALUE is not to be had",
+    "sfConfig extends { a CONSTANT java.lang.Integer.MAX_VALUE; }":
+        "CONSTANT java.lang.Integer.MAX_VALUE is not to be had",
     "sfConfig extends { a HOST h; }": "HOST is known at run time only",
     "sfConfig extends { a x:b; x extends { [sfLocal] b 1; } }": "x:b: b is local",
     "sfConfig extends { a extends x:T; x extends { [sfLocal] T extends { } } }": "x:T: T is local",
@@ -146,7 +150,8 @@ WRONG = {
     "": "there is no sfConfig",
     "sfConfig 1;": "sfConfig is no component",
     "sfConfig LAZY a; a extends { }": "sfConfig is no component",
-    'phaseList [| "mine", "sfConfig" |]; sfConfig extends { phase.mine "a.b.C"; }': "phase.mine wants a phase of its own",
+    'phaseList [| "mine", "sfConfig" |]; sfConfig extends { phase.mine "a.b.C"; }':
+        "phase.mine wants a phase of its own",
     "phaseList 1; sfConfig extends { }": "phaseList is no list of names",
 }  # fmt: skip
 
@@ -157,8 +162,8 @@ def test_a_mistake(text: str) -> None:
 
 
 def test_properties_are_those_that_are_given() -> None:
-    from nm.descriptions.linking import Surroundings
     from nm.descriptions.compiler import compile as compile_description
+    from nm.descriptions.linking import Surroundings
 
     given = Surroundings({"site": "cern", "count": "3"})
     text = "sfConfig extends { a PROPERTY site; b IPROPERTY count; c PROPERTY count; }"

@@ -10,6 +10,7 @@ from nm import views
 from nm.errors import Invalid
 from nm.reference import INTRODUCTION, SETTINGS, STRUCTS, Settings, Struct, anchor, keys_of
 from tests.rack import Rack, rack
+from tests.shell.sliver_stories import tell
 
 OWN = {"driver", "file", "ports"}  # of a simulated switch; `driver` is told
 
@@ -23,6 +24,7 @@ def answers(here: Rack) -> dict[str, Any]:
     plan = here.call("PlanDeploy", "alpha")
     deployed = here.deploy("alpha")
     here.call("SetRights", "games", {"spy": True})
+    tell(here, "demo_web")
     lists = {name: here.call(name, {}) for name in LISTS}
     return {
         **{name: found[0] for name, found in lists.items()},

@@ -29,6 +29,10 @@ TOOLS = (
     "ip",
 )
 DRIVERS = Path("/usr/lib/x86_64-linux-gnu/libvirt/connection-driver")
+PROGRAMS = (
+    "dash", "mount", "umount", "pivot_root", "chroot", "cat", "mkdir", "chmod", "rm", "cp", "sleep",
+    "hostname", "ls", "grep", "true",
+)  # fmt: skip
 LXC, QEMU = "lxc:///system", "qemu:///system"
 
 
@@ -92,6 +96,25 @@ def make_root(folder: Path) -> Path:
         if applet not in ("busybox", "init"):
             (folder / "bin" / applet).symlink_to("busybox")
     (folder / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    return folder
+
+
+def make_debian_root(folder: Path) -> Path:
+    """A tree of this machine's own programs, as few as a container needs to start."""
+    for part in ("proc", "sys", "dev", "mnt", "root", "etc", "tmp", "var", "usr/bin", ".oldroot"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    programs = [Path(found) for name in PROGRAMS if (found := shutil.which(name))]
+    for program in programs:
+        shutil.copy(program, folder / "usr" / "bin")
+    for word in sh("ldd", *programs).split():
+        if word.startswith("/") and not word.endswith(":"):
+            library = folder / "usr" / word.removeprefix("/usr").lstrip("/")
+            library.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(word, library)
+    for part in ("bin", "sbin", "lib", "lib64"):
+        (folder / "usr" / part).mkdir(exist_ok=True)
+        (folder / part).symlink_to(f"usr/{part}")
+    (folder / "usr" / "bin" / "sh").symlink_to("dash")
     return folder
 
 

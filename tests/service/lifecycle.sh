@@ -39,6 +39,12 @@ nmctl --quiet --json version | grep '"nm": "0.1.0"'
 [ "$(stat -c '%a %U' /run/nm /run/nm/api.sock /var/lib/nm /etc/nm/secrets | tr '\n' ,)" = "755 root,666 root,700 root,700 root," ]
 [ "$(stat -c '%a %U' /var/lib/nm-homes)" = "755 root" ]
 
+say "accounts of slivers may run what enters their guests, and nobody else may"
+visudo --check --strict
+getent group nm-slivers
+[ "$(stat -c '%a %U' /etc/sudoers.d/nm /usr/lib/nm/nm-enter /usr/lib/nm/sliver_shell | tr '\n' ,)" = "440 root,755 root,755 root," ]
+fails /usr/lib/nm/nm-enter
+
 say "who calls is known, on the socket and on localhost"
 useradd alice
 useradd --groups nm-admin admin

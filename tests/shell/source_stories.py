@@ -32,7 +32,6 @@ def a_source(nmctl: Nmctl, folder: Path) -> None:
     shown = nmctl("source", "show").out
     assert str(file) in shown and "online" in shown and "1970-01-01" in shown, "times are for people"
     file.write_text(json.dumps({"timestamp": 900, "slivers": [{**SLIVER, "name": "other"}, SLIVER]}))
-    assert "--older" in nmctl("source", "ask", "--help").out
     assert "`nmctl source ask` with the option older" in nmctl("source", "ask", "--wait", status=6).err
     assert "is known" in nmctl("health", status=7).out
     nmctl("source", "ask", "--older", "--wait")

@@ -18,12 +18,16 @@ from nm.switches.simulated import edit_table
 from tests.rack import Rack
 from tests.shell.account_stories import delegates, rights_of_accounts
 from tests.shell.conftest import Nmctl, run
+from tests.shell.database_stories import databases
+from tests.shell.description_story import descriptions
 from tests.shell.health_story import health
 from tests.shell.image_stories import images, images_of_groups
 from tests.shell.loan_stories import loans_of_nodes
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
+from tests.shell.prompt_story import the_shell
 from tests.shell.recovery_story import a_dead_switch
 from tests.shell.site_stories import whole_sites
+from tests.shell.sliver_stories import slivers, slivers_that_end, slivers_that_lend
 from tests.shell.source_stories import a_source, a_ticket
 from tests.shell.test_program import start
 
@@ -458,81 +462,23 @@ def the_daemon(nmctl: Nmctl, folder: Path) -> None:
     assert (folder / "copy").stat().st_size > 0
 
 
-@story("database check", "database show", "database restore")
-def databases(nmctl: Nmctl, folder: Path) -> None:
-    nmctl.rack.call("UpdateSwitch", "sw0", {"secrets": {"password": "the-name-of-it"}})
-    nmctl("backup", str(folder / "copy"))
-    nmctl.rack.call("CreateGroup", "alpha", {})
-    database = str(folder / "db")
-    nmctl("database", "restore", database, str(folder / "copy"), status=6)
-    nmctl.rack.stop()
-    assert "the database is good" in nmctl("database", "check", str(folder / "copy")).out
-    checked = nmctl("database", "check", database)
-    assert "the database is good" in checked.out
-    counts = nmctl("database", "check", database, "--json").json["result"]["counts"]
-    assert (counts["group"], counts["node"], counts["switch"]) == (1, 4, 2)
-    shown = nmctl("database", "show", "switch", database)
-    assert "switch_sw0" in shown.out
-    assert "node_n0" not in shown.out
-    everything = nmctl("database", "show", database, "--json")
-    assert {"group_alpha", "node_n0"} <= {record["record_key"] for record in everything.json["result"]}
-    assert "the-name-of-it" not in shown.out + everything.out
-    restored = nmctl("database", "restore", database, str(folder / "copy"))
-    assert restored.err == "start nmd; ports of no group are unverified until reset or adopted\n"
-    assert "no records" in nmctl("database", "show", "group", database).out
-    (folder / "db" / "database.pickle").write_bytes(b"nothing of nm's")
-    assert "damaged" in nmctl("database", "check", database, status=7).err
-    nmctl("database", "check", str(folder / "none"), status=5)
-
-
-@story("sf check", "sf resolve")
-def descriptions(nmctl: Nmctl, folder: Path) -> None:
-    """They need no daemon; what is included is looked for where one is, and in the library."""
-    nmctl.rack.stop()
-    pool = folder / "pool.sf"
-    common = folder / "common.sf"
-    common.write_text('#include "ch/cern/openlab/smartdomains/components.sf"\nGuest extends Domain { memory 512; }')
-    pool.write_text(f'#include "{common}"\nsfConfig extends Compound {{ a extends Guest {{ hostname "a"; up LAZY b; }} }}')
-    checked = nmctl("sf", "check", str(pool)).out
-    assert checked.splitlines()[0] == "the description is good: 2 components"
-    assert "up -> nowhere" in checked
-    assert nmctl("sf", "check", str(pool), "--json").json["result"][1]["kind"] == "Domain"
-    assert 'hostname "a";' in nmctl("sf", "resolve", str(pool)).out
-    assert "a extends Guest {" in nmctl("sf", "resolve", str(pool), "--phase", "raw").out
-    plain = nmctl("sf", "resolve", str(pool), "--json").json["result"]["attributes"]["a"]["attributes"]
-    assert (plain["memory"], plain["up"]) == (512, {"reference": "LAZY b"})
-    nmctl("sf", "resolve", str(pool), "--phase", "raw", "--json", status=2)
-    common.write_text("Guest extends Domian { }\n")
-    said = nmctl("sf", "check", str(pool), status=2)
-    assert said.err.splitlines()[:2] == [
-        f"{common}:1:15: no Domian here, nor in any component around (in Guest)",
-        "    Guest extends Domian { }",
-    ]
-    wrong = nmctl("sf", "check", str(pool), "--json", status=2).json
-    assert [(p["file"], p["line"], p["column"]) for p in wrong["problems"]][0] == (str(common), 1, 15)
-    common.unlink()
-    assert f"no file {common} came with the description" in nmctl("sf", "check", str(pool), status=2).err
-    nmctl("sf", "check", str(folder / "none.sf"), status=5)
-    pool.write_bytes(b"\xff")
-    assert "not a text in UTF-8" in nmctl("sf", "check", str(pool), status=2).err
-
-
-@story("shell")
-def the_shell(nmctl: Nmctl, folder: Path) -> None:
-    nmctl("shell", "-c", "create group alpha vlan 105", "-c", "add n0-n1 to alpha")
-    assert nmctl.one("GetGroups", name="alpha")["nodes"] == ["n0", "n1"]
-
-
 story("import", "export")(whole_sites)
 story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
+story("sf check", "sf resolve")(descriptions)
+story("shell")(the_shell)
 story("image list", "image show", "image register", "image unregister", "console")(images)
 story("group set-image")(images_of_groups)
 story("source show", "source ask")(a_source)
 story("ticket")(a_ticket)
+story("sliver list", "sliver show", "sliver create", "sliver destroy", "sliver start", "sliver stop",
+      "sliver recreate", "sliver record", "sliver keys", "sliver uids")(slivers)  # fmt: skip
+story("sliver lend", "sliver loans", "sliver rspec")(slivers_that_lend)
+story("sliver confirm")(slivers_that_end)
 story("lend")(loans_of_nodes)
+story("database check", "database show", "database restore")(databases)
 story("switch release", "switch replace")(a_dead_switch)
 story("rights set", "delegate list", "delegate show")(rights_of_accounts)
 story("delegate create", "delegate destroy", "delegate keys")(delegates)

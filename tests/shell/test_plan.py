@@ -7,6 +7,7 @@ import pytest
 from nm.methods import METHODS
 from nm.shell import guide
 from tests.shell.conftest import Nmctl, run
+from tests.shell.sliver_stories import tell
 
 # A line for every command that changes something by one plain method, on a rack with a group alpha of n0.
 LINES = {
@@ -29,7 +30,9 @@ LINES = {
     "node update": "n1 location=here", "node unregister": "n3", "node connect": "n1 boot sw0 p5",
     "node release": "n0", "node clear": "n1", "headnode register": "h9 --host vm --domain d9",
     "headnode clear": "h1",
-    "source ask": "", "image register": "i9 --kind netboot", "image unregister": "spare",
+    "source ask": "", "sliver create": "demo", "sliver destroy": "demo", "sliver start": "demo",
+    "sliver stop": "demo", "sliver recreate": "demo", "sliver lend": "demo demo:cpu_min=0",
+    "sliver confirm": "--all", "image register": "i9 --kind netboot", "image unregister": "spare",
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
     "delegate keys": "x --none",
     "delegate destroy": "x", "rights set": "daemon spy",
@@ -48,6 +51,8 @@ def snapshot(nmctl: Nmctl) -> dict[str, Any]:
 @pytest.mark.parametrize("words", PLAIN)
 def test_a_dry_run_changes_nothing(nmctl: Nmctl, words: str) -> None:
     nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0"], "vlan": 102})
+    if words.startswith("sliver"):
+        tell(nmctl.rack, "demo")
     before = snapshot(nmctl)
     ran = run(*words.split(), *LINES[words].split(), "--dry-run")
     assert snapshot(nmctl) == before
@@ -60,6 +65,7 @@ def test_a_dry_run_changes_nothing(nmctl: Nmctl, words: str) -> None:
 def test_every_changing_method_has_a_dry_run() -> None:
     dry = {COMMANDS[words].method for words in PLAIN}
     own = {"Import"}  # a dry run of its own, by CheckImport
+    own |= {"CreateSliver", "DestroySliver", "DeleteSliver"}  # other names of Create and Destroy
     assert {method.name for method in METHODS.values() if method.writes} - dry - own == set()
 
 

@@ -71,6 +71,23 @@ def test_grace_that_ends_while_nmd_is_away(lab: Node) -> None:
     assert lab.runs("b")
 
 
+def test_one_that_is_not_instantiated_any_more_has_its_grace(lab: Node) -> None:
+    """A source that says so of all of them destroys none at once."""
+    lab.hear(told("a"), told("b"))
+    lab.until_runs("a", "b")
+    lab.hear(told("a", "not-instantiated"), told("b", "delegated"))
+    lab.until_state("a", "stopped")
+    assert lab.sliver("a")["why"] == "it is not-instantiated" and lab.guest("a") is not None
+    lab.until(lab.at_rest)
+    assert lab.runs("b")  # it is its people's now
+    lab.hear(told("a"), told("b"))
+    lab.until_runs("a")
+    at_once(lab)
+    lab.hear(told("a", "not-instantiated"), told("b", "delegated"))
+    lab.until(lambda: lab.guest("a") is None)
+    assert lab.sliver("a")["state"] == "absent"
+
+
 def test_many_at_once_wait_for_an_administrator(lab: Node) -> None:
     names = [f"s{number}" for number in range(8)]
     lab.hear(*map(told, names))

@@ -289,9 +289,10 @@ def test_a_device_of_our_name_that_is_none_of_ours_stays() -> None:
         node = Node("routed")
         node.look()
         assert "an interface nm-slivers already, which is no ifb; rename or remove it" in node.faults
-        node.use(network="")
+        node.use(uplink="up0")
         node.restart()
         node.look()
+        assert node.enforced == ALL
         assert "nm-slivers" in sh("ip link")
 
 
@@ -303,12 +304,13 @@ def test_ours_goes_with_the_configuration(net: Net, node: Node, way: str) -> Non
     node.restart()
     node.look()
     assert sh("tc qdisc show").count("htb 6e6d:") == 1
-    node.use(network="", uplink="")
+    if way == "routed":
+        assert "ingress" not in sh("tc qdisc show")
+        assert "nm-slivers" not in sh("ip link")
+    assert node.enforced == ALL
+    node.use(network="")
     node.restart()
-    node.look()
-    assert "htb" not in sh("tc qdisc show") and "ingress" not in sh("tc qdisc show")
-    assert "nm-slivers" not in sh("ip link")
-    assert node.enforced == []
+    assert node.worker.handle([shaping.Look()]) is None
 
 
 def test_a_day_of_bytes(net: Net, node: Node) -> None:
@@ -431,3 +433,28 @@ def test_it_runs_in_a_thread_of_its_own(net: Net, node: Node) -> None:
         until(lambda: quotas.accounts(node.store)["s1"].meters["net"].used >= 20_000)
     finally:
         assert crew.stop(30)
+
+
+def test_two_that_swap_their_numbers(net: Net, node: Node) -> None:
+    node.run(1, net_max=1_000_000)
+    node.run(2, net_max=2_000_000)
+    node.look()
+    for number, index in ((1, 2), (2, 1)):
+        node.put({**node.record(f"sliver_s{number}"), "_index": index})
+    node.look("s1", "s2")
+    assert (node.faults, node.enforced) == ("", ALL)
+    assert (node.classes()[ONE]["ceil"], node.classes()[TWO]["ceil"]) == (250_000, 125_000)
+
+
+def test_of_many_ports_it_is_seen_whether_the_bridge_knows_who_is_there(net: Net, node: Node) -> None:
+    for number in range(1, 11):
+        net.plug(number)
+        node.run(number)
+    node.look()
+    entry = f"{mac(3)} dev nms3 master static"
+    known = sh("bridge fdb show br br0")
+    assert all(f"{mac(number)} dev nms{number} " in known for number in range(1, 11))
+    sh(f"bridge fdb del {entry}; bridge link set dev nms4 locked off learning on")
+    node.look()
+    assert f"{mac(3)} dev nms3 " in sh("bridge fdb show br br0")
+    assert all("learning off" in port for port in sh("bridge -d -o link").splitlines() if "nms" in port)

@@ -16,7 +16,6 @@ from nm.calls import Caller
 from nm.client import connect
 from nm.passwd import Entry, read_passwd
 from tests.accounts import FIRST, LAST
-from tests.accounts.conftest import root  # noqa: F401  a fixture
 from tests.slivers.node import KEY, Node, node, told
 
 OTHER = KEY.replace("1xL alice", "1xM bob")

@@ -17,7 +17,7 @@ from pysequoia import Tsk
 from nm import config, marshal, tickets
 from nm.calls import Call, Caller
 from nm.errors import NMError
-from nm.plcwork import reading_of
+from nm.plc import reading_of
 from nm.records import Record, record_key
 from nm.ticketdesk import AT_ONCE, TicketDesk
 from tests.memory_store import MemoryStore
@@ -68,7 +68,7 @@ class TestTicket:
     def test_a_good_one_delivers_and_creates(self, here: Rack, way: str) -> None:
         assert hand_in(here, ticket(way)) == 1
         record = known(here)["sliver_demo_web"]
-        assert record["_created"] is True and record["instantiation"] == "delegated"
+        assert record["_created"] is True and record["_stopped"] is False
         assert record["timestamp"] == NOW
         events = [event["what"] for event in here.call("GetEvents", 0, 100)]
         assert "told of" in events and "ticket used" in events

@@ -148,6 +148,14 @@ STORIES: dict[str, list[Step]] = {
              [{"switch": "sw0", "port": "up"}, {"host": "vm", "device": "eth1"}]),
         Step("destroy port p8,p9 on sw0", names("GetPorts", "port", switch="sw0", port=["p8", "p9"]), []),
     ],
+    "a loan": [
+        Step("create group alpha vlan 101", group("vlan"), 101),
+        Step("add n0,n1 to alpha", group("nodes"), ["n0", "n1"]),
+        Step("create group beta vlan 102", of("GetGroups", "vlan", name="beta"), 102),
+        Step("deploy", port("n1"), 101),
+        Step("lend n1 from alpha to beta until +2h", port("n1"), 102, ("lend n1 of alpha to beta: done",)),
+        Step("lend n1 from alpha to beta until now", port("n1"), 101),
+    ],
     "nodes": [
         Step("create port 7 on sw0", of("GetPorts", "free", switch="sw0", port="7"), True),
         Step(f"create node 7 mac {MAC}7 port sw0:7 ip=10.0.0.7", of("GetNodes", "nics", "ip", name="7"),

@@ -1,0 +1,101 @@
+"""What the parts of the daemon are told, of a configuration. Called by the service, and where it begins."""
+
+from pathlib import Path
+from typing import Any
+
+from nm import accounts, converge, hands, leases, management, names, patrol, sliverservice
+from nm.calls import Site
+from nm.config import Config
+from nm.headdoor import HeadDoor
+from nm.headkeys import HeadKeys
+from nm.http import Limits
+from nm.methods import METHODS
+from nm.switch import Registry
+
+MEGABYTE = 1 << 20
+
+
+def site_of(config: Config, registry: Registry) -> Site:
+    """What operations must know of an installation with that configuration."""
+    return Site(
+        drivers=registry,
+        power={kind: driver.settings for kind, driver in management.KINDS.items()},
+        longest_lease=config.leases.longest_seconds or None,
+        methods=frozenset(METHODS),
+        image_folders=config.images.folders,
+        **accounts_of(config),
+        **sliverservice.site(config),
+    )
+
+
+def heads(config: Config) -> hands.HeadSettings:
+    """What head nodes that nm makes are given."""
+    lists = Path(config.export.folder)
+    door = config.headnodes.door
+    keys = HeadKeys(config.daemon.database)
+    return hands.HeadSettings(
+        config.headnodes.address,
+        config.images.folders,
+        lists,
+        HeadDoor(door, config.headnodes.host_keys, keys) if door else None,
+    )
+
+
+def patience(config: Config) -> converge.Patience:
+    """How long workers try."""
+    return converge.Patience(
+        config.jobs.deadline_seconds, config.jobs.retry_first_seconds, config.jobs.retry_longest_seconds
+    )
+
+
+def rules(config: Config) -> leases.Rules:
+    """When ends are held back."""
+    found = config.leases
+    return leases.Rules(found.grace_seconds, found.clock_jump_seconds, found.mass_share, found.mass_floor)
+
+
+def rounds(config: Config) -> patrol.Rules:
+    """When audits are made, and how long they wait."""
+    return patrol.Rules(config.audits.every_seconds, config.audits.wait_seconds)
+
+
+def kept(config: Config) -> tuple[int, float]:
+    """Bytes and seconds that events are kept."""
+    return int(config.events.max_megabytes * MEGABYTE), config.events.max_days * 86400
+
+
+def limits(config: Config) -> Limits:
+    """What the door lets one caller do."""
+    return Limits(
+        header_seconds=config.api.request_seconds,
+        request_seconds=config.api.request_seconds,
+        idle_seconds=config.api.idle_seconds,
+        connections=config.api.max_connections,
+        connections_per_user=config.api.max_connections_per_user,
+    )
+
+
+def places(config: Config) -> accounts.Places:
+    """Where Unix accounts are."""
+    found = config.accounts
+    return accounts.Places(
+        root=Path(found.root),
+        homes=found.homes,
+        shell=found.shell,
+        first_uid=found.first_uid,
+        last_uid=found.last_uid,
+        head_keys=config.daemon.database,
+        sliver_shell=found.sliver_shell,
+        guest_network=config.slivers.addresses,
+        guest_user=config.slivers.user,
+    )
+
+
+def accounts_of(config: Config) -> dict[str, Any]:
+    """What a Site says of Unix accounts."""
+    found = places(config)
+    return {
+        "uids": (found.first_uid, found.last_uid) if found.shell else None,
+        "head_accounts": bool(found.shell and config.headnodes.door),
+        **names.look_ups(found.root),
+    }

@@ -1,0 +1,41 @@
+"""The story of `nmctl sf`, told by test_commands.py."""
+
+from pathlib import Path
+
+from tests.shell.conftest import Nmctl
+
+
+def descriptions(nmctl: Nmctl, folder: Path) -> None:
+    """They need no daemon; what is included is looked for where one is, and in the library."""
+    nmctl.rack.stop()
+    pool = folder / "pool.sf"
+    common = folder / "common.sf"
+    common.write_text(
+        '#include "ch/cern/openlab/smartdomains/components.sf"\nGuest extends Domain { memory 512; }'
+    )
+    pool.write_text(
+        f'#include "{common}"\nsfConfig extends Compound {{ a extends Guest {{ hostname "a"; up LAZY b; }} }}'
+    )
+    checked = nmctl("sf", "check", str(pool)).out
+    assert checked.splitlines()[0] == "the description is good: 2 components"
+    assert "up -> nowhere" in checked
+    assert nmctl("sf", "check", str(pool), "--json").json["result"][1]["kind"] == "Domain"
+    assert 'hostname "a";' in nmctl("sf", "resolve", str(pool)).out
+    assert "a extends Guest {" in nmctl("sf", "resolve", str(pool), "--phase", "raw").out
+    plain = nmctl("sf", "resolve", str(pool), "--json").json["result"]["attributes"]["a"]["attributes"]
+    assert (plain["memory"], plain["up"]) == (512, {"reference": "LAZY b"})
+    nmctl("sf", "resolve", str(pool), "--phase", "raw", "--json", status=2)
+    common.write_text("Guest extends Domian { }\n")
+    said = nmctl("sf", "check", str(pool), status=2)
+    assert said.err.splitlines()[:2] == [
+        f"{common}:1:15: no Domian here, nor in any component around (in Guest)",
+        "    Guest extends Domian { }",
+    ]
+    wrong = nmctl("sf", "check", str(pool), "--json", status=2).json
+    first = wrong["problems"][0]
+    assert (first["file"], first["line"], first["column"]) == (str(common), 1, 15)
+    common.unlink()
+    assert f"no file {common} came with the description" in nmctl("sf", "check", str(pool), status=2).err
+    nmctl("sf", "check", str(folder / "none.sf"), status=5)
+    pool.write_bytes(b"\xff")
+    assert "not a text in UTF-8" in nmctl("sf", "check", str(pool), status=2).err
