@@ -5,6 +5,7 @@ Outside, `make` makes them before the lab begins, `within` is how its first proc
 Only hierarchies of version 1 are used: beside them the lab's libvirt would look into version 2, too.
 """
 
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,14 +40,19 @@ def obstacle() -> LabError | None:
     )
 
 
+def a_name(lab: str) -> str:
+    """A name for a lab's: the same hierarchies are seen from everywhere, so nobody else may have it."""
+    return f"nm-lab-{lab}-{secrets.token_hex(4)}"
+
+
 def _folders(name: str) -> list[Path]:
-    return [Path(place, f"nm-lab-{name}") for place, _ in _hierarchies()]
+    return [Path(place, name) for place, _ in _hierarchies()]
 
 
 def make(name: str) -> None:
-    """The lab's own, with all processors and memory that the machine has."""
+    """Those of that name, with all processors and memory that the machine has."""
     for folder in _folders(name):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir()
         for file in ("cpuset.cpus", "cpuset.mems"):
             if (folder / file).exists():
                 (folder / file).write_text((folder.parent / file).read_text())

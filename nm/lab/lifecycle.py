@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from nm.lab import confinement, daemon, holder, register, source
 from nm.lab.errors import LabError
@@ -52,16 +53,20 @@ def _hold(lab: Lab, layout: Layout) -> None:
     """Start the holder and wait until the rack is built."""
     sizes = asdict(layout)
     command = [*_UNSHARE, sys.executable, "-m", "nm.lab.holder", lab.name, json.dumps(sizes)]
+    record: dict[str, Any] = {"sizes": sizes}
     if layout.slivers:
-        confinement.make(lab.name)
-        command = confinement.within(lab.name, command)
+        name = confinement.a_name(lab.name)
+        record["cgroups"] = name
+        lab.write_record(**record)  # before there is anything to be removed
+        confinement.make(name)
+        command = confinement.within(name, command)
     outer = subprocess.Popen(
         command, env=environment(), cwd="/", start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     _held[lab.name] = outer
     pid = _child_of(outer)
-    lab.write_record(holder=pid, started=started_at(pid), sizes=sizes)
+    lab.write_record(holder=pid, started=started_at(pid), **record)
     assert outer.stdout is not None
     with outer.stdout as said:
         lines = []
@@ -98,7 +103,8 @@ def down(name: str) -> bool:
     if (outer := _held.pop(name, None)) is not None:
         outer.kill()  # it lives only if the holder was not known yet
         outer.wait(PATIENCE)
-    confinement.remove(name)
+    if "cgroups" in lab.record:
+        confinement.remove(lab.record["cgroups"])
     shutil.rmtree(lab.folder)
     return True
 

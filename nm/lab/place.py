@@ -110,7 +110,9 @@ class Lab:
             raise LabError(f"lab {self.name} has no node {node}", f"nodes: {' '.join(places) or 'none'}")
         network = f"--net=/proc/{holder}/root/run/netns/{node}" if node else "--net"
         into = ("--mount", "--pid", "--ipc", "--uts", "--cgroup", network)
-        return ["nsenter", f"--target={holder}", *into, "--", *command]
+        entering = ["nsenter", f"--target={holder}", *into, "--", *command]
+        groups = self.record.get("cgroups")
+        return confinement.within(groups, entering) if groups else entering
 
     def run(self, command: list[str], node: str | None = None, timeout: float = 30) -> str:
         """What the command prints in the lab; LabError tells what it said when it fails."""

@@ -12,6 +12,7 @@ NETWORK = "10.77.0.0/16"
 GATEWAY = "10.77.0.1/16"  # the world's end of the uplink
 HOST = "10.77.0.2"  # this machine on the bridge: where sshd is
 FAR = "10.88.0.1"  # in the world
+_MAC = "52:54:00:09:02:01"  # of the bridge: else it is that of some port, and changes as slivers come and go
 EXEMPT, EXEMPT_NETWORK = "10.99.0.1", "10.99.0.0/16"
 
 
@@ -19,7 +20,7 @@ def build() -> None:
     """All of it."""
     run("ip", "netns", "add", WORLD)
     here = (
-        f"link add {BRIDGE} type bridge mcast_snooping 0",
+        f"link add {BRIDGE} address {_MAC} type bridge mcast_snooping 0",
         f"link add {UPLINK} type veth peer name eth0 netns {WORLD}",
         f"link set {UPLINK} master {BRIDGE} up",
         f"link set {BRIDGE} up",
