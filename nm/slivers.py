@@ -23,6 +23,7 @@ ABSENT, STOPPED, RUNNING = "absent", "stopped", "running"  # what was read back 
 ENFORCERS = "meta_enforcers"
 ASKED = "it was stopped by Stop"
 TURN = "it waits for its turn to be started"
+_GUESTLESS = {CONTROLLER: "a controller has no guest", NOT: f"it is {NOT}"}  # by instantiation
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,8 @@ def meant(reader: Reader, record: Record, host: Host, now: float, due: bool = Fa
 def _absent(record: Record, host: Host, due: bool) -> str | None:
     """Why there is no guest; None when there is one."""
     instantiation = record["instantiation"]
-    if record["type"] == CONTROLLER_TYPE:
-        return "a controller has no guest"
-    if instantiation == NOT and (due or not has_guest(record)):
-        return f"it is {NOT}"
+    if instantiation in _GUESTLESS and (due or not has_guest(record)):
+        return _GUESTLESS[instantiation]
     if record.get("_gone") and (due or not has_guest(record)):
         return str(record["_gone"]["why"])
     if host.type is None:
@@ -80,6 +79,8 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
 
 def _door(record: Record, due: bool) -> str:
     """How its account is meant. One that is to go lets nobody in."""
+    if record["instantiation"] == CONTROLLER and not record.get("_gone"):
+        return OPEN  # whatever becomes of the guest that it once had
     if due or (record["instantiation"] == NOT and not has_guest(record)):
         return NONE
     if record["instantiation"] == DELEGATED and not record.get("_created"):
@@ -91,8 +92,8 @@ def _rests(reader: Reader, record: Record, now: float) -> str | None:
     """Why the guest does not run; None when it does."""
     if (halted := departures.halted(record)) is not None:
         return halted
-    if record["instantiation"] == NOT:
-        return f"it is {NOT}"
+    if record["instantiation"] in _GUESTLESS:
+        return _GUESTLESS[record["instantiation"]]
     if record.get("_stopped"):
         return ASKED
     leases = reservations.read_leases(delivery.section(reader, "leases"))
@@ -102,10 +103,12 @@ def _rests(reader: Reader, record: Record, now: float) -> str | None:
 def image_of(reader: Reader, record: Record, host: Host) -> tuple[str | None, str | None]:
     """The image that it is made from, and what is to be said of that; None when there is none.
 
-    One that was made keeps what it was made from, whatever is registered since: its disk is not wiped.
+    One that was made keeps what it was made from, whatever is registered since: its disk is not wiped. Nor is
+    that of one that is to go.
     """
     wanted, before = record["reference"], record.get("_image")
-    if before is not None and has_guest(record) and before["chosen"] == _chosen(record):
+    stays = is_unwanted(record) or (before is not None and before["chosen"] == _chosen(record))
+    if before is not None and has_guest(record) and stays:
         return str(before["image"]), before["note"]
     if wanted and reader.get(record_key("image", wanted)) is not None:
         return str(wanted), None
@@ -228,8 +231,8 @@ def unenforced(reader: Reader, record: Record) -> dict[str, str]:
 
 
 def is_unwanted(record: Record) -> bool:
-    """Whether its source lists it, and wants it here no more: it is stopped, and deleted later."""
-    return record["instantiation"] == NOT and has_guest(record)
+    """Whether its source lists it, and wants no guest of it here: that is stopped, and deleted later."""
+    return record["instantiation"] in _GUESTLESS and has_guest(record)
 
 
 def end_of(record: Record) -> float | None:
