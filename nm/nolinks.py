@@ -42,10 +42,16 @@ def _entered(fd: int, part: str, may_make: bool) -> int:
 
 
 def make_folder(fd: int, name: str, mode: int) -> int:
-    """A descriptor of a new folder in that folder."""
+    """A descriptor of a new folder in that folder; of nothing that somebody put in its place meanwhile."""
     os.mkdir(name, 0o700, dir_fd=fd)
     made = os.open(name, _FOLDER, dir_fd=fd)
-    os.fchmod(made, mode)
+    try:
+        if os.listdir(made):
+            raise OSError(errno.EEXIST, "another folder was put in its place")
+        os.fchmod(made, mode)
+    except OSError:
+        os.close(made)
+        raise
     return made
 
 
