@@ -15,6 +15,16 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor of a file whose folder is nobody else's; it is no link itself."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def folder(path: Path, make_below: Path | None = None) -> Iterator[int]:
     """A descriptor of the folder. Those below `make_below` are made where they are missing."""
     fd = os.open("/", _FOLDER)
