@@ -496,13 +496,20 @@ def test_owners_lend_and_members_do_not(lab: Rack) -> None:
     lab.call("CreateGroup", "e", {"nodes": ["n5"], "delegations": ["daemon"]}, caller=BOB)
     with pytest.raises(Denied, match="owner of group e"):
         lab.call("LendNodes", "e", "d", ["n5"], time.time() + LONG, caller=ALICE)
+    lab.call("SetDelegations", "e", [], caller=BOB)
+    with pytest.raises(NotFound, match="no group e"):  # nobody puts nodes into a stranger's network
+        lab.call("LendNodes", "d", "e", ["n4"], time.time() + LONG, caller=ALICE)
+    lab.call("SetDelegations", "e", [{"name": "daemon", "method": "LendNodes"}], caller=BOB)
     with pytest.raises(LimitReached, match="bin may have 2 nodes, this makes 3"):
         lab.call("LendNodes", "d", "e", ["n4", "n6"], time.time() + LONG, caller=ALICE)
     until = time.time() + LONG
     assert lab.wait(lab.call("LendNodes", "d", "e", ["n4"], until, caller=ALICE))["state"] == "done"
     with pytest.raises(LimitReached, match="daemon may have 2 nodes"):  # what is lent is still the lender's
         lab.call("AddNodes", "d", ["n7"], caller=ALICE)
-    lab.call("RemoveNodes", "e", ["n4"], caller=BOB)
+    lab.call("SetDelegations", "e", [], caller=BOB)
+    with pytest.raises(NotFound, match="no group e"):
+        lab.call("LendNodes", "d", "e", ["n4"], until + 1, caller=ALICE)
+    lab.call("LendNodes", "d", "e", ["n4"], 0, caller=ALICE)
     lab.until(lambda: shown(lab, "d")["nodes"] == ["n6", "n4"])
 
 
