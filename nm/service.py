@@ -75,7 +75,17 @@ log = logging.getLogger("nm.service")
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
 HOLDS = {leases.HOLDS, departures.REMOVALS.key, departures.EXPIRIES.key}
 # Events that are warnings in the log.
-TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back", "offline", "problems")
+TROUBLE = (
+    "error",
+    "failed",
+    "hook failed",
+    "drift",
+    "debt",
+    "ends held back",
+    "loan waits",
+    "offline",
+    "problems",
+)
 
 
 class Service:

@@ -100,6 +100,9 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
             {"name": ONE.name, "uid": ONE.uid, "method": method},
         ],
     )
+    if method == "LendNodes":  # to gamma, so its members are asked for, too
+        mine = [{"name": who.name, "uid": who.uid, "method": method} for who in (OWNER, ONE)]
+        bench.edit("group_gamma", delegations=mine)
     bench.call("RegisterVlan", 103)
     bench.call("CreateGroup", "others", {"owner": OTHER.name, "vlan": 103})
     for caller, granted in ((SPY, "spy"), (RESERVER, "reserve"), (DESCRIBER, "describe")):
