@@ -270,3 +270,40 @@ def without_nil(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nil(one) for one in value if one is not None]
     return value
+
+
+# ---- what was made, and what was read back
+
+
+def is_unmade(record: Record, meaning: Meaning) -> bool:
+    """Whether the guest is to be made otherwise than it was, or taken away."""
+    if meaning.value is None:
+        return has_guest(record)
+    return not has_guest(record) or record.get("_made") != meaning.value
+
+
+def state_in(seen: Value | None) -> str:
+    """Of a guest, as its value was read back."""
+    if seen is None:
+        return ABSENT
+    return RUNNING if seen["running"] else STOPPED
+
+
+def is_ahead(seen: Value | None, wanted: Value | None) -> bool:
+    """Whether the guest had a newer disk when the records were of an older copy: its disk is kept."""
+    return bool(seen and wanted and (seen["life"] or 0) > wanted["life"])
+
+
+def step_of(value: Value | None) -> str:
+    """What is done to make that true, in words."""
+    if value is None:
+        return "taking its guest away"
+    return "making and starting its guest" if value["running"] else "making its guest, which does not run"
+
+
+def difference(wanted: Value | None, seen: Value | None) -> str:
+    """In words."""
+    if wanted is None or seen is None:
+        return "it is there" if seen is not None else "it is not there"
+    keys = [key for key in wanted if wanted[key] != seen.get(key)]
+    return ", ".join(f"{key} {seen.get(key)!r} and not {wanted[key]!r}" for key in keys)

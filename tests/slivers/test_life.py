@@ -234,3 +234,20 @@ def test_without_a_libvirt_records_and_loans_work_and_nothing_is_made(tmp_path: 
         assert lab.sliver("a")["why"] == "this machine runs no slivers (slivers.uri)"
         assert lab.house.domains == {}
         lab.until(lambda: "slivers:" not in lab.crew().subjects())
+
+
+def test_an_image_that_a_disk_is_made_of_stays_registered(lab: Node) -> None:
+    lab.hear(told("d", "delegated"))
+    lab.ask("Create", "d")
+    with pytest.raises(Conflict, match="image debian is used by sliver d"):
+        lab.call("UnregisterImage", "debian")
+    lab.ask("Destroy", "d")
+    lab.call("UnregisterImage", "debian")
+
+
+def test_without_a_libvirt_what_is_over_is_forgotten(tmp_path: Path) -> None:
+    with node(tmp_path, slivers={"uri": "", "grace_seconds": 0.1}) as lab:
+        lab.hear(told("a"), told("b"))
+        lab.hear(told("b"))
+        lab.until(lambda: lab.record("a") == {})
+        assert lab.call("GetSlivers", {"name": "a"}) == []

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from nm import machine_xml
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, NotFound
 from nm.facts import Order, Value
-from nm.guestmaking import HOST
+from nm.guesthand import GuestHand
+from nm.guestmaking import HOST, Brief
 from nm.libvirt_host import LibvirtHost
 from tests.guests.house import LXC, inside, make_debian_root, sh, until
-from tests.guests.inside.conftest import KEY, Site, container, names
+from tests.guests.inside.conftest import KEY, POOL, URIS, Site, container, names
 
 DOMAIN = "nm-sliver-a"
 BRIDGE = "slice0"
@@ -73,6 +74,30 @@ def test_what_it_is_told_comes_with_the_next_start(site: Site) -> None:
     until(lambda: inside(DOMAIN, "hostname") == "two")
     until(lambda: inside(DOMAIN, "cat /root/.ssh/authorized_keys") == "ssh-rsa AAAA bob")
     assert "initscript" not in inside(DOMAIN, "ls /etc/nm-guest")
+
+
+def test_a_stop_waits_for_nothing_that_is_missing(site: Site) -> None:
+    site.make("a", container("a"))
+
+    def no_brief(_: str) -> Brief:
+        raise NotFound("no image tiny", "register it")
+
+    hand = GuestHand(URIS, no_brief, pool=POOL, emulate=True)
+    [outcome] = hand.run([Order("sliver/a", container("a", running=False, told="t2", shares=8))], 1)
+    assert isinstance(outcome.error, NotFound)
+    assert hand.states() == {"a": False}
+    hand.close()
+
+
+def test_a_disk_of_a_later_life_is_kept_from_an_older_record(site: Site) -> None:
+    run(site, container("a", life=3))
+    inside(DOMAIN, "echo mine >/kept; sync")
+    [outcome] = site.do(("a", container("a", life=2, shares=8)))
+    assert (outcome.error, outcome.seen) == (None, container("a", life=3))
+    [outcome] = site.do(("a", container("a", life=2, running=False)))
+    assert (outcome.error, outcome.seen) == (None, container("a", life=3, running=False))
+    run(site, container("a", life=3))
+    assert inside(DOMAIN, "cat /kept") == "mine"
 
 
 def test_it_stops_by_itself_or_by_force(site: Site) -> None:
@@ -145,6 +170,8 @@ def test_its_nic_is_on_the_bridge_with_the_address_that_it_was_given(site: Site)
         assert f"master {BRIDGE}" in sh("ip", "link", "show", "nms7")
         said = inside(DOMAIN, "ip addr show eth0; ip route")
         assert mac in said and "10.20.0.17/24" in said and "default via 10.20.0.1" in said
+        run(site, container("a", index=8))
+        assert f"master {BRIDGE}" in sh("ip", "link", "show", "nms8")
     finally:
         site.make("a", None)
         sh("ip", "link", "del", BRIDGE)

