@@ -13,7 +13,7 @@ from nm.lab.errors import LabError
 PREFIX = 16  # all addresses lie in one subnet: only VLANs decide who reaches whom
 VLANS = range(101, 200)
 HOST = "host0"  # the VM host's bridge, and its name in the pool
-POOL = "lab"  # libvirt's storage pool for head nodes' disks
+POOL = "nm-disks"  # libvirt's pool for disks: nm's own name for it, so that what names none is in the lab too
 HEAD_ADDRESS = "10.9.254.1"  # of every head node that is made from an image; each is alone on its VLAN
 BMCS = ("ipmi", "redfish", "virtualbmc")
 LIMITS = {"switches": (1, 32), "nodes": (0, 250), "headnodes": (0, 32)}

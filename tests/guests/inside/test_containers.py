@@ -11,7 +11,7 @@ from nm.facts import Order, Value
 from nm.guesthand import GuestHand
 from nm.guestmaking import HOST, Brief
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LXC, inside, make_debian_root, sh, until
+from tests.guests.house import LONG, LXC, inside, make_debian_root, sh, until
 from tests.guests.inside.conftest import KEY, POOL, URIS, Site, container, names
 
 DOMAIN = "nm-sliver-a"
@@ -31,7 +31,7 @@ def run(site: Site, value: Value) -> None:
     until(is_there, 60)
 
 
-@pytest.mark.parametrize("make", [None, make_debian_root], ids=["busybox", "debian"])
+@pytest.mark.parametrize("make", [None, make_debian_root][: 1 + LONG], ids=["busybox", "debian"][: 1 + LONG])
 def test_made_it_runs_in_a_root_of_its_own_and_goes_without_a_trace(
     site: Site, make: Callable[[Path], Path] | None
 ) -> None:
@@ -120,7 +120,7 @@ def test_one_that_is_made_anew_again_and_again_stays_in_libvirts_hand(site: Site
     site.told(initscript="while true; do date >/now; done")
     host = LibvirtHost(LXC)
     site.grace = 0.0
-    for life in range(6):
+    for life in range(6 if LONG else 3):
         site.make("a", container("a", life=life))
         assert host.in_hand(DOMAIN)
     host.close()
