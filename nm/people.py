@@ -455,7 +455,8 @@ def _as_sliver(reader: Reader, account: Record) -> Record:
         return {**account, "keys": [], "guest": None}
     guest = {name: sliver.get(f"_{name}") for name in ("state", "why", "index", "life")}
     guest["domain"] = facts.sliver_domain(sliver["account"])
-    going = sliver.get("_gone") or sliver.get("_unwanted")
+    unwanted = sliver.get("_unwanted") and account["type"] != CONTROLLER
+    going = sliver.get("_gone") or unwanted
     return {**account, "keys": [] if going else sliver["keys"], "guest": guest}
 
 

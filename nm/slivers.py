@@ -65,10 +65,8 @@ def meant(reader: Reader, record: Record, host: Host, now: float, due: bool = Fa
 def _absent(record: Record, host: Host, due: bool) -> str | None:
     """Why there is no guest; None when there is one."""
     instantiation = record["instantiation"]
-    if record["type"] == CONTROLLER_TYPE:
-        return "a controller has no guest"
-    if instantiation == NOT and (due or not has_guest(record)):
-        return f"it is {NOT}"
+    if (why := _unwanted(record)) and (due or not has_guest(record)):
+        return why
     if record.get("_gone") and (due or not has_guest(record)):
         return str(record["_gone"]["why"])
     if host.type is None:
@@ -79,7 +77,9 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
 
 
 def _door(record: Record, due: bool) -> str:
-    """How its account is meant. One that is to go lets nobody in."""
+    """How its account is meant. One that is to go lets nobody in; a controller's enters no guest."""
+    if record["type"] == CONTROLLER_TYPE and not record.get("_gone"):
+        return OPEN
     if due or (record["instantiation"] == NOT and not has_guest(record)):
         return NONE
     if record["instantiation"] == DELEGATED and not record.get("_created"):
@@ -91,24 +91,39 @@ def _rests(reader: Reader, record: Record, now: float) -> str | None:
     """Why the guest does not run; None when it does."""
     if (halted := departures.halted(record)) is not None:
         return halted
-    if record["instantiation"] == NOT:
-        return f"it is {NOT}"
+    if (why := _unwanted(record)) is not None:
+        return why
     if record.get("_stopped"):
         return ASKED
     leases = reservations.read_leases(delivery.section(reader, "leases"))
     return reservations.waits(record, delivery.section(reader, "reservation_policy"), leases, now)
 
 
+def _unwanted(record: Record) -> str | None:
+    """Why its source wants no guest of it here; None when it does."""
+    if record["type"] == CONTROLLER_TYPE:
+        return "a controller has no guest"
+    return f"it is {NOT}" if record["instantiation"] == NOT else None
+
+
 def image_of(reader: Reader, record: Record, host: Host) -> tuple[str | None, str | None]:
     """The image that it is made from, and what is to be said of that; None when there is none.
 
-    One that was made keeps what it was made from, whatever is registered since: its disk is not wiped.
+    One that was made keeps what it was made from, whatever is registered since: its disk is wiped for another
+    reference only, and when there is an image of it.
     """
     wanted, before = record["reference"], record.get("_image")
-    if before is not None and has_guest(record) and before["chosen"] == _chosen(record):
-        return str(before["image"]), before["note"]
+    kept = before if before is not None and has_guest(record) else None
+    if kept is not None and kept["chosen"] == _chosen(record):
+        return str(kept["image"]), kept["note"]
     if wanted and reader.get(record_key("image", wanted)) is not None:
         return str(wanted), None
+    if kept is not None and kept["chosen"][1] == _chosen(record)[1]:
+        image = str(kept["image"])
+        return (
+            image,
+            f"image {wanted} is not registered here: its disk stays, made from {image}" if wanted else None,
+        )
     usual = host.image if host.image and reader.get(record_key("image", host.image)) is not None else None
     missing = f"image {wanted} is not registered here" if wanted else "it names no image"
     if usual is None:
@@ -229,7 +244,7 @@ def unenforced(reader: Reader, record: Record) -> dict[str, str]:
 
 def is_unwanted(record: Record) -> bool:
     """Whether its source lists it, and wants it here no more: it is stopped, and deleted later."""
-    return record["instantiation"] == NOT and has_guest(record)
+    return _unwanted(record) is not None and has_guest(record)
 
 
 def end_of(record: Record) -> float | None:

@@ -311,9 +311,10 @@ class SliversWorker:
 
         One that has none here is forgotten all the same when it is to go.
         """
-        if record["type"] == CONTROLLER_TYPE or self._manner.host.type is not None:
+        if self._manner.host.type is not None:
             return False
-        return slivers.has_guest(record) or not self._is_due(record)
+        waits = record["type"] != CONTROLLER_TYPE and not self._is_due(record)
+        return slivers.has_guest(record) or waits
 
     def _is_due(self, record: Record) -> bool:
         """Whether what it has here is to be deleted, if the clock is believed."""
@@ -360,7 +361,7 @@ class SliversWorker:
             return False
         if account is not None and (account["destroying"] or not account["_made"]):
             return True  # its worker is at it
-        self._note(name, _error=None)
+        self._note(name, _error=None, _image=slivers.choice(record, meaning) or record.get("_image"))
         result = slivers.without_nil({"state": slivers.state_of(record), "why": meaning.why})
         self._advance(record, state="done", done=1, result=result)
         if self._is_due(record) and record.get("_gone"):

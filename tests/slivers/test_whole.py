@@ -89,6 +89,19 @@ def test_one_that_its_source_wants_here_no_more_lets_nobody_in(lab: Node, root: 
     lab.until(lambda: KEY in keys(root, "a"))
 
 
+def test_one_that_becomes_a_controller_lets_its_people_in_at_once(lab: Node, root: Path) -> None:
+    lab.hear(told("a"))
+    lab.until_runs("a")
+    lab.until(lambda: KEY in keys(root, "a"))
+    uid = lab.sliver("a")["uid"]
+    lab.hear(told("a", "nm-controller"))
+    lab.until_state("a", "stopped")
+    lab.until(lambda: lab.sliver("a")["uid"] not in (None, uid))
+    lab.until(lambda: accounts(root)["a"].uid != uid and KEY in keys(root, "a"))
+    lab.until(lab.at_rest)
+    assert KEY in keys(root, "a") and lab.guest("a") is not None
+
+
 def test_a_sliver_reads_its_own_record(lab: Node, root: Path) -> None:
     lab.hear(told("a", tags={"cpu_min": "100", "color": "blue"}, slice_id=7), told("b"))
     lab.until_runs("a", "b")
