@@ -18,7 +18,7 @@ from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, split
 from nm.guest_xml import GuestMark
 from nm.guestmaking import CONTAINER, MACHINE, Brief, GuestPlan
-from nm.hypervisor import Hypervisor, Listed, NotLive
+from nm.hypervisor import Hypervisor, Listed
 from nm.machine_xml import DISK, WHOLE
 from nm.making import Maker
 from nm.waiting import REAL, Clock, wait_until
@@ -199,7 +199,7 @@ class GuestHand:
             return {}
         try:
             tuning.pin(name, wanted)
-        except NotLive as reason:
+        except DeviceFailed as reason:  # one that cannot be pinned is no reason to leave the others alone
             look.pins[name] = wanted  # it is told, and not tried for ever
             return {"cpu_cores": f"it uses other cores than it should: {reason.message}"}
         look.pins[name] = tuning.pinned(name)

@@ -97,7 +97,7 @@ def test_one_that_becomes_a_controller_lets_its_people_in_at_once(lab: Node, roo
     lab.hear(told("a", "nm-controller"))
     lab.until_state("a", "stopped")
     lab.until(lambda: lab.sliver("a")["uid"] not in (None, uid))
-    lab.until(lambda: accounts(root)["a"].uid != uid and KEY in keys(root, "a"))
+    lab.until(lambda: "a" in accounts(root) and accounts(root)["a"].uid != uid and KEY in keys(root, "a"))
     lab.until(lab.at_rest)
     assert KEY in keys(root, "a") and lab.guest("a") is not None
 
