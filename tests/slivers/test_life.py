@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nm.calls import Caller
 from nm.errors import Conflict
 from tests.slivers.node import Node, node, told
 
@@ -290,3 +291,13 @@ def test_one_that_becomes_a_controller_keeps_its_disk_for_a_while(tmp_path: Path
         lab.hear(told("a", "nm-controller"))
         lab.until(lambda: lab.guest("a") is None)
         assert lab.record("a")["type"] == "controller"
+
+
+def test_who_may_only_start_it_finds_the_job_of_that(lab: Node) -> None:
+    lab.hear(told("a", tags={"delegations": "bob:Start"}))
+    lab.until_runs("a")
+    bob = Caller(5050, "bob")
+    assert lab.call("Start", "a", caller=bob) == 1
+    assert lab.call("GetSlivers", {"name": "a"}, caller=bob) == []
+    [job] = lab.call("GetJobs", {"subject": "sliver:a"}, caller=bob)  # as nmctl sliver start a --wait does
+    assert lab.wait(job["id"])["state"] == "done"
