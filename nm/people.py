@@ -455,7 +455,9 @@ def _as_sliver(reader: Reader, account: Record) -> Record:
         return {**account, "keys": [], "guest": None}
     guest = {name: sliver.get(f"_{name}") for name in ("state", "why", "index", "life")}
     guest["domain"] = facts.sliver_domain(sliver["account"])
-    return {**account, "keys": [] if sliver.get("_gone") else sliver["keys"], "guest": guest}
+    unwanted = sliver.get("_unwanted") and account["type"] != CONTROLLER
+    going = sliver.get("_gone") or unwanted
+    return {**account, "keys": [] if going else sliver["keys"], "guest": guest}
 
 
 def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> None:

@@ -23,7 +23,6 @@ ABSENT, STOPPED, RUNNING = "absent", "stopped", "running"  # what was read back 
 ENFORCERS = "meta_enforcers"
 ASKED = "it was stopped by Stop"
 TURN = "it waits for its turn to be started"
-_GUESTLESS = {CONTROLLER: "a controller has no guest", NOT: f"it is {NOT}"}  # by instantiation
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ def meant(reader: Reader, record: Record, host: Host, now: float, due: bool = Fa
 def _absent(record: Record, host: Host, due: bool) -> str | None:
     """Why there is no guest; None when there is one."""
     instantiation = record["instantiation"]
-    if instantiation in _GUESTLESS and (due or not has_guest(record)):
-        return _GUESTLESS[instantiation]
+    if (why := _unwanted(record)) and (due or not has_guest(record)):
+        return why
     if record.get("_gone") and (due or not has_guest(record)):
         return str(record["_gone"]["why"])
     if host.type is None:
@@ -78,9 +77,9 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
 
 
 def _door(record: Record, due: bool) -> str:
-    """How its account is meant. One that is to go lets nobody in."""
-    if record["instantiation"] == CONTROLLER and not record.get("_gone"):
-        return OPEN  # whatever becomes of the guest that it once had
+    """How its account is meant. One that is to go lets nobody in; a controller's enters no guest."""
+    if record["type"] == CONTROLLER_TYPE and not record.get("_gone"):
+        return OPEN
     if due or (record["instantiation"] == NOT and not has_guest(record)):
         return NONE
     if record["instantiation"] == DELEGATED and not record.get("_created"):
@@ -92,26 +91,39 @@ def _rests(reader: Reader, record: Record, now: float) -> str | None:
     """Why the guest does not run; None when it does."""
     if (halted := departures.halted(record)) is not None:
         return halted
-    if record["instantiation"] in _GUESTLESS:
-        return _GUESTLESS[record["instantiation"]]
+    if (why := _unwanted(record)) is not None:
+        return why
     if record.get("_stopped"):
         return ASKED
     leases = reservations.read_leases(delivery.section(reader, "leases"))
     return reservations.waits(record, delivery.section(reader, "reservation_policy"), leases, now)
 
 
+def _unwanted(record: Record) -> str | None:
+    """Why its source wants no guest of it here; None when it does."""
+    if record["type"] == CONTROLLER_TYPE:
+        return "a controller has no guest"
+    return f"it is {NOT}" if record["instantiation"] == NOT else None
+
+
 def image_of(reader: Reader, record: Record, host: Host) -> tuple[str | None, str | None]:
     """The image that it is made from, and what is to be said of that; None when there is none.
 
-    One that was made keeps what it was made from, whatever is registered since: its disk is not wiped. Nor is
-    that of one that is to go.
+    One that was made keeps what it was made from, whatever is registered since: its disk is wiped for another
+    reference only, and when there is an image of it.
     """
     wanted, before = record["reference"], record.get("_image")
-    stays = is_unwanted(record) or (before is not None and before["chosen"] == _chosen(record))
-    if before is not None and has_guest(record) and stays:
-        return str(before["image"]), before["note"]
+    kept = before if before is not None and has_guest(record) else None
+    if kept is not None and kept["chosen"] == _chosen(record):
+        return str(kept["image"]), kept["note"]
     if wanted and reader.get(record_key("image", wanted)) is not None:
         return str(wanted), None
+    if kept is not None and kept["chosen"][1] == _chosen(record)[1]:
+        image = str(kept["image"])
+        return (
+            image,
+            f"image {wanted} is not registered here: its disk stays, made from {image}" if wanted else None,
+        )
     usual = host.image if host.image and reader.get(record_key("image", host.image)) is not None else None
     missing = f"image {wanted} is not registered here" if wanted else "it names no image"
     if usual is None:
@@ -231,8 +243,8 @@ def unenforced(reader: Reader, record: Record) -> dict[str, str]:
 
 
 def is_unwanted(record: Record) -> bool:
-    """Whether its source lists it, and wants no guest of it here: that is stopped, and deleted later."""
-    return record["instantiation"] in _GUESTLESS and has_guest(record)
+    """Whether its source lists it, and wants it here no more: it is stopped, and deleted later."""
+    return _unwanted(record) is not None and has_guest(record)
 
 
 def end_of(record: Record) -> float | None:
@@ -273,3 +285,40 @@ def without_nil(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nil(one) for one in value if one is not None]
     return value
+
+
+# ---- what was made, and what was read back
+
+
+def is_unmade(record: Record, meaning: Meaning) -> bool:
+    """Whether the guest is to be made otherwise than it was, or taken away."""
+    if meaning.value is None:
+        return has_guest(record)
+    return not has_guest(record) or record.get("_made") != meaning.value
+
+
+def state_in(seen: Value | None) -> str:
+    """Of a guest, as its value was read back."""
+    if seen is None:
+        return ABSENT
+    return RUNNING if seen["running"] else STOPPED
+
+
+def is_ahead(seen: Value | None, wanted: Value | None) -> bool:
+    """Whether the guest had a newer disk when the records were of an older copy: its disk is kept."""
+    return bool(seen and wanted and (seen["life"] or 0) > wanted["life"])
+
+
+def step_of(value: Value | None) -> str:
+    """What is done to make that true, in words."""
+    if value is None:
+        return "taking its guest away"
+    return "making and starting its guest" if value["running"] else "making its guest, which does not run"
+
+
+def difference(wanted: Value | None, seen: Value | None) -> str:
+    """In words."""
+    if wanted is None or seen is None:
+        return "it is there" if seen is not None else "it is not there"
+    keys = [key for key in wanted if wanted[key] != seen.get(key)]
+    return ", ".join(f"{key} {seen.get(key)!r} and not {wanted[key]!r}" for key in keys)

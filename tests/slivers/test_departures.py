@@ -85,7 +85,7 @@ def test_one_that_is_not_instantiated_any_more_has_its_grace(lab: Node) -> None:
     at_once(lab)
     lab.hear(told("a", "not-instantiated"), told("b", "delegated"))
     lab.until(lambda: lab.guest("a") is None)
-    assert lab.sliver("a")["state"] == "absent"
+    lab.until_state("a", "absent")
 
 
 def test_one_that_becomes_a_controller_has_its_grace(lab: Node) -> None:
