@@ -52,12 +52,12 @@ def _machine(reader: Reader, spec: Mapping[str, Any], node: Record, mac: str) ->
         "ip": node["ip"],
         "hostname": node["hostname"],
         "image": _image(reader, image_of(spec, node)),
-        "nics": [_nic(nic, spec["networks"]) for nic in node["nics"] if nic["role"] != "none"],
+        "nics": [_nic(node["name"], nic, spec["networks"]) for nic in node["nics"] if nic["role"] != "none"],
     }
 
 
-def _nic(nic: Record, networks: Mapping[str, Any]) -> dict[str, Any]:
-    joined = [name for name, network in networks.items() if views.in_network(nic, network)]
+def _nic(node: str, nic: Record, networks: Mapping[str, Any]) -> dict[str, Any]:
+    joined = [name for name, network in networks.items() if views.in_network(node, nic, network)]
     return {"name": nic["name"], "mac": nic["mac"], "role": nic["role"], "networks": joined}
 
 

@@ -140,7 +140,7 @@ def _places(reader: Reader, spec: Spec, network: str) -> set[str]:
         f"switch:{nic['switch']}"
         for node in nodes
         for nic in views.wired(node)
-        if views.in_network(nic, spec["networks"][network])
+        if views.in_network(node["name"], nic, spec["networks"][network])
     }
     if network == "main" and spec["headnode"]:
         found.add(f"host:{_record(reader, 'headnode', spec['headnode'])['host']}")
@@ -162,11 +162,13 @@ def _places_of_others(reader: Reader, group: str, vlan: int) -> set[str]:
 
 def _expand_nics(node: Record, spec: Spec, result: Facts) -> None:
     for nic in views.wired(node):
-        value = views.port_value(nic, spec)
+        value = views.port_value(node["name"], nic, spec)
         if value is None:
             continue
         result[views.port_fact(nic)] = value
-        joined = [name for name, network in spec["networks"].items() if views.in_network(nic, network)]
+        joined = [
+            name for name, network in spec["networks"].items() if views.in_network(node["name"], nic, network)
+        ]
         if sum(not spec["networks"][name]["tagged"] for name in joined) > 1:
             raise Conflict(
                 f"NIC {nic['name']} of node {node['name']} is untagged in networks {' and '.join(joined)}",

@@ -429,7 +429,7 @@ SETTINGS = (
         alias: string; another name, such as a URN
         delegations: list of names of accounts, or of {name, method}
         keys: list of public keys of its people
-        networks: struct; a name (one is main) to {vlan, nics: names or roles of NICs, tagged}""",
+        networks: struct; a name (one is main) to {vlan, nics: names, roles or NODE:NIC of NICs, tagged}""",
     ),
 )  # fmt: skip
 

@@ -24,7 +24,7 @@ NETWORKS = 16
 
 
 def network(vlan: int, nics: Iterable[str] = ("boot",), tagged: bool = False) -> dict[str, Any]:
-    """One network of a spec. `nics`: names or roles of NICs that join it."""
+    """One network of a spec. `nics`: those that join it, as views.callings names them."""
     return {"vlan": vlan, "nics": list(nics), "tagged": tagged}
 
 
@@ -129,7 +129,8 @@ def _parse_network(name: str, given: object, choose: Callable[[], int]) -> dict[
     nics = given.get("nics", ["boot"] if name == "main" else ["data"])
     if not isinstance(nics, list) or not nics or not all(isinstance(nic, str) for nic in nics):
         raise Invalid(
-            f"network {name}: nics is not a list of NIC names or roles", 'as ["boot"] or ["eth0", "eth1"]'
+            f"network {name}: nics is not a list of NIC names or roles",
+            'as ["boot"], ["eth0", "eth1"] or ["n1:eth0"]',
         )
     tagged = given.get("tagged", False)
     if not isinstance(tagged, bool):
@@ -232,8 +233,8 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as
     key = (new or old or {})["record_key"]
     name = name_of(key)
     before, after = claims(old), claims(new)
-    for node in sorted(promises.newly_named(old, new)):
-        _check_promise(tx, node, name)
+    if new is not None:
+        _check_promises(tx, old, new)
     for claimed in sorted(after - before):
         _claim(tx, claimed, name, now, as_it_is)
     for released in sorted(before - after):
@@ -244,11 +245,12 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as
         tx.put(new)
 
 
-def _check_promise(reader: Reader, node: str, group: str) -> None:
-    """Conflict when somebody else is promised the node, though this group may still have it."""
-    record = reader.get(record_key("node", node))
-    if record is not None and (promised := promises.refusal(record, group)) is not None:
-        raise Conflict(f"node {node} is {promised}", FREE_HINTS[promises.STATE])
+def _check_promises(reader: Reader, old: Record | None, new: Record) -> None:
+    """Conflict when somebody else is promised a node that comes, though this group may still have it."""
+    for node in sorted(promises.newly_named(old, new)):
+        record = reader.get(record_key("node", node))
+        if record is not None and (promised := promises.refusal(record, new)) is not None:
+            raise Conflict(f"node {node} is {promised}", FREE_HINTS[promises.STATE])
 
 
 def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) -> None:

@@ -362,7 +362,7 @@ def _check_agrees(node: Record, spec: specs.Spec, carried: Mapping[str, PortStat
     """Conflict unless each port carries just what the spec would give it."""
     for nic in views.wired(node):
         seen = carried[views.port_fact(nic)]
-        if views.port_value(nic, spec) != port_value(seen):
+        if views.port_value(views.named(node), nic, spec) != port_value(seen):
             raise Conflict(
                 f"NIC {nic['name']} carries {describe(seen)}, which is not what group {group} would give it",
                 "SetNetworks of the group, or ResetPorts",

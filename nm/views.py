@@ -172,9 +172,14 @@ def of_no_role(reader: Reader, port: Record) -> bool:
     )
 
 
-def in_network(nic: Record, network: Record) -> bool:
-    """Whether a network of a group names that NIC, by its name or its role."""
-    return nic["role"] != "none" and (nic["name"] in network["nics"] or nic["role"] in network["nics"])
+def in_network(node: str, nic: Record, network: Record) -> bool:
+    """Whether a network of a group names that NIC of that node, in one of the ways of `callings`."""
+    return nic["role"] != "none" and any(word in network["nics"] for word in callings(node, nic))
+
+
+def callings(node: str, nic: Record) -> tuple[str, str, str]:
+    """What a network may call a NIC: all of its role, all of its name, just this one (NODE:NIC)."""
+    return nic["role"], nic["name"], f"{node}:{nic['name']}"
 
 
 def port_fact(nic: Record) -> str:
@@ -182,14 +187,16 @@ def port_fact(nic: Record) -> str:
     return facts.name("port", nic["switch"], nic["port"])
 
 
-def port_value(nic: Record, spec: Record) -> facts.Value | None:
+def port_value(node: str, nic: Record, spec: Record) -> facts.Value | None:
     """What the port of a NIC is to carry by a group's spec; None when the NIC is in no network of it.
 
-    A network that names the NIC itself goes before one that names its role.
+    A network that names the NIC itself goes before one that names its role, one that names just this node's
+    before both.
     """
-    joined = [network for network in spec["networks"].values() if in_network(nic, network)]
+    joined = [network for network in spec["networks"].values() if in_network(node, nic, network)]
     untagged = [network for network in joined if not network["tagged"]]
-    untagged.sort(key=lambda network: nic["name"] in network["nics"])
+    words = callings(node, nic)
+    untagged.sort(key=lambda network: max(rank for rank, word in enumerate(words) if word in network["nics"]))
     if not joined:
         return None
     return {
@@ -236,7 +243,7 @@ def state_in(group: Record, node: Record) -> str:
     if target is None or name not in target["nodes"]:
         there = facts.name("node", name) in deployed or any(fact in deployed for fact in ports)
         return "leaving" if there else "joining"
-    wanted = [port_value(nic, target) for nic in wired(node)]
+    wanted = [port_value(name, nic, target) for nic in wired(node)]
     joined = facts.name("node", name) in deployed and all(
         deployed.get(fact) == value for fact, value in zip(ports, wanted, strict=True)
     )

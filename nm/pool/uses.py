@@ -63,7 +63,9 @@ def _carries(reader: Reader, port: Record) -> bool:
     if fact in group["deployed"]:
         return True
     joins = [nic for nic in views.wired(owner) if nic["name"] == port["nic"]]
-    return bool(target and name in target["nodes"] and any(views.port_value(nic, target) for nic in joins))
+    return bool(
+        target and name in target["nodes"] and any(views.port_value(name, nic, target) for nic in joins)
+    )
 
 
 def untouchable(reader: Reader, records: Iterable[Record]) -> dict[str, str]:
@@ -123,7 +125,7 @@ def _places(reader: Reader, group: Record) -> Iterator[set[str]]:
                 f"switch:{nic['switch']}"
                 for found in nodes
                 for nic in views.wired(found)
-                if views.in_network(nic, network)
+                if views.in_network(views.named(found), nic, network)
             }
             head = reader.get(record_key("headnode", spec["headnode"])) if name == "main" else None
             yield places | ({f"host:{head['host']}"} if head is not None else set())

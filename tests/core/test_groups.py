@@ -83,6 +83,16 @@ def test_networks_tagged_and_untagged(lab: Rack) -> None:
         lab.call("SetNetworks", "a", {"main": {}, "data": {"nics": ["boot"]}})
 
 
+def test_networks_of_single_nics(lab: Rack) -> None:
+    networks = {"main": {}, "x": {"vlan": 110, "nics": ["n6:eth1"]}, "y": {"vlan": 111, "nics": ["n7:eth1"]}}
+    lab.call("CreateGroup", "a", {"nodes": ["n6", "n7"], "vlan": 101, "networks": networks})
+    lab.deploy("a")
+    for node, vlan in (("n6", 110), ("n7", 111)):
+        ports = lab.ports(lab.home(node)[0])
+        assert ports[f"d{node[1:]}"]["untagged"] == vlan
+        assert ports[f"p{node[1:]}"]["untagged"] == 101
+
+
 def test_a_shared_vlan_stays_while_another_group_uses_it(lab: Rack) -> None:
     lab.call("RegisterVlan", 200, {"shared": True})
     for group, nodes in (("a", ["n0", "n1"]), ("b", ["n2", "n3"])):

@@ -103,10 +103,25 @@ def test_what_a_nic_carries() -> None:
         "mine": {"vlan": 104, "nics": ["eth0"], "tagged": False},
     }
     carries = {"networks": networks}
-    assert views.port_value(boot, carries) == {"untagged": 104, "tagged": [103]}
-    assert views.port_value(data, carries) == {"untagged": None, "tagged": [102, 103]}
-    assert views.port_value({"name": "eth0", "role": "none"}, carries) is None
-    assert views.port_value(data, {"networks": {"main": networks["main"]}}) is None
+    assert views.port_value("n1", boot, carries) == {"untagged": 104, "tagged": [103]}
+    assert views.port_value("n1", data, carries) == {"untagged": None, "tagged": [102, 103]}
+    assert views.port_value("n1", {"name": "eth0", "role": "none"}, carries) is None
+    assert views.port_value("n1", data, {"networks": {"main": networks["main"]}}) is None
+
+
+def test_a_network_may_name_one_nic_of_one_node() -> None:
+    nic = {"name": "eth1", "role": "data"}
+    networks = {
+        "one": {"vlan": 105, "nics": ["n1:eth1"], "tagged": False},
+        "named": {"vlan": 106, "nics": ["eth1"], "tagged": False},
+        "all": {"vlan": 107, "nics": ["data"], "tagged": False},
+    }
+    carries = {"networks": networks}
+    assert views.port_value("n1", nic, carries) == {"untagged": 105, "tagged": []}
+    assert views.port_value("n2", nic, carries) == {"untagged": 106, "tagged": []}
+    del networks["named"]
+    assert views.port_value("n2", nic, carries) == {"untagged": 107, "tagged": []}
+    assert views.port_value("n2", nic, {"networks": {"one": networks["one"]}}) is None
 
 
 def test_a_head_nodes_way_through_a_group(world: World) -> None:

@@ -11,6 +11,7 @@ WRONG = {
     "nm/records.py": "from nm import jobs",
     "nm/plan.py": "import socket",
     "nm/http.py": "from nm import vm",
+    "nm/geni/urns.py": "from nm.geni import credentials",
     "nm/export.py": "from nm import groups",
     "nm/client.py": "from nm import database",
     "nm/waiting.py": "import libvirt",

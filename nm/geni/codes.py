@@ -1,0 +1,43 @@
+"""GENI's codes, and the one that an error of nm's stands for at the doors of federation. Pure."""
+
+from enum import IntEnum
+
+from nm.errors import Conflict, Denied, DeviceFailed, Invalid, LimitReached, NMError, NotFound
+
+
+class Code(IntEnum):
+    """The codes of the Aggregate Manager API, version 3."""
+
+    SUCCESS = 0
+    BADARGS = 1
+    ERROR = 2
+    FORBIDDEN = 3
+    BADVERSION = 4
+    SERVERERROR = 5
+    TOOBIG = 6
+    REFUSED = 7
+    TIMEDOUT = 8
+    DBERROR = 9
+    RPCERROR = 10
+    UNAVAILABLE = 11
+    SEARCHFAILED = 12
+    UNSUPPORTED = 13
+    BUSY = 14
+    EXPIRED = 15
+    INPROGRESS = 16
+    ALREADYEXISTS = 17
+
+
+_CODES: tuple[tuple[type[NMError], Code], ...] = (
+    (Invalid, Code.BADARGS),
+    (Denied, Code.FORBIDDEN),
+    (NotFound, Code.SEARCHFAILED),
+    (Conflict, Code.UNAVAILABLE),
+    (LimitReached, Code.BUSY),
+    (DeviceFailed, Code.SERVERERROR),
+)
+
+
+def code_of(error: NMError) -> Code:
+    """What a door of federation answers when an operation or the trust part failed so."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Code.ERROR)
