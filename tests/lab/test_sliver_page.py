@@ -1,4 +1,4 @@
-"""What docs/slivers.md plays in a lab goes as printed: nmctl, xmlrpc.client, ssh as PlanetLab's users had it."""
+"""What docs/slivers.md plays in a lab goes as printed: nmctl, xmlrpc.client, ssh as in PlanetLab."""
 
 from pathlib import Path
 
