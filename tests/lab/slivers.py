@@ -19,7 +19,6 @@ WEB, DELEGATED, CONTROLLER = "demo_web", "demo_deleg", "demo_ctl"  # of the samp
 PATIENCE = 60.0
 VIRSH = ("virsh", "-q", "-c", "lxc:///system")
 _CLASS = re.compile(r"class htb 6e6d:(\w+) .*ceil ([\d.]+)([KMG]?)bit.*\n Sent (\d+) bytes")
-_TIMED = {"_read_at", "before"}  # when an account was looked at; who came in before a key went
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}
 Reply = dict[str, Any]
 
@@ -76,10 +75,9 @@ class Slivers:
         self.until(lambda: all(self.sliver(name)["state"] == "running" for name in names), f"{names} run")
 
     def records(self) -> dict[str, str]:
-        """Every record of slivers and accounts, as it is on the disk, but for what is looked after by time."""
+        """Every record of slivers and accounts, as it is on the disk."""
         found = [one for kind in ("sliver", "account") for one in dump(self.lab.folder / "database", kind)]
-        kept = ({key: part for key, part in one.items() if key not in _TIMED} for one in found)
-        return {one["record_key"]: json.dumps(one, sort_keys=True) for one in kept}
+        return {one["record_key"]: json.dumps(one, sort_keys=True) for one in found}
 
     def question(self) -> tuple[int, dict[str, tuple[str | None, str]]]:
         """Have the PLC asked: how many slivers changed, and which records were written, before and after."""
