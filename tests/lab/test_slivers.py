@@ -5,16 +5,20 @@ longer, because it is measured, is benchmarks/slivers.py.
 """
 
 import os
+import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from nm.lab import daemon, lifecycle, measure, source, world
+from nm.lab import daemon, lifecycle, measure, source, watch, world
 from nm.lab.place import obstacle
-from tests.lab.slivers import CONTROLLER, DELEGATED, LAYOUT, VIRSH, WEB, Reply, Slivers
+from tests.lab.slivers import CONTROLLER, DELEGATED, LAYOUT, PATIENCE, VIRSH, WEB, Reply, Slivers
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 SHARE = 32  # of the kernel's weight, one share
+SHORT = "demo_short"
 LOAN = [[WEB, "cpu_share", 10]]
 
 
@@ -93,6 +97,12 @@ def test_one_changed_tag_changes_one_sliver(lab: Slivers) -> None:
     assert lab.domains() == domains  # none was started anew
 
 
+def with_a_short_one(reply: Reply) -> None:
+    """A sliver more, that expires soon."""
+    first = reply["slivers"][0]
+    reply["slivers"].append({**first, "name": SHORT, "slice_id": 9, "expires": int(time.time()) + 5})
+
+
 def reboot(lab: Slivers) -> None:
     """The host's power is cut: nothing runs, and what was in memory is gone. nmd is not yet back."""
     daemon.kill(lab.lab)
@@ -108,6 +118,7 @@ def reboot(lab: Slivers) -> None:
 def test_a_host_that_reboots_while_its_plc_is_away_has_every_sliver_back(lab: Slivers) -> None:
     lab.ask("Create", DELEGATED)
     lab.until_runs(WEB, DELEGATED)
+    lab.tell(with_a_short_one)
     lab.call("SetLoans", DELEGATED, LOAN)
     for name in (WEB, DELEGATED):
         lab.said(name, f"echo {name} >/kept; sync")
@@ -124,6 +135,9 @@ def test_a_host_that_reboots_while_its_plc_is_away_has_every_sliver_back(lab: Sl
     lab.until(lambda: lab.classes(WEB)[0]["ceil"] == 2e6, "its rate is enforced")
     lab.until(lambda: lab.call("GetSource")["offline_since"] is not None, "it is told that the PLC is away")
     assert lab.call("GetSource")["held"] == []
+    lab.until(lambda: "expired" in str(lab.sliver(SHORT)["why"]), "whose time is up expires all the same")
+    lab.until(lambda: f"nm-sliver-{SHORT}" not in lab.domains(), "it is stopped")
+    assert lab.domains().keys() == {f"nm-sliver-{WEB}", f"nm-sliver-{DELEGATED}"}
 
 
 def test_a_loan_moves_weights_at_once(lab: Slivers) -> None:
@@ -161,6 +175,21 @@ def test_a_full_disk_and_a_wild_program_stay_the_slivers_own(lab: Slivers) -> No
     assert wild.returncode != 0
     lab.until(lambda: lab.said(DELEGATED, "hostname") == "demo-deleg\n")
     assert lab.process(DELEGATED) == process
+
+
+def test_a_lab_whose_holder_was_killed_leaves_nothing(lab_name: str) -> None:
+    if (why := obstacle(slivers=True)) is not None:
+        pytest.skip(str(why))
+    dead = lifecycle.up(lab_name, LAYOUT)
+    groups, holder = dead.record["cgroups"], dead.holder
+    assert list(Path("/sys/fs/cgroup").glob(f"*/{groups}/machine")) and holder is not None
+    os.kill(holder, signal.SIGKILL)
+    watch.until(lambda: dead.holder is None, PATIENCE, "it is dead")
+    assert lifecycle.down(lab_name)
+    assert list(Path("/sys/fs/cgroup").glob(f"*/{groups}")) == []
+    watch.until(
+        lambda: lab_name not in Path("/proc/self/mountinfo").read_text(), PATIENCE, "no mount is left"
+    )
 
 
 def test_who_leaves_takes_what_ran_along(lab: Slivers) -> None:
