@@ -75,8 +75,14 @@ class Slivers:
         self.until(lambda: all(self.sliver(name)["state"] == "running" for name in names), f"{names} run")
 
     def records(self) -> dict[str, str]:
-        """Every record of slivers and accounts, as it is on the disk."""
+        """Every record of slivers and accounts, as it is on the disk, but for when accounts were looked at.
+
+        They are, by time, after keys went.
+        """
         found = [one for kind in ("sliver", "account") for one in dump(self.lab.folder / "database", kind)]
+        for one in found:
+            if "_read_at" in one:
+                one |= {"_read_at": None, "timestamp": None}
         return {one["record_key"]: json.dumps(one, sort_keys=True) for one in found}
 
     def question(self) -> tuple[int, dict[str, tuple[str | None, str]]]:

@@ -50,7 +50,7 @@ def test_what_a_plc_said_becomes_running_slivers(lab: Slivers) -> None:
     assert lab.limit(WEB, "cpu.shares") == 30 * SHARE
     lab.until(lambda: lab.classes(WEB)[0]["ceil"] == 2e6, "its rate is enforced")
     assert lab.call("GetSource")["online"] is True
-    assert lab.call("GetXIDs").keys() == {WEB}
+    assert WEB in lab.call("GetXIDs")
     lab.until(lambda: lab.sliver(CONTROLLER)["uid"] is not None, "the controller has its account")
 
 
