@@ -21,7 +21,7 @@ help:  ## this list
 setup:  ## Debian packages (asks first) and the Python environment .venv
 	@scripts/setup.sh
 
-demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom
+demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
 	@$(python) -m nm.demo $(ARGS)
 
 test: lint types layers tests  ## everything that a change must pass
