@@ -110,20 +110,18 @@ def image_of(reader: Reader, record: Record, host: Host) -> tuple[str | None, st
     """The image that it is made from, and what is to be said of that; None when there is none.
 
     One that was made keeps what it was made from, whatever is registered since: its disk is wiped for another
-    reference only, and when there is an image of it.
+    reference only, and when there is an image of it; never that of one that is to go.
     """
     wanted, before = record["reference"], record.get("_image")
     kept = before if before is not None and has_guest(record) else None
-    if kept is not None and kept["chosen"] == _chosen(record):
+    if kept is not None and (kept["chosen"] == _chosen(record) or _unwanted(record) is not None):
         return str(kept["image"]), kept["note"]
     if wanted and reader.get(record_key("image", wanted)) is not None:
         return str(wanted), None
     if kept is not None and kept["chosen"][1] == _chosen(record)[1]:
         image = str(kept["image"])
-        return (
-            image,
-            f"image {wanted} is not registered here: its disk stays, made from {image}" if wanted else None,
-        )
+        note = f"image {wanted} is not registered here: its disk stays, made from {image}"
+        return image, note if wanted else None
     usual = host.image if host.image and reader.get(record_key("image", host.image)) is not None else None
     missing = f"image {wanted} is not registered here" if wanted else "it names no image"
     if usual is None:
