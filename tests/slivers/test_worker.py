@@ -1,4 +1,4 @@
-"""The slivers' worker by itself: what it costs, and what a moment in which nothing can be written does to it."""
+"""The slivers' worker by itself: what it costs, and what moments without a journal do to it."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
