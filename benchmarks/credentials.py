@@ -1,7 +1,8 @@
 """What it costs to judge a call's credential, beside one run of xmlsec1, as GENI's reference has it.
 
 The program looks at one signature and its certificate. Ours are whole judgements: names, chains, rights,
-times and signature. Then what the processor needs for the dearest refusals, of all the forgeries that the tests know.
+times and signature. Then what the processor needs for the dearest refusals, of all the forgeries that the
+tests know.
 """
 
 import statistics
@@ -76,7 +77,7 @@ def _each(work: Callable[[], object], times: int) -> float:
 
 
 def _cost(made: Call) -> float:
-    """ms of the processor's until it is refused."""
+    """The processor's ms until it is refused."""
     begun = time.process_time()
     try:
         made.judged()
