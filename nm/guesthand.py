@@ -25,6 +25,7 @@ from nm.waiting import REAL, Clock, wait_until
 
 GRACE = 5.0  # seconds that a guest gets to shut down by itself
 _STARTS, _SIGHT = 3, 5.0  # tries, and seconds for each until libvirt has it in hand
+_TAKEN = "to loop device: Device or resource busy"  # somebody else was quicker to take the one that was free
 _TARGET = "vda"  # a machine's disk
 
 
@@ -341,8 +342,13 @@ class GuestHand:
 
     def _start(self, side: Side, domain: str) -> None:
         """Until libvirt has it in hand: else it would not notice its end, nor could it ask for it."""
-        for _ in range(_STARTS):
-            side.hypervisor.start(domain)
+        for left in reversed(range(_STARTS)):
+            try:
+                side.hypervisor.start(domain)
+            except DeviceFailed as error:
+                if not left or _TAKEN not in str(error):
+                    raise
+                continue
             if self._in_hand(side, domain):
                 return
             side.hypervisor.stop(domain)

@@ -106,6 +106,23 @@ def test_a_libvirtd_that_ends_is_survived(site: Site) -> None:
     hand.close()
 
 
+class Crowded(LibvirtHost):
+    """A host where somebody else takes loop devices at the same time: the first start finds its own taken."""
+
+    taken = False
+
+    def start(self, domain: str) -> None:
+        if not Crowded.taken:
+            Crowded.taken = True
+            raise DeviceFailed(f"Unable to attach {domain}+disk to loop device: Device or resource busy\n")
+        super().start(domain)
+
+
+def test_a_loop_device_that_somebody_else_was_quicker_to_take_is_no_error(site: Site) -> None:
+    [outcome] = site.do(("a", container("a")), connect=Crowded)
+    assert (outcome.error, outcome.seen, Crowded.taken) == (None, container("a"), True)
+
+
 def test_a_start_that_fails_is_told_and_the_next_order_goes_on(site: Site) -> None:
     site.told(place={"bridge": "nowhere0"})
     hand = site.hand()
