@@ -73,7 +73,7 @@ def rspec(*parts: str, kind: str = "request", more: str = "") -> str:
     return f'<rspec {SPACES} type="{kind}" {more}>' + "".join(parts) + "</rspec>"
 
 
-def asked(client_id: str, *parts: str, interfaces: int = 0, **attributes: str) -> str:
+def asked(client_id: str, *parts: str, interfaces: int = 0, **attributes: Any) -> str:
     """A node of a request, with that many interfaces: CLIENT_ID:0 and so on."""
     words = "".join(f' {name}="{value}"' for name, value in attributes.items())
     inner = "".join(f'<interface client_id="{client_id}:{at}"/>' for at in range(interfaces))
@@ -95,15 +95,17 @@ def slice_of(*texts: str, there: Pool | None = None, logins: bool = True) -> Sli
     """A slice that got what these requests ask for."""
     found = there or pool()
     by_name = {one["name"]: one for one in found.nodes}
-    parts, slivers, had = [], {}, matching.Existing()
+    parts: list[Part] = []
+    slivers: dict[str, Sliver] = {}
+    had = matching.Existing()
     vlans: dict[str, int] = {}
     for text in texts:
         placed = matched(
             text, Pool(_left(found, slivers), found.vlans, found.trunks, found.images), existing=had
         )
         parts.append(Part(text, placed.record()))
-        for number, name in enumerate(placed.networks):
-            vlans[name] = placed.networks[name].get("vlan", 101 + len(vlans) + number)
+        for name, network in placed.networks.items():
+            vlans[name] = network.get("vlan", 101 + len(vlans))
         for name in placed.nodes.values():
             ways = (Login(f"{name}.example.org", "root"),) if logins else ()
             slivers[name] = Sliver(LAB.sliver("alpha", name, "1.1"), by_name[name], ways, "on")

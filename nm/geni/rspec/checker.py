@@ -86,6 +86,7 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "port": (),
     "vlan": ("id",),
     "vlans": (),
+    "network": ("name", "vlan"),
     "trunk": ("name",),
     "headnode": ("name",),
     "login": ("authentication", "hostname", "port", "username"),
@@ -137,6 +138,7 @@ _VALUES: Mapping[tuple[str, str, str], Check] = {
     (NM, "several", "count"): between(1, 70),
     (NM, "node", "id"): between(0, 2**31 - 1),
     (NM, "vlan", "id"): between(2, 4094),
+    (NM, "network", "vlan"): between(2, 4094),
     (NM, "login", "port"): between(1, 65535),
 }
 

@@ -211,10 +211,10 @@ class _Writer:
             element.set("sliver_id", self._aggregate.sliver(self._told.word, "link", network))
         if not children(element, core("component_manager")):
             _new(element, core("component_manager"), {"name": self._aggregate.manager})
-        _remove(element, ours("vlan"))
+        _remove(element, ours("vlan"), ours("network"))
         if (vlan := self._told.vlans.get(network)) is not None:
             element.set("vlantag", str(vlan))
-            _new(element, ours("vlan"), {"id": str(vlan), "network": network})
+            _new(element, ours("network"), {"name": network, "vlan": str(vlan)})
         return True
 
     def _ref(self, link: Element, element: Element) -> bool:
@@ -244,8 +244,8 @@ def _set(element: Element, attributes: Mapping[str, str]) -> None:
         element.set(name, value)
 
 
-def _remove(element: Element, tag: str) -> None:
-    for child in children(element, tag):
+def _remove(element: Element, *tags: str) -> None:
+    for child in children(element, *tags):
         element.remove(child)
 
 
