@@ -1,72 +1,130 @@
-"""What SetLoans costs in a whole nm among 10, 1,000 and 10,000 slivers: the call, and all that follows it.
+"""What slivers really get, in a lab: processor by shares, how soon a loan counts, and network rates.
 
-The call goes through the door's dispatcher, with rights and the journal; what follows is the slivers' worker,
-which looks at those whose loans changed, and has done when it rests.
+Everything is real: containers of libvirt's, entered by ssh, that use a processor or send as much as they may,
+under a whole nmd that a PLC has told of them. As root.
 """
 
-import threading
-from pathlib import Path
+import os
+import time
+from typing import Any, NamedTuple
 
-from benchmarks.turns import Times, report, timed
-from nm import delivery, leases, loans, sliverwork
-from nm.slices import Reading, read_reply
-from tests.rack import Rack
+from rich.console import Console
+from rich.table import Table
 
-LOANS = [["s1", "cpu_min", 10], ["s2", "cpu_share", 4], ["nobody", "net_min", 1]]
+from nm.client import connect
+from nm.lab import lifecycle, measure, source, watch, world
+from nm.lab.layout import Layout
+from nm.lab.place import Lab, obstacle
+from nm.lab.register import finish
+
+WEB, DELEGATED = "demo_web", "demo_deleg"
+SECONDS = 6.0  # for each figure
+SLICE = 0.25  # seconds, of how soon a loan counts
+TOLERANCE = 0.15
+MEGABIT = 1e6
+PATIENCE = 60
 
 
-class Node:
-    """An nm that was told of that many slivers; it runs none, so no guest is waited for."""
+class Row(NamedTuple):
+    """What was measured, and between what it is promised to be."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        folder.mkdir(parents=True)
-        self._rack = Rack(folder, 0, 0)
-        service = self._rack.service
-        assert service is not None
-        self._store = service.database
-        tags = [{"tagname": "cpu_min", "value": "100"}]
-        told = [
-            {"name": f"s{number}", "instantiation": "delegated", "keys": [], "attributes": tags}
-            for number in range(count)
-        ]
-        reply = read_reply({"timestamp": 1_700_000_000, "slivers": told}, Reading())
-        delivery.update(self._store, reply, 1_700_000_000.0, leases.Rules())
-        while self._store.transact(loans.settle):
+    what: str
+    measured: float
+    least: float
+    most: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is as promised."""
+        return self.least <= self.measured <= self.most
+
+
+def measured(lab: Lab) -> list[Row]:
+    """All figures of a lab."""
+    nm: Any  # its methods are whatever the daemon has
+    with connect(str(lab.socket)) as nm:
+        _prepare(lab, nm)
+        rows = _processor(lab, nm)
+        rows.append(Row("5 Mbit/s, of payload", _rate(lab, world.FAR), 4.5, 5.2))
+        rows.append(Row("exempt network, Mbit/s", _rate(lab, world.EXEMPT), 50, 100_000))
+        return rows
+
+
+def _prepare(lab: Lab, nm: Any) -> None:
+    """Shares 1:2, and a rate."""
+
+    def change(reply: dict[str, Any]) -> None:
+        source.set_tag(reply, WEB, "cpu_share", "32")
+        source.set_tag(reply, WEB, "net_max_rate", "5000")
+        source.set_tag(reply, DELEGATED, "cpu_share", "64")
+
+    source.edit(lab, change)
+    finish(nm, nm.AskSource(), PATIENCE)
+    nm.Create(DELEGATED)
+    watch.until(lambda: _runs(nm, DELEGATED), PATIENCE, f"{DELEGATED} runs")
+
+
+def _runs(nm: Any, name: str) -> bool:
+    return bool(nm.GetSlivers({"name": name})[0]["state"] == "running")
+
+
+def _processor(lab: Lab, nm: Any) -> list[Row]:
+    both = (WEB, DELEGATED)
+    with measure.doing(lab, measure.BUSY, *both):
+        watch.until(lambda: min(_used(lab)) > SLICE / 10, PATIENCE, "both are busy")
+        before = _ratio(lab, SECONDS)
+        began = time.monotonic()
+        nm.SetLoans(DELEGATED, [[WEB, "cpu_share", 32]])
+        while not _near(_ratio(lab, SLICE), 0.5) and time.monotonic() < began + PATIENCE:
             pass
-        self._rest()
-        self._record = self._store.get("sliver_s9") or {}
+        took = time.monotonic() - began
+        after = _ratio(lab, SECONDS)
+        nm.SetLoans(DELEGATED, [])
+    return [
+        Row("1 share and 2, busy on one core: 1 to", before, 2 * (1 - TOLERANCE), 2 * (1 + TOLERANCE)),
+        Row("the same with a loan of a half: 1 to", after, 0.5 * (1 - TOLERANCE), 0.5 * (1 + TOLERANCE)),
+        Row(f"from SetLoans until {SLICE} s show it, s", took, 0, 2),
+    ]
 
-    def _rest(self) -> None:
-        """Until the slivers' worker has nothing to do."""
-        pause = threading.Event()
-        while sliverwork.SUBJECT in self._rack.crew().subjects():
-            pause.wait(0.0005)
 
-    def _call(self, given: object) -> None:
-        self._rack.call("SetLoans", "s0", given)
-        self._rest()
+def _used(lab: Lab) -> list[float]:
+    before = measure.processor_seconds(lab, (WEB, DELEGATED))
+    time.sleep(SLICE)
+    after = measure.processor_seconds(lab, (WEB, DELEGATED))
+    return [now - then for now, then in zip(after, before, strict=True)]
 
-    def change(self) -> Times:
-        """A call that lends to two and to one who is not there; then it ends them."""
-        times = timed(lambda: self._call(LOANS))
-        self._call([])
-        return times
 
-    def commit(self) -> Times:
-        """One record replaced, without any operation."""
-        again = dict(self._record)
-        times = timed(lambda: self._store.transact(lambda tx: tx.put(again)))
-        self._rest()
-        return times
+def _ratio(lab: Lab, seconds: float) -> float:
+    web, delegated = measure.parts(lab, (WEB, DELEGATED), seconds)
+    return delegated / web if web else float("inf")
 
-    def close(self) -> None:
-        """Stop nm."""
-        self._rack.stop()
+
+def _near(ratio: float, wanted: float) -> bool:
+    return abs(ratio / wanted - 1) <= TOLERANCE
+
+
+def _rate(lab: Lab, address: str) -> float:
+    return measure.rate(lab, WEB, address, SECONDS) / MEGABIT
 
 
 def main() -> bool:
-    """Measure and print; True when the goal is missed."""
-    return report(Node, "SetLoans with three loans until all has followed", "slivers", "SetLoans")
+    """Measure and print; True when something is not as promised."""
+    if (why := obstacle(slivers=True)) is not None:
+        print(f"left out: {why}")
+        return False
+    name = f"bench-slivers-{os.getpid()}"
+    try:
+        rows = measured(lifecycle.up(name, Layout(switches=1, nodes=0, headnodes=0, slivers=True)))
+    finally:
+        lifecycle.down(name)
+    table = Table(title="what slivers of a lab get", title_justify="left")
+    table.add_column("what")
+    for column in ("measured", "promised"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(row.what, f"{row.measured:.2f}", f"{row.least:g} to {row.most:g}")
+    Console(width=120).print(table)
+    return not all(row.kept for row in rows)
 
 
 if __name__ == "__main__":

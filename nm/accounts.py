@@ -217,11 +217,13 @@ REGISTRY = Registry()
 
 
 class Account:
-    """One account that passes calls on and does nothing else: what all types so far have in common."""
+    """One account that passes calls on and does nothing else: what all types have in common."""
 
     TYPE: ClassVar[str] = ""
     SHELL: ClassVar[str] = FORWARD
     GROUPS: ClassVar[tuple[str, ...]] = ()  # Unix groups that it is a member of, beside its own
+    # Of keys. By the command its shell answers whatever is asked for, sshd's own internal-sftp included.
+    OPTIONS: ClassVar[str] = 'restrict,command="call"'
 
     def __init__(self, system: System, record: Record) -> None:
         self._system = system
@@ -399,7 +401,7 @@ class Account:
     @property
     def lines(self) -> list[str]:
         """What is to stand in authorized_keys."""
-        return [f"restrict {key}" for key in self._record["keys"]]
+        return [f"{self.OPTIONS} {key}" for key in self._record["keys"]]
 
     def _keys(self) -> list[str]:
         try:
@@ -445,7 +447,7 @@ class HeadNodeAccount(Account):
     def lines(self) -> list[str]:
         """The one key of this incarnation."""
         record = self._record
-        return [f"restrict {self._system.head_keys.public(record['account'], record['id'])}"]
+        return [f"{self.OPTIONS} {self._system.head_keys.public(record['account'], record['id'])}"]
 
 
 def _make_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
 
-from nm import people, slivers
+from nm import libvirt_host, people, slivers
 from nm.config import Config
 from nm.errors import NotFound
 from nm.guesthand import GuestHand
@@ -71,6 +71,18 @@ def _place(network: str) -> dict[str, str] | None:
     """Where its NIC is: bridge:NAME or network:NAME."""
     kind, _, name = network.partition(":")
     return {kind: name} if name else None
+
+
+def bridge_of(uri: str, place: str) -> str:
+    """The bridge at `slivers.network`, which libvirt tells of its networks. DeviceFailed when it cannot."""
+    kind, _, name = place.partition(":")
+    if kind == "bridge":
+        return name
+    host = libvirt_host.connect(uri)
+    try:
+        return host.bridge_of(name)
+    finally:
+        host.close()
 
 
 def _entry(reader: Reader, record: Record, host: slivers.Host, keys: GuestKeys) -> dict[str, str]:

@@ -191,9 +191,9 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Startup:
-    """The start of head nodes after a reboot, or by nmd --startup."""
+    """The start of head nodes and slivers after a reboot, or by nmd --startup."""
 
-    pause_seconds: float = key(3.0, "Between the starts of two head nodes.", between(0, 3600))
+    pause_seconds: float = key(3.0, "Between two starts.", between(0, 3600))
 
 
 @dataclass(frozen=True)

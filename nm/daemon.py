@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
         "-s",
         "--startup",
         action="store_true",
-        help="start the head nodes of all groups, one after another (done unasked after a reboot)",
+        help="start the head nodes of all groups, and slivers, one by one (done unasked after a reboot)",
     )
     found.add_argument(
         "--init",

@@ -169,12 +169,11 @@ def _failed(place: Place, limits: Limits, watch: _Watch, error: Exception) -> De
         return DeviceFailed(f"{place} took more than {limits.total:g} s", "it is asked again later")
     if isinstance(error, TimeoutError):
         return DeviceFailed(f"{place} was silent for {limits.silence:g} s", "it is asked again later")
-    if isinstance(error, ssl.SSLError):
-        return DeviceFailed(
-            f"{place}: no TLS: {error.reason or 'the connection ended'}", "see whether it speaks TLS"
-        )
-    if isinstance(error, http.client.HTTPException | ConnectionResetError):
+    cut = isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"
+    if cut or isinstance(error, http.client.HTTPException | ConnectionResetError | ssl.SSLEOFError):
         return DeviceFailed(f"{place} ended its answer before it was whole", "it is asked again later")
+    if isinstance(error, ssl.SSLError):
+        return DeviceFailed(f"{place}: no TLS: {error.reason}", "see whether it speaks TLS")
     words = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     return DeviceFailed(
         f"{place} cannot be reached: {words}", "see the network and the address; it is asked again"
@@ -185,7 +184,12 @@ def _failed(place: Place, limits: Limits, watch: _Watch, error: Exception) -> De
 def _connected(place: Place, limits: Limits, watch: _Watch) -> Iterator[http.client.HTTPConnection]:
     context = _context(place)
     with _reached(place, limits, watch) as plain:
-        secure = context.wrap_socket(plain, server_hostname=place.host, do_handshake_on_connect=False)
+        secure = context.wrap_socket(
+            plain,
+            server_hostname=place.host,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        )
         with secure:
             watch.over_to(secure)
             secure.do_handshake()
@@ -216,14 +220,17 @@ def _reached(place: Place, limits: Limits, watch: _Watch) -> socket.socket:
 
 
 def _context(place: Place) -> ssl.SSLContext:
+    """Certificates and names are checked; an answer ends where TLS says so, not where somebody cuts it."""
     try:
-        return ssl.create_default_context(cafile=place.ca)
+        context = ssl.create_default_context(cafile=place.ca)
     except OSError as error:  # a file with no certificate in it is an error of TLS, which is one of these
         raise DeviceFailed(
             f"{place.ca} cannot be used as the authorities' certificates: {error.strerror or error}",
             "put the certificate of the source's authority there, as PEM",
             passing=False,
         ) from None
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
 
 
 def _host(place: Place) -> str:

@@ -24,8 +24,6 @@ from nm.guestkeys import Guest
 
 SHELL = "/usr/lib/nm/sliver_shell"
 GROUP = "nm-slivers"  # whose members may run nm-enter as root (packaging/sudoers)
-# Nothing but a session: no forwarding of anything, and no internal-sftp, which is served on this machine.
-OPTIONS = 'restrict,pty,command="enter"'
 RUNNING = "running"
 
 
@@ -34,16 +32,12 @@ class SliverAccount(Account):
 
     SHELL: ClassVar[str] = SHELL
     GROUPS: ClassVar[tuple[str, ...]] = (GROUP,)
+    OPTIONS: ClassVar[str] = 'restrict,pty,command="enter"'
 
     @staticmethod
     def shell(places: Places) -> str:
         """The shell that goes on to the guest."""
         return places.sliver_shell
-
-    @property
-    def lines(self) -> list[str]:
-        """What is to stand in authorized_keys."""
-        return [f"{OPTIONS} {key}" for key in self._record["keys"]]
 
     def configure(self) -> None:
         """Where it leads as well. Connections end when the guest runs no more."""

@@ -260,6 +260,9 @@ class Hypervisor(Protocol):
     def undefine(self, domain: str) -> None:
         """Forget a domain that is off; nothing when there is none."""
 
+    def bridge_of(self, network: str) -> str:
+        """The name of the bridge of a network of libvirt's; DeviceFailed when it has none."""
+
     def close(self) -> None:
         """Let go of the connection; the next call opens it again."""
 

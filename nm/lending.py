@@ -172,7 +172,7 @@ def _due(reader: Reader, node: Record, now: float | None) -> tuple[str, str] | N
     if promises.is_void(reader, node):
         return DROP, promise["borrower"]["name"]
     joining = promises.joins(reader, node) is not None and _is_fit(reader, node)
-    return (JOIN, promises.next_holder(promise)) if joining else None
+    return (JOIN, promises.next_party(promise)["name"]) if joining else None
 
 
 def _is_fit(reader: Reader, node: Record) -> bool:

@@ -44,6 +44,7 @@ ALIVE_SECONDS, ALIVE_COUNT = 5, 3  # keepalive: dead after about 20 s of silence
 _REFUSALS = frozenset(
     {
         libvirt.VIR_ERR_NO_CONNECT,
+        libvirt.VIR_ERR_NO_NETWORK,
         libvirt.VIR_ERR_NO_SUPPORT,
         libvirt.VIR_ERR_INVALID_ARG,
         libvirt.VIR_ERR_OPERATION_DENIED,
@@ -276,6 +277,10 @@ class LibvirtHost:
                     raise
 
         self.call(forget)
+
+    def bridge_of(self, network: str) -> str:
+        """As the network's description has it, whether or not it is up."""
+        return self.call(lambda connection: str(connection.networkLookupByName(network).bridgeName()))
 
     def close(self) -> None:
         """Close the connection, if there is one."""

@@ -23,7 +23,7 @@ def wanted(told: object, names: Collection[str]) -> tuple[dict[str, list[str]], 
     problems = []
     for entry in told:
         name = entry.get("name") if isinstance(entry, Mapping) else None
-        if name not in found:
+        if not isinstance(name, str) or name not in found:
             continue
         keys = entry.get("keys")
         for number, key in enumerate(keys if isinstance(keys, list) else [], 1):

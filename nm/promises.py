@@ -45,22 +45,23 @@ def made(node: Record) -> Record | None:
     return promise
 
 
-def next_holder(promise: Record) -> str:
-    """The name of the one group that may get the node."""
-    return str(promise["lender" if promise["turn"] == BACK else "borrower"]["name"])
+def next_party(promise: Record) -> dict[str, Any]:
+    """The one group that may get the node."""
+    party: dict[str, Any] = promise["lender" if promise["turn"] == BACK else "borrower"]
+    return party
 
 
-def refusal(node: Record, group: str) -> str | None:
+def refusal(node: Record, group: Record) -> str | None:
     """Why that group cannot be given the node, in words; None when no promise is in the way."""
     promise = made(node)
-    if promise is None or next_holder(promise) == group:
+    if promise is None or is_party(group, next_party(promise)):
         return None
     if promise["turn"] == BACK:
         return f"on its way back to group {promise['lender']['name']}, which had lent it"
     return f"promised to group {promise['borrower']['name']} by {promise['lender']['name']}"
 
 
-def newly_named(old: Record | None, new: Record | None) -> set[str]:
+def newly_named(old: Record | None, new: Record) -> set[str]:
     """The nodes that a group names and did not name before, as wanted or as target."""
     return _named(new) - _named(old)
 
@@ -100,10 +101,11 @@ def joins(reader: Reader, node: Record) -> Record | None:
     promise = made(node)
     if promise is None or promise["turn"] == LENT:
         return None
-    group = group_of(reader, promise["lender" if promise["turn"] == BACK else "borrower"])
+    party = next_party(promise)
+    group = group_of(reader, party)
     if group is None or group["destroying"]:
         return None
-    return group if node["group"] in (None, next_holder(promise)) else None
+    return group if node["group"] in (None, party["name"]) else None
 
 
 def is_void(reader: Reader, node: Record) -> bool:

@@ -1,17 +1,17 @@
 """The worker of promises: what is due about lent nodes is done, act by act, and their jobs are followed.
 
 The handler of "promises:". It is woken whenever a lent node, or a group that lent or borrowed one, has
-changed, and sleeps until the next loan is over. lending.py decides; this room looks at the clocks and runs
+changed, and sleeps until the next loan is over. lending.py decides; this room looks at the clock and runs
 the transactions. A wall clock that is not believed (see leases.py) ends no loan.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nm import jobs, leases, lending, promises
+from nm import jobs, lending, promises
 from nm.calls import NM, Call
 from nm.converge import Tools
 from nm.errors import NMError
@@ -31,13 +31,12 @@ class Look:
 
 
 class PromiseWorker:
-    """Keeps promises. `rules`: when a clock has jumped."""
+    """Keeps promises. `doubted`: whether the wall clock is not believed."""
 
-    def __init__(self, tools: Tools, clocks: leases.Clocks, rules: leases.Rules) -> None:
+    def __init__(self, tools: Tools, doubted: Callable[[], bool]) -> None:
         self._store = tools.store
         self._tools = tools
-        self._clocks = clocks
-        self.rules = rules
+        self._doubted = doubted
         self._troubles: dict[str, str] = {}  # by node, why its act failed
         self._nodes: set[str] = set()
         self._jobs: set[int] = set()
@@ -76,11 +75,11 @@ class PromiseWorker:
             elif isinstance(item, Look):
                 self._nodes |= set(item.nodes)
         self._troubles = {}
-        certain = self._is_certain()
+        certain = not self._doubted()
         self._act(certain)
         self._nodes = {name for name in self._nodes if self._promise(name) is not None}
         for number in sorted(self._jobs):
-            now, troubles = self._clocks.now(), dict(self._troubles)
+            now, troubles = self._tools.now(), dict(self._troubles)
             if self._store.transact(partial(lending.follow, number=number, troubles=troubles, now=now)):
                 self._jobs.discard(number)
         return self._nap()
@@ -88,7 +87,7 @@ class PromiseWorker:
     def _act(self, certain: bool) -> None:
         """One act may make another due, on the same node; each makes it another kind's turn."""
         for _ in range(3):
-            now = self._clocks.now() if certain else None
+            now = self._tools.now() if certain else None
             left = sorted(self._nodes - self._troubles.keys())
             found = lending.due(self._store, left, now)
             for act, _group, nodes in found:
@@ -99,7 +98,7 @@ class PromiseWorker:
 
     def _try(self, act: str, nodes: Sequence[str], certain: bool) -> None:
         """Together when that can be; else one by one, so that none keeps the others."""
-        call = Call(NM, "LendNodes", self._clocks.now())
+        call = Call(NM, "LendNodes", self._tools.now())
         try:
             self._store.transact(partial(lending.act, call=call, act=act, nodes=nodes, certain=certain))
         except NMError as error:
@@ -110,15 +109,6 @@ class PromiseWorker:
             self._troubles[nodes[0]] = str(error)
             log.warning("a lent node has to wait", extra={"node": nodes[0], "why": str(error)})
 
-    def _is_certain(self) -> bool:
-        """Whether the wall clock is believed."""
-        clock, up = self._store.get(leases.CLOCK), self._clocks.up()
-        now, boot = self._clocks.now(), self._clocks.boot
-        if clock is None or leases.jumped(clock, now, up, boot, self.rules):
-            return False
-        doubtful = clock["doubtful_until"]
-        return doubtful is None or (clock["boot"] == boot and up >= doubtful)
-
     def _promise(self, name: str) -> Record | None:
         node = self._store.get(record_key("node", name))
         return promises.made(node) if node is not None else None
@@ -127,11 +117,11 @@ class PromiseWorker:
         """Seconds; None when nothing is promised. What a node waits for may be no record of its own's."""
         found = [promise for promise in map(self._promise, self._nodes) if promise is not None]
         moving = any(promise["turn"] != promises.LENT for promise in found)
-        now = self._clocks.now()
+        now = self._tools.now()
         ends = [promise["until"] for promise in found if promise["turn"] != promises.BACK]
         naps = [end - now for end in ends if end > now]
         naps += [self._tools.patience.longest_pause] if moving or self._troubles else []
-        return min(*naps, LONGEST_NAP) if found else None
+        return min([*naps, LONGEST_NAP]) if found else None
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """What is promised is read from the records again."""

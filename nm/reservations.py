@@ -33,8 +33,9 @@ def read_leases(told: object) -> tuple[Lease, ...]:
 
 def _lease(told: Mapping[str, Any]) -> Lease | None:
     name, start, end = told.get("name"), told.get("t_from"), told.get("t_until")
-    fits = isinstance(name, str) and isinstance(start, int) and isinstance(end, int) and start < end
-    return Lease(str(name), int(str(start)), int(str(end))) if fits else None
+    if not isinstance(name, str) or type(start) is not int or type(end) is not int:
+        return None
+    return Lease(name, start, end) if start < end else None
 
 
 def holder(leases: Iterable[Lease], now: float) -> str | None:

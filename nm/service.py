@@ -124,7 +124,7 @@ class Service:
         self._slivers = sliverservice.Slivers(
             config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
         )
-        self._promises = promisework.PromiseWorker(self._tools, self._clocks, configured.rules(config))
+        self._promises = promisework.PromiseWorker(self._tools, lambda: self._timekeeper.doubts)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
@@ -171,7 +171,6 @@ class Service:
             config.slivers.grace_seconds,
         )
         self._slivers.config = config
-        self._promises.rules = configured.rules(config)
         self._patrol.rules = configured.rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
@@ -313,7 +312,7 @@ class Service:
             self._distrust_copy()
         self._look_again(bool(restored))
         if restored:
-            self.database.transact(lambda tx: tx.delete(RESTORED))
+            self.database.transact(self._timekeeper.take_up_copy)
         for group in self.database.range("group"):
             if unfinished(group):
                 self.crew.send(f"group:{name_of(group['record_key'])}", converge.Wake())

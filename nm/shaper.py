@@ -285,25 +285,33 @@ class Shape:
         self.caps = caps
         return self._grow()
 
-    def put(self, name: str, sliver: Sliver | None) -> Iterable[Key]:
-        """A sliver came, changed, or went (None); the keys of what may differ now.
+    def put(self, changes: Mapping[str, Sliver | None]) -> Iterable[Key]:
+        """Slivers came, changed, or went (None); the keys of what may differ now.
 
-        One whose index is too large, or another's, is left out, and in `faults`.
+        Their numbers may change hands. One whose index is too large, or another's, is left out, and in
+        `faults`.
         """
-        self.faults.pop(name, None)
-        fault = None if sliver is None else self._fault(name, sliver)
-        if fault is not None:
-            self.faults[name] = fault
-        new = None if fault else sliver
         before = self._scale
+        gone = [old for name in changes if (old := self._take(name)) is not None]
+        come = [new for name, new in changes.items() if new is not None and self._add(name, new)]
+        return self._grow() if self._scale != before else self._regrow(gone, come)
+
+    def _take(self, name: str) -> Sliver | None:
+        self.faults.pop(name, None)
         old = self.slivers.pop(name, None)
         if old is not None:
             del self._owners[old.index]
             self._least -= old.counted.least
-        if new is not None:
-            self.slivers[name], self._owners[new.index] = new, name
-            self._least += new.counted.least
-        return self._grow() if self._scale != before else self._regrow(old, new)
+        return old
+
+    def _add(self, name: str, sliver: Sliver) -> bool:
+        fault = self._fault(name, sliver)
+        if fault is not None:
+            self.faults[name] = fault
+            return False
+        self.slivers[name], self._owners[sliver.index] = sliver, name
+        self._least += sliver.counted.least
+        return True
 
     @property
     def _scale(self) -> Fraction:
@@ -324,13 +332,15 @@ class Shape:
             self.tree |= branch(sliver, self.caps, self._scale)
         return [*before, *self.tree]
 
-    def _regrow(self, old: Sliver | None, new: Sliver | None) -> list[Key]:
-        gone = branch(old, self.caps, self._scale) if old else {}
-        come = branch(new, self.caps, self._scale) if new else {}
-        for key in gone:
+    def _regrow(self, gone: Iterable[Sliver], come: Iterable[Sliver]) -> list[Key]:
+        keys = [key for sliver in gone for key in branch(sliver, self.caps, self._scale)]
+        for key in keys:
             del self.tree[key]
-        self.tree |= come
-        return [*gone, *come]
+        for sliver in come:
+            new = branch(sliver, self.caps, self._scale)
+            self.tree |= new
+            keys += new
+        return keys
 
 
 def difference(

@@ -51,18 +51,6 @@ def nic_of(index: int) -> str:
     return f"nms{index}"
 
 
-def bridge_at(place: str) -> str:
-    """The bridge at `slivers.network`, where that names one."""
-    kind, _, name = place.partition(":")
-    if kind != "bridge":
-        raise DeviceFailed(
-            f"which bridge {place} has is not known",
-            "name it: slivers.network = bridge:NAME, or slivers.uplink",
-            passing=False,
-        )
-    return name
-
-
 class Shaping:
     """Enforces rates and quotas."""
 
@@ -72,7 +60,7 @@ class Shaping:
         settings: Callable[[], Slivers],
         mac: Callable[[Record], str],
         clocks: Clocks,
-        bridge: Callable[[str], str] = bridge_at,
+        bridge: Callable[[str], str],
     ) -> None:
         """`mac`: of a sliver's NIC. `bridge`: of `slivers.network`; DeviceFailed when it is not known.
 
@@ -107,7 +95,8 @@ class Shaping:
             elif names:
                 self._change(names, now)
         except DeviceFailed as error:
-            self._tree, self._next = None, up + min(settings.look_seconds, _RETRY)
+            self._hand = self._tree = None
+            self._next = up + min(settings.look_seconds, _RETRY)
             self._say((), [str(error)])
         else:
             faults = {**self._faults, **self._shape.faults}
@@ -136,7 +125,8 @@ class Shaping:
             self._shape.cap(shaper.caps_of(self._store.get(CAPS)))
         except Invalid as error:
             self._faults[""] = str(error)
-        self._want({name: seen.get(name) for name in {*self._shape.slivers, *seen}}, now)
+        known = {*self._shape.slivers, *self._shape.faults, *seen}
+        self._want({name: seen.get(name) for name in known}, now)
         steps = shaper.difference(reading.tree, self._shape.tree)
         if self._doubted and steps:
             steps = [shaper.Clear(), *shaper.difference({}, self._shape.tree)]
@@ -203,19 +193,19 @@ class Shaping:
 
     # ---- both
 
-    def _want(self, seen: Mapping[str, Record | None], now: float) -> list[shaper.Key]:
+    def _want(self, seen: Mapping[str, Record | None], now: float) -> Iterable[shaper.Key]:
         """Let the tree that is wanted have these slivers as they are; the keys of what may differ."""
+        shape = self._shape
         wanted = {name: self._sliver(name, record, now) if record else None for name, record in seen.items()}
-        keys: list[shaper.Key] = []
-        for name, sliver in wanted.items():
+        for name in wanted:
             self._faults.pop(name, None)
-            old = self._shape.slivers.get(name)
-            if old is not None and (sliver is None or sliver.index != old.index):
-                keys += self._shape.put(name, None)  # before anybody takes its number
-        for name, sliver in wanted.items():
-            if sliver is not None and sliver != self._shape.slivers.get(name):
-                keys += self._shape.put(name, sliver)
-        return keys
+        return shape.put(
+            {
+                name: sliver
+                for name, sliver in wanted.items()
+                if sliver != shape.slivers.get(name) or name in shape.faults
+            }
+        )
 
     def _sliver(self, name: str, record: Record, now: float) -> shaper.Sliver:
         account = self._accounts.get(name)

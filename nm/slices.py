@@ -10,6 +10,7 @@ that cannot be is left out, and the record's own `problems` says so.
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,6 +41,8 @@ _TAKEN = {
 }  # said otherwise
 _SECRET = {"xmpp"}  # a password for what nm does not use
 _OWN = {"timestamp", "node_id", "slivers", "networks", "interfaces", "bwcap", *_SECRET}
+
+_VLAN = re.compile("[0-9]{1,4}")
 
 Tags = dict[str, Any]
 
@@ -282,10 +285,9 @@ def read_sliver(
     if instantiation not in INSTANTIATIONS:
         raise Invalid(f"{str(instantiation)[:40]!r} is no instantiation", "it stays as it was")
     kept = {key: value for key, value in told.items() if key not in _TAKEN and not key.startswith("_")}
-    own = _time(told.get("timestamp"))
     return {
         **kept,
-        **new("sliver", told["name"], timestamp if own is None else own, _expiry(told)),
+        **new("sliver", told["name"], _as_of(told, timestamp, problems), _expiry(told)),
         "name": told["name"],
         "account": unix_name(told["name"]),
         "slice_id": told.get("slice_id"),
@@ -302,6 +304,15 @@ def read_sliver(
         "enabled": bool(asked.rspec["enabled"]),
         "problems": problems,
     }
+
+
+def _as_of(told: Mapping[str, Any], timestamp: int, problems: list[str]) -> int:
+    """Its own time; never a later one than the reply's, or no reply after this one would count for it."""
+    own = _time(told.get("timestamp"))
+    if own is None or own <= timestamp:
+        return timestamp if own is None else own
+    problems.append(f"it is as of {own}, and the reply of {timestamp}: the reply's time counts")
+    return timestamp
 
 
 def _expiry(told: Mapping[str, Any]) -> int | None:
@@ -409,7 +420,7 @@ def _vlan(told: object, problems: list[str]) -> int | None:
     """The VLAN that the slice has for its own group."""
     if told is None:
         return None
-    if str(told).isdecimal() and int(str(told)) in VLANS:
+    if _VLAN.fullmatch(str(told)) and int(str(told)) in VLANS:
         return int(str(told))
     problems.append(f"tag vlan {str(told)[:20]!r} is not an id from {VLANS[0]} to {VLANS[-1]}: left out")
     return None

@@ -4,6 +4,7 @@ The file speaks of all slices of all nodes: a slice has its nodes, its users wit
 specification. Read behind defusedxml's guard: no document type, no entity.
 """
 
+import re
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -26,6 +27,8 @@ RESOURCES = {
 }
 """What the file calls resources -> what they are called now; the units are the same."""
 
+_NUMBER = re.compile("[0-9]{1,18}")
+
 
 def read_slices_xml(text: bytes, node_id: int, modified: int) -> dict[str, Any]:
     """The slices of that node as GetSlivers would tell them. `modified`: when the file names no time."""
@@ -41,14 +44,14 @@ def read_slices_xml(text: bytes, node_id: int, modified: int) -> dict[str, Any]:
         raise Invalid(f"<{root.tag[:40]}> is no slices.xml", "nothing was changed; see the source's address")
     keys = _keys(root)
     ours = [one for one in slices if any(_int(node, "id") == node_id for node in one.iter("node"))]
-    told = root.get("timestamp", "")
-    timestamp = int(told) if told.isdecimal() else modified
+    told = _int(root, "timestamp")
+    timestamp = modified if told is None else told
     return {"timestamp": timestamp, "node_id": node_id, "slivers": [_sliver(one, keys) for one in ours]}
 
 
 def _int(element: Element, name: str) -> int | None:
     text = element.get(name, "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _keys(root: Element) -> dict[str, list[dict[str, str]]]:

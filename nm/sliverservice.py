@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from nm import facts, guestwork, machine_xml, people, shaping, slivermarks, slivers, sliverwork, startup
-from nm.briefs import TYPES, host_of
+from nm.briefs import TYPES, bridge_of, host_of
 from nm.calls import NM, Call, Site
 from nm.config import Config
 from nm.converge import Tools
@@ -54,7 +54,9 @@ class Slivers:
             doubted=lambda: timekeeper.doubts,
         )
         self._worker = SliversWorker(tools, manner)
-        self._shaping = shaping.Shaping(self._store, lambda: self.config.slivers, _mac, clocks)
+        self._shaping = shaping.Shaping(
+            self._store, lambda: self.config.slivers, _mac, clocks, partial(bridge_of, config.slivers.uri)
+        )
 
     # ---- waking
 

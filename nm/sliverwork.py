@@ -127,7 +127,8 @@ class SliversWorker:
         self._groups: dict[str, float] = {}  # sliver -> when to look at its slice's group again, by Tools.up
         self._ends: dict[str, float] = {}  # sliver -> when what it has here is deleted
         self._writes: list[Write] = []
-        self._errands: list[Errand] = []  # to be sent when what was written is durable
+        self._errands: list[tuple[_Task, Errand]] = []  # to be sent when what was written is durable
+        self._woken: set[str] = set()  # slivers of which something was heard
         self._at_hand: list[_Task] = []
         self._current: _Task | None = None
         self._asked = False  # a look is under way
@@ -140,22 +141,29 @@ class SliversWorker:
             self._take(item)
         self._flush()
         self._wake_by_the_clock()
-        self._at_hand = [task for task in self._tasks.values() if self._is_at_hand(task)]
+        woken, self._woken = self._woken, set()
+        self._at_hand = [task for name, task in self._tasks.items() if self._is_at_hand(task, name in woken)]
         for task in self._at_hand:
             self._try(task)
         self._flush()
         self._look()
         return self._pause()
 
-    def _is_at_hand(self, task: _Task) -> bool:
+    def _is_at_hand(self, task: _Task, woken: bool) -> bool:
+        """Nothing is computed for those who only wait, so that they cost nothing however many they are."""
         if task.at <= self._tools.up():
-            return True
+            return woken or not task.sent
+        if not woken:
+            return False
         record = self._store.get(record_key("sliver", task.name))
         return record is None or self._meant(record).value != task.tried
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Whose fault it is has a pause that grows; what was not written down of the others is done anew."""
+        for task, _ in self._errands:
+            task.sent = False
         self._writes, self._errands, self._asked = [], [], False
+        self._woken |= {task.name for task in self._at_hand}
         for item in batch:
             if isinstance(item, _Answer):
                 self._task(item.name).sent = False
@@ -200,6 +208,7 @@ class SliversWorker:
                 task.at, task.tries = 0.0, 0
 
     def _task(self, name: str) -> _Task:
+        self._woken.add(name)
         return self._tasks.setdefault(name, _Task(name))
 
     def _answered(self, answer: _Answer) -> None:
@@ -311,7 +320,7 @@ class SliversWorker:
         self._note(name, _made=None, _image=slivers.choice(record, meaning))
         self._advance(record, state="running", total=1, step=_words(value))
         order = Order(facts.name("sliver", name), value, old, partial(self._is_moot, name, value))
-        self._errands.append(Errand([order], partial(self._reply, name, value)))
+        self._errands.append((task, Errand([order], partial(self._reply, name, value))))
         return True
 
     def _reply(self, name: str, value: Value | None, outcomes: list[Outcome]) -> None:
@@ -540,9 +549,9 @@ class SliversWorker:
         writes, self._writes = self._writes, []
         for start in range(0, len(writes), _WRITES):
             self._store.transact(partial(_all, writes[start : start + _WRITES]))
-        errands, self._errands = self._errands, []
-        for errand in errands:
-            self._tools.send(guestwork.SUBJECT, errand)
+        while self._errands:
+            self._tools.send(guestwork.SUBJECT, self._errands[0][1])
+            del self._errands[0]
 
 
 def _all(writes: Sequence[Write], tx: Transaction) -> None:

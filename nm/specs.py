@@ -233,8 +233,8 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as
     key = (new or old or {})["record_key"]
     name = name_of(key)
     before, after = claims(old), claims(new)
-    for node in sorted(promises.newly_named(old, new)):
-        _check_promise(tx, node, name)
+    if new is not None:
+        _check_promises(tx, old, new)
     for claimed in sorted(after - before):
         _claim(tx, claimed, name, now, as_it_is)
     for released in sorted(before - after):
@@ -245,11 +245,12 @@ def save(tx: Transaction, old: Record | None, new: Record | None, now: float, as
         tx.put(new)
 
 
-def _check_promise(reader: Reader, node: str, group: str) -> None:
-    """Conflict when somebody else is promised the node, though this group may still have it."""
-    record = reader.get(record_key("node", node))
-    if record is not None and (promised := promises.refusal(record, group)) is not None:
-        raise Conflict(f"node {node} is {promised}", FREE_HINTS[promises.STATE])
+def _check_promises(reader: Reader, old: Record | None, new: Record) -> None:
+    """Conflict when somebody else is promised a node that comes, though this group may still have it."""
+    for node in sorted(promises.newly_named(old, new)):
+        record = reader.get(record_key("node", node))
+        if record is not None and (promised := promises.refusal(record, new)) is not None:
+            raise Conflict(f"node {node} is {promised}", FREE_HINTS[promises.STATE])
 
 
 def _claim(tx: Transaction, key: str, group: str, now: float, as_it_is: bool) -> None:

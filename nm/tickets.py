@@ -3,10 +3,11 @@
 The text that is signed is an answer of XML-RPC in the form of GetSlivers, with just one sliver. A ticket of
 ours also says for which `node` it is, until when (`expires`), and a `nonce` by which it is used once. One of
 the historical form says none of the three: where a site accepts it at all, it ends some time after its
-timestamp, and the digest of its text stands in for the nonce. Pure.
+timestamp, and the digest of what it says stands in for the nonce. Pure.
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ def verify(text: str, now: float, rules: Rules) -> Ticket:
     given = [key for key in OURS if key in reply]
     if given and len(given) < len(OURS):
         raise _malformed(f"it says {' and '.join(given)}, and must say all of {', '.join(OURS)}, or none")
-    ticket = _ours(reply, signed.signer, timestamp, rules) if given else _old(reply, signed, timestamp, rules)
+    read = _ours if given else _old
+    ticket = read(reply, signed.signer, timestamp, rules)
     if ticket.expires <= now:
         raise Denied(f"the ticket ended {_when(ticket.expires)}", "ask for a new one")
     if ticket.expires > now + rules.longest:
@@ -92,14 +94,15 @@ def _ours(reply: Record, signer: str, timestamp: int, rules: Rules) -> Ticket:
     return Ticket(rest, signer, nonce, timestamp, expires, old=False)
 
 
-def _old(reply: Record, signed: signatures.Signed, timestamp: int, rules: Rules) -> Ticket:
+def _old(reply: Record, signer: str, timestamp: int, rules: Rules) -> Ticket:
+    """It is known again by what it says: signatures of texts hold whatever their lines end with."""
     if not rules.old:
         raise Denied(
             "the ticket says neither node nor nonce nor end, and this site accepts no such tickets",
             "have it signed with all three, or let an administrator allow old tickets",
         )
-    digest = hashlib.sha256(signed.payload).hexdigest()
-    return Ticket(reply, signed.signer, digest, timestamp, timestamp + rules.old_life, old=True)
+    digest = hashlib.sha256(json.dumps(reply, sort_keys=True).encode()).hexdigest()
+    return Ticket(reply, signer, digest, timestamp, timestamp + rules.old_life, old=True)
 
 
 def unsigned(text: str) -> Record:

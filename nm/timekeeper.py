@@ -14,7 +14,7 @@ from nm.calls import NM, Call
 from nm.errors import NMError
 from nm.records import Record, kind_of, name_of, record_key
 from nm.snapshot import RESTORED
-from nm.store import Store, portions
+from nm.store import Store, Transaction, portions
 
 log = logging.getLogger("nm.timekeeper")
 
@@ -113,8 +113,16 @@ class Timekeeper:
 
     @property
     def doubts(self) -> bool:
-        """Whether the wall clock is not believed. May be asked by other threads."""
-        return self._doubtful_until is not None and self._clocks.up() < self._doubtful_until
+        """Whether the wall clock is not believed: also right after a jump. May be asked by other threads."""
+        now, up, until = self._clocks.now(), self._clocks.up(), self._doubtful_until
+        jumped = leases.jumped(self._kept, now, up, self._clocks.boot, self.rules) != 0
+        return jumped or (until is not None and up < until)
+
+    def take_up_copy(self, tx: Transaction) -> None:
+        """Whatever is to be done about a restored copy is under way: the doubt about its ends remains."""
+        clocks = self._clocks
+        leases.write_clock(tx, clocks.now(), clocks.up(), clocks.boot, self._doubtful_until)
+        tx.delete(RESTORED)
 
     def _over(self, name: str, now: float) -> bool:
         group = self._store.get(record_key("group", name))

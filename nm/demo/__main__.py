@@ -3,13 +3,14 @@
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from xmlrpc.client import Fault
 
 from rich.console import Console
 
 from nm.client import ClientError
-from nm.demo import booting
+from nm.demo import booting, slices
 from nm.demo.racks import LabWorld
 from nm.demo.show import Show
 from nm.demo.story import DemoFailed, Story, World
@@ -21,22 +22,24 @@ INTERRUPTED = 130
 
 def main() -> int:
     """0: all as it must be; 1: it is not, or the demo could not go on; 130: interrupted."""
-    parser = argparse.ArgumentParser(prog="nm.demo", description="who reaches whom, and who boots from whom")
+    parser = argparse.ArgumentParser(
+        prog="nm.demo", description="who reaches whom, who boots from whom, and what slivers get"
+    )
     parser.add_argument(
         "--simulated", action="store_true", help="simulated switches, even where a lab can be"
     )
-    simulated = parser.parse_args().simulated
+    parser.add_argument("act", nargs="?", choices=("slivers",), help="play this act alone")
+    arguments = parser.parse_args()
+    simulated = arguments.simulated
     show = Show(Console(highlight=False))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    if arguments.act is not None:
+        return _finish(show, lambda: _slices(show))
     if not simulated and (why := obstacle()) is not None:
         show.say(f"No real rack: {why}. The same story on simulated switches:", "bold yellow")
         simulated = True
-    try:
-        return _play(show, simulated)
-    except KeyboardInterrupt:
-        show.say("\nInterrupted; everything is cleaned up.")
-        return INTERRUPTED
+    return _finish(show, lambda: _play(show, simulated))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -56,7 +59,15 @@ def _boot(show: Show) -> bool:
     return booting.play(show)
 
 
-def _play(show: Show, simulated: bool) -> int:
+def _slices(show: Show) -> bool:
+    """The act of slivers, where it can be played."""
+    if (why := obstacle(slivers=True)) is not None:
+        show.say(f"\ng. Slivers: left out, for {why}", "bold yellow")
+        return True
+    return slices.play(show)
+
+
+def _play(show: Show, simulated: bool) -> bool:
     world: World | None = None
     try:
         world = _world(simulated)
@@ -65,16 +76,27 @@ def _play(show: Show, simulated: bool) -> int:
         if not simulated:
             world.close()
             good = _boot(show) and good
+            good = _slices(show) and good
+        return good
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted
+        if world is not None:
+            world.close()
+
+
+def _finish(show: Show, play: Callable[[], bool]) -> int:
+    """The exit status of what is played, and its last word."""
+    try:
+        good = play()
     except (DemoFailed, ClientError) as error:
         show.say(f"The demo failed: {error}", "bold red")
         good = False
     except Fault as fault:
         show.say(f"The demo failed: {fault.faultString}", "bold red")
         good = False
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted
-        if world is not None:
-            world.close()
+    except KeyboardInterrupt:
+        show.say("\nInterrupted; everything is cleaned up.")
+        return INTERRUPTED
     words = "Every cell was as it must be." if good else "Not everything was as it must be."
     show.say(f"\n{words}", "bold green" if good else "bold red")
     return 0 if good else 1

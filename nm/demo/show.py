@@ -82,6 +82,15 @@ class Show:
                     raise LabError(f"jobs {', '.join(map(str, tasks))} took longer than {seconds:g} s")
                 time.sleep(0.05)
 
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A plain table."""
+        table = Table(box=box.ASCII, pad_edge=False, show_edge=False)
+        for column in columns:
+            table.add_column(column)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._console.print(table)
+
     def matrix(self, matrix: Matrix) -> None:
         """Who reaches whom: rows ask, columns answer."""
         colours = dict(zip(matrix.groups, COLOURS, strict=False))

@@ -30,7 +30,7 @@ class _Constructor:
         self._budget = budget
         self._done: dict[int, tuple[Component, Component]] = {}  # the first of each keeps its id its own
 
-        self._functions: dict[int, tuple[Component, Function]] = {}
+        self._functions: dict[int, tuple[Component, Component | Function]] = {}
 
     def turned(self, component: Component) -> Component:
         """The component, all functions inside it constructed; itself when there are none."""
@@ -68,13 +68,13 @@ class _Constructor:
         made = self.turned(value)
         if id(made) not in self._functions:
             action = next((k for k in made.attributes if isinstance(k, str) and k.startswith(PHASE)), None)
-            if action is None:
-                return made
             try:
-                function = _constructed(made.attributes, made.attributes[action].value)
+                turned = (
+                    made if action is None else _constructed(made.attributes, made.attributes[action].value)
+                )
             except Wrong as error:
                 raise Wrong(error.problem.at(attribute.mark, spoken(key))) from None
-            self._functions[id(made)] = made, function
+            self._functions[id(made)] = made, turned
         return self._functions[id(made)][1]
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from nm.descriptions.problems import Mark, Problem, Wrong
 
+A_STEP = 16  # characters that are made in the time, and the memory, that a step stands for
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -11,6 +13,7 @@ class Limits:
 
     text: int = 4_000_000  # characters of all texts that are read, one that is included twice counted twice
     includes: int = 500  # texts that are read
+    name: int = 500  # characters of a name: errors and paths repeat them
     depth: int = 64  # components in components, prototypes of prototypes, links to links
     steps: int = 10_000_000  # words read, attributes copied, links followed
     weight: int = 20_000_000  # characters of the result, or of one value
@@ -49,6 +52,7 @@ class Budget:
 
     def weigh(self, weight: int) -> None:
         """Refuse a value that is too large; its weight is about the characters that it is written with."""
+        self.step(weight // A_STEP)
         if weight > self.limits.weight:
             raise Exceeded(
                 f"a value, or the result, would be larger than {self.limits.weight:,} characters",

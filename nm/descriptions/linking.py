@@ -211,8 +211,7 @@ class Linker(Finder):
         rules = self._rules(inner.component)
         if rules is not None:
             self.budget.step(len(rules))
-            for rule in rules:
-                self._check(scope, rule)
+            self._check_all(scope, rules)
             return False
         items = inner.component.attributes
         values = {
@@ -236,6 +235,21 @@ class Linker(Finder):
             said = component.attributes.get(CLASS, Attribute(None)).value
             self._schemas[id(component)] = schemas.rules(component) if said == CHECK_ALL else None
         return self._schemas[id(component)]
+
+    def _check_all(self, holder: Scope, rules: list[schemas.Rule]) -> None:
+        """Check a schema, and tell all that is wrong with its holder at once."""
+        problems: list[Problem] = []
+        for rule in rules:
+            try:
+                self._check(holder, rule)
+            except Exceeded:
+                raise
+            except Unresolved as error:
+                problems.append(error.problem)
+        for problem in problems[:-1]:
+            self.findings.add(problem)
+        if problems:
+            raise Wrong(problems[-1])
 
     def _check(self, holder: Scope, rule: schemas.Rule) -> None:
         attribute = holder.component.attributes.get(rule.name)
@@ -287,7 +301,10 @@ class Linker(Finder):
         prefix = values.get("setPrefix", "elem")
         bounds = [bound for bound in (low, high, step) if type(bound) is int]
         refuse_unless(len(bounds) == 3 and step > 0, "a set without bounds", "give setSize a number")
-        refuse_unless(isinstance(prefix, str), "setPrefix is no string", "give it a string")
+        most = self.budget.limits.name
+        refuse_unless(
+            isinstance(prefix, str) and len(prefix) <= most, "setPrefix is no name", "give it a word"
+        )
         self.budget.step(max(0, (high - low) // step))
         made = inner.below(Component(), "set")
         element = values.get("setElem")

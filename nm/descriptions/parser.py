@@ -125,6 +125,7 @@ class Parser:
         """Give a name its value: a repeated one keeps its first place, takes the last value, and all tags."""
         known = items.get(name)
         if known is not None and known.tags:
+            self._budget.step(len(known.tags))
             attribute = attribute._replace(tags=attribute.tags | known.tags)
         items[name] = attribute
 
@@ -162,13 +163,13 @@ class Parser:
         while True:
             token = self._peek()
             if token.kind == "string":
-                path.append(unescaped(self._next()))
+                path.append(self._named(self._next()))
                 break
             if token.kind != "word":
                 reserved = token.text.isalpha()
                 hint = f'write "{token.text}" in quotes if it is a name' if reserved else "a name is a word"
                 self._fail(f"{self._said()} is no name", hint)
-            path.append(self._next().text)
+            path.append(self._named(self._next()))
             if self._peek().kind != ":":
                 break
             self._next()
@@ -372,12 +373,18 @@ class Parser:
             self._next()
             if self._peek().kind not in {"word", "string", "text"}:
                 self._fail(f"{token.kind} of what?", f'write {token.kind} name, or {token.kind} "name"')
-            name = self._next()
-            return Part(token.kind, name.text if name.kind == "word" else unescaped(name))
+            return Part(token.kind, self._named(self._next()))
         if token.kind != "word":
             self._fail(f"{self._said()} is no part of a reference", "write names with : between them")
-        self._next()
-        return Part("ATTRIB" if first else "HERE", token.text)
+        return Part("ATTRIB" if first else "HERE", self._named(self._next()))
+
+    def _named(self, token: Token) -> str:
+        """The name that a word or a string is."""
+        name = token.text if token.kind == "word" else unescaped(token)
+        most = self._budget.limits.name
+        if len(name) > most:
+            raise Wrong(Problem(f"a name of more than {most} characters", "call it shorter", self._mark()))
+        return name
 
     def _primitive(self) -> Value:
         token = self._peek()

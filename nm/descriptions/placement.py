@@ -113,6 +113,7 @@ class _Placer(Finder):
             hint = "there is none of that name: correct it, or remove [sfOverride]"
             raise Unresolved(Problem(f"{name} overrides nothing", hint).at(attribute.mark, place.path()))
         tags = attribute.tags | before.tags if before is not None else attribute.tags
+        self.budget.step(len(tags))
         target.attributes[name] = attribute._replace(tags=tags)
         if isinstance(attribute.value, Component) and self._look(attribute.value):
             self._left = (

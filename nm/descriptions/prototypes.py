@@ -93,6 +93,7 @@ class _Prototypes(Finder):
             tags = attribute.tags
             if before is not None and before.tags:
                 tags |= before.tags
+                self.budget.step(len(tags))
                 if FINAL in before.tags:
                     hint = "its prototype says [sfFinal]; leave it as it is"
                     self._note(

@@ -12,7 +12,6 @@ from nm.descriptions.values import (
     Component,
     Function,
     Key,
-    Reference,
     Scope,
     State,
     Value,
@@ -75,6 +74,8 @@ class Converter:
                 raise
             items[name] = attribute if value is attribute.value else attribute._replace(value=value)
             weight += part + len(spoken(name)) + self._budget.depth
+            if attribute.tags:
+                weight += tags_weight(attribute, self._budget)
         self._budget.step(1 + len(items))
         self._budget.weigh(weight)
         return Component(items, [], scope.component.data, scope.component.mark, state=State.DONE), weight
@@ -91,8 +92,6 @@ class Converter:
             raise Wrong(
                 Problem("a component in a list", "a list holds plain values; name the component instead")
             )
-        if isinstance(value, Reference):
-            return value, 10 + sum(10 + len(part.name) for part in value.parts)
         return value, weight_of(value)
 
 
@@ -100,6 +99,12 @@ def _holds_component(value: Value) -> bool:
     if isinstance(value, Vector):
         return any(map(_holds_component, value))
     return isinstance(value, Scope | Component)
+
+
+def tags_weight(attribute: Attribute, budget: Budget) -> int:
+    """About how many characters its tags take."""
+    budget.step(len(attribute.tags))
+    return sum(4 + len(tag) for tag in attribute.tags)
 
 
 def weight(root: Component, budget: Budget) -> int:
@@ -114,15 +119,10 @@ def weight(root: Component, budget: Budget) -> int:
         if id(value) not in known:
             budget.down()
             budget.step(1 + len(value.attributes))
-            inner = [p for p in value.prototypes if isinstance(p, Component)]
-            known[id(value)] = (
-                20
-                + sum(map(look, inner))
-                + sum(
-                    len(spoken(key)) + look(item.value) + budget.depth
-                    for key, item in value.attributes.items()
-                )
-            )
+            total = 20 + sum(look(p if isinstance(p, Component) else p[0]) for p in value.prototypes)
+            for key, item in value.attributes.items():
+                total += len(spoken(key)) + look(item.value) + budget.depth + tags_weight(item, budget)
+            known[id(value)] = total
             budget.up()
         return known[id(value)]
 

@@ -50,7 +50,14 @@ def weight_of(value: Value) -> int:
     """About as many characters as it takes to write the value down."""
     if isinstance(value, str | bytes):
         return 4 + len(value)
-    return value.weight if isinstance(value, Vector) else 8
+    if isinstance(value, Vector):
+        return value.weight
+    if isinstance(value, Reference):
+        return 10 + sum(10 + len(part.name) for part in value.parts)
+    if isinstance(value, Function):  # as data, in a list
+        items = value.component.attributes.items()
+        return 10 + sum(4 + len(spoken(key)) + weight_of(item.value) for key, item in items)
+    return 8
 
 
 class Tbd:

@@ -10,13 +10,14 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509 import Certificate, CertificateRevocationList
 
 from nm.errors import Denied, Invalid
@@ -25,7 +26,8 @@ from nm.geni.urns import Urn
 
 SIZE = 1 << 16  # characters of a chain
 LONGEST = 8  # certificates in a chain
-STRONGEST_RSA = 8192  # bits; beyond, looking at a signature costs too much
+KEPT = 1024  # certificates of which is remembered what does not change with time, site or call
+STRONGEST_RSA, LARGEST_EXPONENT = 8192, 1 << 32  # beyond, looking at a signature costs too much
 PEM = "-----BEGIN CERTIFICATE-----"
 
 _DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -136,6 +138,7 @@ def revocations(files: Iterable[tuple[str, bytes]]) -> tuple[CertificateRevocati
 # ---- what a certificate says
 
 
+@lru_cache(KEPT)
 def urn_of(certificate: Certificate) -> Urn:
     """Its one URN. Denied when it has none, or several."""
     found = [uri for uri in _uris(certificate) if urns.is_geni(uri)]
@@ -189,6 +192,7 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
         path.append(_issuer(path[-1], known, now, trust))
     moment = datetime.fromtimestamp(now, UTC)
     for certificate in path:
+        _strong(certificate, trust)
         _current(certificate, moment)
     names = [urn_of(one) for one in path]
     for below, ((subject, urn), (issuer, authority)) in enumerate(pairwise(zip(path, names, strict=True))):
@@ -206,7 +210,6 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
 
 def _issuer(subject: Certificate, known: Iterable[Certificate], now: float, trust: Trust) -> Certificate:
     """Who signed it: of several with the same key, one that is current."""
-    _strong(subject, trust)
     found = [one for one in known if one.subject == subject.issuer and _signed(subject, one, trust)]
     if not found:
         hint = "the site's administrator decides which roots are trusted; show the certificates between, too"
@@ -219,11 +222,28 @@ def _signed(subject: Certificate, issuer: Certificate, trust: Trust) -> bool:
     if subject == issuer:
         return False
     _strong(issuer, trust)
+    return _holds(subject, issuer)
+
+
+@lru_cache(KEPT)
+def _holds(subject: Certificate, issuer: Certificate) -> bool:
+    """Whether the issuer's key signed it."""
     try:
-        subject.verify_directly_issued_by(issuer)
+        if isinstance(subject.signature_hash_algorithm, hashes.SHA1):
+            _holds_by_sha1(subject.signature, subject.tbs_certificate_bytes, issuer)
+        else:
+            subject.verify_directly_issued_by(issuer)
     except _FAILURES:
         return False
     return True
+
+
+def _holds_by_sha1(signature: bytes, said: bytes, issuer: Certificate) -> None:
+    """Fails unless the issuer signed it so. The library's own ways refuse SHA-1, whatever a site says."""
+    key = issuer.public_key()
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise InvalidSignature
+    key.verify(signature, said, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 as deployed authorities have it
 
 
 def _strong(certificate: Certificate, trust: Trust) -> None:
@@ -232,9 +252,13 @@ def _strong(certificate: Certificate, trust: Trust) -> None:
         key = certificate.public_key()
     except _FAILURES:
         key = None
-    if isinstance(key, rsa.RSAPublicKey) and trust.shortest_rsa <= key.key_size <= STRONGEST_RSA:
-        return
-    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+    if isinstance(key, rsa.RSAPublicKey):
+        fits = (
+            trust.shortest_rsa <= key.key_size <= STRONGEST_RSA and key.public_numbers().e < LARGEST_EXPONENT
+        )
+    else:
+        fits = isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
+    if not fits:
         hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
         raise Denied(f"the key of {_called(certificate)} is too weak, or of another kind", hint)
 
@@ -289,7 +313,11 @@ def _is_revoked(subject: Certificate, issuer: Certificate, trust: Trust) -> bool
 
 
 def _is_by(revoked: CertificateRevocationList, issuer: Certificate) -> bool:
+    """Whether the issuer signed it; also over SHA-1, for what it takes back should not count in doubt."""
     try:
+        if isinstance(revoked.signature_hash_algorithm, hashes.SHA1):
+            _holds_by_sha1(revoked.signature, revoked.tbs_certlist_bytes, issuer)
+            return True
         return revoked.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
     except _FAILURES:
         return False

@@ -50,7 +50,7 @@ class Credential:
 def texts(argument: object) -> list[str]:
     """The texts of those of GENI's own type; others are passed over. Invalid for another shape.
 
-    Clients send structs, or just the documents; the document as text or as base64, the version as text or int.
+    Clients send structs, or just documents; a document as text or as base64, the version as text or int.
     """
     if not isinstance(argument, list | tuple):
         raise Invalid("the credentials are no list", _SHAPE)
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def parse(text: str, sha1: bool) -> tuple[Credential, ...]:
-    """A credential, and then those that it was made from, the last one issued by an authority. Else Denied."""
+    """A credential, then those that it was made from, the last one an authority's. Denied when it is none."""
     root = documents.parse(text)
     if root.tag != "signed-credential":
         raise malformed("its root is not <signed-credential>")

@@ -50,12 +50,15 @@ def _is_plain(root: Element) -> None:
 
 
 def _walk(root: Element) -> Iterator[tuple[int, Element]]:
-    """Every element with its depth, those around it before it."""
-    waiting = [(0, root)]
-    while waiting:
-        depth, one = waiting.pop()
-        yield depth, one
-        waiting += [(depth + 1, child) for child in one]
+    """Every element with its depth, in the document's order; none is looked at before it is asked for."""
+    yield 0, root
+    open_ones = [iter(root)]
+    while open_ones:
+        if (child := next(open_ones[-1], None)) is None:
+            open_ones.pop()
+        else:
+            yield len(open_ones), child
+            open_ones.append(iter(child))
 
 
 def children(element: Element, needed: tuple[str, ...], more: tuple[str, ...] = ()) -> dict[str, Element]:

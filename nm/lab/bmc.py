@@ -17,8 +17,8 @@ from nm.lab import machines
 from nm.lab.archive import HERE
 from nm.lab.errors import LabError
 from nm.lab.layout import Node
-from nm.lab.place import INSIDE, Lab
-from nm.lab.running import leave_running
+from nm.lab.place import Lab
+from nm.lab.running import INSIDE, leave_running
 
 FOLDER = Path("/run/nm-bmc")  # inside the lab, root's alone: what the BMCs know, the password too
 USER, SECRET = "admin", "bmc"

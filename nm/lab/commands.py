@@ -27,17 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     up.add_argument("--boot", action="store_true", help="nodes are machines that boot, with BMCs")
     up.add_argument("--bmc", choices=BMCS, default=sizes.bmc, help="what these are (default: %(default)s)")
+    up.add_argument("--slivers", action="store_true", help="slices have slivers here, by a PLC of the lab's")
     execute = verbs.add_parser("exec", help="run a command inside a lab")
     execute.add_argument("name")
-    execute.add_argument("--node", help="inside this node")
+    execute.add_argument("--node", help="inside this node's network, or the world's")
     execute.add_argument("command", nargs="+", metavar="-- COMMAND ...")
     for verb, text in (("status", "show labs, or one in full"), ("down", "end a lab and clean up")):
         verbs.add_parser(verb, help=text).add_argument(
             "name", nargs="?", default=None if verb == "status" else DEFAULT_NAME
         )
-    restart = verbs.add_parser("daemon", help="kill -9 a lab's daemon, or start it")
-    restart.add_argument("action", choices=("kill", "start"))
-    restart.add_argument("name", nargs="?", default=DEFAULT_NAME)
+    for verb, text in (("daemon", "kill -9 a lab's daemon, or start it"), ("plc", "the same of its PLC")):
+        restart = verbs.add_parser(verb, help=text)
+        restart.add_argument("action", choices=("kill", "start"))
+        restart.add_argument("name", nargs="?", default=DEFAULT_NAME)
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
@@ -52,7 +54,7 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 def run(args: argparse.Namespace) -> int:
     """Carry it out; the exit status, 1 for what a message has told."""
-    actions = {"up": _up, "exec": _exec, "status": _status, "down": _down, "daemon": _daemon}
+    actions = {"up": _up, "exec": _exec, "status": _status, "down": _down, "daemon": _daemon, "plc": _plc}
     try:
         return actions[args.lab_verb](args)
     except ClientError as error:
@@ -61,10 +63,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _up(args: argparse.Namespace) -> int:
-    from nm.lab import lifecycle
+    from nm.lab import lifecycle, plc, slices, world
+    from nm.lab.running import INSIDE
 
     began = time.monotonic()
-    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc)
+    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc, args.slivers)
     lab = lifecycle.up(args.name, layout)
     print(
         f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "
@@ -77,7 +80,13 @@ def _up(args: argparse.Namespace) -> int:
             f"what is done with it: nmctl --lab {lab.name} group create alpha --nodes n1 --headnode h1; "
             f"nmctl --lab {lab.name} deploy alpha --wait; nmctl --lab {lab.name} console h1"
         )
-    elif layout.nodes:
+    if layout.slivers:
+        key = f"{INSIDE}/{slices.KEYS}/{slices.PEOPLE[0]}"
+        print(f"into a sliver: nmctl lab exec {lab.name} -- ssh -i {key} demo_web@{world.HOST}")
+        print(
+            f"what its PLC says: {lab.folder / slices.FOLDER / plc.REPLY}; nmctl --lab {lab.name} source ask"
+        )
+    elif layout.nodes and not layout.boot:
         print(f"a shell on a node: nmctl lab exec {lab.name} --node n1 -- sh")
     return 0
 
@@ -110,7 +119,19 @@ def _status(args: argparse.Namespace) -> int:
         place = "made when it is deployed" if boot else f"{head.address}\t{head.mac}"
         power = _power(bool(running & {head.name, f"nm-{head.name}"}))
         print(f"head node  {head.name}\t{place}\t{power}")
+    if lab.layout.slivers:
+        _status_of_slivers(lab)
     return 0
+
+
+def _status_of_slivers(lab: Lab) -> None:
+    from nm.lab import daemon, plc, slices, source, world
+
+    said = lab.folder / slices.FOLDER / plc.REPLY
+    print(f"PLC        {slices.ADDRESS}\t{'on' if source.is_running(lab) else 'off'}\twhat it says: {said}")
+    print(f"sshd       {world.HOST}, keys of {' and '.join(slices.PEOPLE)} in {lab.folder / slices.KEYS}")
+    for name, state in daemon.slivers(lab).items():
+        print(f"sliver     {name}\t{state}")
 
 
 def _power(on: bool) -> str:
@@ -128,4 +149,11 @@ def _daemon(args: argparse.Namespace) -> int:
     from nm.lab import daemon
 
     {"kill": daemon.kill, "start": daemon.start}[args.action](Lab(args.name).need())
+    return 0
+
+
+def _plc(args: argparse.Namespace) -> int:
+    from nm.lab import source
+
+    {"kill": source.kill, "start": source.start}[args.action](Lab(args.name).need())
     return 0

@@ -16,6 +16,7 @@ HOST = "host0"  # the VM host's bridge, and its name in the pool
 POOL = "lab"  # libvirt's storage pool for head nodes' disks
 HEAD_ADDRESS = "10.9.254.1"  # of every head node that is made from an image; each is alone on its VLAN
 BMCS = ("ipmi", "redfish", "virtualbmc")
+WORLD = "world"  # the network behind the slivers' bridge, where a lab has slivers
 LIMITS = {"switches": (1, 32), "nodes": (0, 250), "headnodes": (0, 32)}
 
 
@@ -50,13 +51,18 @@ class Trunk:
 
 @dataclass(frozen=True)
 class Layout:
-    """A rack by its sizes; one that boots has machines as nodes, and makes its head nodes from an image."""
+    """A rack by its sizes.
+
+    One that boots has machines as nodes, and makes its head nodes from an image; one with `slivers` also has
+    what slices want of a machine.
+    """
 
     switches: int = 2
     nodes: int = 8
     headnodes: int = 2
     boot: bool = False
     bmc: str = "ipmi"  # what kind the management processors are
+    slivers: bool = False
 
     def __post_init__(self) -> None:
         for word, (lowest, highest) in LIMITS.items():
@@ -92,6 +98,12 @@ class Layout:
             HeadNode(name=f"h{number}", mac=f"52:54:00:09:01:{number:02x}", address=f"10.9.1.{number}")
             for number in range(1, self.headnodes + 1)
         ]
+
+    @cached_property
+    def places(self) -> list[str]:
+        """The networks beside the lab's own: a node's each, and the world."""
+        nodes = [] if self.boot else [node.name for node in self.rack]
+        return [*nodes, *([WORLD] if self.slivers else [])]
 
     @cached_property
     def trunks(self) -> list[Trunk]:

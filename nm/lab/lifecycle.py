@@ -13,14 +13,15 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from nm.lab import daemon, holder, register
+from nm.lab import confinement, daemon, holder, register, source
 from nm.lab.errors import LabError
 from nm.lab.layout import Layout
 from nm.lab.place import FOLDER, Lab, environment, obstacle, started_at
 
 PATIENCE = 30.0  # seconds for the holder to build, or to end
-_NEW = ("--mount", "--net", "--pid", "--ipc", "--uts")
+_NEW = ("--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup")
 _UNSHARE = ("unshare", *_NEW, "--fork", "--kill-child", "--mount-proc")
 _held: dict[str, subprocess.Popen[str]] = {}  # the labs that this very process brought up
 
@@ -28,7 +29,7 @@ _held: dict[str, subprocess.Popen[str]] = {}  # the labs that this very process 
 def up(name: str, layout: Layout) -> Lab:
     """A rack with its daemon running and its pool registered. Nothing is left of it when that fails."""
     lab = Lab(name)
-    if (why := obstacle(layout.boot)) is not None:
+    if (why := obstacle(layout.boot, layout.slivers)) is not None:
         raise why
     FOLDER.mkdir(mode=0o755, exist_ok=True)
     try:
@@ -38,6 +39,8 @@ def up(name: str, layout: Layout) -> Lab:
         raise LabError(f"lab {name} {state}", f"take it down first: nmctl lab down {name}") from None
     try:
         _hold(lab, layout)
+        if layout.slivers:
+            source.start(lab)
         daemon.start(lab)
         register.pool(lab)
     except BaseException:
@@ -50,13 +53,20 @@ def _hold(lab: Lab, layout: Layout) -> None:
     """Start the holder and wait until the rack is built."""
     sizes = asdict(layout)
     command = [*_UNSHARE, sys.executable, "-m", "nm.lab.holder", lab.name, json.dumps(sizes)]
+    record: dict[str, Any] = {"sizes": sizes}
+    if layout.slivers:
+        name = confinement.a_name(lab.name)
+        record["cgroups"] = name
+        lab.write_record(**record)  # before there is anything to be removed
+        confinement.make(name)
+        command = confinement.within(name, command)
     outer = subprocess.Popen(
         command, env=environment(), cwd="/", start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     _held[lab.name] = outer
     pid = _child_of(outer)
-    lab.write_record(holder=pid, started=started_at(pid), sizes=sizes)
+    lab.write_record(holder=pid, started=started_at(pid), **record)
     assert outer.stdout is not None
     with outer.stdout as said:
         lines = []
@@ -93,6 +103,8 @@ def down(name: str) -> bool:
     if (outer := _held.pop(name, None)) is not None:
         outer.kill()  # it lives only if the holder was not known yet
         outer.wait(PATIENCE)
+    if "cgroups" in lab.record:
+        confinement.remove(lab.record["cgroups"])
     shutil.rmtree(lab.folder)
     return True
 

@@ -15,11 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nm.lab import confinement
 from nm.lab.errors import LabError
 from nm.lab.layout import Layout
 
 FOLDER = Path("/run/nm-lab")
-INSIDE = "/run/nm"  # the lab's folder as its own processes see it: where nmd keeps its socket anyway
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SOURCE = Path(__file__).resolve().parents[2]  # what the lab's Python processes import nm from
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -106,11 +106,13 @@ class Lab:
     def enter(self, command: list[str], node: str | None = None) -> list[str]:
         """The command line that runs `command` in the lab, in that node's network when one is named."""
         holder = self.need().holder
-        if node is not None and node not in {machine.name for machine in self.layout.rack}:
-            raise LabError(f"lab {self.name} has no node {node}", f"nodes: n1 to n{self.layout.nodes}")
+        if node is not None and node not in (places := self.layout.places):
+            raise LabError(f"lab {self.name} has no node {node}", f"nodes: {' '.join(places) or 'none'}")
         network = f"--net=/proc/{holder}/root/run/netns/{node}" if node else "--net"
-        into = ("--mount", "--pid", "--ipc", "--uts", network)
-        return ["nsenter", f"--target={holder}", *into, "--", *command]
+        into = ("--mount", "--pid", "--ipc", "--uts", "--cgroup", network)
+        entering = ["nsenter", f"--target={holder}", *into, "--", *command]
+        groups = self.record.get("cgroups")
+        return confinement.within(groups, entering) if groups else entering
 
     def run(self, command: list[str], node: str | None = None, timeout: float = 30) -> str:
         """What the command prints in the lab; LabError tells what it said when it fails."""
@@ -142,6 +144,16 @@ NEEDED = {
     "qemu-system-x86_64": "qemu-system-x86",
     "busybox": "busybox-static",
 }
+NEEDED_FOR_SLIVERS = {
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+    "sudo": "sudo",
+    "groupadd": "passwd",
+    "mke2fs": "e2fsprogs",
+    "make": "make",
+    "cc": "gcc",
+    "tc": "iproute2",
+}
 NEEDED_TO_BOOT = {
     "ipmi_sim": "openipmi",
     "dnsmasq": "dnsmasq-base",
@@ -155,16 +167,21 @@ NEEDED_TO_BOOT = {
 IPXE = Path("/usr/lib/ipxe/qemu/efi-virtio.rom")  # what a node's NIC boots by
 
 
-def obstacle(boot: bool = False) -> LabError | None:
-    """Why no lab, or none that boots, can run here: not root, or packages missing. None when one can."""
+CONTAINERS = "libvirt/connection-driver/libvirt_driver_lxc.so"  # below /usr/lib/ARCHITECTURE
+
+
+def obstacle(boot: bool = False, slivers: bool = False) -> LabError | None:
+    """Why no lab, or none that boots or has slivers, can run here. None when one can."""
     if os.geteuid() != 0:
         return LabError("a lab needs root, for its namespaces", "run it with sudo")
-    needed = NEEDED | NEEDED_TO_BOOT if boot else NEEDED
+    needed = NEEDED | (NEEDED_TO_BOOT if boot else {}) | (NEEDED_FOR_SLIVERS if slivers else {})
     missing = sorted({package for tool, package in needed.items() if not shutil.which(tool, path=PATH)})
     if boot and not IPXE.exists():
         missing.append("ipxe-qemu")
+    if slivers and not any(Path("/usr/lib").glob(f"*/{CONTAINERS}")):
+        missing.append("libvirt-daemon-driver-lxc")
     if not any(Path("/lib/modules").glob("*/modules.dep")) or not any(Path("/boot").glob("vmlinuz-*")):
         missing.append("linux-image-amd64")
     if missing:
         return LabError("a lab needs packages that are not here", f"apt-get install {' '.join(missing)}")
-    return None
+    return confinement.obstacle() if slivers else None

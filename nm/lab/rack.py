@@ -14,18 +14,18 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nm.lab import bmc, guest, machines, management
+from nm.lab import bmc, confinement, door, guest, machines, management, sessions, slices, world
 from nm.lab.archive import CACHE
 from nm.lab.layout import HOST, POOL, PREFIX, Layout, Node
-from nm.lab.place import INSIDE, Lab
-from nm.lab.running import run
+from nm.lab.place import Lab
+from nm.lab.running import INSIDE, run
 
 OWN_FOLDERS = ("/etc/libvirt", "/etc/openvswitch", "/var/lib/libvirt")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 DATABASE = "/run/openvswitch/conf.db"
 DISKS = "/run/nm-disks"
-# No cgroups: libvirt must not reach out of the lab. It gives QEMU the files of domains, of which
+# No cgroups for machines: they need none. It gives QEMU the files of domains, of which
 # the lab has its own, but for those in the cache, which is read-only.
 QEMU_CONF = """\
 security_driver = "none"
@@ -42,6 +42,19 @@ def build(lab: Lab, layout: Layout) -> None:
     _mount(lab)
     _be_deaf()
     run("ip", "link", "set", "lo", "up")
+    if layout.slivers:
+        confinement.mount()
+        world.build()
+        sessions.allow()
+        slices.prepare(Path(INSIDE))
+    _build_machines(layout, image)
+    doors = [management.DOOR] * layout.boot + [world.HOST] * layout.slivers
+    if doors:
+        door.start(doors)
+
+
+def _build_machines(layout: Layout, image: Path) -> None:
+    """What the rack consists of."""
     if layout.boot:
         machines.add_ports(layout.rack)
         _start_switches(layout)
@@ -135,8 +148,10 @@ def _compute_checksums(nic: str) -> None:
 def _start_libvirt(domains: Mapping[str, str]) -> None:
     """libvirtd, and the descriptions of domains by their names."""
     Path("/etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    Path("/etc/libvirt/lxc.conf").write_text('security_driver = "none"\n')
     Path("/etc/libvirt/libvirtd.conf").write_text('auth_unix_rw = "none"\n')
-    Path("/var/log/libvirt/qemu").mkdir()
+    for kind in ("qemu", "lxc"):
+        Path("/var/log/libvirt", kind).mkdir()
     shutil.chown(guest.AGENTS, "libvirt-qemu")
     run("libvirtd", "--daemon")
     with tempfile.TemporaryDirectory() as folder:

@@ -11,12 +11,13 @@ from typing import Any
 from xmlrpc.client import Fault
 
 from nm.client import connect
-from nm.lab import bmc, images, management
+from nm.lab import bmc, images, management, tree, watch
 from nm.lab.errors import LabError
 from nm.lab.layout import HOST, POOL, VLANS, HeadNode, Layout, Node
 from nm.lab.place import Lab
 
 PATIENCE = 20  # seconds for the ports of a switch to be reset
+SLIVERS = 60.0  # seconds for the source to be heard and slivers to start
 Settings = dict[str, Any]
 Job = dict[str, Any]
 
@@ -49,7 +50,21 @@ def pool(lab: Lab) -> None:
         if layout.boot:
             for name, settings in images.settings().items():
                 nm.RegisterImage(name, settings)
+        if layout.slivers:
+            nm.RegisterImage(tree.NAME, tree.settings())
         rack(nm, layout, parts)
+        if layout.slivers:
+            _wait_for_slivers(nm)
+
+
+def _wait_for_slivers(nm: Any) -> None:
+    """Until those run that the PLC tells of, but for those that somebody is to create first."""
+
+    def run() -> bool:
+        found = nm.GetSlivers({"instantiation": "plc-instantiated"})
+        return bool(found) and all(sliver["state"] == "running" for sliver in found)
+
+    watch.until(run, SLIVERS, "the PLC's slivers run")
 
 
 def _node(kind: str, node: Node) -> Settings:

@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 from nm.lab.errors import LabError
-from nm.lab.place import INSIDE
+
+INSIDE = "/run/nm"  # the lab's folder as its own processes see it: where nmd keeps its socket anyway
 
 
 def run(*command: str, said: str | None = None) -> None:

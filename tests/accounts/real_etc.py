@@ -34,7 +34,7 @@ def main(homes: str, uid: int) -> None:
     assert (account.pw_uid, account.pw_gid, account.pw_shell) == (uid, uid, "/bin/false")
     assert os.getgrouplist("nm-test", account.pw_gid) == [account.pw_gid]
     file = Path(account.pw_dir) / ".ssh/authorized_keys"
-    assert as_account("grep", "-q", "^restrict ", str(file)) == 0  # sshd reads it as the account
+    assert as_account("grep", "-q", "^restrict,", str(file)) == 0  # sshd reads it as the account
     for words in (
         ("touch", f"{account.pw_dir}/x"),
         ("sh", "-c", f"echo x >> {file}"),

@@ -11,7 +11,7 @@ from nm.errors import DeviceFailed
 from nm.facts import Outcome, sliver_address
 from nm.guestaccounts import GROUP, SHELL
 from nm.guestkeys import Guest
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.keyfiles import public_of
 from tests.accounts.test_hand import KEY, OTHER, Bench
 
@@ -135,7 +135,7 @@ def test_a_controller_calls_and_enters_nothing(bench: Bench) -> None:
     assert f"web:x:{FIRST}:{FIRST}:nm controller web:/homes/web:/usr/lib/nm/forward_api_calls" in bench.file(
         "passwd"
     )
-    assert (bench.keys("web"), members(bench), place(bench).exists()) == ([f"restrict {KEY}"], "", False)
+    assert (bench.keys("web"), members(bench), place(bench).exists()) == ([f"{CALLS} {KEY}"], "", False)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
 from nm.passwd import read_passwd
 from nm.records import Record
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.logins import Login
 
 KEY, OTHER = "ssh-ed25519 AAAAC3Nz alice", "ssh-ed25519 AAAAC3Na bob"
@@ -115,7 +115,7 @@ def test_an_account_is_made_as_it_should_be(bench: Bench) -> None:
     assert "snoop:*:" in next(line for line in bench.file("shadow") if line.startswith("snoop:"))
     assert [line for line in bench.file("group") if "snoop" in line] == [f"snoop:x:{FIRST}:"]
     assert (len(bench.file("passwd")), len(bench.file("group"))) == (before[0] + 1, before[1] + 1)
-    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.keys("snoop") == [f"{CALLS} {KEY}"]
     for place, mode in (("", 0o750), (".ssh", 0o750), (".ssh/authorized_keys", 0o640)):
         found = (bench.root / "homes/snoop" / place).stat()
         assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, FIRST, mode)
@@ -137,7 +137,7 @@ def test_drift_is_seen_and_mended(bench: Bench) -> None:
     (bench.root / "homes/snoop/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA eve\n")
     assert "differs" in (bench.hand.read(["account/snoop"])[0].seen or {})
     assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}
-    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.keys("snoop") == [f"{CALLS} {KEY}"]
 
 
 def test_a_strangers_account_is_not_touched(bench: Bench) -> None:
@@ -167,7 +167,7 @@ def test_new_keys_leave_connections_and_keys_taken_away_end_them(
     assert visitor.poll() is None
     bench.make("snoop", keys=[OTHER])
     assert visitor.wait(10) == -9
-    assert bench.keys("snoop") == [f"restrict {OTHER}"]
+    assert bench.keys("snoop") == [f"{CALLS} {OTHER}"]
 
 
 def test_an_account_goes_with_its_connections_and_its_home(
@@ -191,7 +191,7 @@ def test_connections_end_though_the_daemon_ended_first(
     assert bench.keys("snoop") == [] and visitor.poll() is None
     assert "differs" in (bench.hand.read(["account/snoop"])[0].seen or {})
     bench.make("snoop", keys=[OTHER])
-    assert visitor.wait(10) == -9 and bench.keys("snoop") == [f"restrict {OTHER}"]
+    assert visitor.wait(10) == -9 and bench.keys("snoop") == [f"{CALLS} {OTHER}"]
 
 
 def test_who_holds_up_an_end_does_not_hold_up_the_keys(
@@ -232,7 +232,7 @@ def test_what_a_useradd_left_half_made_is_made(bench: Bench, missing: tuple[str,
     assert bench.make("snoop").seen == {"uid": FIRST, "id": 1}
     if "group" in missing:
         assert [sorted(file.splitlines()) for file in bench.files()] == whole
-    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.keys("snoop") == [f"{CALLS} {KEY}"]
 
 
 @pytest.mark.parametrize("gone", [("passwd",), ("passwd", "shadow"), ("passwd", "shadow", "group")])
@@ -272,7 +272,7 @@ def test_none_goes_whose_record_does_not_say_so(bench: Bench) -> None:
     files = bench.files()
     error = bench.hand.run([Order("account/snoop", None, value)], 1)[0].error
     assert isinstance(error, DeviceFailed) and not error.passing
-    assert bench.files() == files and bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.files() == files and bench.keys("snoop") == [f"{CALLS} {KEY}"]
 
 
 def test_processes_of_others_are_never_ended(bench: Bench) -> None:
@@ -288,7 +288,7 @@ def test_no_old_order_touches_a_new_account_of_the_name(bench: Bench) -> None:
     assert bench.hand.run([Order("account/snoop", new)], 1)[0].seen == new
     assert bench.remove("snoop", **old).seen == new
     assert bench.hand.run([Order("account/snoop", old)], 1)[0].seen == new
-    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.keys("snoop") == [f"{CALLS} {KEY}"]
 
 
 def test_refreshing_makes_nothing(bench: Bench) -> None:
@@ -344,7 +344,7 @@ def test_the_five_duties(bench: Bench) -> None:
     account.stop()
     assert not bench.keys("snoop")
     account.configure()
-    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.keys("snoop") == [f"{CALLS} {KEY}"]
     account.destroy()
     assert "snoop" not in read_passwd(bench.root)
 
@@ -487,7 +487,7 @@ def test_keys_are_written_whole_or_not_at_all(bench: Bench) -> None:
         assert isinstance(bench.make("snoop", keys=[KEY, *many]).error, DeviceFailed)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert bench.keys("snoop") == [f"restrict {KEY}"]
+    assert bench.keys("snoop") == [f"{CALLS} {KEY}"]
     assert bench.make("snoop", keys=[KEY, *many]).error is None
     assert len(bench.keys("snoop")) == 501
 

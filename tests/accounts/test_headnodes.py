@@ -14,7 +14,7 @@ from nm.headdoor import HeadDoor
 from nm.headkeys import FILE, HeadKeys
 from nm.passwd import Entry, read_passwd
 from nm.records import Record
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.rack import Rack, rack
 
 SHELL = "/usr/lib/nm/forward_api_calls"
@@ -52,7 +52,7 @@ def expected(lab: Rack, name: str) -> list[str]:
     """What is to stand in authorized_keys."""
     account = record(lab, name)
     keys = HeadKeys(lab.config.daemon.database)
-    return [f"restrict {keys.public(name, account['id'])}"]
+    return [f"{CALLS} {keys.public(name, account['id'])}"]
 
 
 def keys(root: Path, name: str) -> list[str]:

@@ -10,7 +10,7 @@ from nm import config
 from nm.calls import Caller
 from nm.errors import Conflict, Denied, NotFound
 from nm.passwd import Entry, read_passwd
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.rack import Rack, rack
 from tests.shell.conftest import run
 
@@ -48,7 +48,7 @@ def mend_tools(root: Path) -> None:
 def test_a_delegates_life(lab: Rack, root: Path) -> None:
     assert lab.wait(lab.call("CreateDelegate", "snoop", [KEY], ["spy"]))["state"] == "done"
     entry = found(root)["snoop"]
-    assert entry.shell == SHELL and keys(root, "snoop") == [f"restrict {KEY}"]
+    assert entry.shell == SHELL and keys(root, "snoop") == [f"{CALLS} {KEY}"]
     assert lab.call("GetDelegates", {})[0]["state"] == "ready"
     caller = Caller(entry.uid, "snoop")
     assert lab.call("GetSwitchState", "sw0", caller=caller)
@@ -65,7 +65,7 @@ def test_a_groups_account_comes_and_goes_with_it(lab: Rack, root: Path) -> None:
     assert found(root) == {}
     lab.deploy("Web.1")
     [(name, entry)] = found(root).items()
-    assert name.startswith("web-1-") and keys(root, name) == [f"restrict {KEY}"]
+    assert name.startswith("web-1-") and keys(root, name) == [f"{CALLS} {KEY}"]
     account = Caller(entry.uid, name)
     assert lab.call("WhoAmI", caller=account)["groups"] == ["Web.1"]
     assert lab.call("GetGroups", {})[0]["account"] == name
@@ -73,14 +73,14 @@ def test_a_groups_account_comes_and_goes_with_it(lab: Rack, root: Path) -> None:
     with pytest.raises(Denied):
         lab.call("SetKeys", "Web.1", [], caller=account)
     lab.call("SetKeys", "Web.1", [OTHER])
-    lab.until(lambda: keys(root, name) == [f"restrict {OTHER}"])
+    lab.until(lambda: keys(root, name) == [f"{CALLS} {OTHER}"])
     lab.wait(lab.call("StartAudit", "Web.1"))
     assert lab.call("GetAudit", "Web.1")["differences"] == []
     (root / "homes" / name / ".ssh/authorized_keys").write_text("")
     lab.wait(lab.call("StartAudit", "Web.1"))
     assert [one["hand"] for one in lab.call("GetAudit", "Web.1")["differences"]] == ["account"]
     assert lab.wait(lab.call("Repair", "Web.1"))["state"] == "done"
-    assert keys(root, name) == [f"restrict {OTHER}"]
+    assert keys(root, name) == [f"{CALLS} {OTHER}"]
     assert lab.wait(lab.call("DestroyGroup", "Web.1"))["state"] == "done"
     assert found(root) == {} and not (root / "homes" / name).exists()
     lab.call("CreateGroup", "Web.1", {})
@@ -106,9 +106,7 @@ def test_a_name_made_again_while_the_old_one_goes(lab: Rack, root: Path) -> None
     mend_tools(root)
     assert lab.wait(new)["state"] == lab.wait(gone)["state"] == "done"
     entry = found(root)["snoop"]
-    assert entry.uid == lab.call("GetDelegates", {})[0]["uid"] and keys(root, "snoop") == [
-        f"restrict {OTHER}"
-    ]
+    assert entry.uid == lab.call("GetDelegates", {})[0]["uid"] and keys(root, "snoop") == [f"{CALLS} {OTHER}"]
 
 
 def test_what_a_daemon_left_undone_the_next_one_does(lab: Rack, root: Path) -> None:
@@ -154,11 +152,11 @@ def test_nmctl(lab: Rack, root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "keys").write_text(f"# people\n{KEY}\n{OTHER}\n")
     words = ("snoop", "spy", "reserve.nodes=3", "--key-file", str(tmp_path / "keys"), "--wait")
     assert "create delegate snoop" in run("delegate", "create", *words).out
-    assert keys(root, "snoop") == [f"restrict {KEY}", f"restrict {OTHER}"]
+    assert keys(root, "snoop") == [f"{CALLS} {KEY}", f"{CALLS} {OTHER}"]
     assert f"snoop  snoop    {FIRST}  delegate  ready" in run("delegate", "list").out
     (tmp_path / "new").write_text(f"{OTHER}\n")
     assert run("delegate", "keys", "snoop", str(tmp_path / "new"), "--wait").status == 0
-    assert keys(root, "snoop") == [f"restrict {OTHER}"]
+    assert keys(root, "snoop") == [f"{CALLS} {OTHER}"]
     assert run("rights", "set", "snoop", "--none").status == 0
     assert lab.call("GetDelegates", {})[0]["rights"] == {}
     assert run("delegate", "destroy", "snoop", "--wait").status == 0

@@ -8,7 +8,7 @@ import pytest
 from nm import config
 from nm.records import kind_of
 from nm.store import Published
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.test_in_rack import KEY, OTHER, SHELL, keys
 from tests.rack import Rack, rack
 
@@ -42,4 +42,4 @@ def test_a_key_lets_in_when_its_job_is_over(lab: Rack, root: Path) -> None:
     account = lab.call("GetGroups", {})[0]["account"]
     lab.call("SetKeys", "alpha", [OTHER])
     lab.until(lambda: len(found) == 3)
-    assert found == [[f"restrict {OTHER}"], [], [f"restrict {OTHER}"]]
+    assert found == [[f"{CALLS} {OTHER}"], [], [f"{CALLS} {OTHER}"]]

@@ -14,7 +14,7 @@ from nm.database import Database
 from nm.database_tools import restore
 from nm.errors import Conflict, NMError, NotFound
 from nm.store import Transaction
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.test_in_rack import KEY, SHELL, found, keys
 from tests.rack import Rack, rack
 
@@ -72,7 +72,7 @@ def test_an_empty_database_removes_nothing(peopled: Rack, root: Path, tmp_path: 
         peopled.call("CreateDelegate", "ann", [], [])
     peopled.wait(peopled.call("CreateDelegate", "new", [], []))
     peopled.wait(peopled.call("DestroyDelegate", "new"))
-    assert found(root) == before and keys(root, "ann") == [f"restrict {KEY}"]
+    assert found(root) == before and keys(root, "ann") == [f"{CALLS} {KEY}"]
 
 
 def test_a_damaged_database_is_refused_and_removes_nothing(peopled: Rack, root: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_damaged_database_is_refused_and_removes_nothing(peopled: Rack, root: 
     file.write_bytes(damaged)
     with pytest.raises(NMError, match="damaged"):
         peopled.start()
-    assert found(root) == before and keys(root, "g0") == [f"restrict {KEY}"]
+    assert found(root) == before and keys(root, "g0") == [f"{CALLS} {KEY}"]
 
 
 def test_an_old_copy_touches_nothing_that_it_does_not_know(peopled: Rack, root: Path, tmp_path: Path) -> None:

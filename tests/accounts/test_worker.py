@@ -19,7 +19,7 @@ from nm.passwd import Entry, read_passwd
 from nm.records import Record, record_key
 from nm.store import Published, Transaction
 from nm.workers import Crew, Errand, Job, Reading, Worker
-from tests.accounts import FIRST, LAST
+from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.logins import Login
 from tests.accounts.test_in_rack import break_tools, mend_tools
 from tests.memory_store import MemoryStore
@@ -134,7 +134,7 @@ def test_what_takes_access_away_goes_before_what_is_being_made(desk: Desk) -> No
     desk.handle(*waiting)
     keys, gone = desk.new_keys("alpha", OTHER), desk.do(delegates.destroy_delegate, "old0")
     desk.handle(keys, gone)
-    assert desk.keys("alpha") == [f"restrict {OTHER}"]
+    assert desk.keys("alpha") == [f"{CALLS} {OTHER}"]
     desk.handle()
     assert "old0" not in desk.found and "old1" in desk.found
     assert desk.states([keys, gone]) == ["done", "done"] and desk.states(waiting).count("done") == BITE
@@ -183,6 +183,20 @@ def test_the_next_daemon_ends_who_was_coming_in(desk: Desk, logins: Callable[[],
     assert not (desk.places.root / "homes/d0/.ssh/.ending").exists()
 
 
+def test_accounts_of_an_older_nm_get_what_is_made_now(desk: Desk) -> None:
+    desk.group("alpha")
+    desk.finish(*desk.create(2))
+    files = [desk.places.root / f"homes/{name}/.ssh/authorized_keys" for name in ("d0", "alpha")]
+    for file in files:
+        file.write_text(f"restrict {KEY}\n")
+    desk.worker = desk.fresh()
+    desk.finish(Survey())
+    assert [file.read_text() for file in files] == [f"{CALLS} {KEY}\n"] * 2
+    runs = desk.system.runs
+    desk.finish(Survey())
+    assert desk.system.runs == runs and not desk.worker.depth
+
+
 def test_what_is_gathered_counts_as_waiting(desk: Desk) -> None:
     numbers = desk.create(BITE + 5)
     desk.handle(*numbers)
@@ -199,7 +213,7 @@ def test_keys_do_not_wait_for_many_removals(desk: Desk) -> None:
     gone = [desk.do(delegates.destroy_delegate, f"d{at}") for at in range(BITE + 5)]
     keys = desk.new_keys("alpha", OTHER)
     assert desk.handle(*gone, keys) == 0.0
-    assert desk.keys("alpha") == [f"restrict {OTHER}"] and len(desk.found) > 1
+    assert desk.keys("alpha") == [f"{CALLS} {OTHER}"] and len(desk.found) > 1
     desk.finish()
     assert list(desk.found) == ["alpha"]
 
@@ -256,7 +270,7 @@ def test_a_conflict_is_told_and_may_be_asked_for_again(desk: Desk) -> None:
     passwd.write_text(before)
     again = desk.do(delegates.create_delegate, "d0", [OTHER], ["spy"])
     desk.finish(again)
-    assert desk.states([again]) == ["done"] and desk.keys("d0") == [f"restrict {OTHER}"]
+    assert desk.states([again]) == ["done"] and desk.keys("d0") == [f"{CALLS} {OTHER}"]
     with pytest.raises(Exception, match="exists already"):
         desk.do(delegates.create_delegate, "d0", [], [])
 
@@ -273,7 +287,7 @@ def test_keys_that_cannot_be_set_are_the_groups_error_until_they_are(desk: Desk)
     ssh.with_name("away").rename(ssh)
     desk.up += pause or 0
     desk.finish()
-    assert desk.get("group_alpha")["error"] is None and desk.keys("alpha") == [f"restrict {OTHER}"]
+    assert desk.get("group_alpha")["error"] is None and desk.keys("alpha") == [f"{CALLS} {OTHER}"]
 
 
 def test_a_living_groups_account_never_goes(desk: Desk) -> None:
@@ -282,7 +296,7 @@ def test_a_living_groups_account_never_goes(desk: Desk) -> None:
     order = Order("account/alpha", None, {"uid": account["uid"], "id": account["id"]})
     desk.finish(Errand([order], said.extend))
     assert said[0].error is not None and "alpha" in desk.found
-    assert desk.keys("alpha") == [f"restrict {KEY}"]
+    assert desk.keys("alpha") == [f"{CALLS} {KEY}"]
     desk.do(groups.destroy_group, "alpha")
     desk.finish(Errand([order], said.extend))
     assert said[1] == Outcome() and desk.found == {}

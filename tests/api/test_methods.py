@@ -85,6 +85,7 @@ GOOD: dict[str, list[Any]] = {
     "CreateGroup": ["beta", {"nodes": ["n2"]}],
     "AddNodes": ["alpha", ["n2"], "netboot"],
     "RemoveNodes": ["alpha", ["n1"]],
+    "LendNodes": ["alpha", "gamma", ["n1"], 1_840_000_000],
     "SetVlan": ["alpha", 102],
     "SetNetworks": ["alpha", {"main": {"vlan": 102, "nics": ["boot"]}}],
     "SetHeadNode": ["alpha", "head"],
@@ -246,6 +247,9 @@ class Bench(World):
         self.edit("headnode_used", _dirty=True)
         self.verify(("sw0", "p1"), ("sw0", "p2"), ("sw1", "p1"), ("sw1", "p2"))
         self.call("CreateGroup", "alpha", {"vlan": 101, "nodes": ["n1"], "expires": 1_850_000_000})
+        self.call("RegisterVlan", 150)
+        self.call("CreateGroup", "gamma", {"vlan": 150, "expires": 1_850_000_000})
+        self.edit("group_gamma", owner={"name": "zoe", "uid": 4242})
         self.call("InspectSwitch", "sw0")
         self.call("CreateDelegate", "snoop", [], ["spy"])
         for name in ("demo_web", "demo_new"):

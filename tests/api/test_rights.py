@@ -55,7 +55,7 @@ ROWS: dict[str, str] = {
         """,
     "": "GetRecord",  # tests/slivers/test_rights.py has those whose slivers they are
     f"{ADMINS} reserve": "CreateGroup",
-    OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup",
+    OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
     MEMBERS: """
         AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
         """,
@@ -73,6 +73,7 @@ EXPECTED = {name: who for who, names in ROWS.items() for name in names.split()}
 # Methods of a group, whose members only are told that it exists.
 SECRET = {
     "DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "AddNodes", "RemoveNodes", "SetVlan",
+    "LendNodes",
     "SetNetworks", "SetHeadNode", "SetImage", "PlanDeploy", "Deploy", "GetStatus", "StartAudit", "GetAudit",
     "Repair", "PowerNode", "GetJob", "WaitJob", "GetConsole",
 }  # fmt: skip
@@ -157,7 +158,7 @@ def test_cell(bench: Bench, name: str, who: str) -> None:
 @pytest.mark.parametrize("name", sorted(SECRET - {"PowerNode", "GetJob", "WaitJob"}))
 def test_a_whole_delegation_is_no_ownership(bench: Bench, name: str) -> None:
     caller = prepared(bench, name if name == "GetConsole" else "nothing")["whole"]
-    if name in ("DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup"):
+    if name in ("DestroyGroup", "SetDelegations", "SetKeys", "RenewGroup", "LendNodes"):
         assert "owner of group alpha" in refused(bench, METHODS[name], GOOD[name], caller).message
     else:
         bench.call(name, *GOOD[name], caller=caller)
@@ -171,6 +172,7 @@ def test_what_is_seen(bench: Bench) -> None:
 
     for who in PEOPLE:
         expected = ["alpha"] * (who in ["root", "admin", "reader", "owner", "whole", "account"])
+        expected += ["gamma"] * (who in ["root", "admin", "reader"])
         expected += ["others"] * (who in ["root", "admin", "reader", "other"])
         assert groups(who) == expected, who
     whole = {"root", "admin", "reader"}

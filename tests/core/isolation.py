@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nm.debts import of_switch
 from nm.facts import Value, name, split
-from nm.promises import is_party, next_holder
+from nm.promises import is_party, next_party
 from nm.records import name_of, record_key
 from nm.store import Reader
 from nm.switch import SwitchState
@@ -89,6 +89,6 @@ def promised_wrongly(reader: Reader) -> list[str]:
             if {role: bool(value) for role, value in mine.items()} != known:
                 found.append(f"{name}: {promise}, but {group['record_key']} says {known}")
             named = any(name in spec["nodes"] for spec in (group["wanted"], group["target"]) if spec)
-            if promise and named and next_holder(promise) != name_of(group["record_key"]):
+            if promise and named and not is_party(group, next_party(promise)):
                 found.append(f"{name}: {promise}, but {group['record_key']} names it")
     return found

@@ -140,6 +140,29 @@ def test_a_restart_does_not_end_the_doubt(store: MemoryStore, times: Times) -> N
     assert ended(store) == set()
 
 
+def test_others_are_told_of_a_jump_before_it_was_looked_at(store: MemoryStore, times: Times) -> None:
+    kept = keeper(store, times)
+    told = []
+    for off in (0, 86400, -86400):
+        times.now += off
+        told.append(kept.doubts)
+    assert told == [False, True, False]
+
+
+def test_a_copy_that_was_taken_up_is_doubted_over_a_restart(store: MemoryStore, times: Times) -> None:
+    keeper(store, times)
+    lease(store, times, "a", 1000)
+    times.pass_(86400)
+    store.transact(lambda tx: tx.put(new("meta", "restored", times.now)))
+    killed = Timekeeper(store, leases.Clocks(lambda: times.now, lambda: times.up, "boot-1"), RULES)
+    store.transact(killed.take_up_copy)
+    assert keeper(store, times).doubts
+    assert ended(store) == set()
+    times.pass_(RULES.grace + 1)
+    keeper(store, times)
+    assert ended(store) == {"a"}
+
+
 def test_a_clock_that_jumped_while_the_daemon_was_down_is_noticed(store: MemoryStore, times: Times) -> None:
     keeper(store, times)
     lease(store, times, "a", 1000)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from nm import leases, lending, promises
+from nm import groups, leases, lending, promises
 from nm.calls import NM, Call, Caller
 from nm.config import Hooks
+from nm.database_tools import restore
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.records import Record, changed, record_key
+from nm.scratch import Scratch
 from nm.store import Transaction
 from tests.rack import Rack, rack
 
@@ -332,6 +334,18 @@ def test_a_later_group_of_the_same_name_inherits_nothing(lab: Rack) -> None:
     assert shown(lab, "b")["borrowed"] == [] and shown(lab, "b")["nodes"] == []
 
 
+@pytest.mark.parametrize("turn", [promises.OUT, promises.BACK])
+def test_a_node_is_promised_to_a_group_and_not_to_its_name(lab: Rack, turn: str) -> None:
+    """Before anybody has noticed that the group is gone, one that has its name now asks for the node."""
+    assert lab.service is not None
+    before = {"name": "b", "created": 1.0}
+    promise = {"lender": before, "borrower": before, "until": 2**31, "turn": turn, "image": None, "job": 1}
+    attempt = Scratch(lab.service.database)
+    attempt.put(changed(record(lab, "n5"), time.time(), _promise=promise))
+    with pytest.raises(Conflict, match=r"promised to|on its way back to"):
+        groups.add_nodes(attempt, Call(NM, "AddNodes", time.time()), "b", ["n5"])
+
+
 def test_the_lease_of_the_borrower_ends(lab: Rack) -> None:
     assert lab.service is not None
     lent(lab, "n1")
@@ -349,13 +363,36 @@ def test_a_clock_that_is_not_believed_ends_no_loan(lab: Rack) -> None:
     database, clocks = lab.service.database, lab.service._clocks
     now, up = clocks.now(), clocks.up()
     database.transact(lambda tx: leases.write_clock(tx, now, up, clocks.boot, up + LONG))
+    lab.stop()
+    lab.start()
     over(lab, "n1")
     lent(lab, "n2")  # so its worker has looked at all of them since
     assert record(lab, "n1")["_promise"]["turn"] == promises.LENT
     assert carried(lab, "n1") == access(102)
-    database.transact(lambda tx: leases.write_clock(tx, now, up, clocks.boot, None))
     lab.call("LendNodes", "a", "b", ["n1"], 0)
     lab.until(at_home(lab))
+
+
+def test_an_old_copy_that_was_restored_ends_no_loan(lab: Rack, tmp_path: Path) -> None:
+    """It does not know that the loan was to last longer."""
+    lent(lab, "n1", seconds=2)
+    ends = shown(lab, "a")["lent"][0]["until"]
+    lab.call("Backup", str(tmp_path / "copy"))
+    assert lab.wait(lend(lab, "n1"))["state"] == "done"
+    lab.until(lambda: time.time() > ends)
+    lab.stop()
+    restore(lab.folder / "db", tmp_path / "copy")
+    lab.start()
+    for switch, trunk in (("sw0", "t0a"), ("sw1", "t0b")):
+        lab.wait(lab.call("AdoptPorts", switch, [trunk]))
+    lent(lab, "n2")  # so its worker has looked at all of them since
+    assert record(lab, "n1")["_promise"]["turn"] == promises.LENT
+    lab.stop()
+    lab.start()
+    lab.call("LendNodes", "a", "b", ["n2"], 0)
+    lab.until(at_home(lab, "n2"))
+    assert record(lab, "n1")["_promise"]["turn"] == promises.LENT
+    assert carried(lab, "n1") == access(102)
 
 
 # ---- restarts

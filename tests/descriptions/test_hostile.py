@@ -68,7 +68,7 @@ HOSTILE = {
     + "".join(f"a{n + 1} extends {{ x a{n}; y a{n}; }}" for n in range(20))
     + 'b ("" ++ a20); }',
     "lists that go deep": "sfConfig extends { a0 [];"
-    + "".join(f"a{n + 1} [a{n}];" for n in range(3000))
+    + "".join(f"a{n + 1} [a{n}];" for n in range(500))
     + "}",
     "sets in sets": '#include "org/smartfrog/functions.sf" sfConfig extends { a0 extends { v 1; }'
     + "".join(f"a{n + 1} extends Set {{ setSize 1000; setElem a{n}; }}" for n in range(20))
@@ -104,6 +104,25 @@ HOSTILE = {
     "a large integer": "sfConfig extends { a " + "9" * 100_000 + "; }",
     "a large exponent": "sfConfig extends { a 1e999999999; b -1e999999999f; c (a - a); }",
     "a long name": "sfConfig extends { a " + "x" * 100_000 + "; }",
+    "long names that are missing, and optional": f"sfConfig extends {{ {'x' * 400} extends {{ "
+    + "".join(f"a{n} OPTIONAL THIS:b;" for n in range(1500))
+    + "} }",
+    "tags that are inherited": f"A extends {{ [{','.join(f't{n}' for n in range(4000))}] a 1; }}"
+    + "".join(f"b{n} extends A {{ a 2; }}" for n in range(500))
+    + "sfConfig extends { x b0; }",
+    "a wide prototype of many": "A extends { w extends { " + "".join(f"a{n};" for n in range(1000)) + "} }"
+    + "".join(f"b{n} extends A;" for n in range(1000))
+    + "sfConfig extends { }",
+    "many long texts": f'sfConfig extends {{ s "{"x" * 50_000}";'
+    + "".join(f"a{n} (s ++ s ++ {n});" for n in range(1000))
+    + "}",
+    "many long lists": f"sfConfig extends {{ v [{'1,' * 2000}1];"
+    + "".join(f"a{n} (v <> v);" for n in range(500))
+    + "}",
+    "functions as data in lists that double": "sfConfig extends { "
+     f'a0 [| DATA APPLY {{ x "{"x" * 5000}"; }} |];'
+    + "".join(f"a{n + 1} [a{n}, a{n}];" for n in range(12))
+    + "}",
     "a long line": "sfConfig extends { " + " " * 100_000 + "a b; }",
     "backslashes": "sfConfig extends { a " + "\\" * 100_000 + "u0061; }",
     "escapes": "\\u0061" * 20_000 + " 1;",
@@ -159,6 +178,7 @@ def test_each_limit_says_which_it_is() -> None:
     for limits, text, said in (
         (Limits(text=10), "sfConfig extends { }", "more than 10 characters to read"),
         (Limits(steps=3), "sfConfig extends { }", "more than 3 steps"),
+        (Limits(name=8), "sfConfig extends { abcdefghi 1; }", "a name of more than 8 characters"),
         (Limits(depth=2), "sfConfig extends { a extends { b extends { } } }", "more than 2 levels deep"),
         (Limits(weight=20), 'sfConfig extends { a "0123456789"; }', "larger than 20 characters"),
         (Limits(problems=2), "sfConfig extends { a b; c d; e f; }", "and more"),

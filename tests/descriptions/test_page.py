@@ -46,3 +46,4 @@ def test_the_limits() -> None:
     said = f"{Limits.text:,} characters in {Limits.includes} texts; {depth}"
     assert said in PAGE
     assert f"At most {Limits.problems} mistakes" in PAGE
+    assert f"A name has at most {Limits.name} characters" in PAGE

@@ -187,3 +187,13 @@ def test_every_class_in_the_library_is_one_that_nm_knows() -> None:
 
     said = {name for text in LIBRARY.values() for name in re.findall(r'sfClass "([^"]+)"', text)}
     assert said == set(KINDS)
+
+
+def test_all_that_is_wrong_with_a_component_is_told_at_once() -> None:
+    text = f'{INCLUDES} sfConfig extends {{ d extends Domain {{ memory "a"; vcpus none; ip 5; }} }}'
+    assert {problem.message for problem in mistakes(text).problems} == {
+        "hostname (the guest's name) is missing",
+        'memory (MiB) is "a", and must be an Integer',
+        "ip (the guest's address) is 5, and must be a string",
+        "no none here, nor in any component around",
+    }

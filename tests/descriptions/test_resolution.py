@@ -88,6 +88,8 @@ FILES = {
     "sfConfig extends { [sfLocal] a 1; b extends { c a; } }": "[sfLocal] a 1; b extends { c 1; }",
     "sfConfig extends { x extends { [sfLocal] a 1; } b x:ATTRIB a; }":
         "x extends { [sfLocal] a 1; } b 1;",
+    "sfConfig extends { [sfLocal] a 1; b HERE a; }": "[sfLocal] a 1; b 1;",
+    "sfConfig extends { [mine] a 1; [yours] a 2; }": "[mine, yours] a 2;",
     "A extends { [mine] a 1; } sfConfig extends A { [yours, other] a 2; }": "[mine, other, yours] a 2;",
     "A extends { a 1; } sfConfig extends A { [sfOverride] a 2; }": "[sfOverride] a 2;",
     '[ "two words" ] x 1; sfConfig extends { [a b] c 1; }': "[a, b] c 1;",

@@ -27,7 +27,8 @@ xsi:noNamespaceSchemaLocation="http://www.planet-lab.org/resources/sfa/credentia
 xsi:schemaLocation="http://www.planet-lab.org/resources/sfa/ext/policy/1 \
 http://www.planet-lab.org/resources/sfa/ext/policy/1/policy.xsd">"""
 
-_CREDENTIAL = """<credential xml:id="{ref}"><type>privilege</type><serial>8</serial><owner_gid>{owner_gid}</owner_gid>\
+_CREDENTIAL = """<credential xml:id="{ref}"><type>privilege</type><serial>8</serial>\
+<owner_gid>{owner_gid}</owner_gid>\
 <owner_urn>{owner}</owner_urn><target_gid>{target_gid}</target_gid><target_urn>{target}</target_urn><uuid/>\
 <expires>{expires}</expires><privileges>{privileges}</privileges>{parent}</credential>"""
 
@@ -153,8 +154,6 @@ def _without_armour(who: Holder) -> str:
 
 def _run(*arguments: str, check: bool = True) -> int:
     assert PROGRAM is not None
-    done = subprocess.run(
-        [PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 or not check, done.stderr
     return done.returncode

@@ -28,7 +28,11 @@ def text_of(*resources: Any) -> str:
 
 def pair() -> Iterator[Any]:
     """Two machines and a LAN, one of them bound; and a machine of another site."""
-    one, other, far = pg.RawPC("one"), pg.RawPC("other", LAB.node("n7")), pg.RawPC("far")
+    one, other, far = (
+        pg.RawPC("one"),
+        pg.RawPC("other", LAB.node("n7")),
+        pg.RawPC("far"),
+    )
     other.component_manager_id, far.component_manager_id = LAB.manager, FAR
     one.hardware_type, one.disk_image = "pc", LAB.image("debian")
     lan = pg.LAN("lan")
@@ -54,7 +58,11 @@ def test_its_shared_vlans_and_tagging_are_understood() -> None:
     joined.vlan_tagging = True
     asks = text_of(one, joined)
     assert request.read(asks, LAB).links == (Link("store", ("one:if0",), "120", None, True),)
-    assert matched(asks).networks["store"] == {"nics": ["n0:eth1"], "tagged": True, "vlan": 120}
+    assert matched(asks).networks["store"] == {
+        "nics": ["n0:eth1"],
+        "tagged": True,
+        "vlan": 120,
+    }
 
 
 def test_its_tours_and_flags_are_passed_over() -> None:
@@ -109,10 +117,16 @@ def test_it_reads_our_advertisement() -> None:
         ("n0", LAB.node("n0"), LAB.manager),
         ("n1", LAB.node("n1"), LAB.manager),
     ]
-    assert [(one.available, one.exclusive) for one in found.nodes] == [(True, True), (False, True)]
+    assert [(one.available, one.exclusive) for one in found.nodes] == [
+        (True, True),
+        (False, True),
+    ]
     assert found.nodes[0].sliver_types == {"raw-pc"}
     assert [image.name for image in found.images] == [LAB.image("debian")]
-    assert (found.nodes[0].location.latitude, found.nodes[0].location.longitude) == (52.5, 13.3)
+    assert (found.nodes[0].location.latitude, found.nodes[0].location.longitude) == (
+        52.5,
+        13.3,
+    )
     assert [(one.component_id, one.role) for one in found.nodes[1].interfaces] == [
         (LAB.interface("n1", "eth0"), "control"),
         (LAB.interface("n1", "eth1"), "experimental"),
@@ -128,7 +142,11 @@ def test_it_reads_our_manifest() -> None:
     told = slice_of(text_of(*pair()))
     found = pgmanifest.Manifest(xml=manifest.write(LAB, told, NOW, "2030-01-02T00:00:00Z"))
     one, other, far = found.nodes
-    assert (one.client_id, one.component_id, one.sliver_id) == ("one", LAB.node("n0"), told.slivers["n0"].urn)
+    assert (one.client_id, one.component_id, one.sliver_id) == (
+        "one",
+        LAB.node("n0"),
+        told.slivers["n0"].urn,
+    )
     assert [(login.hostname, login.port, login.username) for login in other.logins] == [
         ("n7.example.org", 22, "root")
     ]

@@ -16,7 +16,18 @@ from nm.geni.rspec.request import Interface, Node, Request
 from nm.geni.rspec.texts import Element
 from nm.geni.rspec.vocabulary import MANIFEST, NM, RSPEC, SCHEMA_LOCATION, core, ours
 from tests.geni import lab
-from tests.geni.lab import FAR, LAB, LATER, NOW, asked, link, pool, rspec, slice_of, written
+from tests.geni.lab import (
+    FAR,
+    LAB,
+    LATER,
+    NOW,
+    asked,
+    link,
+    pool,
+    rspec,
+    slice_of,
+    written,
+)
 
 PAIR = (asked("a", interfaces=1), asked("b", interfaces=1), link("lan", "a:0", "b:0"))
 
@@ -24,7 +35,11 @@ PAIR = (asked("a", interfaces=1), asked("b", interfaces=1), link("lan", "a:0", "
 def root_of(text: str) -> Element:
     """The manifest's root; what is ours in it is well formed."""
     root = texts.parse(text)
-    checker.check(root, MANIFEST, lambda one: FAR in (one.get("component_manager_id"), one.get("client_id")))
+    checker.check(
+        root,
+        MANIFEST,
+        lambda one: FAR in (one.get("component_manager_id"), one.get("client_id")),
+    )
     return root
 
 
@@ -34,7 +49,11 @@ def attributes(root: Element, tag: str) -> list[dict[str, str]]:
 
 def test_its_root_says_what_it_is() -> None:
     root = root_of(written(rspec(*PAIR)))
-    assert (root.get("type"), root.get("generated"), root.get("expires")) == ("manifest", NOW, LATER)
+    assert (root.get("type"), root.get("generated"), root.get("expires")) == (
+        "manifest",
+        NOW,
+        LATER,
+    )
     places = root.get(SCHEMA_LOCATION, "").split()
     known = dict(zip(places[::2], places[1::2], strict=True))
     assert known[RSPEC] == f"{RSPEC}/manifest.xsd" and known[NM].endswith("/rspec/nm/1/manifest.xsd")
@@ -53,10 +72,20 @@ def test_a_node_says_which_it_is_and_how_to_get_in() -> None:
     assert attributes(root, core("host")) == [{"name": "n0.example.org", "ipv4": "10.0.0.1"}]
     assert attributes(root, core("hardware_type")) == [{"name": "pc"}]
     assert attributes(root, core("login")) == [
-        {"authentication": "ssh-keys", "hostname": "n0.example.org", "port": "22", "username": "root"}
+        {
+            "authentication": "ssh-keys",
+            "hostname": "n0.example.org",
+            "port": "22",
+            "username": "root",
+        }
     ]
     assert attributes(root, ours("login")) == [
-        {"authentication": "ssh-keys", "hostname": "h1.example.org", "port": "2222", "username": "alpha"}
+        {
+            "authentication": "ssh-keys",
+            "hostname": "h1.example.org",
+            "port": "2222",
+            "username": "alpha",
+        }
     ]
     assert attributes(root, ours("node")) == [{"id": "0", "location": "rack 0", "power": "on"}]
 
@@ -66,7 +95,11 @@ def test_interfaces_and_links_say_what_they_are_connected_to() -> None:
     (interface,) = attributes(root, core("interface"))
     sliver = "urn:publicid:IDN+example.org:lab+sliver+alpha.n0.1.1.eth1"
     names = {"component_id": LAB.interface("n0", "eth1"), "sliver_id": sliver}
-    assert interface == {"client_id": "a:0", "mac_address": "52:54:00:01:00:00", **names}
+    assert interface == {
+        "client_id": "a:0",
+        "mac_address": "52:54:00:01:00:00",
+        **names,
+    }
     assert attributes(root, ours("port")) == [{"nic": "eth1", "switch": "sw0", "port": "p0-1"}]
     (joined,) = attributes(root, core("link"))
     assert joined["vlantag"] == "102" and joined["sliver_id"].endswith("+sliver+alpha.1.link.l")
@@ -77,7 +110,12 @@ def test_interfaces_and_links_say_what_they_are_connected_to() -> None:
 
 def test_a_shared_vlan_is_the_links_tag() -> None:
     root = root_of(
-        written(rspec(asked("a", interfaces=1), link("l", "a:0", more='<old:link_shared_vlan name="120"/>')))
+        written(
+            rspec(
+                asked("a", interfaces=1),
+                link("l", "a:0", more='<old:link_shared_vlan name="120"/>'),
+            )
+        )
     )
     assert [one["vlantag"] for one in attributes(root, core("link"))] == ["120"]
     assert "link_shared_vlan" in etree.tostring(root, encoding="unicode")
@@ -117,7 +155,11 @@ def test_a_slice_without_slivers_has_an_empty_manifest() -> None:
 
 
 def test_two_requests_are_one_manifest() -> None:
-    second = rspec('<other:more xmlns:other="urn:else"/>', asked("c", interfaces=1), link("k", "c:0"))
+    second = rspec(
+        '<other:more xmlns:other="urn:else"/>',
+        asked("c", interfaces=1),
+        link("k", "c:0"),
+    )
     found = manifest.read(written(rspec("<other:x/>", *PAIR), second))
     assert [node.client_id for node in found.nodes] == ["a", "b", "c"]
     assert [one.client_id for one in found.links] == ["lan", "k"]
@@ -147,7 +189,10 @@ def test_unknown_extensions_within_our_elements_are_unchanged() -> None:
     )
     root = texts.parse(written(asks))
     before = canonical(next(texts.parse(asks).iter("{http://other.example/ext}wish")))
-    assert [canonical(one) for one in root.iter("{http://other.example/ext}wish")] == [before, before]
+    assert [canonical(one) for one in root.iter("{http://other.example/ext}wish")] == [
+        before,
+        before,
+    ]
     assert next(root.iter(core("node"))).get("{http://other.example/ext}mark") == "2"
 
 
@@ -227,7 +272,10 @@ def test_a_manifest_read_again_says_what_was_asked_and_given(text: str) -> None:
         for one in node.interfaces:
             given = part.placement["nics"][one.client_id]
             nic = next(nic for nic in sliver.node["nics"] if nic["name"] == given)
-            assert (one.component_id, one.mac) == (LAB.interface(name, nic["name"]), nic["mac"])
+            assert (one.component_id, one.mac) == (
+                LAB.interface(name, nic["name"]),
+                nic["mac"],
+            )
     assert [(one.client_id, tuple(ref.client_id for ref in one.interfaces)) for one in found.links] == [
         (one.client_id, one.interfaces) for one in asks.links
     ]

@@ -32,11 +32,18 @@ def refused(code: Code, text: str, there: Pool | None = None, **more: Any) -> NM
 
 def test_unbound_nodes_are_the_first_free_ones_with_few_nics() -> None:
     taken = [node(0, free=False), node(1, 3), node(2), node(10), node(3)]
-    assert matched(rspec(asked("a"), asked("b")), pool(*taken)).nodes == {"a": "n2", "b": "n3"}
+    assert matched(rspec(asked("a"), asked("b")), pool(*taken)).nodes == {
+        "a": "n2",
+        "b": "n3",
+    }
 
 
 def test_bound_nodes_are_those() -> None:
-    text = rspec(asked("a"), asked("b", component_id=LAB.node("n0")), asked("c", '<nm:node id="1"/>'))
+    text = rspec(
+        asked("a"),
+        asked("b", component_id=LAB.node("n0")),
+        asked("c", '<nm:node id="1"/>'),
+    )
     assert matched(text).nodes == {"a": "n2", "b": "n0", "c": "n1"}
 
 
@@ -59,9 +66,15 @@ def test_a_node_is_bound_once_and_of_the_type_it_has() -> None:
 
 
 def test_types_are_kept_to_and_none_is_wasted() -> None:
-    either, big = '<hardware_type name="big"/><hardware_type name="pc"/>', '<hardware_type name="big"/>'
+    either, big = (
+        '<hardware_type name="big"/><hardware_type name="pc"/>',
+        '<hardware_type name="big"/>',
+    )
     there = pool(node(0, hardware_type="big"), node(1))
-    assert matched(rspec(asked("a", either), asked("b", big)), there).nodes == {"a": "n1", "b": "n0"}
+    assert matched(rspec(asked("a", either), asked("b", big)), there).nodes == {
+        "a": "n1",
+        "b": "n0",
+    }
     said = refused(Code.INSUFFICIENT_NODES, rspec(asked("a", big), asked("b", big)))
     assert said.message == "2 nodes of type big asked for, 1 free"
 
@@ -107,7 +120,9 @@ def test_links_join_different_pairs() -> None:
 def test_bound_interfaces_have_those_nics() -> None:
     interface = f'<interface client_id="i" component_id="{LAB.interface("n6", "eth3")}"/>'
     text = rspec(
-        asked("a", interface, interfaces=1, component_id=LAB.node("n6")), link("x", "i"), link("y", "a:0")
+        asked("a", interface, interfaces=1, component_id=LAB.node("n6")),
+        link("x", "i"),
+        link("y", "a:0"),
     )
     assert matched(text).nics == {"i": "eth3", "a:0": "eth1"}
     refused(Code.BADARGS, text.replace("n6:eth3", "n6:eth9"))
@@ -137,7 +152,10 @@ def test_what_is_bound_to_boot_nics_is_main() -> None:
 
 
 def test_tagged_links_share_a_nic() -> None:
-    text = rspec(asked("a", interfaces=2), *(link(f"l{at}", f"a:{at}", more=TAGGED) for at in range(2)))
+    text = rspec(
+        asked("a", interfaces=2),
+        *(link(f"l{at}", f"a:{at}", more=TAGGED) for at in range(2)),
+    )
     got = matched(text)
     assert got.nics == {"a:0": "eth1", "a:1": "eth1"}
     assert all(got.networks[name] == {"nics": ["n0:eth1"], "tagged": True} for name in ("l0", "l1"))
@@ -185,7 +203,9 @@ def test_a_vlan_that_cannot_be_had(more: str) -> None:
         vlan(121, shared=True, available=False),
     ]
     refused(
-        Code.VLAN_UNAVAILABLE, rspec(asked("a", interfaces=1), link("l", "a:0", more=more)), pool(vlans=vlans)
+        Code.VLAN_UNAVAILABLE,
+        rspec(asked("a", interfaces=1), link("l", "a:0", more=more)),
+        pool(vlans=vlans),
     )
 
 
@@ -218,7 +238,11 @@ def test_only_what_trunks_join_is_matched() -> None:
     text = rspec(asked("a"), asked("b"), asked("c"))
     there = pool(*(node(at) for at in (0, 1, 3, 5, 2)), trunks=[])
     assert matched(text, there).nodes == {"a": "n1", "b": "n3", "c": "n5"}
-    said = refused(Code.INSUFFICIENT_NODES, text, pool(*(node(at) for at in (0, 1, 3, 2)), trunks=[]))
+    said = refused(
+        Code.INSUFFICIENT_NODES,
+        text,
+        pool(*(node(at) for at in (0, 1, 3, 2)), trunks=[]),
+    )
     assert "trunks" in said.message
     assert len(matched(text, pool(*(node(at) for at in (0, 1, 3)), trunks=[TRUNK])).nodes) == 3
 
@@ -226,7 +250,13 @@ def test_only_what_trunks_join_is_matched() -> None:
 def test_data_nics_may_be_on_switches_of_their_own() -> None:
     def two(number: int, switch: str) -> dict[str, Any]:
         one = node(number)
-        return {**one, "nics": [{**one["nics"][0], "switch": "mgmt"}, {**one["nics"][1], "switch": switch}]}
+        return {
+            **one,
+            "nics": [
+                {**one["nics"][0], "switch": "mgmt"},
+                {**one["nics"][1], "switch": switch},
+            ],
+        }
 
     nodes = [asked(name, interfaces=1) for name in "ab"]
     text = rspec(*nodes, asked("c"), link("l", "a:0", "b:0"))
@@ -234,7 +264,11 @@ def test_data_nics_may_be_on_switches_of_their_own() -> None:
         "a:0": "eth1",
         "b:0": "eth1",
     }
-    refused(Code.INSUFFICIENT_NODES, text, pool(two(0, "x"), two(1, "y"), two(2, "z"), trunks=[]))
+    refused(
+        Code.INSUFFICIENT_NODES,
+        text,
+        pool(two(0, "x"), two(1, "y"), two(2, "z"), trunks=[]),
+    )
 
 
 # ---- a second request
@@ -249,7 +283,12 @@ def test_a_second_request_adds_to_the_slice() -> None:
     alone = pool(node(0, free=False), node(1), node(2), trunks=[])
     assert matched(rspec(asked("c")), alone, existing=had).nodes == {"c": "n2"}
     few = pool(node(0, free=False), node(2, 0))
-    refused(Code.INSUFFICIENT_NODES, rspec(asked("c", interfaces=1), link("k", "c:0")), few, existing=had)
+    refused(
+        Code.INSUFFICIENT_NODES,
+        rspec(asked("c", interfaces=1), link("k", "c:0")),
+        few,
+        existing=had,
+    )
 
 
 # ---- any request, any pool
@@ -258,7 +297,9 @@ def test_a_second_request_adds_to_the_slice() -> None:
 HARDWARE = st.sampled_from(["pc", "big"])
 MACHINES = st.lists(st.tuples(HARDWARE, st.integers(0, 2), st.booleans()), min_size=1, max_size=5)
 WANTS = st.lists(
-    st.tuples(st.sets(HARDWARE), st.integers(0, 2), st.none() | st.integers(0, 4)), min_size=1, max_size=4
+    st.tuples(st.sets(HARDWARE), st.integers(0, 2), st.none() | st.integers(0, 4)),
+    min_size=1,
+    max_size=4,
 )
 
 

@@ -85,7 +85,11 @@ def test_no_more_nodes_than_a_group_takes() -> None:
 
 def test_nodes_of_others_are_passed_over_whatever_they_look_like() -> None:
     strange = f'<node component_manager_id="{FAR}"><sliver_type/><a/><interface client_id="f:0"/></node>'
-    foreign = link("far", "f:0", more=f'<component_manager name="{FAR}"/><link_type name="gre-tunnel"/>')
+    foreign = link(
+        "far",
+        "f:0",
+        more=f'<component_manager name="{FAR}"/><link_type name="gre-tunnel"/>',
+    )
     found = read(asked("a"), strange, foreign, link("also", "f:0"))
     assert found.nodes == (Node("a"),) and found.links == ()
 
@@ -102,7 +106,10 @@ def test_a_link_to_another_aggregate_is_not_supported() -> None:
 
 
 def test_unknown_extensions_are_passed_over() -> None:
-    found = read('<other:x y="z"><node/></other:x>', asked("a", "<other:x/>", more='1" other:z="2'))
+    found = read(
+        '<other:x y="z"><node/></other:x>',
+        asked("a", "<other:x/>", more='1" other:z="2'),
+    )
     assert found.nodes == (Node("a"),)
 
 
@@ -116,7 +123,11 @@ def test_a_node_of_nobody_known_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["", '<link_type name="lan"/>', '<link_type name="VLAN"/>'])
 def test_a_link_joins_interfaces(kind: str) -> None:
-    found = read(asked("a", interfaces=1), asked("b", interfaces=1), link("l", "a:0", "b:0", more=kind))
+    found = read(
+        asked("a", interfaces=1),
+        asked("b", interfaces=1),
+        link("l", "a:0", "b:0", more=kind),
+    )
     assert found.links == (Link("l", ("a:0", "b:0")),)
 
 
@@ -146,7 +157,10 @@ def test_properties_that_ask_for_nothing_are_fine() -> None:
 def test_users_of_services() -> None:
     key = f"<user:public_key>\n{KEY}\n</user:public_key>"
     user = f'<user:services_user login="ann" user_urn="urn:u">{key}</user:services_user>'
-    found = read(asked("a", f"<services>{user}</services>"), asked("b", f"<services>{user}</services>"))
+    found = read(
+        asked("a", f"<services>{user}</services>"),
+        asked("b", f"<services>{user}</services>"),
+    )
     assert found.users == (User("ann", "urn:u", (KEY,)),)
 
 
@@ -204,7 +218,10 @@ def test_only_requests_are_read_as_such() -> None:
     for text, kind in (
         (rspec(asked("a"), kind="manifest"), Invalid),
         (rspec(asked("a")).replace("/rspec/3", "/rspec/2"), Unsupported),
-        (rspec(asked("a")).replace("http://www.geni.net/resources/rspec/3", "urn:x"), Invalid),
+        (
+            rspec(asked("a")).replace("http://www.geni.net/resources/rspec/3", "urn:x"),
+            Invalid,
+        ),
         ("<request/>", Invalid),
     ):
         with pytest.raises(Invalid) as found:
@@ -224,7 +241,11 @@ def test_elements_are_checked_for_each_kind() -> None:
 # ---- what is not supported
 
 PAGE = Path(__file__).parents[2] / "docs" / "geni-rspec.md"
-ROWS = re.findall(r"^\| `(<[^`]+>)` \| (rspec|node|link) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+ROWS = re.findall(
+    r"^\| `(<[^`]+>)` \| (rspec|node|link) \|",
+    PAGE.read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
 
 
 def test_the_page_lists_what_is_not_supported() -> None:
@@ -235,5 +256,10 @@ def test_the_page_lists_what_is_not_supported() -> None:
 def test_each_shape_of_the_page_is_answered_unsupported(text: str, place: str) -> None:
     inner = {"rspec": "", "node": "", "link": "", place: text}
     joined = link("l", "a:0", "b:0", more=inner["link"])
-    said = refused(asked("a", inner["node"], interfaces=1), asked("b", interfaces=1), joined, inner["rspec"])
+    said = refused(
+        asked("a", inner["node"], interfaces=1),
+        asked("b", interfaces=1),
+        joined,
+        inner["rspec"],
+    )
     assert code_of(said) is Code.UNSUPPORTED and said.hint

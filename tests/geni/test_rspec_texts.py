@@ -68,7 +68,14 @@ def test_compressed_is_zlib_in_base64_as_a_string() -> None:
 
 @pytest.mark.parametrize(
     "packed",
-    ["", "<rspec/>", base64.b64encode(b"plain").decode(), texts.compress("x" * 100)[:-8], "\u00e9", "AAA"],
+    [
+        "",
+        "<rspec/>",
+        base64.b64encode(b"plain").decode(),
+        texts.compress("x" * 100)[:-8],
+        "\u00e9",
+        "AAA",
+    ],
 )
 def test_what_is_not_compressed_is_refused(packed: str) -> None:
     with pytest.raises(Invalid):

@@ -1,11 +1,13 @@
-"""Credentials as they come in the wild: made by GENI's reference tool, and wrapped as real clients wrap them."""
+"""Credentials as they are found: made by GENI's reference tool, and wrapped as real clients do it."""
 
 from pathlib import Path
-from xmlrpc.client import Binary
+from xmlrpc.client import Binary, dumps
 
 import pytest
 
+from nm import marshal
 from nm.errors import Denied, Invalid
+from nm.geni.certificates import Trust
 from tests.geni import reference, world
 from tests.geni.reference import SHA1, SHA256, Reference
 from tests.geni.world import ALICE, BOB, PROJECTS, Call, call, issued, sfa
@@ -16,7 +18,7 @@ def made(tmp_path: Path) -> Reference:
     return Reference(tmp_path)
 
 
-OLD = world.Trust(world.TRUST.roots, sha1=True)
+OLD = Trust(world.TRUST.roots, sha1=True)
 
 
 @reference.needed
@@ -36,7 +38,7 @@ def test_sha1_counts_only_where_the_site_says_so(made: Reference) -> None:
         call(made.credential(methods=SHA1)).judged()
     with pytest.raises(Denied, match="SHA-1"):
         call(made.credential(methods=(SHA256[0], SHA1[1]))).judged()
-    assert call(made.credential(methods=SHA256)).judged()
+    assert call(made.credential(methods=SHA256)).judged().rights
 
 
 @reference.needed
@@ -48,7 +50,7 @@ def test_one_of_ours_is_taken_by_the_reference(made: Reference) -> None:
 @reference.needed
 def test_a_signer_below_the_root_shows_its_chain(made: Reference) -> None:
     below = world.holder(PROJECTS, "lab:proj+authority+signer")
-    assert call(made.credential(signer=below, methods=SHA256)).judged()
+    assert call(made.credential(signer=below, methods=SHA256)).judged().rights
 
 
 @reference.needed
@@ -88,11 +90,19 @@ def test_every_wrapping_that_clients_use_is_taken(credentials: list[object]) -> 
     assert Call(credentials=credentials).judged().owner.urn == ALICE.urn
 
 
+@pytest.mark.parametrize("value", [issued(), issued().encode()], ids=["text", "base64"])
+def test_what_a_client_sends_comes_through_the_door(value: object) -> None:
+    credentials = [{"geni_value": value, "geni_type": "geni_sfa", "geni_version": 3}]
+    body = dumps((world.SLICE, credentials, "<rspec/>", {}), "Allocate").encode()
+    _, arguments = marshal.parse_call(body)
+    assert Call(credentials=arguments[1], target=arguments[0]).judged().owner.urn == ALICE.urn
+
+
 @pytest.mark.parametrize(
     "credentials",
     [None, "text", {"geni_type": "geni_sfa"}, [1], [None], [[issued()]], [{}], [sfa(1)], [sfa(None)],
      [sfa(issued(), None)], [sfa(issued(), True)], [{"geni_type": "geni_sfa"}], [sfa("")] * 11],
-    ids=str,
+    ids=range(13),
 )  # fmt: skip
 def test_another_shape_is_a_bad_argument(credentials: object) -> None:
     with pytest.raises(Invalid):

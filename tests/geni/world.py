@@ -1,4 +1,4 @@
-"""A small federation for these tests: two roots, authorities beneath, users, slices, and who asks for what."""
+"""A small federation for these tests: two roots, authorities beneath, users and slices, and who asks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,8 +7,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from lxml import etree
 
-from nm.geni import authorisation, making, urns
+from nm.geni import authorisation, making, urns, xmlsignature
 from nm.geni.authorisation import Grant
 from nm.geni.certificates import Trust
 from nm.geni.making import Holder, Subject
@@ -42,6 +43,7 @@ def root(rest: str) -> Holder:
     return making.root(subject(rest, issues=True), key(rest))
 
 
+@cache
 def holder(issuer: Holder, rest: str, name: str = "", **more: Any) -> Holder:
     return Holder(making.certificate(subject(rest, name, **more), issuer), key(name or rest))
 
@@ -89,6 +91,30 @@ def passed(
     """That one, passed on from Alice to Bob, but for what is asked for."""
     may = {"control": False} if privileges is None else privileges
     return making.passed_on(text or issued(), owner.chain, may, expires, signer)
+
+
+def edited(text: str, *changes: tuple[str, str], signer: Holder = SIGNER) -> str:
+    """That credential with other words, its first signature made anew, as a careless authority would."""
+    return signed_anew(replaced(text, *changes), signer)
+
+
+def replaced(text: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+def signed_anew(text: str, signer: Holder = SIGNER) -> str:
+    root = etree.fromstring(text)
+    xmlsignature.sign(root[-1][0], signer.key)
+    return etree.tostring(root, encoding="unicode")
+
+
+def element(text: str, name: str) -> str:
+    """The first element of that name, with its tags."""
+    start = text.index(f"<{name}")
+    return text[start : text.index(f"</{name}>", start) + len(name) + 3]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from nm.lab import slices
 from nm.slices import Reading
 from tests.plc.authority import Authority
 from tests.plc.fake_plc import NODE, FakePlc
 
 Told = dict[str, Any]
-SAMPLE = json.loads((Path(__file__).parent / "getslivers.json").read_text())
+SAMPLE = json.loads(slices.SAMPLE.read_text())
 READING = Reading(node_id=NODE)
 
 

@@ -11,6 +11,7 @@ import ssl
 import threading
 import xmlrpc.client
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self, cast
@@ -149,6 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
             "drips": lambda body: self._drip(body, body),
             "drips without length": lambda body: self._drip(None, body),
             "half": lambda body: self._raw(body, body[: len(body) // 2]),
+            "whole without length": self._end,
             "half without length": lambda body: self._raw(None, body[: len(body) // 2]),
             "status": lambda _: self.send_error(500),
             "moved": self._move,
@@ -169,6 +171,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(length)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _end(self, body: bytes) -> None:
+        self._raw(None, body)
+        self.wfile.flush()
+        with suppress(OSError):  # the client does not answer to the end
+            cast("ssl.SSLSocket", self.connection).unwrap()
 
     def _wait(self) -> None:
         self._plc.stop.wait(30)

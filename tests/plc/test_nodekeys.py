@@ -27,6 +27,7 @@ def test_only_named_accounts_are_told_of() -> None:
     assert nodekeys.wanted(told, ["site_admin"]) == ({"site_admin": [BOB]}, [])
     assert nodekeys.wanted(told, ["other"]) == ({"other": []}, [])
     assert nodekeys.wanted(None, ["site_admin"]) == ({}, [])
+    assert nodekeys.wanted([{"name": ["a"]}, {"name": None}, 5], ["a"]) == ({"a": []}, [])
 
 
 def test_what_is_no_key_is_left_out_and_told() -> None:

@@ -44,4 +44,5 @@ def test_the_reason_is_told() -> None:
 def test_what_is_no_lease_is_left_out() -> None:
     good = {"name": "a", "t_from": 5, "t_until": 9}
     bad = [None, {}, {**good, "t_until": 5}, {**good, "name": None}, {**good, "t_from": "5"}]
+    bad.append({**good, "t_from": False, "t_until": True})
     assert len(read_leases([*bad, good])) == 1 and read_leases(None) == ()

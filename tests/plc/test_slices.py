@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nm import conffiles, nodekeys, reservations
 from nm.errors import Invalid
 from nm.slices import Reading, Reply, read_reply
 from nm.slicesxml import read_slices_xml
@@ -104,7 +105,7 @@ def test_what_is_no_reply_counts_for_nothing(broken: object) -> None:
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just("9" * 5000),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=6,
 )
@@ -130,6 +131,10 @@ def test_whatever_stands_there_is_understood_or_refused(way: tuple[Any, ...], va
     with suppress(Invalid):
         found = read(reply)
         assert set(found.records) <= found.mentioned
+        assert all(record["timestamp"] <= found.timestamp for record in found.records.values())
+        nodekeys.wanted(found.sections.get("accounts"), ["site_admin"])
+        conffiles.wanted(found.sections.get("conf_files"), ["/etc"])
+        reservations.read_leases(found.sections.get("leases"))
 
 
 @pytest.mark.parametrize(
@@ -213,6 +218,19 @@ def test_a_slice_has_a_vlan_and_nodes_by_tags(told: Told) -> None:
     assert (record["vlan"], record["nodes"]) == (None, ["n1"]) and len(record["problems"]) == 2
 
 
+def test_a_number_that_is_none_is_said(told: Told) -> None:
+    """One slice's tag is no reason to lose the others."""
+    record = with_tags(told, vlan="9" * 5000)
+    assert record["vlan"] is None and "vlan" in record["problems"][0]
+
+
+def test_a_sliver_is_not_of_a_later_time_than_its_reply(told: Told) -> None:
+    """It would be newer than all that anybody says of it later."""
+    told["slivers"][0]["timestamp"] = told["timestamp"] + 1
+    record = read(told).records[WEB]
+    assert record["timestamp"] == told["timestamp"] and "time" in record["problems"][0]
+
+
 def test_a_bad_resource_is_said_and_one_switched_off_is_disabled(told: Told) -> None:
     record = with_tags(told, cpu_share="many", enabled="0")
     assert record["enabled"] is False and record["rspec"]["cpu_share"] == 32
@@ -265,6 +283,15 @@ def test_slices_xml_says_it_too(told: Told) -> None:
 def test_what_is_no_slices_xml_counts_for_nothing(broken: str) -> None:
     with pytest.raises(Invalid):
         read_slices_xml(broken.encode(), 1, 5)
+
+
+def test_a_number_of_slices_xml_that_is_none_is_left_out(told: Told) -> None:
+    key, long = told["slivers"][0]["keys"][0]["key"], "9" * 5000
+    text = XML.replace("KEY", key).replace('slice id="7"', f'slice id="{long}"')
+    text = text.replace("<slices>", f'<slices timestamp="{long}">')
+    reply = read(read_slices_xml(text.encode(), 1, 1795219240))
+    assert reply.timestamp == 1795219240
+    assert reply.records["sliver_princeton_sirius"]["slice_id"] is None
 
 
 def test_only_so_many_problems_are_told(told: Told) -> None:

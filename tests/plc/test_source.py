@@ -11,7 +11,7 @@ import pytest
 
 from nm.disk import Disk
 from nm.errors import DeviceFailed, Invalid, NMError
-from nm.exchange import Cut, Limits, parse_place
+from nm.exchange import Cut, Limits, exchange, parse_place
 from nm.lastgood import LastGood
 from nm.plc import File, Login, Plc, SlicesXml, Watch, open_source, read_node_id
 from tests.plc.authority import Authority
@@ -148,7 +148,7 @@ WORDS = {
     "drips": "took more than",
     "drips without length": "took more than",
     "half": "before it was whole",
-    "half without length": "does not answer GetSession as XML-RPC has it",
+    "half without length": "before it was whole",
     "status": "status 500",
     "moved": "status 301",
     "no xml": "as XML-RPC has it",
@@ -180,6 +180,17 @@ def test_what_answers_badly_changes_nothing(
     plc.manner = "well"
     assert fresh.ask(NOW + 2100) is not None
     assert fresh.standing.online and fresh.standing.offline_since is None and fresh.standing.error is None
+
+
+def test_a_page_without_length_is_whole_when_tls_says_so(plc: FakePlc, authority: Authority) -> None:
+    """Who cuts the connection, on whichever machine between, cannot make a shorter page of it."""
+    plc.pages["/page"] = b"line 1\nline 2\n"
+    place = plc.place(authority.ca, "/page")
+    plc.manner = "whole without length"
+    assert exchange(place, SHORT).body == b"line 1\nline 2\n"
+    plc.manner = "half without length"
+    with pytest.raises(DeviceFailed, match="before it was whole"):
+        exchange(place, SHORT)
 
 
 def test_a_greeting_that_drips_is_cut(authority: Authority) -> None:

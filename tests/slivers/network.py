@@ -15,6 +15,7 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from nm import shaping
+from nm.briefs import bridge_of
 from nm.config import Slivers
 from nm.leases import Clocks
 from nm.records import Record
@@ -146,12 +147,19 @@ class Node:
         self.now = NOW
         self.events: list[str] = []
         self.store.subscribe(lambda published: self.events.extend(event.what for event in published.events))
+        self.uri = "test:///default"  # the libvirt that networks are of
         self.restart()
 
     def restart(self) -> None:
         """A worker that knows what the records and the kernel know."""
         clocks = Clocks(lambda: self.now, lambda: self.now, "boot")
-        self.worker = Shaping(self.store, lambda: self.settings, lambda one: mac(one["_index"]), clocks)
+        self.worker = Shaping(
+            self.store,
+            lambda: self.settings,
+            lambda one: mac(one["_index"]),
+            clocks,
+            lambda place: bridge_of(self.uri, place),
+        )
 
     def look(self, *names: str) -> None:
         self.worker.handle([Look(frozenset(names)) if names else Look()])

@@ -176,7 +176,7 @@ def test_a_newer_wish_overtakes(lab: Node) -> None:
     lab.until(lab.at_rest)
     states = [job["state"] for job in lab.call("GetJobs", {"subject": "sliver:a"})]
     assert states == ["superseded", "superseded", "superseded", "done"]
-    assert lab.runs("a") and lab.house.made["nm-sliver-a"] <= made + 2
+    assert lab.runs("a") and lab.house.made["nm-sliver-a"] == made + 1  # the first stop was moot
 
 
 def test_a_stop_is_not_lost_while_the_start_hangs(lab: Node) -> None:

@@ -259,7 +259,7 @@ def test_the_kernel_takes_any_life(life: list[Any]) -> None:
         hand.apply(shaper.difference(tree, shape.tree))
         tree = dict(shape.tree)
         for name, what in life:
-            keys = list(shape.put(name, what) if name else shape.cap(what))
+            keys = list(shape.put({name: what}) if name else shape.cap(what))
             hand.apply(shaper.difference(tree, shape.tree, keys))
             tree = dict(shape.tree)
             assert hand.read().tree == tree
@@ -281,6 +281,26 @@ def test_a_device_that_is_missing_is_told(net: Net, node: Node, way: str) -> Non
     node.look()
     assert node.enforced == []
     assert "this machine has no network device " in node.faults
+
+
+def test_a_network_of_libvirts_has_its_bridge_and_another_later() -> None:
+    with network(routed=True):
+        node = Node("routed")
+        node.use(network="network:nowhere")
+        node.look()
+        assert node.enforced == [] and "nowhere" in node.faults
+        node.use(network="network:default")  # of the stand-in's, on virbr0
+        node.look()
+        assert node.enforced == [] and "no network device virbr0" in node.faults
+        node.use(network="bridge:br0")  # as if libvirt's had another bridge since
+        node.look()
+        assert node.enforced == ALL
+        node.restart()
+        node.use(network="network:default")
+        sh("ip link add virbr0 type bridge")
+        node.look()
+        assert node.enforced == ALL
+        assert "pref 28269" in sh("tc filter show dev virbr0 ingress")
 
 
 def test_a_device_of_our_name_that_is_none_of_ours_stays() -> None:
@@ -433,6 +453,18 @@ def test_it_runs_in_a_thread_of_its_own(net: Net, node: Node) -> None:
         until(lambda: quotas.accounts(node.store)["s1"].meters["net"].used >= 20_000)
     finally:
         assert crew.stop(30)
+
+
+def test_what_is_wrong_of_a_sliver_is_forgotten_with_it(net: Net, node: Node) -> None:
+    node.run(1)
+    node.run(2)
+    node.put({**node.record("sliver_s2"), "_index": 1})
+    node.look()
+    assert "has number 1, which is" in node.faults
+    for number in (1, 2):
+        node.stop(number)
+    node.look()
+    assert node.faults == ""
 
 
 def test_two_that_swap_their_numbers(net: Net, node: Node) -> None:

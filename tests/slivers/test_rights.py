@@ -24,7 +24,7 @@ STRANGER = Caller(3001, "stranger")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """Sliver a, which delegates itself to c (a controller), bob, and just GetRSpec and Start to d and eve."""
     with node(tmp_path_factory.mktemp("rights"), slivers={"uri": ""}) as made:
-        delegations = ["c", "bob", ["d", "GetRSpec"], ["eve", "Start"], "alpha", "head-x"]
+        delegations = ["c", "bob", "carol", ["d", "GetRSpec"], ["eve", "Start"], "alpha", "head-x"]
         made.hear(
             told("a", "delegated", delegations=delegations),
             told("d", "delegated"),
@@ -35,13 +35,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         assert store is not None
         for account, kind, name in (("alpha", people.GROUP, "alpha"), ("head-x", people.HEADNODE, "x")):
             store.transact(partial(_account, account=account, kind=kind, name=name))
+        store.transact(partial(_account, account="carol", kind=people.DELEGATE, name="carol"))
         store.transact(partial(_account, account="spy", kind=people.DELEGATE, name="spy", rights={"spy": {}}))
         yield made
 
 
 def _account(tx: Any, account: str, kind: str, name: str, rights: Any = None) -> None:
     call = Call(ROOT, "x", 1.0)
-    uid = {"alpha": 4001, "head-x": 4002, "spy": 3000}[account]
+    uid = {"alpha": 4001, "head-x": 4002, "carol": 4003, "spy": 3000}[account]
     record = {**people.machines_own(call, account, uid), "type": kind, "name": name, "rights": rights or {}}
     tx.put({**record, "group": "g"} if kind == people.HEADNODE else record)
 
@@ -66,13 +67,15 @@ def callers(lab: Node) -> dict[str, Caller]:
         "stranger": STRANGER,
         "the group's account": Caller(4001, "alpha"),
         "a head node's account": Caller(4002, "head-x"),
+        "carol": Caller(4003, "carol"),
+        "a former carol": Caller(9997, "carol"),
         "another of the name": Caller(9999, "a"),
         "a former controller": Caller(9998, "c"),
         "root": ROOT,
     }
 
 
-MEMBERS = {"own", "c", "bob", "root"}
+MEMBERS = {"own", "c", "bob", "carol", "root"}
 
 
 def allowed(lab: Node, caller: Caller, method: str, *arguments: Any) -> bool:
@@ -125,6 +128,7 @@ def test_lists(lab: Node, callers: dict[str, Caller]) -> None:
         "spy": everything,
         "own": ["a"],
         "bob": ["a"],
+        "carol": ["a"],
         "c": ["a", "c"],
         "d": ["d"],
     }

@@ -1,5 +1,6 @@
 """The tree of classes: what is wanted of records, and the steps from one to another on a kernel's terms."""
 
+import cProfile
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def live(life: list[tuple[str, Any]], shape: Shape | None = None) -> Shape:
     shape = shape or Shape()
     for name, what in life:
         if name:
-            shape.put(name, what)
+            shape.put({name: what})
         else:
             shape.cap(what)
     return shape
@@ -105,7 +106,7 @@ def test_a_life_step_by_step_ends_at_the_same_tree(life: list[Any]) -> None:
     shape = Shape()
     kernel = Kernel(shape.tree)
     for name, what in life:
-        keys = list(shape.put(name, what) if name else shape.cap(what))
+        keys = list(shape.put({name: what}) if name else shape.cap(what))
         kernel.apply(shaper.difference(kernel.tree, shape.tree, keys))
         assert kernel.tree == shape.tree
     assert shape.tree == afresh(shape)
@@ -159,10 +160,24 @@ def test_a_change_among_many_is_as_small_as_among_few() -> None:
     for count in (10, 1000):
         shape = live([(f"s{number}", sliver(number)) for number in range(1, count + 1)])
         before = dict(shape.tree)
-        keys = list(shape.put("s7", sliver(7, most=1_000_000)))
+        keys = list(shape.put({"s7": sliver(7, most=1_000_000)}))
         counts.append((len(keys), shaper.difference(before, shape.tree, keys)))
     assert counts[0] == counts[1]
     assert len(counts[0][1]) == 1
+
+
+@pytest.mark.parametrize("cap", [None, 10_000_000])
+def test_what_many_cost_that_come_together_grows_with_their_number(cap: int | None) -> None:
+    """Also when they are promised more than the cap, so that each changes what all others get."""
+    calls = []
+    for count in (20, 200):
+        shape = Shape()
+        shape.cap(Caps(cap))
+        with cProfile.Profile() as profile:
+            shape.put({f"s{number}": sliver(number, least=100_000_000) for number in range(1, count + 1)})
+        calls.append(sum(one.callcount for one in profile.getstats()))
+        assert shape.tree == afresh(shape)
+    assert calls[1] < 11 * calls[0]
 
 
 def sliver(index: int, least: int = 8, most: int = MANY, weight: int = 1) -> Sliver:

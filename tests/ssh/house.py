@@ -35,6 +35,7 @@ SHELL = "/var/lib/nm/forward_api_calls"
 SLIVER_SHELL, ENTER = "/var/lib/nm/sliver_shell", "/var/lib/nm/nm-enter"
 NETWORK = "10.20.0.1/24"  # of slivers
 PORT, OTHER_PORT = 22, 2222
+SFTP = "/usr/lib/openssh/sftp-server"
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 FIRST_UID = 90_000  # other tests on this machine end processes of lower ones, here as well
 SECONDS = 100.0  # for all that happens in a house
@@ -49,7 +50,6 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 AuthorizedKeysFile .ssh/authorized_keys
 StrictModes yes
-Subsystem sftp /usr/lib/openssh/sftp-server
 AcceptEnv LANG LC_*
 AllowAgentForwarding yes
 AllowStreamLocalForwarding yes
@@ -140,11 +140,11 @@ class House:
         self.known_hosts.write_text(f"{','.join(places)} {' '.join(public)}\n")
         self.known_hosts.chmod(0o644)
 
-    def start_sshd(self, more: str = "") -> None:
+    def start_sshd(self, more: str = "", sftp: str = SFTP) -> None:
         """Start it; what more lines of configuration say counts. Returns when it answers."""
         Path("/run/sshd").mkdir(exist_ok=True, mode=0o755)
         file = self.private / "sshd_config"
-        file.write_text(f"HostKey {self.key('host').file}\n{more}\n{SSHD}")
+        file.write_text(f"HostKey {self.key('host').file}\n{more}\nSubsystem sftp {sftp}\n{SSHD}")
         with self.sshd_log.open("ab") as log:
             self._sshd = subprocess.Popen(
                 ["/usr/sbin/sshd", "-D", "-e", "-f", file], stdin=subprocess.DEVNULL, stderr=log
@@ -162,6 +162,17 @@ class House:
             self._sshd.kill()
             self._sshd.wait()
             self._sshd = None
+
+    @contextmanager
+    def another_sshd(self, more: str = "", sftp: str = SFTP) -> Iterator[None]:
+        """One that is configured otherwise is in its place for the time of the block."""
+        self.stop_sshd()
+        try:
+            self.start_sshd(more, sftp)
+            yield
+        finally:
+            self.stop_sshd()
+            self.start_sshd()
 
     # ---- people
 

@@ -126,6 +126,10 @@ class TestTicket:
         here.call("AdminTicket", unsigned(NOW + 60, plain))
         assert refused(here, ticket(way, slivers=[plain], nonce="another-nonce-123")) == 105
 
+    def test_its_sliver_is_no_newer_than_itself(self, here: Rack, way: str) -> None:
+        hand_in(here, ticket(way, slivers=[{**SLIVER, "timestamp": NOW + 10**9}]))
+        assert known(here)["sliver_demo_web"]["timestamp"] == NOW
+
 
 def forget_creation(here: Rack) -> None:
     assert here.service is not None

@@ -2,7 +2,8 @@
 
 The fixtures are of gpg 2.2 at a faked time, the start of 2010: `gpg --armor --sign` of one text with an RSA
 key that is good for a year, each with another --compress-algo (plain: none), sha1 with that --digest-algo,
-two with a second --local-user, clear by --clearsign. central.asc is the public key.
+two with a second --local-user, clear by --clearsign. central.asc is the public key. text with --textmode, of
+a key of its own, text-key.asc.
 """
 
 import base64
@@ -24,6 +25,7 @@ from tests.tickets.signers import NOW, openpgp_signer, payload, rules, signer, t
 FIXTURES = Path(__file__).parent / "fixtures"
 BEGIN_OF_2010 = 1262304000
 YEAR = 365 * 86400
+LITERAL = 11  # the packet with the text
 
 
 def fixture(name: str) -> str:
@@ -70,6 +72,20 @@ def test_one_text_is_one_ticket_however_it_is_packed() -> None:
         tickets.verify(fixture(name), BEGIN_OF_2010, historical()).nonce for name in ("zip", "zlib", "plain")
     }
     assert len(nonces) == 1
+
+
+def test_a_text_with_other_ends_of_its_lines_is_the_same_ticket() -> None:
+    """Its signature holds for both, as OpenPGP has it for texts."""
+    keys = signatures.trusted([("text-key.asc", (FIXTURES / "text-key.asc").read_bytes())])
+    given, found = replace(historical(), keys=keys), bare(fixture("text"))
+    assert b"\r\n" in found
+    other = b"".join(
+        bytes([0xC0 | tag, 0xFF]) + len(body).to_bytes(4) + body
+        for tag, packet in openpgp._packets(found)
+        for body in (packet.replace(b"\r\n", b"\n") if tag == LITERAL else packet,)
+    )
+    tried = [tickets.verify(text, BEGIN_OF_2010, given) for text in (fixture("text"), armoured(other))]
+    assert tried[0] == tried[1] and tried[0].old
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from nm import machine_xml
+from nm import machine_xml, shaping
 from nm.errors import DeviceFailed
 from nm.facts import Order, Value
 from nm.guestmaking import HOST
 from nm.libvirt_host import LibvirtHost
 from tests.guests.house import LXC, inside, make_debian_root, sh, until
 from tests.guests.inside.conftest import KEY, Site, container, names
+from tests.slivers.network import Node
 
 DOMAIN = "nm-sliver-a"
 BRIDGE = "slice0"
@@ -167,6 +168,26 @@ def test_strangers_are_left_alone(site: Site) -> None:
     [made] = site.do(("a", container("a")))
     assert isinstance(made.error, DeviceFailed) and "vol-delete" in made.error.hint
     assert (site.pool / f"{DOMAIN}+disk").read_text() == "somebody's" and names() == []
+
+
+def test_on_a_network_of_libvirts_its_rate_is_enforced(site: Site, tmp_path: Path) -> None:
+    described = tmp_path / "led.xml"
+    described.write_text(f"<network><name>led</name><bridge name='{BRIDGE}' stp='off'/></network>")
+    sh("virsh", "net-create", described)
+    try:
+        site.told(place={"network": "led"})
+        site.make("a", container("a", index=7))
+        node = Node("routed")
+        node.uri = LXC
+        node.use(network="network:led")
+        node.run(7)
+        node.look()
+        assert (node.enforced, node.faults) == (list(shaping.ENFORCED), "")
+        assert "6e6d:1e" in node.classes()
+        assert "locked on" in sh("bridge", "-d", "link", "show", "dev", "nms7")
+    finally:
+        site.make("a", None)
+        sh("virsh", "net-destroy", "led")
 
 
 def test_a_tree_that_is_not_in_its_place_is_refused(site: Site) -> None:

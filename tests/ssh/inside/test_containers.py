@@ -183,21 +183,8 @@ def test_no_variable_of_the_client_comes_along_but_of_language(house: House) -> 
 
 def test_internal_sftp_is_the_containers_too(house: House, tmp_path: Path) -> None:
     """It would be served on this machine, without any shell."""
-    config = Path(house.private, "sshd_config")
-    other = config.with_name("sshd_internal")
-    text = config.read_text().replace("/usr/lib/openssh/sftp-server", "internal-sftp")
-    other.write_text(text.replace("Port 22\nPort 2222", "Port 2022"))
-    with subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", other], stderr=subprocess.DEVNULL) as sshd:
-        try:
-            options = ["-oPort=2022", "-oStrictHostKeyChecking=no", *house.ssh_options(house.key(WEB))]
-            house.rack.until(
-                lambda: (
-                    subprocess.run(["ssh", *options, f"{WEB}@127.0.0.1", "true"], check=False).returncode == 0
-                )
-            )
-            run("scp", "-q", *options, f"{WEB}@127.0.0.1:/etc/marker", str(tmp_path))
-        finally:
-            sshd.kill()
+    with house.another_sshd(sftp="internal-sftp"):
+        run("scp", "-q", *house.ssh_options(house.key(WEB)), f"{WEB}@127.0.0.1:/etc/marker", str(tmp_path))
     assert (tmp_path / "marker").read_text() == "guest web\n"
 
 

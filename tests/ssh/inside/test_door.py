@@ -6,6 +6,7 @@ sshd but neither `restrict` nor the forwarder: there it works, so it is these tw
 
 import contextlib
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -125,7 +126,9 @@ def test_no_environment(house: House, plain: bytes) -> None:
     assert house.ssh("guest", "id", options=options, given=WHO).stdout == plain
     with session(house, "guest", *options):
         [pid] = processes(uid_of(house, "guest"))
-        names = {pair.partition(b"=")[0] for pair in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
+        environment = Path(f"/proc/{pid}/environ")
+        house.rack.until(lambda: bool(environment.read_bytes()))  # a program that begins has none yet
+        names = {pair.partition(b"=")[0] for pair in environment.read_bytes().split(b"\0")}
     assert names & {b"LC_TRICK", b"LANG"}
     assert not names & {b"SSH_ORIGINAL_COMMAND", b"BASH_ENV", b"LD_PRELOAD", b"NM_ADDRESS"}
 
@@ -142,15 +145,10 @@ def test_a_forced_command_hears_nothing(house: House) -> None:
 def test_no_greeting(house: House, plain: bytes) -> None:
     """As Debian has sshd, with PAM, which greets on standard output."""
     Path("/etc/motd").write_text("Welcome!\n")
-    house.stop_sshd()
-    house.start_sshd("UsePAM yes\nPrintMotd yes\nPrintLastLog yes")
-    try:
+    with house.another_sshd("UsePAM yes\nPrintMotd yes\nPrintLastLog yes"):
         assert b"Welcome!\nhello" in house.ssh("free", given=b"echo hello").stdout
         assert house.ssh("guest", given=WHO).stdout == plain
         assert not opens(house, "guest", "free")
-    finally:
-        house.stop_sshd()
-        house.start_sshd()
 
 
 def copies(house: House, name: str, folder: Path) -> dict[Path, list[str]]:
@@ -179,6 +177,22 @@ def test_no_files(house: House, tmp_path: Path) -> None:
         house.rack.until(lambda: len(processes(uid)) == len(wanted))
         assert set(processes(uid).values()) == {"forward_api_calls"}
     assert not [file for file in wanted if file.exists()]
+
+
+@pytest.mark.parametrize("kind", ["delegate", "group"])
+def test_no_files_of_sshds_own_server(house: House, kind: str, tmp_path: Path) -> None:
+    """internal-sftp is served by sshd itself, and asks no login shell."""
+    name = f"reader-{kind}"
+    if kind == "delegate":
+        house.delegate(name)
+    else:
+        team(house, name)
+    free, mine = (tmp_path / who / "sftp" for who in ("free", name))
+    with house.another_sshd(sftp="internal-sftp"):
+        subprocess.run(copies(house, "free", free.parent)[free], check=True, capture_output=True, timeout=30)
+        with started(copies(house, name, mine.parent)[mine]):
+            house.rack.until(lambda: mine.exists() or bool(processes(pwd.getpwnam(name).pw_uid)))
+    assert (free.exists(), mine.exists()) == (True, False)
 
 
 # ---- forwarding
@@ -337,9 +351,9 @@ def test_an_account_cannot_write_in_its_home(house: House, file: str) -> None:
 # ---- whose key opens what
 
 
-def team(house: House, name: str, node: str) -> None:
+def team(house: House, name: str, *nodes: str) -> None:
     """A deployed group, into whose account the key of its name logs in."""
-    house.rack.call("CreateGroup", name, {"nodes": [node], "keys": [house.key(name).public]})
+    house.rack.call("CreateGroup", name, {"nodes": list(nodes), "keys": [house.key(name).public]})
     house.rack.deploy(name)
 
 

@@ -1,0 +1,83 @@
+"""What it costs to judge a call's credential, beside one run of xmlsec1, as GENI's reference has it.
+
+The program looks at one signature and its certificate. Ours are whole judgements: names, chains, rights,
+times and signature. Then how long the dearest refusals take, of all the forgeries that the tests know.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nm.errors import NMError
+from tests.geni import reference
+from tests.geni.forged_documents import DOCUMENTS
+from tests.geni.forgeries import CLAIMS
+from tests.geni.reference import Reference
+from tests.geni.world import BOB, LAB, Call, call, issued, passed
+
+TURNS, OURS, THEIRS = 10, 50, 3  # in turns, so that what else the machine does hits all alike
+RATIO = 20  # times as many a second
+LONGEST = 100  # ms that a refusal may take
+SHOWN = 5
+
+
+def main() -> bool:
+    """Print both tables; true when they are short of what they should be."""
+    slow = refusals()
+    if reference.PROGRAM is None:
+        print("xmlsec1 is not installed: nothing to compare with")
+        return slow
+    return against_the_program() or slow
+
+
+def against_the_program() -> bool:
+    """Whether a judgement is too slow."""
+    text = issued(signer=LAB)
+    kinds = {"issued": call(text), "passed on": call(passed(), client=BOB)}
+    times: dict[str, list[float]] = {kind: [] for kind in (*kinds, "xmlsec1")}
+    with tempfile.TemporaryDirectory() as folder:
+        program = Reference(Path(folder))
+        for _ in range(TURNS):
+            for kind, made in kinds.items():
+                times[kind].append(_each(made.judged, OURS))
+            times["xmlsec1"].append(_each(lambda: program.accepts(text), THEIRS))
+    taken = {kind: statistics.median(found) for kind, found in times.items()}
+    table = Table("judged", "ms", "a second", "times xmlsec1's", title="One credential")
+    for kind, ms in taken.items():
+        table.add_row(kind, f"{ms:.2f}", f"{1000 / ms:.0f}", f"{taken['xmlsec1'] / ms:.1f}")
+    Console().print(table)
+    return taken["xmlsec1"] / taken["issued"] < RATIO
+
+
+def refusals() -> bool:
+    """Whether one of them takes too long."""
+    taken = {}
+    for name, forgery in {**CLAIMS, **DOCUMENTS}.items():
+        made = forgery.make()
+        taken[name] = min(_each(lambda made=made: _refused(made), 1) for _ in range(3))  # type: ignore[misc]
+    table = Table("refused", "ms", title=f"The dearest of {len(taken)} refusals")
+    for name in sorted(taken, key=lambda name: -taken[name])[:SHOWN]:
+        table.add_row(name, f"{taken[name]:.2f}")
+    Console().print(table)
+    return max(taken.values()) > LONGEST
+
+
+def _each(work: Callable[[], object], times: int) -> float:
+    """Ms that each takes."""
+    begun = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - begun) / times * 1000
+
+
+def _refused(made: Call) -> None:
+    try:
+        made.judged()
+    except NMError:
+        return
+    raise AssertionError("a forgery was granted")
