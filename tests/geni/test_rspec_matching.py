@@ -214,8 +214,14 @@ def test_as_many_vlans_as_networks() -> None:
     assert (
         refused(Code.VLAN_UNAVAILABLE, rspec(asked("a")), pool(vlans=[])).message == "1 VLAN needed, 0 free"
     )
-    refused(Code.VLAN_UNAVAILABLE, text, pool(vlans=[vlan(101), vlan(120, shared=True)]))
+    some = rspec(asked("a", interfaces=1), asked("b"), link("l", "a:0"))
+    refused(Code.VLAN_UNAVAILABLE, some, pool(vlans=[vlan(101), vlan(120, shared=True)]))
     assert matched(text, pool(vlans=[vlan(101), vlan(102)])).links == {"l": "l"}
+
+
+def test_a_lan_becomes_main_where_vlans_are_few() -> None:
+    text = rspec(asked("a", interfaces=1), link("l", "a:0"))
+    assert matched(text, pool(vlans=[vlan(101)])).links == {"l": "main"}
 
 
 def test_two_links_on_one_vlan() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nm import paths
 from nm.counted import counted
-from nm.errors import Conflict, Invalid
+from nm.errors import Conflict, Invalid, NMError
 from nm.geni.refusals import NodesLacking, Unsupported, VlanUnavailable
 from nm.geni.rspec.request import Interface, Link, Node, Request
 from nm.records import Record, is_name, natural
@@ -97,17 +97,22 @@ def match(request: Request, pool: Pool, existing: Existing | None = None) -> Pla
     vlans = _vlans(request, pool, had)
     machines = _machines(pool)
     bound = _bound(request, pool, machines)
-    free = [machines[node["name"]] for node in pool.nodes if node["free"] and node["name"] in machines]
-    free.sort(key=lambda one: (sum(map(len, one.data.values())), natural(one.name)))
+    free = _free(pool, machines)
     anchor = {machines[name].island for name in had.nodes if name in machines}
+    pairs = _islands(free, anchor)
+    refusal: NMError | None = None
     for folded in _foldings(request, bound, had):
-        wants = [_want(node, request.links, folded) for node in request.nodes]
-        for island, data in _islands(free, anchor):
-            if (taken := _search(wants, free, bound, island, data)) is not None:
-                found = _placement(request, wants, taken, data, folded, vlans, had)
-                _check_vlans(found.networks, pool)
+        wants = _wants(request, folded)
+        for island, data in pairs:
+            taken = _search(wants, free[island], bound, island, data)
+            if taken is None:
+                continue
+            found = _placement(request, wants, taken, data, folded, vlans, had)
+            refusal = _vlans_lacking(found.networks, pool)
+            if refusal is None:
                 return found
-    raise _lacking(request, free, bound, had)
+    everybody = [one for some in free.values() for one in some]
+    raise refusal or _lacking(request, everybody, bound, had)
 
 
 # ---- what can be said before any search
@@ -150,15 +155,14 @@ def _vlans(request: Request, pool: Pool, had: Existing) -> dict[str, int]:
     return found
 
 
-def _check_vlans(networks: Mapping[str, Any], pool: Pool) -> None:
-    """VlanUnavailable when fewer are free than networks need."""
+def _vlans_lacking(networks: Mapping[str, Any], pool: Pool) -> NMError | None:
+    """The refusal when fewer are free than networks need."""
     named = {network["vlan"] for network in networks.values() if "vlan" in network}
     free = sum(_is_free(vlan) and vlan["id"] not in named for vlan in pool.vlans)
     needed = sum("vlan" not in network for network in networks.values())
-    if free < needed:
-        raise VlanUnavailable(
-            f"{counted(needed, 'VLAN')} needed, {free} free", "ask for fewer links, or wait"
-        )
+    if free >= needed:
+        return None
+    return VlanUnavailable(f"{counted(needed, 'VLAN')} needed, {free} free", "ask for fewer links, or wait")
 
 
 def _is_free(vlan: Record | None) -> bool:
@@ -266,12 +270,25 @@ class _Islands:
         return self._numbers.setdefault(self._top(f"switch:{switch}"), len(self._numbers))
 
 
-def _islands(free: Iterable[_Machine], anchor: Collection[int]) -> list[tuple[int, int]]:
+def _free(pool: Pool, machines: Mapping[str, _Machine]) -> dict[int, list[_Machine]]:
+    """The free machines by the island of their boot NICs, those with few data NICs first."""
+    found: dict[int, list[_Machine]] = {}
+    for node in pool.nodes:
+        if node["free"] and (machine := machines.get(node["name"])) is not None:
+            found.setdefault(machine.island, []).append(machine)
+    for some in found.values():
+        some.sort(key=lambda one: (sum(map(len, one.data.values())), natural(one.name)))
+    return found
+
+
+def _islands(free: Mapping[int, Iterable[_Machine]], anchor: Collection[int]) -> list[tuple[int, int]]:
     """Pairs of islands: for boot NICs, and for links; where both are one comes first."""
-    boots = sorted({one.island for one in free}) if not anchor else sorted(anchor)
-    datas = sorted({place for one in free for place in one.data})
-    pairs = [(boot, data) for boot in boots for data in datas or [boot]]
-    pairs += [(boot, boot) for boot in boots if (boot, boot) not in pairs]
+    pairs = {
+        (island, place)
+        for island, some in free.items()
+        if not anchor or island in anchor
+        for place in {island, *(place for one in some for place in one.data)}
+    }
     return sorted(pairs, key=lambda pair: (pair[0] != pair[1], pair))
 
 
@@ -300,17 +317,23 @@ def _joins_all(link: Link, request: Request) -> bool:
 
 def _needs_boot(link: Link, request: Request, bound: Mapping[str, _Machine]) -> bool:
     """Whether an untagged interface of the link was bound to a boot NIC, which is in main."""
+    joined = set(link.interfaces)
     return not link.tagged and any(
         one.nic is not None and one.nic == bound[node.client_id].boot
         for node in request.nodes
         if node.client_id in bound
         for one in node.interfaces
-        if one.client_id in link.interfaces
+        if one.client_id in joined
     )
 
 
-def _want(node: Node, links: Iterable[Link], folded: str | None) -> _Want:
-    by_interface = {name: link for link in links for name in link.interfaces}
+def _wants(request: Request, folded: str | None) -> list[_Want]:
+    """The nodes, in the way in which the search looks at them, when that link is `main`."""
+    by_interface = {name: link for link in request.links for name in link.interfaces}
+    return [_want(node, by_interface, folded) for node in request.nodes]
+
+
+def _want(node: Node, by_interface: Mapping[str, Link], folded: str | None) -> _Want:
     parts: tuple[list[Interface], ...] = ([], [], [], [])
     for one in node.interfaces:
         link = by_interface.get(one.client_id)
@@ -335,7 +358,7 @@ def _search(
         if machine is not None and (machine.island != island or _wire(want, machine, data) is None):
             return None
     taken = {machine.name for machine in bound.values()}
-    left = [one for one in free if one.island == island and one.name not in taken]
+    left = [one for one in free if one.name not in taken]
     open_wants = [want for want in wants if want.node.client_id not in bound]
     if len(open_wants) > len(left):
         return None
@@ -473,7 +496,7 @@ def _lacking(
             f"link {forced[0].client_id[:40]} is on a boot NIC, and does not join just all nodes by one each",
             "bind its interfaces to other NICs, or leave their component_id out",
         )
-    wants = [_want(node, request.links, None) for node in request.nodes]
+    wants = _wants(request, None)
     others = [one for one in free if one not in bound.values()]
     asked = Counter(want.kind for want in wants if want.node.client_id not in bound)
     for (hardware, nics), count in sorted(asked.items()):
