@@ -124,6 +124,7 @@ def test_a_shared_vlan_is_the_links_tag() -> None:
 def test_what_the_request_says_in_its_place_does_not_count() -> None:
     forged = (
         '<interface client_id="i" mac_address="52:54:00:00:00:99" sliver_id="urn:x"/>'
+        '<interface client_id="idle" mac_address="52:54:00:00:00:99"/>'
         '<services><login authentication="ssh-keys" hostname="evil" port="22" username="x"/></services>'
         '<hardware_type name="pc"/><hardware_type name="none"/>'
     )
@@ -216,7 +217,7 @@ def test_prefixes_of_the_request_are_its_own() -> None:
         "{urn:default}x",
         "{urn:not-nm}y",
     ]
-    assert attributes(root, ours("node"))
+    assert root.nsmap["nm"] == "urn:not-nm" and attributes(root, ours("node"))
 
 
 def canonical(element: Element) -> str:

@@ -125,6 +125,7 @@ def test_bound_interfaces_have_those_nics() -> None:
         link("y", "a:0"),
     )
     assert matched(text).nics == {"i": "eth3", "a:0": "eth1"}
+    assert matched(text.replace("n6:eth3", "n6:eth1")).nics == {"i": "eth1", "a:0": "eth2"}
     refused(Code.BADARGS, text.replace("n6:eth3", "n6:eth9"))
 
 
@@ -173,6 +174,9 @@ def test_names_of_networks_are_legal_and_new() -> None:
 def test_idle_interfaces_get_what_is_left() -> None:
     got = matched(rspec(asked("a", interfaces=3), link("l", "a:2")), pool(node(0, 2)))
     assert got.nics == {"a:2": "eth1", "a:0": "eth2"}
+    one = f'<interface client_id="i" component_id="{LAB.interface("n0", "eth2")}"/>'
+    bound = rspec(asked("a", one, interfaces=1, component_id=LAB.node("n0")))
+    assert matched(bound, pool(node(0, 2))).nics == {"i": "eth2", "a:0": "eth1"}
 
 
 # ---- VLANs
@@ -288,6 +292,9 @@ def test_a_second_request_adds_to_the_slice() -> None:
     assert "'a' is used" in refused(Code.BADARGS, rspec(asked("a")), there, existing=had).message
     alone = pool(node(0, free=False), node(1), node(2), trunks=[])
     assert matched(rspec(asked("c")), alone, existing=had).nodes == {"c": "n2"}
+    later = Existing({"main": {"vlan": 101}}, ["n1"], ["a"])
+    beside = pool(node(0), node(1, free=False), node(3), trunks=[])
+    assert matched(rspec(asked("c")), beside, existing=later).nodes == {"c": "n3"}
     few = pool(node(0, free=False), node(2, 0))
     refused(
         Code.INSUFFICIENT_NODES,

@@ -433,9 +433,12 @@ def _wire(want: _Want, machine: _Machine, data: int) -> dict[str, str] | None:
 
 
 def _idle(want: _Want, left: Iterable[str], used: Collection[str]) -> dict[str, str]:
-    """NICs for interfaces that are in no link, as far as there are any."""
+    """NICs for interfaces that are in no link, as far as there are any; those that are bound choose first."""
     spare = [nic for nic in left if nic not in used]
-    return {one.client_id: nic for one, nic in zip(want.idle, spare, strict=False)}
+    bound = {one.client_id: one.nic for one in want.idle if one.nic is not None and one.nic in spare}
+    rest = [nic for nic in spare if nic not in bound.values()]
+    others = [one.client_id for one in want.idle if one.nic is None]
+    return bound | dict(zip(others, rest, strict=False))
 
 
 # ---- the answer
