@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from nm.errors import Conflict, Denied, DeviceFailed, Invalid, LimitReached, NMError, NotFound
+from nm.geni.refusals import NodesLacking, Unsupported, VlanUnavailable
 
 
 class Code(IntEnum):
@@ -26,9 +27,15 @@ class Code(IntEnum):
     EXPIRED = 15
     INPROGRESS = 16
     ALREADYEXISTS = 17
+    # Later additions, which clients know.
+    VLAN_UNAVAILABLE = 24
+    INSUFFICIENT_NODES = 26
 
 
 _CODES: tuple[tuple[type[NMError], Code], ...] = (
+    (Unsupported, Code.UNSUPPORTED),
+    (NodesLacking, Code.INSUFFICIENT_NODES),
+    (VlanUnavailable, Code.VLAN_UNAVAILABLE),
     (Invalid, Code.BADARGS),
     (Denied, Code.FORBIDDEN),
     (NotFound, Code.SEARCHFAILED),
