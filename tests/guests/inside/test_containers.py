@@ -37,7 +37,7 @@ def test_made_it_runs_in_a_root_of_its_own_and_goes_without_a_trace(
     site: Site, make: Callable[[Path], Path] | None
 ) -> None:
     tree = site.root if make is None else make(site.root.parent / "debian")
-    site.told(hostname="alpha", initscript="#!/bin/sh\necho begun >>/begun\n")
+    site.told(hostname="alpha", initscript="#!/bin/sh\necho begun >/begun\n")
     site.told(image={**site.image, "root": str(tree)})
     run(site, container("a"))
     assert inside(DOMAIN, "hostname") == "alpha"

@@ -51,7 +51,7 @@ def shares(domain: str) -> int:
 
 
 def test_from_a_source_to_running_containers_and_back(lab: RealNode) -> None:
-    script = "#!/bin/sh\necho begun >>/begun\n"
+    script = "#!/bin/sh\necho begun >/begun\n"
     first = told("pl_a", tags={**SMALL, "initscript_code": script})
     lab.hear(first, told("d", "delegated", tags=SMALL))
     lab.until(lambda: lab.runs("pl_a"), 60)
