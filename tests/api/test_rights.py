@@ -100,9 +100,7 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
             {"name": ONE.name, "uid": ONE.uid, "method": method},
         ],
     )
-    if method == "LendNodes":  # to gamma, so its members are asked for, too
-        mine = [{"name": who.name, "uid": who.uid, "method": method} for who in (OWNER, ONE)]
-        bench.edit("group_gamma", delegations=mine)
+    bench.edit("group_gamma", delegations=borrowers(method))
     bench.call("RegisterVlan", 103)
     bench.call("CreateGroup", "others", {"owner": OTHER.name, "vlan": 103})
     for caller, granted in ((SPY, "spy"), (RESERVER, "reserve"), (DESCRIBER, "describe")):
@@ -116,6 +114,12 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
     if method == "GetConsole":
         bench.edit("headnode_made", group="alpha")
     return {**CALLERS, "account": account}
+
+
+def borrowers(method: str) -> list[dict[str, Any]]:
+    """Whom gamma delegates the method to: its members are asked, too, where it is lent to."""
+    who = (OWNER, ONE) if method == "LendNodes" else ()
+    return [{"name": one.name, "uid": one.uid, "method": method} for one in who]
 
 
 def serve(bench: Bench, group: str) -> None:

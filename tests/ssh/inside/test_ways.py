@@ -28,7 +28,7 @@ from nm.records import Record
 from tests.api.clients import UnixConnection
 from tests.api.test_identity import in_a_child
 from tests.api.test_methods import GOOD, Bench
-from tests.api.test_rights import CALLERS, EXPECTED, SECRET, SLIVERS_OWN, prepared
+from tests.api.test_rights import CALLERS, EXPECTED, SECRET, SLIVERS_OWN, borrowers, prepared
 from tests.ssh.house import FIRST_UID, SHELL, House, call_on
 
 SOCKET = Path("/run/nm/api.sock")
@@ -58,7 +58,9 @@ class Street:
         group = self._world["group_alpha"]
         delegations = [{**one, "method": one["method"] and method} for one in group["delegations"]]
         made = {**self._world["headnode_made"], "group": "alpha" if method == "GetConsole" else None}
-        return {**self._world, "group_alpha": {**group, "delegations": delegations}, "headnode_made": made}
+        alpha = {**group, "delegations": delegations}
+        gamma = {**self._world["group_gamma"], "delegations": borrowers(method)}
+        return {**self._world, "group_alpha": alpha, "group_gamma": gamma, "headnode_made": made}
 
     def unharmed(self) -> bool:
         """Whether no record was changed in its place."""
