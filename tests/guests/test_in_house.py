@@ -8,7 +8,12 @@ import pytest
 from tests.guests.house import ACCOUNTS, LONG, missing, pytest_in_a_house
 from tests.ssh import house as accounts
 
-MODULES = sorted(Path(__file__).with_name("inside").glob("test_*.py"))
+SLOW = {"test_whole_machines"}  # modules all of which make test-guests alone runs
+MODULES = [
+    path
+    for path in sorted(Path(__file__).with_name("inside").glob("test_*.py"))
+    if LONG or path.stem not in SLOW
+]
 ENTERED = sorted(Path(__file__).with_name("entered").glob("test_*.py"))
 SECONDS = 800.0 if LONG else 250.0
 LACKING = [*missing(), *(tool for tool in accounts.TOOLS if shutil.which(tool) is None)]
