@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -99,12 +100,14 @@ def test_accounts_live_where_the_unit_and_the_package_know_them() -> None:
     assert f"\nd {homes} 0755 root root -\n" in (ROOT / "packaging/tmpfiles.conf").read_text()
     assert f" -{homes} " in UNIT.read_text()
     purge = (ROOT / "packaging/debian/postrm").read_text()
+    assert f"case $shell in {accounts.FORWARD} | {guestaccounts.SHELL})" in purge
     assert f'[ "$home" = "{homes}/$name" ]' in purge
     shells = (accounts.FORWARD, guestaccounts.SHELL)
-    assert f"case $shell in {' | '.join(shells)})" in purge
-    looks = tuple(re.findall(r'"(nm [^"]*)"\*', purge))
-    kinds = [kind for shell in shells for kind in accounts.REGISTRY.of_shell(shell)]
-    assert [kind.TYPE for kind in kinds if not f"nm {kind.TYPE} ".startswith(looks)] == []
+    types = [kind.TYPE for shell in shells for kind in accounts.REGISTRY.of_shell(shell)]
+    [comments] = re.findall(r"case \$comment in (.*?)\)", purge)
+    looks = comments.replace('"', "").split(" | ")
+    assert types and all(any(fnmatch(f"nm {kind} x", look) for look in looks) for kind in types)
+    assert not any(fnmatch("nm someone x", look) or fnmatch("x", look) for look in looks)
 
 
 def test_the_package_brings_the_programs_that_are_run() -> None:
