@@ -13,7 +13,7 @@ DESTDIR ?=
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-loans test-kernel bench-kernel test-system test-boot test-slivers config docs screenshots install deb clean
+.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -21,7 +21,7 @@ help:  ## this list
 setup:  ## Debian packages (asks first) and the Python environment .venv
 	@scripts/setup.sh
 
-demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom
+demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
 	@$(python) -m nm.demo $(ARGS)
 
 test: lint types layers tests  ## everything that a change must pass
@@ -60,6 +60,9 @@ test-switches: setup  ## every command line's dialect, every fault at every line
 
 test-loans: setup  ## loans between slivers against a plain restatement of the rules: 10,000 lives, a few minutes
 	@NM_TEST_LOANS=10000 $(python) -m pytest --timeout 1800 tests/slivers/test_rules.py
+
+test-guests: setup forward  ## slivers' guests: every step killed, machines booted again and again, a whole nm with machines
+	@NM_TEST_GUESTS=1 $(python) -m pytest --timeout 900 tests/guests
 
 test-kernel: setup  ## head nodes' host network, Linux bridges, slivers' rates on a stock kernel, in a VM
 	@tests/kernel/run.sh

@@ -14,7 +14,7 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, of_account, split
 from nm.guestkeys import GuestKeys
 from nm.headkeys import HeadKeys
+from nm.nolinks import opened
 from nm.passwd import Entry, Files, read_files
 from nm.processes import Processes
 from nm.records import Record
@@ -256,19 +257,14 @@ class Account:
             )
         if (there := self.entry) is not None and not self._system.whole(there):
             self._system.remove(there)
-        if name in self._system.entries and self.entry is None:
-            raise DeviceFailed(
-                f"this machine has an account {name} that nm did not make",
-                "remove or rename it",
-                passing=False,
-            )
+        if self.entry is None and name in self._system.entries:
+            what = f"this machine has an account {name} that nm did not make"
+            raise DeviceFailed(what, "remove or rename it", passing=False)
         if self.entry is None and self._is_strange():
-            raise DeviceFailed(
-                f"{self._home} is there, and nm did not make it", "move it away", passing=False
-            )
-        wanted = Entry(name, uid, uid, *self._wanted)
+            what = f"{self._home} is there, and nm did not make it"
+            raise DeviceFailed(what, "move it away", passing=False)
         if self.entry is None:
-            self._system.add(wanted, self.GROUPS)
+            self._system.add(Entry(name, uid, uid, *self._wanted), self.GROUPS)
         self._make_home()
 
     def destroy(self) -> None:
@@ -356,6 +352,11 @@ class Account:
         ending = self._ending.exists() and not self._ending.read_text()
         return looks and self._keys() == self.lines and not ending
 
+    def is_outdated(self) -> bool:
+        """Whether its keys are right and their options are not: an older nm wrote them."""
+        there, wanted = ([line.partition(" ") for line in lines] for lines in (self._keys(), self.lines))
+        return there != wanted and [key for _, _, key in there] == [key for _, _, key in wanted]
+
     def _looks_right(self, entry: Entry) -> bool:
         looks = (entry.comment, entry.home, entry.shell) == self._wanted
         return looks and self._system.is_member(entry.name, self.GROUPS)
@@ -373,10 +374,10 @@ class Account:
         for place in (self._home, self._home / ".ssh"):
             with contextlib.suppress(FileExistsError):
                 place.mkdir(mode=0o750)
-            with _opened(place, os.O_DIRECTORY) as descriptor:
+            with opened(place, os.O_DIRECTORY) as descriptor:
                 os.fchown(descriptor, 0, self._need().gid)
                 os.fchmod(descriptor, 0o750)
-        with _opened(self._home / ".hushlogin", os.O_WRONLY | os.O_CREAT):
+        with opened(self._home / ".hushlogin", os.O_WRONLY | os.O_CREAT):
             pass  # without it sshd greets on standard output, where the answer alone belongs
 
     def _is_strange(self) -> bool:
@@ -412,14 +413,14 @@ class Account:
     def _write_keys(self, lines: Sequence[str]) -> None:
         new = self._file.with_name(".authorized_keys.new")
         new.unlink(missing_ok=True)
-        with _opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+        with opened(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             os.fchown(descriptor, 0, self._need().gid)
             os.fchmod(descriptor, 0o640)
             with open(descriptor, "wb", closefd=False) as file:
                 file.write("".join(f"{line}\n" for line in lines).encode())  # all of it, or it raises
             os.fsync(descriptor)
         new.rename(self._file)
-        with _opened(self._file.parent, os.O_DIRECTORY) as descriptor:
+        with opened(self._file.parent, os.O_DIRECTORY) as descriptor:
             os.fsync(descriptor)
 
 
@@ -456,16 +457,6 @@ def _make_folder(folder: Path) -> None:
         _make_folder(folder.parent)
         folder.mkdir()
         folder.chmod(0o755)
-
-
-@contextlib.contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int]:
-    """No link is followed."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 # ---- the hand
@@ -522,6 +513,14 @@ class AccountsHand:
         places = self._system.places
         homes = places.root / places.homes.lstrip("/")
         return [file.parents[1].name for file in homes.glob("*/.ssh/.ending")]
+
+    def outdated(self, names: Iterable[str]) -> list[str]:
+        """Those of these accounts whose keys have the options that an older nm gave them."""
+        self.close()
+        known = {name: record for name in names if (record := self._record(name)) is not None}
+        with contextlib.suppress(NMError):  # without the secret that keys are made of nobody knows
+            return [name for name, record in known.items() if self._account(record).is_outdated()]
+        return []
 
     def close(self) -> None:
         """Forget what the files said, and who was there."""

@@ -53,7 +53,7 @@ class Follow:
 
 @dataclass(frozen=True)
 class Survey:
-    """After a start: end connections that were to end, mend accounts, tell of those that look like nm's."""
+    """After a start: end connections that were to end, renew options of keys, tell of accounts like nm's."""
 
 
 @dataclass
@@ -248,7 +248,8 @@ class AccountsWorker:
         answer_readings(self._hand, readings)
 
     def _survey(self) -> None:
-        for account in (*self._hand.ending(), *self._otherwise()):
+        ours = [one["account"] for one in self._store.range("account") if one["type"] != people.UNIX]
+        for account in (*self._hand.ending(), *self._hand.outdated(ours)):
             self._task(account)
         try:
             found = people.strangers(self._store, self._hand.alike())
@@ -259,14 +260,6 @@ class AccountsWorker:
                 self._store.transact(lambda tx: tx.tell(event))
         except NMError as error:
             log.warning("accounts were not looked through", extra={"why": str(error)})
-
-    def _otherwise(self) -> Iterator[str]:
-        """Accounts that are there and not as they would be made now, as those that an older nm made."""
-        accounts = [one["account"] for one in self._store.range("account") if one["type"] != people.UNIX]
-        found = self._hand.read([facts.name("account", account) for account in accounts])
-        for account, outcome in zip(accounts, found, strict=True):
-            if outcome.seen is not None and "differs" in outcome.seen:
-                yield account
 
 
 def _passing(error: NMError) -> bool:

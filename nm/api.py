@@ -153,30 +153,30 @@ class Api:
             except UnansweredError as question:
                 question.ask()
 
-    def answer(self, caller: Caller, body: bytes) -> bytes:
+    def answer(self, caller: Caller, body: bytes, content: bytes = b"text/xml") -> bytes:
         """The answer's body for a request's body. RefusedError when it is no call at all."""
+        form = marshal.FORMS[content]
         name = ""
         began = time.perf_counter()
         try:
             name, arguments = marshal.parse_call(body)
-            return marshal.answer(self.call(caller, name, arguments))
+            return form.answer(self.call(caller, name, arguments))
         except marshal.MalformedError as error:
             raise RefusedError(400, str(error)) from None
         except NMError as error:
             self._refusals.count(caller, name if name in METHODS else "?", error.code)
-            return marshal.fault(error.code, str(error))
+            return form.fault(error.code, str(error))
         except Exception as error:  # noqa: BLE001  whatever it is, this call alone fails
-            return self._unexpected(caller, name, error)
+            return form.fault(NMError.code, self._unexpected(caller, name, error))
         finally:
             if self._settings.measured is not None:
                 self._settings.measured(name if name in METHODS else "?", time.perf_counter() - began)
 
-    def _unexpected(self, caller: Caller, name: str, error: Exception) -> bytes:
+    def _unexpected(self, caller: Caller, name: str, error: Exception) -> str:
         number = secrets.token_hex(4)
         details = {"id": number, "method": name, "caller": caller.name}
         log.error("unexpected error in a call", exc_info=error, extra=details)
-        text = f"unexpected error {number}; look for this number in the daemon's log and report it"
-        return marshal.fault(NMError.code, text)
+        return f"unexpected error {number}; look for this number in the daemon's log and report it"
 
     def _note_refused(self, caller: Caller, refused: RefusedError) -> None:
         self._refusals.count(caller, "HTTP", refused.status)

@@ -45,8 +45,8 @@ def processors(process: int) -> frozenset[int] | None:
 
 def let_use(process: int, wanted: frozenset[int]) -> None:
     """Let the domain with that process use just these processors. DeviceFailed when it cannot be."""
-    place = _place(process)
     try:
+        place = _place(process)
         below = [path.parent for path in place.rglob(_CPUS) if path.parent != place]
         for folder in (*below, place, *reversed(below)):  # a part may have no more than the whole has
             try:
@@ -55,7 +55,9 @@ def let_use(process: int, wanted: frozenset[int]) -> None:
                 if folder == place:
                     raise
     except OSError as error:
-        raise DeviceFailed(f"{place}: {error.strerror}", "let nmd write there") from None
+        raise DeviceFailed(
+            f"the cgroup of process {process}: {error.strerror}", "let nmd write there"
+        ) from None
 
 
 def parsed(cpus: str) -> frozenset[int]:

@@ -8,6 +8,7 @@ no lock; use one proxy per thread.
         nm.CreateGroup("alpha", {"nodes": ["n1", "n2"]})
         nm.WaitJob(nm.Deploy("alpha"), 30)
 
+Answers come in JSON, which is read in a thirtieth of the time, from a daemon that can, but not through ssh://.
 What the daemon refuses is an xmlrpc.client.Fault (codes: api.md). A daemon that cannot be talked to
 is Unreachable (one that has no room now is Busy), and an address of an unknown form is BadAddress; all say
 what to do.
@@ -15,6 +16,7 @@ what to do.
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import select
@@ -39,6 +41,7 @@ SSH = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 NO_ANSWER = (xml.parsers.expat.ExpatError, xmlrpc.client.ResponseError)  # what parsing something else raises
+JSON = "application/json"
 
 
 class ClientError(Exception):
@@ -173,7 +176,7 @@ class _Transport(xmlrpc.client.Transport):
     accept_gzip_encoding = False
 
     def __init__(self, address: Address, timeout: float) -> None:
-        super().__init__(use_builtin_types=True)
+        super().__init__(use_builtin_types=True, headers=[("Accept", JSON)])
         self._address = address
         self._http = (
             _UnixConnection(address.path, timeout)
@@ -206,7 +209,7 @@ class _Transport(xmlrpc.client.Transport):
             self.close()
             raise self._refused(response, body)
         try:
-            return _parsed(body)
+            return _parsed_json(body) if response.getheader("Content-Type") == JSON else _parsed(body)
         except NO_ANSWER as error:
             self.close()
             raise Unreachable(
@@ -279,6 +282,23 @@ def _parsed(body: bytes) -> Any:
     parser.feed(body)
     parser.close()
     return unmarshaller.close()
+
+
+def _parsed_json(body: bytes) -> Any:
+    """The same of one in JSON."""
+    match _document(body):
+        case {"result": value}:
+            return (value,)
+        case {"fault": {"faultCode": int(code), "faultString": str(text)}}:
+            raise xmlrpc.client.Fault(code, text)
+    raise xmlrpc.client.ResponseError("neither a result nor a fault")
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise xmlrpc.client.ResponseError(str(error)) from None
 
 
 def _has_input(sock: socket.socket) -> bool:

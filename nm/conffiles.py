@@ -34,7 +34,7 @@ class ConfFile:
 def wanted(
     told: object, folders: Collection[str], never: Collection[str] = ()
 ) -> tuple[list[ConfFile], list[str]]:
-    """The files to have, and in words what is not done. `never`: folders that nothing may lie in."""
+    """The files to have, and in words what is not done. `never`: folders, and files, that are not touched."""
     entries = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
     entries = [one for one in entries if one.get("enabled", True)]
     found: dict[str, ConfFile] = {}
@@ -64,8 +64,8 @@ def _unfit(
         return "its place is no plain absolute path"
     if _holder(dest, folders) is None:
         return "it lies below none of plc.conf_folders"
-    if _holder(dest, never) is not None:
-        return "it lies in a folder of nm's own"
+    if dest in never or _holder(dest, never) is not None:
+        return "its place is nm's own"
     mode = str(entry.get("file_permissions", "644"))
     if _SPECIAL.fullmatch(mode):
         return f"mode {mode} is more than reading, writing and running"

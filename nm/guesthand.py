@@ -18,13 +18,14 @@ from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, split
 from nm.guest_xml import GuestMark
 from nm.guestmaking import CONTAINER, MACHINE, Brief, GuestPlan
-from nm.hypervisor import Hypervisor, Listed, NotLive
+from nm.hypervisor import Hypervisor, Listed
 from nm.machine_xml import DISK, WHOLE
 from nm.making import Maker
 from nm.waiting import REAL, Clock, wait_until
 
 GRACE = 5.0  # seconds that a guest gets to shut down by itself
 _STARTS, _SIGHT = 3, 5.0  # tries, and seconds for each until libvirt has it in hand
+_TAKEN = "to loop device: Device or resource busy"  # somebody else was quicker to take the one that was free
 _TARGET = "vda"  # a machine's disk
 
 
@@ -199,7 +200,7 @@ class GuestHand:
             return {}
         try:
             tuning.pin(name, wanted)
-        except NotLive as reason:
+        except DeviceFailed as reason:  # one that cannot be pinned is no reason to leave the others alone
             look.pins[name] = wanted  # it is told, and not tried for ever
             return {"cpu_cores": f"it uses other cores than it should: {reason.message}"}
         look.pins[name] = tuning.pinned(name)
@@ -278,6 +279,8 @@ class GuestHand:
         for guest in found:
             if value is None or (guest.side.type, guest.listed.name) != (value["type"], value["domain"]):
                 guest.side.maker.remove(guest.listed.name)
+            elif not value["running"] or guest.mark.index != str(value["index"]):  # the NIC's name has it
+                self._stop(guest.side, guest.listed.name)  # first, so that nothing that fails lets it run on
         if value is None:
             self._disks.pop(sliver, None)
         else:
@@ -287,6 +290,8 @@ class GuestHand:
 
     def _make(self, side: Side, plan: GuestPlan) -> None:
         mark = side.maker.mark(plan.domain)
+        if mark is not None and plan.is_behind(mark):
+            return  # as it is read back; the records are an old copy, and take its life over
         if mark is None or not plan.fits(mark):
             side.maker.make(plan)
         elif mark != plan.mark(WHOLE):
@@ -294,14 +299,10 @@ class GuestHand:
         self._note_disk(side, plan)
         if plan.value["running"]:
             self._run(side, plan)
-        else:
-            self._stop(side, plan.domain)
 
     def _change(self, side: Side, plan: GuestPlan, mark: GuestMark) -> None:
         """What can be changed of one that stays, then the word that it was."""
         storage = side.hypervisor.storage
-        if mark.told != plan.value["told"]:
-            plan.write_seed(storage, self._pool)
         if side.type == MACHINE and int(mark.disk) < plan.value["disk"]:
             running = side.hypervisor.tuning.grow_disk(plan.domain, _TARGET, plan.room)
             if not running:
@@ -325,6 +326,7 @@ class GuestHand:
             side.hypervisor.stop(domain)
             state = None
         if state is None or not state.running:
+            plan.write_seed(side.hypervisor.storage, self._pool)
             side.maker.describe_anew(plan)  # as the image and the site's network are now
             self._start(side, domain)
         elif state.paused and not frozen:
@@ -340,8 +342,13 @@ class GuestHand:
 
     def _start(self, side: Side, domain: str) -> None:
         """Until libvirt has it in hand: else it would not notice its end, nor could it ask for it."""
-        for _ in range(_STARTS):
-            side.hypervisor.start(domain)
+        for left in reversed(range(_STARTS)):
+            try:
+                side.hypervisor.start(domain)
+            except DeviceFailed as error:
+                if not left or _TAKEN not in str(error):
+                    raise
+                continue
             if self._in_hand(side, domain):
                 return
             side.hypervisor.stop(domain)

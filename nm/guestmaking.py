@@ -90,6 +90,10 @@ class GuestPlan:
             mine.sliver, mine.image, mine.life, mine.state,
         )  # fmt: skip
 
+    def is_behind(self, mark: GuestMark) -> bool:
+        """Of an earlier life: lives only grow, so it is this that is not of today."""
+        return (mark.sliver, mark.state) == (self.sliver, WHOLE) and int(mark.life) > self.value["life"]
+
     def check(self) -> None:
         """The image suits, and is where images may be."""
         name, image, kind = self.value["image"], self.brief.image, KINDS[self.value["type"]]

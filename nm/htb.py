@@ -30,6 +30,11 @@ _QUEUE = 1000  # frames that a leaf on it keeps
 _ALL = 3  # ETH_P_ALL
 _ROOT = 0xFFFFFFFF  # TC_H_ROOT
 _INGRESS = 0xFFFF0000
+_EVERYTHING: dict[str, Any] = {  # our filter of what comes in
+    "parent": _INGRESS, "prio": tcmessages.PREFERENCE, "protocol": _ALL, "target": _INGRESS,
+    "keys": ["0x0/0x0+0"],
+}  # fmt: skip
+_GONE = 0  # the number of a device that was removed, in a filter that leads there
 _NAMES = {1: "net", 2: "net2"}  # of the inner classes, in rspecs
 
 
@@ -149,8 +154,8 @@ def withdraw(uplink: str, bridge: str) -> list[str]:
             kind, device = qdisc.get_attr("TCA_KIND"), qdisc["index"]
             if kind == "ingress":
                 name = socket.if_indextoname(device)
-                if (uplink or name != bridge) and _leads(kernel, name, device, ifb):
-                    kernel.tc("del", "ingress", device, _INGRESS)
+                if (uplink or name != bridge) and _led_into(kernel, device) in (ifb, _GONE):
+                    _lead_nowhere(kernel, device)
                     found.append(name)
             elif kind == "htb" and qdisc["handle"] == MAJOR << 16:
                 name = socket.if_indextoname(device)
@@ -226,31 +231,43 @@ def _lead(kernel: Any, bridge: str, device: int, ifb: int) -> None:
         if qdisc.get_attr("TCA_KIND") == "clsact":
             raise _foreign(bridge)
         if qdisc.get_attr("TCA_KIND") == "ingress":
-            if _leads(kernel, bridge, device, ifb):
+            if any(map(_is_foreign, _filters(kernel, device))):
+                raise _foreign(bridge)
+            if _led_into(kernel, device) == ifb:
                 return
             kernel.tc("del", "ingress", device, _INGRESS)
     with _needs("sch_ingress"):
         kernel.tc("add", "ingress", device)
     with _needs("cls_u32 act_mirred"):
-        kernel.tc(
-            "add-filter", "u32", device, parent=_INGRESS, prio=tcmessages.PREFERENCE, protocol=_ALL,
-            target=_INGRESS, keys=["0x0/0x0+0"],
-            action={"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": ifb},
-        )  # fmt: skip
+        led = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": ifb}
+        kernel.tc("add-filter", "u32", device, **_EVERYTHING, action=led)
 
 
-def _leads(kernel: Any, bridge: str, device: int, ifb: int) -> bool:
-    """Whether it leads into our device as it should; DeviceFailed when somebody else leads it elsewhere."""
-    whole = False
-    for message in list(kernel.get_filters(device, 0, _INGRESS)):
-        if message["info"] >> 16 != tcmessages.PREFERENCE:
-            raise _foreign(bridge)
-        options = message.get_attr("TCA_OPTIONS")
+def _filters(kernel: Any, device: int) -> list[Any]:
+    return list(kernel.get_filters(device, 0, _INGRESS))
+
+
+def _is_foreign(message: Any) -> bool:
+    return bool(message["info"] >> 16 != tcmessages.PREFERENCE)
+
+
+def _led_into(kernel: Any, device: int) -> int | None:
+    """The device into which our filter there leads; None when there is none of ours."""
+    for message in _filters(kernel, device):
+        options = None if _is_foreign(message) else message.get_attr("TCA_OPTIONS")
         actions = options.get_attr("TCA_U32_ACT") if options is not None else None
         if actions is not None:
             action = actions.get_attr("TCA_ACT_PRIO_1").get_attr("TCA_ACT_OPTIONS")
-            whole = action.get_attr("TCA_MIRRED_PARMS")["ifindex"] == ifb
-    return whole
+            return int(action.get_attr("TCA_MIRRED_PARMS")["ifindex"])
+    return None
+
+
+def _lead_nowhere(kernel: Any, device: int) -> None:
+    """Take our filter away, and what it hung on, unless others hang there, too."""
+    if any(map(_is_foreign, _filters(kernel, device))):
+        kernel.tc("del-filter", "u32", device, **_EVERYTHING)
+    else:
+        kernel.tc("del", "ingress", device, _INGRESS)
 
 
 def _foreign(bridge: str) -> DeviceFailed:

@@ -1,4 +1,4 @@
-"""A small HTTP server for one purpose: POST of an XML document, answered with an XML document.
+"""A small HTTP server for one purpose: POST of an XML document, answered with one of XML, or of JSON.
 
 Used by the API door (nm/api.py); and by the metrics (nm/metrics.py), whose page is read by GET. One thread
 accepts, asks who is there, and watches everybody's deadline; each connection has a thread of its own that
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 _HOST = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _XML = re.compile(rb"text/xml\s*(;.*)?", re.IGNORECASE)
 _ONCE = {b"host", b"content-type", b"origin", b"content-encoding", b"content-length", b"expect"}
+_KEPT = {*_ONCE, b"accept"}
 _REASONS = {
     400: "Bad Request",
     403: "Forbidden",
@@ -71,11 +72,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Resource:
-    """The one thing that is served: where it is, how it is asked for, and of what kind an answer is."""
+    """The one thing that is served: where it is, how it is asked for, and of what kinds an answer can be."""
 
     method: bytes = b"POST"  # or GET
     paths: tuple[bytes, ...] = (b"/RPC2", b"/")
-    content: bytes = b"text/xml"
+    contents: tuple[bytes, ...] = (b"text/xml", b"application/json")  # the first for who names none of them
 
 
 class RefusedError(Exception):
@@ -87,16 +88,18 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-Handler = Callable[[Caller, bytes], bytes]  # a request's body to an answer's; may raise RefusedError
+# A request's body, and which of the contents is wanted, to an answer's body; may raise RefusedError.
+Handler = Callable[[Caller, bytes, bytes], bytes]
 
 
 @dataclass(frozen=True)
 class _Request:
     body: bytes
+    content: bytes  # what is wanted
     version: bytes
     keep_alive: bool
 
-    def answer(self, body: bytes, content: bytes, close: bool) -> bytes:
+    def answer(self, body: bytes, close: bool) -> bytes:
         """The answer's bytes; says what becomes of the connection where that is not the version's habit."""
         if close:
             connection = b"Connection: close\r\n"
@@ -104,7 +107,7 @@ class _Request:
             connection = b"Connection: keep-alive\r\n" if self.version == b"1.0" else b""
         return b"HTTP/%b 200 OK\r\nContent-Type: %b\r\n%bContent-Length: %d\r\n\r\n%b" % (
             self.version,
-            content,
+            self.content,
             connection,
             len(body),
             body,
@@ -190,9 +193,9 @@ class _Reading:
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value) + 4
         name = name.lower()
-        if name in _ONCE:
-            if name in self._header:
-                self._refuse(400, f"two {name.decode()} headers")
+        if name in _ONCE and name in self._header:
+            self._refuse(400, f"two {name.decode()} headers")
+        if name in _KEPT:
             self._header[name] = value
 
     def on_headers_complete(self) -> None:
@@ -244,9 +247,12 @@ class _Reading:
     def on_message_complete(self) -> None:
         self.in_body, self._completed = False, True
         if self.refused is None:
-            self.requests.append(
-                _Request(b"".join(self._body), self.version, self._parser.should_keep_alive())
-            )
+            body, keep_alive = b"".join(self._body), self._parser.should_keep_alive()
+            self.requests.append(_Request(body, self._wanted(), self.version, keep_alive))
+
+    def _wanted(self) -> bytes:
+        accepted, contents = self._header.get(b"accept", b""), self._resource.contents
+        return accepted if accepted in contents else contents[0]
 
 
 class _Connection:
@@ -330,14 +336,14 @@ class _Connection:
         self.deadline = _NEVER  # the handler's own limits hold
         caller = self._caller()
         try:
-            body = self._server.handler(caller, request.body)
+            body = self._server.handler(caller, request.body, request.content)
         except RefusedError as refused:
             self._server.refused(caller, refused)
             self._refuse(refused)
             return False
         close = not request.keep_alive or self._server.stopping
         self.deadline = time.monotonic() + self._limits.answer_seconds
-        self._socket.sendall(request.answer(body, self._server.resource.content, close))
+        self._socket.sendall(request.answer(body, close))
         if close:
             self._linger()
             return False

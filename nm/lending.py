@@ -80,6 +80,8 @@ def _is_lent(reader: Reader, lender: Record, borrower: Record, node: str) -> boo
         if promise["turn"] != BACK and promises.is_party(borrower, promise["borrower"]):
             return True
         to = promise["borrower"]["name"]
+        if promise["turn"] == BACK:
+            raise Conflict(f"node {node} is on its way back from group {to}", "wait until it is home")
         raise Conflict(f"node {node} is lent to group {to}", "call it back first, by LendNodes until 0")
     if record is None or node not in lender["wanted"]["nodes"]:
         raise NotFound(f"no node {node} in group {name}", "GetStatus lists the group's nodes")
@@ -235,6 +237,13 @@ def _join(tx: Transaction, call: Call, nodes: list[str], group: str) -> None:
         _enter(tx, call, group, home, images)
         _forget(tx, call, home)
         groups.tell(tx, call, group, "nodes are back", ", ".join(home))
+
+
+def wait(tx: Transaction, call: Call, node: str, why: str) -> None:
+    """Let both groups know why what is due about the node cannot be done yet."""
+    promise = promises.made(tx.get(record_key("node", node)) or {})
+    for party in (promise["lender"], promise["borrower"]) if promise is not None else ():
+        groups.tell(tx, call, party["name"], "loan waits", f"{node}: {why}")
 
 
 def _image(reader: Reader, name: str | None) -> str | None:

@@ -3,12 +3,14 @@
 Used by the door (nm/api.py), and by whoever is given an answer as a document. Bodies are read by the standard
 library's unmarshaller behind defusedxml's guard (no DTD, no entity), with a limit of depth and no tolerance
 for what is not XML-RPC. Answers are written by a small marshaller of our own, which is faster and knows what
-XML 1.0 cannot carry. Pure.
+XML 1.0 cannot carry; or in JSON, for who asks for that: it is read in a thirtieth of the time. Pure.
 """
 
+import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from xml.parsers.expat import ExpatError
 from xmlrpc.client import Fault, ResponseError, Unmarshaller
@@ -124,6 +126,34 @@ def fault(code: int, text: str) -> bytes:
     _write({"faultCode": code, "faultString": text}, parts.append)
     parts += ("</fault>", _TAIL)
     return "".join(parts).encode()
+
+
+def json_answer(value: object) -> bytes:
+    """The same in JSON. TypeError for what it has no word for."""
+    return _json({"result": value})
+
+
+def json_fault(code: int, text: str) -> bytes:
+    """The same in JSON."""
+    return _json({"fault": {"faultCode": code, "faultString": text}})
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to write answers and faults."""
+
+    answer: Callable[[object], bytes]
+    fault: Callable[[int, str], bytes]
+
+
+FORMS: Mapping[bytes, Form] = {  # by the content types of HTTP
+    b"text/xml": Form(answer, fault),
+    b"application/json": Form(json_answer, json_fault),
+}
 
 
 def escape(text: str) -> str:

@@ -29,7 +29,7 @@ from nm.lock import LockHolds
 from nm.records import Record
 
 ADDRESS = "127.0.0.1"
-PAGE = Resource(b"GET", (b"/metrics",), CONTENT_TYPE_LATEST.encode())
+PAGE = Resource(b"GET", (b"/metrics",), (CONTENT_TYPE_LATEST.encode(),))
 LIMITS = Limits(body=0, connections=32, connections_per_user=8, reserved_for_admins=0)
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 60)  # a call's; WaitJob waits

@@ -15,6 +15,16 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextmanager
+def opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor of a file whose folder is nobody else's; it is no link itself."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def folder(path: Path, make_below: Path | None = None) -> Iterator[int]:
     """A descriptor of the folder. Those below `make_below` are made where they are missing."""
     fd = os.open("/", _FOLDER)
@@ -42,10 +52,16 @@ def _entered(fd: int, part: str, may_make: bool) -> int:
 
 
 def make_folder(fd: int, name: str, mode: int) -> int:
-    """A descriptor of a new folder in that folder."""
+    """A descriptor of a new folder in that folder; of nothing that somebody put in its place meanwhile."""
     os.mkdir(name, 0o700, dir_fd=fd)
     made = os.open(name, _FOLDER, dir_fd=fd)
-    os.fchmod(made, mode)
+    try:
+        if os.listdir(made):
+            raise OSError(errno.EEXIST, "another folder was put in its place")
+        os.fchmod(made, mode)
+    except OSError:
+        os.close(made)
+        raise
     return made
 
 

@@ -326,7 +326,7 @@ def enroll(tx: Transaction, call: Call, type: str, name: str, **fields: Any) -> 
         raise _taken(call, *why, account)
     old = tx.get(account_key(account))
     uid, number = _numbers(tx, call)
-    before = [*old["before"], {"uid": old["uid"], "id": old["id"]}] if old is not None else []
+    before = [*old["before"], {name: old[name] for name in ("uid", "id", "type")}] if old is not None else []
     record = changed(_account(call, type, account, name, uid, number), call.now, before=before, **fields)
     tx.put(record)
     return record
@@ -455,7 +455,9 @@ def _as_sliver(reader: Reader, account: Record) -> Record:
         return {**account, "keys": [], "guest": None}
     guest = {name: sliver.get(f"_{name}") for name in ("state", "why", "index", "life")}
     guest["domain"] = facts.sliver_domain(sliver["account"])
-    return {**account, "keys": [] if sliver.get("_gone") else sliver["keys"], "guest": guest}
+    unwanted = sliver.get("_unwanted") and account["type"] != CONTROLLER
+    going = sliver.get("_gone") or unwanted
+    return {**account, "keys": [] if going else sliver["keys"], "guest": guest}
 
 
 def settled(tx: Transaction, seen: Record, error: str | None, now: float) -> None:

@@ -6,6 +6,8 @@ first, when nothing newer is known; it removes nobody.
 """
 
 import logging
+import os
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -164,26 +166,33 @@ class PlcWorker:
         return outcome, None
 
     def _obey(self, done: plchand.Done) -> None:
-        """Files and keys of this machine, as far as the site allows."""
-        plc, root = self.config.plc, Path(self.config.accounts.root)
-        try:
-            if plc.conf_folders:
-                told = delivery.section(self._store, "conf_files")
-                files, problems = conffiles.wanted(told, plc.conf_folders, _own_folders(self.config))
-                done.problems += problems
-                if files:
-                    place = parse_place(plc.address, plc.ca or None)
-                    plchand.write_files(
-                        files, plchand.fetcher(place, replace(FILE_LIMITS, cut=self._cut)), root, done
-                    )
-            if plc.accounts:
-                told = delivery.section(self._store, "accounts")
-                keys, problems = nodekeys.wanted(told, plc.accounts)
-                done.problems += problems
-                uids = range(self.config.accounts.first_uid, self.config.accounts.last_uid + 1)
-                plchand.write_keys(keys, root, uids, done)
-        except NMError as error:
-            done.problems.append(f"files and accounts: {error}")
+        """Files and keys of this machine, as far as the site allows. One of both holds up no other."""
+        for what, act in (("files", self._have_files), ("accounts", self._have_keys)):
+            try:
+                act(done)
+            except NMError as error:
+                done.problems.append(f"{what}: {error}")
+
+    def _have_files(self, done: plchand.Done) -> None:
+        plc = self.config.plc
+        if not plc.conf_folders:
+            return
+        told = delivery.section(self._store, "conf_files")
+        files, problems = conffiles.wanted(told, plc.conf_folders, _own_places(self.config))
+        done.problems += problems
+        if files:
+            place = parse_place(plc.address, plc.ca or None)
+            fetch = plchand.fetcher(place, replace(FILE_LIMITS, cut=self._cut))
+            plchand.write_files(files, fetch, Path(self.config.accounts.root), done)
+
+    def _have_keys(self, done: plchand.Done) -> None:
+        found = self.config.accounts
+        if not self.config.plc.accounts:
+            return
+        told = delivery.section(self._store, "accounts")
+        keys, problems = nodekeys.wanted(told, self.config.plc.accounts)
+        done.problems += problems
+        plchand.write_keys(keys, Path(found.root), range(found.first_uid, found.last_uid + 1), done)
 
     # ---- what is written down
 
@@ -244,10 +253,16 @@ def _standing(record: Record | None) -> Standing:
     return Standing(timestamp=record["as_of"], **{name: record[name] for name in names})
 
 
-def _own_folders(config: Config) -> tuple[str, ...]:
-    """Where nobody but an administrator writes."""
-    own = (config.secrets.folder, config.tickets.keys, config.daemon.database, config.power.programs)
-    return ("/etc/nm", *own, config.accounts.homes)
+def _own_places(config: Config) -> frozenset[str]:
+    """Folders and files where nobody but an administrator writes, also by their names without links."""
+    found = (
+        "/etc/nm", "/run/nm", "/usr/lib/nm", config.daemon.database, config.secrets.folder,
+        config.tickets.keys, config.power.programs, config.hooks.before_give, config.hooks.after_return,
+        *config.images.folders, config.export.folder, config.accounts.homes, config.plc.ca,
+        config.plc.node_id_file,
+    )  # fmt: skip
+    named = [one for one in found if one]
+    return frozenset({*map(posixpath.normpath, named), *map(os.path.realpath, named)})
 
 
 def _result(outcome: delivery.Outcome) -> Record:

@@ -1,12 +1,13 @@
 """The worker of promises: what is due about lent nodes is done, act by act, and their jobs are followed.
 
 The handler of "promises:". It is woken whenever a lent node, or a group that lent or borrowed one, has
-changed, and sleeps until the next loan is over. lending.py decides; this room looks at the clock and runs
-the transactions. A wall clock that is not believed (see leases.py) ends no loan.
+changed, and sleeps until the next loan is over. It looks at what changed, at what is over, and at what is on
+its way (a switch or a port may be in that one's way, of which nothing is told here); the others cost nothing.
+lending.py decides; this room looks at the clock and runs the transactions. A wall clock that is not believed
+(see leases.py) ends no loan.
 """
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,16 +19,14 @@ from nm.errors import NMError
 from nm.records import Record, kind_of, name_of, record_key
 from nm.workers import Job
 
-log = logging.getLogger("nm.promisework")
-
 LONGEST_NAP = 60.0  # seconds: how soon a clock that was set is noticed
 
 
 @dataclass(frozen=True)
 class Look:
-    """See what is due. `nodes`: names of some that may be promised since."""
+    """See what is due. `nodes`: names of those that changed, and may be promised since; None: all."""
 
-    nodes: tuple[str, ...] = ()
+    nodes: tuple[str, ...] | None = None
 
 
 class PromiseWorker:
@@ -37,20 +36,32 @@ class PromiseWorker:
         self._store = tools.store
         self._tools = tools
         self._doubted = doubted
+        self._promises: dict[str, Record] = {}  # by node, as last read
+        self._changed: set[str] = set()  # nodes that are to be looked at
         self._troubles: dict[str, str] = {}  # by node, why its act failed
-        self._nodes: set[str] = set()
+        self._told: dict[str, str] = {}  # those of before
         self._jobs: set[int] = set()
         self._begin()
 
     def _begin(self) -> None:
-        self._nodes = {
-            name_of(node["record_key"]) for node in self._store.range("node") if node.get("_promise")
-        }
+        nodes = (node for node in self._store.range("node") if promises.made(node) is not None)
+        self._changed = {name_of(node["record_key"]) for node in nodes}
+        self._read(self._changed)
         self._jobs = {
             job["id"]
             for job in self._store.range("job")
             if job["subject"] == lending.SUBJECT and job["state"] not in jobs.OVER
         }
+
+    def _read(self, nodes: Iterable[str]) -> None:
+        """What these are promised now."""
+        for name in nodes:
+            node = self._store.get(record_key("node", name))
+            promise = promises.made(node) if node is not None else None
+            if promise is not None:
+                self._promises[name] = promise
+            else:
+                self._promises.pop(name, None)
 
     def concerned(self, key: str, record: Record | None) -> Look | None:
         """What a published change has to say to this worker; None when it is none of its business.
@@ -62,8 +73,12 @@ class PromiseWorker:
             return Look((name_of(key),))
         if kind == "job" and record is not None and record["state"] in jobs.OVER and record["group"]:
             kind, record = "group", self._store.get(record_key("group", record["group"]))
-        lends = record is None or record.get("lent") or record.get("borrowed")
-        return Look() if kind == "group" and (lends or self._jobs) else None
+        if kind != "group":
+            return None
+        if record is None:  # whoever lent to it, or borrowed from it
+            return Look()
+        nodes = (*record.get("lent", ()), *record.get("borrowed", ()))
+        return Look(nodes) if nodes or self._jobs else None
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Do what is due until nothing is, follow the jobs, say when to look again."""
@@ -71,30 +86,39 @@ class PromiseWorker:
             if isinstance(item, Job):
                 self._jobs.add(item.number)
                 asked = self._store.get(record_key("job", item.number))
-                self._nodes |= set(asked["arguments"]["nodes"]) if asked is not None else set()
+                self._changed |= set(asked["arguments"]["nodes"]) if asked is not None else set()
             elif isinstance(item, Look):
-                self._nodes |= set(item.nodes)
-        self._troubles = {}
-        certain = not self._doubted()
-        self._act(certain)
-        self._nodes = {name for name in self._nodes if self._promise(name) is not None}
+                self._changed |= {*self._promises} if item.nodes is None else {*item.nodes}
+        self._read(self._changed)
+        self._act(self._at_issue(), certain=not self._doubted())
         for number in sorted(self._jobs):
             now, troubles = self._tools.now(), dict(self._troubles)
             if self._store.transact(partial(lending.follow, number=number, troubles=troubles, now=now)):
                 self._jobs.discard(number)
+        self._changed.clear()
         return self._nap()
 
-    def _act(self, certain: bool) -> None:
+    def _at_issue(self) -> set[str]:
+        """The nodes about which something may be due."""
+        now = self._tools.now()
+        return {
+            name
+            for name, promise in self._promises.items()
+            if name in self._changed or promise["turn"] != promises.LENT or promise["until"] <= now
+        }
+
+    def _act(self, nodes: set[str], certain: bool) -> None:
         """One act may make another due, on the same node; each makes it another kind's turn."""
+        self._told, self._troubles = self._troubles, {}
         for _ in range(3):
             now = self._tools.now() if certain else None
-            left = sorted(self._nodes - self._troubles.keys())
-            found = lending.due(self._store, left, now)
-            for act, _group, nodes in found:
-                for start in range(0, len(nodes), lending.NODES_AT_ONCE):
-                    self._try(act, nodes[start : start + lending.NODES_AT_ONCE], certain)
+            found = lending.due(self._store, sorted(nodes - self._troubles.keys()), now)
+            for act, _group, names in found:
+                for start in range(0, len(names), lending.NODES_AT_ONCE):
+                    self._try(act, names[start : start + lending.NODES_AT_ONCE], certain)
             if not found:
-                return
+                break
+        self._read(nodes)
 
     def _try(self, act: str, nodes: Sequence[str], certain: bool) -> None:
         """Together when that can be; else one by one, so that none keeps the others."""
@@ -107,21 +131,19 @@ class PromiseWorker:
                     self._try(act, [node], certain)
                 return
             self._troubles[nodes[0]] = str(error)
-            log.warning("a lent node has to wait", extra={"node": nodes[0], "why": str(error)})
-
-    def _promise(self, name: str) -> Record | None:
-        node = self._store.get(record_key("node", name))
-        return promises.made(node) if node is not None else None
+            if self._told.get(nodes[0]) != str(error):
+                self._store.transact(partial(lending.wait, call=call, node=nodes[0], why=str(error)))
 
     def _nap(self) -> float | None:
         """Seconds; None when nothing is promised. What a node waits for may be no record of its own's."""
-        found = [promise for promise in map(self._promise, self._nodes) if promise is not None]
+        found, now = self._promises.values(), self._tools.now()
+        if not found:
+            return None
         moving = any(promise["turn"] != promises.LENT for promise in found)
-        now = self._tools.now()
-        ends = [promise["until"] for promise in found if promise["turn"] != promises.BACK]
+        ends = [float(promise["until"]) for promise in found if promise["turn"] != promises.BACK]
         naps = [end - now for end in ends if end > now]
         naps += [self._tools.patience.longest_pause] if moving or self._troubles else []
-        return min([*naps, LONGEST_NAP]) if found else None
+        return min([*naps, LONGEST_NAP])
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """What is promised is read from the records again."""

@@ -46,6 +46,9 @@ kernel tells nm who calls.
 - **Types** are XML-RPC's: int (32 bits), boolean, double, string, array, struct, and `nil`. A time is in
   seconds since 1970 UTC: an int, or a double where it has fractions or lies past 2038-01-19. A name is 1 to
   64 of `A-Z a-z 0-9 _ . -` and begins with a letter or digit. A list holds at most {longest} entries.
+- **JSON.** A call with the header `Accept: application/json` is answered in JSON, by a struct with `result`,
+  or with `fault` and in that `faultCode` and `faultString`. A long answer is read in a thirtieth of the time,
+  and an int is an int whatever its size. `nm/client.py` asks for it; through SSH answers are XML.
 - **All or nothing.** A method that is refused changes nothing. What it answers is on disk.
 - **Jobs.** What needs a device answers a job's id at once. `WaitJob(id, seconds)` waits for it; a job that
   is not over then is not an error: look at `state`. Of several Deploys of one group the newest counts; the

@@ -75,6 +75,17 @@ def _member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
         raise call.denied(f"a member of group {arguments[0]}")
 
 
+def _lender(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """The owner of the lender; and a member of the borrower, for that gets another target.
+
+    Calling nodes back needs nobody's leave, and the borrower may be gone.
+    """
+    _owner(reader, call, arguments)
+    _, to, _, until = arguments
+    if until != 0:
+        _member(reader, call, [to])
+
+
 def _member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     _visible(reader, call, arguments[0])
 
@@ -203,6 +214,7 @@ ADMIN = Right("admin", _admin)
 READER = Right("reader", _reader)
 RESERVE = Right("admin, or reserve (within its limits; the caller is the owner)", _reserve)
 OWNER = Right("owner", _owner)
+LENDER = Right("owner, and member of the group that gets them", _lender)
 MEMBER = Right("member", _member)
 LOOK = Right("member, reader", _member_or_reader)
 STATUS = Right("member, reader, head node", _member_or_reader)
@@ -230,7 +242,8 @@ _ROWS: Mapping[Right, str] = {
     READER: "GetDrift GetDrivers GetSwitchState GetSSHKeys GetSource",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
-    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
+    OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
+    LENDER: "LendNodes",
     MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
     LOOK: "PlanDeploy GetAudit",
     STATUS: "GetStatus",

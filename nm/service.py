@@ -75,7 +75,17 @@ log = logging.getLogger("nm.service")
 ROOT = Caller(0, "root", admin=True)  # who starts nmd
 HOLDS = {leases.HOLDS, departures.REMOVALS.key, departures.EXPIRIES.key}
 # Events that are warnings in the log.
-TROUBLE = ("error", "failed", "hook failed", "drift", "debt", "ends held back", "offline", "problems")
+TROUBLE = (
+    "error",
+    "failed",
+    "hook failed",
+    "drift",
+    "debt",
+    "ends held back",
+    "loan waits",
+    "offline",
+    "problems",
+)
 
 
 class Service:
@@ -354,7 +364,7 @@ class Service:
         starting = startup.candidates(self.database) if starts else []
         line = [f"{startup.GROUP}:{name}" for name in starting]
         if starts:
-            line += self._slivers.candidates(self._rebooted)
+            line += self._slivers.candidates()
         if line:
             self.database.transact(partial(startup.line_up, subjects=line, now=time.time()))
         if self._rebooted:  # when they have their places in the line: none starts before

@@ -65,10 +65,8 @@ def meant(reader: Reader, record: Record, host: Host, now: float, due: bool = Fa
 def _absent(record: Record, host: Host, due: bool) -> str | None:
     """Why there is no guest; None when there is one."""
     instantiation = record["instantiation"]
-    if record["type"] == CONTROLLER_TYPE:
-        return "a controller has no guest"
-    if instantiation == NOT and (due or not has_guest(record)):
-        return f"it is {NOT}"
+    if (why := _unwanted(record)) and (due or not has_guest(record)):
+        return why
     if record.get("_gone") and (due or not has_guest(record)):
         return str(record["_gone"]["why"])
     if host.type is None:
@@ -79,7 +77,9 @@ def _absent(record: Record, host: Host, due: bool) -> str | None:
 
 
 def _door(record: Record, due: bool) -> str:
-    """How its account is meant. One that is to go lets nobody in."""
+    """How its account is meant. One that is to go lets nobody in; a controller's enters no guest."""
+    if record["type"] == CONTROLLER_TYPE and not record.get("_gone"):
+        return OPEN
     if due or (record["instantiation"] == NOT and not has_guest(record)):
         return NONE
     if record["instantiation"] == DELEGATED and not record.get("_created"):
@@ -91,24 +91,37 @@ def _rests(reader: Reader, record: Record, now: float) -> str | None:
     """Why the guest does not run; None when it does."""
     if (halted := departures.halted(record)) is not None:
         return halted
-    if record["instantiation"] == NOT:
-        return f"it is {NOT}"
+    if (why := _unwanted(record)) is not None:
+        return why
     if record.get("_stopped"):
         return ASKED
     leases = reservations.read_leases(delivery.section(reader, "leases"))
     return reservations.waits(record, delivery.section(reader, "reservation_policy"), leases, now)
 
 
+def _unwanted(record: Record) -> str | None:
+    """Why its source wants no guest of it here; None when it does."""
+    if record["type"] == CONTROLLER_TYPE:
+        return "a controller has no guest"
+    return f"it is {NOT}" if record["instantiation"] == NOT else None
+
+
 def image_of(reader: Reader, record: Record, host: Host) -> tuple[str | None, str | None]:
     """The image that it is made from, and what is to be said of that; None when there is none.
 
-    One that was made keeps what it was made from, whatever is registered since: its disk is not wiped.
+    One that was made keeps what it was made from, whatever is registered since: its disk is wiped for another
+    reference only, and when there is an image of it; never that of one that is to go.
     """
     wanted, before = record["reference"], record.get("_image")
-    if before is not None and has_guest(record) and before["chosen"] == _chosen(record):
-        return str(before["image"]), before["note"]
+    kept = before if before is not None and has_guest(record) else None
+    if kept is not None and (kept["chosen"] == _chosen(record) or _unwanted(record) is not None):
+        return str(kept["image"]), kept["note"]
     if wanted and reader.get(record_key("image", wanted)) is not None:
         return str(wanted), None
+    if kept is not None and kept["chosen"][1] == _chosen(record)[1]:
+        image = str(kept["image"])
+        note = f"image {wanted} is not registered here: its disk stays, made from {image}"
+        return image, note if wanted else None
     usual = host.image if host.image and reader.get(record_key("image", host.image)) is not None else None
     missing = f"image {wanted} is not registered here" if wanted else "it names no image"
     if usual is None:
@@ -229,7 +242,7 @@ def unenforced(reader: Reader, record: Record) -> dict[str, str]:
 
 def is_unwanted(record: Record) -> bool:
     """Whether its source lists it, and wants it here no more: it is stopped, and deleted later."""
-    return record["instantiation"] == NOT and has_guest(record)
+    return _unwanted(record) is not None and has_guest(record)
 
 
 def end_of(record: Record) -> float | None:
@@ -270,3 +283,40 @@ def without_nil(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_nil(one) for one in value if one is not None]
     return value
+
+
+# ---- what was made, and what was read back
+
+
+def is_unmade(record: Record, meaning: Meaning) -> bool:
+    """Whether the guest is to be made otherwise than it was, or taken away."""
+    if meaning.value is None:
+        return has_guest(record)
+    return not has_guest(record) or record.get("_made") != meaning.value
+
+
+def state_in(seen: Value | None) -> str:
+    """Of a guest, as its value was read back."""
+    if seen is None:
+        return ABSENT
+    return RUNNING if seen["running"] else STOPPED
+
+
+def is_ahead(seen: Value | None, wanted: Value | None) -> bool:
+    """Whether the guest had a newer disk when the records were of an older copy: its disk is kept."""
+    return bool(seen and wanted and (seen["life"] or 0) > wanted["life"])
+
+
+def step_of(value: Value | None) -> str:
+    """What is done to make that true, in words."""
+    if value is None:
+        return "taking its guest away"
+    return "making and starting its guest" if value["running"] else "making its guest, which does not run"
+
+
+def difference(wanted: Value | None, seen: Value | None) -> str:
+    """In words."""
+    if wanted is None or seen is None:
+        return "it is there" if seen is not None else "it is not there"
+    keys = [key for key in wanted if wanted[key] != seen.get(key)]
+    return ", ".join(f"{key} {seen.get(key)!r} and not {wanted[key]!r}" for key in keys)

@@ -4,6 +4,7 @@ Nothing of it runs, or costs anything, while there are no records of slivers and
 of a source and loans work without a libvirt all the same.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -45,6 +46,7 @@ class Slivers:
         self._send = tools.send
         self._open_guests = open_guests
         self._host = host_of(config)
+        self._known = threading.Event()  # which guests run was read back since this daemon began
         manner = Manner(
             host=self._host,
             look=lambda: self.config.slivers.look_seconds,
@@ -52,6 +54,7 @@ class Slivers:
             waits=startup.sliver_waits,
             grace=lambda: self.config.slivers.grace_seconds,
             doubted=lambda: timekeeper.doubts,
+            looked=self._known.set,
         )
         self._worker = SliversWorker(tools, manner)
         self._shaping = shaping.Shaping(
@@ -112,17 +115,17 @@ class Slivers:
         for few in portions(keys):
             self._store.transact(partial(_stopped, keys=few))
 
-    def candidates(self, rebooted: bool) -> list[str]:
-        """Those that are to run, as subjects of the line to be started. `rebooted`: none runs now."""
+    def candidates(self) -> list[str]:
+        """Those that are to run, as subjects of the line to be started; those that run will take no turn."""
         records = sorted(self._store.range("sliver"), key=lambda record: str(record["name"]))
-        found = [record for record in records if rebooted or slivers.state_of(record) != slivers.RUNNING]
-        return [f"{startup.SLIVER}:{one['name']}" for one in found if self._runs(self._store, one)]
+        return [f"{startup.SLIVER}:{one['name']}" for one in records if self._runs(self._store, one)]
 
-    def starts(self, reader: Reader, name: str) -> bool:
-        """Whether the sliver is to run, and does not."""
+    def starts(self, reader: Reader, name: str) -> bool | None:
+        """Whether the sliver is to run, and does not; None when nobody has looked yet."""
         record = reader.get(record_key("sliver", name))
-        idle = record is not None and slivers.state_of(record) != slivers.RUNNING
-        return idle and record is not None and self._runs(reader, record)
+        if record is None or not self._runs(reader, record):
+            return False
+        return slivers.state_of(record) != slivers.RUNNING if self._known.is_set() else None
 
     def _runs(self, reader: Reader, record: Record) -> bool:
         value = slivers.meant(reader, record, self._host, time.time()).value

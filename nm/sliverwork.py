@@ -35,7 +35,7 @@ from nm.facts import Order, Outcome, Value
 from nm.records import Record, record_key
 from nm.slices import CONTROLLER_TYPE
 from nm.slivers import Meaning
-from nm.store import Reader, Transaction
+from nm.store import Event, Reader, Transaction
 from nm.workers import Errand
 
 log = logging.getLogger("nm.sliverwork")
@@ -89,6 +89,7 @@ class Manner:
     waits: Callable[[Reader, str], bool]  # whether a sliver's turn to be started is still to come
     grace: Callable[[], float]  # seconds for which one that is over is only stopped
     doubted: Callable[[], bool] = lambda: False  # whether the clock is not believed: then nothing is deleted
+    looked: Callable[[], None] = lambda: None  # hears when it is written down which guests run
 
 
 @dataclass
@@ -123,6 +124,7 @@ class SliversWorker:
         self._tasks: dict[str, _Task] = {}
         self._known: dict[str, _Known] = {}
         self._accounts: dict[str, str] = {}  # Unix name -> sliver
+        self._strangers: set[str] = set()  # guests of slivers that no record knows
         self._notes: dict[str, dict[str, str]] = {}  # sliver -> what of its resources it does not get
         self._groups: dict[str, float] = {}  # sliver -> when to look at its slice's group again, by Tools.up
         self._ends: dict[str, float] = {}  # sliver -> when what it has here is deleted
@@ -140,6 +142,8 @@ class SliversWorker:
         for item in batch:
             self._take(item)
         self._flush()
+        if any(isinstance(item, _Seen) and not isinstance(item.found, NMError) for item in batch):
+            self._manner.looked()
         self._wake_by_the_clock()
         woken, self._woken = self._woken, set()
         self._at_hand = [task for name, task in self._tasks.items() if self._is_at_hand(task, name in woken)]
@@ -221,11 +225,16 @@ class SliversWorker:
             self._fail(task, outcome.error)
         else:
             error = (people.sliver_account(self._store, answer.name) or {}).get("error")
-            self._note(answer.name, _made=outcome.seen, _state=_state(outcome.seen), _error=error)
+            self._note(answer.name, _made=outcome.seen, _state=slivers.state_in(outcome.seen), _error=error)
             if outcome.seen == answer.value:
                 task.tries, task.at = 0, 0.0
+            elif slivers.is_ahead(outcome.seen, answer.value):
+                log.warning("a guest is of a later life than its record", extra={"sliver": answer.name})
+                self._note(answer.name, _life=(outcome.seen or {})["life"])
+                task.at = 0.0
             else:
-                why = f"it was read back otherwise than it was made: {_differ(answer.value, outcome.seen)}"
+                how = slivers.difference(answer.value, outcome.seen)
+                why = f"it was read back otherwise than it was made: {how}"
                 self._fail(task, DeviceFailed(why, "it is tried again"))
 
     def _wake_by_the_clock(self) -> None:
@@ -272,8 +281,8 @@ class SliversWorker:
             **({"_error": meaning.fault} if meaning.fault else {}),
         )
         self._keep_group(record)
-        if record["type"] != CONTROLLER_TYPE and self._manner.host.type is None:
-            return True  # what it has is left alone: the next configuration may name a libvirt again
+        if self._is_left_alone(record):
+            return True
         may_go_on = self._see_to_account(task, record, meaning)
         meaning = self._meant(record)  # by which account it is entered is part of what it is told
         if task.sent or resting:
@@ -281,7 +290,7 @@ class SliversWorker:
         if meaning.fault is not None:
             self._advance(record, state="failed", error=_told(DeviceFailed(meaning.fault)))
             return True
-        if _differs(record, meaning):
+        if slivers.is_unmade(record, meaning):
             return self._order(task, record, meaning) if may_go_on else False
         return self._finish(task, record, meaning)
 
@@ -296,6 +305,16 @@ class SliversWorker:
         else:
             self._ends.pop(name, None)
         return slivers.meant(self._store, record, self._manner.host, now, self._is_due(record))
+
+    def _is_left_alone(self, record: Record) -> bool:
+        """Where no guests are made: the next configuration may name a libvirt again.
+
+        One that has none here is forgotten all the same when it is to go.
+        """
+        if self._manner.host.type is not None:
+            return False
+        waits = record["type"] != CONTROLLER_TYPE and not self._is_due(record)
+        return slivers.has_guest(record) or waits
 
     def _is_due(self, record: Record) -> bool:
         """Whether what it has here is to be deleted, if the clock is believed."""
@@ -318,7 +337,7 @@ class SliversWorker:
         name, value, old = task.name, meaning.value, record.get("_made")
         task.sent = True
         self._note(name, _made=None, _image=slivers.choice(record, meaning))
-        self._advance(record, state="running", total=1, step=_words(value))
+        self._advance(record, state="running", total=1, step=slivers.step_of(value))
         order = Order(facts.name("sliver", name), value, old, partial(self._is_moot, name, value))
         self._errands.append((task, Errand([order], partial(self._reply, name, value))))
         return True
@@ -342,7 +361,7 @@ class SliversWorker:
             return False
         if account is not None and (account["destroying"] or not account["_made"]):
             return True  # its worker is at it
-        self._note(name, _error=None)
+        self._note(name, _error=None, _image=slivers.choice(record, meaning) or record.get("_image"))
         result = slivers.without_nil({"state": slivers.state_of(record), "why": meaning.why})
         self._advance(record, state="done", done=1, result=result)
         if self._is_due(record) and record.get("_gone"):
@@ -453,6 +472,7 @@ class SliversWorker:
             log.warning("the guests could not be looked at", extra={"why": str(found)})
             return
         self._say_enforcers(found.enforcers)
+        self._tell_strangers(found.running)
         for record in slivermarks.with_guests(self._store):
             name = str(record["name"])
             task = self._tasks.get(name)
@@ -461,6 +481,16 @@ class SliversWorker:
             if self._notes.get(name, {}) != found.notes.get(name, {}):
                 self._task(name)
         self._notes = {name: dict(notes) for name, notes in found.notes.items()}
+
+    def _tell_strangers(self, running: Mapping[str, bool]) -> None:
+        """Guests of slivers that no record knows, as after a restore: told once, and left alone."""
+        there = {name for name in running if self._store.get(record_key("sliver", name)) is None}
+        for name in sorted(there - self._strangers):
+            log.warning("a guest of no known sliver", extra={"sliver": name, "runs": running[name]})
+            words = "no record knows its sliver; remove it with virsh, or let its source list it"
+            told = Event("nm", f"sliver {name}", "guest of no known sliver", words)
+            self._writes.append(lambda tx, told=told: tx.tell(told))  # type: ignore[misc]
+        self._strangers = there
 
     def _say_enforcers(self, enforcers: Sequence[str]) -> None:
         old = self._store.get(slivers.ENFORCERS)
@@ -565,31 +595,5 @@ def _recall(tx: Transaction, name: str, now: float) -> None:
         people.recall(tx, account, now)
 
 
-def _differs(record: Record, meaning: Meaning) -> bool:
-    """Whether the guest is to be made otherwise than it was, or taken away."""
-    if meaning.value is None:
-        return slivers.has_guest(record)
-    return not slivers.has_guest(record) or record.get("_made") != meaning.value
-
-
 def _told(error: NMError) -> Mapping[str, Any]:
     return {"code": error.code, "text": str(error)}
-
-
-def _state(seen: Value | None) -> str:
-    if seen is None:
-        return slivers.ABSENT
-    return slivers.RUNNING if seen["running"] else slivers.STOPPED
-
-
-def _words(value: Value | None) -> str:
-    if value is None:
-        return "taking its guest away"
-    return "making and starting its guest" if value["running"] else "making its guest, which does not run"
-
-
-def _differ(wanted: Value | None, seen: Value | None) -> str:
-    if wanted is None or seen is None:
-        return "it is there" if seen is not None else "it is not there"
-    keys = [key for key in wanted if wanted[key] != seen.get(key)]
-    return ", ".join(f"{key} {seen.get(key)!r} and not {wanted[key]!r}" for key in keys)

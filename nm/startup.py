@@ -22,9 +22,10 @@ log = logging.getLogger("nm.startup")
 
 SUBJECT = "startup:"
 WAITING = "meta_startup"
+_AGAIN = 0.5  # seconds until it is asked again whether one runs of which that is not known
 GROUP, SLIVER = "group", "sliver"  # kinds of subjects that wait, as "group:alpha"
 
-Starts = Callable[[Reader, str], bool]
+Starts = Callable[[Reader, str], bool | None]
 
 
 class Begin:
@@ -67,12 +68,18 @@ def line_up(tx: Transaction, subjects: Sequence[str], now: float) -> None:
 
 
 def take_turn(tx: Transaction, call: Call, starts: Starts) -> str | None:
-    """Take the first one off that can still be started, a group to be repaired; None when there is none."""
+    """Take the first one off that can still be started, a group to be repaired; None when there is none yet.
+
+    A sliver of which it is not known whether it runs keeps its place, and those behind it theirs.
+    """
     left = waiting(tx)
     while left:
         subject = left.pop(0)
         kind, _, name = subject.partition(":")
-        if kind == SLIVER and starts(tx, name):
+        begins = starts(tx, name) if kind == SLIVER else False
+        if begins is None:
+            return None
+        if begins:
             _keep(tx, left, call.now)
             return subject
         if kind == GROUP and headnode_of(tx, name) is not None:
@@ -97,7 +104,8 @@ def _no_slivers(_reader: Reader, _name: str) -> bool:
 class Startup:
     """Gives each its turn. `pause`: seconds between two; `call` is whose repairs they are.
 
-    `starts` tells whether a sliver is to run and does not; `begun` hears whose turn it was.
+    `starts` tells whether a sliver is to run and does not, None: that is not known yet.
+    `begun` hears whose turn it was.
     """
 
     def __init__(
@@ -126,8 +134,8 @@ class Startup:
             started = self._store.transact(turn)
             if started is not None:
                 log.info("starting", extra=self._named(started))
-                self._next = self._up() + self._pause
-            self._begun(started or "")
+                self._begun(started)
+            self._next = self._up() + (self._pause if started is not None else _AGAIN)
         return max(self._next - self._up(), 0.0) if waiting(self._store) else None
 
     def _tell(self) -> None:

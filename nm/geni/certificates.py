@@ -83,6 +83,7 @@ def read(text: str) -> tuple[Certificate, ...]:
         else:
             der = base64.b64decode("".join(text.split()), validate=True)
             found = (x509.load_der_x509_certificate(der),)
+        _take_apart(found)
     except _FAILURES:
         raise Denied("a certificate cannot be read", "give it as PEM, or as the base64 in one") from None
     return _short(found)
@@ -92,11 +93,19 @@ def from_der(chain: Sequence[bytes]) -> tuple[Certificate, ...]:
     """The chain that a TLS client gave, the leaf first. Denied when it gave none that can be read."""
     try:
         found = tuple(map(x509.load_der_x509_certificate, chain))
+        _take_apart(found)
     except _FAILURES:
         raise Denied("the client's certificate cannot be read", "call with another") from None
     if not found:
         raise Denied("the client shows no certificate", "call with that of your GENI account")
     return _short(found)
+
+
+def _take_apart(chain: Iterable[Certificate]) -> None:
+    """Fails where a part is no good: the library looks at parts when they are asked for, and keeps some."""
+    for one in chain:
+        _ = one.subject, one.issuer, one.extensions, one.public_key(), one.signature_hash_algorithm
+        _ = one.not_valid_before_utc, one.not_valid_after_utc
 
 
 def _short(chain: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
@@ -111,6 +120,7 @@ def roots(files: Iterable[tuple[str, bytes]]) -> tuple[Certificate, ...]:
     for name, content in files:
         try:
             some = tuple(x509.load_pem_x509_certificates(content))
+            _take_apart(some)
         except _FAILURES:
             raise Invalid(f"{name} holds no certificate that can be read", "give it as PEM") from None
         for certificate in some:
@@ -161,22 +171,12 @@ def _names(certificate: Certificate, kind: type[GeneralName]) -> list[str]:
 
 
 def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:
-    return next((one.value for one in _extensions(certificate) if isinstance(one.value, kind)), None)
-
-
-def _extensions(certificate: Certificate) -> x509.Extensions:
-    try:
-        return certificate.extensions  # taken apart once, and kept by the certificate
-    except _FAILURES:
-        raise Denied("a certificate has extensions that cannot be read", "have it made anew") from None
+    return next((one.value for one in certificate.extensions if isinstance(one.value, kind)), None)
 
 
 def _called(certificate: Certificate) -> str:
     """Its subject, for people."""
-    try:
-        return repr(certificate.subject.rfc4514_string()[:80])
-    except _FAILURES:
-        return "somebody whose name cannot be read"
+    return repr(certificate.subject.rfc4514_string()[:80])
 
 
 # ---- chains
@@ -184,6 +184,9 @@ def _called(certificate: Certificate) -> str:
 
 def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
     """Whose the first certificate is, which a root vouches for by way of some of the others. Else Denied."""
+    if not _is_strong(chain[0], trust):
+        hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
+        raise Denied(f"the key of {_called(chain[0])} is too weak, or of another kind", hint)
     path = [chain[0]]
     known = (*trust.roots, *chain[1:])
     while path[-1] not in trust.roots:
@@ -192,7 +195,6 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
         path.append(_issuer(path[-1], known, now, trust))
     moment = datetime.fromtimestamp(now, UTC)
     for certificate in path:
-        _strong(certificate, trust)
         _current(certificate, moment)
     names = [urn_of(one) for one in path]
     for below, ((subject, urn), (issuer, authority)) in enumerate(pairwise(zip(path, names, strict=True))):
@@ -212,17 +214,14 @@ def _issuer(subject: Certificate, known: Iterable[Certificate], now: float, trus
     """Who signed it: of several with the same key, one that is current."""
     found = [one for one in known if one.subject == subject.issuer and _signed(subject, one, trust)]
     if not found:
-        hint = "the site's administrator decides which roots are trusted; show the certificates between, too"
+        hint = "show those between, too; the site's administrator decides which roots and keys count"
         raise Denied(f"nobody whom this site trusts vouches for {_called(subject)}", hint)
     moment = datetime.fromtimestamp(now, UTC)
     return next((one for one in found if one.not_valid_after_utc > moment), found[0])
 
 
 def _signed(subject: Certificate, issuer: Certificate, trust: Trust) -> bool:
-    if subject == issuer:
-        return False
-    _strong(issuer, trust)
-    return _holds(subject, issuer)
+    return subject != issuer and _is_strong(issuer, trust) and _holds(subject, issuer)
 
 
 @lru_cache(KEPT)
@@ -246,21 +245,13 @@ def _holds_by_sha1(signature: bytes, said: bytes, issuer: Certificate) -> None:
     key.verify(signature, said, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 as deployed authorities have it
 
 
-def _strong(certificate: Certificate, trust: Trust) -> None:
-    """Denied when its key is weak, so dear that it keeps us busy, or of a kind that we do not know."""
-    try:
-        key = certificate.public_key()
-    except _FAILURES:
-        key = None
+def _is_strong(certificate: Certificate, trust: Trust) -> bool:
+    """Not when its key is weak, so dear that it keeps us busy, or of a kind that we do not know."""
+    key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):
-        fits = (
-            trust.shortest_rsa <= key.key_size <= STRONGEST_RSA and key.public_numbers().e < LARGEST_EXPONENT
-        )
-    else:
-        fits = isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
-    if not fits:
-        hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
-        raise Denied(f"the key of {_called(certificate)} is too weak, or of another kind", hint)
+        fits = trust.shortest_rsa <= key.key_size <= STRONGEST_RSA
+        return fits and key.public_numbers().e < LARGEST_EXPONENT
+    return isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey)
 
 
 def _current(certificate: Certificate, moment: datetime) -> None:
@@ -268,7 +259,7 @@ def _current(certificate: Certificate, moment: datetime) -> None:
         raise Denied(f"the certificate of {_called(certificate)} begins later", "set the clocks right")
     if moment >= certificate.not_valid_after_utc:
         raise Denied(f"the certificate of {_called(certificate)} has ended", "have it renewed")
-    for one in _extensions(certificate):
+    for one in certificate.extensions:
         if one.critical and not isinstance(one.value, _UNDERSTOOD):
             hint = "use one without; what is critical must not be passed over"
             raise Denied(

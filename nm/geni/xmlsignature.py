@@ -86,21 +86,25 @@ def read(element: Element, sha1: bool) -> Signature:
     reference = info[_name("Reference")]
     steps = children(reference, _ds("Transforms", "DigestMethod", "DigestValue"))
     transforms = children(steps[_name("Transforms")], _ds("Transform"))
-    used = (_algorithm(info[_name("SignatureMethod")]), _algorithm(steps[_name("DigestMethod")]))
-    allowed = ((*_METHODS, _SHA1[0]), (*_DIGESTS, _SHA1[1])) if sha1 else (_METHODS, _DIGESTS)
-    if used[0] not in allowed[0] or used[1] not in allowed[1]:
-        if set(used) & set(_SHA1) and not sha1:
-            hint = "have it signed over SHA-256, or let an administrator allow SHA-1"
-            raise Denied("a credential is signed over SHA-1", hint)
-        raise malformed("its signature is by a method that is not RSA over SHA-2")
     if _algorithm(info[_name("CanonicalizationMethod")]) != _C14N:
         raise malformed("its signature is not over inclusive canonical XML 1.0")
     if _algorithm(transforms[_name("Transform")]) != _ENVELOPED:
         raise malformed("its signature has another transform than enveloped-signature")
+    _counts(_algorithm(info[_name("SignatureMethod")]), _METHODS, sha1)
+    _counts(_algorithm(steps[_name("DigestMethod")]), _DIGESTS, sha1)
     uri = reference.get("URI", "")
     if uri[:1] != "#" or not _ID.fullmatch(uri[1:]) or set(reference.attrib) != {"URI"}:
         raise malformed("its signature is not of an element of this document")
     return Signature(element, uri[1:], _certificates(parts[_name("KeyInfo")]))
+
+
+def _counts(method: str, methods: Sequence[str], sha1: bool) -> None:
+    """Denied when it is none of these, and not over SHA-1 where that counts."""
+    if method in _SHA1 and not sha1:
+        hint = "have it signed over SHA-256, or let an administrator allow SHA-1"
+        raise Denied("a credential is signed over SHA-1", hint)
+    if method not in (*methods, *_SHA1):
+        raise malformed("its signature is by a method that is not RSA over SHA-2")
 
 
 def _certificates(info: Element) -> tuple[str, ...]:

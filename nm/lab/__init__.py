@@ -10,6 +10,9 @@ client of the API and imports no room of the daemon.
     guest      the head nodes' kernel, image and domain         daemon     the lab's nmd
     register   tells nmd of the rack                            probe      who reaches whom
     lifecycle  up and down                                      commands   `nmctl lab`
+
+With slivers: confinement (control groups), world (their network), slices, plc, authority, source (who tells
+of them), tree (what they are made from), door and sessions (how people enter), measure (what they get).
 """
 
 from nm.lab.commands import add_arguments, parse, run

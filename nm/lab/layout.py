@@ -13,7 +13,7 @@ from nm.lab.errors import LabError
 PREFIX = 16  # all addresses lie in one subnet: only VLANs decide who reaches whom
 VLANS = range(101, 200)
 HOST = "host0"  # the VM host's bridge, and its name in the pool
-POOL = "lab"  # libvirt's storage pool for head nodes' disks
+POOL = "nm-disks"  # libvirt's pool for disks: nm's own name for it, so that what names none is in the lab too
 HEAD_ADDRESS = "10.9.254.1"  # of every head node that is made from an image; each is alone on its VLAN
 BMCS = ("ipmi", "redfish", "virtualbmc")
 WORLD = "world"  # the network behind the slivers' bridge, where a lab has slivers

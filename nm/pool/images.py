@@ -110,6 +110,11 @@ def user_of(reader: Reader, name: str) -> str | None:
         for record in reader.range(kind):
             if record[key] == name:
                 return f"{spoken} {name_of(record['record_key'])}"
+    for sliver in reader.range("sliver"):
+        if sliver.get("_index") and (sliver.get("_image") or {}).get("image") == name:
+            return (
+                f"sliver {name_of(sliver['record_key'])}"  # its disk is that one's file, and its own changes
+            )
     for group in reader.range("group"):
         if any(name in specs.image_names(spec) for spec in (group["wanted"], group["target"])):
             return f"group {name_of(group['record_key'])}"

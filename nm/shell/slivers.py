@@ -27,7 +27,8 @@ def ask(session: Session, command: Command, options: Options) -> int:
     """Call the method; and wait for the job that it made."""
     answer = session.call(command.method, options.sliver)
     if options.wait:
-        job = session.call("GetSlivers", {"name": options.sliver})[0]["job"]
+        jobs = session.call("GetJobs", {"subject": f"sliver:{options.sliver}"})  # also who may only do this
+        job = jobs[-1]["id"]
         answer = wait_for(session, command, options, job)
     if session.output.json:
         session.output.result(answer)
@@ -54,7 +55,7 @@ def one_of_all(options: Options) -> None:
 
 def _wish(verb: str, method: str, about: str, *uses: str) -> Command:
     return Command(f"sliver {verb}", method, about, (NAME, WAIT), say=f"{verb} sliver {{sliver}}", run=ask,
-                   uses=("GetSlivers", *uses))  # fmt: skip
+                   uses=("GetJobs", *uses))  # fmt: skip
 
 
 COMMANDS = (

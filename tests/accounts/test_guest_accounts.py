@@ -124,6 +124,15 @@ def test_a_successor_of_another_type_has_no_files_of_the_last_one(bench: Bench) 
     assert members(bench) == "web"
 
 
+@pytest.mark.parametrize("type", ["controller", "delegate"])
+def test_a_successor_that_has_no_guest_leaves_no_key_of_the_last_one(bench: Bench, type: str) -> None:
+    make(bench, QEMU)
+    bench.records["web"] = {}
+    before = [{"uid": FIRST, "id": 1, "type": QEMU}]
+    assert bench.make("web", type=type, uid=FIRST + 1, number=2, before=before).error is None
+    assert list(place(bench).parent.iterdir()) == []
+
+
 def test_a_key_that_changes_leaves_the_other(bench: Bench) -> None:
     make(bench, keys=[KEY, OTHER])
     make(bench, keys=[OTHER])

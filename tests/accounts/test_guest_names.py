@@ -116,7 +116,7 @@ def test_a_successor_of_another_type_is_another_account(desk: Desk) -> None:
     first = desk.meant("web")
     assert desk.enroll("web", QEMU) == "web"
     second = desk.meant("web")
-    assert second["before"] == [{"uid": first["uid"], "id": first["id"]}]
+    assert second["before"] == [{name: first[name] for name in ("uid", "id", "type")}]
     assert (second["uid"], second["type"]) == (first["uid"] + 1, QEMU)
 
 

@@ -193,8 +193,10 @@ def test_accounts_of_an_older_nm_get_what_is_made_now(desk: Desk) -> None:
     desk.finish(Survey())
     assert [file.read_text() for file in files] == [f"{CALLS} {KEY}\n"] * 2
     runs = desk.system.runs
+    locked = desk.places.root / "homes/d1/.ssh/authorized_keys"
+    locked.write_text("")  # by somebody's hand, who had a reason: an audit tells
     desk.finish(Survey())
-    assert desk.system.runs == runs and not desk.worker.depth
+    assert desk.system.runs == runs and not desk.worker.depth and locked.read_text() == ""
 
 
 def test_what_is_gathered_counts_as_waiting(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """The door's own methods, its faults, its values, and where it listens."""
 
 import dataclasses
+import json
 import logging
 import os
 import re
@@ -168,6 +169,11 @@ def test_times_past_2038_are_doubles(dispatcher: api.Api, monkeypatch: pytest.Mo
 def test_characters_that_xml_has_no_place_for(dispatcher: api.Api, monkeypatch: pytest.MonkeyPatch) -> None:
     replace(monkeypatch, "GetVlans", lambda reader, call, wanted: ["a\0b\x1bc\ud800d\ufffee", {"k\x01": 1}])
     assert answered(dispatcher, body("GetVlans", {})) == ["a\ufffdb\ufffdc\ufffdd\ufffde", {"k\ufffd": 1}]
+    answer = dispatcher.answer(ROOT, body("GetVlans", {}).encode(), b"application/json")
+    assert json.loads(answer.decode())["result"] == [
+        "a\0b\x1bc?d\ufffee",
+        {"k\x01": 1},
+    ]  # no UTF-8: half a pair
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])

@@ -1,6 +1,7 @@
 """HTTP as clients of all kinds speak it."""
 
 import http.client
+import json
 import socket
 import threading
 import time
@@ -52,6 +53,28 @@ def test_http_client_on_both_ways(door: Door, way: str) -> None:
             assert b"<name>api</name>" in response.read()
     finally:
         client.close()
+
+
+def test_who_asks_for_json_is_answered_in_json(connection: socket.socket) -> None:
+    for method, said in (("WhoAmI", "result"), ("Nothing", "fault")):
+        connection.sendall(call(method, accept="application/json"))
+        answer = read_answer(connection)
+        assert (answer.status, answer.header["content-type"]) == (200, "application/json")
+        assert list(json.loads(answer.body)) == [said]
+    assert json.loads(answer.body)["fault"]["faultCode"] == 100
+
+
+@pytest.mark.parametrize("wanted", [None, "*/*", "text/xml", "text/html", "application/jsonish"])
+def test_all_others_are_answered_in_xml(connection: socket.socket, wanted: str | None) -> None:
+    connection.sendall(call("WhoAmI", accept=wanted))
+    answer = read_answer(connection)
+    assert answer.header["content-type"] == "text/xml"
+    assert answer.value["name"]
+
+
+def test_what_one_request_wants_is_forgotten_with_it(connection: socket.socket) -> None:
+    connection.sendall(call("WhoAmI", accept="application/json") + call("WhoAmI"))
+    assert json.loads(read_answer(connection).body)["result"] == read_answer(connection).value
 
 
 def test_requests_that_come_together_are_answered_in_order(connection: socket.socket) -> None:

@@ -100,6 +100,7 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
             {"name": ONE.name, "uid": ONE.uid, "method": method},
         ],
     )
+    bench.edit("group_gamma", delegations=borrowers(method))
     bench.call("RegisterVlan", 103)
     bench.call("CreateGroup", "others", {"owner": OTHER.name, "vlan": 103})
     for caller, granted in ((SPY, "spy"), (RESERVER, "reserve"), (DESCRIBER, "describe")):
@@ -113,6 +114,12 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
     if method == "GetConsole":
         bench.edit("headnode_made", group="alpha")
     return {**CALLERS, "account": account}
+
+
+def borrowers(method: str) -> list[dict[str, Any]]:
+    """Whom gamma delegates the method to: its members are asked, too, where it is lent to."""
+    who = (OWNER, ONE) if method == "LendNodes" else ()
+    return [{"name": one.name, "uid": one.uid, "method": method} for one in who]
 
 
 def serve(bench: Bench, group: str) -> None:
@@ -301,7 +308,8 @@ def test_a_name_made_again_is_another_incarnation(bench: Bench) -> None:
     bench.call("CreateDelegate", "snoop", [], [])
     second = bench.get("account_snoop")
     assert second["uid"] > first["uid"] and second["id"] > first["id"]
-    assert second["before"] == [{"uid": first["uid"], "id": first["id"]}] and second["rights"] == {}
+    assert second["before"] == [{"uid": first["uid"], "id": first["id"], "type": "delegate"}]
+    assert second["rights"] == {}
 
 
 # ---- head nodes

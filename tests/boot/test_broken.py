@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nm.lab import daemon, watch
-from nm.lab.layout import HOST
+from nm.lab.layout import HOST, POOL
 from nm.lab.place import Lab
 from nm.lab.register import finish
 from tests.boot.conftest import HEAD, PATIENCE, Up, api, deployed
@@ -30,7 +30,7 @@ def state(lab: Lab) -> dict[str, Any]:
         "state": (group["state"], group["pending"], group["error"]),
         "ports": ports,
         "domains": running(lab, "nm-"),
-        "volumes": sorted(lab.run([*VIRSH, "vol-list", "lab"]).split()),
+        "volumes": sorted(lab.run([*VIRSH, "vol-list", POOL]).split()),
     }
 
 

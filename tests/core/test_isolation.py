@@ -20,6 +20,8 @@ from tests.core.isolation import crossings, disagreements, promised_wrongly
 from tests.rack import OpenRack, Rack
 from tests.switches.ovs_rack import OvsRack, missing
 
+# Lives are about switches; a disk would be waited for thousands of times.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 GROUPS = st.sampled_from(["a", "b", "c"])
 NODES = st.sampled_from([f"n{number}" for number in range(8)])
 SWITCHES = st.sampled_from(["sw0", "sw1", "sw2"])
@@ -44,7 +46,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="nm-life-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="nm-life-", dir=MEMORY))
         self.faults: dict[str, dict[str, Any]] = {}  # of switches
         self.rack = self.make_rack(switches=3, nodes=8, retry_first_seconds=0.01, retry_longest_seconds=0.05)
         self.rack.register(range(101, 107), management=False)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from nm.calls import NM, Call, Caller
 from nm.config import Hooks
 from nm.database_tools import restore
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
+from nm.promisework import Look, PromiseWorker
 from nm.records import Record, changed, record_key
 from nm.scratch import Scratch
-from nm.store import Transaction
+from nm.store import Store, Transaction
 from tests.rack import Rack, rack
 
 ALICE, BOB = Caller(uid=1, name="daemon"), Caller(uid=2, name="bin")
@@ -227,8 +229,16 @@ def test_a_node_that_rests_between_two_groups_is_promised_not_free(lab: Rack) ->
         lab.call("UnregisterNode", "n1")
     with pytest.raises(Conflict, match="on its way back"):
         lab.call("AddNodes", "b", ["n1"])
+    with pytest.raises(Conflict, match="on its way back from group b"):
+        lend(lab, "n1")
+    lab.until(lambda: "loan waits" in [event["what"] for event in lab.call("GetEvents", 0, 1000)])
+    waits = [event for event in lab.call("GetEvents", 0, 1000) if event["what"] == "loan waits"]
+    assert [event["subject"] for event in waits] == ["group a", "group b"]
+    assert "n1: the trunk at switch sw1 port t0b is unverified" in waits[0]["detail"]
     lab.call("ResetPorts", "sw1", ["t0b"])
     lab.until(at_home(lab))
+    told = [event for event in lab.call("GetEvents", 0, 1000) if event["what"] == "loan waits"]
+    assert len(told) == 2  # once, however often it was tried
 
 
 def test_a_node_whose_power_is_not_known_off_goes_on_when_it_is_cleared(tmp_path: Path) -> None:
@@ -496,13 +506,20 @@ def test_owners_lend_and_members_do_not(lab: Rack) -> None:
     lab.call("CreateGroup", "e", {"nodes": ["n5"], "delegations": ["daemon"]}, caller=BOB)
     with pytest.raises(Denied, match="owner of group e"):
         lab.call("LendNodes", "e", "d", ["n5"], time.time() + LONG, caller=ALICE)
+    lab.call("SetDelegations", "e", [], caller=BOB)
+    with pytest.raises(NotFound, match="no group e"):  # nobody puts nodes into a stranger's network
+        lab.call("LendNodes", "d", "e", ["n4"], time.time() + LONG, caller=ALICE)
+    lab.call("SetDelegations", "e", [{"name": "daemon", "method": "LendNodes"}], caller=BOB)
     with pytest.raises(LimitReached, match="bin may have 2 nodes, this makes 3"):
         lab.call("LendNodes", "d", "e", ["n4", "n6"], time.time() + LONG, caller=ALICE)
     until = time.time() + LONG
     assert lab.wait(lab.call("LendNodes", "d", "e", ["n4"], until, caller=ALICE))["state"] == "done"
     with pytest.raises(LimitReached, match="daemon may have 2 nodes"):  # what is lent is still the lender's
         lab.call("AddNodes", "d", ["n7"], caller=ALICE)
-    lab.call("RemoveNodes", "e", ["n4"], caller=BOB)
+    lab.call("SetDelegations", "e", [], caller=BOB)
+    with pytest.raises(NotFound, match="no group e"):
+        lab.call("LendNodes", "d", "e", ["n4"], until + 1, caller=ALICE)
+    lab.call("LendNodes", "d", "e", ["n4"], 0, caller=ALICE)
     lab.until(lambda: shown(lab, "d")["nodes"] == ["n6", "n4"])
 
 
@@ -522,3 +539,36 @@ def test_an_act_that_is_not_due_does_nothing(lab: Rack) -> None:
             partial(lending.act, call=call, act=act, nodes=["n1", "n0"], certain=True)
         )
     assert lab.service.database.get("group_b") == before
+
+
+class Counting:
+    """A store that counts the records that are read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.count = 0
+
+    def get(self, key: str) -> Record | None:
+        self.count += 1
+        return self._store.get(key)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def test_a_change_of_one_costs_the_same_among_many(tmp_path: Path) -> None:
+    with rack(tmp_path, nodes=24) as lab:
+        assert lab.service is not None
+        nodes = [f"n{number}" for number in range(20)]
+        lab.call("CreateGroup", "a", {"nodes": nodes, "vlan": 101})
+        lab.call("CreateGroup", "b", {"vlan": 102})
+        counts = []
+        for some in (nodes[:2], nodes[2:]):
+            lent(lab, *some)
+            store: Any = Counting(lab.service.database)
+            worker = PromiseWorker(replace(lab.service._tools, store=store), lambda: False)
+            worker.handle([Look()])
+            store.count = 0
+            assert worker.handle([Look(("n1",))]) == 60.0
+            counts.append(store.count)
+        assert counts[0] == counts[1] < 10

@@ -328,10 +328,10 @@ BOMBS: Mapping[str, Forgery] = {
     "a long certificate": Forgery(
         lambda: call(replaced(issued(), ("<owner_gid>", f"<owner_gid>{'A' * (1 << 17)}"))), "longer than"
     ),
-    "many credentials": Forgery(lambda: Call(credentials=[issued()] * 11), "more than 10", Invalid),
-    "many bad ones": Forgery(lambda: Call(credentials=[line(5)] * 10, client=MALLORY), "none of the"),
+    "many credentials": Forgery(lambda: Call(credentials=[issued()] * 7), "more than 6", Invalid),
+    "many bad ones": Forgery(lambda: Call(credentials=[line(5)] * 6, client=MALLORY), "none of the"),
     "many whose last signature does not hold": Forgery(
-        lambda: Call(credentials=[_rotten()] * 10), "does not hold"
+        lambda: Call(credentials=[_rotten()] * 6), "does not hold"
     ),
 }
 

@@ -33,6 +33,7 @@ PROGRAMS = (
     "dash", "mount", "umount", "pivot_root", "chroot", "cat", "mkdir", "chmod", "rm", "cp", "sleep",
     "hostname", "ls", "grep", "true",
 )  # fmt: skip
+LONG = bool(os.environ.get("NM_TEST_GUESTS"))  # whether also what takes its time is tried: make test-guests
 LXC, QEMU = "lxc:///system", "qemu:///system"
 
 

@@ -75,10 +75,26 @@ class Slivers:
         self.until(lambda: all(self.sliver(name)["state"] == "running" for name in names), f"{names} run")
 
     def records(self) -> dict[str, str]:
-        """Every record of slivers and accounts, as it is on the disk; not when accounts were looked at."""
+        """Every record of slivers and accounts, as it is on the disk, but for when accounts were looked at.
+
+        They are, by time, after keys went.
+        """
         found = [one for kind in ("sliver", "account") for one in dump(self.lab.folder / "database", kind)]
-        kept = ({key: part for key, part in one.items() if key != "_read_at"} for one in found)
-        return {one["record_key"]: json.dumps(one, sort_keys=True) for one in kept}
+        for one in found:
+            if "_read_at" in one:
+                one |= {"_read_at": None, "timestamp": None}
+        return {one["record_key"]: json.dumps(one, sort_keys=True) for one in found}
+
+    def question(self) -> tuple[int, dict[str, tuple[str | None, str]]]:
+        """Have the PLC asked: how many slivers changed, and which records were written, before and after."""
+        before = self.records()
+        changed = self.ask_source()["changed"]
+        after = self.records().items()
+        return changed, {key: (before.get(key), one) for key, one in after if one != before.get(key)}
+
+    def settle(self) -> None:
+        """Until what was just made is not looked at any more: three questions in a row write no record."""
+        self.until(lambda: not any(self.question()[1] for _ in range(3)), "questions write no record")
 
     # ---- the machine
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nm import storage
 from nm.lab.errors import LabError
-from nm.lab.layout import HOST, Layout
+from nm.lab.layout import HOST, POOL, Layout
 
 layouts = st.builds(Layout, st.integers(1, 32), st.integers(0, 250), st.integers(0, 32))
 
@@ -45,3 +46,8 @@ def test_nodes_are_dealt_evenly(layout: Layout) -> None:
 def test_impossible_sizes_are_refused(word: str, value: Any) -> None:
     with pytest.raises(LabError, match=f"{value} {word} is not possible; use"):
         replace(Layout(), **{word: value})
+
+
+def test_disks_for_which_nobody_names_a_pool_stay_in_the_lab_too() -> None:
+    """Its /var/lib is the machine's, where nm would make a pool of that name."""
+    assert POOL == storage.POOL

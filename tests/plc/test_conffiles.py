@@ -1,5 +1,6 @@
 """Configuration files of a PLC: which are taken, where they land, and that nothing else is touched."""
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from nm import conffiles, config
-from nm.plcwork import _own_folders
+from nm.plcwork import _own_places
 from tests.plc.authority import Authority
 from tests.plc.fake_plc import FakePlc
 from tests.plc.node import ROOT_FILES, Node, node
@@ -200,16 +201,36 @@ def test_without_folders_nothing_is_asked_for_or_told(here: Node, plc: FakePlc) 
     assert [call for call in plc.calls if call.startswith("GET")] == gets
 
 
-def test_nms_own_folders_are_never_written_to() -> None:
-    own = _own_folders(config.Config())
+def test_nms_own_places_are_never_written_to(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "way").symlink_to(tmp_path / "disk")
+    made = replace(
+        config.Config(),
+        daemon=config.Daemon(database=f"{tmp_path}/way"),
+        hooks=config.Hooks(before_give="/srv/site//wipe"),
+        plc=config.Plc(ca="/srv/site/ca.pem"),
+    )
     for dest in (
-        "/etc/nm/nm.toml",
-        "/etc/nm/secrets/x",
-        "/etc/nm/ticket-keys/x.asc",
-        "/var/lib/nm/database.pickle",
-    ):
-        files, problems = conffiles.wanted([{**ENTRY, "dest": dest}], ["/etc", "/var/lib"], own)
-        assert files == [] and "nm's own" in problems[0]
+        "/etc/nm/nm.toml", "/etc/nm/secrets/x", "/etc/nm/ticket-keys/x.asc", "/var/lib/nm-images/x/bin/sh",
+        f"{tmp_path}/disk/database.pickle", f"{tmp_path}/way/x", "/srv/site/wipe", "/srv/site/ca.pem",
+        "/run/nm/guests/70000.json", "/usr/lib/nm/nm-enter",
+    ):  # fmt: skip
+        folders = ["/etc", "/var/lib", "/srv", "/run", "/usr", str(tmp_path)]
+        files, problems = conffiles.wanted([{**ENTRY, "dest": dest}], folders, _own_places(made))
+        assert files == [] and "nm's own" in problems[0], dest
+
+
+def test_files_that_cannot_be_fetched_hold_up_no_keys(here: Node, plc: FakePlc) -> None:
+    """As where a file stands in the PLC's place."""
+    assert here.service is not None
+    told = here.folder / "told.json"
+    told.write_text(json.dumps({**plc.reply, "accounts": [{"name": "ghost", "keys": []}]}))
+    here.stop()
+    here.config = replace(here.config, plc=replace(here.config.plc, address=str(told), accounts=("ghost",)))
+    here.start()
+    here.until(lambda: here.source()["address"] == str(told) and here.source()["tried"] is not None)
+    problems = "\n".join(here.source()["problems"])
+    assert "no address of a source" in problems and "there is no such account" in problems
 
 
 def test_what_could_not_be_written_is_told_and_tried_again(here: Node, plc: FakePlc) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import config, nodekeys
+from nm import config, nodekeys, nolinks
 from nm.nodekeys import BEGIN, END
 from tests.plc.authority import Authority
 from tests.plc.conftest import SAMPLE
@@ -169,3 +169,27 @@ def test_no_list_changes_nothing(here: Node, plc: FakePlc) -> None:
     plc.reply["timestamp"] += 1
     before = keys(here).read_text()
     assert asked(here) == "" and keys(here).read_text() == before
+
+
+def test_a_folder_that_is_put_in_the_place_of_a_new_one_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever owns the home would be given what root keeps there."""
+    roots = tmp_path / "roots"
+    roots.mkdir(mode=0o750)
+    (roots / "letter").write_text("root's")
+    make = os.mkdir
+
+    def make_and_swap(name: str, mode: int, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        (tmp_path / name).rmdir()
+        roots.rename(tmp_path / name)
+
+    monkeypatch.setattr(os, "mkdir", make_and_swap)
+    home = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with pytest.raises(OSError, match="another folder"):
+            nolinks.make_folder(home, ".ssh", 0o700)
+    finally:
+        os.close(home)
+    assert stat.S_IMODE((tmp_path / ".ssh").stat().st_mode) == 0o750

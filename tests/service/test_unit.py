@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import accounts, config, daemon, metrics
+from nm import accounts, config, daemon, guestaccounts, metrics
 from tests.project.tree import ROOT
 
 UNIT = ROOT / "packaging/nmd.service"
@@ -99,10 +99,12 @@ def test_accounts_live_where_the_unit_and_the_package_know_them() -> None:
     assert f"\nd {homes} 0755 root root -\n" in (ROOT / "packaging/tmpfiles.conf").read_text()
     assert f" -{homes} " in UNIT.read_text()
     purge = (ROOT / "packaging/debian/postrm").read_text()
-    assert f'[ "$shell" = {accounts.FORWARD} ]' in purge
     assert f'[ "$home" = "{homes}/$name" ]' in purge
-    looks = [f'"nm {kind.TYPE} "*' for kind in accounts.REGISTRY.of_shell(accounts.FORWARD)]
-    assert f"case $comment in {' | '.join(looks)})" in purge
+    shells = (accounts.FORWARD, guestaccounts.SHELL)
+    assert f"case $shell in {' | '.join(shells)})" in purge
+    looks = tuple(re.findall(r'"(nm [^"]*)"\*', purge))
+    kinds = [kind for shell in shells for kind in accounts.REGISTRY.of_shell(shell)]
+    assert [kind.TYPE for kind in kinds if not f"nm {kind.TYPE} ".startswith(looks)] == []
 
 
 def test_the_package_brings_the_programs_that_are_run() -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from nm import client
-from nm.client import Address, BadAddress, Busy, Unreachable, connect, parse_address
+from nm import client, marshal
+from nm.client import JSON, Address, BadAddress, Busy, Unreachable, connect, parse_address
 from tests.rack import Rack, rack
 
+NO_ANSWERS = (b"", b"{", b"[]", b"{}", b"\xff", b'{"fault": 1}', b'{"fault": {"faultCode": "1"}}')  # in JSON
 ANSWER = xmlrpc.client.dumps((1,), methodresponse=True).encode()
 
 
@@ -164,10 +165,9 @@ def read_request(connection: socket.socket) -> bytes:
     return data
 
 
-def reply(body: bytes, status: str = "200 OK") -> bytes:
-    return (
-        f"HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-    )
+def reply(body: bytes, status: str = "200 OK", content: str = "text/xml") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 @pytest.fixture
@@ -209,6 +209,21 @@ def wait_until_closed(nm: xmlrpc.client.ServerProxy) -> None:
     assert sock.recv(1, socket.MSG_PEEK) == b""
 
 
+@pytest.mark.parametrize("value", [1, None, "\x1b\u00fc", 4_102_444_800, 1.5, [], {"a": [{"b": True}, "\n"]}])
+def test_an_answer_in_json_is_what_was_meant(server: Maker, value: object) -> None:
+    wise = server(lambda connection: connection.sendall(reply(marshal.json_answer(value), content=JSON)))
+    with connect(wise.path) as nm:
+        assert nm.Ping() == value
+
+
+def test_a_refusal_in_json_is_a_fault(server: Maker) -> None:
+    body = marshal.json_fault(108, "no; ask")
+    strict = server(lambda connection: connection.sendall(reply(body, content=JSON)))
+    with connect(strict.path) as nm, pytest.raises(xmlrpc.client.Fault) as refused:
+        nm.Ping()
+    assert (refused.value.faultCode, refused.value.faultString) == (108, "no; ask")
+
+
 def hold(ended: threading.Event) -> None:
     ended.wait(10)
 
@@ -230,6 +245,7 @@ def test_a_daemon_that_says_nothing_is_unreachable_after_the_timeout(server: Mak
         (reply(b"no", "503 Busy"), "503"),
         (reply(b"<html>"), "XML-RPC"),
         (reply(b"<methodResponse></methodResponse>"), "XML-RPC"),
+        *((reply(body, content=JSON), "XML-RPC") for body in NO_ANSWERS),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "did not answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n<", "did not answer"),
     ],

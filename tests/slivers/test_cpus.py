@@ -1,13 +1,15 @@
 """Weights and whole processors of slivers: what each is promised, it gets when all are busy."""
 
+import subprocess
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nm import rspec
+from nm import cgroups, rspec
 from nm.cpus import SPANS, Demand, Division, divide, held
+from nm.errors import DeviceFailed
 
 EVEN = st.builds(Demand, st.integers(1, 1000), st.integers(0, 4000), st.just("0b"))
 CORED = st.builds(
@@ -83,3 +85,10 @@ def test_who_has_cores_keeps_them_when_others_come_and_go() -> None:
     )  # fmt: skip
     assert one.own["b"] == many.own["b"] == {6, 7}
     assert many.own["a"] == {3, 4, 5} and many.usable["c"] == {0, 1, 2}
+
+
+def test_a_container_that_has_just_ended_is_an_error_of_its_own() -> None:
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    with pytest.raises(DeviceFailed, match=f"process {ended.pid}"):
+        cgroups.let_use(ended.pid, frozenset({0}))

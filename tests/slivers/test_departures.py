@@ -85,7 +85,35 @@ def test_one_that_is_not_instantiated_any_more_has_its_grace(lab: Node) -> None:
     at_once(lab)
     lab.hear(told("a", "not-instantiated"), told("b", "delegated"))
     lab.until(lambda: lab.guest("a") is None)
-    assert lab.sliver("a")["state"] == "absent"
+    lab.until_state("a", "absent")
+
+
+def test_one_that_becomes_a_controller_has_its_grace(lab: Node) -> None:
+    """No word of a source's destroys all guests at once."""
+    lab.hear(told("a"), told("b"))
+    lab.until_runs("a", "b")
+    made = lab.guest("a")
+    lab.hear(told("a", "nm-controller"), told("b"))
+    lab.until_state("a", "stopped")
+    lab.until(lab.at_rest)
+    assert lab.sliver("a")["why"] == "a controller has no guest" and lab.guest("a") is not None
+    lab.hear(told("a"), told("b"))
+    lab.until_runs("a")
+    assert lab.guest("a") == made, "as before"
+    at_once(lab)
+    lab.hear(told("a", "nm-controller"), told("b"))
+    lab.until(lambda: lab.guest("a") is None)
+    lab.until(lambda: lab.sliver("a")["state"] == "absent")
+
+
+def test_who_is_to_go_is_not_made_anew_first(lab: Node) -> None:
+    lab.call("RegisterImage", "other", {"kind": "disk", "disk": "/var/lib/nm-images/other.qcow2"})
+    lab.hear(told("a"), told("b"))
+    lab.until_runs("a", "b")
+    lab.hear(told("a", "not-instantiated", tags={"vref": "other"}), told("b"))
+    lab.until_state("a", "stopped")
+    lab.until(lab.at_rest)
+    assert (lab.guest("a") or {})["image"] == "debian"
 
 
 def test_many_at_once_wait_for_an_administrator(lab: Node) -> None:

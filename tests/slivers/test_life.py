@@ -1,10 +1,12 @@
 """Slivers' lives: made, started, stopped, changed; what is told of them, and what becomes of failures."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nm.calls import Caller
 from nm.errors import Conflict
 from tests.slivers.node import Node, node, told
 
@@ -234,3 +236,68 @@ def test_without_a_libvirt_records_and_loans_work_and_nothing_is_made(tmp_path: 
         assert lab.sliver("a")["why"] == "this machine runs no slivers (slivers.uri)"
         assert lab.house.domains == {}
         lab.until(lambda: "slivers:" not in lab.crew().subjects())
+
+
+def test_an_image_that_a_disk_is_made_of_stays_registered(lab: Node) -> None:
+    lab.hear(told("d", "delegated"))
+    lab.ask("Create", "d")
+    with pytest.raises(Conflict, match="image debian is used by sliver d"):
+        lab.call("UnregisterImage", "debian")
+    lab.ask("Destroy", "d")
+    lab.call("UnregisterImage", "debian")
+
+
+def test_without_a_libvirt_what_is_over_is_forgotten(tmp_path: Path) -> None:
+    with node(tmp_path, slivers={"uri": "", "grace_seconds": 0.1}) as lab:
+        lab.hear(told("a"), told("b"))
+        lab.hear(told("b"))
+        lab.until(lambda: lab.record("a") == {})
+        assert lab.call("GetSlivers", {"name": "a"}) == []
+
+
+def test_no_disk_is_wiped_for_an_image_that_is_not_there(lab: Node) -> None:
+    lab.call("RegisterImage", "f8", {"kind": "disk", "disk": "/var/lib/nm-images/f8.qcow2"})
+    lab.hear(told("a", GetSliceFamily="f8"))
+    lab.until_runs("a")
+    for family in ({"GetSliceFamily": "f9"}, {}):
+        lab.hear(told("a", **family))
+        lab.until(lab.at_rest)
+        assert (lab.guest("a") or {})["image"] == "f8"
+    lab.hear(told("a", GetSliceFamily="f9"))
+    lab.until(lambda: lab.sliver("a")["note"] is not None)
+    assert lab.sliver("a")["note"] == "image f9 is not registered here: its disk stays, made from f8"
+    lab.until(lab.at_rest)
+    lab.call("RegisterImage", "f9", {"kind": "disk", "disk": "/var/lib/nm-images/f9.qcow2"})
+    lab.until(lab.at_rest)
+    assert (lab.guest("a") or {})["image"] == "f8"
+    lab.ask("ReCreate", "a")
+    assert (lab.guest("a") or {})["image"] == "f9"
+
+
+def test_one_that_becomes_a_controller_keeps_its_disk_for_a_while(tmp_path: Path) -> None:
+    with node(tmp_path, slivers={"grace_seconds": 3600.0}) as lab:
+        lab.hear(told("a"))
+        lab.until_runs("a")
+        lab.hear(told("a", "nm-controller"))
+        lab.until_state("a", "stopped")
+        lab.until(lab.at_rest)
+        assert lab.guest("a") is not None and lab.sliver("a")["why"] == "a controller has no guest"
+        lab.hear(told("a"))
+        lab.until_runs("a")
+        assert (lab.guest("a") or {})["life"] == 1
+        lab.stop()
+        lab.config = replace(lab.config, slivers=replace(lab.config.slivers, grace_seconds=0.1))
+        lab.start()
+        lab.hear(told("a", "nm-controller"))
+        lab.until(lambda: lab.guest("a") is None)
+        assert lab.record("a")["type"] == "controller"
+
+
+def test_who_may_only_start_it_finds_the_job_of_that(lab: Node) -> None:
+    lab.hear(told("a", tags={"delegations": "bob:Start"}))
+    lab.until_runs("a")
+    bob = Caller(5050, "bob")
+    assert lab.call("Start", "a", caller=bob) == 1
+    assert lab.call("GetSlivers", {"name": "a"}, caller=bob) == []
+    [job] = lab.call("GetJobs", {"subject": "sliver:a"}, caller=bob)  # as nmctl sliver start a --wait does
+    assert lab.wait(job["id"])["state"] == "done"

@@ -275,6 +275,16 @@ def test_a_filter_of_somebody_elses_stays() -> None:
         assert "pref 5" in sh("tc filter show dev br0 ingress")
 
 
+def test_filters_on_a_device_that_is_none_of_ours_are_nobodys_trouble(net: Net, node: Node) -> None:
+    """As libvirt makes them for a guest with <bandwidth>."""
+    sh("ip link add vnet0 type veth peer name vnet1")
+    sh("tc qdisc add dev vnet0 handle ffff: ingress")
+    sh("tc filter add dev vnet0 parent ffff: protocol all u32 match u32 0 0 classid 1:1")
+    node.look()
+    assert (node.faults, node.enforced) == ("", ALL)
+    assert "1:1" in sh("tc filter show dev vnet0 ingress")
+
+
 def test_a_device_that_is_missing_is_told(net: Net, node: Node, way: str) -> None:
     node.use(**({"network": "bridge:br9"} if way == "routed" else {"uplink": "up9"}))
     node.run(1)
@@ -314,6 +324,22 @@ def test_a_device_of_our_name_that_is_none_of_ours_stays() -> None:
         node.look()
         assert node.enforced == ALL
         assert "nm-slivers" in sh("ip link")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_ours_goes_from_among_others_and_leads_nowhere_that_is_gone(gone: bool) -> None:
+    with network(routed=True):
+        node = Node("routed")
+        node.look()
+        sh("tc filter add dev br0 ingress pref 5 u32 match u32 0 0 classid 1:1")
+        if gone:
+            sh("ip link del nm-slivers")
+        node.use(uplink="up0")
+        node.restart()
+        node.look()
+        assert (node.faults, node.enforced) == ("", ALL)
+        left = sh("tc filter show dev br0 ingress")
+        assert "pref 5" in left and "mirred" not in left
 
 
 def test_ours_goes_with_the_configuration(net: Net, node: Node, way: str) -> None:

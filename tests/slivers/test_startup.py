@@ -113,3 +113,42 @@ def test_three_seconds_lie_between_two(lab: Node) -> None:
         time[0] += 0.5
         line.handle([])
     assert turns == [(100.0, "sliver:a"), (103.0, "sliver:b"), (106.0, "sliver:c")]
+
+
+def test_who_died_while_nmd_was_away_has_a_turn_too(lab: Node) -> None:
+    """The records say that they run; a look says otherwise, before the first turn."""
+    lab.stop()
+    for name in NAMES:
+        lab.house.stop(f"nm-sliver-{name}")
+    made = lab.house.made
+    lab.startup = True
+    lab.config = replace(lab.config, startup=config.Startup(pause_seconds=3600))
+    lab.start()
+    lab.until_runs("a")
+    lab.until(lambda: lab.sliver("c")["why"] == "it waits for its turn to be started")
+    lab.until(lab.at_rest)
+    assert running(lab) == {"a"}
+    for name in "bc":
+        lab.stop()
+        lab.startup = False
+        lab.start()
+        lab.until_runs(name)
+    assert {name: lab.house.made[f"nm-sliver-{name}"] - made[f"nm-sliver-{name}"] for name in NAMES} == {
+        "a": 1, "b": 1, "c": 1,
+    }  # fmt: skip
+
+
+def test_while_libvirt_is_away_nobody_loses_a_turn(lab: Node) -> None:
+    lab.stop()
+    lab.house.reboot()
+    lab.house.set(down="libvirt does not answer")
+    lab.startup = True
+    lab.config = replace(lab.config, startup=config.Startup(pause_seconds=3600))
+    lab.start()
+    lab.until(lambda: lab.crew().depths().get("startup:", 0) == 0)
+    assert lab.service is not None
+    assert [lab.sliver(name)["why"] for name in NAMES] == [None] * 3  # by what is known they run
+    assert len(startup.waiting(lab.service.database)) == len(NAMES)
+    lab.house.set(down="")
+    lab.until_runs("a")
+    assert running(lab) == {"a"}

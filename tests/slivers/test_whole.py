@@ -42,7 +42,8 @@ def accounts(root: Path) -> dict[str, Entry]:
 
 
 def keys(root: Path, name: str) -> str:
-    return (root / "homes" / name / ".ssh/authorized_keys").read_text()
+    file = root / "homes" / name / ".ssh/authorized_keys"
+    return file.read_text() if file.exists() else ""
 
 
 def test_an_account_comes_and_goes_with_its_sliver(lab: Node, root: Path) -> None:
@@ -74,6 +75,31 @@ def test_one_that_is_gone_lets_nobody_in_until_it_is_back(lab: Node, root: Path)
     lab.until_runs("a")
     lab.until(lambda: KEY in keys(root, "a"))
     assert accounts(root)["a"].uid == uid
+
+
+def test_one_that_its_source_wants_here_no_more_lets_nobody_in(lab: Node, root: Path) -> None:
+    lab.hear(told("a"))
+    lab.until_runs("a")
+    lab.until(lambda: accounts(root).keys() == {"a"} and KEY in keys(root, "a"))
+    lab.hear(told("a", "not-instantiated"))
+    lab.until_state("a", "stopped")
+    lab.until(lambda: KEY not in keys(root, "a"))
+    lab.hear(told("a"))
+    lab.until_runs("a")
+    lab.until(lambda: KEY in keys(root, "a"))
+
+
+def test_one_that_becomes_a_controller_lets_its_people_in_at_once(lab: Node, root: Path) -> None:
+    lab.hear(told("a"))
+    lab.until_runs("a")
+    lab.until(lambda: KEY in keys(root, "a"))
+    uid = lab.sliver("a")["uid"]
+    lab.hear(told("a", "nm-controller"))
+    lab.until_state("a", "stopped")
+    lab.until(lambda: lab.sliver("a")["uid"] not in (None, uid))
+    lab.until(lambda: "a" in accounts(root) and accounts(root)["a"].uid != uid and KEY in keys(root, "a"))
+    lab.until(lab.at_rest)
+    assert KEY in keys(root, "a") and lab.guest("a") is not None
 
 
 def test_a_sliver_reads_its_own_record(lab: Node, root: Path) -> None:

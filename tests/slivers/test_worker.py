@@ -1,4 +1,4 @@
-"""The slivers' worker by itself: what it costs, and what a moment in which nothing can be written does to it."""
+"""The slivers' worker by itself: its cost, a full disk, and records that are an old copy."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -77,13 +77,10 @@ class Desk:
         self.sent = []
         return [item for item in found if isinstance(item, Errand)]
 
-    def answer(self) -> int:
-        """The hand makes all that was ordered, and the worker hears of it."""
-        errands = self.orders()
-        for errand in errands:
-            errand.reply([Outcome(order.value) for order in errand.orders])
-        self.handle(*[item for _, item in self.sent])
-        return len(errands)
+    def looks(self) -> list[guestwork.States]:
+        """What was asked of all guests; it forgets that here."""
+        found, self.sent = self.sent, []
+        return [item for _, item in found if isinstance(item, guestwork.States)]
 
 
 @pytest.mark.parametrize("moment", [1, 2])
@@ -122,3 +119,33 @@ def test_those_who_wait_cost_nothing() -> None:
         desk.handle(Wake(("a1",)))
         counts.append(desk.store.reads)
     assert counts[0] == counts[1]
+
+
+def test_a_guest_of_a_later_life_keeps_its_disk() -> None:
+    """The records are those of a copy: somebody called ReCreate after it was made."""
+    desk = Desk()
+    desk.tell("a", _life=2)
+    desk.handle(Wake(("a",)))
+    desk.handle()
+    [errand] = desk.orders()
+    assert errand.orders[0].value is not None
+    errand.reply([Outcome({**errand.orders[0].value, "life": 3, "shares": 7})])
+    desk.handle(*[item for _, item in desk.sent])
+    desk.handle()
+    [errand] = desk.orders()
+    assert errand.orders[0].value is not None and errand.orders[0].value["life"] == 3
+    assert (desk.store.get("sliver_a") or {})["_life"] == 3
+
+
+def test_a_guest_that_no_record_knows_is_told_once() -> None:
+    desk = Desk()
+    desk.tell("a")
+    for _ in range(2):
+        desk.handle()
+        desk.up += 100_000
+        for look in desk.looks():
+            look.reply(guestwork.Seen({"lost": True, "a": True}, {}, ()))
+        desk.handle(*[item for _, item in desk.sent])
+        desk.sent = []
+    events = [event for publication in desk.store.changes(0) or () for event in publication.events]
+    assert [event.subject for event in events if event.what == "guest of no known sliver"] == ["sliver lost"]

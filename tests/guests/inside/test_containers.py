@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from nm import machine_xml, shaping
-from nm.errors import DeviceFailed
+from nm.errors import DeviceFailed, NotFound
 from nm.facts import Order, Value
-from nm.guestmaking import HOST
+from nm.guesthand import GuestHand
+from nm.guestmaking import HOST, Brief
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LXC, inside, make_debian_root, sh, until
-from tests.guests.inside.conftest import KEY, Site, container, names
+from tests.guests.house import LONG, LXC, inside, make_debian_root, sh, until
+from tests.guests.inside.conftest import KEY, POOL, URIS, Site, container, names
 from tests.slivers.network import Node
 
 DOMAIN = "nm-sliver-a"
@@ -31,12 +32,12 @@ def run(site: Site, value: Value) -> None:
     until(is_there, 60)
 
 
-@pytest.mark.parametrize("make", [None, make_debian_root], ids=["busybox", "debian"])
+@pytest.mark.parametrize("make", [None, make_debian_root][: 1 + LONG], ids=["busybox", "debian"][: 1 + LONG])
 def test_made_it_runs_in_a_root_of_its_own_and_goes_without_a_trace(
     site: Site, make: Callable[[Path], Path] | None
 ) -> None:
     tree = site.root if make is None else make(site.root.parent / "debian")
-    site.told(hostname="alpha", initscript="#!/bin/sh\necho begun >>/begun\n")
+    site.told(hostname="alpha", initscript="#!/bin/sh\necho begun >/begun\n")
     site.told(image={**site.image, "root": str(tree)})
     run(site, container("a"))
     assert inside(DOMAIN, "hostname") == "alpha"
@@ -76,6 +77,30 @@ def test_what_it_is_told_comes_with_the_next_start(site: Site) -> None:
     assert "initscript" not in inside(DOMAIN, "ls /etc/nm-guest")
 
 
+def test_a_stop_waits_for_nothing_that_is_missing(site: Site) -> None:
+    site.make("a", container("a"))
+
+    def no_brief(_: str) -> Brief:
+        raise NotFound("no image tiny", "register it")
+
+    hand = GuestHand(URIS, no_brief, pool=POOL, emulate=True)
+    [outcome] = hand.run([Order("sliver/a", container("a", running=False, told="t2", shares=8))], 1)
+    assert isinstance(outcome.error, NotFound)
+    assert hand.states() == {"a": False}
+    hand.close()
+
+
+def test_a_disk_of_a_later_life_is_kept_from_an_older_record(site: Site) -> None:
+    run(site, container("a", life=3))
+    inside(DOMAIN, "echo mine >/kept; sync")
+    [outcome] = site.do(("a", container("a", life=2, shares=8)))
+    assert (outcome.error, outcome.seen) == (None, container("a", life=3))
+    [outcome] = site.do(("a", container("a", life=2, running=False)))
+    assert (outcome.error, outcome.seen) == (None, container("a", life=3, running=False))
+    run(site, container("a", life=3))
+    assert inside(DOMAIN, "cat /kept") == "mine"
+
+
 def test_it_stops_by_itself_or_by_force(site: Site) -> None:
     run(site, container("a"))
     site.grace = 60.0  # it must not come to that
@@ -96,7 +121,7 @@ def test_one_that_is_made_anew_again_and_again_stays_in_libvirts_hand(site: Site
     site.told(initscript="while true; do date >/now; done")
     host = LibvirtHost(LXC)
     site.grace = 0.0
-    for life in range(6):
+    for life in range(6 if LONG else 3):
         site.make("a", container("a", life=life))
         assert host.in_hand(DOMAIN)
     host.close()
@@ -146,6 +171,8 @@ def test_its_nic_is_on_the_bridge_with_the_address_that_it_was_given(site: Site)
         assert f"master {BRIDGE}" in sh("ip", "link", "show", "nms7")
         said = inside(DOMAIN, "ip addr show eth0; ip route")
         assert mac in said and "10.20.0.17/24" in said and "default via 10.20.0.1" in said
+        run(site, container("a", index=8))
+        assert f"master {BRIDGE}" in sh("ip", "link", "show", "nms8")
     finally:
         site.make("a", None)
         sh("ip", "link", "del", BRIDGE)

@@ -10,7 +10,7 @@ from nm import rspec
 from nm.facts import Order, Value
 from nm.guesthand import GuestHand
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LXC, sh, until
+from tests.guests.house import LONG, LXC, sh, until
 from tests.guests.inside.conftest import Site, container
 
 A, B, C = "nm-sliver-a", "nm-sliver-b", "nm-sliver-c"
@@ -24,7 +24,7 @@ def used(domain: str) -> int:
     return int(Path(f"/sys/fs/cgroup/cpuacct{place}/cpuacct.usage").read_text())
 
 
-def part(one: str, other: str, enough: float = 1.5) -> float:
+def part(one: str, other: str, enough: float = 1.5 if LONG else 0.7) -> float:
     """How much the first gets for each of the second's, while both together get so many seconds."""
     before = used(one), used(other)
     until(lambda: used(one) + used(other) - sum(before) > enough * 1e9, 60)

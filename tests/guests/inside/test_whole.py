@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nm import briefs, config
-from tests.guests.house import LXC, inside, sh, until
+from tests.guests.house import LXC, inside, kill_libvirtd, sh, start_libvirtd, until
 from tests.guests.inside.conftest import POOL, Site, names
 from tests.slivers.node import Node, told
 
@@ -51,7 +51,7 @@ def shares(domain: str) -> int:
 
 
 def test_from_a_source_to_running_containers_and_back(lab: RealNode) -> None:
-    script = "#!/bin/sh\necho begun >>/begun\n"
+    script = "#!/bin/sh\necho begun >/begun\n"
     first = told("pl_a", tags={**SMALL, "initscript_code": script})
     lab.hear(first, told("d", "delegated", tags=SMALL))
     lab.until(lambda: lab.runs("pl_a"), 60)
@@ -88,3 +88,23 @@ def test_one_that_was_killed_and_a_restart_of_nmd(lab: RealNode) -> None:
     lab.until(lambda: lab.guest("a") == {"running": False}, 60)
     lab.until_state("a", "stopped")
     assert lab.sliver("a")["why"] == "its source lists it no more"
+
+
+def test_libvirtd_is_killed_while_slivers_come_and_change(lab: RealNode) -> None:
+    lab.hear(told("a", tags=SMALL), told("d", "delegated", tags=SMALL))
+    lab.call("Create", "d")
+    kill_libvirtd()
+    lab.call("Stop", "d")
+    start_libvirtd()
+    lab.until(lambda: lab.runs("a"), 60)
+    until_rests(lab)
+    assert lab.guest("d") == {"running": False}
+    pid = sh("virsh", "-c", LXC, "domid", "nm-sliver-a")
+    lab.call("Start", "d")
+    kill_libvirtd()
+    lab.until(lambda: lab.sliver("d")["error"] is not None, 90)
+    start_libvirtd()
+    lab.until(lambda: lab.runs("a") and lab.runs("d"), 60)
+    until_rests(lab)
+    assert sh("virsh", "-c", LXC, "domid", "nm-sliver-a") == pid  # it never stopped
+    assert lab.sliver("d")["error"] is None

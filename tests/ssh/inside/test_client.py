@@ -48,7 +48,7 @@ def logins(house: House, account: str) -> int:
 
 
 def sessions(house: House, account: str) -> int:
-    return logged(house, "Starting session: shell", account)
+    return logged(house, "Starting session: forced-command (key-option) 'call'", account)
 
 
 def children(pid: int) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """nmctl through SSH: every command's story, as root of the same machine; and what goes wrong on the way."""
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def test_many_calls_of_one_run_are_one_connection(house: House) -> None:
     assert run("events", "--limit", "5", *host).status == 0
     log = house.sshd_log.read_text()
     assert log.count("Accepted publickey for counted from") == 1
-    assert log.count("Starting session: shell for counted from") > 3
+    assert len(re.findall("Starting session: .* for counted from", log)) > 3
 
 
 def test_following_events_until_ctrl_c(house: House) -> None:

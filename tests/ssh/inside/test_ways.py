@@ -20,7 +20,7 @@ import pytest
 
 from nm.api import listen_tcp, listen_unix
 from nm.calls import Caller
-from nm.errors import Denied, NotFound
+from nm.errors import Denied, Invalid, NotFound
 from nm.http import Limits
 from nm.identity import People
 from nm.methods import METHODS
@@ -28,7 +28,7 @@ from nm.records import Record
 from tests.api.clients import UnixConnection
 from tests.api.test_identity import in_a_child
 from tests.api.test_methods import GOOD, Bench
-from tests.api.test_rights import CALLERS, EXPECTED, SECRET, prepared
+from tests.api.test_rights import CALLERS, EXPECTED, SECRET, SLIVERS_OWN, borrowers, prepared
 from tests.ssh.house import FIRST_UID, SHELL, House, call_on
 
 SOCKET = Path("/run/nm/api.sock")
@@ -58,7 +58,9 @@ class Street:
         group = self._world["group_alpha"]
         delegations = [{**one, "method": one["method"] and method} for one in group["delegations"]]
         made = {**self._world["headnode_made"], "group": "alpha" if method == "GetConsole" else None}
-        return {**self._world, "group_alpha": {**group, "delegations": delegations}, "headnode_made": made}
+        alpha = {**group, "delegations": delegations}
+        gamma = {**self._world["group_gamma"], "delegations": borrowers(method)}
+        return {**self._world, "group_alpha": alpha, "group_gamma": gamma, "headnode_made": made}
 
     def unharmed(self) -> bool:
         """Whether no record was changed in its place."""
@@ -69,11 +71,12 @@ class Street:
         self.bench.memory._records = self.world(method)
         if who in EXPECTED[method].split():
             return "done"
-        with pytest.raises((NotFound, Denied)) as refusal:
+        with pytest.raises((NotFound, Denied, Invalid)) as refusal:
             self.bench.call(method, *GOOD[method], caller=self.callers[who])
         error = refusal.value
         if who in OUTSIDERS:
             assert (error.code == 106) == (method in SECRET)
+            assert (error.code == 102) == (method in SLIVERS_OWN)
         return f"{error.code} {error}"
 
     def found(self, send: Send, who: str, method: str) -> str:
