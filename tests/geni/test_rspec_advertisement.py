@@ -202,6 +202,16 @@ def test_namespaces_and_where_their_schemas_are() -> None:
         assert mapping[NM] == f"https://am.example.org:8001/rspec/nm/1/{vocabulary.SCHEMAS[kind]}"
 
 
+def test_versions_as_getversion_tells_them() -> None:
+    for kind, schema in ((AD, "ad.xsd"), (REQUEST, "request.xsd")):
+        told = vocabulary.version(kind)
+        assert (told["type"], told["version"], told["namespace"]) == ("GENI", "3", vocabulary.RSPEC)
+        assert told["schema"] == f"http://www.geni.net/resources/rspec/3/{schema}"
+        assert told["extensions"] == list(vocabulary.extensions(kind))
+    assert vocabulary.is_known("geni", "3") and vocabulary.is_known("GENI", 3)
+    assert not vocabulary.is_known("ProtoGENI", "3") and not vocabulary.is_known("GENI", "2")
+
+
 WHOLE = rspec(
     asked("a", '<nm:several count="2"/>', interfaces=1),
     asked("b", '<nm:node id="7"/>', interfaces=1),

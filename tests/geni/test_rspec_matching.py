@@ -13,7 +13,7 @@ from nm.geni.codes import Code, code_of
 from nm.geni.refusals import NodesLacking
 from nm.geni.rspec import request
 from nm.geni.rspec.matching import Existing, Placement, Pool, match
-from tests.geni.lab import LAB, TRUNK, asked, link, matched, node, pool, rspec, vlan
+from tests.geni.lab import HOST, LAB, TRUNK, asked, link, matched, node, pool, rspec, vlan
 
 SHARED = '<shared:link_shared_vlan name="120"/>'
 TAGGED = '<emulab:vlan_tagging enabled="true"/>'
@@ -255,6 +255,12 @@ def test_only_what_trunks_join_is_matched() -> None:
     )
     assert "trunks" in said.message
     assert len(matched(text, pool(*(node(at) for at in (0, 1, 3)), trunks=[TRUNK])).nodes) == 3
+
+
+def test_nodes_are_joined_to_their_head_nodes_host() -> None:
+    apart = {"trunks": [HOST], "host": "vm"}
+    assert matched(rspec(asked("a")), pool(node(0), node(1), **apart)).nodes == {"a": "n1"}
+    refused(Code.INSUFFICIENT_NODES, rspec(asked("a")), pool(node(0), **apart))
 
 
 def test_data_nics_may_be_on_switches_of_their_own() -> None:

@@ -30,6 +30,7 @@ class Pool:
     vlans: Sequence[Record] = ()
     trunks: Sequence[Record] = ()
     images: Collection[str] = ()  # names of those that nodes boot
+    host: str | None = None  # that of the head node, which must be joined to all boot NICs
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,13 @@ def match(request: Request, pool: Pool, existing: Existing | None = None) -> Pla
     had = existing or Existing()
     _check_fits(request, pool, had)
     vlans = _vlans(request, pool, had)
-    machines = _machines(pool)
+    islands = _Islands(pool.trunks)
+    machines = _machines(pool, islands)
     bound = _bound(request, pool, machines)
     free = _free(pool, machines)
     anchor = {machines[name].island for name in had.nodes if name in machines}
+    if pool.host is not None:
+        anchor.add(islands.of(f"host:{pool.host}"))
     pairs = _islands(free, anchor)
     refusal: NMError | None = None
     for folded in _foldings(request, bound, had):
@@ -228,9 +232,8 @@ def _is_wired(nic: Record) -> bool:
 # ---- the machines, and what joins them
 
 
-def _machines(pool: Pool) -> dict[str, _Machine]:
+def _machines(pool: Pool, islands: "_Islands") -> dict[str, _Machine]:
     """The nodes that a request can be given: those with a wired boot NIC."""
-    island_of = _Islands(pool.trunks).of
     found: dict[str, _Machine] = {}
     for node in pool.nodes:
         wired = [nic for nic in node["nics"] if _is_wired(nic)]
@@ -240,9 +243,9 @@ def _machines(pool: Pool) -> dict[str, _Machine]:
         data: dict[int, tuple[str, ...]] = {}
         for nic in wired:
             if nic is not boot:
-                place = island_of(nic["switch"])
+                place = islands.of(f"switch:{nic['switch']}")
                 data[place] = (*data.get(place, ()), nic["name"])
-        island = island_of(boot["switch"])
+        island = islands.of(f"switch:{boot['switch']}")
         found[node["name"]] = _Machine(
             node["name"], node["hardware_type"], boot["name"], island, data, node["id"]
         )
@@ -250,7 +253,7 @@ def _machines(pool: Pool) -> dict[str, _Machine]:
 
 
 class _Islands:
-    """A number for each set of switches that trunks join."""
+    """A number for each set of switches and hosts that trunks join."""
 
     def __init__(self, trunks: Iterable[Record]) -> None:
         self._above: dict[str, str] = {}
@@ -265,9 +268,9 @@ class _Islands:
             place = self._above[place]
         return place
 
-    def of(self, switch: str) -> int:
-        """The number of the set that the switch is in."""
-        return self._numbers.setdefault(self._top(f"switch:{switch}"), len(self._numbers))
+    def of(self, place: str) -> int:
+        """The number of the set that the place is in; places are those of nm.paths."""
+        return self._numbers.setdefault(self._top(place), len(self._numbers))
 
 
 def _free(pool: Pool, machines: Mapping[str, _Machine]) -> dict[int, list[_Machine]]:
@@ -282,11 +285,11 @@ def _free(pool: Pool, machines: Mapping[str, _Machine]) -> dict[int, list[_Machi
 
 
 def _islands(free: Mapping[int, Iterable[_Machine]], anchor: Collection[int]) -> list[tuple[int, int]]:
-    """Pairs of islands: for boot NICs, and for links; where both are one comes first."""
+    """Pairs of islands: for boot NICs (all of `anchor`), and for links; where both are one comes first."""
     pairs = {
         (island, place)
         for island, some in free.items()
-        if not anchor or island in anchor
+        if {*anchor} <= {island}
         for place in {island, *(place for one in some for place in one.data)}
     }
     return sorted(pairs, key=lambda pair: (pair[0] != pair[1], pair))

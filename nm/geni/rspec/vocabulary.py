@@ -62,3 +62,19 @@ def locations(base: str, kind: str) -> str:
     """The schemaLocation of an RSpec that is written here."""
     pairs = {RSPEC: schema(kind), **(mapping(base, kind) if base else {})}
     return " ".join(f"{space} {place}" for space, place in pairs.items())
+
+
+def version(kind: str) -> dict[str, object]:
+    """How GetVersion tells of the RSpecs of that kind that are read or written here."""
+    return {
+        "type": "GENI",
+        "version": "3",
+        "schema": schema(kind),
+        "namespace": RSPEC,
+        "extensions": list(extensions(kind)),
+    }
+
+
+def is_known(kind: object, number: object) -> bool:
+    """Whether these are the type and the version of RSpecs here, as geni_rspec_version names them."""
+    return (str(kind).lower(), str(number).lower()) == ("geni", "3")
