@@ -31,6 +31,7 @@ NETWORKS = st.sampled_from([
     {"main": {}, "data": {"nics": ["boot"], "tagged": True}},
     {"main": {"tagged": True}},
     {"main": {}, "data": {}},
+    {"main": {}, "one": {"nics": ["n6:eth1"]}, "other": {"nics": ["n7:eth1"]}},
     {"main": {}, "storage": {"vlan": 120, "nics": ["boot"], "tagged": True}},
 ])  # fmt: skip
 SEEDS = st.integers(0, 2**32 - 1)
