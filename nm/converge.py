@@ -106,7 +106,8 @@ class GroupWorker:
         stale = len(known) < len(answers)
         good: list[tuple[Step, Outcome]] = []
         for step, outcome in (pair for answer in known for pair in answer.done):
-            current = self._steps.get(step.id) == step
+            # An order of the plan before counts in this one when all that comes before it here is done, too.
+            current = self._steps.get(step.id) == step and step.needs <= self._done
             undone = outcome.moot and step.value is not None  # it may be wanted again by now
             stale = stale or undone or not current
             self._hooked_at = self._tools.now() if step.hand == hooks.HAND else self._hooked_at
