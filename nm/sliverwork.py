@@ -194,7 +194,7 @@ class SliversWorker:
             account = self._store.get(people.account_key(item.account))
             name = account["name"] if account is not None else self._accounts.pop(item.account, None)
             if name is not None:
-                self._task(name)
+                self._wake(Wake((name,), urgent=True))  # it may have waited for just that
         elif isinstance(item, _Answer):
             self._answered(item)
         elif isinstance(item, _Seen):
