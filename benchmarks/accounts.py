@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.nmd import Nmd, place
-from nm.accounts import AccountsHand, Places, System
+from nm.accounts import AccountsHand
 from nm.facts import Order
 from nm.records import Record
+from nm.unixaccounts import Places, System
 
 FEW, MANY = 10, 1_000
 SLICE, TURNS = 100, 3  # of the many in one go, and of the few meanwhile

@@ -19,12 +19,13 @@ from nm import (
     jobs,
     people,
 )
-from nm.accounts import REFRESH, AccountsHand, System
+from nm.accounts import REFRESH, AccountsHand
 from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.records import Record, record_key
 from nm.store import Event, Transaction
+from nm.unixaccounts import System
 from nm.workers import Errand, Job, Reading, answer_readings
 
 log = logging.getLogger("nm.accountwork")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from nm import accounts, converge, hands, leases, management, names, patrol, sliverservice
+from nm import converge, hands, leases, management, names, patrol, sliverservice
 from nm.calls import Site
 from nm.config import Config
 from nm.headdoor import HeadDoor
@@ -11,6 +11,7 @@ from nm.headkeys import HeadKeys
 from nm.http import Limits
 from nm.methods import METHODS
 from nm.switch import Registry
+from nm.unixaccounts import Places
 
 MEGABYTE = 1 << 20
 
@@ -75,10 +76,10 @@ def limits(config: Config) -> Limits:
     )
 
 
-def places(config: Config) -> accounts.Places:
+def places(config: Config) -> Places:
     """Where Unix accounts are."""
     found = config.accounts
-    return accounts.Places(
+    return Places(
         root=Path(found.root),
         homes=found.homes,
         shell=found.shell,

@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nm.accounts import REGISTRY, Account, Places
+from nm.accounts import REGISTRY, Account
 from nm.facts import sliver_address
 from nm.guestkeys import Guest
+from nm.unixaccounts import Places
 
 SHELL = "/usr/lib/nm/sliver_shell"
 GROUP = "nm-slivers"  # whose members may run nm-enter as root (packaging/sudoers)

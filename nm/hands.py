@@ -139,16 +139,17 @@ def switch_worker(
         executor.unsaved = work.unsaved(record)  # until a session has saved
         return executor
 
+    def note(hand: Hand) -> None:
+        work.note_health(store, cast("Executor", hand), time.time())
+
     def do_job(hand: Hand, number: int) -> None:
         job = store.get(record_key("job", number))
         if job is None or job["state"] in jobs.OVER:
             return
         _advance(store, number, state="running", total=1)
         result = _switch_job(store, cast("Executor", hand), _record(store, "switch", name), job)
+        note(hand)  # before who waits for the job looks
         _advance(store, number, state="done", done=1, result=result)
-
-    def note(hand: Hand) -> None:
-        work.note_health(store, cast("Executor", hand), time.time())
 
     return HandWorker(open_hand, store.epoch, do_job, partial(_fail, store), note, device, breaker.reset)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nm import (
-    accounts,
     api,
     briefs,
     configured,
@@ -65,6 +64,7 @@ from nm.switches import builtin
 from nm.switches.breaker import Breaker
 from nm.ticketdesk import open_desk
 from nm.timekeeper import Timekeeper
+from nm.unixaccounts import System
 from nm.workers import Crew, Handler, Job
 
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ class Service:
         if kind == "import":
             return ImportWorker(self.database, self._site)
         if kind == "accounts":
-            return AccountsWorker(accounts.System(configured.places(self._config)), self._tools)
+            return AccountsWorker(System(configured.places(self._config)), self._tools)
         if kind == "debt":
             return debtwork.SwitchDebtWorker(name, self._tools)
         return self._device(kind, name)

@@ -5,7 +5,8 @@ hand behind "guests:" and accounts by "accounts:", which take their time one aft
 its queue. What it knows beside the records is which orders are under way and what is tried again when. A wish
 is a record, so none is lost, and a newer one overtakes: an order that waits is moot when its sliver is
 meant otherwise by then. Before an order goes, `_made` is emptied: a daemon that is killed meanwhile orders
-again. An unforeseen error at one sliver gives that one a pause and lets the others go on.
+again. An unforeseen error at one sliver gives that one a pause and lets the others go on. It has helpers: for
+accounts, to watch guests, and the book in which all of them write.
 """
 
 import logging
@@ -19,7 +20,6 @@ from nm import (
     departures,
     facts,
     guestwork,
-    jobs,
     loans,
     people,
     reservations,
@@ -27,25 +27,23 @@ from nm import (
     slivermarks,
     slivers,
 )
-from nm.accountwork import Settle
 from nm.calls import Call
 from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
 from nm.records import Record, record_key
 from nm.slices import CONTROLLER_TYPE
+from nm.sliveraccounts import SliverAccounts
+from nm.sliverbook import SliverBook
 from nm.slivers import Meaning
-from nm.store import Event, Reader, Transaction
+from nm.sliverwatch import SliverWatch
+from nm.store import Reader
 from nm.workers import Errand
 
 log = logging.getLogger("nm.sliverwork")
 
 SUBJECT = "slivers:"
 LONGEST_NAP = 60.0  # seconds: how soon a clock that was set is noticed
-_WRITES = 12  # in a transaction, each of at most six records
-_STEADY = 10  # longest pauses: who has lived for so long has not just died
-
-Write = Callable[[Transaction], object]
 
 
 @dataclass(frozen=True)
@@ -103,17 +101,6 @@ class _Task:
     tried: Value | None = None  # what it was meant to be when it was given that pause
 
 
-@dataclass
-class _Known:
-    """What is remembered of a sliver that rests."""
-
-    told: object = None  # which account, and how it was meant when its worker was last asked to see to it
-    asked: float = 0.0  # when, by Tools.now
-    asks: int = 0  # how often it is still to answer
-    deaths: int = 0
-    died: float = 0.0
-
-
 class SliversWorker:
     """Called by the slivers' thread only."""
 
@@ -121,20 +108,17 @@ class SliversWorker:
         self._tools = tools
         self._store = tools.store
         self._manner = manner
+        self._book = SliverBook(tools)
+        self._accounts = SliverAccounts(tools, manner.host, manner.call)
+        report = lambda found: tools.send(SUBJECT, _Seen(found))  # noqa: E731
+        self._watch = SliverWatch(tools, self._book, manner.host, manner.look, report)
         self._tasks: dict[str, _Task] = {}
-        self._known: dict[str, _Known] = {}
-        self._accounts: dict[str, str] = {}  # Unix name -> sliver
-        self._strangers: set[str] = set()  # guests of slivers that no record knows
-        self._notes: dict[str, dict[str, str]] = {}  # sliver -> what of its resources it does not get
         self._groups: dict[str, float] = {}  # sliver -> when to look at its slice's group again, by Tools.up
         self._ends: dict[str, float] = {}  # sliver -> when what it has here is deleted
-        self._writes: list[Write] = []
         self._errands: list[tuple[_Task, Errand]] = []  # to be sent when what was written is durable
         self._woken: set[str] = set()  # slivers of which something was heard
         self._at_hand: list[_Task] = []
         self._current: _Task | None = None
-        self._asked = False  # a look is under way
-        self._look_at = 0.0
         self._change_at: float | None = None  # when a reservation begins or ends
 
     def handle(self, batch: Sequence[Any]) -> float | None:
@@ -150,7 +134,7 @@ class SliversWorker:
         for task in self._at_hand:
             self._try(task)
         self._flush()
-        self._look()
+        self._watch.look()
         return self._pause()
 
     def _is_at_hand(self, task: _Task, woken: bool) -> bool:
@@ -166,7 +150,9 @@ class SliversWorker:
         """Whose fault it is has a pause that grows; what was not written down of the others is done anew."""
         for task, _ in self._errands:
             task.sent = False
-        self._writes, self._errands, self._asked = [], [], False
+        self._errands = []
+        self._book.drop()
+        self._watch.lost()
         self._woken |= {task.name for task in self._at_hand}
         for item in batch:
             if isinstance(item, _Answer):
@@ -191,8 +177,7 @@ class SliversWorker:
         if isinstance(item, Wake):
             self._wake(item)
         elif isinstance(item, AccountChanged):
-            account = self._store.get(people.account_key(item.account))
-            name = account["name"] if account is not None else self._accounts.pop(item.account, None)
+            name = self._accounts.sliver_of(item.account)
             if name is not None:
                 self._wake(Wake((name,), urgent=True))  # it may have waited for just that
         elif isinstance(item, _Answer):
@@ -225,17 +210,27 @@ class SliversWorker:
             self._fail(task, outcome.error)
         else:
             error = (people.sliver_account(self._store, answer.name) or {}).get("error")
-            self._note(answer.name, _made=outcome.seen, _state=slivers.state_in(outcome.seen), _error=error)
+            self._book.note(
+                answer.name, _made=outcome.seen, _state=slivers.state_in(outcome.seen), _error=error
+            )
             if outcome.seen == answer.value:
                 task.tries, task.at = 0, 0.0
             elif slivers.is_ahead(outcome.seen, answer.value):
                 log.warning("a guest is of a later life than its record", extra={"sliver": answer.name})
-                self._note(answer.name, _life=(outcome.seen or {})["life"])
+                self._book.note(answer.name, _life=(outcome.seen or {})["life"])
                 task.at = 0.0
             else:
                 how = slivers.difference(answer.value, outcome.seen)
                 why = f"it was read back otherwise than it was made: {how}"
                 self._fail(task, DeviceFailed(why, "it is tried again"))
+
+    def _saw(self, found: guestwork.Found) -> None:
+        """What differs is made again, after a pause."""
+        busy = {name for name, task in self._tasks.items() if task.sent}
+        for finding in self._watch.saw(found, busy):
+            task = self._task(str(finding.record["name"]))
+            if finding.pause is not None:
+                self._rest(task, finding.record, finding.pause)
 
     def _wake_by_the_clock(self) -> None:
         """Those whose grace is over, and after a change of the reservations all."""
@@ -269,26 +264,29 @@ class SliversWorker:
         """Do what is next. True when there is nothing to do before something else happens."""
         record = self._store.get(record_key("sliver", task.name))
         if record is None:
-            self._known.pop(task.name, None)
+            self._accounts.forget(task.name)
+            self._watch.forget(task.name)
             return True
         meaning = self._meant(record)
         resting = self._is_resting(record, meaning)
-        self._note(
+        self._book.note(
             task.name,
             _why=slivers.TURN if resting else meaning.why,
             _note=meaning.note,
-            _unenforced={**slivers.unenforced(self._store, record), **self._notes.get(task.name, {})},
+            _unenforced={**slivers.unenforced(self._store, record), **self._watch.notes(task.name)},
             **({"_error": meaning.fault} if meaning.fault else {}),
         )
         self._keep_group(record)
         if self._is_left_alone(record):
             return True
-        may_go_on = self._see_to_account(task, record, meaning)
+        may_go_on = self._accounts.see_to(record, meaning.door)
+        if not may_go_on:
+            self._rest(task, record, self._tools.patience.longest_pause)
         meaning = self._meant(record)  # by which account it is entered is part of what it is told
         if task.sent or resting:
             return True
         if meaning.fault is not None:
-            self._advance(record, state="failed", error=_told(DeviceFailed(meaning.fault)))
+            self._book.advance(record, state="failed", error=_told(DeviceFailed(meaning.fault)))
             return True
         if slivers.is_unmade(record, meaning):
             return self._order(task, record, meaning) if may_go_on else False
@@ -298,7 +296,7 @@ class SliversWorker:
         now, name = self._tools.now(), str(record["name"])
         if slivers.is_unwanted(record) != bool(record.get("_unwanted")):
             until = int(now + self._manner.grace()) if slivers.is_unwanted(record) else None
-            self._note(name, _unwanted=until)
+            self._book.note(name, _unwanted=until)
         end = slivers.end_of(record)
         if end is not None:
             self._ends[name] = end
@@ -330,14 +328,13 @@ class SliversWorker:
     def _order(self, task: _Task, record: Record, meaning: Meaning) -> bool:
         """Let the hand make the guest what it is to be."""
         if meaning.value is not None and not slivers.has_guest(record):
-            self._writes.append(
-                partial(slivermarks.allot_to, key=record["record_key"], now=self._tools.now())
-            )
+            key, now = record["record_key"], self._tools.now()
+            self._book.write(partial(slivermarks.allot_to, key=key, now=now))
             return False  # the number is part of what it is to be: look at it again
         name, value, old = task.name, meaning.value, record.get("_made")
         task.sent = True
-        self._note(name, _made=None, _image=slivers.choice(record, meaning))
-        self._advance(record, state="running", total=1, step=slivers.step_of(value))
+        self._book.note(name, _made=None, _image=slivers.choice(record, meaning))
+        self._book.advance(record, state="running", total=1, step=slivers.step_of(value))
         order = Order(facts.name("sliver", name), value, old, partial(self._is_moot, name, value))
         self._errands.append((task, Errand([order], partial(self._reply, name, value))))
         return True
@@ -361,11 +358,11 @@ class SliversWorker:
             return False
         if account is not None and (account["destroying"] or not account["_made"]):
             return True  # its worker is at it
-        self._note(name, _error=None, _image=slivers.choice(record, meaning) or record.get("_image"))
+        self._book.note(name, _error=None, _image=slivers.choice(record, meaning) or record.get("_image"))
         result = slivers.without_nil({"state": slivers.state_of(record), "why": meaning.why})
-        self._advance(record, state="done", done=1, result=result)
+        self._book.advance(record, state="done", done=1, result=result)
         if self._is_due(record) and record.get("_gone"):
-            self._writes.append(partial(departures.forget, key=record["record_key"], now=self._tools.now()))
+            self._book.write(partial(departures.forget, key=record["record_key"], now=self._tools.now()))
             self._flush()
             while self._store.transact(loans.settle):
                 pass
@@ -383,148 +380,31 @@ class SliversWorker:
             return
         keep = partial(slicegroups.keep_group, call=self._manner.call(), record=record)
         problems = self._store.transact(keep)
-        self._note(name, _group=problems)
+        self._book.note(name, _group=problems)
         if problems:
             self._groups[name] = self._tools.up() + self._tools.patience.longest_pause
 
-    # ---- accounts
-
-    def _see_to_account(self, task: _Task, record: Record, meaning: Meaning) -> bool:
-        """Have the account as meant; it stays until the guest is gone.
-
-        False while the guest still waits for it: who is logged in goes before what they are logged in to.
-        """
-        name, now = str(record["name"]), self._tools.now()
-        ends = meaning.door == slivers.NONE and not slivers.has_guest(record)
-        self._bring(name, record, slivers.NONE if ends else meaning.door)
-        account = people.sliver_account(self._store, name)
-        if account is None:
-            return True
-        known = self._known.setdefault(name, _Known())
-        told = (account["id"], account["destroying"], meaning.door)
-        self._accounts[account["account"]] = name
-        if told != known.told:
-            known.told, known.asks = told, 2  # the first answer may be to what was asked before
-            self._ask_account(known, account)
-        if meaning.door == slivers.OPEN or account["error"]:
-            return True
-        if known.asks and (account.get("_read_at") or 0) >= known.asked:
-            known.asks -= 1
-            self._ask_account(known, account)
-        longest = self._tools.patience.longest_pause
-        if not known.asks or abs(now - known.asked) >= longest:
-            return True
-        self._rest(task, record, longest)
-        return False
-
-    def _ask_account(self, known: _Known, account: Record) -> None:
-        if known.asks:
-            known.asked = self._tools.now()
-            self._tools.send(people.SUBJECT, Settle(account["account"]))
-
-    def _bring(self, name: str, record: Record, door: str) -> None:
-        account = people.sliver_account(self._store, name)
-        live = account if account is not None and people.is_live(account) else None
-        kind = CONTROLLER_TYPE if record["type"] == CONTROLLER_TYPE else str(self._manner.host.type)
-        if door == slivers.OPEN and (live is None or live["type"] != kind):
-            call = self._manner.call()
-            if call.site.uids is not None:
-                self._store.transact(partial(people.enroll_sliver, call=call, name=name, kind=kind))
-        elif door == slivers.NONE and live is not None:
-            self._store.transact(partial(_recall, name=name, now=self._tools.now()))
-
     def _give_account_time(self, task: _Task, record: Record, error: str) -> None:
         """Its own worker tries again; here it is looked at now and then, for the job's sake."""
-        if self._is_late(record):
-            self._advance(record, state="failed", error=_told(DeviceFailed(error)))
+        if self._book.is_late(record):
+            self._book.advance(record, state="failed", error=_told(DeviceFailed(error)))
         else:
-            self._advance(record, step=f"to be tried again: its account: {error}"[:500])
+            self._book.advance(record, step=f"to be tried again: its account: {error}"[:500])
         self._rest(task, record, self._tools.patience.longest_pause)
-
-    # ---- looking
-
-    def _look(self) -> None:
-        """Ask now and then which guests run."""
-        up = self._tools.up()
-        if self._manner.host.type is not None and not self._asked and up >= self._look_at:
-            self._asked, self._look_at = True, up + self._manner.look()
-            reply = lambda found: self._tools.send(SUBJECT, _Seen(found))  # noqa: E731
-            self._tools.send(guestwork.SUBJECT, guestwork.States(reply))
 
     def _pause(self) -> float | None:
         """When to be called again; None when there is nothing to do and nothing to look at."""
         up, now = self._tools.up(), self._tools.now()
         times = [task.at - up for task in self._tasks.values() if not task.sent]
         times += [again - up for again in self._groups.values()]
-        if self._manner.host.type is not None and not self._asked:
-            times.append(self._look_at - up)
+        if (look := self._watch.next_look) is not None:
+            times.append(look - up)
         clock = [self._change_at] if self._change_at is not None else []
         if self._ends:
             soonest = min(self._ends.values())
             clock.append(soonest if soonest > now else now + LONGEST_NAP)  # the clock is not believed
         times += [min(max(end - now, 0.05), LONGEST_NAP) for end in clock]
         return max(min(times), 0.01) if times else None
-
-    def _saw(self, found: guestwork.Found) -> None:
-        """Compare what runs with what was made; what differs is made again."""
-        self._asked = False
-        if isinstance(found, NMError):
-            log.warning("the guests could not be looked at", extra={"why": str(found)})
-            return
-        self._say_enforcers(found.enforcers)
-        self._tell_strangers(found.running)
-        for record in slivermarks.with_guests(self._store):
-            name = str(record["name"])
-            task = self._tasks.get(name)
-            if task is None or not task.sent:
-                self._compare(record, found.running.get(name))
-            if self._notes.get(name, {}) != found.notes.get(name, {}):
-                self._task(name)
-        self._notes = {name: dict(notes) for name, notes in found.notes.items()}
-
-    def _tell_strangers(self, running: Mapping[str, bool]) -> None:
-        """Guests of slivers that no record knows, as after a restore: told once, and left alone."""
-        there = {name for name in running if self._store.get(record_key("sliver", name)) is None}
-        for name in sorted(there - self._strangers):
-            log.warning("a guest of no known sliver", extra={"sliver": name, "runs": running[name]})
-            words = "no record knows its sliver; remove it with virsh, or let its source list it"
-            told = Event("nm", f"sliver {name}", "guest of no known sliver", words)
-            self._writes.append(lambda tx, told=told: tx.tell(told))  # type: ignore[misc]
-        self._strangers = there
-
-    def _say_enforcers(self, enforcers: Sequence[str]) -> None:
-        old = self._store.get(slivers.ENFORCERS)
-        if old is None or old.get("guests") != list(enforcers):
-            self._writes.append(
-                partial(slivermarks.put_enforcers, words=list(enforcers), now=self._tools.now())
-            )
-
-    def _compare(self, record: Record, runs: bool | None) -> None:
-        """`runs`: whether its guest does, None when there is none."""
-        name, made = str(record["name"]), record.get("_made")
-        state = slivers.RUNNING if runs else slivers.STOPPED
-        if made is None:
-            self._note(name, _state=state)
-        elif runs is None:
-            self._differed(record, "its guest has vanished", _made=None, _state=state)
-        elif runs and not made["running"]:
-            self._differed(record, "its guest runs, and should not", _made=None, _state=state)
-        elif made["running"] and not runs:
-            stopped = {**made, "running": False, "frozen": False}
-            self._differed(record, "its guest has stopped by itself", _made=stopped, _state=state)
-
-    def _differed(self, record: Record, words: str, **fields: Any) -> None:
-        """Tell of it; it is mended after a pause that grows with each time."""
-        name, up, patience = str(record["name"]), self._tools.up(), self._tools.patience
-        known = self._known.setdefault(name, _Known())
-        again = known.deaths and up - known.died < _STEADY * patience.longest_pause
-        known.deaths, known.died = (min(known.deaths + 1, 60) if again else 1), up
-        pause = min(patience.first_pause * 2.0 ** (known.deaths - 1), patience.longest_pause)
-        self._rest(self._task(name), record, pause)
-        self._writes.append(
-            partial(slivermarks.tell_of, key=record["record_key"], what="changed by itself", detail=words)
-        )
-        self._note(name, **fields)
 
     # ---- failures, and what is written
 
@@ -534,12 +414,12 @@ class SliversWorker:
         record = self._store.get(record_key("sliver", task.name))
         if record is None:
             return
-        self._note(task.name, _error=str(error))
+        self._book.note(task.name, _error=str(error))
         passing = isinstance(error, DeviceFailed) and error.passing
-        if passing and not self._is_late(record):
-            self._advance(record, step=f"to be tried again: {error}"[:500])
+        if passing and not self._book.is_late(record):
+            self._book.advance(record, step=f"to be tried again: {error}"[:500])
         else:
-            self._advance(record, state="failed", error=_told(error))
+            self._book.advance(record, state="failed", error=_told(error))
 
     def _later(self, task: _Task) -> None:
         patience = self._tools.patience
@@ -554,45 +434,11 @@ class SliversWorker:
         task.at = self._tools.up() + pause
         task.tried = None if record is None else self._meant(record).value
 
-    def _is_late(self, record: Record) -> bool:
-        job = self._job(record)
-        return job is not None and self._tools.now() - job["created"] > self._tools.patience.deadline
-
-    def _job(self, record: Record) -> Record | None:
-        """The sliver's newest job, while it is not over."""
-        number = record.get("_job")
-        job = None if number is None else self._store.get(record_key("job", number))
-        return None if job is None or job["state"] in jobs.OVER else job
-
-    def _advance(self, record: Record, **fields: Any) -> None:
-        job, now = self._job(record), self._tools.now()
-        if job is not None and any(job[key] != value for key, value in fields.items()):
-            self._writes.append(lambda tx: jobs.advance(tx, job["id"], now, **fields))
-
-    def _note(self, name: str, **fields: Any) -> None:
-        key, now = record_key("sliver", name), self._tools.now()
-        record = self._store.get(key)
-        if record is not None and any(record.get(field) != value for field, value in fields.items()):
-            self._writes.append(lambda tx: slivermarks.note(tx, key, now, **fields))
-
     def _flush(self) -> None:
-        writes, self._writes = self._writes, []
-        for start in range(0, len(writes), _WRITES):
-            self._store.transact(partial(_all, writes[start : start + _WRITES]))
+        self._book.flush()
         while self._errands:
             self._tools.send(guestwork.SUBJECT, self._errands[0][1])
             del self._errands[0]
-
-
-def _all(writes: Sequence[Write], tx: Transaction) -> None:
-    for write in writes:
-        write(tx)
-
-
-def _recall(tx: Transaction, name: str, now: float) -> None:
-    account = people.sliver_account(tx, name)
-    if account is not None and people.is_live(account):
-        people.recall(tx, account, now)
 
 
 def _told(error: NMError) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nm.accounts import Places
+from nm.unixaccounts import Places
 from tests.accounts import FIRST, LAST
 from tests.accounts.logins import Login
 

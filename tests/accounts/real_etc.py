@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nm.accounts import AccountsHand, Places, System
+from nm.accounts import AccountsHand
 from nm.errors import DeviceFailed
 from nm.facts import Order
+from nm.unixaccounts import Places, System
 
 KEY = "ssh-ed25519 AAAAC3Nz alice"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from nm.accounts import Places
 from nm.errors import DeviceFailed
 from nm.facts import Outcome, sliver_address
 from nm.guestaccounts import GROUP, SHELL
 from nm.guestkeys import Guest
+from nm.unixaccounts import Places
 from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.keyfiles import public_of
 from tests.accounts.test_hand import KEY, OTHER, Bench

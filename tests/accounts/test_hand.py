@@ -16,20 +16,18 @@ import pytest
 
 from nm import guestaccounts
 from nm.accounts import (
-    FORWARD,
     LOOKS,
     REFRESH,
     REGISTRY,
     Account,
     AccountsHand,
-    Places,
     Registry,
-    System,
 )
 from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome, Value
 from nm.passwd import read_passwd
 from nm.records import Record
+from nm.unixaccounts import FORWARD, Places, System
 from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.logins import Login
 

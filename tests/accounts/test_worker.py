@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nm import delegates, groups, jobs, people
-from nm.accounts import FORWARD, LOOKS, Places, System
+from nm.accounts import LOOKS
 from nm.accountwork import BITE, AccountsWorker, Settle, Survey
 from nm.calls import Call, Caller, Site
 from nm.converge import Tools
@@ -18,6 +18,7 @@ from nm.facts import Order, Outcome
 from nm.passwd import Entry, read_passwd
 from nm.records import Record, record_key
 from nm.store import Published, Transaction
+from nm.unixaccounts import FORWARD, Places, System
 from nm.workers import Crew, Errand, Job, Reading, Worker
 from tests.accounts import CALLS, FIRST, LAST
 from tests.accounts.logins import Login

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nm import accounts, config, daemon, guestaccounts, metrics
+from nm import accounts, config, daemon, guestaccounts, metrics, unixaccounts
 from tests.project.tree import ROOT
 
 UNIT = ROOT / "packaging/nmd.service"
@@ -100,9 +100,9 @@ def test_accounts_live_where_the_unit_and_the_package_know_them() -> None:
     assert f"\nd {homes} 0755 root root -\n" in (ROOT / "packaging/tmpfiles.conf").read_text()
     assert f" -{homes} " in UNIT.read_text()
     purge = (ROOT / "packaging/debian/postrm").read_text()
-    assert f"case $shell in {accounts.FORWARD} | {guestaccounts.SHELL})" in purge
+    assert f"case $shell in {unixaccounts.FORWARD} | {guestaccounts.SHELL})" in purge
     assert f'[ "$home" = "{homes}/$name" ]' in purge
-    shells = (accounts.FORWARD, guestaccounts.SHELL)
+    shells = (unixaccounts.FORWARD, guestaccounts.SHELL)
     types = [kind.TYPE for shell in shells for kind in accounts.REGISTRY.of_shell(shell)]
     [comments] = re.findall(r"case \$comment in (.*?)\)", purge)
     looks = comments.replace('"', "").split(" | ")
