@@ -248,8 +248,9 @@ class Method:
         least, most = self.required, len(self.parameters)
         if not least <= len(arguments) <= most:
             expected = str(most) if least == most else f"{least} to {most}"
+            noun = "argument" if most == 1 else "arguments"
             raise WrongArguments(
-                f"{self.name} takes {expected} arguments, got {len(arguments)}", f"call {self.usage}"
+                f"{self.name} takes {expected} {noun}, got {len(arguments)}", f"call {self.usage}"
             )
         named = self.named(len(arguments))
         for place, (parameter, value) in enumerate(zip(named, arguments, strict=True), 1):

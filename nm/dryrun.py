@@ -18,6 +18,7 @@ from nm.store import Reader, check_writes
 
 _UNSPOKEN = ("job", "meta", "claim")  # nm's own book-keeping
 _ALWAYS = ("record_key", "timestamp")
+_SPOKEN = ("_loans", "_rspec")  # of a sliver, by the names of GetRecord: what it lends, and has with loans
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -50,8 +51,12 @@ def _keys(before: Record | None, after: Record | None) -> list[str]:
     return sorted(
         key
         for key in old.keys() | new.keys()
-        if key not in _ALWAYS and not key.startswith("_") and old.get(key) != new.get(key)
+        if key not in _ALWAYS and _is_spoken(key) and old.get(key) != new.get(key)
     )
+
+
+def _is_spoken(key: str) -> bool:
+    return key in _SPOKEN or not key.startswith("_")
 
 
 def _change(call: Call, key: str, before: Record | None, after: Record | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from nm.cpus import Demand, Division
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value, split
 from nm.guest_xml import GuestMark
-from nm.guestmaking import CONTAINER, MACHINE, Brief, GuestPlan
+from nm.guestmaking import CONTAINER, MACHINE, Brief, GuestPlan, room_of
 from nm.hypervisor import Hypervisor, Listed
 from nm.machine_xml import DISK, WHOLE
 from nm.making import Maker
@@ -101,27 +101,26 @@ class GuestHand:
         self._scratch = scratch
         self._grace = grace
         self._clock = clock
-        self._disks: dict[str, str] = {}  # sliver -> why its disk is not as large as it may be
+        self._whole: list[Found] = []  # those that the last run found, and that are all made
         self._shared: dict[str, dict[str, str]] = {}  # sliver -> what of the processors it does not get
 
     # ---- a hand's face
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
         """Carry out the orders, each by itself; then all that run get what they should, and are read back."""
-        errors: list[NMError | None] = []
+        done: list[Outcome | None] = []  # of each what is known already: that it failed, or was moot
         try:
             guests = self._guests()
             for at, order in enumerate(orders):
                 if any(before.fact == order.fact for before in orders[:at]):
                     guests = self._guests()
-                errors.append(_error(partial(self._one, order, guests)))
+                done.append(self._one(order, guests))
             look = self.balance()
         except NMError as error:
-            errors += [error] * (len(orders) - len(errors))
-            return [Outcome(error=before or error) for before in errors]
+            done += [None] * (len(orders) - len(done))
+            return [outcome or Outcome(error=error) for outcome in done]
         return [
-            Outcome(error=error) if error else self._outcome(look, order.fact)
-            for order, error in zip(orders, errors, strict=True)
+            outcome or self._outcome(look, order.fact) for order, outcome in zip(orders, done, strict=True)
         ]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
@@ -147,10 +146,15 @@ class GuestHand:
         return {found.mark.sliver: found.listed.running for found in self.balance().guests}
 
     def notes(self) -> dict[str, dict[str, str]]:
-        """Sliver -> resource -> what of it this host does not give, as of the last run."""
+        """Sliver -> resource -> what of it this host does not give, as of the last run.
+
+        How large disks are is looked up and not remembered: a hand is let go when there is nothing to do.
+        """
         notes = {name: dict(kept) for name, kept in self._shared.items()}
-        for name, words in self._disks.items():
-            notes.setdefault(name, {})["disk_max"] = words
+        for found in self._whole:
+            words = self._disk_note(found)
+            if words is not None:
+                notes.setdefault(found.mark.sliver, {})["disk_max"] = words
         return notes
 
     def enforcers(self) -> list[str]:
@@ -184,7 +188,22 @@ class GuestHand:
                 look.weights |= side.hypervisor.tuning.weights(list(wrong))
         kept = {found.mark.sliver: self._settle(look, found) for found in look.guests if found.busy}
         self._shared = {sliver: notes for sliver, notes in kept.items() if notes}
+        self._whole = [found for found in look.guests if found.mark.state == WHOLE]
         return look
+
+    def _disk_note(self, found: Found) -> str | None:
+        """Why its disk is not as large as it may be; None also where the disk cannot be looked at."""
+        name, room = machine_xml.volume(found.listed.name, DISK), room_of(int(found.mark.disk))
+        try:
+            size = found.side.hypervisor.storage.size(self._pool, name)
+        except NMError:
+            return None
+        if size in (0, room):
+            return None
+        return (
+            f"its disk holds {size >> 10} KiB, not {room >> 10}, as its image or as it was made;"
+            " ReCreate makes it anew"
+        )
 
     def _settle(self, look: Look, found: Found) -> dict[str, str]:
         """Let it use the processors that it should. Answers what it does not get."""
@@ -266,9 +285,17 @@ class GuestHand:
 
     # ---- making true
 
-    def _one(self, order: Order, guests: Sequence[Found]) -> None:
+    def _one(self, order: Order, guests: Sequence[Found]) -> Outcome | None:
+        """Carry it out. Answers what came of it, where that is not to be read back."""
         if order.moot():
-            return
+            return Outcome(moot=True)
+        try:
+            self._make_true(order, guests)
+        except NMError as error:
+            return Outcome(error=error)
+        return None
+
+    def _make_true(self, order: Order, guests: Sequence[Found]) -> None:
         _, sliver = split(order.fact)
         found = [guest for guest in guests if guest.mark.sliver == sliver]
         value = order.value
@@ -281,9 +308,7 @@ class GuestHand:
                 guest.side.maker.remove(guest.listed.name)
             elif not value["running"] or guest.mark.index != str(value["index"]):  # the NIC's name has it
                 self._stop(guest.side, guest.listed.name)  # first, so that nothing that fails lets it run on
-        if value is None:
-            self._disks.pop(sliver, None)
-        else:
+        if value is not None:
             self._make(
                 self._sides[value["type"]], GuestPlan(sliver, value, self._brief(sliver), self._scratch)
             )
@@ -296,7 +321,6 @@ class GuestHand:
             side.maker.make(plan)
         elif mark != plan.mark(WHOLE):
             self._change(side, plan, mark)
-        self._note_disk(side, plan)
         if plan.value["running"]:
             self._run(side, plan)
 
@@ -308,16 +332,6 @@ class GuestHand:
             if not running:
                 storage.grow(self._pool, machine_xml.volume(plan.domain, DISK), plan.room)
         side.maker.describe_anew(plan)
-
-    def _note_disk(self, side: Side, plan: GuestPlan) -> None:
-        size = side.hypervisor.storage.size(self._pool, machine_xml.volume(plan.domain, DISK))
-        if size == plan.room:
-            self._disks.pop(plan.sliver, None)
-        else:
-            self._disks[plan.sliver] = (
-                f"its disk holds {size >> 10} KiB, not {plan.room >> 10}, as its image or as it was made;"
-                " ReCreate makes it anew"
-            )
 
     def _run(self, side: Side, plan: GuestPlan) -> None:
         domain, frozen = plan.domain, plan.value["frozen"]
@@ -381,11 +395,3 @@ class GuestHand:
 
 
 _NUMBERS = ("life", "index", "shares", "reserve", "memory", "disk")
-
-
-def _error(act: Callable[[], None]) -> NMError | None:
-    try:
-        act()
-    except NMError as error:
-        return error
-    return None

@@ -28,6 +28,11 @@ HOST = "slivers"  # what MACs of their NICs are made of, beside the domain's nam
 _UNIT = 1 << 20  # bytes
 
 
+def room_of(disk_max: int) -> int:
+    """Bytes of the disk of a guest that may have so many KiB."""
+    return max(disk_max << 10, guestdisk.LEAST)
+
+
 @dataclass(frozen=True)
 class Brief:
     """What a guest is made of and told, beside its fact's value. `image`: the record; `folders` of images.
@@ -76,7 +81,7 @@ class GuestPlan:
     @property
     def room(self) -> int:
         """Bytes of its disk."""
-        return max(int(self.value["disk"]) << 10, guestdisk.LEAST)
+        return room_of(int(self.value["disk"]))
 
     def mark(self, state: str) -> GuestMark:
         """The mark of what is as this says."""

@@ -123,6 +123,9 @@ def get_effective_rspec(reader: Reader, name: str) -> Rspec:
 def sliver(reader: Reader, name: str) -> Record:
     """The record of a sliver that has resources; Invalid for any other name, as PlanetLab had it."""
     record = reader.get(record_key("sliver", name))
+    if record is not None and not record["type"].startswith("sliver."):
+        words = f"{name} is no sliver of this node but a controller, which has no guest and no resources"
+        raise Invalid(words, "GetSlivers tells what each is")
     if record is None or not has_resources(record):
         raise Invalid(f"{name} is no sliver of this node", "GetXIDs lists those that have accounts here")
     return record

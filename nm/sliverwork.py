@@ -179,7 +179,7 @@ class SliversWorker:
         elif isinstance(item, AccountChanged):
             name = self._accounts.sliver_of(item.account)
             if name is not None:
-                self._task(name)
+                self._wake(Wake((name,), urgent=True))  # it may have waited for just that
         elif isinstance(item, _Answer):
             self._answered(item)
         elif isinstance(item, _Seen):

@@ -57,7 +57,10 @@ def _life(text: str) -> int:
     found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time; write 30m, 1h or 2d")
-    return int(found[1]) * _UNITS[found[2]]
+    life = int(found[1]) * _UNITS[found[2]]
+    if life > tickets.LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is too long; no site takes more than 30d")
+    return life
 
 
 def _made(options: argparse.Namespace, now: float) -> str:
@@ -67,6 +70,8 @@ def _made(options: argparse.Namespace, now: float) -> str:
     key = _secret(options.key)
     if options.certificate is not None:
         return xmldsig.sign(text, key, _read(options.certificate))
+    if "-----BEGIN PGP" not in key and "PRIVATE KEY-----" in key:
+        raise Invalid(f"{options.key} is a PEM key", "name its certificate with --certificate")
     return openpgp.sign(text, key, _secret(options.passphrase) if options.passphrase else None)
 
 

@@ -22,6 +22,7 @@ from nm.signatures import Trusted
 from nm.store import Reader, Transaction
 
 DAY = 86400
+LONGEST = 30 * DAY  # that a ticket may be good for
 SHORTEST_NONCE = 16
 REMEMBERED = DAY  # longer than it is good for, lest a clock that is set back makes it good again
 LATEST = 1 << 37  # seconds since 1970: in the year 6325
@@ -36,7 +37,7 @@ class Rules:
     keys: Trusted = field(default_factory=Trusted)
     old: bool = False  # whether tickets of the historical form count
     old_life: int = DAY  # for so long after their timestamp
-    longest: int = 30 * DAY  # that one may still be good for; for so long it is remembered
+    longest: int = LONGEST  # that one may still be good for; for so long it is remembered
     skew: int = 300  # that the signer's clock may be ahead
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +22,14 @@ from nm.lab.layout import Layout
 
 FOLDER = Path("/run/nm-lab")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_OWN = f"{sys.prefix}/bin"  # nmctl and its like
 SOURCE = Path(__file__).resolve().parents[2]  # what the lab's Python processes import nm from
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
 def environment() -> dict[str, str]:
     """The environment of the lab's processes."""
-    return {**os.environ, "PATH": PATH, "PYTHONPATH": str(SOURCE), "LC_ALL": "C.UTF-8"}
+    return {**os.environ, "PATH": f"{PATH}:{_OWN}", "PYTHONPATH": str(SOURCE), "LC_ALL": "C.UTF-8"}
 
 
 def started_at(pid: int) -> int | None:

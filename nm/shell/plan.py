@@ -103,7 +103,12 @@ def _dry(told: Struct) -> list[Line]:
     lines = [_record(change) for change in told["changes"]]
     lines += [line for change in told["plan"] for line in _change(change)]
     lines += [Line(f"  {remark}") for remark in told.get("remarks", ())]
-    return lines + [Line(f"  a job would be started: {job['kind']} {job['subject']}") for job in told["jobs"]]
+    return lines + [Line(f"  a job would be started: {_job(job)}") for job in told["jobs"]]
+
+
+def _job(job: Struct) -> str:
+    """Its kind, and its subject, where that is one thing and not a worker of many."""
+    return job["kind"] if job["subject"].endswith(":") else f"{job['kind']} {job['subject']}"
 
 
 def _record(change: Struct) -> Line:

@@ -114,8 +114,8 @@ def _source(known: dict[str, Any]) -> list[dict[str, str]]:
     subject = f"source {known['address']}"
     found = [{"subject": subject, "problem": known["error"]}] if known["error"] else []
     if held := known["held"]:
-        said = f"the removal of {counted(len(held), 'sliver')} is held back: `nmctl source show` names them"
-        found.append({"subject": subject, "problem": said})
+        said = f"the removal of {counted(len(held), 'sliver')} is held back"
+        found.append({"subject": subject, "problem": f"{said}: `nmctl sliver confirm` lets them go"})
     return found
 
 

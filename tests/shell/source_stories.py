@@ -38,7 +38,8 @@ def a_source(nmctl: Nmctl, folder: Path) -> None:
     assert "source" not in nmctl("health").out
     file.write_text(json.dumps({"timestamp": 1001, "slivers": []}))
     nmctl("source", "ask", "--wait")
-    assert "the removal of 2 slivers is held back" in nmctl("health", status=7).out
+    said = nmctl("health", status=7).out
+    assert "the removal of 2 slivers is held back: `nmctl sliver confirm`" in said
 
 
 def a_ticket(nmctl: Nmctl, folder: Path) -> None:

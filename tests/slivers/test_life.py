@@ -301,3 +301,13 @@ def test_who_may_only_start_it_finds_the_job_of_that(lab: Node) -> None:
     assert lab.call("GetSlivers", {"name": "a"}, caller=bob) == []
     [job] = lab.call("GetJobs", {"subject": "sliver:a"}, caller=bob)  # as nmctl sliver start a --wait does
     assert lab.wait(job["id"])["state"] == "done"
+
+
+def test_a_dry_run_tells_what_loans_would_change(lab: Node) -> None:
+    lab.hear(told("a", tags={"cpu_pct": "20"}), told("b"))
+    found = lab.call("DryRun", "SetLoans", ["a", [["b", "cpu_min", 100]]])
+    assert {change["name"]: change["keys"] for change in found["changes"]} == {
+        "a": ["_loans", "_rspec"],
+        "b": ["_rspec"],
+    }
+    assert lab.call("GetLoans", "a") == []

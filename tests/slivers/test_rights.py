@@ -144,6 +144,9 @@ def test_strangers_learn_nothing(lab: Node, callers: dict[str, Caller], method: 
     if name != "a":
         with pytest.raises(Invalid, match=f"{name} is no sliver of this node"):
             lab.call(method, name)
+    if name == "c":
+        with pytest.raises(Invalid, match="but a controller"):
+            lab.call(method, name)
 
 
 def test_every_method_of_slivers_is_in_the_table() -> None:

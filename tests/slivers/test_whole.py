@@ -6,6 +6,7 @@ import socket
 import subprocess
 import xmlrpc.client
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="accounts need root")
 
 @pytest.fixture
 def lab(tmp_path: Path, root: Path) -> Iterator[Node]:
+    with _node(tmp_path, root) as made:
+        yield made
+
+
+@contextmanager
+def _node(folder: Path, root: Path, **settings: Any) -> Iterator[Node]:
     accounts = config.Accounts(
         shell="/usr/lib/nm/forward_api_calls",
         sliver_shell="/usr/lib/nm/sliver_shell",
@@ -33,7 +40,7 @@ def lab(tmp_path: Path, root: Path) -> Iterator[Node]:
         last_uid=LAST,
     )
     subprocess.run(["groupadd", "--prefix", str(root), "--system", "nm-slivers"], check=True)
-    with node(tmp_path, accounts=accounts) as made:
+    with node(folder, accounts=accounts, **settings) as made:
         yield made
 
 
@@ -75,6 +82,21 @@ def test_one_that_is_gone_lets_nobody_in_until_it_is_back(lab: Node, root: Path)
     lab.until_runs("a")
     lab.until(lambda: KEY in keys(root, "a"))
     assert accounts(root)["a"].uid == uid
+
+
+def test_who_is_to_stop_waits_for_its_account_and_for_no_pause(tmp_path: Path, root: Path) -> None:
+    """An account that was shut is as good as a word: the pauses here are longer than any test."""
+    hour = {"retry_first_seconds": 3600.0, "retry_longest_seconds": 3600.0}
+    with _node(tmp_path, root, **hour) as lab:
+        lab.hear(told("a"), told("d", "delegated"))
+        lab.call("Create", "d")
+        lab.until_runs("a", "d")
+        lab.until(lambda: KEY in keys(root, "a") and KEY in keys(root, "d"))
+        lab.call("Destroy", "d")
+        lab.until_state("d", "absent")
+        lab.hear(told("d", "delegated"))
+        lab.until_state("a", "stopped")
+        assert KEY not in keys(root, "a")
 
 
 def test_one_that_its_source_wants_here_no_more_lets_nobody_in(lab: Node, root: Path) -> None:

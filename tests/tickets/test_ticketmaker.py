@@ -120,6 +120,24 @@ def test_keys_that_are_none(folder: Path, capsys: pytest.CaptureFixture[str]) ->
             assert secret not in printed.err
 
 
+def test_a_pem_key_without_its_certificate_is_told_as_one(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "--key", "key.pem") == 1
+    assert "--certificate" in capsys.readouterr().err
+
+
+def test_none_is_signed_that_every_site_would_refuse(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "--key", "key.asc", "--life", "30d") == 0
+    tickets.verify(capsys.readouterr().out, time.time(), trusting(folder))
+    with pytest.raises(SystemExit):
+        run(folder, "--key", "key.asc", "--life", "31d")
+    printed = capsys.readouterr()
+    assert printed.out == "" and "30d" in printed.err
+
+
 def test_a_key_with_a_passphrase(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fixtures = Path(__file__).parent / "fixtures"
     for name, content in {

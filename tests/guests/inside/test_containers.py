@@ -7,7 +7,7 @@ import pytest
 
 from nm import machine_xml, shaping
 from nm.errors import DeviceFailed, NotFound
-from nm.facts import Order, Value
+from nm.facts import Order, Outcome, Value
 from nm.guesthand import GuestHand
 from nm.guestmaking import HOST, Brief
 from nm.libvirt_host import LibvirtHost
@@ -159,6 +159,24 @@ def test_a_disk_that_cannot_grow_is_told(site: Site) -> None:
     [outcome] = hand.run([Order("sliver/a", value)], 1)
     assert (outcome.error, outcome.seen) == (None, value)
     assert "16384 KiB, not 65536" in hand.notes()["a"]["disk_max"]
+    hand.close()
+    later = site.hand()  # the first is let go when it has nothing to do
+    assert later.states() == {"a": True} and "16384 KiB" in later.notes()["a"]["disk_max"]
+    later.run([Order("sliver/a", container("a", disk=64 << 10, life=2))], 1)
+    assert later.states() == {"a": True} and later.notes() == {}
+    later.close()
+
+
+def test_an_order_that_is_moot_is_answered_as_such(site: Site) -> None:
+    run(site, container("a"))
+    hand = site.hand()
+    orders = [
+        Order("sliver/a", container("a", shares=9), moot=lambda: True),
+        Order("sliver/a", container("a", shares=8)),
+    ]
+    overtaken, done = hand.run(orders, 1)
+    assert overtaken == Outcome(moot=True)
+    assert (done.error, done.seen) == (None, container("a", shares=8))
     hand.close()
 
 
