@@ -30,6 +30,7 @@ from nm.switches.dialect import Dialect
 from nm.switches.lookup import address_of
 
 LOGIN_PATIENCE = 3  # times the switch's time-out, for all of a log-in
+GONE = "it closed the connection"
 LOUDEST = 1 << 17  # characters of a log-in, banner and all
 GOODBYE = 1.0  # seconds that a switch has to hang up as well
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
@@ -162,8 +163,17 @@ class _Pinned:
             raise ConnectionError(f"it says more than {LOUDEST} characters, and goes on")
         channel = self.remote_conn  # type: ignore[attr-defined]
         if not text and isinstance(channel, paramiko.Channel) and channel.closed and not channel.recv_ready():
-            raise EOFError("it closed the connection")
+            raise EOFError(GONE)
         return text
+
+    def write_channel(self, out_data: str) -> None:
+        """Say something; who hung up just now is told of as above, and not as a socket."""
+        try:
+            super().write_channel(out_data)  # type: ignore[misc]
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise EOFError(GONE) from error
 
     def find_prompt(self, delay_factor: float = 1.0, pattern: str | None = None) -> str:
         """It is at the end: a Junos with an unconfirmed commit says `# commit confirmed ...` before."""
