@@ -6,31 +6,14 @@ port that leads out, and by the bridge that routes.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.promises import Row, show
 from nm.rspec import node_caps
 from tests.slivers.making import NOW
 from tests.slivers.network import EXEMPT, NETWORKS, WORLD, Net, Node, Place, network, sent_rate
 
 SECONDS = 8.0
 MEGABIT = 1e6
-
-
-class Row(NamedTuple):
-    """What was measured, in Mbit/s, and between what it is promised to be."""
-
-    what: str
-    measured: float
-    least: float
-    most: float
-
-    @property
-    def kept(self) -> bool:
-        """Whether it is as promised."""
-        return self.least <= self.measured <= self.most
 
 
 def measure(way: str) -> list[Row]:
@@ -73,14 +56,7 @@ def main() -> bool:
         print("needs root; left out")
         return False
     rows = [row for way in ("uplink", "routed") for row in measure(way)]
-    table = Table(title="slivers that send as fast as they may, Mbit/s of payload", title_justify="left")
-    table.add_column("what")
-    for name in ("measured", "promised"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(row.what, f"{row.measured:.2f}", f"{row.least:g} to {row.most:g}")
-    Console(width=120).print(table)
-    return not all(row.kept for row in rows)
+    return show("slivers that send as fast as they may, Mbit/s of payload", rows)
 
 
 if __name__ == "__main__":

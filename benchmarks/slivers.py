@@ -6,11 +6,9 @@ under a whole nmd that a PLC has told of them. As root.
 
 import os
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.promises import Row, show
 from nm.client import connect
 from nm.lab import lifecycle, measure, source, watch, world
 from nm.lab.layout import Layout
@@ -23,20 +21,6 @@ SLICE = 0.25  # seconds, of how soon a loan counts
 TOLERANCE = 0.15
 MEGABIT = 1e6
 PATIENCE = 60
-
-
-class Row(NamedTuple):
-    """What was measured, and between what it is promised to be."""
-
-    what: str
-    measured: float
-    least: float
-    most: float
-
-    @property
-    def kept(self) -> bool:
-        """Whether it is as promised."""
-        return self.least <= self.measured <= self.most
 
 
 def measured(lab: Lab) -> list[Row]:
@@ -113,18 +97,9 @@ def main() -> bool:
         print(f"left out: {why}")
         return False
     name = f"bench-slivers-{os.getpid()}"
-    try:
-        rows = measured(lifecycle.up(name, Layout(switches=1, nodes=0, headnodes=0, slivers=True)))
-    finally:
-        lifecycle.down(name)
-    table = Table(title="what slivers of a lab get", title_justify="left")
-    table.add_column("what")
-    for column in ("measured", "promised"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(row.what, f"{row.measured:.2f}", f"{row.least:g} to {row.most:g}")
-    Console(width=120).print(table)
-    return not all(row.kept for row in rows)
+    with lifecycle.passing(name, Layout(switches=1, nodes=0, headnodes=0, slivers=True)) as lab:
+        rows = measured(lab)
+    return show("what slivers of a lab get", rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from nm import guestinit, machine_xml
 from nm.hypervisor import Volume
-from nm.machine_xml import Machine, Nic
+from nm.machine_xml import Machine, Nic, add
 
 EMULATOR = "/usr/lib/libvirt/libvirt_lxc"
 
@@ -63,38 +63,32 @@ def description(guest: Guest) -> str:
 
 def _container(guest: Guest) -> str:
     root = machine_xml.begun(guest.kind, guest.domain, guest.mark, guest.mark.life)
-    _add(root, "memory", str(guest.memory), unit="MiB")
-    system = _add(root, "os")
-    _add(system, "type", "exe", arch="x86_64")
-    _add(system, "init", "/bin/sh")
-    _add(system, "initarg", f"{guestinit.SEED}/{guestinit.INIT}")
-    _add(_add(root, "features"), "privnet")  # without it one that has no NIC would have the host's
-    devices = _add(root, "devices")
-    _add(devices, "emulator", EMULATOR)
+    add(root, "memory", str(guest.memory), unit="MiB")
+    system = add(root, "os")
+    add(system, "type", "exe", arch="x86_64")
+    add(system, "init", "/bin/sh")
+    add(system, "initarg", f"{guestinit.SEED}/{guestinit.INIT}")
+    add(add(root, "features"), "privnet")  # without it one that has no NIC would have the host's
+    devices = add(root, "devices")
+    add(devices, "emulator", EMULATOR)
     _filesystem(devices, "mount", "dir", guest.image["root"], "/", readonly=True)
     for volume, place in zip(guest.volumes, (guestinit.DISK, guestinit.SEED), strict=False):
         kind, source = ("block", "dev") if volume.block else ("file", "file")
         _filesystem(devices, kind, source, volume.path, place, readonly=place == guestinit.SEED)
     if guest.nic is not None:
         _nic(devices, guest.nic, guest.address, guest.gateway)
-    _add(devices, "console", type="pty")
+    add(devices, "console", type="pty")
     return ET.tostring(root, encoding="unicode")
 
 
-def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
-    found = ET.SubElement(parent, tag, attributes)
-    found.text = text
-    return found
-
-
 def _filesystem(devices: ET.Element, kind: str, source: str, path: str, place: str, readonly: bool) -> None:
-    found = _add(devices, "filesystem", type=kind, accessmode="passthrough")
+    found = add(devices, "filesystem", type=kind, accessmode="passthrough")
     if kind == "file":
-        _add(found, "driver", type="loop", format="raw")
-    _add(found, "source", **{source: path})
-    _add(found, "target", dir=place)
+        add(found, "driver", type="loop", format="raw")
+    add(found, "source", **{source: path})
+    add(found, "target", dir=place)
     if readonly:
-        _add(found, "readonly")
+        add(found, "readonly")
 
 
 def _nic(devices: ET.Element, nic: Nic, address: str | None, gateway: str | None) -> None:
@@ -102,16 +96,16 @@ def _nic(devices: ET.Element, nic: Nic, address: str | None, gateway: str | None
     if nic.place is None:
         return
     kind, name = next(iter(nic.place.items()))
-    found = _add(devices, "interface", type=kind)
-    _add(found, "mac", address=nic.mac)
-    _add(found, "source", **{kind: name})
+    found = add(devices, "interface", type=kind)
+    add(found, "mac", address=nic.mac)
+    add(found, "source", **{kind: name})
     if nic.device is not None:
-        _add(found, "target", dev=nic.device)
-    _add(found, "guest", dev="eth0")
+        add(found, "target", dev=nic.device)
+    add(found, "guest", dev="eth0")
     if address is not None:
         host, _, prefix = address.partition("/")
         family = "ipv6" if ":" in host else "ipv4"
-        _add(found, "ip", address=host, prefix=prefix, family=family)
+        add(found, "ip", address=host, prefix=prefix, family=family)
         if gateway is not None:
             everywhere = "::" if family == "ipv6" else "0.0.0.0"  # noqa: S104 - a route, nothing listens
-            _add(found, "route", family=family, address=everywhere, prefix="0", gateway=gateway)
+            add(found, "route", family=family, address=everywhere, prefix="0", gateway=gateway)

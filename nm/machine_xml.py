@@ -134,8 +134,8 @@ def begun(kind: str, name: str, mark: Marked, instance: str) -> ET.Element:
     """The beginning of a domain's description: its name, its UUID in this life, the mark."""
     ET.register_namespace("nm", mark.SPACE)
     root = ET.Element("domain", type=kind)
-    _add(root, "name", name)
-    _add(root, "uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{mark.SPACE}/{name}/{instance}")))
+    add(root, "name", name)
+    add(root, "uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{mark.SPACE}/{name}/{instance}")))
     noted = ET.SubElement(ET.SubElement(root, "metadata"), f"{{{mark.SPACE}}}{mark.TAG}")
     for field in fields(mark):
         noted.set(field.name, str(getattr(mark, field.name)))
@@ -145,8 +145,8 @@ def begun(kind: str, name: str, mark: Marked, instance: str) -> ET.Element:
 def description(machine: Machine) -> str:
     """The domain's description for libvirt."""
     root = begun(machine.kind, machine.name, machine.mark, machine.instance)
-    _add(root, "memory", str(machine.image["memory"]), unit="MiB")
-    _add(root, "vcpu", str(machine.image["cpus"]))
+    add(root, "memory", str(machine.image["memory"]), unit="MiB")
+    add(root, "vcpu", str(machine.image["cpus"]))
     _system(root, machine)
     devices = ET.SubElement(root, "devices")
     _controllers(devices, machine.kind)
@@ -158,7 +158,8 @@ def description(machine: Machine) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
+def add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
+    """A new element in another one."""
     found = ET.SubElement(parent, tag, attributes)
     found.text = text
     return found
@@ -168,41 +169,41 @@ def _system(root: ET.Element, machine: Machine) -> None:
     image = machine.image
     system = ET.SubElement(root, "os")
     real = machine.kind in ("kvm", "qemu")
-    _add(system, "type", "hvm", **({"arch": "x86_64", "machine": "q35"} if real else {}))
+    add(system, "type", "hvm", **({"arch": "x86_64", "machine": "q35"} if real else {}))
     for key in ("kernel", "initrd", "cmdline"):
         if image[key]:
-            _add(system, key, image[key])
+            add(system, key, image[key])
     if not image["kernel"]:
-        _add(system, "boot", dev="hd")
+        add(system, "boot", dev="hd")
     if real:
         features = ET.SubElement(root, "features")
         for feature in ("acpi", "apic"):
-            _add(features, feature)
-        _add(root, "cpu", mode="host-passthrough" if machine.kind == "kvm" else "maximum")
-    _add(root, "on_reboot", "restart")
-    _add(root, "on_crash", "restart")
+            add(features, feature)
+        add(root, "cpu", mode="host-passthrough" if machine.kind == "kvm" else "maximum")
+    add(root, "on_reboot", "restart")
+    add(root, "on_crash", "restart")
 
 
 def _controllers(devices: ET.Element, kind: str) -> None:
     if kind in ("kvm", "qemu"):
-        _add(devices, "controller", type="usb", model="none")
-        _add(devices, "controller", type="pci", model="pcie-root")
+        add(devices, "controller", type="usb", model="none")
+        add(devices, "controller", type="pci", model="pcie-root")
         for _ in range(SLOTS):
-            _add(devices, "controller", type="pci", model="pcie-root-port")
+            add(devices, "controller", type="pci", model="pcie-root-port")
 
 
 def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
     """A disk whose serial number in the guest is nm-disk, nm-seed; only the first can be written."""
     purpose = volume.name.rpartition("+")[2]
     writable = purpose == DISK
-    disk = _add(devices, "disk", type="block" if volume.block else "file", device="disk")
+    disk = add(devices, "disk", type="block" if volume.block else "file", device="disk")
     raw = volume.block or not writable
-    _add(disk, "driver", name="qemu", type="raw" if raw else "qcow2", discard="unmap")
-    _add(disk, "source", **{"dev" if volume.block else "file": volume.path})
-    _add(disk, "target", dev=target, bus="virtio")
-    _add(disk, "serial", f"nm-{purpose}")
+    add(disk, "driver", name="qemu", type="raw" if raw else "qcow2", discard="unmap")
+    add(disk, "source", **{"dev" if volume.block else "file": volume.path})
+    add(disk, "target", dev=target, bus="virtio")
+    add(disk, "serial", f"nm-{purpose}")
     if not writable:
-        _add(disk, "readonly")
+        add(disk, "readonly")
 
 
 def _nic(devices: ET.Element, wanted: Nic) -> None:
@@ -213,25 +214,25 @@ def _nic(devices: ET.Element, wanted: Nic) -> None:
     on Open vSwitch.
     """
     kind, name = ("ethernet", None) if wanted.place is None else next(iter(wanted.place.items()))
-    nic = _add(devices, "interface", type="bridge" if kind == "ovs" else kind)
-    _add(nic, "mac", address=wanted.mac)
-    _add(nic, "model", type="virtio")
+    nic = add(devices, "interface", type="bridge" if kind == "ovs" else kind)
+    add(nic, "mac", address=wanted.mac)
+    add(nic, "model", type="virtio")
     if wanted.device is not None:
-        _add(nic, "target", dev=wanted.device)
+        add(nic, "target", dev=wanted.device)
     if name is None:
-        _add(nic, "link", state="down")
+        add(nic, "link", state="down")
     else:
-        _add(nic, "source", **{nic.get("type", ""): name})
+        add(nic, "source", **{nic.get("type", ""): name})
         if kind != "ovs" and wanted.alone:
-            _add(nic, "port", isolated="yes")
+            add(nic, "port", isolated="yes")
     if kind == "ovs":
-        _add(nic, "virtualport", type="openvswitch")
+        add(nic, "virtualport", type="openvswitch")
         plain_checksums(nic)
 
 
 def _console(devices: ET.Element, domain: str) -> None:
-    serial = _add(devices, "serial", type="pty")
-    _add(serial, "log", file=console(domain), append="on")
-    _add(serial, "target", port="0")
-    _add(devices, "memballoon", model="virtio")
-    _add(_add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
+    serial = add(devices, "serial", type="pty")
+    add(serial, "log", file=console(domain), append="on")
+    add(serial, "target", port="0")
+    add(devices, "memballoon", model="virtio")
+    add(add(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")

@@ -27,10 +27,8 @@ def play(show: Show) -> bool:
         f"alpha gets n1, n2 and {HEAD}, from which they boot. n3, of beta, wants to boot, and gets nothing.",
     )
     name = f"demo-boot-{os.getpid()}"
-    try:
-        return _play(lifecycle.up(name, LAYOUT), show)
-    finally:
-        lifecycle.down(name)
+    with lifecycle.passing(name, LAYOUT) as lab:
+        return _play(lab, show)
 
 
 def _play(lab: Lab, show: Show) -> bool:

@@ -29,10 +29,8 @@ def play(show: Show) -> bool:
         "A PLC tells of slices. Two have containers here, busy on one core; one lends shares to the other.",
     )
     name = f"demo-slivers-{os.getpid()}"
-    try:
-        return _play(lifecycle.up(name, LAYOUT), show)
-    finally:
-        lifecycle.down(name)
+    with lifecycle.passing(name, LAYOUT) as lab:
+        return _play(lab, show)
 
 
 def _play(lab: Lab, show: Show) -> bool:

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,15 @@ def down(name: str) -> bool:
         confinement.remove(lab.record["cgroups"])
     shutil.rmtree(lab.folder)
     return True
+
+
+@contextmanager
+def passing(name: str, layout: Layout) -> Iterator[Lab]:
+    """A lab that is there as long as the block, and gone behind it, whatever happens."""
+    try:
+        yield up(name, layout)
+    finally:
+        down(name)
 
 
 def _wait_for_end(lab: Lab, pid: int) -> None:

@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.guests.house import sh
-from tests.guests.inside.conftest import POOL, Site
+from tests.guests.inside.conftest import Site, a_site
 from tests.ssh.house import House
 from tests.ssh.house import house as a_house
 
@@ -24,8 +22,4 @@ def house() -> Iterator[House]:
 @pytest.fixture(scope="session")
 def site() -> Site:
     """What makes guests; they last as long as the house."""
-    made = Site(Path(os.environ["RACK"]))
-    made.pool.mkdir(mode=0o711)
-    sh("virsh", "pool-define-as", POOL, "dir", "--target", made.pool)
-    sh("virsh", "pool-start", POOL)
-    return made
+    return a_site()

@@ -97,14 +97,19 @@ def names() -> list[str]:
     )
 
 
-@pytest.fixture(scope="session")
-def house() -> Site:
-    """The host; what it has lasts as long as the house."""
+def a_site() -> Site:
+    """The host, with its pool; both last as long as the house."""
     made = Site(Path(os.environ["RACK"]))
     made.pool.mkdir(mode=0o711)
     sh("virsh", "pool-define-as", POOL, "dir", "--target", made.pool)
     sh("virsh", "pool-start", POOL)
     return made
+
+
+@pytest.fixture(scope="session")
+def house() -> Site:
+    """The host; what it has lasts as long as the house."""
+    return a_site()
 
 
 @pytest.fixture

@@ -25,10 +25,18 @@ def used(domain: str) -> int:
 
 
 def part(one: str, other: str, enough: float = 1.5 if LONG else 0.7) -> float:
-    """How much the first gets for each of the second's, while both together get so many seconds."""
+    """How much the first gets for each of the second's, while both together get so many seconds.
+
+    And the second some turns of the scheduler's at least: few of them say nothing of a part of a twentieth.
+    """
     before = used(one), used(other)
-    until(lambda: used(one) + used(other) - sum(before) > enough * 1e9, 60)
-    return (used(one) - before[0]) / (used(other) - before[1])
+
+    def got() -> tuple[int, int]:
+        return used(one) - before[0], used(other) - before[1]
+
+    until(lambda: sum(got()) > enough * 1e9 and min(got()) > 1e8, 60)
+    first, second = got()
+    return first / second
 
 
 class Watched(LibvirtHost):
