@@ -10,12 +10,11 @@ from typing import Any
 
 from benchmarks.promises import Row, show
 from nm.client import connect
-from nm.lab import lifecycle, measure, source, watch, world
+from nm.lab import lifecycle, measure, watch, world
 from nm.lab.layout import Layout
 from nm.lab.place import Lab, obstacle
-from nm.lab.register import finish
 
-WEB, DELEGATED = "demo_web", "demo_deleg"
+WEB, DELEGATED = "demo_web", measure.DELEGATED
 SECONDS = 6.0  # for each figure
 SLICE = 0.25  # seconds, of how soon a loan counts
 TOLERANCE = 0.15
@@ -27,29 +26,13 @@ def measured(lab: Lab) -> list[Row]:
     """All figures of a lab."""
     nm: Any  # its methods are whatever the daemon has
     with connect(str(lab.socket)) as nm:
-        _prepare(lab, nm)
+        measure.begin(
+            lab, nm, {WEB: {"cpu_share": "32", "net_max_rate": "5000"}, DELEGATED: {"cpu_share": "64"}}
+        )
         rows = _processor(lab, nm)
         rows.append(Row("5 Mbit/s, of payload", _rate(lab, world.FAR), 4.5, 5.2))
         rows.append(Row("exempt network, Mbit/s", _rate(lab, world.EXEMPT), 50, 100_000))
         return rows
-
-
-def _prepare(lab: Lab, nm: Any) -> None:
-    """Shares 1:2, and a rate."""
-
-    def change(reply: dict[str, Any]) -> None:
-        source.set_tag(reply, WEB, "cpu_share", "32")
-        source.set_tag(reply, WEB, "net_max_rate", "5000")
-        source.set_tag(reply, DELEGATED, "cpu_share", "64")
-
-    source.edit(lab, change)
-    finish(nm, nm.AskSource(), PATIENCE)
-    nm.Create(DELEGATED)
-    watch.until(lambda: _runs(nm, DELEGATED), PATIENCE, f"{DELEGATED} runs")
-
-
-def _runs(nm: Any, name: str) -> bool:
-    return bool(nm.GetSlivers({"name": name})[0]["state"] == "running")
 
 
 def _processor(lab: Lab, nm: Any) -> list[Row]:

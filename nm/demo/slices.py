@@ -7,13 +7,12 @@ from typing import Any
 
 from nm.client import connect
 from nm.demo.show import Show
-from nm.lab import lifecycle, measure, source, watch, world
+from nm.lab import lifecycle, measure, watch, world
 from nm.lab.layout import WORLD, Layout
 from nm.lab.place import Lab
-from nm.lab.register import finish
 
 LAYOUT = Layout(switches=1, nodes=0, headnodes=0, slivers=True)
-WEB, DELEGATED = "demo_web", "demo_deleg"
+WEB, DELEGATED = "demo_web", measure.DELEGATED
 BOTH = (WEB, DELEGATED)
 SHARES = {WEB: 32, DELEGATED: 64}
 LOAN = 32
@@ -36,7 +35,7 @@ def play(show: Show) -> bool:
 def _play(lab: Lab, show: Show) -> bool:
     nm: Any  # its methods are whatever the daemon has
     with connect(str(lab.socket)) as nm:
-        _prepare(lab, nm)
+        measure.begin(lab, nm, {name: {"cpu_share": str(shares)} for name, shares in SHARES.items()})
         show.table(
             ("sliver", "instantiation", "state", "shares", "why"),
             [_row(nm, sliver) for sliver in nm.GetSlivers({})],
@@ -49,21 +48,6 @@ def _play(lab: Lab, show: Show) -> bool:
             show.say(f"  SetLoans({DELEGATED!r}, [[{WEB!r}, 'cpu_share', {LOAN}]])")
             watch.until(lambda: nm.GetEffectiveRSpec(WEB)["cpu_share"] == 64, PATIENCE, "it counts")
             return _divided(lab, show, "with the loan", (2 / 3, 1 / 3)) and before
-
-
-def _prepare(lab: Lab, nm: Any) -> None:
-    """Shares 1:2, and the delegated sliver made."""
-
-    def change(reply: dict[str, Any]) -> None:
-        for name, shares in SHARES.items():
-            source.set_tag(reply, name, "cpu_share", str(shares))
-
-    source.edit(lab, change)
-    finish(nm, nm.AskSource(), PATIENCE)
-    nm.Create(DELEGATED)
-    watch.until(
-        lambda: nm.GetSlivers({"name": DELEGATED})[0]["state"] == "running", PATIENCE, f"{DELEGATED} runs"
-    )
 
 
 def _row(nm: Any, sliver: dict[str, Any]) -> tuple[str, ...]:

@@ -3,15 +3,19 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from nm.lab import slices, world
+from nm.lab import slices, source, watch, world
 from nm.lab.errors import LabError
 from nm.lab.layout import WORLD
 from nm.lab.place import Lab, environment
+from nm.lab.register import finish
 from nm.lab.running import INSIDE
 
+DELEGATED = "demo_deleg"  # the sliver of the reply that is made by Create
+PATIENCE = 60  # seconds
 USAGE = "/sys/fs/cgroup/cpuacct/machine"
 BUSY = "exec taskset 1 sh -c 'while :; do :; done'"  # all that one processor has, and no other
 _WITH_US = ("setpriv", "--pdeathsig", "KILL")  # what enters a lab has a child that would outlive it
@@ -36,6 +40,22 @@ def session(account: str, command: str, person: str = slices.PEOPLE[0]) -> list[
     key = f"{INSIDE}/{slices.KEYS}/{person}"
     quiet = ("-n", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-i", key)
     return ["ssh", *quiet, f"{account}@{world.HOST}", command]
+
+
+def begin(lab: Lab, nm: Any, tags: Mapping[str, Mapping[str, str]]) -> None:
+    """Have the PLC tell these tags of slivers, and all of them run, the delegated one too."""
+
+    def change(reply: dict[str, Any]) -> None:
+        for sliver, told in tags.items():
+            for tag, value in told.items():
+                source.set_tag(reply, sliver, tag, value)
+
+    source.edit(lab, change)
+    finish(nm, nm.AskSource(), PATIENCE)
+    nm.Create(DELEGATED)
+    watch.until(
+        lambda: nm.GetSlivers({"name": DELEGATED})[0]["state"] == "running", PATIENCE, f"{DELEGATED} runs"
+    )
 
 
 @contextmanager
