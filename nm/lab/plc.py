@@ -13,6 +13,7 @@ import json
 import secrets
 import ssl
 import sys
+import threading
 import time
 import xmlrpc.client
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 REPLY, KEY, CERTIFICATE = "slivers.json", "node_key", "certificate.pem"  # the files in its folder
+SAID = "said"  # another: the time of the last reply
 PATIENCE = 10.0  # seconds for a request
 _UNKNOWN, _NO_METHOD = 103, 100
 
@@ -31,7 +33,7 @@ class Plc:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sessions: set[str] = set()
-        self._said = 0  # the timestamp of the last reply: no two have the same
+        self._lock = threading.Lock()
 
     def answer(self, method: str, auth: dict[str, Any], *arguments: Any) -> Any:
         """The value of a call; Fault as a PLC has it."""
@@ -43,8 +45,17 @@ class Plc:
             return session
         if method != "GetSlivers":
             raise xmlrpc.client.Fault(_NO_METHOD, f"Invalid API method {method}")
-        self._said = max(int(time.time()), self._said + 1)
-        return {"timestamp": self._said, **reply}
+        return {"timestamp": self._now(), **reply}
+
+    def _now(self) -> int:
+        """No two replies have the same time, also of a PLC that was killed and started within the second."""
+        place = self._folder / SAID
+        with self._lock:
+            now = max(int(time.time()), int(place.read_text()) + 1 if place.exists() else 0)
+            replacement = place.with_suffix(".new")
+            replacement.write_text(f"{now}\n")
+            replacement.replace(place)
+        return now
 
     def _knows(self, auth: dict[str, Any], node: int, arguments: Any) -> bool:
         if auth.get("AuthMethod") == "session":
