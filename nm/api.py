@@ -24,8 +24,9 @@ from nm import dryrun, hooks, imports, marshal, methods, rights, slivers, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
-from nm.http import Limits, RefusedError, Server
-from nm.identity import People
+from nm.http import Server
+from nm.httpreading import Limits, RefusedError, Resource
+from nm.identity import Kernel, People
 from nm.jobs import OVER, parts_of
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
@@ -92,7 +93,8 @@ class Api:
         self._clock = clock
         self._waiters = _Waiters()
         self._refusals = _Refusals()
-        self._server = Server(self.answer, people, settings.limits, self._note_refused, self._tick)
+        calls = Resource[Caller](lambda caller, asked: self.answer(caller, asked.body, asked.content))
+        self._server = Server([calls], Kernel(people), settings.limits, self._note_refused, self._tick)
         self._own: Mapping[str, Callable[..., Any]] = {
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
@@ -120,7 +122,7 @@ class Api:
     def reload(self, people: People, limits: Limits, site: Site) -> None:
         """From now on use these, also for connections that are open already where that is possible."""
         self._site = site
-        self._server.people, self._server.limits = people, limits
+        self._server.gate, self._server.limits = Kernel(people), limits
 
     def stop(self, seconds: float = 10.0) -> None:
         """Accept no more, end waiting calls, let the others finish for at most so long."""
