@@ -33,7 +33,9 @@ def guest(name: str = "alice", door: str = GENI, expires: float | None = None) -
 class Door:
     """Calls of one person on a store. What is not said otherwise is asked of slice `alpha`."""
 
-    def __init__(self, store: Store, who: Guest | None = None, rules: Rules = RULES, site: Site = SITE) -> None:
+    def __init__(
+        self, store: Store, who: Guest | None = None, rules: Rules = RULES, site: Site = SITE
+    ) -> None:
         self.store = store
         self.who = who or guest()
         self.rules = rules
@@ -52,7 +54,8 @@ class Door:
 
     def _write(self, method: str, operation: Any, *arguments: Any, **options: Any) -> Answer:
         act = lambda tx, visit: operation(tx, visit, *arguments, **options)  # noqa: E731
-        return transacted(self.store, self.visit(method), act)
+        answer: Answer = transacted(self.store, self.visit(method), act)
+        return answer
 
     def allocate(self, text: str, slice: str = urn_of("alpha"), wish: float | None = None) -> Answer:
         return self._write("Allocate", reserving.allocate, slice, text, wish)
