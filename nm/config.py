@@ -15,6 +15,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from nm.configgeni import Federation, Geni
 from nm.configkeys import (
     Check,
     account_name,
@@ -417,6 +418,8 @@ class Config:
     slivers: Slivers = Slivers()
     plc: Plc = Plc()
     tickets: Tickets = Tickets()
+    federation: Federation = Federation()
+    geni: Geni = Geni()
     mail: Mail = field(default_factory=Mail)
     secrets: Secrets = Secrets()
     events: Events = Events()
