@@ -8,7 +8,7 @@ from nm.calls import Site
 from nm.config import Config
 from nm.headdoor import HeadDoor
 from nm.headkeys import HeadKeys
-from nm.http import Limits
+from nm.httpreading import Limits
 from nm.methods import METHODS
 from nm.switch import Registry
 from nm.unixaccounts import Places
@@ -24,6 +24,7 @@ def site_of(config: Config, registry: Registry) -> Site:
         longest_lease=config.leases.longest_seconds or None,
         methods=frozenset(METHODS),
         image_folders=config.images.folders,
+        mail=bool(config.mail.host),
         **accounts_of(config),
         **sliverservice.site(config),
     )
