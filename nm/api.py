@@ -12,7 +12,6 @@ import socket
 import stat
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,11 +23,13 @@ from nm import dryrun, hooks, imports, marshal, methods, rights, slivers, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
-from nm.http import Limits, RefusedError, Server
-from nm.identity import People
+from nm.http import Server
+from nm.httpreading import Limits, RefusedError, Resource
+from nm.identity import Kernel, People
 from nm.jobs import OVER, parts_of
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
+from nm.refusalbook import Refusals
 from nm.store import Published, Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -91,8 +92,9 @@ class Api:
         self._settings = settings
         self._clock = clock
         self._waiters = _Waiters()
-        self._refusals = _Refusals()
-        self._server = Server(self.answer, people, settings.limits, self._note_refused, self._tick)
+        self._refusals = Refusals()
+        calls = Resource[Caller](lambda caller, asked: self.answer(caller, asked.body, asked.content))
+        self._server = Server([calls], Kernel(people), settings.limits, self._note_refused, self._tick)
         self._own: Mapping[str, Callable[..., Any]] = {
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
@@ -120,7 +122,7 @@ class Api:
     def reload(self, people: People, limits: Limits, site: Site) -> None:
         """From now on use these, also for connections that are open already where that is possible."""
         self._site = site
-        self._server.people, self._server.limits = people, limits
+        self._server.gate, self._server.limits = Kernel(people), limits
 
     def stop(self, seconds: float = 10.0) -> None:
         """Accept no more, end waiting calls, let the others finish for at most so long."""
@@ -164,7 +166,7 @@ class Api:
         except marshal.MalformedError as error:
             raise RefusedError(400, str(error)) from None
         except NMError as error:
-            self._refusals.count(caller, name if name in METHODS else "?", error.code)
+            self._refusals.count(caller.name, name if name in METHODS else "?", error.code)
             return form.fault(error.code, str(error))
         except Exception as error:  # noqa: BLE001  whatever it is, this call alone fails
             return form.fault(NMError.code, self._unexpected(caller, name, error))
@@ -179,7 +181,7 @@ class Api:
         return f"unexpected error {number}; look for this number in the daemon's log and report it"
 
     def _note_refused(self, caller: Caller, refused: RefusedError) -> None:
-        self._refusals.count(caller, "HTTP", refused.status)
+        self._refusals.count(caller.name, "HTTP", refused.status)
 
     def _tick(self) -> None:
         self._refusals.flush_if_due(time.monotonic())
@@ -323,36 +325,6 @@ class _Waiters:
             for events in self._events.values():
                 for event in events:
                     event.set()
-
-
-class _Refusals:
-    """Counts refused calls, and logs them in one line a caller and minute."""
-
-    def __init__(self, period: float = 60.0) -> None:
-        self._period = period
-        self._lock = threading.Lock()
-        self._counts: dict[str, Counter[str]] = {}
-        self._due = 0.0
-
-    def count(self, caller: Caller, what: str, code: int) -> None:
-        """One more refusal; `what` is a method's name, one of a few words, nothing that a client chose."""
-        with self._lock:
-            if not self._counts:
-                self._due = time.monotonic() + self._period
-            self._counts.setdefault(caller.name, Counter())[f"{what}:{code}"] += 1
-
-    def flush_if_due(self, now: float) -> None:
-        """Log what has gathered, when the first of it is old enough."""
-        if self._counts and now >= self._due:
-            self.flush()
-
-    def flush(self) -> None:
-        """Log what has gathered."""
-        with self._lock:
-            counts, self._counts = self._counts, {}
-        for caller, counter in counts.items():
-            what = ",".join(f"{key}={count}" for key, count in counter.most_common(10))
-            log.warning("calls refused", extra={"caller": caller, "calls": counter.total(), "what": what})
 
 
 # ---- listening

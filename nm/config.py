@@ -15,6 +15,7 @@ from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from nm.configgeni import Federation, Geni
 from nm.configkeys import (
     Check,
     account_name,
@@ -416,6 +417,8 @@ class Config:
     slivers: Slivers = Slivers()
     plc: Plc = Plc()
     tickets: Tickets = Tickets()
+    federation: Federation = Federation()
+    geni: Geni = Geni()
     secrets: Secrets = Secrets()
     events: Events = Events()
     database: Database = Database()

@@ -8,7 +8,7 @@ from nm.calls import Site
 from nm.config import Config
 from nm.headdoor import HeadDoor
 from nm.headkeys import HeadKeys
-from nm.http import Limits
+from nm.httpreading import Limits
 from nm.methods import METHODS
 from nm.switch import Registry
 from nm.unixaccounts import Places

@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 from nm.errors import Conflict, Denied, DeviceFailed, Invalid, LimitReached, NMError, NotFound
-from nm.geni.refusals import NodesLacking, Unsupported, VlanUnavailable
+from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported, VlanUnavailable
 
 
 class Code(IntEnum):
@@ -36,6 +36,8 @@ _CODES: tuple[tuple[type[NMError], Code], ...] = (
     (Unsupported, Code.UNSUPPORTED),
     (NodesLacking, Code.INSUFFICIENT_NODES),
     (VlanUnavailable, Code.VLAN_UNAVAILABLE),
+    (Busy, Code.BUSY),
+    (Refused, Code.REFUSED),
     (Invalid, Code.BADARGS),
     (Denied, Code.FORBIDDEN),
     (NotFound, Code.SEARCHFAILED),

@@ -13,3 +13,11 @@ class NodesLacking(Conflict):
 
 class VlanUnavailable(Conflict):
     """The VLAN that was asked for, or any, cannot be given out."""
+
+
+class Busy(Conflict):
+    """What was there before is still going; it works later."""
+
+
+class Refused(Conflict):
+    """The sliver is in no state for that."""
