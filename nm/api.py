@@ -12,7 +12,6 @@ import socket
 import stat
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from nm.identity import Kernel, People
 from nm.jobs import OVER, parts_of
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
+from nm.refusalbook import Refusals
 from nm.store import Published, Store, Transaction
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Api:
         self._settings = settings
         self._clock = clock
         self._waiters = _Waiters()
-        self._refusals = _Refusals()
+        self._refusals = Refusals()
         calls = Resource[Caller](lambda caller, asked: self.answer(caller, asked.body, asked.content))
         self._server = Server([calls], Kernel(people), settings.limits, self._note_refused, self._tick)
         self._own: Mapping[str, Callable[..., Any]] = {
@@ -166,7 +166,7 @@ class Api:
         except marshal.MalformedError as error:
             raise RefusedError(400, str(error)) from None
         except NMError as error:
-            self._refusals.count(caller, name if name in METHODS else "?", error.code)
+            self._refusals.count(caller.name, name if name in METHODS else "?", error.code)
             return form.fault(error.code, str(error))
         except Exception as error:  # noqa: BLE001  whatever it is, this call alone fails
             return form.fault(NMError.code, self._unexpected(caller, name, error))
@@ -181,7 +181,7 @@ class Api:
         return f"unexpected error {number}; look for this number in the daemon's log and report it"
 
     def _note_refused(self, caller: Caller, refused: RefusedError) -> None:
-        self._refusals.count(caller, "HTTP", refused.status)
+        self._refusals.count(caller.name, "HTTP", refused.status)
 
     def _tick(self) -> None:
         self._refusals.flush_if_due(time.monotonic())
@@ -325,36 +325,6 @@ class _Waiters:
             for events in self._events.values():
                 for event in events:
                     event.set()
-
-
-class _Refusals:
-    """Counts refused calls, and logs them in one line a caller and minute."""
-
-    def __init__(self, period: float = 60.0) -> None:
-        self._period = period
-        self._lock = threading.Lock()
-        self._counts: dict[str, Counter[str]] = {}
-        self._due = 0.0
-
-    def count(self, caller: Caller, what: str, code: int) -> None:
-        """One more refusal; `what` is a method's name, one of a few words, nothing that a client chose."""
-        with self._lock:
-            if not self._counts:
-                self._due = time.monotonic() + self._period
-            self._counts.setdefault(caller.name, Counter())[f"{what}:{code}"] += 1
-
-    def flush_if_due(self, now: float) -> None:
-        """Log what has gathered, when the first of it is old enough."""
-        if self._counts and now >= self._due:
-            self.flush()
-
-    def flush(self) -> None:
-        """Log what has gathered."""
-        with self._lock:
-            counts, self._counts = self._counts, {}
-        for caller, counter in counts.items():
-            what = ",".join(f"{key}={count}" for key, count in counter.most_common(10))
-            log.warning("calls refused", extra={"caller": caller, "calls": counter.total(), "what": what})
 
 
 # ---- listening

@@ -4,12 +4,12 @@ So a mail outlives a restart, is seen by `nmctl jobs`, and is waited for like an
 them; their worker (nm/mailwork.py) alone carries them out, and asks here what is to be done next.
 """
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nm import jobs
 from nm.calls import Call
+from nm.configkeys import is_mailbox
 from nm.errors import Invalid
 from nm.records import Record, record_key
 from nm.store import Event, Reader, Transaction
@@ -19,7 +19,6 @@ KIND = "mail"
 ADMINS: tuple[str, ...] = ()  # as the addressees: the site's administrators, whoever they are when it is sent
 LONGEST_SUBJECT = 200  # characters
 LONGEST_TEXT = 65536  # characters
-_ADDRESS = re.compile(r"[^\s@<>(),;:\"\\\[\]]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,6 @@ class Rules:
     give_up: float = 5 * 86400.0
 
 
-def is_address(text: str) -> bool:
-    """Whether it is the plain address of a mailbox, as someone@example.org."""
-    return _ADDRESS.fullmatch(text) is not None and text.isprintable()
-
-
 def post(
     tx: Transaction, call: Call, to: Sequence[str], subject: str, text: str, group: str | None = None
 ) -> int:
@@ -44,14 +38,19 @@ def post(
     `to`: addresses, or ADMINS. `subject` becomes one line, `text` is cut to LONGEST_TEXT. `group`: whose
     members may see how far it is.
     """
-    if wrong := [address for address in to if not is_address(address)]:
+    if wrong := [address for address in to if not is_mailbox(address)]:
         raise Invalid(f"{wrong[0][:70]!r} is no mail address", "write it as someone@example.org")
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in subject).split())
-    line = line[:LONGEST_SUBJECT]
+    line = " ".join(_plain(subject).split())[:LONGEST_SUBJECT]
     if not call.site.mail:
         tx.tell(Event(call.caller.name, "mail", "not sent", f"{line}: this site sends no mail", group))
         return 0
-    return jobs.submit(tx, call, SUBJECT, KIND, group, to=list(to), headline=line, text=text[:LONGEST_TEXT])
+    return jobs.submit(
+        tx, call, SUBJECT, KIND, group, to=list(to), headline=line, text=_plain(text[:LONGEST_TEXT])
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else " " for sign in text)
 
 
 @dataclass(frozen=True)
@@ -74,38 +73,39 @@ def standing(reader: Reader, number: int) -> Standing:
 # ---- for the worker
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a try. All of it was taken when nothing is said here."""
+
+    error: str | None = None  # why it was not, for now
+    left: tuple[str, ...] = ()  # for whom not; for nobody when there is an error and none is named
+    refused: str | None = None  # for whom it will never be taken, and why
+
+
 def due(job: Record) -> float:
     """When the mail is to be tried next, in seconds since 1970; a fresh one at once."""
     return float(job.get("due", 0.0))
 
 
-def taken(tx: Transaction, number: int, now: float, refused: str | None) -> None:
-    """A server took it; `refused`: what it said of those addressees whom it will never take it for."""
+def settle(tx: Transaction, number: int, now: float, outcome: Outcome, rules: Rules) -> None:
+    """Write down what became of a try. What was not taken stays in the queue until it is given up."""
     job = tx.get(record_key("job", number))
     if job is None or job["state"] in jobs.OVER:
         return
-    if refused is not None:
-        _tell(tx, job, refused)
-    state = "failed" if refused else "done"
-    jobs.advance(tx, number, now, state=state, tries=job.get("tries", 0) + 1, error=refused, step="")
-
-
-def kept(
-    tx: Transaction, number: int, now: float, error: str, rules: Rules, left: Collection[str] | None = None
-) -> None:
-    """It was not taken, and stays in the queue until it is given up. `left`: those who lack it still."""
-    job = tx.get(record_key("job", number))
-    if job is None or job["state"] in jobs.OVER:
-        return
+    if outcome.refused is not None:
+        _tell(tx, job, outcome.refused)
     tries = job.get("tries", 0) + 1
-    if now >= job["created"] + rules.give_up:
-        _tell(tx, job, error)
-        jobs.advance(tx, number, now, state="failed", tries=tries, error=error, step="")
-        return
-    pause = min(rules.first_pause * 2 ** min(tries - 1, 60), rules.longest_pause)
-    arguments = job["arguments"] if left is None else {**job["arguments"], "to": list(left)}
-    fields = {"tries": tries, "due": now + pause, "error": error, "arguments": arguments}
-    jobs.advance(tx, number, now, state="running", step="waits for the mail server", **fields)
+    if outcome.error is None:
+        state = "done" if outcome.refused is None else "failed"
+        jobs.advance(tx, number, now, state=state, tries=tries, error=outcome.refused, step="")
+    elif now >= job["created"] + rules.give_up:
+        _tell(tx, job, outcome.error)
+        jobs.advance(tx, number, now, state="failed", tries=tries, error=outcome.error, step="")
+    else:
+        pause = min(rules.first_pause * 2 ** min(tries - 1, 60), rules.longest_pause)
+        arguments = {**job["arguments"], "to": list(outcome.left) or job["arguments"]["to"]}
+        fields = {"tries": tries, "due": now + pause, "error": outcome.error, "arguments": arguments}
+        jobs.advance(tx, number, now, state="running", step="waits for the mail server", **fields)
 
 
 def _tell(tx: Transaction, job: Record, why: str) -> None:

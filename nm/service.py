@@ -24,12 +24,15 @@ from nm import (
     doormark,
     drift,
     families,
+    federationwork,
     hands,
     hooks,
     imports,
     jobs,
     leases,
     lending,
+    mails,
+    mailwork,
     management,
     patrol,
     people,
@@ -49,6 +52,7 @@ from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
+from nm.federation import following
 from nm.hookwork import Gate, HookWorker
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -135,16 +139,20 @@ class Service:
             config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
         )
         self._promises = promisework.PromiseWorker(self._tools, lambda: self._timekeeper.doubts)
+        self._federation = federationwork.FederationWorker(self._tools)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
+        self._mail = mailwork.MailWorker(self.database, config.mail, self._secrets.lookup)
         self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
             "pool:": self._timekeeper,
             lending.SUBJECT: self._promises,
+            following.SUBJECT: self._federation,
             patrol.SUBJECT: self._patrol,
             sources.SUBJECT: self._plc,
+            mails.SUBJECT: self._mail,
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
@@ -184,6 +192,8 @@ class Service:
         self._patrol.rules = configured.rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
+        self._mail.config = config.mail
+        self.crew.send(mails.SUBJECT, mailwork.Look())
         self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
@@ -200,6 +210,7 @@ class Service:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
         self._plc.end()
+        self._mail.end()
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()
@@ -286,6 +297,8 @@ class Service:
                 self._over(record)
             if (look := self._promises.concerned(key, record)) is not None:
                 self.crew.send(lending.SUBJECT, look)
+            if (step := self._federation.concerned(key, record)) is not None:
+                self.crew.send(following.SUBJECT, step)
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -339,6 +352,7 @@ class Service:
         self._slivers.look()
         self.crew.send("pool:", leases.Look())
         self.crew.send(lending.SUBJECT, promisework.Look())
+        self.crew.send(following.SUBJECT, federationwork.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:

@@ -20,4 +20,4 @@ class Busy(Conflict):
 
 
 class Refused(Conflict):
-    """The sliver is in no state for that."""
+    """It is understood, and not done: by a limit of the site's, or in the state that the sliver is in."""

@@ -27,6 +27,10 @@ def posted(store: MemoryStore, text: str = "Please set it up.") -> int:
     return store.transact(lambda tx: mails.post(tx, call(), mails.ADMINS, "Nodes were asked for", text))
 
 
+def settle(store: MemoryStore, number: int, now: float, outcome: mails.Outcome) -> None:
+    store.transact(lambda tx: mails.settle(tx, number, now, outcome, RULES))
+
+
 def test_a_mail_is_a_job_that_waits_for_its_worker() -> None:
     store = MemoryStore()
     number = posted(store)
@@ -71,7 +75,7 @@ def test_pauses_double_up_to_the_longest() -> None:
     number = posted(store)
     now, pauses = 1000.0, []
     for _ in range(6):
-        store.transact(lambda tx, now=now: mails.kept(tx, number, now, "the server is down", RULES))  # type: ignore[misc]
+        settle(store, number, now, mails.Outcome("the server is down"))
         pauses.append(mails.due(job(store, number)) - now)
         now += pauses[-1]
     assert pauses == [60, 120, 240, 480, 600, 600]
@@ -84,7 +88,7 @@ def test_a_mail_is_given_up_in_the_end_and_that_is_told() -> None:
     told: list[str] = []
     store.subscribe(lambda published: told.extend(event.what for event in published.events))
     number = posted(store)
-    store.transact(lambda tx: mails.kept(tx, number, 1000.0 + 86400, "the server is down", RULES))
+    settle(store, number, 1000.0 + 86400, mails.Outcome("the server is down"))
     assert job(store, number)["state"] == "failed"
     assert told == ["failed"]
 
@@ -92,7 +96,7 @@ def test_a_mail_is_given_up_in_the_end_and_that_is_told() -> None:
 def test_who_lacks_it_still_is_all_that_is_tried_again() -> None:
     store = MemoryStore()
     number = posted(store)
-    store.transact(lambda tx: mails.kept(tx, number, 1000.0, "mailbox busy", RULES, left=["b@example.org"]))
+    settle(store, number, 1000.0, mails.Outcome("mailbox busy", ("b@example.org",)))
     assert job(store, number)["arguments"]["to"] == ["b@example.org"]
     assert job(store, number)["arguments"]["text"] == "Please set it up."
 
@@ -100,6 +104,25 @@ def test_who_lacks_it_still_is_all_that_is_tried_again() -> None:
 def test_what_is_over_stays_as_it_is() -> None:
     store = MemoryStore()
     number = posted(store)
-    store.transact(lambda tx: mails.taken(tx, number, 1001.0, None))
-    store.transact(lambda tx: mails.kept(tx, number, 1002.0, "the server is down", RULES))
+    settle(store, number, 1001.0, mails.Outcome())
+    settle(store, number, 1002.0, mails.Outcome("the server is down"))
     assert mails.standing(store, number) == mails.Standing(True, 1, None)
+
+
+def test_addressees_who_are_refused_for_good_are_told_of_while_others_are_tried() -> None:
+    store = MemoryStore()
+    told: list[str] = []
+    store.subscribe(lambda published: told.extend(event.detail for event in published.events))
+    number = posted(store)
+    settle(store, number, 1000.0, mails.Outcome("busy", ("b@example.org",), "a@example.org: 550 nobody"))
+    assert told == ["mail 'Nodes were asked for': a@example.org: 550 nobody"]
+    settle(store, number, 1060.0, mails.Outcome())
+    assert job(store, number)["state"] == "done"
+
+
+def test_a_letter_that_is_refused_for_good_is_not_tried_again() -> None:
+    store = MemoryStore()
+    number = posted(store)
+    settle(store, number, 1000.0, mails.Outcome(refused="554 no"))
+    assert mails.standing(store, number) == mails.Standing(True, 1, "554 no")
+    assert job(store, number)["state"] == "failed"
