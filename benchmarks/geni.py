@@ -81,11 +81,10 @@ def aggregate(nodes: int) -> Iterator[tuple[Nmd, Client, House]]:
 
 
 def _configuration(folder: Path, port: int) -> str:
-    server = folder / "server.pem"
     return (
         f'[federation]\nauthority = "{AUTHORITY}"\n[geni]\naddresses = ["127.0.0.1"]\nport = {port}\n'
-        f'certificate = "{server}"\nserver_key = "{server}"\nroots = "{folder / "roots"}"\n'
-        f'revoked = "{folder / "revoked"}"\n'
+        f'certificate = "{folder}/server.pem"\nserver_key = "{folder}/server.key"\nroots = "{folder}/roots"\n'
+        f'revoked = "{folder}/revoked"\n'
     )
 
 

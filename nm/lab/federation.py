@@ -7,7 +7,7 @@ wallets. Called by rack and daemon.
 from pathlib import Path
 
 from nm.clearing import files, identity
-from nm.clearing.house import SERVER_FILE, House
+from nm.clearing.house import SERVER_FILE, SERVER_KEY, House
 from nm.clearing.identity import DAY, Life
 from nm.clearing.trust import REVOKED, ROOTS
 from nm.lab import world
@@ -58,7 +58,7 @@ addresses = ["{world.HOST}"]
 port = {PORT}
 url = "{URL}"
 certificate = "{here}/{SERVER_FILE}"
-server_key = "{here}/{SERVER_FILE}"
+server_key = "{here}/{SERVER_KEY}"
 roots = "{here}/{ROOTS}"
 revoked = "{here}/{REVOKED}"
 """
