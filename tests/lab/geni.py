@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nm.clearing.wallet import Wallet
+from nm.database_tools import dump
 from nm.lab import daemon, federation, probe, watch
 from nm.lab.layout import WORLD, Layout
 from nm.lab.place import Lab, environment
@@ -78,9 +79,13 @@ class Person:
             for one in answer["value"]["geni_slivers"]
         }
 
-    def close(self) -> None:
-        """Hang up."""
+    def hang_up(self) -> None:
+        """The next call connects anew."""
         self._outside.submit(self._proxy("close")).result(PATIENCE)
+
+    def close(self) -> None:
+        """The end."""
+        self.hang_up()
         self._outside.shutdown()
 
 
@@ -152,6 +157,15 @@ class Federated:
         """What nm's own API tells."""
         with api(self.lab) as nm:
             return [dict(one) for one in nm.GetGroups({})]
+
+    def keys(self, group: str) -> list[str]:
+        """By which people are let into a group's account, as its record has it."""
+        (record,) = [
+            one
+            for one in dump(self.lab.folder / "database", "group")
+            if one["record_key"] == f"group_{group}"
+        ]
+        return list(record["keys"])
 
     def free(self) -> list[str]:
         """Names of the nodes that are."""

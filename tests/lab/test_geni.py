@@ -100,12 +100,12 @@ def test_geni_lib_walks_from_the_advertisement_to_packets_and_back(
     lab.until_all(alice, READY)
     assert lab.reached(names) == {name: {*names} - {name} for name in names}
     (group,) = lab.groups()
-    assert sorted(group["nodes"]) == sorted(names) and alice.slice_urn in group["aliases"]
-    assert group["keys"] == [alice.key]
+    assert sorted(group["nodes"]) == sorted(names) and group["alias"] == alice.slice_urn
+    assert lab.keys(group["name"]) == [alice.key]
     assert alice.slice in geni_lib("builddot") or "lan" in geni_lib("builddot")
 
     geni_lib("poa", "geni_update_users", None, {"geni_users": [{"urn": urn("user", "alice"), "keys": []}]})
-    lab.until(lambda: lab.groups()[0]["keys"] == [], "her keys are gone")
+    lab.until(lambda: lab.keys(group["name"]) == [], "her keys are gone")
     lab.until_all(alice, READY)
 
     (gone,) = geni_lib("delete", slivers[:1])
@@ -163,13 +163,14 @@ def test_two_slices_are_apart(lab: Federated, alice: Person, bob: Person) -> Non
 
 
 def _nodes(lab: Federated, person: Person) -> list[str]:
-    (group,) = [one for one in lab.groups() if person.slice_urn in one["aliases"]]
+    (group,) = [one for one in lab.groups() if one["alias"] == person.slice_urn]
     return list(group["nodes"])
 
 
 def test_a_daemon_that_is_killed_goes_on(lab: Federated, alice: Person) -> None:
     alice.call("Allocate", alice.slice_urn, a_lan("one", "two"))
     alice.call("Provision", [alice.slice_urn])
+    alice.hang_up()
     daemon.kill(lab.lab)
     daemon.start(lab.lab)
     lab.until_all(alice, READY)
