@@ -33,7 +33,9 @@ def guest(name: str = "alice", door: str = GENI, expires: float | None = None) -
 class Door:
     """Calls of one person on a store. What is not said otherwise is asked of slice `alpha`."""
 
-    def __init__(self, store: Store, who: Guest | None = None, rules: Rules = RULES, site: Site = SITE) -> None:
+    def __init__(
+        self, store: Store, who: Guest | None = None, rules: Rules = RULES, site: Site = SITE
+    ) -> None:
         self.store = store
         self.who = who or guest()
         self.rules = rules

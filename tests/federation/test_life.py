@@ -1,19 +1,16 @@
 """The life of a reservation in a whole nm: allocated, wired, switched on, renewed, given back."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nm.errors import Conflict, Denied, NotFound
-from nm.federation.visits import BOWL
-from nm.geni.refusals import Busy, Refused, Unsupported
+from nm.errors import NotFound
+from nm.geni.refusals import Busy
 from nm.geni.rspec import manifest
-from nm.records import record_key
 from tests.federation.guests import KEY, LAB, Door, guest, urn_of
-from tests.geni.lab import NOW, asked, link, rspec
+from tests.geni.lab import NOW, asked, rspec
 from tests.rack import Rack, rack
 
 ALLOCATED, PROVISIONED = "geni_allocated", "geni_provisioned"
