@@ -34,6 +34,7 @@ def play(show: Show) -> bool:
         "h. Federation",
         f"{alice} and {bob} come from elsewhere, with certificates of GENI's. Each gets two of five nodes.",
     )
+    show.say(f"Here am is `nmctl geni -a {federation.URL}`.")
     with lifecycle.passing(f"demo-geni-{os.getpid()}", APART) as lab:
         return _apart(lab, show, *_guests(lab, show))
 
@@ -66,7 +67,7 @@ def _apart(lab: Lab, show: Show, alice: Guest, bob: Guest) -> bool:
     homes = {guest.slice: list(guest.status()) for guest in guests}
     good = _seen(lab, show, "Two slices, two networks", homes) and good
     alice.does("renew", alice.slice, "+2d")
-    good = bob.fails("delete", alice.slice, "-r", f"{bob.slice}-cred.xml") and good
+    good = bob.fails("delete", alice.slice, "-r", f"../{alice.name}/{alice.slice}-cred.xml") and good
     for guest in guests:
         guest.does("delete", guest.slice)
     watch.until(lambda: len(alice.free()) == lab.layout.nodes, PATIENCE, "all nodes are free")

@@ -56,7 +56,7 @@ class Guest:
         return next(node for node in self._nodes if f".{node}." in str(sliver["geni_sliver_urn"]))
 
     def _prompt(self, words: tuple[str, ...]) -> None:
-        self._show.say(f"  {self.name}$ nmctl geni -a {federation.URL} {' '.join(words)}", "bold")
+        self._show.say(f"  {self.name}$ am {' '.join(words)}", "bold")
 
     def _tell(self, said: str) -> None:
         for line in said.splitlines():

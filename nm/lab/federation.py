@@ -53,6 +53,7 @@ def configuration(headnodes: bool) -> str:
 [federation]
 authority = "{AUTHORITY}"
 headnodes = {str(headnodes).lower()}
+hostname = "{world.HOST}"
 [geni]
 addresses = ["{world.HOST}"]
 port = {PORT}
