@@ -24,6 +24,7 @@ from nm import (
     doormark,
     drift,
     families,
+    federationwork,
     hands,
     hooks,
     imports,
@@ -49,6 +50,8 @@ from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
+from nm.federation import following
+from nm.federationdoors import FederationDoors
 from nm.hookwork import Gate, HookWorker
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -135,6 +138,7 @@ class Service:
             config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
         )
         self._promises = promisework.PromiseWorker(self._tools, lambda: self._timekeeper.doubts)
+        self._federation = federationwork.FederationWorker(self._tools)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
@@ -143,11 +147,15 @@ class Service:
         self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
             "pool:": self._timekeeper,
             lending.SUBJECT: self._promises,
+            following.SUBJECT: self._federation,
             patrol.SUBJECT: self._patrol,
             sources.SUBJECT: self._plc,
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
+        self._outside = FederationDoors(
+            config, self.database, self._site(), self._metrics.called if self._metrics else None
+        )
 
     # ---- life
 
@@ -169,11 +177,13 @@ class Service:
                 self.crew.depths,
                 partial(self.database.range, "group"),
             )
+        self._outside.serve()
         self._api.serve(_sockets(self._config))
         self._listens = bool(self._config.api.socket)
 
     def reload(self, config: Config) -> None:
-        """Use another configuration whose differences are all `live`."""
+        """Use another configuration whose differences are all `live`. NMError, and nothing has changed."""
+        self._outside.reload(config, configured.site_of(config, self._registry))
         self._config = config
         self._tools.patience = configured.patience(config)
         self._timekeeper.rules, self._timekeeper.grace = (
@@ -193,6 +203,7 @@ class Service:
 
     def stop(self, seconds: float) -> bool:
         """Close the doors, let workers end the batch they are at, close the database."""
+        self._outside.stop(min(seconds, 10.0))
         self._api.stop(min(seconds, 10.0))
         if self._metrics:
             self._metrics.close()
@@ -286,6 +297,8 @@ class Service:
                 self._over(record)
             if (look := self._promises.concerned(key, record)) is not None:
                 self.crew.send(lending.SUBJECT, look)
+            if (step := self._federation.concerned(key, record)) is not None:
+                self.crew.send(following.SUBJECT, step)
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -339,6 +352,7 @@ class Service:
         self._slivers.look()
         self.crew.send("pool:", leases.Look())
         self.crew.send(lending.SUBJECT, promisework.Look())
+        self.crew.send(following.SUBJECT, federationwork.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from nm import departures, groups, leases, recording, tickets
+from nm import departures, leases, recording, tickets
 from nm.calls import NM, Call
 from nm.errors import NMError
+from nm.federation.ending import expire
 from nm.records import Record, kind_of, name_of, record_key
 from nm.snapshot import RESTORED
 from nm.store import Store, Transaction, portions
@@ -92,7 +93,7 @@ class Timekeeper:
         call = Call(NM, "expiry", now)
         for name in ending:
             try:
-                self._store.transact(partial(groups.expire_group, call=call, name=name))
+                self._store.transact(partial(expire, call=call, name=name))
             except NMError as error:  # one that cannot end must not keep the others
                 log.error("a group could not be ended", extra={"group": name, "why": str(error)})
                 waiting[name] = f"it could not be ended: {error}"

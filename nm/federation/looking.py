@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from nm import debts, views
-from nm.errors import NotFound
 from nm.federation import marks, names, states
 from nm.federation.answers import Answer
 from nm.federation.visits import Visit
@@ -48,8 +47,7 @@ def describe(reader: Reader, visit: Visit, given: Sequence[str]) -> Answer:
 def status(reader: Reader, visit: Visit, given: Sequence[str]) -> Answer:
     """How these slivers are. NotFound when the slice has none."""
     chosen = names.pick(reader, visit, given)
-    if not chosen.nodes:
-        raise NotFound("the slice has no slivers here", "Allocate gives it some")
+    names.check_any(chosen)
     return states.answer(reader, visit, chosen.group, chosen.nodes)
 
 

@@ -110,6 +110,12 @@ def pick(reader: Reader, visit: Visit, given: Sequence[str]) -> Chosen:
     return Chosen(group, tuple(dict.fromkeys(nodes)), False)
 
 
+def check_any(chosen: Chosen) -> None:
+    """NotFound when nothing is meant."""
+    if not chosen.nodes:
+        raise NotFound("the slice has no slivers here", "Allocate gives it some")
+
+
 def check_open(group: Record) -> None:
     """Denied when the slice was shut down: nobody but an operator does anything with it then."""
     shut = (marks.of(group) or {}).get("shut")
