@@ -54,7 +54,8 @@ class Door:
 
     def _write(self, method: str, operation: Any, *arguments: Any, **options: Any) -> Answer:
         act = lambda tx, visit: operation(tx, visit, *arguments, **options)  # noqa: E731
-        return transacted(self.store, self.visit(method), act)
+        answer: Answer = transacted(self.store, self.visit(method), act)
+        return answer
 
     def allocate(self, text: str, slice: str = urn_of("alpha"), wish: float | None = None) -> Answer:
         return self._write("Allocate", reserving.allocate, slice, text, wish)
