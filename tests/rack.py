@@ -87,6 +87,12 @@ class Rack:
         assert self.service is not None
         return self.service.crew
 
+    def geni_port(self) -> int:
+        """Where the door of GENI's listens, which was given any port."""
+        assert self.service is not None and self.service._outside._geni is not None
+        port: int = self.service._outside._geni._server._listeners[0].getsockname()[1]
+        return port
+
     # ---- calls
 
     def call(self, method: str, *arguments: Any, caller: Caller = ROOT) -> Any:

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
-from nm import config
+from nm import config, configgeni
 from nm.shell.main import main
 from nm.shell.output import Output
 from nm.switches.simulated import FACTORY, edit_table, new_table
@@ -29,7 +30,7 @@ from tests.switches.fakes import FakeSwitch, start
 _PROGRESS = re.compile(
     r"(job \d+ |  |to watch it: )"
 )  # how remarks on stderr begin that no two runs show alike
-_LOOKS = re.compile(r"nmctl (\w+ (list|show|status)|health|map)\b")
+_LOOKS = re.compile(r"nmctl (\w+ (list|show|status)|geni -.* (describe|status)|health|map)\b")
 _OURS = re.compile(r"(?<![\w/])/(var|etc|usr|root|home|run|opt|srv)\b")  # the machine's own
 PATIENCE = 10.0  # seconds
 SOURCE = Path(__file__).parents[2]
@@ -45,10 +46,11 @@ def site(folder: Path) -> Iterator["Site"]:
         made.config = replace(made.config, power=config.Power(off_seconds=0.3))
         made.start()
         here = Site(made)
-        try:
-            yield here
-        finally:
-            here.close()
+        with patch.dict(os.environ, here.environment):
+            try:
+                yield here
+            finally:
+                here.close()
 
 
 class World(Protocol):
@@ -83,8 +85,15 @@ class Site:
             "/var/lib/nm": str(rack.folder / "db"),
             "/etc/nm/secrets": str(rack.folder / "secrets"),
             "/var/backups": str(rack.folder / "backups"),
+            "/etc/nm/geni": str(rack.folder / "geni"),
             "alice": "games",
             "bob": "man",
+        }
+
+        # Where the clearing house is, and whoever calls an aggregate has what is needed for that.
+        self.environment = {
+            "NM_GENI_FOLDER": self._names["/etc/nm/geni"],
+            "NM_GENI_WALLET": str(rack.folder / "geni" / "users" / self._names["alice"]),
         }
 
     def close(self) -> None:
@@ -140,7 +149,7 @@ class Site:
         deeds: dict[str, Callable[..., None]] = {
             "moved": self._moved, "wiped": self._wiped, "down": self._down, "up": self._up,
             "power": self._power, "replaced": self._replaced, "hostless": self._hostless, "plugged": self._plugged,
-            "racked": self._racked,
+            "racked": self._racked, "federated": self._federated,
         }  # fmt: skip
         deeds[deed](*arguments)
 
@@ -171,6 +180,19 @@ class Site:
         fake = start(dialect, ports=4, user="nm", password="letmein")
         self._fakes.append(fake)
         self._names[f"address={address}"] = f"address=127.0.0.1 port={fake.port}"
+
+    def _federated(self, authority: str) -> None:
+        """The door of GENI's is opened, as in the page's nm.toml, at some port."""
+        place = Path(self._names["/etc/nm/geni"])
+        files = {"certificate": "server.pem", "server_key": "server.key", "roots": "roots", "revoked": "revoked"}
+        paths: dict[str, Any] = {key: str(place / name) for key, name in files.items()}
+        geni = configgeni.Geni(addresses=("127.0.0.1",), port=0, url="https://localhost:8001", **paths)
+        self.rack.stop()
+        federation = configgeni.Federation(authority=authority, hostname="nm.lab.example")
+        self.rack.config = replace(self.rack.config, geni=geni, federation=federation)
+        self.rack.start()
+        port = self.rack.geni_port()
+        self._names |= {"localhost:8001": f"localhost:{port}", "localhost-8001": f"localhost-{port}"}
 
     def _down(self, switch: str) -> None:
         self.rack.set_faults(switch, down=True)
