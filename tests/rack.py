@@ -41,6 +41,7 @@ class Rack:
         tickets: config.Tickets | None = None,
         federation: Federation | None = None,
         geni: Geni | None = None,
+        power: config.Power | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -63,6 +64,7 @@ class Rack:
             tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
             federation=federation or Federation(),
             geni=geni or Geni(),
+            power=power or config.Power(),
         )
         self.startup = False  # whether it is started as by nmd --startup
         self._open_guests = open_guests or briefs.open_guests

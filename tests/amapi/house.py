@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nm.geni import making, urns
+from nm.geni import making, times, urns
 from nm.geni.making import Holder, Subject, pem
 from tests.geni.world import key, pem_of
 
@@ -62,6 +62,11 @@ def credential(
     owner = who or person()
     may = {"*": True} if privileges is None else privileges
     return making.credential(owner.chain, (target or owner).chain, may, expires, signer or authority(), sha1)
+
+
+def later(seconds: float) -> str:
+    """A time of so much later, as clients write it."""
+    return times.render(time.time() + seconds)
 
 
 def sfa(text: Any, version: Any = "3") -> dict[str, Any]:
