@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from nm.federation.visits import BOWL
 from nm.geni.refusals import Busy, Refused, Unsupported
 from nm.geni.rspec import manifest
 from nm.records import record_key
-from tests.federation.guests import KEY, LAB, Door, guest, urn_of
+from tests.federation.guests import KEY, LAB, SITE, Door, guest, urn_of
 from tests.geni.lab import NOW, asked, link, rspec
 from tests.rack import Rack, rack
 
@@ -185,16 +186,17 @@ def test_nodes_whose_power_nobody_switches_are_ready_when_wired(tmp_path: Path) 
 
 def test_where_nodes_are_set_up_by_hand_an_operator_says_when(lab: Rack, door: Door) -> None:
     site = door.with_rules(manual=True)
+    site.site = replace(SITE, mail=True)
     one, other = site.allocate(TWO).slivers
     answer = site.provision()
     assert site.states() == dict.fromkeys((one.node, other.node), (PROVISIONED, PENDING))
     assert carried(lab, one.node) is None
     with pytest.raises(Unsupported):
         site.perform("geni_start")
-    mail = door.store.get(record_key("mail", answer.mail or 0))
-    assert mail is not None and mail["state"] == "queued"
     name = one.urn.rpartition("+")[2]
-    assert f"nmctl geni ready {name}\n" in mail["text"] and urn_of("alpha") in mail["subject"]
+    mail = door.store.get(record_key("job", answer.mail or 0))
+    assert mail is not None and f"nmctl geni ready {name}\n" in mail["arguments"]["text"]
+    assert urn_of("alpha") in mail["arguments"]["headline"]
     assert lab.wait(lab.call("GeniReady", name))["state"] == "done"
     lab.until(lambda: site.states()[one.node] == (PROVISIONED, READY))
     assert site.states()[other.node] == (PROVISIONED, PENDING) and is_on(lab, one.node)

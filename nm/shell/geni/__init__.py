@@ -1,8 +1,8 @@
-"""`nmctl geni`: a clearing house in files, and a client of GENI's aggregates.
+"""`nmctl geni`: a clearing house in files, a client of GENI's aggregates, and what operators of one do.
 
-Neither needs a daemon of nm's. What costs time to load is loaded when it is asked for.
+The first two need no daemon of nm's. What costs time to load is loaded when it is asked for.
 """
 
-from nm.shell.geni import calls, house
+from nm.shell.geni import calls, desk, house
 
-COMMANDS = (*house.COMMANDS, *calls.COMMANDS)
+COMMANDS = (*house.COMMANDS, *calls.COMMANDS, *desk.COMMANDS)
