@@ -64,10 +64,11 @@ class FederationDoors:
 
     def reload(self, config: Config, site: Site) -> None:
         """From now on answer by this configuration."""
+        bowl = _bowl_terms(config, site, self._local) if self._bowl is not None else None
         if self._geni is not None:
             self._geni.reload(_geni_terms(config, site))
-        if self._bowl is not None:
-            self._bowl.reload(*_bowl_terms(config, site, self._local))
+        if self._bowl is not None and bowl is not None:  # which cannot fail any more
+            self._bowl.reload(*bowl)
 
     def stop(self, seconds: float) -> None:
         """Close them; calls under way have so long to finish."""
