@@ -148,8 +148,8 @@ class Site:
         deed, *arguments = words.split()
         deeds: dict[str, Callable[..., None]] = {
             "moved": self._moved, "wiped": self._wiped, "down": self._down, "up": self._up,
-            "power": self._power, "replaced": self._replaced, "hostless": self._hostless, "plugged": self._plugged,
-            "racked": self._racked, "federated": self._federated,
+            "power": self._power, "replaced": self._replaced, "hostless": self._hostless,
+            "plugged": self._plugged, "racked": self._racked, "federated": self._federated,
         }  # fmt: skip
         deeds[deed](*arguments)
 
@@ -184,7 +184,8 @@ class Site:
     def _federated(self, authority: str) -> None:
         """The door of GENI's is opened, as in the page's nm.toml, at some port."""
         place = Path(self._names["/etc/nm/geni"])
-        files = {"certificate": "server.pem", "server_key": "server.key", "roots": "roots", "revoked": "revoked"}
+        files = {"certificate": "server.pem", "server_key": "server.key"}
+        files |= {name: name for name in ("roots", "revoked")}
         paths: dict[str, Any] = {key: str(place / name) for key, name in files.items()}
         geni = configgeni.Geni(addresses=("127.0.0.1",), port=0, url="https://localhost:8001", **paths)
         self.rack.stop()
