@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from nm import config, configgeni
+from nm import config
 from nm.shell.main import main
 from nm.shell.output import Output
 from nm.switches.simulated import FACTORY, edit_table, new_table
@@ -183,16 +183,7 @@ class Site:
 
     def _federated(self, authority: str) -> None:
         """The door of GENI's is opened, as in the page's nm.toml, at some port."""
-        place = Path(self._names["/etc/nm/geni"])
-        files = {"certificate": "server.pem", "server_key": "server.key"}
-        files |= {name: name for name in ("roots", "revoked")}
-        paths: dict[str, Any] = {key: str(place / name) for key, name in files.items()}
-        geni = configgeni.Geni(addresses=("127.0.0.1",), port=0, url="https://localhost:8001", **paths)
-        self.rack.stop()
-        federation = configgeni.Federation(authority=authority, hostname="nm.lab.example")
-        self.rack.config = replace(self.rack.config, geni=geni, federation=federation)
-        self.rack.start()
-        port = self.rack.geni_port()
+        port = self.rack.open_geni(Path(self._names["/etc/nm/geni"]), authority=authority)
         self._names |= {"localhost:8001": f"localhost:{port}", "localhost-8001": f"localhost-{port}"}
 
     def _down(self, switch: str) -> None:
