@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from nm import config, configgeni
+from nm import config
 from nm.shell.main import main
 from nm.shell.output import Output
 from nm.switches.simulated import FACTORY, edit_table, new_table
@@ -148,8 +148,8 @@ class Site:
         deed, *arguments = words.split()
         deeds: dict[str, Callable[..., None]] = {
             "moved": self._moved, "wiped": self._wiped, "down": self._down, "up": self._up,
-            "power": self._power, "replaced": self._replaced, "hostless": self._hostless, "plugged": self._plugged,
-            "racked": self._racked, "federated": self._federated,
+            "power": self._power, "replaced": self._replaced, "hostless": self._hostless,
+            "plugged": self._plugged, "racked": self._racked, "federated": self._federated,
         }  # fmt: skip
         deeds[deed](*arguments)
 
@@ -183,15 +183,7 @@ class Site:
 
     def _federated(self, authority: str) -> None:
         """The door of GENI's is opened, as in the page's nm.toml, at some port."""
-        place = Path(self._names["/etc/nm/geni"])
-        files = {"certificate": "server.pem", "server_key": "server.key", "roots": "roots", "revoked": "revoked"}
-        paths: dict[str, Any] = {key: str(place / name) for key, name in files.items()}
-        geni = configgeni.Geni(addresses=("127.0.0.1",), port=0, url="https://localhost:8001", **paths)
-        self.rack.stop()
-        federation = configgeni.Federation(authority=authority, hostname="nm.lab.example")
-        self.rack.config = replace(self.rack.config, geni=geni, federation=federation)
-        self.rack.start()
-        port = self.rack.geni_port()
+        port = self.rack.open_geni(Path(self._names["/etc/nm/geni"]), authority=authority)
         self._names |= {"localhost:8001": f"localhost:{port}", "localhost-8001": f"localhost-{port}"}
 
     def _down(self, switch: str) -> None:
