@@ -27,6 +27,7 @@ from nm.http import Server
 from nm.httpreading import Limits, RefusedError, Resource
 from nm.identity import Kernel, People
 from nm.jobs import OVER, parts_of
+from nm.listening import BACKLOG, listen_at, reason
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
 from nm.refusalbook import Refusals
@@ -42,7 +43,6 @@ EVENTS_AT_ONCE = 1000
 JOBS_AT_ONCE = 1000
 _EVENT = ("id", "time", "who", "subject", "what", "detail")
 _UNTRIED = {"": "DryRun is for methods that change the database", "Import": "use CheckImport"}
-_BACKLOG = 1024  # on a Unix socket, who finds the queue full is refused at once
 
 
 class Events(Protocol):
@@ -338,11 +338,11 @@ def listen_unix(path: str | Path, mode: int = 0o666) -> socket.socket:
     try:
         listener.bind(str(path))
         os.chmod(path, mode)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Conflict(
-            f"cannot listen on {path}: {_reason(error)}", "check the folder, or configure another path"
+            f"cannot listen on {path}: {reason(error)}", "check the folder, or configure another path"
         ) from None
     return listener
 
@@ -371,20 +371,9 @@ def _remove_stale(path: Path) -> None:
 
 def listen_tcp(address: str = "127.0.0.1", port: int = PORT, key: str = "api.port") -> socket.socket:
     """A listening TCP socket on one loopback address; port 0: any free one. `key` configures it."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    if not (address == "::1" or (family == socket.AF_INET and address.startswith("127."))):
+    if not (address == "::1" or (":" not in address and address.startswith("127."))):
         raise Invalid(
             f"{address!r} is no loopback address",
             "use 127.0.0.1 or ::1: callers are known on this machine only",
         )
-    try:
-        return socket.create_server((address, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise Conflict(
-            f"cannot listen on {address} port {port}: {_reason(error)}",
-            f"stop what listens there, or configure another {key}",
-        ) from None
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
+    return listen_at(address, port, key)

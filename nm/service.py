@@ -53,6 +53,7 @@ from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
 from nm.federation import following
+from nm.federationdoors import FederationDoors
 from nm.hookwork import Gate, HookWorker
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -156,6 +157,9 @@ class Service:
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
+        self._outside = FederationDoors(
+            config, self.database, self._site(), self._metrics.called if self._metrics else None
+        )
 
     # ---- life
 
@@ -177,11 +181,13 @@ class Service:
                 self.crew.depths,
                 partial(self.database.range, "group"),
             )
+        self._outside.serve()
         self._api.serve(_sockets(self._config))
         self._listens = bool(self._config.api.socket)
 
     def reload(self, config: Config) -> None:
-        """Use another configuration whose differences are all `live`."""
+        """Use another configuration whose differences are all `live`. NMError, and nothing has changed."""
+        self._outside.reload(config, configured.site_of(config, self._registry))
         self._config = config
         self._tools.patience = configured.patience(config)
         self._timekeeper.rules, self._timekeeper.grace = (
@@ -203,6 +209,7 @@ class Service:
 
     def stop(self, seconds: float) -> bool:
         """Close the doors, let workers end the batch they are at, close the database."""
+        self._outside.stop(min(seconds, 10.0))
         self._api.stop(min(seconds, 10.0))
         if self._metrics:
             self._metrics.close()

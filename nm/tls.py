@@ -5,6 +5,7 @@ certificate means is the door's business: it is given the whole chain. GENI's ce
 rules, so the context is made here from the ground up.
 """
 
+import logging
 import re
 import socket
 import ssl
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nm.errors import Invalid
+from nm.errors import Invalid, NMError
 from nm.gate import Visitor
+
+log = logging.getLogger(__name__)
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _DER = 2  # the library's ENCODING_DER
@@ -80,14 +83,22 @@ def _reason(error: Exception) -> str:
 class Guard:
     """The gate. A visitor's key is an address; `refused` is told of one that did not get in, and why."""
 
-    def __init__(self, tls: ssl.SSLContext, refused: Callable[[str, str], None] = lambda *_: None) -> None:
+    def __init__(
+        self, tls: Callable[[], ssl.SSLContext], refused: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
+        """`tls` is asked for each visitor; what it cannot give is an NMError."""
         self._tls = tls
         self._refused = refused
 
     def greet(self, client: socket.socket) -> Visitor:
         """What follows is TLS."""
         address = str(client.getpeername()[0])
-        channel = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        try:
+            tls = self._tls()
+        except NMError as error:
+            log.error("nobody gets in", extra={"why": str(error)})
+            raise ConnectionAbortedError from error
+        channel = tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         return Visitor(channel, address, plain=False)
 
     def enter(self, visitor: Visitor) -> None:

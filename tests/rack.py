@@ -13,6 +13,7 @@ from typing import Any
 
 from nm import api, briefs, config, service
 from nm.calls import Caller
+from nm.configgeni import Federation, Geni
 from nm.sliverservice import OpenGuests
 from nm.switch import SwitchState
 from nm.switches.ovs import OpenVSwitch
@@ -38,6 +39,9 @@ class Rack:
         open_guests: OpenGuests | None = None,
         plc: config.Plc | None = None,
         tickets: config.Tickets | None = None,
+        federation: Federation | None = None,
+        geni: Geni | None = None,
+        power: config.Power | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -58,6 +62,9 @@ class Rack:
             slivers=slivers or config.Slivers(),
             plc=plc or config.Plc(node_id_file=str(folder / "node_id")),
             tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
+            federation=federation or Federation(),
+            geni=geni or Geni(),
+            power=power or config.Power(),
         )
         self.startup = False  # whether it is started as by nmd --startup
         self._open_guests = open_guests or briefs.open_guests

@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 from nm.errors import Conflict, Denied, DeviceFailed, Invalid, LimitReached, NMError, NotFound
-from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported, VlanUnavailable
+from nm.geni.refusals import BadVersion, Busy, NodesLacking, Refused, Unsupported, VlanUnavailable
 
 
 class Code(IntEnum):
@@ -34,6 +34,7 @@ class Code(IntEnum):
 
 _CODES: tuple[tuple[type[NMError], Code], ...] = (
     (Unsupported, Code.UNSUPPORTED),
+    (BadVersion, Code.BADVERSION),
     (NodesLacking, Code.INSUFFICIENT_NODES),
     (VlanUnavailable, Code.VLAN_UNAVAILABLE),
     (Busy, Code.BUSY),

@@ -7,6 +7,10 @@ class Unsupported(Invalid):
     """The request is well formed and asks for what this aggregate cannot do; docs/geni-rspec.md lists it."""
 
 
+class BadVersion(Invalid):
+    """RSpecs of that type and version are not known here."""
+
+
 class NodesLacking(Conflict):
     """There are not enough free nodes of the kind that was asked for."""
 
