@@ -31,6 +31,7 @@ class Site:
     head_accounts: bool = False  # whether head nodes have accounts, to call the API by
     image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
+    mail: bool = False  # whether mail is sent
 
     def remembering(self) -> "Site":
         """The same for one call: what it asks the machine is asked between transactions, and once."""

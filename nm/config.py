@@ -11,7 +11,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -40,6 +40,7 @@ from nm.configkeys import (
     source,
     zero_or,
 )
+from nm.configoutside import Mail, outside
 from nm.errors import NMError
 
 DEFAULT_PATH = Path("/etc/nm/nm.toml")
@@ -419,6 +420,7 @@ class Config:
     tickets: Tickets = Tickets()
     federation: Federation = Federation()
     geni: Geni = Geni()
+    mail: Mail = field(default_factory=Mail)
     secrets: Secrets = Secrets()
     events: Events = Events()
     database: Database = Database()
@@ -545,6 +547,8 @@ def _agreeing(config: Config) -> Config:
         raise ConfigError(
             "jobs.retry_first_seconds is greater than jobs.retry_longest_seconds", "exchange or correct them"
         )
+    if flaw := outside(config.mail):
+        raise ConfigError(*flaw)
     return config
 
 

@@ -129,6 +129,24 @@ def name_or_empty(value: str) -> str | None:
     return None if value == "" or _is_word(value) else 'a name, or ""'
 
 
+def mailbox(value: str) -> str | None:
+    """The value is the address of a mailbox."""
+    return None if is_mailbox(value) else "a mail address, as nm@example.org"
+
+
+def mailboxes(value: tuple[str, ...]) -> str | None:
+    """So are all of these."""
+    return None if all(map(is_mailbox, value)) else "mail addresses, as admin@example.org"
+
+
+def is_mailbox(value: str) -> bool:
+    """Whether that is the plain address of a mailbox, with nothing around it."""
+    return _MAILBOX.fullmatch(value) is not None
+
+
+_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
+
+
 def names(value: tuple[str, ...]) -> str | None:
     """The values are names as the API has them."""
     return None if all(map(_is_word, value)) else "names: letters, digits, _ . -"

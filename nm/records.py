@@ -30,7 +30,6 @@ KINDS = (
     "job",  # a piece of work and how far it is; named by its number
     "debt",  # something to undo on a device that cannot be reached now
     "ticket",
-    "mail",  # what administrators are told by mail; named by its number
     "claim",  # a value that only one record may hold (a MAC, an alias); named WHAT:VALUE
     "meta",  # nm's own counters and marks
 )

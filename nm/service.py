@@ -31,6 +31,8 @@ from nm import (
     jobs,
     leases,
     lending,
+    mails,
+    mailwork,
     management,
     patrol,
     people,
@@ -144,12 +146,14 @@ class Service:
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
+        self._mail = mailwork.MailWorker(self.database, config.mail, self._secrets.lookup)
         self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
             "pool:": self._timekeeper,
             lending.SUBJECT: self._promises,
             following.SUBJECT: self._federation,
             patrol.SUBJECT: self._patrol,
             sources.SUBJECT: self._plc,
+            mails.SUBJECT: self._mail,
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
@@ -194,6 +198,8 @@ class Service:
         self._patrol.rules = configured.rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
+        self._mail.config = config.mail
+        self.crew.send(mails.SUBJECT, mailwork.Look())
         self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
@@ -211,6 +217,7 @@ class Service:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
         self._plc.end()
+        self._mail.end()
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()

@@ -26,7 +26,7 @@ class Answer:
     slice: str  # its URN, or BOWL's string, as it was spelled first
     slivers: tuple[Sliver, ...] = ()
     told: manifest.Slice | None = None  # what manifest.write takes, where the call answers a manifest
-    mail: int | None = None  # the number of the mail that was queued
+    mail: int | None = None  # the number of the mail that is owed for it; 0: the site sends none
 
     @property
     def expires(self) -> float | None:

@@ -30,9 +30,10 @@ def provision(
     keys are installed. `best`: what cannot be provisioned has an error in the answer, and the others go on
     without it. The answer has a manifest.
     """
+    people = userkeys.parse(users)
     chosen = names.pick(tx, visit, given)
     nodes = _allocated(chosen)
-    group = _with_people(tx, visit, chosen.group, userkeys.parse(users))
+    group = _with_people(tx, visit, chosen.group, people)
     key = group["record_key"]
     refused = changing.most(tx, nodes, best, partial(_set_up, visit=visit, key=key, wish=wish))
     group = changing.at(tx, key)

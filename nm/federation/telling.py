@@ -12,7 +12,7 @@ from nm.store import Transaction
 def mailed(
     tx: Transaction, visit: Visit, group: Record, what: str, nodes: Iterable[str], always: bool = False
 ) -> int | None:
-    """Tell them, when the site wants that for such calls (or `always`); the mail's number."""
+    """Tell them, when the site wants that for such calls (or `always`); the mail's number, see mails.post."""
     if not always and visit.method not in visit.rules.mails:
         return None
     field, listed = group["federation"], list(nodes)
@@ -28,7 +28,8 @@ def mailed(
     how = [f"nmctl geni ready {sliver}" for sliver in _awaiting(group, listed)]
     if how:
         text += "\nSet these up, then say so:\n\n" + "".join(f"    {line}\n" for line in how)
-    return mails.queue(tx, visit.now, f"nm: {what} {_plain(field['slice'])[:80]}", f"{what}\n\n{text}")
+    line, name = f"nm: {what} {_plain(field['slice'])[:80]}", name_of(group["record_key"])
+    return mails.post(tx, visit.call, mails.ADMINS, line, f"{what}\n\n{text}", name)
 
 
 def _awaiting(group: Record, nodes: Iterable[str]) -> list[str]:

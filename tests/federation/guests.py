@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from nm import pool
 from nm.calls import Site
 from nm.federation import acting, ending, looking, names, provisioning, reserving
 from nm.federation.answers import Answer, Sliver
@@ -12,6 +13,8 @@ from nm.federation.visits import GENI, Guest, Rules, Visit, transacted
 from nm.geni.rspec.aggregate import Aggregate
 from nm.records import Record
 from nm.store import Store
+from tests.memory_store import MemoryStore
+from tests.pool.world import NOW, World
 
 LAB = Aggregate("example.org:lab", "https://am.example.org:8001")
 RULES = Rules(LAB, hostname="nm.example.org")
@@ -54,7 +57,8 @@ class Door:
 
     def _write(self, method: str, operation: Any, *arguments: Any, **options: Any) -> Answer:
         act = lambda tx, visit: operation(tx, visit, *arguments, **options)  # noqa: E731
-        return transacted(self.store, self.visit(method), act)
+        answer: Answer = transacted(self.store, self.visit(method), act)
+        return answer
 
     def allocate(self, text: str, slice: str = urn_of("alpha"), wish: float | None = None) -> Answer:
         return self._write("Allocate", reserving.allocate, slice, text, wish)
@@ -101,3 +105,29 @@ class Door:
 
 def _named(given: Sequence[str]) -> list[str]:
     return list(given) or [urn_of("alpha")]
+
+
+def at(door: Door, now: float = NOW) -> Door:
+    """The door at a time that stands."""
+    door.now = now
+    return door
+
+
+def small_world() -> World:
+    """Six nodes of one NIC on one switch, isolated; a head node; VLANs 101 to 104, 110 that is shared."""
+    made = World(MemoryStore())
+    ports = [f"p{number}" for number in range(6)]
+    made.switch("sw0", *ports, "host")
+    made.host()
+    ends = [{"switch": "sw0", "port": "host"}, {"host": "h0", "device": "eth5"}]
+    made.do(pool.register_trunk, "th", {"ends": ends})
+    made.verify(("sw0", "host"))
+    for number, port in enumerate(ports):
+        management = {"driver": "bmc", "address": "192.0.2.1", "secrets": {"key": "bmc"}}
+        made.node(f"n{number}", number, ("sw0", port), id=number, management=management)
+        made.verify(("sw0", port))
+    for vlan in range(101, 105):
+        made.do(pool.register_vlan, vlan)
+    made.do(pool.register_vlan, 110, {"shared": True})
+    made.do(pool.register_head_node, "head", {"host": "h0", "domain": "vm1", "management": []})
+    return made
