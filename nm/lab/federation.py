@@ -16,7 +16,7 @@ from nm.lab.running import INSIDE, run
 
 FOLDER = "geni"  # in the lab's folder
 AUTHORITY = "lab.example"
-PORT = 8001
+PORT, BOWL_PORT = 8001, 11223  # of GENI's door, in the world; of BOWL's, on the lab's machine alone
 URL = f"https://{world.HOST}:{PORT}"
 PEOPLE = {"alice": "alpha", "bob": "beta"}  # who has which slice
 LIFE = 20 * DAY  # seconds, of the slices
@@ -62,4 +62,7 @@ certificate = "{here}/{SERVER_FILE}"
 server_key = "{here}/{SERVER_KEY}"
 roots = "{here}/{ROOTS}"
 revoked = "{here}/{REVOKED}"
+[bowl]
+addresses = ["127.0.0.1"]
+port = {BOWL_PORT}
 """

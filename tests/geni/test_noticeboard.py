@@ -1,4 +1,4 @@
-"""The advertisement that is remembered: the same as one that is written now, and never older than a change."""
+"""The advertisement that is remembered: the same as one that is written now, never older than a change."""
 
 import pytest
 

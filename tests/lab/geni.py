@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from jsonrpclib import ServerProxy
+
 from nm.clearing.wallet import Wallet
 from nm.database_tools import dump
 from nm.lab import daemon, federation, probe, watch
@@ -42,7 +44,7 @@ class Person:
         self.slice_urn = urn("slice", self.slice)
         self.key = (self.wallet.folder / "id_ed25519.pub").read_text().strip()
         # A thread of its own lives in the world, and so does what it connects.
-        self._outside = ThreadPoolExecutor(1, initializer=_go_out, initargs=(lab,))
+        self._outside = _thread(lab, f"root/run/netns/{WORLD}")
         self._proxy = xmlrpc.client.ServerProxy(federation.URL, context=self._tls(), use_builtin_types=True)
 
     def _tls(self) -> ssl.SSLContext:
@@ -89,12 +91,34 @@ class Person:
         self._outside.shutdown()
 
 
-def _go_out(lab: Lab) -> None:
-    network = os.open(f"/proc/{lab.need().holder}/root/run/netns/{WORLD}", os.O_RDONLY | os.O_CLOEXEC)
+def _thread(lab: Lab, network: str) -> ThreadPoolExecutor:
+    """One that lives in a network of the lab's, by its place below the holder in /proc."""
+    return ThreadPoolExecutor(1, initializer=_go, initargs=(f"/proc/{lab.need().holder}/{network}",))
+
+
+def _go(network: str) -> None:
+    descriptor = os.open(network, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        enter(network)
+        enter(descriptor)
     finally:
-        os.close(network)
+        os.close(descriptor)
+
+
+class Portal:
+    """A portal of BOWL's on the lab's machine, with the client library that portals use."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._inside = _thread(lab, "ns/net")
+        self._proxy = ServerProxy(f"http://127.0.0.1:{federation.BOWL_PORT}")
+
+    def call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """What the method answers."""
+        return self._inside.submit(getattr(self._proxy, method), *arguments, **named).result(PATIENCE)
+
+    def close(self) -> None:
+        """The end."""
+        self._inside.submit(self._proxy("close")).result(PATIENCE)
+        self._inside.shutdown()
 
 
 class GeniLib:
@@ -139,6 +163,7 @@ class Federated:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.people = {name: Person(lab, name) for name in federation.PEOPLE}
+        self.portal = Portal(lab)
         self.nodes = [node.name for node in lab.layout.rack]
 
     def until(self, true: Callable[[], bool], what: str) -> None:
@@ -184,3 +209,4 @@ class Federated:
         """Everybody hangs up."""
         for person in self.people.values():
             person.close()
+        self.portal.close()

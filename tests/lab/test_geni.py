@@ -167,6 +167,20 @@ def _nodes(lab: Federated, person: Person) -> list[str]:
     return list(group["nodes"])
 
 
+def test_a_portal_reserves_by_json_rpc(lab: Federated) -> None:
+    portal, ann = lab.portal, ("Ann", "ann@example.org", "ann")
+    until = (datetime.now() + timedelta(hours=13)).isoformat()  # noqa: DTZ005 as portals send it
+    hosts = portal.call("ListResources", available=True)
+    assert [host["hostname"] for host in hosts] == lab.nodes
+    assert portal.call("Allocate", "7", [host["id"] for host in hosts[:2]], until, *ann[:2]) == 0
+    assert portal.call("Provision", "7", until, *ann) == 0
+    one, two, *others = lab.nodes
+    lab.until(lambda: lab.reached([one, two]) == {one: {two}, two: {one}}, "they are wired")
+    assert [host["hostname"] for host in portal.call("ListResources", available=True)] == others
+    assert portal.call("Delete", ["7"], *ann) == 0
+    lab.until(lambda: lab.free() == lab.nodes, "all is given back")
+
+
 def test_a_daemon_that_is_killed_goes_on(lab: Federated, alice: Person) -> None:
     alice.call("Allocate", alice.slice_urn, a_lan("one", "two"))
     alice.call("Provision", [alice.slice_urn])
