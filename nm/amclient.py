@@ -23,6 +23,7 @@ PORT = 8001
 TIMEOUT = 120.0  # seconds without a byte
 LONGEST = 1 << 26  # bytes of an answer
 BUSY = 14
+OURS = "nm"  # the type of aggregates as this project makes them
 
 NAMES: Mapping[int, str] = dict(
     enumerate(
@@ -79,13 +80,16 @@ class Aggregate:
         if not isinstance(answer, dict):
             raise Unreachable(f"{self} answers {method} with no struct", "is it an aggregate of version 3?")
         code = answer.get("code")
-        number = code.get("geni_code") if isinstance(code, dict) else None
+        code = code if isinstance(code, dict) else {}
+        number = code.get("geni_code")
         if type(number) is not int:
             raise Unreachable(f"{self} answers {method} without a code", "is it an aggregate of version 3?")
         if number:
-            said = str(answer.get("output") or "no reason given")
+            said, hint = str(answer.get("output") or "no reason given"), ""
+            if code.get("am_type") == OURS:  # which says what to do behind what is wrong
+                said, _, hint = said.partition("; ")
             name = NAMES.get(number, "unknown")
-            raise Refused(f"{method}: {said} ({number} {name})", geni=number)
+            raise Refused(f"{method}: {said} ({number} {name})", hint, number)
         return answer.get("value")
 
     def _answer(self, method: str, arguments: tuple[Any, ...]) -> Any:

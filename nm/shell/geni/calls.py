@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nm.shell.failures import OK, PARTIAL, Usage
+from nm.shell.failures import DEVICE, OK, PARTIAL, Usage
 from nm.shell.geni import show
 from nm.shell.geni.caller import WALLET, Caller, text_of
 from nm.shell.offline import explained
@@ -18,6 +19,13 @@ from nm.shell.table import Arg, Command, Options, Show, word
 
 URL = "https://localhost:8001"
 RSPEC = {"geni_rspec_version": {"type": "GENI", "version": "3"}}
+
+FAILED = "geni_failed"
+WAITED = (
+    *("geni_pending_allocation", "geni_configuring", "geni_stopping", "geni_ready_busy"),
+    "geni_updating_users",
+)
+BETWEEN = 1.0  # seconds between two looks
 
 Ask = Callable[[Caller], Any]
 
@@ -60,8 +68,12 @@ def provision(caller: Caller) -> Any:
 
 
 def status(caller: Caller) -> Any:
-    """How the slivers are."""
-    return _of_slice(caller, "Status", {})
+    """How the slivers are; with --wait as soon as nothing is under way."""
+    while True:
+        answer = _of_slice(caller, "Status", {})
+        if not caller.options.wait or not _waits(answer):
+            return answer
+        time.sleep(BETWEEN)
 
 
 def renew(caller: Caller) -> Any:
@@ -133,6 +145,21 @@ def _expanded(text: Any) -> Any:
         return texts.decompress(text)
 
 
+def _waits(answer: Any) -> bool:
+    """Whether something is under way with a sliver, of which GENI says that one waits for it."""
+    return any(state in WAITED for state in _states(answer))
+
+
+def _states(answer: Any) -> list[Any]:
+    return [one.get("geni_operational_status") for one in _slivers(answer)]
+
+
+def _slivers(answer: Any) -> list[dict[str, Any]]:
+    """The slivers of an answer, as far as they are such."""
+    found = answer.get("geni_slivers") if isinstance(answer, dict) else answer
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
 # ---- what is done with an answer
 
 
@@ -155,11 +182,10 @@ def _calling(name: str, ask: Ask, shown: Show) -> Callable[[Session, Command, Op
 
 
 def _judged(options: Options, answer: Any) -> int:
-    """The exit status: with --best-effort not everything may have been done."""
-    slivers = answer.get("geni_slivers") if isinstance(answer, dict) else answer
-    if not getattr(options, "best_effort", False) or not isinstance(slivers, list):
-        return OK
-    return PARTIAL if any(isinstance(one, dict) and one.get("geni_error") for one in slivers) else OK
+    """The exit status: not everything that was to be done, or waited for, may be so."""
+    if getattr(options, "best_effort", False) and any(one.get("geni_error") for one in _slivers(answer)):
+        return PARTIAL
+    return DEVICE if getattr(options, "wait", False) and FAILED in _states(answer) else OK
 
 
 def _text(answer: Any) -> str:
@@ -241,7 +267,8 @@ COMMANDS = (
              (_SLICE, Arg("rspec", "the request, as RSpec 3; - is stdin"), _END)),
     _command("provision", provision, show.manifest, "have reserved nodes wired and booted",
              (_SLICE, _SLIVERS, _END, _KEYS, _EFFORT)),
-    _command("status", status, show.slivers, "show how a slice's slivers are", (_SLICE, _SLIVERS)),
+    _command("status", status, show.slivers, "show how a slice's slivers are",
+             (_SLICE, _SLIVERS, Arg("--wait", "until nothing is under way", flag=True))),
     _command("renew", renew, show.slivers, "give a slice's slivers another end",
              (_SLICE, word("time", "until when; in UTC unless it names a zone, or as +2h"), _SLIVERS,
               Arg("--alap", "as long as possible, when it cannot be so long", flag=True), _EFFORT)),

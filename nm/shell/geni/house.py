@@ -33,7 +33,7 @@ def lasting(text: str) -> int:
 def _house(options: Options) -> "House":
     from nm.clearing.house import House
 
-    return House(Path(options.folder).absolute())
+    return House(Path(options.folder or os.environ.get("NM_GENI_FOLDER") or FOLDER).absolute())
 
 
 def _tell(session: Session, answer: Any, lines: Sequence[str]) -> int:
@@ -57,7 +57,11 @@ def init(session: Session, _command: Command, options: Options) -> int:
         urn = house.holder().urn
     lines = [f"made {path}" for path in made] or ["all is there already"]
     status = _tell(session, {"urn": str(urn), "made": [str(path) for path in made]}, lines)
-    session.output.note(f"nm.toml's section [geni] names authority {options.authority} and {house.folder}")
+    session.output.note(
+        f'for nm.toml: authority = "{options.authority}" in [federation], addresses = ["::"] in [geni]'
+    )
+    if str(house.folder) != FOLDER:
+        session.output.note(f"and in [geni] certificate, server_key, roots and revoked, in {house.folder}")
     return status
 
 
@@ -210,7 +214,7 @@ def _at(text: str, now: float) -> float | None:
     return times.when(text, now)
 
 
-PLACE = Arg("--folder", f"the clearing house's folder ({FOLDER})", default=FOLDER, metavar="FOLDER")
+PLACE = Arg("--folder", f"the clearing house's folder (else NM_GENI_FOLDER, or {FOLDER})", metavar="FOLDER")
 RENEW = Arg("--renew", "one that is there lasts anew", flag=True, local=True)
 OWNER = "a user of the house, or the file of somebody's certificate"
 
