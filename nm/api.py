@@ -2,7 +2,7 @@
 
 Called by the HTTP server's threads (nm/http.py), and by tests without any socket. It checks a call's number
 and form of arguments by the table (nm/methods.py), hands it to its operation, and turns what is raised into a
-fault. It holds no rules and no state but who waits for which job; `_Waiters._lock` guards just that.
+fault. It holds no rules and no state but who waits for which job (nm/waiters.py).
 """
 
 import logging
@@ -10,10 +10,8 @@ import os
 import secrets
 import socket
 import stat
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -31,7 +29,8 @@ from nm.listening import BACKLOG, listen_at, reason
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
 from nm.refusalbook import Refusals
-from nm.store import Published, Store, Transaction
+from nm.store import Store, Transaction
+from nm.waiters import Waiters
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ class Api:
         self._site = site
         self._settings = settings
         self._clock = clock
-        self._waiters = _Waiters()
+        self._waiters = Waiters()
         self._refusals = Refusals()
         calls = Resource[Caller](lambda caller, asked: self.answer(caller, asked.body, asked.content))
         self._server = Server([calls], Kernel(people), settings.limits, self._note_refused, self._tick)
@@ -286,45 +285,6 @@ def _job_struct(job: Record) -> Record:
     times = ("created", "started", "finished")
     struct = {name: job[name] for name in names} | {"parts": parts_of(job), "hooks": hooks.runs(job)}
     return struct | {name: None if job[name] is None else int(job[name]) for name in times}
-
-
-class _Waiters:
-    """Who waits for which record to change."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._events: dict[str, list[threading.Event]] = {}
-        self.stopped = False
-
-    @contextmanager
-    def waiting(self, key: str) -> Iterator[threading.Event]:
-        """An event that is set whenever the record of that key has changed."""
-        event = threading.Event()
-        with self._lock:
-            self._events.setdefault(key, []).append(event)
-        try:
-            yield event
-        finally:
-            with self._lock:
-                self._events[key].remove(event)
-                if not self._events[key]:
-                    del self._events[key]
-
-    def wake(self, published: Published) -> None:
-        """Called by the store for every publication."""
-        if self._events:
-            with self._lock:
-                for key in published.changes:
-                    for event in self._events.get(key, ()):
-                        event.set()
-
-    def stop(self) -> None:
-        """Nobody waits any longer."""
-        self.stopped = True
-        with self._lock:
-            for events in self._events.values():
-                for event in events:
-                    event.set()
 
 
 # ---- listening

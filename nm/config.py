@@ -40,7 +40,7 @@ from nm.configkeys import (
     source,
     zero_or,
 )
-from nm.configoutside import Mail, outside
+from nm.configoutside import Bowl, Mail, outside
 from nm.errors import NMError
 
 DEFAULT_PATH = Path("/etc/nm/nm.toml")
@@ -420,6 +420,7 @@ class Config:
     tickets: Tickets = Tickets()
     federation: Federation = Federation()
     geni: Geni = Geni()
+    bowl: Bowl = field(default_factory=Bowl)
     mail: Mail = field(default_factory=Mail)
     secrets: Secrets = Secrets()
     events: Events = Events()
@@ -547,7 +548,7 @@ def _agreeing(config: Config) -> Config:
         raise ConfigError(
             "jobs.retry_first_seconds is greater than jobs.retry_longest_seconds", "exchange or correct them"
         )
-    if flaw := outside(config.mail):
+    if flaw := outside(config.mail, config.bowl):
         raise ConfigError(*flaw)
     return config
 

@@ -53,7 +53,7 @@ from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
 from nm.federation import following
-from nm.federationdoors import FederationDoors
+from nm.federationdoors import FederationDoors, Local
 from nm.hookwork import Gate, HookWorker
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -157,9 +157,9 @@ class Service:
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
-        self._outside = FederationDoors(
-            config, self.database, self._site(), self._metrics.called if self._metrics else None
-        )
+        local = Local(self._people, self._secrets.lookup)
+        measured = self._metrics.called if self._metrics else None
+        self._outside = FederationDoors(config, self.database, self._site(), local, measured)
 
     # ---- life
 

@@ -15,6 +15,7 @@ from typing import Any
 from nm import api, briefs, config, service
 from nm.calls import Caller
 from nm.configgeni import Federation, Geni
+from nm.configoutside import Bowl, Mail
 from nm.sliverservice import OpenGuests
 from nm.switch import SwitchState
 from nm.switches.ovs import OpenVSwitch
@@ -42,6 +43,9 @@ class Rack:
         tickets: config.Tickets | None = None,
         federation: Federation | None = None,
         geni: Geni | None = None,
+        power: config.Power | None = None,
+        bowl: Bowl | None = None,
+        mail: Mail | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -64,6 +68,9 @@ class Rack:
             tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
             federation=federation or Federation(),
             geni=geni or Geni(),
+            power=power or config.Power(),
+            bowl=bowl or Bowl(),
+            mail=mail or Mail(),
         )
         self.startup = False  # whether it is started as by nmd --startup
         self._open_guests = open_guests or briefs.open_guests

@@ -5,6 +5,7 @@ import ssl
 import xmlrpc.client
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Client:
     def urn(self) -> str:
         return house.slice_urn(self.slice)
 
-    @property
+    @cached_property
     def credentials(self) -> list[Struct]:
         return [house.sfa(house.credential(self.who, house.slice_of(self.slice)))]
 

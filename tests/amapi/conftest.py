@@ -1,17 +1,22 @@
 """A whole nm with GENI's door open, and clients with certificates."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nm.config import Power
 from nm.configgeni import Federation, Geni
+from nm.federation import names
+from nm.geni.amapi import AmApi
 from nm.geni.making import Holder, pem
+from nm.records import Record
 from tests.amapi import house
-from tests.amapi.client import Client
+from tests.amapi.client import Client, code, good
 from tests.rack import Rack, rack
 
 
@@ -24,11 +29,15 @@ class Aggregate:
         self._clients: list[Client] = []
 
     @property
-    def port(self) -> int:
+    def door(self) -> AmApi:
         assert self.rack.service is not None
         door = self.rack.service._outside._geni
         assert door is not None
-        port: int = door._server._listeners[0].getsockname()[1]
+        return door
+
+    @property
+    def port(self) -> int:
+        port: int = self.door._server._listeners[0].getsockname()[1]
         return port
 
     def client(self, slice: str = "one", who: Holder | None = None, **more: Any) -> Client:
@@ -54,9 +63,20 @@ class Aggregate:
         assert self.rack.service is not None
         self.rack.service.reload(self.rack.config)
 
-    def restored(self, names: list[str] | None = None) -> bool:
-        """Whether all nodes are free again."""
-        return all(node["free"] for node in self.rack.call("GetNodes", names or []))
+    def group(self, client: Client) -> Record:
+        """The group of its slice, as it is recorded."""
+        assert self.rack.service is not None
+        found = names.find(self.rack.service.database, client.urn)
+        assert found is not None
+        return found
+
+    def reopen(self, client: Client) -> None:
+        """As an operator would, after an emergency stop."""
+        self.rack.call("GeniReopen", client.urn)
+
+    def has_all_nodes(self) -> bool:
+        """Whether all are free again."""
+        return all(node["free"] for node in self.rack.call("GetNodes", {}))
 
 
 @contextmanager
@@ -76,7 +96,8 @@ def aggregate(folder: Path, federation: dict[str, Any] | None = None, **geni: An
         "revoked": str(place / "revoked"),
     }
     rules = Federation(**{"authority": house.AUTHORITY, **(federation or {})})
-    with rack(folder, management=True, geni=Geni(**{**settings, **geni}), federation=rules) as made:
+    more = {"geni": Geni(**{**settings, **geni}), "federation": rules, "power": Power(off_seconds=0.3)}
+    with rack(folder, management=True, **more) as made:
         found = Aggregate(made, place)
         try:
             yield found
@@ -84,11 +105,32 @@ def aggregate(folder: Path, federation: dict[str, Any] | None = None, **geni: An
             found.close()
 
 
-Opener = Callable[..., Aggregate]
-
-
 @pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aggregate]:
     """One for all tests that leave nothing behind."""
     with aggregate(tmp_path_factory.mktemp("am")) as found:
         yield found
+
+
+@pytest.fixture
+def alice(shared: Aggregate) -> Iterator[Client]:
+    """Alice with a slice of her own, which has nothing at the end again."""
+    yield from _with_slice(shared)
+
+
+@pytest.fixture
+def other(shared: Aggregate) -> Iterator[Client]:
+    """The same person with another slice."""
+    yield from _with_slice(shared)
+
+
+def _with_slice(there: Aggregate) -> Iterator[Client]:
+    there.rack.until(there.has_all_nodes)
+    client = there.client(f"s{next(_NUMBERS)}")
+    yield client
+    if code(client.status()) == 0:
+        good(client.delete())
+    client.close()
+
+
+_NUMBERS = count()

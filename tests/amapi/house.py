@@ -5,7 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nm.geni import making, urns
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import CertificateRevocationList
+
+from nm.geni import making, times, urns
 from nm.geni.making import Holder, Subject, pem
 from tests.geni.world import key, pem_of
 
@@ -64,6 +67,11 @@ def credential(
     return making.credential(owner.chain, (target or owner).chain, may, expires, signer or authority(), sha1)
 
 
+def later(seconds: float) -> str:
+    """A time of so much later, as clients write it."""
+    return times.render(time.time() + seconds)
+
+
 def sfa(text: Any, version: Any = "3") -> dict[str, Any]:
     return {"geni_type": "geni_sfa", "geni_version": version, "geni_value": text}
 
@@ -75,6 +83,10 @@ def write_holder(folder: Path, who: Holder, name: str = "") -> tuple[Path, Path]
     chain.write_text(pem(who.chain))
     private.write_text(pem_of(who.key))
     return chain, private
+
+
+def crl_pem(made: CertificateRevocationList) -> bytes:
+    return made.public_bytes(Encoding.PEM)
 
 
 def server() -> Holder:

@@ -86,7 +86,7 @@ def test_bowls_strings_are_for_bowl_alone(world: World, door: Door) -> None:
         door.status("7")
     for numbers in ((), (True,), ("1",), (99,), (2, 2), (-1,)):
         with pytest.raises(Invalid):
-            portal.allocate_nodes(*numbers, slice="8")  # type: ignore[arg-type]
+            portal.allocate_nodes(*numbers, slice="8")
     with pytest.raises(NodesLacking):
         portal.allocate_nodes(1, slice="8")
 
@@ -265,7 +265,7 @@ def test_keys_of_people_are_the_groups(door: Door) -> None:
         [{"urn": "u", "keys": 7}],
     ):
         with pytest.raises(Invalid):
-            door.provision(users=users)  # type: ignore[arg-type]
+            door.provision(users=users)
 
 
 def test_who_reserved_is_told_to_operators(world: World, door: Door) -> None:

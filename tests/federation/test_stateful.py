@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from nm import groups, jobs, plan, recording, specs
-from nm.errors import Conflict, Denied, Invalid, NotFound
+from nm.errors import Conflict, Denied, NotFound
 from nm.federation import desk, ending, following
 from nm.federation.answers import Answer
 from nm.geni.refusals import NodesLacking, Refused, Unsupported
@@ -22,8 +22,10 @@ from tests.geni.lab import asked, rspec
 from tests.pool.world import NOW, call
 
 NODES = 6
-SLICES = st.sampled_from(["alpha", "beta", "gamma"]).map(urn_of)
+PICKS = st.integers(0, NODES)  # of the slivers there are, and one that is gone
+SLICES = st.sampled_from(["alpha", "beta"]).map(urn_of)
 ENDS = st.integers(1, 3000)
+NEVER = "urn:publicid:IDN+example.org:lab+sliver+alpha.n0.1-1"
 ALLOCATED, PROVISIONED = "geni_allocated", "geni_provisioned"
 
 
@@ -40,8 +42,6 @@ class Held:
 
 class Slices(RuleBasedStateMachine):
     """What guests, operators, time and the hands do."""
-
-    slivers = Bundle("slivers")
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,24 +62,26 @@ class Slices(RuleBasedStateMachine):
 
     # ---- guests
 
-    @rule(target=slivers, slice=SLICES, count=st.integers(1, 3), seconds=ENDS)
-    def allocate(self, slice: str, count: int, seconds: int) -> Any:
+    @rule(slice=SLICES, count=st.integers(1, 3), seconds=ENDS)
+    def allocate(self, slice: str, count: int, seconds: int) -> None:
         self.asked += 1
         text = rspec(*(asked(f"c{self.asked}-{number}") for number in range(count)))
         free = NODES - len(self.held) - len(self.going)
         ask = partial(self.door.allocate, text, slice, wish=self.now + seconds)
         if slice in self.shut:
-            return self.refused(Denied, ask)
-        if self.is_going(slice):
-            return self.refused(Conflict, ask)
-        if count > free:
-            return self.refused(NodesLacking, ask)
-        answer = ask()
+            self.refused(Denied, ask)
+        elif self.is_going(slice):
+            self.refused(Conflict, ask)
+        elif count > free:
+            self.refused(NodesLacking, ask)
+        else:
+            self.allocated(slice, ask(), self.now + seconds)
+
+    def allocated(self, slice: str, answer: Answer, ends: float) -> None:
         for one in answer.slivers:
             assert one.urn not in self.ever and one.node not in self.taken()
             self.ever.add(one.urn)
-            self.held[one.urn] = Held(slice, one.node, self.now + seconds)
-        return answer.slivers[0].urn
+            self.held[one.urn] = Held(slice, one.node, ends)
 
     @rule(slice=SLICES)
     def provision(self, slice: str) -> None:
@@ -91,15 +93,16 @@ class Slices(RuleBasedStateMachine):
         else:
             self.provisioned(urns, self.door.provision(slice))
 
-    @rule(urn=slivers)
-    def provision_one(self, urn: str | None) -> None:
-        ask = partial(self.door.provision, str(urn), wish=self.now + 1000)
+    @rule(pick=PICKS)
+    def provision_one(self, pick: int) -> None:
+        urn = self.sliver(pick)
+        ask = partial(self.door.provision, urn, wish=self.now + 1000)
         if (held := self.needed(urn, ask)) is None:
             return
         if held.allocation == PROVISIONED:
             self.refused(Refused, ask)
         else:
-            self.provisioned([str(urn)], ask(), self.now + 1000)
+            self.provisioned([urn], ask(), self.now + 1000)
 
     def provisioned(self, urns: Iterable[str], answer: Answer, ends: float | None = None) -> None:
         assert {one.urn for one in answer.slivers} == set(urns)
@@ -108,19 +111,21 @@ class Slices(RuleBasedStateMachine):
             held.allocation, held.power = PROVISIONED, "on"
             held.ends = max(held.ends, self.now + 7 * 86400) if ends is None else ends
 
-    @rule(urn=slivers, seconds=ENDS)
-    def renew(self, urn: str | None, seconds: int) -> None:
-        ask = partial(self.door.renew, self.now + seconds, str(urn))
+    @rule(pick=PICKS, seconds=ENDS)
+    def renew(self, pick: int, seconds: int) -> None:
+        urn = self.sliver(pick)
+        ask = partial(self.door.renew, self.now + seconds, urn)
         if (held := self.needed(urn, ask)) is not None:
             ask()
             held.ends = self.now + seconds
 
-    @rule(urn=slivers, action=st.sampled_from(["geni_start", "geni_stop", "geni_restart"]))
-    def act(self, urn: str | None, action: str) -> None:
-        ask = partial(self.door.perform, action, str(urn))
+    @rule(pick=PICKS, action=st.sampled_from(["geni_start", "geni_stop", "geni_restart"]))
+    def act(self, pick: int, action: str) -> None:
+        urn = self.sliver(pick)
+        ask = partial(self.door.perform, action, urn)
         if (held := self.needed(urn, ask)) is None:
             return
-        state = self.door.states(str(urn))[held.node][1]
+        state = self.door.states(urn)[held.node][1]
         allowed = {"geni_ready": ("geni_stop", "geni_restart"), "geni_notready": ("geni_start",)}
         if held.allocation == ALLOCATED or action not in allowed.get(state, ()):
             self.refused(Unsupported, ask)
@@ -128,12 +133,13 @@ class Slices(RuleBasedStateMachine):
             ask()
             held.power = "off" if action == "geni_stop" else "on"
 
-    @rule(urn=slivers)
-    def delete_one(self, urn: str | None) -> None:
-        ask = partial(self.door.delete, str(urn))
+    @rule(pick=PICKS)
+    def delete_one(self, pick: int) -> None:
+        urn = self.sliver(pick)
+        ask = partial(self.door.delete, urn)
         if self.needed(urn, ask) is not None:
             ask()
-            self.gone([str(urn)])
+            self.gone([urn])
 
     @rule(slice=SLICES)
     def delete(self, slice: str) -> None:
@@ -188,6 +194,14 @@ class Slices(RuleBasedStateMachine):
             ready = held.allocation == PROVISIONED and held.power == "on"
             assert state == (held.allocation, "geni_ready" if ready else "geni_notready"), (urn, held)
 
+    @rule(pick=PICKS)
+    def stopped_or_started(self, pick: int) -> None:
+        self.everything_is_carried_out()
+        held = self.held.get(self.sliver(pick))
+        if held is not None:
+            self.act(pick, "geni_stop" if held.power == "on" else "geni_start")
+            self.everything_is_carried_out()
+
     def carried_out(self, group: Record) -> bool:
         """Let one thing be done that is to be done about the group; whether there was any."""
         store, name = self.world.store, name_of(group["record_key"])
@@ -207,7 +221,7 @@ class Slices(RuleBasedStateMachine):
 
     @invariant()
     def guests_see_what_the_model_says(self) -> None:
-        for name in map(urn_of, ("alpha", "beta", "gamma")):
+        for name in map(urn_of, ("alpha", "beta")):
             mine, ask = self.of(name), partial(self.door.status, name)
             if name in self.shut:
                 self.refused(Denied, ask)
@@ -244,11 +258,17 @@ class Slices(RuleBasedStateMachine):
             group["destroying"] and group["federation"]["slice"] == slice for group in self.all_groups()
         )
 
-    def needed(self, urn: str | None, ask: Any) -> Held | None:
+    def sliver(self, pick: int) -> str:
+        """One of those there are; or one that is gone, or never was."""
+        dead = sorted(self.ever - self.held.keys()) or [NEVER]
+        known = [*sorted(self.held), dead[-1]]
+        return known[pick % len(known)]
+
+    def needed(self, urn: str, ask: Any) -> Held | None:
         """The sliver; None when it is none that may be asked for, which is tried."""
-        held = self.held.get(urn or "")
+        held = self.held.get(urn)
         if held is None:
-            self.refused((NotFound, Invalid, Denied), ask)
+            self.refused((NotFound, Denied), ask)
         elif held.slice in self.shut:
             self.refused(Denied, ask)
             return None
@@ -277,4 +297,4 @@ def deployed(tx: Transaction, name: str, now: float) -> None:
 
 
 TestSlices = Slices.TestCase
-TestSlices.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestSlices.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
