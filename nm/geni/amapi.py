@@ -19,13 +19,14 @@ from typing import Any
 
 from nm import marshal
 from nm.calls import Site
-from nm.errors import Invalid, LimitReached, NMError, UnknownMethod, WrongArguments
+from nm.errors import DeviceFailed, Invalid, LimitReached, NMError, UnknownMethod, WrongArguments
 from nm.federation import acting, ending, looking, names, provisioning, reserving
 from nm.federation.answers import Answer
 from nm.federation.visits import GENI, Guest, Rules, Visit, transacted
 from nm.geni import amanswers, amcalls, authorisation, certificates, times
 from nm.geni.amanswers import Struct
 from nm.geni.amcalls import Asked
+from nm.geni.certificates import Trust
 from nm.geni.rspec import advertisement, texts
 from nm.geni.rspec.vocabulary import SCHEMAS, schema_path
 from nm.geni.trusted import Authorities
@@ -148,7 +149,7 @@ class AmApi:
         """Who comes, when the credentials grant the call. Denied when they do not."""
         aggregate, now = terms.rules.aggregate, self._clock()
         target = names.slice_of(self._store, aggregate, asked.urns, GENI) if asked.urns else None
-        trust = terms.authorities.now().trust
+        trust = _trust(terms)
         grant = authorisation.authorised(asked.credentials, shown.chain, target, asked.method, now, trust)
         owner = grant.owner
         guest = Guest(GENI, str(owner.urn), owner.email, owner.urn.name, grant.expires)
@@ -164,6 +165,17 @@ class AmApi:
 
     def _tick(self) -> None:
         self._refusals.flush_if_due(time.monotonic())
+
+
+def _trust(terms: Terms) -> Trust:
+    """Whom the site trusts. DeviceFailed when its own files do not tell."""
+    try:
+        return terms.authorities.now().trust
+    except NMError as error:
+        log.error("nobody is trusted", extra={"why": str(error)})
+        raise DeviceFailed(
+            "this aggregate cannot tell whom it trusts", "its people find in the log what is wrong"
+        ) from None
 
 
 def _name(shown: Shown) -> str:

@@ -5,6 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import CertificateRevocationList
+
 from nm.geni import making, times, urns
 from nm.geni.making import Holder, Subject, pem
 from tests.geni.world import key, pem_of
@@ -80,6 +83,10 @@ def write_holder(folder: Path, who: Holder, name: str = "") -> tuple[Path, Path]
     chain.write_text(pem(who.chain))
     private.write_text(pem_of(who.key))
     return chain, private
+
+
+def crl_pem(made: CertificateRevocationList) -> bytes:
+    return made.public_bytes(Encoding.PEM)
 
 
 def server() -> Holder:
