@@ -56,6 +56,7 @@ class Portal:
     def close(self) -> None:
         for client in self._clients.values():
             client("close")()
+        self._clients.clear()
 
     def configure(self, **sections: dict[str, Any]) -> None:
         """Read the configuration anew, with other values in these sections."""

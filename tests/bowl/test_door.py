@@ -12,6 +12,7 @@ import pytest
 from jsonrpclib import MultiCall, ProtocolError
 
 from nm.errors import Invalid
+from nm.shell.main import main
 from tests.bowl.conftest import NODES, Portal, as_nobody, later
 from tests.plc.authority import Authority
 
@@ -210,10 +211,38 @@ def test_minus_two_when_the_first_hand_over_fails_and_the_mail_comes_later(
     assert portal.Allocate(slice, [1], later(), "ann", "ann@example.org") == UNMAILED
     assert {node["id"] for node in portal.ListResources(False, slice)} == {1}  # the reservation stands
     [job] = shared.rack.call("GetJobs", {"kind": "mail", "state": "running"})
-    assert "cannot be reached" in str(job["error"])
+    assert "cannot be reached" in job["error"]["text"]
+    assert slice in job["step"]  # what it is about
     shared.mail.start()
     assert shared.rack.wait(job["id"])["state"] == "done"
     assert len(shared.mail.taken) == before + 1
+
+
+def test_a_mail_outlives_a_restart(opened: Callable[..., Portal]) -> None:
+    made = opened()
+    made.mail.stop()
+    assert made.client().Allocate("7", [1], later(), "ann", "ann@example.org") == UNMAILED
+    made.close()
+    made.rack.stop()
+    made.mail.start()
+    made.rack.start()
+    [job] = made.rack.call("GetJobs", {"kind": "mail"})
+    assert made.rack.wait(job["id"])["state"] == "done"
+    assert len(made.mail.taken) == 1
+
+
+def test_people_see_why_a_mail_waits(
+    opened: Callable[..., Portal], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = opened()
+    made.mail.stop()
+    assert made.client().Allocate("7", [1], later(), "ann", "ann@example.org") == UNMAILED
+    [job] = made.rack.call("GetJobs", {"kind": "mail"})
+    address = made.rack.config.api.socket
+    assert main(["job", "show", str(job["id"]), "--address", address]) == 0
+    assert "nm: nodes allocated for 7" in capsys.readouterr().out
+    assert main(["job", "list", "kind=mail", "--address", address]) == 0
+    assert "mail" in capsys.readouterr().out
 
 
 def test_what_nobody_is_told_of_needs_no_mail_server(shared: Portal, slice: str) -> None:
