@@ -152,6 +152,11 @@ def names(value: tuple[str, ...]) -> str | None:
     return None if all(map(_is_word, value)) else "names: letters, digits, _ . -"
 
 
+def host(value: str) -> str | None:
+    """The value is a host's name or address."""
+    return None if _DOOR_HOST.fullmatch(value) else "a host's name or address"
+
+
 def host_or_empty(value: str) -> str | None:
     """The value is a host's name or address, or empty for none."""
     return None if value == "" or _DOOR_HOST.fullmatch(value) else 'a host\'s name or address, or ""'

@@ -7,7 +7,7 @@ from nm.configkeys import (
     account_names,
     addresses,
     between,
-    host_or_empty,
+    host,
     key,
     mailbox,
     mailboxes,
@@ -52,7 +52,7 @@ class Bowl:
 class Mail:
     """Mail that nm sends, by an SMTP server (docs/bowl.md)."""
 
-    host: str = key("", 'The server, as localhost; "": no mail is sent.', host_or_empty, live=True)
+    host: str = key("localhost", "The server.", host, live=True)
     port: int = key(
         25, "Its TCP port; 465 and 587 are common with tls and starttls.", between(1, 65535), live=True
     )
@@ -72,7 +72,7 @@ class Mail:
     password: str = key("", "Name of the secret with its password.", name_or_empty, live=True)
     sender: str = key("nm@localhost", "Address that mails come from.", mailbox, live=True)
     admins: tuple[str, ...] = key(
-        (), "Addresses of who is told what nodes are wanted for.", mailboxes, live=True
+        (), "Addresses of administrators; none: no mail is sent.", mailboxes, live=True
     )
     timeout_seconds: float = key(30.0, "How long the server may be silent.", between(0.1, 3600), live=True)
     retry_first_seconds: float = key(
@@ -88,12 +88,10 @@ class Mail:
 
 def outside(mail: Mail, bowl: Bowl) -> tuple[str, str] | None:
     """What does not agree in these sections, and what to do; None when all does."""
-    return _mail(mail) or _bowl(bowl)
+    return (_mail(mail) if mail.admins else None) or (_bowl(bowl) if bowl.addresses else None)
 
 
 def _mail(mail: Mail) -> tuple[str, str] | None:
-    if mail.host and not mail.admins:
-        return "mail.host is set and mail.admins is empty", "name who is to be told, or leave mail.host out"
     if mail.user and not mail.password:
         return "mail.user is set and mail.password is empty", "name the secret with its password"
     if mail.user and mail.tls == "none":

@@ -27,7 +27,7 @@ def site_of(config: Config, registry: Registry) -> Site:
         longest_lease=config.leases.longest_seconds or None,
         methods=frozenset(METHODS),
         image_folders=config.images.folders,
-        mail=bool(config.mail.host),
+        mail=bool(config.mail.admins),
         **accounts_of(config),
         **sliverservice.site(config),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nm import jobs
 from nm.calls import Call
 from nm.configkeys import is_mailbox
-from nm.errors import Invalid
+from nm.errors import DeviceFailed, Invalid
 from nm.records import Record, record_key
 from nm.store import Event, Reader, Transaction
 
@@ -44,9 +44,10 @@ def post(
     if not call.site.mail:
         tx.tell(Event(call.caller.name, "mail", "not sent", f"{line}: this site sends no mail", group))
         return 0
-    return jobs.submit(
-        tx, call, SUBJECT, KIND, group, to=list(to), headline=line, text=_plain(text[:LONGEST_TEXT])
-    )
+    told = {"to": list(to), "headline": line, "text": _plain(text[:LONGEST_TEXT])}
+    number = jobs.submit(tx, call, SUBJECT, KIND, group, **told)
+    jobs.advance(tx, number, call.now, step=line)  # by which people know it
+    return number
 
 
 def _plain(text: str) -> str:
@@ -67,7 +68,8 @@ def standing(reader: Reader, number: int) -> Standing:
     job = reader.get(record_key("job", number))
     if job is None:
         return Standing(True, 1, None)
-    return Standing(job["state"] in jobs.OVER, job.get("tries", 0), job["error"])
+    error = job["error"]["text"] if job["error"] is not None else None
+    return Standing(job["state"] in jobs.OVER, job.get("tries", 0), error)
 
 
 # ---- for the worker
@@ -97,15 +99,20 @@ def settle(tx: Transaction, number: int, now: float, outcome: Outcome, rules: Ru
     tries = job.get("tries", 0) + 1
     if outcome.error is None:
         state = "done" if outcome.refused is None else "failed"
-        jobs.advance(tx, number, now, state=state, tries=tries, error=outcome.refused, step="")
+        jobs.advance(tx, number, now, state=state, tries=tries, error=_error(outcome.refused))
     elif now >= job["created"] + rules.give_up:
         _tell(tx, job, outcome.error)
-        jobs.advance(tx, number, now, state="failed", tries=tries, error=outcome.error, step="")
+        jobs.advance(tx, number, now, state="failed", tries=tries, error=_error(outcome.error))
     else:
         pause = min(rules.first_pause * 2 ** min(tries - 1, 60), rules.longest_pause)
         arguments = {**job["arguments"], "to": list(outcome.left) or job["arguments"]["to"]}
-        fields = {"tries": tries, "due": now + pause, "error": outcome.error, "arguments": arguments}
-        jobs.advance(tx, number, now, state="running", step="waits for the mail server", **fields)
+        fields = {"tries": tries, "due": now + pause, "error": _error(outcome.error), "arguments": arguments}
+        jobs.advance(tx, number, now, state="running", **fields)
+
+
+def _error(text: str | None) -> Record | None:
+    """As jobs have it."""
+    return None if text is None else {"code": DeviceFailed.code, "text": text}
 
 
 def _tell(tx: Transaction, job: Record, why: str) -> None:

@@ -99,8 +99,8 @@ class MailWorker:
 
     def _outcomes(self, jobs: Sequence[Record]) -> list[mails.Outcome]:
         config = self.config
-        if not config.host:
-            return [mails.Outcome("no mail server is configured; set mail.host")] * len(jobs)
+        if not config.admins:
+            return [mails.Outcome("this site sends no mail; set mail.admins")] * len(jobs)
         return smtp.hand_over(self._server(config), [letter(config, job) for job in jobs])
 
     def _server(self, config: Mail) -> smtp.Server:

@@ -1,6 +1,7 @@
 """A whole nm with BOWL's door open, a mail server beside it, and a portal that calls."""
 
 import contextlib
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -55,6 +56,7 @@ class Portal:
     def close(self) -> None:
         for client in self._clients.values():
             client("close")()
+        self._clients.clear()
 
     def configure(self, **sections: dict[str, Any]) -> None:
         """Read the configuration anew, with other values in these sections."""
@@ -130,15 +132,20 @@ _NOBODYS = """
 import os, sys
 from jsonrpclib import ServerProxy
 os.setgid(65534); os.setuid(65534)
-try:
-    headers = {'Authorization': sys.argv[2]} if sys.argv[2] else {}
-    print(len(ServerProxy(sys.argv[1], headers=headers).ListResources(False)))
-except Exception as error:
-    print(error)
+for where, authorization in zip(sys.argv[1::2], sys.argv[2::2]):
+    headers = {'Authorization': authorization} if authorization else {}
+    try:
+        print(len(ServerProxy(where, headers=headers).ListResources(False)))
+    except Exception as error:
+        print(error.args[1])
 """
 
 
-def as_nobody(where: str, authorization: str = "") -> str:
-    """What an account without any rights is told that calls ListResources: how many there are, or why not."""
-    command = [sys.executable, "-W", "ignore", "-c", _NOBODYS, where, authorization]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=50).stdout.strip()
+def as_nobody(*ways: tuple[str, str]) -> list[str]:
+    """What an account without any rights is told that calls ListResources: how many there are, or a status.
+
+    A way is an address, and the header Authorization or nothing.
+    """
+    command = [sys.executable, "-W", "ignore", "-c", _NOBODYS, *itertools.chain(*ways)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    return done.stdout.split()

@@ -1,5 +1,6 @@
 """BOWL's calls as portals make them: names, orders, naive times, whom they call for."""
 
+import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -64,6 +65,27 @@ def test_whoever_the_portal_names_in_another_order_is_found() -> None:
 )
 def test_a_time_without_a_zone_is_the_sites(text: str, meant: datetime) -> None:
     assert read("Allocate", ["7", [1], text, "ann", ""]).ends == meant.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "utc"),
+    [
+        ("America/New_York", "2026-12-24T18:30:00.25", "2026-12-24T23:30:00.25+00:00"),
+        ("America/New_York", "2026-07-01T18:30:00", "2026-07-01T22:30:00+00:00"),
+        ("Asia/Kolkata", "2026-07-01T00:00:00", "2026-06-30T18:30:00+00:00"),
+    ],
+)
+def test_the_sites_zone_is_this_machines_with_its_summer(
+    monkeypatch: pytest.MonkeyPatch, zone: str, text: str, utc: str
+) -> None:
+    try:
+        with monkeypatch.context() as here:
+            here.setenv("TZ", zone)
+            time.tzset()
+            ends = read("Allocate", ["7", [1], text, "ann", ""]).ends
+    finally:
+        time.tzset()
+    assert ends == datetime.fromisoformat(utc).timestamp()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from jsonrpclib import MultiCall, ProtocolError
 
 from nm.errors import Invalid
+from nm.shell.main import main
 from tests.bowl.conftest import NODES, Portal, as_nobody, later
 from tests.plc.authority import Authority
 
@@ -134,25 +135,34 @@ def test_delete_ends_the_reservation(shared: Portal) -> None:
     assert portal.Delete(["going"], *ANN) == FAILURE
 
 
+def test_a_reservation_ends_by_itself(shared: Portal) -> None:
+    portal = shared.client()
+    assert portal.Allocate("short", [6], later(seconds=2), "ann", "ann@example.org") == DONE
+    assert {node["id"] for node in portal.ListResources(False, "short")} == {6}
+    shared.free(6)
+    assert portal.ListResources(False, "short") == []
+
+
 # ---- what cannot be done
 
 
 @pytest.mark.parametrize(
     ("ids", "end"),
     [
-        ([99], later()),
-        ([], later()),
-        (["1"], later()),
-        ([True], later()),
-        ([1, 1], later()),
+        ([99], 13),
+        ([], 13),
+        (["1"], 13),
+        ([True], 13),
+        ([1, 1], 13),
+        ([1], -1),
         ([1], "soon"),
-        ([1], later(hours=-1)),
         ([1], ""),
     ],
 )
-def test_allocate_answers_minus_one_and_takes_nothing(shared: Portal, ids: Any, end: str) -> None:
+def test_allocate_answers_minus_one_and_takes_nothing(shared: Portal, ids: Any, end: int | str) -> None:
     portal = shared.client()
-    assert portal.Allocate("refused", ids, end, "ann", "ann@example.org") == FAILURE
+    time = later(hours=end) if isinstance(end, int) else end
+    assert portal.Allocate("refused", ids, time, "ann", "ann@example.org") == FAILURE
     assert portal.ListResources(False, "refused") == []
     assert len(portal.ListResources()) == NODES
 
@@ -201,10 +211,38 @@ def test_minus_two_when_the_first_hand_over_fails_and_the_mail_comes_later(
     assert portal.Allocate(slice, [1], later(), "ann", "ann@example.org") == UNMAILED
     assert {node["id"] for node in portal.ListResources(False, slice)} == {1}  # the reservation stands
     [job] = shared.rack.call("GetJobs", {"kind": "mail", "state": "running"})
-    assert "cannot be reached" in str(job["error"])
+    assert "cannot be reached" in job["error"]["text"]
+    assert slice in job["step"]  # what it is about
     shared.mail.start()
     assert shared.rack.wait(job["id"])["state"] == "done"
     assert len(shared.mail.taken) == before + 1
+
+
+def test_a_mail_outlives_a_restart(opened: Callable[..., Portal]) -> None:
+    made = opened()
+    made.mail.stop()
+    assert made.client().Allocate("7", [1], later(), "ann", "ann@example.org") == UNMAILED
+    made.close()
+    made.rack.stop()
+    made.mail.start()
+    made.rack.start()
+    [job] = made.rack.call("GetJobs", {"kind": "mail"})
+    assert made.rack.wait(job["id"])["state"] == "done"
+    assert len(made.mail.taken) == 1
+
+
+def test_people_see_why_a_mail_waits(
+    opened: Callable[..., Portal], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = opened()
+    made.mail.stop()
+    assert made.client().Allocate("7", [1], later(), "ann", "ann@example.org") == UNMAILED
+    [job] = made.rack.call("GetJobs", {"kind": "mail"})
+    address = made.rack.config.api.socket
+    assert main(["job", "show", str(job["id"]), "--address", address]) == 0
+    assert "nm: nodes allocated for 7" in capsys.readouterr().out
+    assert main(["job", "list", "kind=mail", "--address", address]) == 0
+    assert "mail" in capsys.readouterr().out
 
 
 def test_what_nobody_is_told_of_needs_no_mail_server(shared: Portal, slice: str) -> None:
@@ -220,11 +258,11 @@ def test_what_nobody_is_told_of_needs_no_mail_server(shared: Portal, slice: str)
 
 
 def test_who_is_to_be_told_at_a_site_without_mail_is_not_told(shared: Portal, slice: str) -> None:
-    shared.configure(mail={"host": ""})
+    shared.configure(mail={"admins": ()})
     try:
         assert shared.client().Allocate(slice, [1], later(), "ann", "ann@example.org") == UNMAILED
     finally:
-        shared.configure(mail={"host": "127.0.0.1"})
+        shared.configure(mail={"admins": ("admin@example.org",)})
 
 
 def test_by_hand_administrators_are_told_and_the_slice_waits_for_them(shared: Portal, slice: str) -> None:
@@ -291,18 +329,17 @@ def test_others_than_administrators_need_to_be_named_or_a_token(
     made = opened(token="bowl")
     made.secret("bowl", "s3cret-t0ken")
     where = f"http://127.0.0.1:{made.port}"
-    assert "403" in as_nobody(where)
-    assert "403" in as_nobody(where, "Bearer gu3ssed")
-    assert as_nobody(where, "Bearer s3cret-t0ken") == str(NODES)
-    assert as_nobody(f"http://portal:s3cret-t0ken@127.0.0.1:{made.port}") == str(NODES)
+    with_it = f"http://portal:s3cret-t0ken@127.0.0.1:{made.port}"
+    told = as_nobody((where, ""), (where, "Bearer gu3ssed"), (where, "Bearer s3cret-t0ken"), (with_it, ""))
+    assert told == ["403", "403", str(NODES), str(NODES)]
     made.configure(bowl={"callers": ("nobody",)})
-    assert as_nobody(where) == str(NODES)
+    assert as_nobody((where, "")) == [str(NODES)]
 
 
 def test_over_tls_by_a_token(opened: Callable[..., Portal], tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     file = str(authority.certificate())
-    made = opened(certificate=file, server_key=file, token="bowl", addresses=("0.0.0.0",))
+    made = opened(certificate=file, server_key=file, token="bowl")
     made.secret("bowl", "s3cret-t0ken")
     trusting = ssl.create_default_context(cafile=str(authority.ca))
     where = "https://portal:s3cret-t0ken@127.0.0.1:{port}"
@@ -315,7 +352,7 @@ def test_over_tls_by_a_certificate(opened: Callable[..., Portal], tmp_path: Path
     (tmp_path / "other").mkdir()
     authority, other = Authority(tmp_path), Authority(tmp_path / "other")
     file = str(authority.certificate())
-    made = opened(certificate=file, server_key=file, clients=str(authority.ca), addresses=("0.0.0.0",))
+    made = opened(certificate=file, server_key=file, clients=str(authority.ca))
 
     def trusting(certificate: Path | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(authority.ca))

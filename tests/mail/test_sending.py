@@ -121,7 +121,7 @@ def test_a_server_that_is_down_and_comes_up_gets_everything_once(posts: Any) -> 
     post.until(numbers[0], lambda job: job.get("tries", 0) > 1)
     waiting = post.job(numbers[0])
     assert waiting["state"] == "running"
-    assert "cannot be reached: Connection refused" in waiting["error"]
+    assert "cannot be reached: Connection refused" in waiting["error"]["text"]
     with server:
         for number in numbers:
             post.settled(number)
@@ -135,7 +135,7 @@ def test_a_busy_mailbox_is_tried_again_and_others_are_not(server: MailServer, po
     post = posts(server.port)
     number = post.post(ADMIN, BOB)
     post.until(number, lambda job: job.get("tries", 0) > 1)
-    assert post.job(number)["error"] == f"{BOB}: 450 busy"
+    assert post.job(number)["error"]["text"] == f"{BOB}: 450 busy"
     server.refusals.clear()
     assert post.settled(number)["state"] == "done"
     assert [to for to, _ in server.taken] == [[ADMIN], [BOB]]
@@ -145,7 +145,7 @@ def test_a_mailbox_that_does_not_exist_is_told_of_and_not_tried_again(server: Ma
     server.refusals[BOB] = "550 no such user"
     post = posts(server.port)
     job = post.settled(post.post(ADMIN, BOB))
-    assert (job["state"], job["error"]) == ("failed", f"{BOB}: 550 no such user")
+    assert (job["state"], job["error"]["text"]) == ("failed", f"{BOB}: 550 no such user")
     assert [to for to, _ in server.taken] == [[ADMIN]]
 
 
@@ -157,7 +157,7 @@ def test_a_letter_is_refused_for_good_or_for_now(
     post = posts(server.port)
     number = post.post(ADMIN)
     post.until(number, lambda job: job["error"] is not None)
-    assert (post.job(number)["state"], post.job(number)["error"]) == (state, answer)
+    assert (post.job(number)["state"], post.job(number)["error"]["text"]) == (state, answer)
 
 
 def test_by_a_password_and_only_in_tls(tmp_path: Path, posts: Any) -> None:
@@ -172,7 +172,7 @@ def test_by_a_password_and_only_in_tls(tmp_path: Path, posts: Any) -> None:
         wrong = posts(server.port, {"mail": "gu3ssed"}, **safe)
         number = wrong.post(ADMIN)
         wrong.until(number, lambda job: job["error"] is not None)
-        assert "does not let 'nm' in by its password" in wrong.job(number)["error"]
+        assert "does not let 'nm' in by its password" in wrong.job(number)["error"]["text"]
         assert "gu3ssed" not in str(wrong.job(number))
     assert len(server.taken) == 1
 
@@ -184,7 +184,7 @@ def test_a_server_that_cannot_be_verified_is_told_nothing(tmp_path: Path, posts:
         post = posts(server.port, tls="starttls", ca=str(trusted.ca))
         number = post.post(ADMIN)
         post.until(number, lambda job: job["error"] is not None)
-        assert "certificate that cannot be verified" in post.job(number)["error"]
+        assert "certificate that cannot be verified" in post.job(number)["error"]["text"]
     assert server.taken == []
 
 
