@@ -71,7 +71,7 @@ def test_nodes_boot_when_they_are_provisioned_and_are_switched_by_actions(lab: F
 
 
 def _enters(lab: Federated, person: Person) -> None:
-    """From the world, by the key and the way that the manifest names, into the account of the slice's group."""
+    """From the world, by the key and the way that the manifest names, into the account of the slice."""
     text = person.call("Describe", [person.slice_urn])["geni_rspec"]
     (account,) = set(re.findall(r'username="(alpha-\w+)"', text))
     key = f"{INSIDE}/{federation.FOLDER}/users/{person.name}/id_ed25519"
