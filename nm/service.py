@@ -157,9 +157,7 @@ class Service:
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
-        local = Local(self._people, self._secrets.lookup)
-        measured = self._metrics.called if self._metrics else None
-        self._outside = FederationDoors(config, self.database, self._site(), local, measured)
+        self._outside = self._doors_outside()
 
     # ---- life
 
@@ -238,6 +236,12 @@ class Service:
             measured=self._metrics.called if self._metrics else None,
         )
         return api.Api(self.database, self._events, self._site(), self._people(self._config), settings)
+
+    def _doors_outside(self) -> FederationDoors:
+        """Those for people of elsewhere, closed."""
+        local = Local(self._people, self._secrets.lookup)
+        measured = self._metrics.called if self._metrics else None
+        return FederationDoors(self._config, self.database, self._site(), local, measured)
 
     def _note_hooks(self) -> None:
         """Let plans tell which of the site's programs there are."""

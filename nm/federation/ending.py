@@ -103,6 +103,16 @@ def expire(tx: Transaction, call: Call, name: str) -> int | None:
     return int(job) if job is not None else None
 
 
+def takes_nothing(group: Record, now: float) -> bool:
+    """Whether nothing that is set up ends with what is over: then many may end at once."""
+    if marks.of(group) is None:
+        return False
+    known = marks.all_of(group)
+    over = [node for node, mark in known.items() if marks.ends(group, mark) <= now]
+    left = group["target"] is None or (0 < len(over) < len(known))
+    return left and not any(marks.is_target(group, node) for node in over)
+
+
 def _is_over(group: Record, now: float) -> bool:
     return not group["destroying"] and group["expiry"] is not None and group["expiry"] <= now
 

@@ -16,8 +16,13 @@ SUBJECT = "federation:"  # whose worker does it
 AT_ONCE = 40  # nodes of one transaction; each costs a job
 
 
-def due(reader: Reader, group: Record) -> list[str]:
-    """The nodes of a reservation about which something is."""
+def due(reader: Reader, name: str) -> list[str]:
+    """The nodes of that group about which something is; none when it is no reservation."""
+    group = reader.get(record_key("group", name))
+    return [] if group is None else _due(reader, group)
+
+
+def _due(reader: Reader, group: Record) -> list[str]:
     return [node for node, mark in _busy(group).items() if _is_due(reader, group, node, mark)]
 
 
@@ -50,9 +55,21 @@ def follow(tx: Transaction, call: Call, name: str) -> None:
     group = tx.get(record_key("group", name))
     if group is None:
         return
-    found = {node: _next(tx, call, group, node) for node in due(tx, group)[:AT_ONCE]}
+    found = {node: _next(tx, call, group, node) for node in _due(tx, group)[:AT_ONCE]}
     if found:
         changing.noted(tx, call, group, marks.with_marks(marks.need(group), found))
+
+
+def observe(tx: Transaction, call: Call, name: str, node: str, action: str) -> None:
+    """Somebody else has switched a node: its head node, an operator. What is under way here counts more."""
+    group = tx.get(record_key("group", name))
+    if group is None or marks.of(group) is None or group["destroying"]:
+        return
+    mark, power = marks.all_of(group).get(node), OFF if action == OFF else ON
+    if mark is None or mark["doing"] is not None or (mark["power"], mark["error"]) == (power, None):
+        return
+    more = {node: {**mark, "power": power, "error": None}}
+    changing.noted(tx, call, group, marks.with_marks(marks.need(group), more))
 
 
 def _next(tx: Transaction, call: Call, group: Record, name: str) -> Mark:

@@ -55,10 +55,10 @@ def born(door: str, user: Mapping[str, str], slice: str, word: str) -> Field:
 
 
 def marked(since: str, ends: float) -> Mark:
-    """The mark of a node that was allocated just now."""
+    """The mark of a node that was allocated just now: it is switched on whenever it is deployed."""
     return {
         "since": since, "ends": int(ends), "awaiting": False,
-        "doing": None, "job": None, "power": None, "error": None,
+        "doing": ON, "job": None, "power": None, "error": None,
     }  # fmt: skip
 
 

@@ -21,10 +21,8 @@ _DOING = {ON: CONFIGURING, OFF: STOPPING, CYCLE: BUSY, USERS: UPDATING}
 def operational(reader: Reader, group: Record, name: str) -> tuple[str, str]:
     """The operational state of a node of a reservation, and why it is failed."""
     mark: Mark = group["federation"]["nodes"][name]
-    if mark["awaiting"]:
-        return PENDING, ""
     if not marks.is_target(group, name):
-        return NOT_READY, ""
+        return (PENDING if mark["awaiting"] else NOT_READY), ""
     node = reader.get(record_key("node", name))
     if node is None:
         return FAILED, "the node is not in the pool any more"

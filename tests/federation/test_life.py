@@ -251,6 +251,27 @@ def test_each_sliver_has_an_end_of_its_own(lab: Rack, door: Door) -> None:
     assert all(node["free"] for node in lab.call("GetNodes", {}))
 
 
+def test_power_that_others_switch_is_seen(lab: Rack, door: Door) -> None:
+    (sliver,) = door.allocate(rspec(asked("a"))).slivers
+    door.provision()
+    all_are(door, lab, READY)
+    lab.wait(lab.call("PowerNode", sliver.node, "off"))
+    all_are(door, lab, NOT_READY)
+    door.perform("geni_start")
+    all_are(door, lab, READY)
+    assert is_on(lab, sliver.node)
+
+
+def test_what_an_operator_deploys_is_provisioned_and_switched_on(lab: Rack, door: Door) -> None:
+    site = door.with_rules(manual=True)
+    one, other = site.allocate(TWO).slivers
+    site.provision(one.urn)
+    lab.deploy(site.group()["record_key"].removeprefix("group_"))
+    all_are(door, lab, READY)
+    assert is_on(lab, one.node) and is_on(lab, other.node)
+    assert {state for state, _ in door.states().values()} == {PROVISIONED}
+
+
 def test_a_restart_takes_up_what_was_under_way(lab: Rack, door: Door) -> None:
     (sliver,) = door.allocate(rspec(asked("a"))).slivers
     lab.set_faults(lab.home(sliver.node)[0], down=True)

@@ -2,12 +2,14 @@
 
 import pytest
 
+from nm import leases
 from nm.errors import Denied, Invalid, NotFound
 from nm.federation import desk, ending, following, looking, names
 from nm.federation.visits import BOWL
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
 from nm.groups import renew_group
 from nm.records import record_key
+from nm.timekeeper import Timekeeper
 from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
 from tests.geni.lab import asked, rspec
 from tests.pool.world import NOW, World, call
@@ -286,4 +288,17 @@ def test_a_shut_slice_is_kept_beyond_its_end(world: World, door: Door) -> None:
         at(door, NOW + DAY).status()
     world.store.transact(lambda tx: desk.reopen(tx, call(now=NOW + DAY), urn_of("alpha")))
     assert door.status().expires == NOW + DAY + desk.KEPT
-    assert following.due(world.store, door.group()) == [] and LAB is RULES.aggregate
+    assert following.due(world.store, door.group()["record_key"][6:]) == [] and LAB is RULES.aggregate
+
+
+def test_what_was_only_allocated_may_end_by_mass(world: World, door: Door) -> None:
+    for name in ("a", "b", "c", "d"):
+        door.allocate(ONE, urn_of(name))
+    door.provision(urn_of("d"), wish=NOW + 600)
+    times = [NOW + 600, 0.0]
+    clocks = leases.Clocks(lambda: times[0], lambda: times[1], "boot")
+    keeper = Timekeeper(world.store, clocks, leases.Rules(mass_floor=0, mass_share=0.1))
+    keeper.handle([])
+    ending = {group["federation"]["slice"] for group in world.store.range("group") if group["destroying"]}
+    assert ending == {urn_of(name) for name in ("a", "b", "c")}
+    assert [entry["reason"] for entry in world.look(leases.get_holds)] == [leases.MANY]

@@ -212,7 +212,7 @@ class Slices(RuleBasedStateMachine):
             if job["group"] == name and job["kind"] == "power" and job["state"] not in jobs.OVER:
                 store.transact(partial(jobs.advance, number=job["id"], now=self.now, state="done"))
                 return True
-        if following.due(store, group):
+        if following.due(store, name):
             store.transact(partial(following.follow, call=call(now=self.now), name=name))
             return True
         return False
@@ -297,4 +297,4 @@ def deployed(tx: Transaction, name: str, now: float) -> None:
 
 
 TestSlices = Slices.TestCase
-TestSlices.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestSlices.settings = settings(max_examples=25, stateful_step_count=50, deadline=None)
