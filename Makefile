@@ -13,7 +13,7 @@ DESTDIR ?=
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers config docs screenshots install deb clean
+.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ setup:  ## Debian packages (asks first) and the Python environment .venv
 
 demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
 	@$(python) -m nm.demo $(ARGS)
+
+demo-geni: setup  ## people from elsewhere, with certificates of GENI's: they reserve nodes of a rack on this machine, and use them
+	@$(python) -m nm.demo geni
 
 test: lint types layers tests  ## everything that a change must pass
 
@@ -79,6 +82,9 @@ test-boot: setup  ## from deploy to booted: emulated machines boot from their he
 test-slivers: setup  ## slivers in a lab: their tests, and their limits measured, which takes a minute more
 	@$(python) -m pytest tests/lab/test_slivers.py
 	@$(python) -m benchmarks slivers
+
+test-geni: setup  ## federation: all its tests, and in a lab whose nodes boot when they are provisioned
+	@NM_TEST_GENI=1 $(python) -m pytest tests/geni tests/federation tests/bowl tests/mail tests/lab/test_geni.py tests/lab/test_geni_boot.py
 
 install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

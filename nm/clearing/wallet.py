@@ -7,12 +7,15 @@ NAME-cred.xml   that of a slice
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from nm.clearing import files
+from nm.clearing.identity import Chain
 from nm.errors import Conflict, Denied, Invalid, NotFound
-from nm.geni import documents, times, urns
+from nm.geni import credentials, documents, making, privileges, times, urns
+from nm.geni.making import Holder
 from nm.geni.urns import Urn
 
 
@@ -94,3 +97,26 @@ def for_slice(wallet: Wallet, name: str, file: Path | None) -> Credential:
         hint = "name the credential of that slice with --slicecredfile"
         raise Conflict(f"the credential is for {found.target}", hint)
     return found
+
+
+def passed_on(
+    given: Credential, owner: Holder, to: Chain, rights: Collection[str], until: float | None
+) -> tuple[str, float]:
+    """A credential made of that one by its owner, for somebody else, who cannot pass it on; and its end.
+
+    `rights`: privileges that go with it, all that may go when none are named. `until`: as long as it can
+    be when None. Invalid when more is given than there is.
+    """
+    parent = credentials.parse(given.text, sha1=True)[0]
+    if parent.owner != owner.urn:
+        raise Invalid(f"the credential is {parent.owner}'s, not {owner.urn}'s", "its owner can pass it on")
+    may = [name for name, may in privileges.expanded(parent.privileges, parent.target.type).items() if may]
+    if missing := sorted({*rights} - {*may}) or ([] if may else ["anything"]):
+        hint = f"what may be passed on: {', '.join(sorted(may)) or 'nothing'}"
+        raise Invalid(f"{', '.join(missing)} may not be passed on", hint)
+    latest = min(parent.expires, to[0].not_valid_after_utc.timestamp())
+    ends = latest if until is None else until
+    if ends > latest:
+        raise Invalid(f"{times.render(ends)} is too late", f"it can last until {times.render(latest)}")
+    passed = dict.fromkeys(sorted(rights or may), False)
+    return making.passed_on(given.text, to, passed, ends, owner), ends

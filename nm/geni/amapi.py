@@ -2,8 +2,9 @@
 
 From a request and a chain of certificates to an operation of federation, and back. It reads a call by the
 table (nm/geni/amcalls.py), has its credentials judged (nm/geni/authorisation.py), calls one operation and
-tells what it answers (nm/geni/amanswers.py). It holds no rules, and no state but how many calls are under
-way, which `_Places._lock` guards. What fails is answered by a struct; a fault says that there was no call.
+tells what it answers (nm/geni/amanswers.py). It holds no rules, and no state but the last advertisement
+(nm/geni/noticeboard.py) and how many calls are under way, which `_Places._lock` guards. What fails is
+answered by a struct; a fault says that there was no call.
 """
 
 import logging
@@ -23,11 +24,12 @@ from nm.errors import DeviceFailed, Invalid, LimitReached, NMError, UnknownMetho
 from nm.federation import acting, ending, looking, names, provisioning, reserving
 from nm.federation.answers import Answer
 from nm.federation.visits import GENI, Guest, Rules, Visit, transacted
-from nm.geni import amanswers, amcalls, authorisation, certificates, times
+from nm.geni import amanswers, amcalls, authorisation, certificates
 from nm.geni.amanswers import Struct
 from nm.geni.amcalls import Asked
 from nm.geni.certificates import Trust
-from nm.geni.rspec import advertisement, texts
+from nm.geni.noticeboard import Noticeboard
+from nm.geni.rspec import texts
 from nm.geni.rspec.vocabulary import SCHEMAS, schema_path
 from nm.geni.trusted import Authorities
 from nm.http import Server
@@ -71,6 +73,7 @@ class AmApi:
         self._clock = clock
         self._refusals = Refusals()
         self._places = _Places()
+        self._board = Noticeboard(store)
         served = [
             Resource[Shown](self._call, contents=_XML, body=None),
             Resource[Shown](_schema, b"GET", tuple(_SCHEMAS), _XML),
@@ -89,6 +92,7 @@ class AmApi:
         """From now on use these. NMError, and nothing has changed, when their files are no good."""
         terms.authorities.now()
         self._terms = terms
+        self._board.forget()
         self._server.limits = terms.limits
 
     def stop(self, seconds: float = 10.0) -> None:
@@ -143,6 +147,9 @@ class AmApi:
         if asked.method == "GetVersion":
             return amanswers.version(terms.rules)
         visit = self._visit(terms, shown, asked)
+        if asked.method == "ListResources":
+            free, compressed = asked.option("geni_available"), asked.option("geni_compressed")
+            return amanswers.done(self._board.advertisement(visit, free, compressed))
         return amanswers.done(_ACTS[asked.method](self._store, visit, asked))
 
     def _visit(self, terms: Terms, shown: Shown, asked: Asked) -> Visit:
@@ -215,13 +222,6 @@ class _Places:
 # ---- what each method does, and answers as its value
 
 
-def _list_resources(store: Store, visit: Visit, asked: Asked) -> str:
-    offer = looking.offer(store, visit)
-    only_free = asked.option("geni_available")
-    text = advertisement.write(visit.rules.aggregate, offer, times.render(visit.now), only_free)
-    return texts.compress(text) if asked.option("geni_compressed") else text
-
-
 def _describe(store: Store, visit: Visit, asked: Asked) -> Struct:
     told = amanswers.described(visit.rules, looking.describe(store, visit, asked.urns), visit.now)
     if asked.option("geni_compressed"):
@@ -281,7 +281,6 @@ def _shutdown(store: Store, visit: Visit, asked: Asked) -> bool:
 
 
 _ACTS: Mapping[str, Callable[[Store, Visit, Asked], Any]] = {
-    "ListResources": _list_resources,
     "Describe": _describe,
     "Allocate": _allocate,
     "Renew": _renew,

@@ -305,3 +305,22 @@ def test_what_is_no_credential_is_told(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(Conflict, match="holds no credential"):
         wallet.credential(path)
+
+
+def test_what_is_passed_on_grants_no_more_than_there_is(house: House) -> None:
+    house.user("bob", Life.of(DAY))
+    alice, bob = (identity.load(house.wallet(name).identity) for name in ("alice", "bob"))
+    given = wallet.Credential(credential(house), alice.urn, 0)
+    text, ends = wallet.passed_on(given, alice, bob.chain, ["control"], None)
+    assert ends == bob.chain[0].not_valid_after_utc.timestamp()
+    assert granted(house, text, "bob", "Renew").owner.urn == bob.urn
+    with pytest.raises(Denied, match="does not grant Shutdown"):
+        granted(house, text, "bob", "Shutdown")
+    with pytest.raises(Invalid, match="sa may not be passed on"):
+        wallet.passed_on(given, alice, bob.chain, ["sa"], None)
+    with pytest.raises(Invalid, match="is too late"):
+        wallet.passed_on(given, alice, bob.chain, [], ends + 1)
+    with pytest.raises(Invalid, match="alice's, not"):
+        wallet.passed_on(given, bob, bob.chain, [], None)
+    with pytest.raises(Invalid, match="anything may not be passed on"):
+        wallet.passed_on(wallet.Credential(text, bob.urn, 0), bob, alice.chain, [], None)

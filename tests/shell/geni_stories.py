@@ -56,6 +56,17 @@ def clearing_house(nmctl: Nmctl, folder: Path) -> None:
     assert "other.example" not in nmctl("geni", "list", *here).out
     assert "no root other.example" in nmctl("geni", "untrust", "other.example", *here, status=5).err
 
+    mine = ("--wallet", str(alice), "--file", str(folder / "hers.xml"))
+    nmctl("geni", "delegate", "demo", str(bob / "identity.pem"), "--privilege", "info", *mine)
+    text = wallet.credential(folder / "hers.xml").text
+    assert "<owner_urn>urn:publicid:IDN+other.example+user+bob</owner_urn>" in text and "<parent>" in text
+    assert (
+        "may not be passed on"
+        in nmctl(
+            "geni", "delegate", "demo", str(bob / "identity.pem"), "--privilege", "sa", *mine, status=2
+        ).err
+    )
+
     nmctl("geni", "revoke", "alice", *here)
     nmctl("geni", "revoke", "demo", "--slice", *here)
     assert nmctl("geni", "list", *here).out.count("revoked") == 2

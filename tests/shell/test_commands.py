@@ -490,6 +490,7 @@ story(
     "geni slice",
     "geni credential",
     "geni revoke",
+    "geni delegate",
 )(clearing_house)
 story(
     "geni getversion",

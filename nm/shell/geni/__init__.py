@@ -3,6 +3,6 @@
 The first two need no daemon of nm's. What costs time to load is loaded when it is asked for.
 """
 
-from nm.shell.geni import calls, desk, house
+from nm.shell.geni import calls, desk, house, passing
 
-COMMANDS = (*house.COMMANDS, *calls.COMMANDS, *desk.COMMANDS)
+COMMANDS = (*house.COMMANDS, *passing.COMMANDS, *calls.COMMANDS, *desk.COMMANDS)

@@ -209,11 +209,6 @@ def revoke(session: Session, _command: Command, options: Options) -> int:
     return _tell(session, {"urn": urn, "new": new}, lines)
 
 
-def _at(text: str, now: float) -> float | None:
-    """The end of a credential; None for as long as can be."""
-    return times.when(text, now)
-
-
 PLACE = Arg("--folder", f"the clearing house's folder (else NM_GENI_FOLDER, or {FOLDER})", metavar="FOLDER")
 RENEW = Arg("--renew", "one that is there lasts anew", flag=True, local=True)
 OWNER = "a user of the house, or the file of somebody's certificate"
@@ -244,7 +239,7 @@ COMMANDS = (
              PLACE), run=slice_),
     Command("geni credential", "", "give somebody the use of a slice",
             (word("user", OWNER), word("slice", "the slice's name"),
-             Arg("--until", "until when; else as long as can be", _at, timed=True, metavar="TIME"),
+             Arg("--until", "until when; else as long as can be", times.when, timed=True, metavar="TIME"),
              Arg("--privilege", "only this one, as info or control", repeat=True, metavar="NAME"),
              Arg("--file", "the file to write; else the user's own", metavar="FILE"), PLACE),
             run=credential),
