@@ -18,7 +18,6 @@ MEDIAN_LINES = 10
 # Where any exception is caught without being raised again, and why.
 CATCH_ALL = {
     "nm/api.py": "a method's failure is the answer to its call",
-    "nm/geni/amapi.py": "a method's failure is the answer to its call",
     "nm/database.py": "an operation's failure is its caller's, a listener's must not end the journal",
     "nm/geni/amapi.py": "a call's failure is the answer to it",
     "nm/http.py": "one client's or tick's failure must not close the door for all",
