@@ -223,7 +223,7 @@ class _Comparison:
 
     def _replace_inside(self, cause: Change) -> Iterator[Change]:
         """What is inside something that is made anew, is made anew with it, or by it when it has started."""
-        for child in self._target.children[cause.path]:
+        for child in self._target.inside(cause.path):
             part, standing = self._target.parts[child], self._deployed.get(child)
             if part.role and standing is not None and standing.up:
                 self._made_with(cause, part, standing)
@@ -274,8 +274,9 @@ def _steps(changes: Mapping[Path, Change], target: Tree, deployed: Mapping[Path,
     for path in (path for path in target.parts if path in todo["prepare"]):
         yield Step(step_id("prepare", path), path, "prepare", 0)
     if down:
-        old = Tree(standing.part for standing in deployed.values())
-        yield from _taken_down(old, {path: "stop" if path in todo["stop"] else "terminate" for path in down})
+        yield from _taken_down(
+            _tree_of(down, deployed), {path: "stop" if path in todo["stop"] else "terminate" for path in down}
+        )
     ups: tuple[What, ...] = ("change", "construct", "deploy", "start")
     for what in ups:
         if todo[what]:
@@ -294,19 +295,25 @@ def _made(tree: Tree, what: What, paths: set[Path]) -> Iterator[Step]:
         done.add(path)
 
 
+def _tree_of(paths: Iterable[Path], deployed: Mapping[Path, Standing]) -> Tree:
+    """These parts with all that is around them, in the order in which they were made."""
+    wanted = {path[:depth] for path in paths for depth in range(len(path) + 1)}
+    return Tree(deployed[path].part for path in deployed if path in wanted)
+
+
 def _taken_down(tree: Tree, down: Mapping[Path, What]) -> Iterator[Step]:
     """The steps that take these down, what is inside and what needs them first."""
-    first: dict[Path, set[Path | None]] = {path: set() for path in down}
+    first: dict[Path, set[Path]] = {path: set() for path in down}
     last: dict[str, Path] = {}
     done: set[Path] = set()
     for path in reversed([path for path in tree.parts if path in down]):
         part, what = tree.parts[path], down[path]
-        needs = (first[path] | {last.get(part.host)}) & done
-        ids = frozenset(step_id(down[other], other) for other in needs)
+        needs = {*first[path], last.get(part.host)}
+        ids = frozenset(step_id(down[other], other) for other in done & needs)
         yield Step(step_id(what, path), path, what, STAGES[what], ids)
         last[part.host] = path
         done.add(path)
-        for outer in {part.parent, *part.needs.values()} & first.keys():
+        for outer in first.keys() & {part.parent, *part.needs.values()}:
             first[outer].add(path)
 
 

@@ -156,42 +156,72 @@ class Tree:
 
     def __init__(self, parts: Iterable[Part]) -> None:
         described = {part.path: part for part in parts}
-        self.children: dict[Path, list[Path]] = {path: [] for path in described}
+        self._children: dict[Path, list[Path]] = {}
         for part in described.values():
             if part.parent is not None:
-                self.children[part.parent].append(part.path)
-        self.before: dict[Path, tuple[Path, ...]] = {}
-        self.after: dict[Path, list[Path]] = {path: [] for path in described}
+                self._children.setdefault(part.parent, []).append(part.path)
+        self._before: dict[Path, tuple[Path, ...]] = {}
+        self._after: dict[Path, list[Path]] = {}
         self.misplaced: set[tuple[Path, Path]] = set()  # what needs something behind it, and that
         self.circular: set[tuple[Path, Path]] = set()  # needs that cannot be met in any order
         self._described = described
         hosts = self._hosts()
-        needed = self._sibling_needs()
-        for parent, children in self.children.items():
-            self._arrange(parent, children, hosts, needed)
-        self.parts: dict[Path, Part] = {path: described[path] for path in self._walk()}
+        self._needed = self._sibling_needs()
+        self._needing: dict[Path, list[Path]] = {}
+        for path, others in self._needed.items():
+            for other in others:
+                self._needing.setdefault(other, []).append(path)
+        for parent in self._children:
+            self._arrange(parent, hosts, self._needed)
+        walk = self.below(ROOT) if ROOT in described else ()
+        self.parts: dict[Path, Part] = {path: described[path] for path in walk}
 
-    def plain(self, path: Path) -> list[Path]:
-        """The parts inside one that are made with it."""
-        return [child for child in self.children[path] if not self._described[child].role]
+    def inside(self, path: Path) -> Sequence[Path]:
+        """The parts directly inside one, in their order."""
+        return self._children.get(path, ())
 
-    def actions(self, path: Path) -> list[Path]:
-        """The parts inside one that it makes when it has started, without handlers."""
-        return [child for child in self.children[path] if self._described[child].role in {ACTIONS, ACTION}]
+    def before(self, path: Path) -> Sequence[Path]:
+        """The last of its siblings that must be made before it: those before them are, then."""
+        return self._before.get(path, ())
 
-    def _walk(self) -> Iterator[Path]:
-        waiting = [ROOT] if ROOT in self._described else []
+    def after(self, path: Path) -> Sequence[Path]:
+        """The first of its siblings that it must be made before."""
+        return self._after.get(path, ())
+
+    def needed(self, path: Path) -> Iterable[Path]:
+        """The siblings that it, or something in it, needs, or something in them."""
+        return self._needed.get(path, ())
+
+    def needing(self, path: Path) -> Iterable[Path]:
+        """The siblings that need it, or something in it."""
+        return self._needing.get(path, ())
+
+    def below(self, path: Path) -> Iterator[Path]:
+        """It and all inside it, in their order."""
+        waiting = [path]
         while waiting:
             path = waiting.pop()
             yield path
-            waiting.extend(reversed(self.children[path]))
+            waiting.extend(reversed(self.inside(path)))
+
+    def plain(self, path: Path) -> list[Path]:
+        """The parts inside one that are made with it."""
+        return [child for child in self.inside(path) if not self._described[child].role]
+
+    def actions(self, path: Path) -> list[Path]:
+        """The parts inside one that it makes when it has started, without handlers."""
+        return [child for child in self.inside(path) if self._described[child].role in {ACTIONS, ACTION}]
 
     def _hosts(self) -> dict[Path, frozenset[str]]:
         """On which hosts a part and all inside it have something."""
         hosts: dict[Path, frozenset[str]] = {}
+        alone = {host: frozenset({host}) for host in {part.host for part in self._described.values()}}
         for path in reversed(self._described):
-            inside = [hosts[child] for child in self.children[path]]
-            hosts[path] = frozenset().union(*inside) if inside else frozenset({self._described[path].host})
+            children = self._children.get(path)
+            if children is None:
+                hosts[path] = alone[self._described[path].host]
+            else:
+                hosts[path] = frozenset().union(*{hosts[child] for child in children})
         return hosts
 
     def _sibling_needs(self) -> dict[Path, set[Path]]:
@@ -203,7 +233,8 @@ class Tree:
                     continue
                 if is_around(target, path) or is_around(path, target):
                     continue  # what is around is made before anyway
-                mine, its = self._siblings(path, target)
+                alike = part.parent == self._described[target].parent
+                mine, its = (path, target) if alike else self._siblings(path, target)
                 needed.setdefault(mine, set()).add(its)
         return needed
 
@@ -220,28 +251,25 @@ class Tree:
         return line[::-1]
 
     def _arrange(
-        self,
-        parent: Path,
-        children: list[Path],
-        hosts: Mapping[Path, frozenset[str]],
-        needed: Mapping[Path, set[Path]],
+        self, parent: Path, hosts: Mapping[Path, frozenset[str]], needed: Mapping[Path, set[Path]]
     ) -> None:
         """Put siblings into order, what is needed first, and note who comes before whom."""
+        children = self._children[parent]
         place = {child: n for n, child in enumerate(children)}
         ordered = self._needed_first(children, needed, place) if needed else children
-        self.children[parent] = ordered
+        self._children[parent] = ordered
         done: set[Path] = set()
         last: dict[str, Path] = {}
         for child in ordered:
             mine = hosts[child]
             before = {last[host] for host in mine if host in last}
             before |= {path for path in needed.get(child, ()) if path in done}
-            self.before[child] = tuple(sorted(before, key=place.__getitem__))
+            if before:
+                self._before[child] = tuple(sorted(before, key=place.__getitem__))
             for path in before:
-                self.after[path].append(child)
+                self._after.setdefault(path, []).append(child)
             last |= dict.fromkeys(mine, child)
             done.add(child)
-        self.before.setdefault(ROOT, ())
 
     def _needed_first(
         self, children: list[Path], needed: Mapping[Path, set[Path]], place: Mapping[Path, int]
@@ -250,6 +278,11 @@ class Tree:
         ordered: list[Path] = []
         done: set[Path] = set()
         for first in children:
+            if needed.get(first, done) <= done:
+                if first not in done:
+                    ordered.append(first)
+                    done.add(first)
+                continue
             waiting, opened = [first], set[Path]()
             while waiting:
                 child = waiting[-1]
