@@ -8,9 +8,10 @@ by itself has at once, and so has what waits for a time. What it remembers is `r
   acted  whether a Finally had its action started
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from nm.pools import updating
 from nm.pools.life import NOTHING, STAGES, Life, Status, alive
 from nm.pools.tree import ACTION, ACTIONS, Path
 
@@ -56,13 +57,18 @@ def _one_action(life: Life, path: Path) -> None:
         finish(life, path, "normal")
 
 
+def _number(life: Life, path: Path, name: str) -> float:
+    value = life.worth(path, name)
+    return value if isinstance(value, int | float) else 0
+
+
 def _in_time(life: Life, path: Path) -> None:
-    life.timer(path, life.now + life.worth(path, "time") / 1000)
+    life.timer(path, life.now + _number(life, path, "time") / 1000)
     _one_action(life, path)
 
 
 def _delayed(life: Life, path: Path) -> None:
-    life.timer(path, life.now + life.worth(path, "time") / 1000)
+    life.timer(path, life.now + _number(life, path, "time") / 1000)
     life.passed(path)
 
 
@@ -217,7 +223,7 @@ def _again(wanted: Status, attribute: str, more: int) -> Ended:
 
     def ended(life: Life, path: Path, child: Path, status: Status) -> None:
         tries = _run(life, path).get("tries", 0) + 1
-        if status == wanted and tries < life.worth(path, attribute) + more:
+        if status == wanted and tries < _number(life, path, attribute) + more:
             _remember(life, path, tries=tries)
             life.launch(child)
         else:
@@ -281,3 +287,8 @@ def acted(life: Life, path: Path) -> None:
     """Something inside a part that goes has passed a stage: a Finally had its action started."""
     if _run(life, path).get("acted") and "left" not in life.get(path):
         life.go_on(path)
+
+
+def dropped(life: Life, todo: Sequence[Any]) -> None:
+    """What an update had to do for a part is not done, for the part goes."""
+    updating.dropped(life, todo)

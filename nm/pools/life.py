@@ -4,7 +4,7 @@ lifecycle.py says what the state is and what the rules are. What combinators do 
 the `ways` that are given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -66,6 +66,9 @@ class Ways(Protocol):
     def acted(self, life: "Life", path: Path) -> None:
         """Something inside a part that goes has passed a stage."""
 
+    def dropped(self, life: "Life", todo: Sequence[Any]) -> None:
+        """What an update had to do for a part is not done, for the part goes."""
+
 
 class Life:
     """The state before an event, and what has become of it so far."""
@@ -96,9 +99,9 @@ class Life:
 
     def worth(self, path: Path, name: str) -> Any:
         """What an attribute of a part is worth."""
-        part = self.tree.parts[path]
-        kind = KINDS.get(part.kind)
-        return worth(kind, part.attributes, name) if kind is not None else part.attributes.get(name)
+        value = self.tree.value(path, name)
+        kind = KINDS.get(self.tree.parts[path].kind)
+        return worth(kind, {name: value}, name) if kind is not None else value
 
     def order(self, path: Path, what: str) -> None:
         """Let that be done; the answer is an event."""
@@ -137,20 +140,28 @@ class Life:
         else:
             self.passed(path)
 
-    def start_children(self, path: Path, children: list[Path], stage: str) -> None:
+    def start_children(self, path: Path, children: Sequence[Path], stage: str) -> None:
         """Let these pass a stage, each behind those that come before it."""
         living = [child for child in children if stage == "construct" or alive(self.get(child))]
         self.write(path, left=len(living))
         if not living:
             self.all_passed(path)
-        chosen = set(children)
         for child in living:
-            if not any(self._awaited(other, stage, chosen) for other in self.tree.before(child)):
+            if not self._must_wait(child, stage):
                 self.begin(child, stage)
 
-    def _awaited(self, path: Path, stage: str, among: set[Path]) -> bool:
+    def _must_wait(self, path: Path, stage: str) -> bool:
+        """Whether a sibling has to pass the stage before it; but plain parts and actions are apart."""
+        plain = not self.tree.parts[path].role
+        return any(
+            self._awaited(other, stage)
+            for other in self.tree.before(path)
+            if plain == (not self.tree.parts[other].role)
+        )
+
+    def _awaited(self, path: Path, stage: str) -> bool:
         entry = self.get(path)
-        return path in among and entry.get("state") != "ended" and entry.get("passed") != stage
+        return entry.get("state") != "ended" and entry.get("passed") != stage
 
     def passed(self, path: Path) -> None:
         """A part and all inside it are through the stage."""
@@ -175,13 +186,12 @@ class Life:
         """One more child is through the stage, or will never be; who waited for it goes on."""
         entry = self.write(parent)
         entry["left"] -= 1
-        siblings = set(self.tree.inside(parent))
         for other in self.tree.after(child):
             known = self.get(other)
             begun = known.get("stage") == stage or known.get("passed") == stage
             if begun or known.get("going") or (stage != "construct" and not alive(known)):
                 continue
-            if not any(self._awaited(before, stage, siblings) for before in self.tree.before(other)):
+            if not self._must_wait(other, stage):
                 self.begin(other, stage)
         if entry["left"] == 0:
             self.all_passed(parent)
@@ -218,9 +228,11 @@ class Life:
         if not alive(entry) or entry.get("going"):
             return
         words = words or entry.get("words", "")
+        todo = entry.get("todo", ())
         entry = self.write(path, going=status, words=words or None, stage=None, left=None, todo=None)
         if path == ROOT:
             self.write(ROOT, update=None)
+        self.ways.dropped(self, todo)
         if "doing" not in entry:  # else its answer is waited for: one thing at a time for a part
             self.go_on(path)
 

@@ -14,7 +14,8 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   failed   its making failed, so what is around it was never told that it is there
   words    why it goes, or what is in the way; trouble: what taking it down met
   run      what its combinator remembers (see combinators); timers: of all parts, in the whole's entry
-  todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating)
+  todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating);
+           abandoned: there too, why the last one came to its end before it was done
   unreachable  its host cannot be reached, and it may be running
 
 Making: the whole tree passes one stage, what is around before what is inside, before the next begins. When a
@@ -151,15 +152,14 @@ def _time(life: Life, _event: Event) -> None:
 
 def _resumed(life: Life, _event: Event) -> None:
     """Nothing is under way any more: what was ordered is ordered again, or its undoing."""
-    for path in life.tree.parts:
+    under_way = {path: life.get(path)["doing"] for path in life.tree.parts if "doing" in life.get(path)}
+    for path, what in under_way.items():
         entry = life.get(path)
-        if "doing" not in entry:
-            continue
-        if entry.get("going") and entry["doing"] != "terminate":
+        if entry.get("going") and what != "terminate":
             life.write(path, doing=None, state=entry["state"] or "created")
             life.go_on(path)
         else:
-            life.orders.append(Order(entry["doing"], path))
+            life.orders.append(Order(what, path))
 
 
 def _update(life: Life, event: Event) -> None:

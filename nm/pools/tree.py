@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
-from nm.pools.attributes import Value, is_component
+from nm.pools.attributes import Value, is_component, is_lazy
 from nm.pools.kinds import KINDS
 
+FOLLOWED = 16  # lazy references in a row
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
 ROOT: Path = ()
@@ -157,6 +158,7 @@ class Tree:
     def __init__(self, parts: Iterable[Part]) -> None:
         described = {part.path: part for part in parts}
         self._children: dict[Path, list[Path]] = {}
+        self._chosen: dict[tuple[Path, str], list[Path]] = {}
         for part in described.values():
             if part.parent is not None:
                 self._children.setdefault(part.parent, []).append(part.path)
@@ -204,13 +206,34 @@ class Tree:
             yield path
             waiting.extend(reversed(self.inside(path)))
 
-    def plain(self, path: Path) -> list[Path]:
+    def plain(self, path: Path) -> Sequence[Path]:
         """The parts inside one that are made with it."""
-        return [child for child in self.inside(path) if not self._described[child].role]
+        return self._of_role(path, "plain", {""})
 
-    def actions(self, path: Path) -> list[Path]:
+    def actions(self, path: Path) -> Sequence[Path]:
         """The parts inside one that it makes when it has started, without handlers."""
-        return [child for child in self.inside(path) if self._described[child].role in {ACTIONS, ACTION}]
+        return self._of_role(path, ACTIONS, {ACTIONS, ACTION})
+
+    def _of_role(self, path: Path, name: str, roles: set[str]) -> Sequence[Path]:
+        """Found once: a wide combinator asks again and again."""
+        if path not in self._children:
+            return ()
+        if (path, name) not in self._chosen:
+            chosen = [child for child in self.inside(path) if self.parts[child].role in roles]
+            self._chosen[path, name] = chosen
+        return self._chosen[path, name]
+
+    def value(self, path: Path, name: str) -> Value:
+        """The value of a part's attribute, or of that to which a lazy reference leads; None: none."""
+        for _ in range(FOLLOWED):
+            part = self.parts[path]
+            value, target = part.attributes.get(name), part.needs.get(name)
+            if value is None or not is_lazy(value):
+                return value
+            if target is None or target not in self.parts:
+                return None
+            path, name = target, str(value["reference"]).replace(":", " ").split()[-1]
+        return None
 
     def _hosts(self) -> dict[Path, frozenset[str]]:
         """On which hosts a part and all inside it have something."""

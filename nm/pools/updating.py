@@ -15,7 +15,7 @@ from typing import Any
 from nm.errors import Conflict
 from nm.pools.life import Entry, Life, alive, standing
 from nm.pools.plan import STAGES, Step
-from nm.pools.tree import ROOT, Part, Path, Tree
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
 LAST = max(STAGES.values())
 WHAT, STAGE, WAITS, THEN = range(4)
@@ -45,7 +45,7 @@ def begin(life: Life, steps: Sequence[Step]) -> None:
             [step.what, step.stage, len(step.needs), then.get(step.id, [])],
         ]
         life.write(step.path, todo=todo)
-    life.write(ROOT, update={"stage": -1, "left": left})
+    life.write(ROOT, update={"stage": -1, "left": left}, abandoned=None)
     _next_stage(life)
 
 
@@ -101,20 +101,26 @@ def _count(life: Life, item: Sequence[Any]) -> None:
         _next_stage(life)
 
 
+def dropped(life: Life, todo: Sequence[Any]) -> None:
+    """A part goes that had all this to do yet."""
+    for item in todo:
+        _count(life, item)
+
+
 def failed(life: Life, path: Path, what: str, words: str) -> None:
     """A step could not be done."""
     if "todo" not in life.get(path):
         return  # of an update that was given up
-    words = f"the update failed at {':'.join(path)}: {words}"
+    words = f"{what} {spell(path)} failed: {words}"
     if what == "prepare":
         _give_up(life, words)
         return
-    if life.worth(ROOT, "keepOnFailure") is not True:
-        life.down(ROOT, "abnormal", words)
-        return
     _give_up(life, words, prepared=False)
-    life.write(path, failed=True)
-    life.down(path, "abnormal", words)
+    if life.worth(ROOT, "keepOnFailure") is True:
+        life.write(path, failed=True)
+        life.down(path, "abnormal", words)
+    else:
+        life.down(ROOT, "abnormal", words)
 
 
 def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:
@@ -123,13 +129,14 @@ def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:
         entry = life.get(path)
         if "todo" not in entry:
             continue
-        was_prepared = entry["todo"][0][WHAT] != "prepare"
+        what = [item[WHAT] for item in entry["todo"]]
+        was_prepared = what[0] != "prepare" and what != ["terminate"]
         life.write(path, todo=None)
         if prepared and was_prepared and "doing" not in entry:
             life.order(path, "abandon")
         elif not alive_at_all(life.get(path)):
             life.changes[path] = {}
-    life.write(ROOT, update=None, words=words)
+    life.write(ROOT, update=None, abandoned=words)
 
 
 def alive_at_all(entry: Entry) -> bool:
