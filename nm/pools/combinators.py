@@ -13,7 +13,7 @@ from typing import Any
 
 from nm.pools import updating
 from nm.pools.life import NOTHING, STAGES, Life, Status, alive
-from nm.pools.tree import ACTION, ACTIONS, Path
+from nm.pools.tree import ACTION, ACTIONS, Path, spell
 
 Step = Callable[[Life, Path], None]
 
@@ -172,7 +172,7 @@ def _without(life: Life, path: Path, child: Path) -> None:
         entry = life.get(other)
         if entry.get("state") == "ended":
             continue
-        words = f"it needs {':'.join(child)}"
+        words = f"it needs {spell(child)}"
         life.write(other, failed=True, words=words)
         if alive(entry):
             life.down(other, "abnormal", words)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nm.pools.attributes import EFFECTS, Effect, Value
+from nm.pools.attributes import EFFECTS, Effect, Value, is_lazy
 from nm.pools.kinds import KINDS
 from nm.pools.tree import Part
 
@@ -55,18 +55,21 @@ class Difference:
 
     def __str__(self) -> str:
         shown = self.public()
-        way = " -> ".join(_text(shown[key]) for key in ("old", "new") if key in shown)
+        way = " -> ".join(
+            SHOWN_NOT if self.quiet else _text(shown[key]) for key in ("old", "new") if key in shown
+        )
         return f"{self.name} {way if self.how == 'changed' else f'{self.how}: {way}'}"
 
 
 def _text(value: Value) -> str:
-    if isinstance(value, dict) and "reference" in value:
+    """A value as it is written in a description, or nearly."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if is_lazy(value):
         return str(value["reference"])
-    return {None: "NULL", True: "true", False: "false"}.get(value, repr(value)) if _plain(value) else "{...}"
-
-
-def _plain(value: Value) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | bytes)
+    return "{...}" if isinstance(value, dict) else repr(value)
 
 
 def same(one: Value, other: Value) -> bool:

@@ -287,7 +287,7 @@ ALL = (
         inside="parts",
         open=True,
     ),
-    Kind("Domain", "a virtual machine of libvirt's", SMARTDOMAINS, DOMAIN),
+    Kind("Domain", "a virtual machine of libvirt's", SMARTDOMAINS, DOMAIN, ("Domain", "XenDomain")),
     Kind("XenDomain", "the same, under the name that SmartDomains gave it", SMARTDOMAINS, DOMAIN),
     Kind("LoopbackStorageBackend", "a domain's disk, as a file", SMARTDOMAINS, (*STORAGE, *LOOPBACK)),
     Kind("LVMStorageBackend", "a domain's disk, as a logical volume", SMARTDOMAINS, (*STORAGE, *LVM)),

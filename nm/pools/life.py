@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from nm.pools.kinds import KINDS, worth
-from nm.pools.tree import ROOT, Path, Tree
+from nm.pools.tree import ROOT, Path, Tree, spell
 
 Entry = dict[str, Any]
 State = Mapping[Path, Entry]
@@ -215,10 +215,16 @@ class Life:
             if self.tree.parts[head].role or self.worth(parent, "keepOnFailure") is True:
                 break
             head = parent
-        self.write(head, failed=True)
-        if head != path:
-            self.write(head, words=words)
+        self._fail_with(head)
         self.down(head, "abnormal", words)
+
+    def _fail_with(self, path: Path) -> None:
+        """It has failed, and so have those that need it."""
+        self.write(path, failed=True)
+        for other in self.tree.needing(path):
+            if alive(self.get(other)) and not self.get(other).get("going"):
+                self._fail_with(other)
+                self.down(other, "abnormal", f"it needs {spell(path)}")
 
     # ---- taking down
 
@@ -251,7 +257,13 @@ class Life:
                 self.down(child, entry["going"], entry.get("words", ""))
 
     def _take_away(self, path: Path) -> None:
-        """Nothing is inside any more; what was never constructed needs no taking down."""
+        """Nothing is inside any more; what was never constructed needs no taking down.
+
+        It waits for those that need it, if they go as well.
+        """
+        others = [self.get(other) for other in self.tree.needing(path)]
+        if any(alive(other) and other.get("going") for other in others):
+            return
         if self.get(path)["state"] == "":
             self.gone(path)
         else:
@@ -285,6 +297,8 @@ class Life:
         parent = self.tree.parts[path].parent
         if parent is None:
             return
+        for other in self.tree.needed(path):
+            self._if_free(other)
         around = self.get(parent)
         if not around.get("going"):
             self.ways.child_gone(self, parent, path)
@@ -292,6 +306,12 @@ class Life:
             self._one_less(parent, path)
         elif "doing" not in around:
             self.go_on(parent)
+
+    def _if_free(self, path: Path) -> None:
+        """Go on with a part that goes, if it waited for nothing but what has gone now."""
+        entry = self.get(path)
+        if alive(entry) and entry.get("going") and "doing" not in entry and "left" not in entry:
+            self.go_on(path)
 
     def _one_less(self, parent: Path, path: Path) -> None:
         around = self.write(parent)

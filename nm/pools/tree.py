@@ -168,13 +168,11 @@ class Tree:
         self.circular: set[tuple[Path, Path]] = set()  # needs that cannot be met in any order
         self._described = described
         hosts = self._hosts()
-        self._needed = self._sibling_needs()
+        needs = self._sibling_needs()
+        self._needed: dict[Path, set[Path]] = {}
         self._needing: dict[Path, list[Path]] = {}
-        for path, others in self._needed.items():
-            for other in others:
-                self._needing.setdefault(other, []).append(path)
         for parent in self._children:
-            self._arrange(parent, hosts, self._needed)
+            self._arrange(parent, hosts, needs)
         walk = self.below(ROOT) if ROOT in described else ()
         self.parts: dict[Path, Part] = {path: described[path] for path in walk}
 
@@ -191,7 +189,7 @@ class Tree:
         return self._after.get(path, ())
 
     def needed(self, path: Path) -> Iterable[Path]:
-        """The siblings that it, or something in it, needs, or something in them."""
+        """The siblings that it, or something in it, needs, or something in them; they are made before it."""
         return self._needed.get(path, ())
 
     def needing(self, path: Path) -> Iterable[Path]:
@@ -286,7 +284,11 @@ class Tree:
         for child in ordered:
             mine = hosts[child]
             before = {last[host] for host in mine if host in last}
-            before |= {path for path in needed.get(child, ()) if path in done}
+            if child in needed:
+                self._needed[child] = met = needed[child] & done
+                before |= met
+                for path in met:
+                    self._needing.setdefault(path, []).append(child)
             if before:
                 self._before[child] = tuple(sorted(before, key=place.__getitem__))
             for path in before:

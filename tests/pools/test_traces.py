@@ -1,8 +1,9 @@
-"""What is ordered in the life of small trees, as traces.txt has it; and that a crash anywhere changes no end."""
+"""What is ordered in the life of small trees, as traces.txt has it; a crash anywhere changes no end."""
 
 import pytest
 
 from nm.pools.lifecycle import Event
+from nm.pools.tree import Path
 from tests.pools.traces import Trace, happen, told, traces
 from tests.pools.world import World, pool
 
@@ -16,11 +17,17 @@ def test_what_is_ordered(trace: Trace) -> None:
     assert told(trace) == trace.written
 
 
-def lived(trace: Trace, crash_at: int | None) -> tuple[list[tuple[str, str, frozenset[object]]], int]:
-    """How it stands behind each event, when all that is not stored is lost behind so many orders; their number."""
+End = tuple[str, str, frozenset[Path]]
+
+
+def lived(trace: Trace, crash_at: int | None) -> tuple[list[End], int]:
+    """How it stands behind each event, and how many orders there were.
+
+    crash_at: all that is not stored is lost before the answer to that one.
+    """
     world = World(pool(trace.tree, trace.kind), trace.fails)
     world.crash_at = crash_at
-    ends = []
+    ends: list[End] = []
     for event in trace.events:
         happen(world, event, trace.kind)
         ends.append((world.standing, world.running, frozenset(world.made)))

@@ -4,8 +4,8 @@ A trace is a text: what was ordered, in order. `construct a b` are two orders, o
 given at once. The whole is called `.`; orders of other kinds follow behind ` | `.
 """
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 from nm.descriptions.compiler import compile as compile_description
 from nm.pools.differences import Standing
@@ -27,13 +27,17 @@ INCLUDES = "".join(
 )
 
 
+@cache
 def parts(text: str) -> list[Part]:
-    """The parts of a description; what it includes is there already. P is a Prim, C a Compound that is taken
-    down one after the other, A one that is taken down at once."""
+    """The parts of a description; what it includes is there already.
+
+    P is a Prim, C a Compound that is taken down one after the other, A one that is taken down at once.
+    """
     short = "P extends Prim; C extends Compound { sfSyncTerminate true; } A extends Compound;"
     return parts_of(compile_description("pool.sf", f"{INCLUDES}{short}{text}", library=LIBRARY).pieces())
 
 
+@cache
 def pool(inside: str, kind: str = "C") -> Tree:
     """The tree of an sfConfig with that inside."""
     return Tree(parts(f"sfConfig extends {kind} {{ {inside} }}"))
@@ -58,38 +62,40 @@ class World:
         self.made: set[Path] = set()  # what is there, whatever the state says
         self.now = 0.0
         self.wake: float | None = None
-        self._fails, self._silent = list(fails), set(silent)
-        self._waiting: deque[Order] = deque()
+        self.fails, self._silent = list(fails), set(silent)
+        self.waiting: list[Order] = []
+        self.pick: Callable[[int], int] = lambda count: 0  # which of so many is answered next
+        self.widest = 0  # entries that one event has written, at most
         self.batches: list[list[Order]] = []
         self.crash_at: int | None = None  # all but the state is lost before that answer
         self.answered = 0
 
     def tell(self, event: Event) -> None:
         """Let something happen, and carry out what is ordered, until nothing is."""
-        self._happen(event)
+        self.happen(event)
         self.work()
 
     def work(self, most: int = 1_000_000) -> bool:
         """Carry out so many orders; whether there were as many."""
         for _ in range(most):
-            if not self._waiting:
+            if not self.waiting:
                 return False
             self.answered += 1
             if self.answered == self.crash_at:
                 self.crash()
                 continue
-            order = self._waiting.popleft()
+            order = self.waiting.pop(self.pick(len(self.waiting)))
             said = f"{order.what} {name_of(order.path)}"
             if said in self._silent:
                 continue  # never answered
-            if said in self._fails:
-                self._fails.remove(said)
+            if said in self.fails:
+                self.fails.remove(said)
                 if order.what == "construct":
                     self.made.discard(order.path)  # one that fails leaves nothing
-                self._happen(Event("failed", order.path, order.what, words="no room"))
+                self.happen(Event("failed", order.path, order.what, words="no room"))
             else:
                 self.carry_out(order)
-                self._happen(Event("done", order.path, order.what))
+                self.happen(Event("done", order.path, order.what))
         return True
 
     def carry_out(self, order: Order) -> None:
@@ -101,16 +107,17 @@ class World:
 
     def crash(self) -> None:
         """Forget all but the state, which is what was stored; the last order may have been carried out."""
-        if self._waiting:
-            self.carry_out(self._waiting[0])
-        self._waiting.clear()
-        self._happen(Event("resumed"))
+        if self.waiting:
+            self.carry_out(self.waiting[0])
+        self.waiting.clear()
+        self.happen(Event("resumed"))
 
-    def _happen(self, event: Event) -> None:
+    def happen(self, event: Event) -> None:
         outcome: Outcome = happened(self.tree, self.state, event, self.now)
         self.state = {path: entry for path, entry in {**self.state, **outcome.changes}.items() if entry}
         self.wake = outcome.wake
-        self._waiting.extend(outcome.orders)
+        self.widest = max(self.widest, len(outcome.changes))
+        self.waiting.extend(outcome.orders)
         if outcome.orders:
             self.batches.append(outcome.orders)
 
