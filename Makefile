@@ -99,6 +99,7 @@ docs: setup  ## the reference pages in docs/, from the code
 	@$(python) -m nm.reference > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
 	@$(python) -m nm.shell.spl.reference > docs/shell.md
+	@$(python) -m nm.pools.page > docs/components.md
 
 screenshots: setup  ## the pictures of the page, in docs/images
 	@$(python) -m tests.web.screenshots
