@@ -12,6 +12,9 @@ DESTDIR ?=
 # What the whole suite reaches with real parts; without root they are left out.
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
+# Programs that start by the hundred in the tests would compile the same modules again, each for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers config docs screenshots install deb clean
 
