@@ -12,6 +12,8 @@ DESTDIR ?=
 # What the whole suite reaches with real parts; without root they are left out.
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
+# Where the tests' files are: databases wait for each write to be safe on a disk, which memory is at once.
+memory := $(firstword $(wildcard /dev/shm /tmp))
 # Programs that start by the hundred in the tests would compile the same modules again, each for itself.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -44,7 +46,8 @@ forward: setup  ## forward_api_calls and sliver_shell, the login shells of accou
 
 tests: setup forward  ## the tests alone, with coverage
 	@rm -rf .coverage-data
-	@$(python) -m pytest -n 2 --dist worksteal --cov --cov-report=term $(floor)
+	@scratch=$$(mktemp -d $(memory)/nm.XXXXXX); trap 'rm -rf "$$scratch"' EXIT; \
+	    TMPDIR=$$scratch $(python) -m pytest -n 4 --dist worksteal --basetemp $$scratch/p --cov --cov-report=term $(floor)
 
 format: setup  ## lays the code out
 	@.venv/bin/ruff check --quiet --fix-only $(sources)
