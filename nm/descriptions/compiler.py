@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from nm.descriptions.collection import uncollected
 from nm.descriptions.components import Piece, pieces, plain
 from nm.descriptions.construction import construct_functions
 from nm.descriptions.finding import LazyMet
@@ -67,8 +68,9 @@ def compile(  # noqa: A001 (what it does; callers say compiler.compile)
 
     name: for errors. files: the texts that it includes, by the names under which it does. Raises Flawed.
     """
-    run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-    return Description(name, run.compiled(), run.budget.steps)
+    with uncollected():
+        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+        return Description(name, run.compiled(), run.budget.steps)
 
 
 def stage(
@@ -83,8 +85,9 @@ def stage(
     decimals: Decimals = "double",
 ) -> str:
     """The text of a description as it stands behind a phase. Raises Flawed."""
-    run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-    return run.text_behind(phase)
+    with uncollected():
+        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+        return run.text_behind(phase)
 
 
 class _Run:
