@@ -70,7 +70,10 @@ def compile(  # noqa: A001 (what it does; callers say compiler.compile)
     """
     with uncollected():
         run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-        return Description(name, run.compiled(), run.budget.steps)
+        try:
+            return Description(name, run.compiled(), run.budget.steps)
+        finally:
+            run.let_go()
 
 
 def stage(
@@ -87,7 +90,10 @@ def stage(
     """The text of a description as it stands behind a phase. Raises Flawed."""
     with uncollected():
         run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-        return run.text_behind(phase)
+        try:
+            return run.text_behind(phase)
+        finally:
+            run.let_go()
 
 
 class _Run:
@@ -105,6 +111,7 @@ class _Run:
     ) -> None:
         self._name, self._text = name, text
         self.budget = Budget(limits)
+        self._root = Scope(Component())
         self._properties = dict(surroundings.properties or {})
         self._reader = Reader(files, library, self.budget, decimals)
         self._converter = Converter(self.budget)
@@ -115,7 +122,7 @@ class _Run:
         try:
             return self._compiled()
         except Unresolved as error:
-            raise Flawed([error.problem]) from None
+            raise self._flawed(error.problem) from None
 
     def text_behind(self, phase: Phase) -> str:
         """The phases up to that one, and the text of what there is then."""
@@ -126,8 +133,20 @@ class _Run:
             component = scope.component
             self.budget.weigh(weight(component, self.budget))
         except Unresolved as error:
-            raise Flawed([error.problem]) from None
+            raise self._flawed(error.problem) from None
         return text_of(Component({"sfConfig": Attribute(component)}) if scope.parent else component)
+
+    def let_go(self) -> None:
+        """Scopes hold each other: cut them apart, so that the collector has nothing to do for them later."""
+        waiting = [self._root]
+        while waiting:
+            values = waiting.pop().values
+            waiting.extend(value for value in values.values() if isinstance(value, Scope))
+            values.clear()
+
+    def _flawed(self, problem: Problem) -> Flawed:
+        """The mistake that ended it, behind those that reading had found when it reached a limit."""
+        return Flawed([*self._reader.findings.problems, problem])
 
     def _compiled(self) -> Component:
         made = self._converter.component(self._through("compile"))
@@ -135,7 +154,7 @@ class _Run:
 
     def _through(self, last: Phase) -> Scope:
         """The scope in hand behind that phase: the file's, or sfConfig's once it is chosen."""
-        scope = Scope(self._reader.read(self._name, self._text))
+        scope = self._root = Scope(self._reader.read(self._name, self._text))
         for phase in self._phases(scope) if last != "raw" else ():
             scope = self._phase(phase, scope)
             if phase == last:
@@ -148,7 +167,8 @@ class _Run:
         elif phase == "place":
             place_attributes(scope, self.budget, self._properties)
         elif phase == "function":
-            return Scope(construct_functions(scope.component, self.budget), scope.parent, scope.name)
+            scope = Scope(construct_functions(scope.component, self.budget), scope.parent, scope.name)
+            self._root = self._root if scope.parent else scope
         elif phase == "sfConfig":
             return self._chosen(scope)
         elif phase == "link":

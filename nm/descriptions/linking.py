@@ -31,6 +31,7 @@ from nm.descriptions.values import (
 )
 
 STATIC, STATIC_LAZY = "static", "staticLazy"
+A_COMPONENT = 4  # steps: a scope of its own takes the time of so many attributes
 PENDING = object()  # what an attribute is worth while it is being computed
 
 
@@ -69,7 +70,7 @@ class Linker(Finder):
         if id(scope) in self._walked:
             return
         self._walked.add(id(scope))
-        self.budget.step(len(scope.component.attributes))
+        self.budget.step(A_COMPONENT + len(scope.component.attributes))
         self.budget.down()
         for name, attribute in scope.component.attributes.items():
             if isinstance(name, tuple):

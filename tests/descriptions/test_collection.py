@@ -1,4 +1,4 @@
-"""The garbage collector stands still while descriptions are compiled, in whatever threads, and goes on then."""
+"""The garbage collector stands still while descriptions are compiled, in any thread, and goes on then."""
 
 import gc
 import threading
