@@ -35,11 +35,15 @@ NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Description:
-    """A description that holds together. `tree`: what is to be deployed; `steps`: what compiling it took."""
+    """A description that holds together.
+
+    tree: what is to be deployed. steps: what compiling it took. warnings: what is probably not meant so.
+    """
 
     name: str
     tree: Component
     steps: int
+    warnings: tuple[Problem, ...] = ()
 
     def text(self) -> str:
         """The tree in canonical form, a description itself: compiled again it stays as it is."""
@@ -71,7 +75,43 @@ def compile(  # noqa: A001 (what it does; callers say compiler.compile)
     with uncollected():
         run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
         try:
-            return Description(name, run.compiled(), run.budget.steps)
+            return Description(name, run.compiled(), run.budget.steps, run.warnings())
+        finally:
+            run.let_go()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A description as it stands behind a phase: the whole file, or sfConfig alone once it is `chosen`."""
+
+    tree: Component
+    chosen: bool
+
+    def text(self) -> str:
+        """It as a description."""
+        return text_of(Component({"sfConfig": Attribute(self.tree)}) if self.chosen else self.tree)
+
+    def plain(self) -> dict[str, Value]:
+        """It in builtin types, as `components.plain` tells."""
+        return plain(self.tree)
+
+
+def behind(
+    name: str,
+    text: str,
+    phase: Phase,
+    files: Mapping[str, str] = NOTHING,
+    limits: Limits | None = None,
+    *,
+    library: Mapping[str, str] = NOTHING,
+    surroundings: Surroundings | None = None,
+    decimals: Decimals = "double",
+) -> Stage:
+    """A description behind a phase. Raises Flawed."""
+    with uncollected():
+        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+        try:
+            return run.behind(phase)
         finally:
             run.let_go()
 
@@ -88,12 +128,10 @@ def stage(
     decimals: Decimals = "double",
 ) -> str:
     """The text of a description as it stands behind a phase. Raises Flawed."""
-    with uncollected():
-        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-        try:
-            return run.text_behind(phase)
-        finally:
-            run.let_go()
+    made = behind(
+        name, text, phase, files, limits, library=library, surroundings=surroundings, decimals=decimals
+    )
+    return made.text()
 
 
 class _Run:
@@ -124,17 +162,20 @@ class _Run:
         except Unresolved as error:
             raise self._flawed(error.problem) from None
 
-    def text_behind(self, phase: Phase) -> str:
-        """The phases up to that one, and the text of what there is then."""
+    def behind(self, phase: Phase) -> Stage:
+        """The phases up to that one, and what there is then."""
         if phase in {"link", "compile"}:
-            return text_of(Component({"sfConfig": Attribute(self.compiled())}))
+            return Stage(self.compiled(), chosen=True)
         try:
             scope = self._through(phase)
-            component = scope.component
-            self.budget.weigh(weight(component, self.budget))
+            self.budget.weigh(weight(scope.component, self.budget))
         except Unresolved as error:
             raise self._flawed(error.problem) from None
-        return text_of(Component({"sfConfig": Attribute(component)}) if scope.parent else component)
+        return Stage(scope.component, scope.parent is not None)
+
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is no mistake, and probably not meant so."""
+        return self._linker.vocabulary.warnings(self.budget.limits.problems)
 
     def let_go(self) -> None:
         """Scopes hold each other: cut them apart, so that the collector has nothing to do for them later."""

@@ -18,6 +18,7 @@ from nm.descriptions.literals import refuse_unless
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter
+from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
     Attribute,
@@ -58,11 +59,13 @@ class Linker(Finder):
     ) -> None:
         super().__init__(budget, dict(surroundings.properties or {}))
         self.findings = Findings(budget.limits.problems)
+        self.vocabulary = Vocabulary()
         self._reader = reader
         self._surroundings = surroundings
         self._converter = converter
         self._walked: set[int] = set()
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
+        self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
         self._numbers: Iterator[int] = iter(range(1 << 31))
 
     def link(self, scope: Scope) -> None:
@@ -128,6 +131,8 @@ class Linker(Finder):
                 if value.form is Form.ASSERT
                 else self._applied(scope, name, value)
             )
+        if isinstance(value, Reference):
+            self.vocabulary.mention(value)
         try:
             return super().worth(scope, name, value)
         except LazyMet:
@@ -239,6 +244,7 @@ class Linker(Finder):
 
     def _check_all(self, holder: Scope, rules: list[schemas.Rule]) -> None:
         """Check a schema, and tell all that is wrong with its holder at once."""
+        self.vocabulary.schema(holder, rules)
         problems: list[Problem] = []
         for rule in rules:
             try:
@@ -330,7 +336,9 @@ class Linker(Finder):
         holder = inner.parent and inner.parent.parent
         if holder is None:
             raise Wrong(Problem("a schema's element outside a schema", "extend Schema around it"))
-        self._check(holder, schemas.rule(values))
+        rule = schemas.rule(values)
+        self.vocabulary.schema(holder, self._kept.setdefault(rule, (rule,)))
+        self._check(holder, rule)
         return True
 
 

@@ -55,7 +55,12 @@ Include = Callable[[str, bool, Mark, Place], Items]
 
 
 class Parser:
-    """One text. `include` gives another's attributes, `number` a number for each attribute without a name."""
+    """One text.
+
+    include: gives another's attributes. number: a number for each attribute without a name. report: takes
+    what is wrong; reading goes on then. place: where the attributes will stand. begins: hears of the offset
+    of each attribute and include.
+    """
 
     def __init__(
         self,
@@ -67,6 +72,7 @@ class Parser:
         decimals: Decimals = "double",
         report: Report = refuse,
         place: Place | None = None,
+        begins: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
         self._words = words
@@ -77,6 +83,7 @@ class Parser:
         self._decimals: Decimals = decimals
         self._report = report
         self._place = place or Place()
+        self._begins = begins
 
     # ---- lists of attributes
 
@@ -122,7 +129,10 @@ class Parser:
             try:
                 if kind == ";":
                     self._next()
-                elif kind in {"word", "string", ANONYMOUS, "["}:
+                    continue
+                if self._begins:
+                    self._begins(self._now.offset)
+                if kind in {"word", "string", ANONYMOUS, "["}:
                     self._attribute(items)
                 elif kind in {"#include", "#include?", "#codebase"}:
                     self._included(items)
