@@ -41,14 +41,19 @@ RESERVED = frozenset(
 )
 LETTER = "A-Za-z_$¢-¥ªµºÀ-ÖØ-öø-ÿ"
 ESCAPE = r"\\(?:[ntbrf\\'{quote}]|[0-3][0-7][0-7])"
+PLAIN, PLAIN_TEXT = r'[^"\\\n\r]*', r"[^#\\]*"
+# Plain characters, then escapes with plain ones behind them: none can be taken in two ways, so it takes as
+# long as the text is. (Possessive repetitions of a choice go wrong in Python before 3.11.5.)
+IN_STRING = f"{PLAIN}(?:{ESCAPE.format(quote=chr(34))}{PLAIN})*"
+IN_TEXT = f"{PLAIN_TEXT}(?:{ESCAPE.format(quote='#')}{PLAIN_TEXT})*"
 EXPONENT = r"[eE][+-]?[0-9]+"
 KINDS = {
     "blank": r"[ \t\n\r\f]+",
     "comment": r"//[^\n\r]*|/\*(?s:.*?)\*/",
-    "string": r'"(?:[^"\\\n\r]|' + ESCAPE.format(quote='"') + r')*+"',
+    "string": rf'"{IN_STRING}"',
     "bytes": r"#(?:HEX|DEC|OCT|BIN|B64)#[^#]*#",
     "directive": r"#include\?|#include|#codebase",
-    "text": r"##(?:[^#\\]|" + ESCAPE.format(quote="#") + r")*+#",
+    "text": rf"##{IN_TEXT}#",
     "decimal": rf"-?(?:[0-9]+\.[0-9]*(?:{EXPONENT})?|\.[0-9]+(?:{EXPONENT})?|[0-9]+{EXPONENT})[fFdD]?",
     "integer": r"-?[0-9]+[lL]?",
     "xor": r"x\|",
@@ -155,11 +160,13 @@ def _mistake(source: Source, place: int) -> tuple[Problem, str, int]:
 def _bad_string(source: Source, place: int) -> tuple[Problem, str, int]:
     """A string without end, or with an escape that there is not."""
     text, quote = source.text, source.text[place]
-    kind, begin, sign, any_ = (
-        ("string", 1, r'[^"\\\n\r]', r"\\.") if quote == '"' else ("text", 2, r"[^#\\]", r"\\(?s:.)")
+    kind, begin, inside, plain, any_ = (
+        ("string", 1, IN_STRING, PLAIN, r"\\.")
+        if quote == '"'
+        else ("text", 2, IN_TEXT, PLAIN_TEXT, r"\\(?s:.)")
     )
-    good = re.compile(rf"(?:{sign}|{ESCAPE.format(quote=quote)})*+").match(text, place + begin)
-    whole = re.compile(rf"(?:{sign}|{any_})*+{quote}").match(text, place + begin)
+    good = re.compile(inside).match(text, place + begin)
+    whole = re.compile(f"{plain}(?:{any_}{plain})*{quote}").match(text, place + begin)
     stop = good.end() if good else place
     line = _line_end(text, place)
     if text.startswith("\\", stop):
