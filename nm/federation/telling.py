@@ -28,8 +28,8 @@ def mailed(
     how = [f"nmctl geni ready {sliver}" for sliver in _awaiting(group, listed)]
     if how:
         text += "\nSet these up, then say so:\n\n" + "".join(f"    {line}\n" for line in how)
-    line, name = f"nm: {what} {_plain(field['slice'])[:80]}", name_of(group["record_key"])
-    return mails.post(tx, visit.call, mails.ADMINS, line, f"{what}\n\n{text}", name)
+    line, name = f"{what} {_plain(field['slice'])[:80]}", name_of(group["record_key"])
+    return mails.post(tx, visit.call, mails.ADMINS, f"nm: {line}", f"{line}\n\n{text}", name)
 
 
 def _awaiting(group: Record, nodes: Iterable[str]) -> list[str]:

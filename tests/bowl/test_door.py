@@ -3,13 +3,15 @@
 import http.client
 import json
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonrpclib import MultiCall, ProtocolError
+from jsonrpclib import MultiCall, ProtocolError, ServerProxy
 
 from nm.errors import Invalid
 from nm.shell.main import main
@@ -172,6 +174,27 @@ def test_allocate_takes_all_or_nothing(shared: Portal, slice: str) -> None:
     assert portal.Allocate(slice, [1], later(), "ann", "ann@example.org") == DONE
     assert portal.Allocate("other", [2, 1], later(), "bob", "bob@example.org") == FAILURE
     assert {node["id"] for node in portal.ListResources()} == {*range(2, NODES + 1)}
+
+
+def test_ten_at_once_for_the_last_nodes_and_no_node_twice(shared: Portal) -> None:
+    names = [f"rush-{number}" for number in range(10)]
+    gate = threading.Barrier(len(names))
+
+    def rush(name: str) -> int:
+        portal = ServerProxy(f"http://127.0.0.1:{shared.port}")
+        gate.wait(30)
+        try:
+            return int(portal.Allocate(name, [1, 2], later(), name, f"{name}@example.org"))
+        finally:
+            portal("close")()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        told = dict(zip(names, pool.map(rush, names), strict=True))
+    assert sorted(told.values()) == [FAILURE] * 9 + [DONE]
+    [winner] = [name for name, result in told.items() if result == DONE]
+    assert {node["id"] for node in shared.client().ListResources(False, winner)} == {1, 2}
+    assert shared.client().Delete([winner], *ANN) == DONE
+    shared.free(1, 2)
 
 
 def test_several_slices_are_provisioned_or_none(shared: Portal, slice: str) -> None:
