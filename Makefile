@@ -84,7 +84,7 @@ test-slivers: setup  ## slivers in a lab: their tests, and their limits measured
 	@$(python) -m benchmarks slivers
 
 test-geni: setup  ## federation: all its tests, and in a lab whose nodes boot when they are provisioned
-	@NM_TEST_GENI=1 $(python) -m pytest tests/geni tests/federation tests/bowl tests/mail tests/lab/test_geni.py tests/lab/test_geni_boot.py
+	@NM_TEST_GENI=1 $(python) -m pytest tests/geni tests/clearing tests/federation tests/amapi tests/bowl tests/mail tests/lab/test_geni*.py
 
 install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh

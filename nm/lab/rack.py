@@ -51,7 +51,8 @@ def build(lab: Lab, layout: Layout) -> None:
         sessions.allow()
         slices.prepare(Path(INSIDE))
     _build_machines(layout, image)
-    doors = [management.DOOR] * layout.boot + [world.HOST] * layout.slivers
+    accounts = layout.boot or layout.slivers
+    doors = [management.DOOR] * layout.boot + [world.HOST] * (accounts and layout.outside)
     if doors:
         door.start(doors)
 

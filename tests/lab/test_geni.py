@@ -6,7 +6,6 @@ The real geni-lib does all that it can (tests/lab/geni_lib.py); raw calls of XML
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,8 @@ from tests.lab.conftest import api
 from tests.lab.geni import LAYOUT, VERSION, Federated, GeniLib, Person, urn
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+
+longer = pytest.mark.skipif("NM_TEST_GENI" not in os.environ, reason="`make test-geni` runs it")
 
 ALLOCATED, PROVISIONED, UNALLOCATED = "geni_allocated", "geni_provisioned", "geni_unallocated"
 READY = "geni_ready"
@@ -53,10 +54,10 @@ def bob(lab: Federated) -> Person:
     return lab.people["bob"]
 
 
-@pytest.fixture
-def geni_lib(lab: Federated, alice: Person, tmp_path: Path) -> Iterator[GeniLib]:
+@pytest.fixture(scope="module")
+def geni_lib(_lab: Federated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GeniLib]:
     """Alice's."""
-    program = GeniLib(lab.lab, alice, tmp_path)
+    program = GeniLib(_lab.lab, _lab.people["alice"], tmp_path_factory.mktemp("geni-lib"))
     yield program
     program.close()
 
@@ -181,6 +182,7 @@ def test_a_portal_reserves_by_json_rpc(lab: Federated) -> None:
     lab.until(lambda: lab.free() == lab.nodes, "all is given back")
 
 
+@longer
 def test_a_daemon_that_is_killed_goes_on(lab: Federated, alice: Person) -> None:
     alice.call("Allocate", alice.slice_urn, a_lan("one", "two"))
     alice.call("Provision", [alice.slice_urn])
@@ -192,6 +194,7 @@ def test_a_daemon_that_is_killed_goes_on(lab: Federated, alice: Person) -> None:
     assert lab.reached(names) == {name: {*names} - {name} for name in names}
 
 
+@longer
 def test_an_emergency_stop_is_lifted_by_an_operator(lab: Federated, alice: Person) -> None:
     alice.call("Allocate", alice.slice_urn, a_lan("one", "two"))
     alice.call("Provision", [alice.slice_urn])
