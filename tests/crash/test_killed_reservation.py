@@ -1,4 +1,4 @@
-"""A reservation whose nmd is killed in the middle: what was asked for is wired and switched on all the same."""
+"""A reservation whose nmd is killed in the middle: what was asked for is wired and switched on anyway."""
 
 from collections.abc import Callable
 from functools import partial
