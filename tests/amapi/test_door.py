@@ -18,6 +18,7 @@ import pytest
 from nm import tls
 from nm.errors import Conflict, Invalid
 from nm.geni.certificates import to_der
+from nm.geni.making import pem
 from tests.amapi import house
 from tests.amapi.client import VERSION, Client, code, good
 from tests.amapi.conftest import Aggregate, aggregate
@@ -269,3 +270,41 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Conflict, match=f"port {port}.*in use"), aggregate(tmp_path, port=port):
             pass
+
+
+def test_an_authority_between_may_be_a_root(shared: Aggregate) -> None:
+    """Whoever vouches for it is not asked; and it vouches for those below it, not for others."""
+    root, between = shared.folder / "roots" / "root.pem", shared.folder / "roots" / "between.pem"
+    kept = root.read_text()
+    between.write_text(pem(house.authority().chain[:1]))
+    root.unlink()
+    client = shared.client("between")
+    try:
+        assert code(client.status()) == 12
+        other = shared.client(who=house.holder("example.org+user+carol", "person"))
+        with pytest.raises(GONE):
+            other.version()
+    finally:
+        root.write_text(kept)
+        between.unlink()
+        client.close()
+
+
+def test_a_connection_that_is_hung_up_on_never_speaks_in_the_clear(shared: Aggregate) -> None:
+    """Another thread hangs up while the connection's own may be about to answer."""
+    client = shared.client()
+    guard = tls.Guard(lambda: shared.door._terms.authorities.now().tls)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), PATIENCE) as raw,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        visitor = guard.greet(listener.accept()[0])
+        entered = pool.submit(guard.enter, visitor)
+        channel = client.tls.wrap_socket(raw)
+        entered.result(PATIENCE)
+        with visitor.channel as ours:
+            ours.shutdown(socket.SHUT_RD)
+            ours.sendall(b"an answer")
+            assert channel.recv(100) == b"an answer"
+        channel.close()
