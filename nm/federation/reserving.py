@@ -1,7 +1,7 @@
-"""Allocate: nodes are taken for a slice, and nothing is wired. Pure."""
+"""Allocate: nodes are looked for, and taken for a slice; nothing is wired. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nm import groups, views
 from nm.errors import Invalid, NMError
@@ -14,36 +14,67 @@ from nm.geni.rspec.matching import Existing, Placement
 from nm.geni.rspec.request import Request
 from nm.geni.rspec.vocabulary import NM, REQUEST, RSPEC
 from nm.records import Record, in_order, name_of, record_key
+from nm.specs import FreeVlans
 from nm.store import Reader, Transaction
 
 LONGEST = 1 << 20  # characters of all requests of a slice
 
 
-def allocate(tx: Transaction, visit: Visit, slice: str, text: str, wish: float | None = None) -> Answer:
-    """Take what a request RSpec asks for, all or nothing; the slice is made when it has nothing yet.
+class TakenMeanwhile(Busy):
+    """What was found is not there any more: somebody was faster, or has changed the slice. Look again."""
 
-    `wish`: the end that is asked for, seconds since 1970; a later one than may be had is cut. Invalid,
-    Unsupported, NodesLacking, VlanUnavailable say what is in the way of the request, Refused which limit
-    of the site's, Busy that the slice's last reservation is still going. The answer has a manifest of these.
+
+@dataclass(frozen=True)
+class Found:
+    """What a request would get, and what the slice had when that was looked for."""
+
+    slice: str
+    text: str
+    asked: Request
+    placement: Placement
+    head: str | None  # the slice's head node, or the one that it gets
+    had: Existing | None
+
+
+def text_of(numbers: Sequence[int]) -> str:
+    """The request for the nodes of these numbers."""
+    if not numbers or not all(type(number) is int and number >= 0 for number in numbers):
+        raise Invalid("the nodes are not a list of their numbers", "ListResources tells them, as id")
+    nodes = (f'<node client_id="node-{one}"><node xmlns="{NM}" id="{one}"/></node>' for one in numbers)
+    return f'<rspec xmlns="{RSPEC}" type="{REQUEST}">{"".join(nodes)}</rspec>'
+
+
+def find(reader: Reader, visit: Visit, slice: str, text: str, wish: float | None) -> Found:
+    """What the request would get; the errors are those of Allocate, as nm/allocating.py tells them.
+
+    It looks at the whole pool: for readers of what was published, outside of transactions.
     """
     asked = request.read(text, visit.rules.aggregate)
-    ends = terms.end(visit, wish, visit.now + visit.rules.allocated)
-    old = _slice(tx, slice)
+    terms.end(visit, wish, visit.now)
+    old = _slice(reader, slice)
     _check_texts(old, text)
-    placement, head = _placed(tx, visit, asked, old)
+    placement, head = _placed(reader, visit, asked, old)
+    return Found(slice, text, asked, _with_vlans(reader, placement), head, _existing(old))
+
+
+def take(tx: Transaction, visit: Visit, found: Found, wish: float | None) -> Answer:
+    """Give it to the slice, which is made when it has nothing yet. TakenMeanwhile when it cannot be."""
+    ends = terms.end(visit, wish, visit.now + visit.rules.allocated)
+    placement, old = found.placement, _slice(tx, found.slice)
+    _check_there(tx, found, old)
     chosen = tuple(placement.nodes.values())
     terms.check_limits(tx, visit, old, chosen)
     word = marks.word(tx, visit.now)
-    field = marks.need(old) if old is not None else _born(visit, slice, word)
-    part = {"text": text, "placement": placement.record(), "at": int(visit.now)}
-    people = [{"urn": user.urn or user.login, "keys": list(user.keys)} for user in asked.users]
+    field = marks.need(old) if old is not None else _born(visit, found.slice, word)
+    part = {"text": found.text, "placement": placement.record(), "at": int(visit.now)}
+    people = [{"urn": user.urn or user.login, "keys": list(user.keys)} for user in found.asked.users]
     field = {
         **marks.with_marks(field, {node: marks.marked(word, ends) for node in chosen}),
         "parts": [*field["parts"], part],
         "users": userkeys.merged(field["users"], userkeys.parse(people)),
     }
     if old is None:
-        group = _made(tx, visit, slice, placement, head, field)
+        group = _made(tx, visit, found.slice, placement, found.head, field)
     else:
         group = changing.grown(tx, visit.call, old, placement, field)
     groups.tell(tx, visit.call, name_of(group["record_key"]), "allocated", ", ".join(chosen))
@@ -51,15 +82,21 @@ def allocate(tx: Transaction, visit: Visit, slice: str, text: str, wish: float |
     return states.answer(tx, visit, group, chosen, mail, as_manifest=True)
 
 
-def allocate_nodes(
-    tx: Transaction, visit: Visit, slice: str, numbers: Sequence[int], wish: float | None = None
-) -> Answer:
-    """The same of the nodes of these numbers, as BOWL asks for them."""
-    if not numbers or not all(type(number) is int and number >= 0 for number in numbers):
-        raise Invalid("the nodes are not a list of their numbers", "ListResources tells them, as id")
-    nodes = (f'<node client_id="node-{one}"><node xmlns="{NM}" id="{one}"/></node>' for one in numbers)
-    text = f'<rspec xmlns="{RSPEC}" type="{REQUEST}">{"".join(nodes)}</rspec>'
-    return allocate(tx, visit, slice, text, wish)
+def _check_there(reader: Reader, found: Found, old: Record | None) -> None:
+    """TakenMeanwhile unless all that was found is free, and the slice is as it was."""
+    nodes = [reader.get(record_key("node", node)) for node in found.placement.nodes.values()]
+    numbers = [entry["vlan"] for entry in found.placement.networks.values()]
+    vlans = [reader.get(record_key("vlan", vlan)) for vlan in numbers]
+    head = reader.get(record_key("headnode", found.head)) if found.head is not None else None
+    free = all(node is not None and _is_node_free(reader, node) for node in nodes)
+    free &= all(vlan is not None and (vlan["shared"] or vlan["group"] is None) for vlan in vlans)
+    free &= old is not None or found.head is None or (head is not None and _is_free(reader, head))
+    if not free or _existing(old) != found.had:
+        raise TakenMeanwhile("others are taking nodes at this very moment", "try again")
+
+
+def _is_node_free(reader: Reader, node: Record) -> bool:
+    return node["group"] is None and views.node_state(reader, node) == "free"
 
 
 def _slice(reader: Reader, slice: str) -> Record | None:
@@ -88,6 +125,18 @@ def _placed(reader: Reader, visit: Visit, asked: Request, old: Record | None) ->
         except NMError as error:
             refusal = refusal or error
     raise refusal or NodesLacking("no head node is free, and each slice gets one here", "wait for one")
+
+
+def _with_vlans(reader: Reader, placement: Placement) -> Placement:
+    """The placement with a VLAN for each of its networks."""
+    choice, networks = FreeVlans(), placement.networks
+    taken = {entry["vlan"] for entry in networks.values() if "vlan" in entry}
+    found = {}
+    for name, entry in networks.items():
+        vlan = entry["vlan"] if "vlan" in entry else choice.choose(reader, taken)
+        taken.add(vlan)
+        found[name] = {**entry, "vlan": vlan}
+    return replace(placement, networks=found)
 
 
 def _heads(reader: Reader, visit: Visit, old: Record | None) -> dict[str | None, str | None]:

@@ -1,8 +1,12 @@
 """What reservations may be: names, ends, limits, all or nothing, best effort; on records alone."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import pytest
 
-from nm import leases, pool
+from nm import groups, leases, pool
 from nm.calls import Caller
 from nm.errors import Denied, Invalid, NotFound
 from nm.federation import desk, ending, following, looking, names
@@ -10,6 +14,7 @@ from nm.federation.visits import BOWL
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
 from nm.groups import renew_group
 from nm.records import record_key
+from nm.store import Store
 from nm.timekeeper import Timekeeper
 from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
 from tests.geni.lab import asked, rspec
@@ -330,3 +335,60 @@ def test_nobody_is_a_member_of_what_was_shut_down(world: World, door: Door) -> N
     serving = Caller(7, "head-x", serves=key.removeprefix("group_"))
     assert not any(who.member_of(world.get(key), "PowerNode") for who in (ALICE, serving))
     assert ROOT.member_of(world.get(key), "PowerNode")
+
+
+# ---- looking, and taking
+
+
+class Watched:
+    """A store that is looked at: what the last transaction read, and what happens before the next."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read: list[str] = []
+        self.before: list[Callable[[], object]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def transact(self, operation: Callable[[Any], Any]) -> Any:
+        while self.before:
+            self.before.pop()()
+
+        def watched(tx: Any) -> Any:
+            self.read = []
+            tx.get, tx.range = self._noting(tx.get), self._noting(tx.range)
+            return operation(tx)
+
+        return self._store.transact(watched)
+
+    def _noting(self, read: Callable[[str], Any]) -> Callable[[str], Any]:
+        def noted(what: str) -> Any:
+            self.read.append(what)
+            return read(what)
+
+        return noted
+
+
+def test_the_pool_is_searched_outside_of_transactions(world: World) -> None:
+    store: Any = Watched(world.store)
+    door = at(Door(store))
+    door.allocate(ONE)
+    assert {key for key in store.read if key.startswith("node")} == {"node_n0"}
+    assert not {"vlan", "port", "switch", "trunk", "headnode", "group"} & {*store.read}
+
+
+def test_what_is_taken_while_one_looks_is_not_given_out_again(world: World) -> None:
+    store: Any = Watched(world.store)
+    door = at(Door(store))
+    by_hand = partial(world.do, groups.create_group)
+    store.before.append(partial(by_hand, "one", {"nodes": ["n0", "n1"], "vlan": 101}))
+    assert [one.node for one in door.allocate(ONE).slivers] == ["n2"]
+    assert door.group()["wanted"]["networks"]["main"]["vlan"] == 102
+    store.before.append(partial(world.do, groups.set_networks, urn_of("alpha"), {"main": {}, "x": {}}))
+    door.allocate(rspec(asked("z")))
+    assert set(door.group()["wanted"]["networks"]) == {"main", "x"}
+    store.before.append(partial(by_hand, "two", {"nodes": ["n4"]}))
+    with pytest.raises(NodesLacking):
+        door.allocate(rspec(asked("p"), asked("q")))
+    assert [one.node for one in door.allocate(rspec(asked("s"))).slivers] == ["n5"]
