@@ -39,7 +39,7 @@ def perform(
     if action not in _KNOWN:
         raise Unsupported(f"no action {action[:40]!r}", f"actions are {', '.join(sorted(_KNOWN))}")
     names.check_any(chosen)
-    people = userkeys.parse(users)
+    people = userkeys.merged([], userkeys.parse(users))
     if action == UPDATE and users is None:
         raise Invalid(f"{UPDATE} needs geni_users", "name the people of the slice, with their keys")
     key = chosen.group["record_key"]

@@ -60,6 +60,8 @@ def shrunk(tx: Transaction, call: Call, old: Record, nodes: Collection[str]) -> 
     """The group without these: what was deployed of them is taken back, what was not is free at once."""
     field = _without(marks.need(old), nodes)
     wanted = _fewer(old["wanted"], nodes)
+    for key in marks.request_keys(old) - marks.request_keys({"federation": field}):
+        tx.delete(key)
     if old["target"] is not None and any(node in nodes for node in old["target"]["nodes"]):
         return retargeted(tx, call, old, _fewer(old["target"], nodes), field, wanted=wanted)
     fields = {"federation": field, "expiry": marks.first_end(field)}

@@ -4,7 +4,8 @@
     user    {urn, email, name} of who made it
     slice   its URN or string, as it was spelled first
     word    one that no other reservation ever had
-    parts   a request each: {text, placement: {nodes, nics, links}, at}
+    parts   a request each: {request, length, placement: {nodes, nics, links}, at}; `request` names the record
+            of its text, which is not to be written anew with every step of a deploy, `length` is the text's
     nodes   node -> mark
     users   [{urn, keys}], whose keys are the group's
     shut    None, or {at, by}
@@ -22,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nm.federation.answers import ALLOCATED, PROVISIONED
-from nm.records import Record, changed, new
+from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
 Mark = dict[str, Any]
@@ -68,6 +69,11 @@ def word(tx: Transaction, now: float) -> str:
     number = int(counter["last"]) + 1
     tx.put(changed(counter, now, last=number))
     return f"{int(now):x}-{number}"
+
+
+def request_keys(group: Record) -> set[str]:
+    """The keys of the records that have its requests' texts; none for a group that is no reservation."""
+    return {record_key("request", part["request"]) for part in (of(group) or {}).get("parts", ())}
 
 
 # ---- slivers

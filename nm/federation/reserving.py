@@ -13,11 +13,12 @@ from nm.geni.rspec import matching, request
 from nm.geni.rspec.matching import Existing, Placement
 from nm.geni.rspec.request import Request
 from nm.geni.rspec.vocabulary import NM, REQUEST, RSPEC
-from nm.records import Record, in_order, name_of, record_key
+from nm.records import Record, in_order, name_of, new, record_key
 from nm.specs import FreeVlans
 from nm.store import Reader, Transaction
 
 LONGEST = 1 << 20  # characters of all requests of a slice
+MOST = 20  # requests of a slice, of which something is left
 
 
 class TakenMeanwhile(Busy):
@@ -66,7 +67,7 @@ def take(tx: Transaction, visit: Visit, found: Found, wish: float | None) -> Ans
     terms.check_limits(tx, visit, old, chosen)
     word = marks.word(tx, visit.now)
     field = marks.need(old) if old is not None else _born(visit, found.slice, word)
-    part = {"text": found.text, "placement": placement.record(), "at": int(visit.now)}
+    part = {"request": word, "length": len(found.text), "placement": placement.record(), "at": int(visit.now)}
     people = [{"urn": user.urn or user.login, "keys": list(user.keys)} for user in found.asked.users]
     field = {
         **marks.with_marks(field, {node: marks.marked(word, ends) for node in chosen}),
@@ -77,6 +78,7 @@ def take(tx: Transaction, visit: Visit, found: Found, wish: float | None) -> Ans
         group = _made(tx, visit, found.slice, placement, found.head, field)
     else:
         group = changing.grown(tx, visit.call, old, placement, field)
+    tx.put(new("request", word, visit.now, group=group["record_key"], text=found.text))
     groups.tell(tx, visit.call, name_of(group["record_key"]), "allocated", ", ".join(chosen))
     mail = telling.mailed(tx, visit, group, "nodes allocated for", chosen)
     return states.answer(tx, visit, group, chosen, mail, as_manifest=True)
@@ -110,9 +112,13 @@ def _slice(reader: Reader, slice: str) -> Record | None:
 
 
 def _check_texts(old: Record | None, text: str) -> None:
-    """Refused when the slice's requests, which are all kept, would become too long together."""
+    """Refused when the slice's requests, which are all kept, would become too many, or too long together."""
     kept = old["federation"]["parts"] if old is not None else ()
-    if len(text) + sum(len(part["text"]) for part in kept) > LONGEST:
+    if len(kept) >= MOST:
+        raise Refused(
+            f"the slice has nodes of {MOST} requests", "Delete those of one, or ask for more at once"
+        )
+    if len(text) + sum(part["length"] for part in kept) > LONGEST:
         raise Refused(f"the slice's RSpecs have more than {LONGEST} characters", "ask in fewer words")
 
 

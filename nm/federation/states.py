@@ -1,8 +1,10 @@
 """How a sliver is, and how a slice is told: derived from what groups, jobs and marks say. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nm import groups, views
+from nm.errors import NotFound
 from nm.federation import marks, names
 from nm.federation.answers import Answer, Sliver
 from nm.federation.marks import CYCLE, OFF, ON, USERS, Mark
@@ -93,12 +95,20 @@ def slice_told(reader: Reader, visit: Visit, group: Record, found: Iterable[Sliv
     field, name = group["federation"], name_of(group["record_key"])
     slivers = {one.node: _sliver_told(reader, visit, group, one) for one in found}
     return manifest.Slice(
-        [manifest.Part(part["text"], part["placement"]) for part in field["parts"]],
+        [_part(reader, part) for part in field["parts"]],
         slivers,
         {network: entry["vlan"] for network, entry in group["wanted"]["networks"].items()},
         _head(visit, group),
         f"{name}.{field['word']}",
     )
+
+
+def _part(reader: Reader, part: Mapping[str, Any]) -> manifest.Part:
+    """A request as it came, and what became of it."""
+    record = reader.get(record_key("request", part["request"]))
+    if record is None:
+        raise NotFound("a request of the slice's is not there any more", "it was deleted just now; ask again")
+    return manifest.Part(record["text"], part["placement"])
 
 
 def _sliver_told(reader: Reader, visit: Visit, group: Record, sliver: Sliver) -> manifest.Sliver:

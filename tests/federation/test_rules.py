@@ -1,5 +1,6 @@
 """What reservations may be: names, ends, limits, all or nothing, best effort; on records alone."""
 
+import pickle
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from nm import groups, leases, pool
 from nm.calls import Caller
 from nm.errors import Denied, Invalid, NotFound
-from nm.federation import desk, ending, following, looking, names
+from nm.federation import desk, ending, following, looking, names, reserving
 from nm.federation.visits import BOWL
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
 from nm.groups import renew_group
@@ -17,6 +18,7 @@ from nm.records import record_key
 from nm.store import Store
 from nm.timekeeper import Timekeeper
 from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
+from tests.federation.test_stateful import deployed
 from tests.geni.lab import asked, rspec
 from tests.pool.world import ALICE, NOW, ROOT, World, call
 
@@ -316,6 +318,46 @@ def test_a_head_node_is_one_that_trunks_join_to_the_nodes(world: World, door: Do
     site = door.with_rules(headnodes=True)
     site.allocate(ONE)
     assert site.group()["wanted"]["headnode"] == "head"  # though `far` comes first
+
+
+def test_what_a_request_says_is_not_written_with_every_step(world: World, door: Door) -> None:
+    (one,) = door.allocate(rspec(f"<!-- {'x' * 500_000} -->", asked("a"))).slivers
+    (other,) = door.allocate(rspec(f"<!-- {'y' * 500_000} -->", asked("b"))).slivers
+    assert len(pickle.dumps(door.group())) < 10_000
+    told = door.describe().told
+    assert told is not None and all("x" * 500_000 in part.text or "y" * 9 in part.text for part in told.parts)
+    door.delete(one.urn)
+    assert [record["text"].count("y") > 9 for record in world.store.range("request")] == [True]
+    door.delete()
+    deployed_all(world)
+    assert [*world.store.range("request")] == [] and world.get(f"node_{other.node}")["group"] is None
+
+
+def deployed_all(world: World) -> None:
+    for group in list(world.store.range("group")):
+        name = group["record_key"].removeprefix("group_")
+        world.store.transact(partial(deployed, name=name, now=NOW))
+
+
+def test_people_of_a_slice_are_bounded(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    door.provision(users=[{"urn": f"urn:{at}-" + "x" * 900, "keys": []} for at in range(100)])
+    assert len(pickle.dumps(door.group())) < 10_000
+    long = [{"urn": f"urn:{at}", "keys": [f"{KEY} {'c' * 16_000}{at}"]} for at in range(6)]
+    more = [{"urn": "u", "keys": [f"{KEY} {number}" for number in range(101)]}]
+    door.allocate(TWO)
+    for users in (long, more):
+        with pytest.raises(Invalid):
+            door.provision(users=users)
+
+
+def test_a_slice_has_nodes_of_a_few_requests(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reserving, "MOST", 2)
+    first, _ = door.allocate(ONE), door.allocate(rspec(asked("y")))
+    with pytest.raises(Refused):
+        door.allocate(TWO)
+    door.delete(first.slivers[0].urn)
+    door.allocate(TWO)
 
 
 def test_all_that_a_slice_ever_asked_for_is_bounded(door: Door) -> None:
