@@ -68,12 +68,11 @@ def failure_of(job: Record) -> str:
 # ---- what is answered
 
 
-def told(reader: Reader, aggregate: Aggregate, group: Record, node: str) -> Sliver:
+def told(reader: Reader, aggregate: Aggregate, group: Record, node: str, mark: Mark) -> Sliver:
     """A sliver of a slice."""
-    mark = group["federation"]["nodes"][node]
     state, why = operational(reader, group, node)
     urn = names.sliver(aggregate, name_of(group["record_key"]), node, mark["since"])
-    return Sliver(urn, node, marks.ends(group, mark), marks.allocation(group, node), state, why)
+    return Sliver(urn, node, mark["ends"], marks.allocation(group, node), state, why)
 
 
 def answer(
@@ -85,7 +84,8 @@ def answer(
     as_manifest: bool = False,
 ) -> Answer:
     """These slivers of a slice, as they are now."""
-    found = tuple(told(reader, visit.rules.aggregate, group, node) for node in nodes)
+    known = marks.all_of(group)
+    found = tuple(told(reader, visit.rules.aggregate, group, node, known[node]) for node in nodes)
     described = slice_told(reader, visit, group, found) if as_manifest else None
     return Answer(str(group["federation"]["slice"]), found, described, mail)
 

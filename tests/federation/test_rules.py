@@ -3,15 +3,18 @@
 import pickle
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from nm import groups, leases, pool
 from nm.calls import Caller
-from nm.errors import Denied, Invalid, NotFound
+from nm.converge import Tools
+from nm.errors import Denied, DeviceFailed, Invalid, NotFound
 from nm.federation import desk, ending, following, looking, names, reserving
-from nm.federation.visits import BOWL
+from nm.federation.visits import BOWL, Guest
+from nm.federationwork import FederationWorker, Look
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
 from nm.groups import renew_group
 from nm.records import record_key
@@ -173,7 +176,32 @@ def test_a_lease_that_an_operator_moves_holds_for_all(world: World, door: Door) 
     door.renew(NOW + 9000, door.status().slivers[0].urn)
     assert sorted(one.expires - NOW for one in door.status().slivers) == [7200, 7200, 9000]
     world.do(renew_group, urn_of("alpha"), NOW + 100)
+    assert {one.expires for one in door.status().slivers} == {NOW + 100}
+    door.provision(door.status().slivers[0].urn, wish=NOW + 8000)
+    assert sorted(one.expires - NOW for one in door.status().slivers) == [100, 100, 8000]
     expire(door, NOW + 100)
+    assert len(at(door, NOW + 100).states()) == 1
+
+
+def test_an_end_that_an_operator_moved_outlives_what_happens_to_nodes(world: World, door: Door) -> None:
+    nodes = [one.node for one in door.allocate(TWO).slivers]
+    door.provision()
+    deployed_all(world)
+    world.do(renew_group, urn_of("alpha"), NOW + 100)
+    name = door.group()["record_key"].removeprefix("group_")
+    world.store.transact(lambda tx: following.follow(tx, call(), name))
+    assert {one.expires for one in door.status().slivers} == {NOW + 100} and len(nodes) == 2
+    expire(door, NOW + 100)
+    assert door.group()["destroying"]
+
+
+def test_a_reservation_whose_nodes_an_operator_took_ends_anyway(door: Door, world: World) -> None:
+    (one,) = door.allocate(ONE).slivers
+    world.do(groups.remove_nodes, urn_of("alpha"), [one.node])
+    door.shutdown()
+    world.store.transact(lambda tx: desk.reopen(tx, call(), urn_of("alpha")))
+    assert door.group()["expiry"] == NOW + 600
+    expire(door, NOW + 600)
     assert door.group()["destroying"]
 
 
@@ -192,8 +220,10 @@ def test_the_sites_limits_hold(door: Door, world: World) -> None:
     site.allocate(ONE, urn_of("beta"))
     with pytest.raises(Refused):
         site.allocate(ONE, urn_of("gamma"))
-    other = Door(world.store, guest("bob"), site.rules)
-    at(other).allocate(ONE, urn_of("gamma"))
+    other = at(Door(world.store, guest("bob"), site.rules))
+    other.allocate(ONE, urn_of("gamma"))
+    with pytest.raises(Refused):
+        other.with_rules(nodes_a_slice=9).allocate(rspec(asked("z")))  # whoever made the slice answers for it
 
 
 def test_each_slice_gets_a_head_node_where_the_site_says_so(door: Door) -> None:
@@ -434,3 +464,58 @@ def test_what_is_taken_while_one_looks_is_not_given_out_again(world: World) -> N
     with pytest.raises(NodesLacking):
         door.allocate(rspec(asked("p"), asked("q")))
     assert [one.node for one in door.allocate(rspec(asked("s"))).slivers] == ["n5"]
+
+
+# ---- many
+
+
+def test_slivers_that_no_transaction_takes_back_at_once_end_in_several(world: World, door: Door) -> None:
+    many = 60
+    world.switch("big", *(f"p{number}" for number in range(many * 2 + 1)))
+    for number in range(many * 2 + 1):
+        world.node(f"m{number}", number + 10, ("big", f"p{number}"))
+        world.verify(("big", f"p{number}"))
+    door.allocate(rspec(f'<node client_id="a"><nm:several count="{many}"/></node>'))
+    door.allocate(rspec(f'<node client_id="b"><nm:several count="{many}"/></node>'))
+    door.allocate(rspec(asked("last")), wish=NOW + 3600)
+    over = [one.urn for one in door.status().slivers if one.expires == NOW + 600]
+    with pytest.raises(Invalid, match="at a time"):
+        door.delete(*over)
+    assert len(door.states()) == 2 * many + 1
+    for _ in range(2):
+        expire(door, NOW + 600)
+    assert len(door.group()["wanted"]["nodes"]) == 1 and door.group()["expiry"] == NOW + 3600
+
+
+# ---- the worker
+
+
+class Failing(Watched):
+    """A store that cannot write for a while."""
+
+    failures = 1
+
+    def transact(self, operation: Callable[[Any], Any]) -> Any:
+        if self.failures:
+            self.failures -= 1
+            raise DeviceFailed("the disk is full", "")
+        return self._store.transact(operation)
+
+
+def test_what_could_not_be_written_is_done_later(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    door.provision()
+    deployed_all(world)
+    store: Any = Failing(world.store)
+    worker = FederationWorker(cast(Tools, SimpleNamespace(store=store, now=lambda: NOW)))
+    assert worker.handle([Look()]) is not None
+    assert door.group()["federation"]["nodes"]["n0"]["job"] is None
+    assert worker.handle([]) is None
+    assert door.group()["federation"]["nodes"]["n0"]["job"] is not None
+
+
+def test_a_portals_person_passes_for_nobody_of_this_machine(world: World) -> None:
+    portal = at(Door(world.store, Guest(BOWL, "root")))
+    portal.allocate_nodes(1)
+    assert portal.group("7")["owner"] == {"name": "root", "uid": 0}
+    assert portal.visit("Allocate").call.caller.name == "bowl:root"
