@@ -19,6 +19,8 @@ from nm.records import Record, kind_of, name_of, record_key
 
 log = logging.getLogger("nm.federationwork")
 
+PAUSE = 30.0  # seconds before what could not be written is tried again
+
 
 @dataclass(frozen=True)
 class Look:
@@ -42,6 +44,7 @@ class FederationWorker:
     def __init__(self, tools: Tools) -> None:
         self._store = tools.store
         self._tools = tools
+        self._late: set[str] = set()  # groups about which something could not be written
 
     def concerned(self, key: str, record: Record | None) -> Look | Switched | None:
         """What a published change has to say to this worker; None when it is none of its business.
@@ -63,7 +66,7 @@ class FederationWorker:
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Do what is due; whatever is due after that is told by another change."""
-        names: set[str] = set()
+        names, self._late = self._late, set()
         for item in batch:
             if isinstance(item, Switched):
                 self._do(item.group, partial(following.observe, node=item.node, action=item.action))
@@ -75,11 +78,12 @@ class FederationWorker:
         for name in sorted(names):
             while following.due(self._store, name):
                 if not self._do(name, following.follow):
+                    self._late.add(name)
                     break
-        return None
+        return PAUSE if self._late else None
 
     def _do(self, name: str, act: Callable[..., None]) -> bool:
-        """Whether it could be written; else the next change of the group comes back to it."""
+        """Whether it could be written."""
         call = Call(NM, "PowerNode", self._tools.now())
         try:
             self._store.transact(partial(act, call=call, name=name))

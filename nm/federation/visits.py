@@ -59,7 +59,9 @@ class Visit:
     def call(self) -> Call:
         """The call as groups' operations know it: what a guest may do was decided by these rules."""
         said = "".join(one if one.isprintable() else " " for one in self.guest.urn)
-        caller = Caller(None, said[:LONGEST] or self.guest.door, admin=True, door=self.guest.door)
+        if self.guest.door != GENI:  # it may be any word, also the name of an account of this machine
+            said = f"{self.guest.door}:{said}"
+        caller = Caller(None, said[:LONGEST], admin=True, door=self.guest.door)
         return Call(caller, self.method, self.now, self.site)
 
 
