@@ -25,8 +25,8 @@ def noted(tx: Transaction, call: Call, old: Record, field: Field) -> Record:
 
 
 def grown(tx: Transaction, call: Call, old: Record, placement: Placement, field: Field) -> Record:
-    """The group wants what was placed, too."""
-    wanted = old["wanted"]
+    """The group wants what was placed, too; what its networks still say of such a node's past is forgotten."""
+    wanted = _fewer(old["wanted"], placement.nodes.values())
     given = {"networks": {**wanted["networks"], **placement.networks}}
     networks = groupvalues.networks(tx, call, given, wanted["networks"])
     more = specs.with_nodes({**wanted, "networks": networks}, [*wanted["nodes"], *placement.nodes.values()])

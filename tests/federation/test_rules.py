@@ -22,7 +22,7 @@ from nm.store import Store
 from nm.timekeeper import Timekeeper
 from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
 from tests.federation.test_stateful import deployed
-from tests.geni.lab import asked, rspec
+from tests.geni.lab import asked, link, rspec
 from tests.pool.world import ALICE, NOW, ROOT, World, call
 
 DAY = 86400.0
@@ -464,6 +464,21 @@ def test_what_is_taken_while_one_looks_is_not_given_out_again(world: World) -> N
     with pytest.raises(NodesLacking):
         door.allocate(rspec(asked("p"), asked("q")))
     assert [one.node for one in door.allocate(rspec(asked("s"))).slivers] == ["n5"]
+
+
+def test_a_node_that_an_operator_took_comes_back_without_its_past(world: World, door: Door) -> None:
+    for switch in ("boot", "data"):
+        world.switch(switch, "p6", "p7")
+    for number in (6, 7):
+        ports = [("boot", f"p{number}"), ("data", f"p{number}")]
+        world.node(f"n{number}", number, *ports)
+        world.verify(*ports)
+    pair = rspec(asked("a", interfaces=1), asked("b", interfaces=1), link("lan", "a:0", "b:0"))
+    assert {one.node for one in door.allocate(pair).slivers} == {"n6", "n7"}
+    world.do(groups.remove_nodes, urn_of("alpha"), ["n6"])
+    door.allocate(rspec(asked("c", component_id="urn:publicid:IDN+example.org:lab+node+n6")))
+    networks = door.group()["wanted"]["networks"]
+    assert set(door.states()) == {"n6", "n7"} and networks["lan"]["nics"] == ["n7:eth1"]
 
 
 # ---- many
