@@ -29,11 +29,12 @@ def allocate(store: Store, visit: Visit, slice: str, text: str, wish: float | No
     of the site's, Busy that the slice's last reservation is still going, or that others are always faster.
     The answer has a manifest of these.
     """
+    wanted = reserving.read(visit, slice, text, wish)
     with _TURN:
         for left in reversed(range(TRIES)):
-            found = reserving.find(store, visit, slice, text, wish)
+            found = reserving.find(store, visit, wanted)
             try:
-                return transacted(store, visit, partial(reserving.take, found=found, wish=wish))
+                return transacted(store, visit, partial(reserving.take, found=found))
             except TakenMeanwhile:
                 if not left:
                     raise

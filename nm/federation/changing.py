@@ -25,7 +25,7 @@ def noted(tx: Transaction, call: Call, old: Record, field: Field) -> Record:
 
 
 def grown(tx: Transaction, call: Call, old: Record, placement: Placement, field: Field) -> Record:
-    """The group wants what was placed, too; what its networks still say of such a node's past is forgotten."""
+    """The group wants what was placed, too. Such a node's past in its networks is forgotten."""
     wanted = _fewer(old["wanted"], placement.nodes.values())
     given = {"networks": {**wanted["networks"], **placement.networks}}
     networks = groupvalues.networks(tx, call, given, wanted["networks"])

@@ -26,12 +26,20 @@ class TakenMeanwhile(Busy):
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What is asked for."""
+
+    slice: str
+    text: str  # the request RSpec
+    asked: Request  # what it says
+    until: float | None = None  # the end that is asked for, seconds since 1970
+
+
+@dataclass(frozen=True)
 class Found:
     """What a request would get, and what the slice had when that was looked for."""
 
-    slice: str
-    text: str
-    asked: Request
+    wanted: Wanted
     placement: Placement
     head: str | None  # the slice's head node, or the one that it gets
     had: Existing | None
@@ -45,40 +53,49 @@ def text_of(numbers: Sequence[int]) -> str:
     return f'<rspec xmlns="{RSPEC}" type="{REQUEST}">{"".join(nodes)}</rspec>'
 
 
-def find(reader: Reader, visit: Visit, slice: str, text: str, wish: float | None) -> Found:
+def read(visit: Visit, slice: str, text: str, until: float | None) -> Wanted:
+    """What a guest asks for. Invalid or Unsupported when the request or the end will not do."""
+    terms.end(visit, until, visit.now)
+    return Wanted(slice, text, request.read(text, visit.rules.aggregate), until)
+
+
+def find(reader: Reader, visit: Visit, wanted: Wanted) -> Found:
     """What the request would get; the errors are those of Allocate, as nm/allocating.py tells them.
 
     It looks at the whole pool: for readers of what was published, outside of transactions.
     """
-    asked = request.read(text, visit.rules.aggregate)
-    terms.end(visit, wish, visit.now)
-    old = _slice(reader, slice)
-    _check_texts(old, text)
-    placement, head = _placed(reader, visit, asked, old)
-    return Found(slice, text, asked, _with_vlans(reader, placement), head, _existing(old))
+    old = _slice(reader, wanted.slice)
+    _check_texts(old, wanted.text)
+    placement, head = _placed(reader, visit, wanted.asked, old)
+    return Found(wanted, _with_vlans(reader, placement), head, _existing(old))
 
 
-def take(tx: Transaction, visit: Visit, found: Found, wish: float | None) -> Answer:
+def take(tx: Transaction, visit: Visit, found: Found) -> Answer:
     """Give it to the slice, which is made when it has nothing yet. TakenMeanwhile when it cannot be."""
-    ends = terms.end(visit, wish, visit.now + visit.rules.allocated)
-    placement, old = found.placement, _slice(tx, found.slice)
+    wanted, placement = found.wanted, found.placement
+    ends, old = terms.end(visit, wanted.until, visit.now + visit.rules.allocated), _slice(tx, wanted.slice)
     _check_there(tx, found, old)
     chosen = tuple(placement.nodes.values())
     terms.check_limits(tx, visit, old, chosen)
     word = marks.word(tx, visit.now)
-    field = marks.need(old) if old is not None else _born(visit, found.slice, word)
-    part = {"request": word, "length": len(found.text), "placement": placement.record(), "at": int(visit.now)}
-    people = [{"urn": user.urn or user.login, "keys": list(user.keys)} for user in found.asked.users]
+    field = marks.need(old) if old is not None else _born(visit, wanted.slice, word)
+    part = {
+        "request": word,
+        "length": len(wanted.text),
+        "placement": placement.record(),
+        "at": int(visit.now),
+    }
+    people = [{"urn": user.urn or user.login, "keys": list(user.keys)} for user in wanted.asked.users]
     field = {
         **marks.with_marks(field, {node: marks.marked(word, ends) for node in chosen}),
         "parts": [*field["parts"], part],
         "users": userkeys.merged(field["users"], userkeys.parse(people)),
     }
     if old is None:
-        group = _made(tx, visit, found.slice, placement, found.head, field)
+        group = _made(tx, visit, wanted.slice, placement, found.head, field)
     else:
         group = changing.grown(tx, visit.call, old, placement, field)
-    tx.put(new("request", word, visit.now, group=group["record_key"], text=found.text))
+    tx.put(new("request", word, visit.now, group=group["record_key"], text=wanted.text))
     groups.tell(tx, visit.call, name_of(group["record_key"]), "allocated", ", ".join(chosen))
     mail = telling.mailed(tx, visit, group, "nodes allocated for", chosen)
     return states.answer(tx, visit, group, chosen, mail, as_manifest=True)

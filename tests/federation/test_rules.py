@@ -11,7 +11,7 @@ import pytest
 from nm import groups, leases, pool
 from nm.calls import Caller
 from nm.converge import Tools
-from nm.errors import Denied, DeviceFailed, Invalid, NotFound
+from nm.errors import Conflict, Denied, DeviceFailed, Invalid, NotFound
 from nm.federation import desk, ending, following, looking, names, reserving
 from nm.federation.visits import BOWL, Guest
 from nm.federationwork import FederationWorker, Look
@@ -327,6 +327,16 @@ def test_a_shut_slice_is_kept_beyond_its_end(world: World, door: Door) -> None:
     world.store.transact(lambda tx: desk.reopen(tx, call(now=NOW + DAY), urn_of("alpha")))
     assert door.status().expires == NOW + DAY + desk.KEPT
     assert following.due(world.store, door.group()["record_key"][6:]) == [] and LAB is RULES.aggregate
+
+
+def test_a_shut_slice_is_not_wired_by_a_deploy(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    door.provision()
+    door.shutdown()
+    with pytest.raises(Conflict, match="GeniReopen"):
+        world.do(groups.deploy, urn_of("alpha"))
+    target = door.group()["target"]
+    assert [network["nics"] for network in target["networks"].values()] == [[]]
 
 
 def test_what_was_only_allocated_may_end_by_mass(world: World, door: Door) -> None:
