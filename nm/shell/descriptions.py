@@ -16,7 +16,6 @@ from nm.shell.session import Session
 from nm.shell.table import Command, Options, Scene, option, word
 
 if TYPE_CHECKING:
-    from nm.descriptions.components import Piece
     from nm.descriptions.problems import Flawed
 
 INVALID_CODE, MISSING_CODE = 102, 106
@@ -36,37 +35,13 @@ def check(session: Session, _command: Command, options: Options) -> int:
         made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
     except Flawed as error:
         return _refuse(session, error)
-    return _checked(session, made.pieces(), options)
-
-
-def _checked(session: Session, pieces: "Sequence[Piece]", options: Options) -> int:
-    """Tell what is wrong with its components, or what they are and what is odd about them."""
-    from nm.descriptions.problems import Flawed, Problem
-    from nm.pools.checking import findings
-    from nm.pools.tree import Tree, parts_of, spell
-
-    noticed = findings(Tree(parts_of(pieces)))
-    errors = [
-        Problem(f"{finding.place}{finding.text}", finding.hint, where=spell(finding.path))
-        for finding in noticed
-        if finding.level == "error"
-    ]
-    if errors:
-        return _refuse(session, Flawed(errors))
-    warned: dict[tuple[str, ...], list[str]] = {piece.path: [] for piece in pieces}
-    for finding in noticed:
-        holder = finding.path
-        while holder not in warned:  # an action is told with its combinator
-            holder = holder[:-1]
-        warned[holder].append(str(finding))
     found = [
         {
             "component": ":".join(piece.path),
             "kind": piece.kind,
             "needs": {name: None if path is None else ":".join(path) for name, path in piece.needs.items()},
-            "warnings": warned[piece.path],
         }
-        for piece in pieces
+        for piece in made.pieces()
     ]
     return show_answer(session, found, _components, options)
 
@@ -160,7 +135,6 @@ def _components(found: Sequence[dict[str, Any]], _scene: Scene) -> Sequence[Bloc
     return [
         Line(f"the description is good: {counted(len(rows), 'component')}"),
         Table(["COMPONENT", "KIND", "NEEDS"], rows),
-        *(Line(warning) for item in found for warning in item["warnings"]),
     ]
 
 
