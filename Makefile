@@ -18,7 +18,7 @@ memory = $(shell df --output=avail /dev/shm 2>&1 | awk '$$1 + 0 > 4e6 { found = 
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers config docs screenshots install deb clean
+.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,9 @@ setup:  ## Debian packages (asks first) and the Python environment .venv
 
 demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
 	@$(python) -m nm.demo $(ARGS)
+
+demo-geni: setup  ## people from elsewhere, with certificates of GENI's: they reserve nodes of a rack on this machine, and use them
+	@$(python) -m nm.demo geni
 
 test: lint types layers tests  ## everything that a change must pass
 
@@ -86,6 +89,9 @@ test-slivers: setup  ## slivers in a lab: their tests, and their limits measured
 	@$(python) -m pytest tests/lab/test_slivers.py
 	@$(python) -m benchmarks slivers
 
+test-geni: setup  ## federation: all its tests, and in a lab whose nodes boot when they are provisioned
+	@NM_TEST_GENI=1 $(python) -m pytest tests/geni tests/clearing tests/federation tests/amapi tests/bowl tests/mail tests/lab/test_geni*.py
+
 install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
@@ -99,6 +105,7 @@ docs: setup  ## the reference pages in docs/, from the code
 	@$(python) -m nm.reference > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
 	@$(python) -m nm.shell.spl.reference > docs/shell.md
+	@$(python) -m nm.pools.page > docs/components.md
 
 screenshots: setup  ## the pictures of the page, in docs/images
 	@$(python) -m tests.web.screenshots
