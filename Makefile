@@ -12,6 +12,11 @@ DESTDIR ?=
 # What the whole suite reaches with real parts; without root they are left out.
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
+# The tests' files are in memory where there are 4 GB of it: databases wait for the disk at each change.
+memory = $(shell df --output=avail /dev/shm 2>&1 | awk '$$1 + 0 > 4e6 { found = 1 } END { print found ? "/dev/shm" : "/tmp" }')
+# Programs that start by the hundred in the tests would compile the same modules again, each for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
 
@@ -44,7 +49,8 @@ forward: setup  ## forward_api_calls and sliver_shell, the login shells of accou
 
 tests: setup forward  ## the tests alone, with coverage
 	@rm -rf .coverage-data
-	@$(python) -m pytest -n 2 --dist worksteal --cov --cov-report=term $(floor)
+	@scratch=$$(mktemp -d $(memory)/nm.XXXXXX); trap 'rm -rf "$$scratch"' EXIT; chmod 711 "$$scratch"; \
+	    TMPDIR=$$scratch $(python) -m pytest -n 4 --dist worksteal --basetemp $$scratch/p --cov --cov-report=term $(floor)
 
 format: setup  ## lays the code out
 	@.venv/bin/ruff check --quiet --fix-only $(sources)
@@ -99,6 +105,7 @@ docs: setup  ## the reference pages in docs/, from the code
 	@$(python) -m nm.reference > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
 	@$(python) -m nm.shell.spl.reference > docs/shell.md
+	@$(python) -m nm.pools.page > docs/components.md
 
 screenshots: setup  ## the pictures of the page, in docs/images
 	@$(python) -m tests.web.screenshots

@@ -3,6 +3,8 @@
 Each measurement is a process of its own, so that its memory is its own.
 """
 
+import gc
+import math
 import multiprocessing
 import resource
 
@@ -16,6 +18,8 @@ from nm.descriptions.compiler import compile as compile_description
 SIZES = (1_000, 10_000)
 HOSTS = 200
 GOAL, MEMORY = 6.0, 1024  # seconds and MiB for 10,000 domains and 10,000 disks
+LINEAR = 1.2  # times the time of ten times as few, times ten; and of the same on hosts
+RUNS = 5  # the fastest counts: the others shared the machine with somebody
 
 START = """#include "ch/cern/openlab/smartdomains/components.sf"
 #include "org/smartfrog/services/shellscript/components.sf"
@@ -43,31 +47,42 @@ def pool(count: int, hosts: int) -> str:
 
 def measured(count: int, hosts: int) -> tuple[float, float, int]:
     """Seconds of processor time, MiB, and steps."""
-    text = pool(count, hosts)
-    steps = 0
+    text, library = pool(count, hosts), sflibrary.texts()
+    steps, best = 0, math.inf
 
     def work() -> None:
         nonlocal steps
-        steps = compile_description("pool.sf", text, library=sflibrary.texts()).steps
+        steps = compile_description("pool.sf", text, library=library).steps
 
-    _, used = timed(work)
-    return used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, steps
+    for _ in range(RUNS):
+        best = min(best, timed(work)[1])
+        gc.collect()
+    return best, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, steps
 
 
 def main() -> bool:
     """Measure and print; True when the goal is missed."""
     table = Table(title="resolving domains and as many disks", title_justify="left")
-    for name in ("domains", "hosts", "seconds", "MiB", "steps"):
+    for name in ("domains", "hosts", "seconds", "µs a domain", "MiB", "steps"):
         table.add_column(name, justify="right")
+    seconds: dict[tuple[int, int], float] = {}
     missed = False
     for hosts in (HOSTS, 0):
         for count in SIZES:
             with multiprocessing.get_context("spawn").Pool(1) as process:
                 used, memory, steps = process.apply(measured, (count, hosts))
-            table.add_row(f"{count:,}", str(hosts or "-"), f"{used:.2f}", f"{memory:.0f}", f"{steps:,}")
+            seconds[count, hosts] = used
+            cells = (f"{used:.2f}", f"{used / count * 1e6:.0f}", f"{memory:.0f}", f"{steps:,}")
+            table.add_row(f"{count:,}", str(hosts or "-"), *cells)
             missed |= used > GOAL or memory > MEMORY
+    few, many = SIZES
+    growth = max(seconds[many, hosts] / seconds[few, hosts] for hosts in (HOSTS, 0)) / (many / few)
+    wide = seconds[many, 0] / seconds[many, HOSTS]
+    missed |= growth > LINEAR or wide > LINEAR
     Console(width=120).print(table)
-    print(f"promised: at most {GOAL:.0f} s and {MEMORY} MiB; {'NOT kept' if missed else 'kept'}")
+    print(f"time a domain, {many:,} to {few:,}: {growth:.2f}; in one Compound to on hosts: {wide:.2f}")
+    said = f"at most {GOAL:.0f} s and {MEMORY} MiB, and {LINEAR} of both"
+    print(f"promised: {said}; {'NOT kept' if missed else 'kept'}")
     return missed
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from nm.descriptions.collection import uncollected
 from nm.descriptions.components import Piece, pieces, plain
 from nm.descriptions.construction import construct_functions
 from nm.descriptions.finding import LazyMet
@@ -34,11 +35,15 @@ NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Description:
-    """A description that holds together. `tree`: what is to be deployed; `steps`: what compiling it took."""
+    """A description that holds together.
+
+    tree: what is to be deployed. steps: what compiling it took. warnings: what is probably not meant so.
+    """
 
     name: str
     tree: Component
     steps: int
+    warnings: tuple[Problem, ...] = ()
 
     def text(self) -> str:
         """The tree in canonical form, a description itself: compiled again it stays as it is."""
@@ -67,8 +72,48 @@ def compile(  # noqa: A001 (what it does; callers say compiler.compile)
 
     name: for errors. files: the texts that it includes, by the names under which it does. Raises Flawed.
     """
-    run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-    return Description(name, run.compiled(), run.budget.steps)
+    with uncollected():
+        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+        try:
+            return Description(name, run.compiled(), run.budget.steps, run.warnings())
+        finally:
+            run.let_go()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A description as it stands behind a phase: the whole file, or sfConfig alone once it is `chosen`."""
+
+    tree: Component
+    chosen: bool
+
+    def text(self) -> str:
+        """It as a description."""
+        return text_of(Component({"sfConfig": Attribute(self.tree)}) if self.chosen else self.tree)
+
+    def plain(self) -> dict[str, Value]:
+        """It in builtin types, as `components.plain` tells."""
+        return plain(self.tree)
+
+
+def behind(
+    name: str,
+    text: str,
+    phase: Phase,
+    files: Mapping[str, str] = NOTHING,
+    limits: Limits | None = None,
+    *,
+    library: Mapping[str, str] = NOTHING,
+    surroundings: Surroundings | None = None,
+    decimals: Decimals = "double",
+) -> Stage:
+    """A description behind a phase. Raises Flawed."""
+    with uncollected():
+        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
+        try:
+            return run.behind(phase)
+        finally:
+            run.let_go()
 
 
 def stage(
@@ -83,8 +128,10 @@ def stage(
     decimals: Decimals = "double",
 ) -> str:
     """The text of a description as it stands behind a phase. Raises Flawed."""
-    run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-    return run.text_behind(phase)
+    made = behind(
+        name, text, phase, files, limits, library=library, surroundings=surroundings, decimals=decimals
+    )
+    return made.text()
 
 
 class _Run:
@@ -102,6 +149,7 @@ class _Run:
     ) -> None:
         self._name, self._text = name, text
         self.budget = Budget(limits)
+        self._root = Scope(Component())
         self._properties = dict(surroundings.properties or {})
         self._reader = Reader(files, library, self.budget, decimals)
         self._converter = Converter(self.budget)
@@ -112,19 +160,34 @@ class _Run:
         try:
             return self._compiled()
         except Unresolved as error:
-            raise Flawed([error.problem]) from None
+            raise self._flawed(error.problem) from None
 
-    def text_behind(self, phase: Phase) -> str:
-        """The phases up to that one, and the text of what there is then."""
+    def behind(self, phase: Phase) -> Stage:
+        """The phases up to that one, and what there is then."""
         if phase in {"link", "compile"}:
-            return text_of(Component({"sfConfig": Attribute(self.compiled())}))
+            return Stage(self.compiled(), chosen=True)
         try:
             scope = self._through(phase)
-            component = scope.component
-            self.budget.weigh(weight(component, self.budget))
+            self.budget.weigh(weight(scope.component, self.budget))
         except Unresolved as error:
-            raise Flawed([error.problem]) from None
-        return text_of(Component({"sfConfig": Attribute(component)}) if scope.parent else component)
+            raise self._flawed(error.problem) from None
+        return Stage(scope.component, scope.parent is not None)
+
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is no mistake, and probably not meant so."""
+        return self._linker.vocabulary.warnings(self.budget.limits.problems)
+
+    def let_go(self) -> None:
+        """Scopes hold each other: cut them apart, so that the collector has nothing to do for them later."""
+        waiting = [self._root]
+        while waiting:
+            values = waiting.pop().values
+            waiting.extend(value for value in values.values() if isinstance(value, Scope))
+            values.clear()
+
+    def _flawed(self, problem: Problem) -> Flawed:
+        """The mistake that ended it, behind those that reading had found when it reached a limit."""
+        return Flawed([*self._reader.findings.problems, problem])
 
     def _compiled(self) -> Component:
         made = self._converter.component(self._through("compile"))
@@ -132,7 +195,7 @@ class _Run:
 
     def _through(self, last: Phase) -> Scope:
         """The scope in hand behind that phase: the file's, or sfConfig's once it is chosen."""
-        scope = Scope(self._reader.read(self._name, self._text))
+        scope = self._root = Scope(self._reader.read(self._name, self._text))
         for phase in self._phases(scope) if last != "raw" else ():
             scope = self._phase(phase, scope)
             if phase == last:
@@ -145,7 +208,8 @@ class _Run:
         elif phase == "place":
             place_attributes(scope, self.budget, self._properties)
         elif phase == "function":
-            return Scope(construct_functions(scope.component, self.budget), scope.parent, scope.name)
+            scope = Scope(construct_functions(scope.component, self.budget), scope.parent, scope.name)
+            self._root = self._root if scope.parent else scope
         elif phase == "sfConfig":
             return self._chosen(scope)
         elif phase == "link":

@@ -11,7 +11,7 @@ from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Limits
 from nm.descriptions.printer import value_text
 from nm.descriptions.problems import Unresolved
-from nm.descriptions.values import Component, Function, Reference, Scope, Value, Vector, spoken
+from nm.descriptions.values import TBD, Component, Function, Reference, Scope, Value, Vector, spoken
 
 CLASS = "sfClass"
 CORE = "org.smartfrog.sfcore."
@@ -61,14 +61,21 @@ class Piece:
 def plain(component: Component) -> dict[str, Value]:
     """The tree in builtin types: {"attributes": {name: value}, "data": bool, "tags": {name: [tag]}}.
 
-    A value is None, bool, int, float, str, bytes, a list of values, such a struct, or {"reference": text}.
+    A value is None, bool, int, float, str, bytes, a list of values, such a struct, {"reference": text}
+    or {"tbd": True}. Before its prototypes have given their attributes a component has "prototypes", too: a
+    list of references and structs.
     """
     items = component.attributes
-    return {
+    made: dict[str, Value] = {
         "attributes": {spoken(key): plain_value(item.value) for key, item in items.items()},
         "data": component.data,
         "tags": {spoken(key): sorted(item.tags) for key, item in items.items() if item.tags},
     }
+    if component.prototypes:
+        made["prototypes"] = [
+            plain_value(item if isinstance(item, Component) else item[0]) for item in component.prototypes
+        ]
+    return made
 
 
 def plain_value(value: Value) -> Value:
@@ -77,11 +84,18 @@ def plain_value(value: Value) -> Value:
         return plain(value)
     if isinstance(value, Reference | Function):
         return {"reference": value_text(value)}
+    if value is TBD:
+        return {"tbd": True}
     if isinstance(value, Vector):
         return [plain_value(item) for item in value]
     if value is None or isinstance(value, bool | str | bytes):
         return value
     return float(value) if isinstance(value, float) else int(value)
+
+
+def kind_of(its_class: Value) -> str:
+    """The kind of a component with that sfClass; "" when nm knows none."""
+    return KINDS.get(its_class, "") if isinstance(its_class, str) else ""
 
 
 def pieces(tree: Component) -> list[Piece]:
@@ -98,12 +112,11 @@ def pieces(tree: Component) -> list[Piece]:
         items = scope.component.attributes
         inner = {spoken(key): item.value for key, item in items.items() if _deployed(item.value)}
         own = {spoken(key): item.value for key, item in items.items() if not _deployed(item.value)}
-        kind = own.get(CLASS)
         mark = scope.component.mark
         found.append(
             Piece(
                 path,
-                KINDS.get(kind, "") if isinstance(kind, str) else "",
+                kind_of(own.get(CLASS)),
                 {name: plain_value(value) for name, value in own.items()},
                 dict(_needs(finder, scope, own, "")),
                 (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),

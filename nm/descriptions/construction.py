@@ -15,6 +15,7 @@ FUNCTION, SCHEMA, ASSERTIONS = (
     PHASES + name for name in ("ConstructFunction", "ConstructSchema", "ConstructAssertions")
 )
 CLASS, WHEN = "sfFunctionClass", "sfAssertionPhase"
+ABOUT = frozenset({PHASE, WHEN, "sfSchemaDescription"})  # what is said about a schema, all else are elements
 CHECK_ALL = PHASES + "functions.CheckAssertions"
 DYNAMIC = "dynamic"
 Items = Mapping[Key, Attribute]
@@ -84,16 +85,13 @@ def _constructed(items: Items, action: Value) -> Function:
         kept = {key: item for key, item in items.items() if not spoken(key).startswith(PHASE)}
         return Function(Component(kept, state=State.DONE), Form.APPLY, lazy=lazy)
     if action == SCHEMA:
-        return _assertion(items, {key: _named(key, item) for key, item in _checked(items).items()})
+        elements = {key: item for key, item in items.items() if key not in ABOUT}
+        return _assertion(items, {key: _named(key, item) for key, item in elements.items()})
     if action == ASSERTIONS:
-        return _assertion(items, _checked(items))
+        checks = {key: item for key, item in items.items() if not spoken(key).startswith(("sf", PHASE))}
+        return _assertion(items, checks)
     hint = "nm has ConstructFunction, ConstructSchema and ConstructAssertions; it runs no classes of others"
     raise Wrong(Problem(f"{PHASE} says {action!r}, which nm does not know", hint))
-
-
-def _checked(items: Items) -> dict[Key, Attribute]:
-    """What is to be checked, without what is said about it."""
-    return {key: item for key, item in items.items() if not spoken(key).startswith(("sf", PHASE))}
 
 
 def _named(key: Key, item: Attribute) -> Attribute:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nm.descriptions.problems import Mark, Problem, Wrong
 
-A_STEP = 16  # characters that are made in the time, and the memory, that a step stands for
+A_STEP = 10  # characters that are made in the time, and the memory, that a step stands for
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Limits:
     name: int = 500  # characters of a name: errors and paths repeat them
     depth: int = 64  # components in components, prototypes of prototypes, links to links
     steps: int = 10_000_000  # words read, attributes copied, links followed
+    steps_at_first: int = 4_000_000  # of which a short text may take so many,
+    steps_a_character: int = 40  # and so many more for each character that is read
     weight: int = 20_000_000  # characters of the result, or of one value
     problems: int = 20  # mistakes that are told at once
 
@@ -27,13 +29,23 @@ class Budget:
         self.limits = limits
         self.steps = 0
         self.depth = 0
+        self._characters = 0
+        self._most = min(limits.steps, limits.steps_at_first)
+
+    def read(self, characters: int) -> None:
+        """Read a text: the longer it is, the more it may cost."""
+        limits = self.limits
+        self._characters += characters
+        if self._characters > limits.text:
+            raise Exceeded(f"more than {limits.text:,} characters to read", "describe less at once")
+        self._most = min(limits.steps, limits.steps_at_first + limits.steps_a_character * self._characters)
 
     def step(self, count: int = 1) -> None:
         """Take so many steps."""
         self.steps += count
-        if self.steps > self.limits.steps:
+        if self.steps > self._most:
             raise Exceeded(
-                f"this takes more than {self.limits.steps:,} steps",
+                f"this takes more than {self._most:,} steps",
                 "describe less at once, or look for prototypes that multiply each other",
             )
 

@@ -18,6 +18,7 @@ from nm.descriptions.literals import refuse_unless
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter
+from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
     Attribute,
@@ -31,6 +32,7 @@ from nm.descriptions.values import (
 )
 
 STATIC, STATIC_LAZY = "static", "staticLazy"
+A_COMPONENT = 4  # steps: a scope of its own takes the time of so many attributes
 PENDING = object()  # what an attribute is worth while it is being computed
 
 
@@ -57,11 +59,13 @@ class Linker(Finder):
     ) -> None:
         super().__init__(budget, dict(surroundings.properties or {}))
         self.findings = Findings(budget.limits.problems)
+        self.vocabulary = Vocabulary()
         self._reader = reader
         self._surroundings = surroundings
         self._converter = converter
         self._walked: set[int] = set()
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
+        self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
         self._numbers: Iterator[int] = iter(range(1 << 31))
 
     def link(self, scope: Scope) -> None:
@@ -69,7 +73,7 @@ class Linker(Finder):
         if id(scope) in self._walked:
             return
         self._walked.add(id(scope))
-        self.budget.step(len(scope.component.attributes))
+        self.budget.step(A_COMPONENT + len(scope.component.attributes))
         self.budget.down()
         for name, attribute in scope.component.attributes.items():
             if isinstance(name, tuple):
@@ -127,6 +131,8 @@ class Linker(Finder):
                 if value.form is Form.ASSERT
                 else self._applied(scope, name, value)
             )
+        if isinstance(value, Reference):
+            self.vocabulary.mention(value)
         try:
             return super().worth(scope, name, value)
         except LazyMet:
@@ -238,6 +244,7 @@ class Linker(Finder):
 
     def _check_all(self, holder: Scope, rules: list[schemas.Rule]) -> None:
         """Check a schema, and tell all that is wrong with its holder at once."""
+        self.vocabulary.schema(holder, rules)
         problems: list[Problem] = []
         for rule in rules:
             try:
@@ -329,7 +336,9 @@ class Linker(Finder):
         holder = inner.parent and inner.parent.parent
         if holder is None:
             raise Wrong(Problem("a schema's element outside a schema", "extend Schema around it"))
-        self._check(holder, schemas.rule(values))
+        rule = schemas.rule(values)
+        self.vocabulary.schema(holder, self._kept.setdefault(rule, (rule,)))
+        self._check(holder, rule)
         return True
 
 

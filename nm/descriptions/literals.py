@@ -88,11 +88,14 @@ def java(value: float) -> str:
 
 
 def _shortest(size: float, single_precision: bool) -> tuple[str, int]:
-    """The fewest digits that tell the number from its neighbours, and the power of ten of the first one."""
+    """The fewest digits that tell the number from its neighbours, and the power of ten of the first one.
+
+    Java writes at least two: of those that tell it, the nearest to it, so 4.9E-324 and not 5E-324.
+    """
     if single_precision:
-        written = next(said for places in range(10) if single(float(said := f"{size:.{places}e}")) == size)
+        written = next(said for places in range(1, 10) if single(float(said := f"{size:.{places}e}")) == size)
     else:
-        written = next(said for places in range(18) if float(said := f"{size:.{places}e}") == size)
+        written = next(said for places in range(1, 18) if float(said := f"{size:.{places}e}") == size)
     digits, _, exponent = written.partition("e")
     return digits.replace(".", "").rstrip("0") or "0", int(exponent)
 

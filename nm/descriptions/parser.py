@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NoReturn
 
-from nm.descriptions.lexer import END, Token, unescaped
-from nm.descriptions.limits import Budget
+from nm.descriptions.lexer import END, Report, Token, refuse, unescaped
+from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.literals import Decimals, bytes_of, decimal, integer
 from nm.descriptions.problems import Mark, Problem, Source, Unresolved, Wrong
 from nm.descriptions.values import (
@@ -29,7 +29,6 @@ from nm.descriptions.values import (
     Vector,
 )
 
-Include = Callable[[str, bool, Mark], dict[Key, Attribute]]
 Items = dict[Key, Attribute]
 PACKAGE = "org.smartfrog.sfcore.languages.sf.functions."
 CLASS = "sfFunctionClass"
@@ -48,8 +47,20 @@ ANONYMOUS = "--"
 NO_SECOND = "operators know no order: put one of the operations into ( )"
 
 
+class Place:
+    """A list of attributes that is being read. What it includes is in the same place."""
+
+
+Include = Callable[[str, bool, Mark, Place], Items]
+
+
 class Parser:
-    """One text. `include` gives another's attributes, `number` a number for each attribute without a name."""
+    """One text.
+
+    include: gives another's attributes. number: a number for each attribute without a name. report: takes
+    what is wrong; reading goes on then. place: where the attributes will stand. begins: hears of the offset
+    of each attribute and include.
+    """
 
     def __init__(
         self,
@@ -59,6 +70,9 @@ class Parser:
         include: Include,
         number: Callable[[], int],
         decimals: Decimals = "double",
+        report: Report = refuse,
+        place: Place | None = None,
+        begins: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
         self._words = words
@@ -67,18 +81,21 @@ class Parser:
         self._include = include
         self._number = number
         self._decimals: Decimals = decimals
+        self._report = report
+        self._place = place or Place()
+        self._begins = begins
 
     # ---- lists of attributes
 
     def file(self) -> Component:
         """All of the text: attributes, which may stand in one `extends { }`."""
-        wrapped = self._peek().kind == "extends"
-        if wrapped:
-            self._next()
-            self._expect("{", "attributes stand in { }; only a whole file begins with extends")
-        component = Component(self._items(), mark=Mark(self._source, 0))
-        if wrapped:
-            self._expect("}", "the { of the file's extends is still open")
+        if self._peek().kind != "extends":
+            return Component(self._items(END), mark=Mark(self._source, 0))
+        self._next()
+        mark = self._mark()
+        self._expect("{", "attributes stand in { }; only a whole file begins with extends")
+        component = Component(self._items("}", mark), mark=Mark(self._source, 0))
+        self._next()
         if self._peek().kind != END:
             self._fail(f"{self._said()} does not belong here", self._wanted())
         return component
@@ -100,20 +117,49 @@ class Parser:
             return "a name and a value, as memory 512; or } behind the last one"
         if self._peek().kind == "}":
             return "there is no { for this }"
+        if self._peek().kind == END:
+            return "close the { with }"
         return "a name comes first, then its value; a reserved word as a name is written in quotes"
 
-    def _items(self) -> Items:
+    def _items(self, end: str, opened: Mark | None = None) -> Items:
+        """Attributes up to the sign that ends them, which is left. What is wrong with one is reported."""
         items: Items = {}
-        while True:
-            kind = self._peek().kind
-            if kind == ";":
-                self._next()
-            elif kind in {"word", "string", ANONYMOUS, "["}:
-                self._attribute(items)
-            elif kind in {"#include", "#include?", "#codebase"}:
-                self._included(items)
-            else:
-                return items
+        while (kind := self._peek().kind) != end:
+            depth = self._budget.depth
+            try:
+                if kind == ";":
+                    self._next()
+                    continue
+                if self._begins:
+                    self._begins(self._now.offset)
+                if kind in {"word", "string", ANONYMOUS, "["}:
+                    self._attribute(items)
+                elif kind in {"#include", "#include?", "#codebase"}:
+                    self._included(items)
+                else:
+                    line = opened.source.position(opened.offset)[0] if opened else 0
+                    behind = f"; the {{ is in line {line}" if opened else ""
+                    self._fail(f"{self._said()} does not belong here", self._wanted() + behind)
+            except Exceeded:
+                raise
+            except Wrong as error:
+                self._report(error.problem)
+                self._budget.depth = depth
+                if self._peek().kind == END:
+                    break
+                self._go_on(opened is None)
+        return items
+
+    def _go_on(self, outermost: bool) -> None:
+        """Leave out the rest of an attribute: up to its ; or behind its }, or before the } around it."""
+        inside = 0
+        while (kind := self._peek().kind) != END:
+            if kind == "}" and not inside and not outermost:
+                return
+            self._next()
+            inside += (kind == "{") - (kind == "}")
+            if inside <= 0 and kind in {";", "}"}:
+                return
 
     def _attribute(self, items: Items) -> None:
         tags = self._tags() if self._peek().kind == "[" else NO_TAGS
@@ -137,8 +183,16 @@ class Parser:
         if self._peek().kind not in {"string", "text"}:
             self._fail("what is to be included?", f'write {word} "path/of/the/file.sf"')
         name = unescaped(self._next())
-        for key, attribute in self._include(name, word == "#include?", mark).items():
-            self._set(items, key, attribute)
+        try:
+            included = self._include(name, word == "#include?", mark, self._place)
+        except Exceeded:
+            raise
+        except Wrong as error:
+            self._report(error.problem)  # and nothing of this text is to be left out
+        else:
+            self._budget.step(len(included))
+            for key, attribute in included.items():
+                self._set(items, key, attribute)
 
     def _tags(self) -> frozenset[str]:
         self._next()
@@ -225,12 +279,9 @@ class Parser:
     def _body(self) -> Component:
         mark = self._mark()
         self._expect("{", "attributes stand in { }")
-        items = self._items()
-        if self._peek().kind != "}":
-            opened = mark.source.position(mark.offset)[0]
-            self._fail(
-                f"{self._said()} does not belong here", f"{self._wanted()}; the {{ is in line {opened}"
-            )
+        around, self._place = self._place, Place()
+        items = self._items("}", mark)
+        self._place = around
         self._next()
         return Component(items, mark=mark)
 
@@ -417,7 +468,8 @@ class Parser:
                 return decimal(token.text, self._decimals)
             return bytes_of(token.text) if token.kind == "bytes" else unescaped(token)
         except Unresolved as error:
-            raise Wrong(error.problem.at(Mark(self._source, token.offset))) from None
+            self._report(error.problem.at(Mark(self._source, token.offset)))
+            return None
 
     def _constants(self) -> Vector:
         self._next()

@@ -43,6 +43,10 @@ class Source:
         start = self.written.rfind("\n", 0, before) + 1
         return self.written[start : end if end >= 0 else None].rstrip("\r")
 
+    def as_written(self, begin: int, end: int) -> str:
+        """A part of the text as it was written."""
+        return self.written[self._written(begin) : self._written(end)]
+
     def _written(self, offset: int) -> int:
         passed = bisect_right(self.shifts, (offset - 1, len(self.written)))
         return offset + (self.shifts[passed - 1][1] if passed else 0)

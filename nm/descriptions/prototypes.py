@@ -128,5 +128,5 @@ class _Prototypes(Finder):
 
 
 def _overrides(attributes: dict[Key, Attribute]) -> set[Key]:
-    """The names that only make sense where a prototype has them."""
-    return {key for key, attribute in attributes.items() if OVERRIDE in attribute.tags}
+    """The names that only make sense where a prototype has them; paths are looked at when they are placed."""
+    return {key for key, item in attributes.items() if OVERRIDE in item.tags and isinstance(key, str)}

@@ -7,12 +7,12 @@ without its leading slash. It is never relative to the file that includes it.
 from collections.abc import Mapping
 from itertools import count, pairwise
 
-from nm.descriptions.lexer import source, tokens
+from nm.descriptions.lexer import Report, refuse, source, tokens
 from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.literals import Decimals
-from nm.descriptions.parser import Parser
-from nm.descriptions.problems import Mark, Problem, Source, Wrong
-from nm.descriptions.values import Attribute, Component, Key, Reference, Value
+from nm.descriptions.parser import ANONYMOUS, Items, Parser, Place
+from nm.descriptions.problems import Findings, Mark, Problem, Source, Wrong
+from nm.descriptions.values import Component, Reference, Value
 from nm.descriptions.values import Function as Call
 
 
@@ -34,15 +34,15 @@ class Reader:
         self._open: list[
             str
         ] = []  # the names of the texts that are just read, each included by the one before it
-        self._characters = self._texts = 0
+        self._spliced: dict[tuple[str, Place], Items] = {}
+        self._texts = 0
+        self.findings = Findings(budget.limits.problems)
 
     def read(self, name: str, text: str) -> Component:
-        """The attributes of a text, with those of what it includes."""
-        self._open.append(name)
-        try:
-            return self._parser(source(name, text)).file()
-        finally:
-            self._open.pop()
+        """The attributes of a text, with those of what it includes. Raises Flawed with all that is wrong."""
+        component = self._text(name, text, None)
+        self.findings.settle()
+        return component
 
     def value(self, text: str) -> Value:
         """The value that a property's text is."""
@@ -57,20 +57,38 @@ class Reader:
         text = self._files.get(name)
         return self._library.get(name.removeprefix("/")) if text is None else text
 
-    def _parser(self, read: Source) -> Parser:
-        self._characters += len(read.written)
-        self._texts += 1
-        limits = self._budget.limits
-        if self._characters > limits.text:
-            raise Exceeded(f"more than {limits.text:,} characters to read", "describe less at once")
-        if self._texts > limits.includes:
-            raise Exceeded(f"more than {limits.includes} texts to read", "include fewer files")
-        return Parser(read, tokens(read), self._budget, self._include, self._numbers.__next__, self._decimals)
+    def _text(self, name: str, text: str, place: Place | None) -> Component:
+        self._open.append(name)
+        try:
+            return self._parser(source(name, text), self.findings.add, place).file()
+        except Exceeded:
+            raise
+        except Wrong as error:
+            self.findings.add(error.problem)
+            return Component()
+        finally:
+            self._open.pop()
 
-    def _include(self, name: str, optional: bool, mark: Mark) -> dict[Key, Attribute]:
+    def _parser(self, read: Source, report: Report = refuse, place: Place | None = None) -> Parser:
+        self._budget.read(len(read.written))
+        self._count_text()
+        number = self._numbers.__next__
+        words = tokens(read, report)
+        return Parser(read, words, self._budget, self._include, number, self._decimals, report, place)
+
+    def _count_text(self) -> None:
+        self._texts += 1
+        if self._texts > self._budget.limits.includes:
+            most = self._budget.limits.includes
+            raise Exceeded(f"more than {most} texts to read", "include fewer files")
+
+    def _include(self, name: str, optional: bool, mark: Mark, place: Place) -> Items:
         if name in self._open:
             way = " -> ".join([*self._open[self._open.index(name) :], name])
             raise Wrong(Problem(f"files include each other: {way}", "remove one of the includes", mark))
+        if (name, place) in self._spliced:  # files of prototypes include the same ones again and again
+            self._count_text()
+            return self._spliced[name, place]
         text = self.find(name)
         if text is None:
             if optional:
@@ -80,8 +98,10 @@ class Reader:
             )
             raise Wrong(Problem(f"no file {name} came with the description", hint, mark))
         self._budget.down()
-        included = self.read(name, text).attributes
+        included = self._text(name, text, place).attributes
         self._budget.up()
+        if not any(isinstance(key, str) and key.startswith(ANONYMOUS) for key in included):
+            self._spliced[name, place] = included  # those without a name are new ones each time
         return included
 
 

@@ -9,6 +9,7 @@ from nm.descriptions.values import Component, Float, Function, Long, Reference, 
 
 ANY = "anyClass"
 ELEMENT = PACKAGES[0] + "CheckSchemaElement"
+ABOUT = frozenset({"sfFunctionClass", "sfAssertionPhase"})  # what is no element of a schema
 BINDINGS = ("anyBinding", "eager", "lazy")
 
 
@@ -74,7 +75,7 @@ def rules(component: Component) -> list[Rule] | None:
     """The rules of a whole schema; None when they depend on where it stands."""
     found = []
     for key, attribute in component.attributes.items():
-        if spoken(key).startswith("sf"):
+        if key in ABOUT:
             continue
         element = attribute.value
         if not isinstance(element, Function) or element.lazy or element.data:

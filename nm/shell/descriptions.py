@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nm.counted import counted
-from nm.shell.failures import NOT_FOUND, OK, USAGE, Failure
+from nm.shell.failures import GENERAL, NOT_FOUND, OK, USAGE, Failure
 from nm.shell.output import Block, Line, Table, clean
+from nm.shell.replacing import replace
 from nm.shell.run import show_answer
 from nm.shell.session import Session
-from nm.shell.table import Command, Options, Scene, option, word
+from nm.shell.table import Arg, Command, Options, Scene, option, word
 
 if TYPE_CHECKING:
-    from nm.descriptions.problems import Flawed
+    from nm.descriptions.problems import Flawed, Problem
 
 INVALID_CODE, MISSING_CODE = 102, 106
 PHASES = ("raw", "type", "place", "function", "sfConfig", "link", "compile")
@@ -43,28 +44,57 @@ def check(session: Session, _command: Command, options: Options) -> int:
         }
         for piece in made.pieces()
     ]
+    if session.output.json:
+        told = [_told(problem) for problem in made.warnings]
+        session.output.document({"ok": True, "result": found, "warnings": told})
+        return OK
+    _tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
     return show_answer(session, found, _components, options)
 
 
 def resolve(session: Session, _command: Command, options: Options) -> int:
     """Show a description as it is behind a phase."""
-    from nm.descriptions.compiler import compile as compile_description
-    from nm.descriptions.compiler import stage
+    from nm.descriptions.compiler import behind
     from nm.descriptions.problems import Flawed
 
     text, files, library = _texts(options.file)
-    if session.output.json and options.phase != PHASES[-1]:
-        raise Failure("only what is compiled is shown in JSON", "leave --phase out, or --json", USAGE)
     try:
-        if session.output.json:
-            made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
-            session.output.result(_without_bytes(made.plain()))
-            return OK
-        said = stage(options.file, text, options.phase, files, library=library, decimals=options.decimals)
+        made = behind(options.file, text, options.phase, files, library=library, decimals=options.decimals)
     except Flawed as error:
         return _refuse(session, error)
-    session.output.say(said.rstrip("\n"))
+    if session.output.json:
+        session.output.result(_without_bytes(made.plain()))
+    else:
+        session.output.say(made.text().rstrip("\n"))
     return OK
+
+
+def layout(session: Session, _command: Command, options: Options) -> int:
+    """Show descriptions in canonical layout, write them so, or tell which are not."""
+    from nm.descriptions.layout import laid_out
+    from nm.descriptions.problems import Flawed
+
+    made = []
+    for path in options.files:
+        text = _read(path)
+        try:
+            tidy = laid_out(path, text)
+        except Flawed as error:
+            return _refuse(session, error)
+        made.append({"file": path, "changed": tidy != text, "text": tidy})
+    changed = [str(item["file"]) for item in made if item["changed"]]
+    if options.write:
+        for item in made:
+            if item["changed"]:
+                replace(str(item["file"]), str(item["text"]))
+    if session.output.json:
+        session.output.result(made)
+    elif options.write or options.check:
+        said = "laid out" if options.write else "not in canonical layout"
+        session.output.show([Line(f"{path}: {said}") for path in changed])
+    else:
+        session.output.say("".join(str(item["text"]) for item in made).rstrip("\n"))
+    return GENERAL if options.check and changed and not options.write else OK
 
 
 def _texts(path: str) -> tuple[str, dict[str, str], Any]:
@@ -108,19 +138,26 @@ def _read(path: str) -> str:
 def _refuse(session: Session, error: "Flawed") -> int:
     """Tell all that is wrong with it."""
     if session.output.json:
-        told = [
-            {"file": p.file, "line": p.position[0], "column": p.position[1], "where": p.where,
-             "message": p.message, "hint": p.advice}
-            for p in error.problems
-        ]  # fmt: skip
         first = error.problems[0]
         document = {"code": INVALID_CODE, "message": first.message, "hint": first.advice}
+        told = [_told(problem) for problem in error.problems]
         session.output.document({"ok": False, "error": document, "problems": told})
-        return USAGE
-    with session.output.writing():
-        for line in str(error).split("\n"):
-            print(clean(line), file=session.output.stderr)
+    else:
+        _tell(session, str(error))
     return USAGE
+
+
+def _told(problem: "Problem") -> dict[str, Any]:
+    line, column = problem.position
+    return {"file": problem.file, "line": line, "column": column, "where": problem.where,
+            "message": problem.message, "hint": problem.advice}  # fmt: skip
+
+
+def _tell(session: Session, text: str) -> None:
+    """Lines on stderr."""
+    with session.output.writing():
+        for line in text.split("\n") if text else ():
+            print(clean(line), file=session.output.stderr)
 
 
 def _components(found: Sequence[dict[str, Any]], _scene: Scene) -> Sequence[Block]:
@@ -152,6 +189,11 @@ def _without_bytes(value: Any) -> Any:
 COMMANDS = (
     Command("sf check", "", "check a description; tells what it would deploy", (FILE, DECIMALS), run=check,
             epilog="nmctl sf check pool.sf"),
+    Command("sf fmt", "", "show descriptions in canonical layout, or write them so",
+            (word("files", "the descriptions", count="+", metavar="FILE"),
+             Arg("--write", "replace the files that are not laid out so", flag=True),
+             Arg("--check", "only tell which are not; exit status 1 when there are some", flag=True)),
+            run=layout, epilog="nmctl sf fmt --write pool.sf"),
     Command("sf resolve", "", "show a description resolved, or as it is behind a phase",
             (FILE, DECIMALS,
              option("phase", "the last phase to go through", choices=PHASES, default=PHASES[-1])),

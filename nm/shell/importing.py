@@ -4,15 +4,15 @@
 """
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nm.counted import counted
 from nm.shell import jobs, wording
-from nm.shell.failures import CONFIG, CONFLICT, GENERAL, OK, USAGE, Failure, Usage
+from nm.shell.failures import CONFLICT, GENERAL, OK, USAGE, Failure, Usage
 from nm.shell.output import Line, clean
+from nm.shell.replacing import replace
 from nm.shell.session import Session
 from nm.shell.table import DRY_RUN, Arg, Command, Options, option, word
 
@@ -149,7 +149,7 @@ def export_site(session: Session, _command: Command, options: Options) -> int:
     site = json.loads(session.call("Export"))
     as_json = session.output.json if options.file is None else options.file.endswith(".json")
     if options.file is not None:
-        _write(options.file, to_json(site) if as_json else to_toml(site))
+        replace(options.file, to_json(site) if as_json else to_toml(site))
         if session.output.json:
             session.output.result(1)
         elif not session.output.quiet:
@@ -159,17 +159,6 @@ def export_site(session: Session, _command: Command, options: Options) -> int:
     else:
         session.output.say(to_toml(site).rstrip("\n"))
     return OK
-
-
-def _write(path: str, text: str) -> None:
-    """Replace the file in one step, so that a full disk leaves the old one."""
-    temporary = f"{path}.new"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}", "name another file", CONFIG) from None
 
 
 COMMANDS = (

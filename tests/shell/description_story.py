@@ -13,9 +13,8 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     common.write_text(
         '#include "ch/cern/openlab/smartdomains/components.sf"\nGuest extends Domain { memory 512; }'
     )
-    pool.write_text(
-        f'#include "{common}"\nsfConfig extends Compound {{ a extends Guest {{ hostname "a"; up LAZY b; }} }}'
-    )
+    guest = 'a extends Guest { hostname "a"; mnemory 5; up LAZY b; }'
+    pool.write_text(f'#include "{common}"\nsfConfig extends Compound {{ {guest} }}')
     checked = nmctl("sf", "check", str(pool)).out
     assert checked.splitlines()[0] == "the description is good: 2 components"
     assert "up -> nowhere" in checked
@@ -24,7 +23,24 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     assert "a extends Guest {" in nmctl("sf", "resolve", str(pool), "--phase", "raw").out
     plain = nmctl("sf", "resolve", str(pool), "--json").json["result"]["attributes"]["a"]["attributes"]
     assert (plain["memory"], plain["up"]) == (512, {"reference": "LAZY b"})
-    nmctl("sf", "resolve", str(pool), "--phase", "raw", "--json", status=2)
+    raw = nmctl("sf", "resolve", str(pool), "--phase", "raw", "--json").json["result"]
+    assert raw["attributes"]["sfConfig"]["prototypes"] == [{"reference": "Compound"}]
+    warned = nmctl("sf", "check", str(pool))
+    assert warned.err.splitlines()[0].endswith("Domain knows no mnemory (in sfConfig:a)")
+    assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["hint"] == "did you mean memory?"
+    tidy = common.read_text().replace("{ memory 512; }", "{\n  memory 512;\n}\n")
+    assert nmctl("sf", "fmt", str(common)).out == tidy
+    assert nmctl("sf", "fmt", "--check", str(common), str(pool), status=1).out.splitlines() == [
+        f"{common}: not in canonical layout",
+        f"{pool}: not in canonical layout",
+    ]
+    common.chmod(0o640)
+    nmctl("sf", "fmt", "--write", str(common), str(pool))
+    assert common.read_text() == tidy
+    assert common.stat().st_mode & 0o777 == 0o640
+    assert nmctl("sf", "fmt", "--write", "--check", str(common), str(pool)).out == ""
+    laid_out = nmctl("sf", "fmt", str(common), "--json").json["result"]
+    assert laid_out == [{"file": str(common), "changed": False, "text": tidy}]
     common.write_text("Guest extends Domian { }\n")
     said = nmctl("sf", "check", str(pool), status=2)
     assert said.err.splitlines()[:2] == [
