@@ -300,8 +300,6 @@ class Life:
         parent = self.tree.parts[path].parent
         if parent is None:
             return
-        for other in self.tree.needed(path):
-            self._if_free(other)
         around = self.get(parent)
         if not around.get("going"):
             self.ways.child_gone(self, parent, path)
@@ -309,6 +307,8 @@ class Life:
             self._one_less(parent, path)
         elif "doing" not in around:
             self.go_on(parent)
+        for other in self.tree.needed(path):
+            self._if_free(other)
 
     def _if_free(self, path: Path) -> None:
         """Go on with a part that goes, if it waited for nothing but what has gone now."""
