@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from nm import groups, views
+from nm import views
 from nm.errors import Invalid
 from nm.federation import changing, marks, names, states, telling, userkeys
 from nm.federation.answers import Answer
@@ -12,7 +12,7 @@ from nm.federation.provisioning import with_errors
 from nm.federation.visits import Visit
 from nm.geni.refusals import Refused, Unsupported
 from nm.geni.rspec.opstates import STATES
-from nm.records import Record, name_of, record_key
+from nm.records import Record, record_key
 from nm.store import Reader, Transaction
 
 START, RESTART, STOP = "geni_start", "geni_restart", "geni_stop"
@@ -46,8 +46,8 @@ def perform(
     act = partial(_act, visit=visit, key=key, action=action, people=people)
     refused = changing.most(tx, chosen.nodes, best, act)
     group = changing.at(tx, key)
-    groups.tell(tx, visit.call, name_of(key), action, ", ".join(chosen.nodes))
-    mail = telling.mailed(tx, visit, group, f"{action} of nodes of", chosen.nodes)
+    done = [node for node in chosen.nodes if node not in refused]
+    mail = telling.told(tx, visit, group, action, f"{action} of nodes of", done)
     return with_errors(states.answer(tx, visit, group, chosen.nodes, mail), refused)
 
 

@@ -59,10 +59,7 @@ def retargeted(
 def shrunk(tx: Transaction, call: Call, old: Record, nodes: Collection[str]) -> Record:
     """The group without these: what was deployed of them is taken back, what was not is free at once."""
     _check_few(old, nodes)
-    field = _without(marks.need(old), nodes)
-    wanted = _fewer(old["wanted"], nodes)
-    for key in marks.request_keys(old) - marks.request_keys({"federation": field}):
-        tx.delete(key)
+    field, wanted = forgotten(tx, old, nodes), _fewer(old["wanted"], nodes)
     if old["target"] is not None and any(node in nodes for node in old["target"]["nodes"]):
         return retargeted(tx, call, old, _fewer(old["target"], nodes), field, wanted=wanted)
     fields = {"federation": field, "expiry": marks.first_end(field, old["expiry"])}
@@ -87,6 +84,14 @@ def _fewer(spec: specs.Spec, nodes: Collection[str]) -> specs.Spec:
         if kept or name == MAIN or kept == network["nics"]:
             networks[name] = {**network, "nics": kept}
     return specs.with_nodes({**spec, "networks": networks}, [n for n in spec["nodes"] if n not in nodes])
+
+
+def forgotten(tx: Transaction, old: Record, nodes: Collection[str]) -> Field:
+    """The field of the group without these nodes; requests of which nothing is left are gone."""
+    field = _without(marks.need(old), nodes)
+    for key in marks.request_keys(old) - marks.request_keys({"federation": field}):
+        tx.delete(key)
+    return field
 
 
 def _without(field: Field, nodes: Collection[str]) -> Field:

@@ -23,8 +23,8 @@ def delete(tx: Transaction, visit: Visit, given: Sequence[str], best: bool = Fal
     before = states.answer(tx, visit, chosen.group, chosen.nodes)
     key = chosen.group["record_key"]
     refused = changing.most(tx, chosen.nodes, best, partial(_delete, visit=visit, key=key))
-    groups.tell(tx, visit.call, name_of(key), "deleted", ", ".join(chosen.nodes))
-    mail = telling.mailed(tx, visit, chosen.group, "nodes given back of", chosen.nodes)
+    done = [node for node in chosen.nodes if node not in refused]
+    mail = telling.told(tx, visit, chosen.group, "deleted", "nodes given back of", done)
     gone = (
         one if one.node in refused else replace(one, allocation=UNALLOCATED, operational=PENDING, error="")
         for one in before.slivers

@@ -78,7 +78,7 @@ def take(tx: Transaction, visit: Visit, found: Found) -> Answer:
     chosen = tuple(placement.nodes.values())
     terms.check_limits(tx, visit, old, chosen)
     word = marks.word(tx, visit.now)
-    field = marks.need(old) if old is not None else _born(visit, wanted.slice, word)
+    field = _born(visit, wanted.slice, word) if old is None else changing.forgotten(tx, old, chosen)
     part = {
         "request": word,
         "length": len(wanted.text),
@@ -96,8 +96,7 @@ def take(tx: Transaction, visit: Visit, found: Found) -> Answer:
     else:
         group = changing.grown(tx, visit.call, old, placement, field)
     tx.put(new("request", word, visit.now, group=group["record_key"], text=wanted.text))
-    groups.tell(tx, visit.call, name_of(group["record_key"]), "allocated", ", ".join(chosen))
-    mail = telling.mailed(tx, visit, group, "nodes allocated for", chosen)
+    mail = telling.told(tx, visit, group, "allocated", "nodes allocated for", chosen)
     return states.answer(tx, visit, group, chosen, mail, as_manifest=True)
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,11 +17,12 @@ from nm.federation import desk, ending, following, looking, names, reserving
 from nm.federation.visits import BOWL, Guest
 from nm.federationwork import FederationWorker, Look
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
+from nm.geni.rspec import manifest
 from nm.groups import renew_group
 from nm.records import record_key
 from nm.store import Store
 from nm.timekeeper import Timekeeper
-from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
+from tests.federation.guests import KEY, LAB, RULES, SITE, Door, at, guest, small_world, urn_of
 from tests.federation.test_stateful import deployed
 from tests.geni.lab import asked, link, rspec
 from tests.pool.world import ALICE, NOW, ROOT, World, call
@@ -489,6 +491,19 @@ def test_a_node_that_an_operator_took_comes_back_without_its_past(world: World, 
     door.allocate(rspec(asked("c", component_id="urn:publicid:IDN+example.org:lab+node+n6")))
     networks = door.group()["wanted"]["networks"]
     assert set(door.states()) == {"n6", "n7"} and networks["lan"]["nics"] == ["n7:eth1"]
+    told = door.describe().told
+    assert told is not None
+    read = manifest.read(manifest.write(LAB, told, "2027-01-01T00:00:00Z"))
+    assert sorted(node.client_id for node in read.nodes) == ["b", "c"]
+
+
+def test_what_was_not_done_is_not_told(world: World, door: Door) -> None:
+    one, other = door.allocate(TWO).slivers
+    site = door.with_rules(longest=900, mails=frozenset({"Renew", "PerformOperationalAction"}))
+    site.site = replace(SITE, mail=True)
+    assert site.renew(NOW + 5000, best=True).mail is None
+    assert site.perform("geni_start", best=True).mail is None
+    assert site.renew(NOW + 800).mail is not None and one.node != other.node
 
 
 # ---- many
