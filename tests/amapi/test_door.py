@@ -3,10 +3,12 @@
 import contextlib
 import http.client
 import logging
+import re
 import socket
 import ssl
 import threading
 import time
+import tomllib
 import xmlrpc.client
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +69,33 @@ def test_an_address_has_so_many_connections(tight: Aggregate) -> None:
     assert [alive(client) for client in clients] == [True] * 4 + [False]
     clients[0].close()
     tight.rack.until(lambda: alive(clients[4]))
+
+
+def test_who_does_not_shake_hands_gives_way_to_others(tight: Aggregate) -> None:
+    """Else whoever has a few addresses, and no certificate, could keep everybody out."""
+    held = [
+        socket.create_connection(("127.0.0.1", tight.port), PATIENCE, source_address=(f"127.0.1.{number}", 0))
+        for number in range(1, 5)
+        for _ in range(3)
+    ]
+    with contextlib.ExitStack() as closing:
+        for one in held:
+            closing.enter_context(one)
+        clients = [tight.client() for _ in range(4)]
+        assert [alive(client) for client in clients] == [True] * 4
+        for one in [
+            closing.enter_context(socket.create_connection(("127.0.0.1", tight.port), PATIENCE))
+            for _ in range(3)
+        ]:  # whoever is let in gives way to nobody, and the address has its number
+            assert one.recv(1) == b""
+        assert [alive(client) for client in clients] == [True] * 4
+
+
+def test_a_network_of_ipv6_is_counted_as_one_address() -> None:
+    """For a single machine has all of its addresses."""
+    assert tls.crowd("2001:db8:1:2:3::4") == tls.crowd("2001:db8:1:2::") == "2001:db8:1:2::/64"
+    assert tls.crowd("fe80::1%eth0") == "fe80::/64"
+    assert tls.crowd("::ffff:192.0.2.1") == "192.0.2.1" == tls.crowd("192.0.2.1")
 
 
 def test_a_request_that_is_too_long_is_refused(shared: Aggregate) -> None:
@@ -279,6 +308,18 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Conflict, match=f"port {port}.*in use"), aggregate(tmp_path, port=port):
             pass
+
+
+def test_both_families_are_served_where_the_page_says_so(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "geni.md").read_text()
+    named = tuple(tomllib.loads(re.findall(r"    (addresses = .*)", page)[0])["addresses"])
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with aggregate(tmp_path, addresses=named, port=port) as am:
+        for address in ("127.0.0.1", "::1"):
+            client = am.client(address=address)
+            assert alive(client), address
+            client.close()
 
 
 def test_an_authority_between_may_be_a_root(shared: Aggregate) -> None:
