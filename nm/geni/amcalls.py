@@ -16,6 +16,7 @@ from nm.geni.refusals import BadVersion, Unsupported
 from nm.geni.rspec import vocabulary
 
 MOST_URNS, MOST_USERS, MOST_KEYS = 200, 100, 100
+MOST_TAGS = 100_000  # of a call: as many as the keys of all users need, and more
 
 
 @dataclass(frozen=True)

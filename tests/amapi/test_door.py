@@ -19,6 +19,7 @@ import pytest
 
 from nm import tls
 from nm.errors import Conflict, Invalid
+from nm.geni.amcalls import MOST_KEYS, MOST_USERS
 from nm.geni.certificates import to_der
 from nm.geni.making import pem
 from tests.amapi import house
@@ -115,6 +116,29 @@ def test_half_a_request_is_waited_for_so_long_only(hasty: Aggregate) -> None:
     client.connection.endheaders(b"<methodCall>")
     with pytest.raises(GONE):
         client.connection.getresponse()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<methodCall>" + b"<a>" * 200_000,
+        b"<methodCall><methodName>GetVersion</methodName><params>"
+        + b"<param/>" * 200_000
+        + b"</params></methodCall>",
+        b"<methodCall " + b" ".join(b'a%d="x"' % number for number in range(10_000)) + b"></methodCall>",
+    ],
+    ids=["depth", "arguments", "attributes"],
+)
+def test_what_would_keep_the_parser_busy_is_not_parsed(shared: Aggregate, body: bytes) -> None:
+    client = shared.client()
+    status, said = client.post(body)
+    assert status == 200 and b"tag" in said and b"no XML-RPC call" in said
+    client.close()
+
+
+def test_all_keys_of_all_users_are_parsed(alice: Client) -> None:
+    users = [{"urn": "urn:publicid:IDN+x+user+y", "keys": ["ssh-ed25519 AAAA"] * MOST_KEYS}] * MOST_USERS
+    assert code(alice.perform("geni_update_users", geni_users=users)) == 12
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [
