@@ -94,6 +94,7 @@ def _read(body: bytes, what: str) -> tuple[_Reader, tuple[Any, ...]]:
         raise MalformedError(f"no XML-RPC {what}: a tag in it is longer than {LONGEST_TAG} bytes")
     reader = _Reader()
     parser = DefusedExpatParser(reader, forbid_dtd=True)
+    parser._parser.buffer_text = True  # else each line, and each escaped sign, is told by itself
     try:
         parser.feed(body)
         parser.close()
