@@ -109,7 +109,7 @@ class AmApi:
         """The answer's body for a request's body."""
         began, name = time.perf_counter(), "?"
         try:
-            method, arguments = marshal.parse_call(body)
+            method, arguments = marshal.parse_call(body, amcalls.MOST_TAGS)
             amcalls.fitted(method, arguments)
             name = method
             return self._answered(shown, name, arguments)

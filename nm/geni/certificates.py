@@ -30,6 +30,7 @@ LONGEST = 8  # certificates in a chain
 KEPT = 1024  # certificates of which is remembered what does not change with time, site or call
 STRONGEST_RSA, LARGEST_EXPONENT = 8192, 1 << 32  # beyond, looking at a signature costs too much
 PEM = "-----BEGIN CERTIFICATE-----"
+_CRL = b"-----BEGIN X509 CRL-----"
 
 _DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _UNDERSTOOD = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
@@ -142,13 +143,22 @@ def revocations(files: Iterable[tuple[str, bytes]]) -> tuple[CertificateRevocati
     """The lists of revoked certificates in these files, as PEM or DER. Invalid when one is none."""
     found = []
     for name, content in files:
-        load = x509.load_pem_x509_crl if b"-----BEGIN" in content else x509.load_der_x509_crl
         try:
-            found.append(load(content))
+            found += _lists(content)
         except _FAILURES:
-            hint = "give one list of revoked certificates, as PEM or DER"
+            hint = "give lists of revoked certificates as PEM, or one as DER"
             raise Invalid(f"{name} holds no list of revoked certificates", hint) from None
     return tuple(found)
+
+
+def _lists(content: bytes) -> list[CertificateRevocationList]:
+    """The library reads the first of a file; here none is overlooked, nor one that is cut off."""
+    if b"-----BEGIN" not in content:
+        return [x509.load_der_x509_crl(content)]
+    before, *parts = content.split(_CRL)
+    if b"-----BEGIN" in before or not parts:
+        raise ValueError
+    return [x509.load_pem_x509_crl(_CRL + part) for part in parts]
 
 
 # ---- what a certificate says

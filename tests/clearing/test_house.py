@@ -99,6 +99,23 @@ def test_a_slice_is_not_called_so(house: House, name: str) -> None:
         house.slice(name, Life.of(DAY))
 
 
+@pytest.mark.parametrize("name", ["", "a b", "-x", "a+b", "a::b", "ä"])
+def test_an_authority_is_not_called_so(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match="no authority's name"):
+        House(tmp_path / "new").found(name, ["localhost"])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_mail_address_and_privileges_are_looked_at(house: House) -> None:
+    with pytest.raises(Invalid, match="no mail address"):
+        house.user("bob", Life.of(DAY), "not an address")
+    with pytest.raises(Invalid, match=r"no privilege cotrol.*control"):
+        credential(house, info=True, cotrol=True)
+    with pytest.raises(Denied, match="does not grant Shutdown"):
+        granted(house, credential(house, control=True), method="Shutdown")
+    assert not house.wallet("bob").identity.exists()
+
+
 def test_slices_have_no_case(house: House) -> None:
     with pytest.raises(Conflict, match="there is a slice DEMO already"):
         house.slice("DEMO", Life.of(DAY))
@@ -187,6 +204,17 @@ def test_what_was_not_made_before_a_crash_is_made_by_the_next_run(house: House) 
     made.identity.unlink()
     house.user("alice", Life.of(DAY))
     assert identity.load(made.identity).urn.name == "alice"
+
+
+def test_a_user_of_whom_not_everything_could_be_written_is_made_by_the_next_run(house: House) -> None:
+    made = house.wallet("half")
+    made.user_credential.mkdir(parents=True)  # in the way of a file
+    with pytest.raises(NMError):
+        house.user("half", Life.of(DAY))
+    made.user_credential.rmdir()
+    house.user("half", Life.of(DAY))
+    assert identity.load(made.identity).urn.name == "half"
+    assert made.roots.exists() and made.user_credential.exists()
 
 
 def test_a_damaged_list_of_revoked_certificates_is_not_forgotten(house: House) -> None:

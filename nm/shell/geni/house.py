@@ -58,7 +58,8 @@ def init(session: Session, _command: Command, options: Options) -> int:
     lines = [f"made {path}" for path in made] or ["all is there already"]
     status = _tell(session, {"urn": str(urn), "made": [str(path) for path in made]}, lines)
     session.output.note(
-        f'for nm.toml: authority = "{options.authority}" in [federation], addresses = ["::"] in [geni]'
+        f'for nm.toml: authority = "{options.authority}" in [federation], '
+        'addresses = ["0.0.0.0", "::"] in [geni]'
     )
     if str(house.folder) != FOLDER:
         session.output.note(f"and in [geni] certificate, server_key, roots and revoked, in {house.folder}")
