@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from nm import groups, leases, pool
+from nm import groups, leases, pool, rights
 from nm.calls import Caller
 from nm.converge import Tools
 from nm.errors import Conflict, Denied, DeviceFailed, Invalid, NotFound
@@ -559,3 +559,34 @@ def test_a_portals_person_passes_for_nobody_of_this_machine(world: World) -> Non
     portal.allocate_nodes(1)
     assert portal.group("7")["owner"] == {"name": "root", "uid": 0}
     assert portal.visit("Allocate").call.caller.name == "bowl:root"
+
+
+CHANGES = {
+    "AddNodes": (["n3"],),
+    "RemoveNodes": (["n0"],),
+    "SetVlan": (104,),
+    "SetNetworks": ({"main": {}},),
+    "SetHeadNode": ("head",),
+    "SetImage": (None,),
+    "Deploy": (),
+}
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_people_of_a_slice_change_it_by_its_door_and_not_through_its_account(
+    world: World, door: Door, method: str
+) -> None:
+    door.allocate(ONE)
+    record = door.group()["record_key"]
+    world.edit(record, account={"name": "alpha", "uid": 95000}, owner={"name": ALICE.name, "uid": ALICE.uid})
+    name = record.removeprefix("group_")
+
+    def may(caller: Caller, method: str, *more: object) -> None:
+        rights.authorize(world.store, replace(call(caller), method=method), [name, *more])
+
+    account = Caller(95000, "alpha")
+    with pytest.raises(Denied, match="owner"):
+        may(account, method, *CHANGES[method])
+    may(ALICE, method, *CHANGES[method])
+    may(account, "PlanDeploy")
+    rights.authorize(world.store, replace(call(account), method="PowerNode"), ["n0", "on"])
