@@ -65,6 +65,7 @@ def test_a_group_has_a_likeness_of_its_slices_name_and_no_two_have_the_same() ->
     [
         [],
         ["7"],
+        ["\ud800"],
         [urn_of("a"), urn_of("b")],
         ["urn:publicid:IDN+example.org:sa+user+alice"],
         ["urn:publicid:IDN+example.org:lab+node+n1"],
@@ -99,6 +100,9 @@ def test_bowls_strings_are_for_bowl_alone(world: World, door: Door) -> None:
     assert [one.node for one in portal.allocate_nodes(3, 1).slivers] == ["n3", "n1"]
     with pytest.raises(Invalid):
         door.status("7")
+    for wrong in ("", "x" * 201, "7\n", "7\u200b", "\ud800", "urn:publicid:IDN+example.org:sa+user+bob"):
+        with pytest.raises(Invalid):
+            portal.allocate_nodes(2, slice=wrong)
     for numbers in ((), (True,), ("1",), (99,), (2, 2), (-1,)):
         with pytest.raises(Invalid):
             portal.allocate_nodes(*numbers, slice="8")
