@@ -560,9 +560,9 @@ def test_what_could_not_be_written_is_done_later(world: World, door: Door) -> No
 
 def test_a_slice_that_goes_wrong_keeps_no_other(world: World, door: Door) -> None:
     slices = [urn_of(name) for name in ("a", "b", "c")]
-    for slice in slices:
-        door.allocate(ONE, slice)
-        door.provision(slice)
+    for one in slices:
+        door.allocate(ONE, one)
+        door.provision(one)
     deployed_all(world)
     store: Any = Failing(world.store)
     store.failures = (RuntimeError("unforeseen"),)
