@@ -44,7 +44,7 @@ class FederationWorker:
     def __init__(self, tools: Tools) -> None:
         self._store = tools.store
         self._tools = tools
-        self._late: set[str] = set()  # groups about which something could not be written
+        self._todo: set[str] = set()  # groups to be looked at, still there when one goes wrong
 
     def concerned(self, key: str, record: Record | None) -> Look | Switched | None:
         """What a published change has to say to this worker; None when it is none of its business.
@@ -66,21 +66,23 @@ class FederationWorker:
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Do what is due; whatever is due after that is told by another change."""
-        names, self._late = self._late, set()
         for item in batch:
             if isinstance(item, Switched):
                 self._do(item.group, partial(following.observe, node=item.node, action=item.action))
-                names.add(item.group)
+                self._todo.add(item.group)
             elif isinstance(item, Look) and item.group is not None:
-                names.add(item.group)
+                self._todo.add(item.group)
             elif isinstance(item, Look):
-                names |= {name_of(group["record_key"]) for group in self._store.range("group")}
-        for name in sorted(names):
+                self._todo |= {name_of(group["record_key"]) for group in self._store.range("group")}
+        late = set()
+        while self._todo:
+            name = self._todo.pop()
             while following.due(self._store, name):
                 if not self._do(name, following.follow):
-                    self._late.add(name)
+                    late.add(name)
                     break
-        return PAUSE if self._late else None
+        self._todo |= late
+        return PAUSE if late else None
 
     def _do(self, name: str, act: Callable[..., None]) -> bool:
         """Whether it could be written."""

@@ -16,7 +16,7 @@ GUESTS = 10
 
 
 def answers(doors: list[Door], text: str, slice: str = "slice-{}") -> list[Answer | NMError]:
-    """What each gets who asks for that at the same moment; {} in the slice's name is the number of who asks."""
+    """What each gets who asks for that at the same moment; {} stands for the number of who asks."""
     start = Barrier(len(doors))
 
     def ask(number: int) -> Answer | NMError:

@@ -1,7 +1,7 @@
 """What reservations may be: names, ends, limits, all or nothing, best effort; on records alone."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -65,6 +65,7 @@ def test_a_group_has_a_likeness_of_its_slices_name_and_no_two_have_the_same() ->
     [
         [],
         ["7"],
+        ["\ud800"],
         [urn_of("a"), urn_of("b")],
         ["urn:publicid:IDN+example.org:sa+user+alice"],
         ["urn:publicid:IDN+example.org:lab+node+n1"],
@@ -99,6 +100,9 @@ def test_bowls_strings_are_for_bowl_alone(world: World, door: Door) -> None:
     assert [one.node for one in portal.allocate_nodes(3, 1).slivers] == ["n3", "n1"]
     with pytest.raises(Invalid):
         door.status("7")
+    for wrong in ("", "x" * 201, "7\n", "7\u200b", "\ud800", "urn:publicid:IDN+example.org:sa+user+bob"):
+        with pytest.raises(Invalid):
+            portal.allocate_nodes(2, slice=wrong)
     for numbers in ((), (True,), ("1",), (99,), (2, 2), (-1,)):
         with pytest.raises(Invalid):
             portal.allocate_nodes(*numbers, slice="8")
@@ -560,12 +564,12 @@ def test_slivers_that_no_transaction_takes_back_at_once_end_in_several(world: Wo
 class Failing(Watched):
     """A store that cannot write for a while."""
 
-    failures = 1
+    failures: Sequence[Exception] = (DeviceFailed("the disk is full", ""),)
 
     def transact(self, operation: Callable[[Any], Any]) -> Any:
         if self.failures:
-            self.failures -= 1
-            raise DeviceFailed("the disk is full", "")
+            failure, *self.failures = self.failures
+            raise failure
         return self._store.transact(operation)
 
 
@@ -579,6 +583,22 @@ def test_what_could_not_be_written_is_done_later(world: World, door: Door) -> No
     assert door.group()["federation"]["nodes"]["n0"]["job"] is None
     assert worker.handle([]) is None
     assert door.group()["federation"]["nodes"]["n0"]["job"] is not None
+
+
+def test_a_slice_that_goes_wrong_keeps_no_other(world: World, door: Door) -> None:
+    slices = [urn_of(name) for name in ("a", "b", "c")]
+    for one in slices:
+        door.allocate(ONE, one)
+        door.provision(one)
+    deployed_all(world)
+    store: Any = Failing(world.store)
+    store.failures = (RuntimeError("unforeseen"),)
+    worker = FederationWorker(cast(Tools, SimpleNamespace(store=store, now=lambda: NOW)))
+    with pytest.raises(RuntimeError):
+        worker.handle([Look()])
+    worker.handle([])
+    begun = [mark["job"] for one in slices for mark in door.group(one)["federation"]["nodes"].values()]
+    assert len(begun) == 3 and begun.count(None) == 1
 
 
 def test_a_portals_person_passes_for_nobody_of_this_machine(world: World) -> None:
