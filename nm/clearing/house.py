@@ -187,6 +187,9 @@ class House:
         if not path.exists():
             raise NotFound(f"there is no slice {slice_name}", f"nmctl geni slice {slice_name}")
         target = identity.chain_of(path)
+        for one in (owner[0], target[0]):
+            if one.issuer == holder.chain[0].subject and self._is_revoked(one):
+                raise Conflict(f"{certificates.urn_of(one)} is revoked", "--renew makes it anew")
         latest = min(certificates_end(owner), certificates_end(target))
         ends = latest if until is None else until
         if latest <= time.time():

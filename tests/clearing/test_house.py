@@ -249,6 +249,15 @@ def test_a_revoked_user_is_refused_and_another_is_not(house: House) -> None:
     ]
 
 
+def test_nothing_is_given_to_who_was_revoked(house: House) -> None:
+    """It would not count; only a new certificate would."""
+    house.revoke(identity.chain_of(house.wallet("alice").identity))
+    with pytest.raises(Conflict, match=r"user\+alice is revoked.*--renew"):
+        credential(house)
+    house.user("alice", Life.of(DAY), renew=True)
+    granted(house, credential(house))
+
+
 def test_two_that_are_revoked_at_once_are_both_revoked(house: House) -> None:
     chains = [identity.chain_of(house.wallet("alice").identity), identity.chain_of(house.slice_file("demo"))]
     threads = [threading.Thread(target=house.revoke, args=(chain,)) for chain in chains]
