@@ -286,6 +286,12 @@ def test_an_aggregate_that_others_vouch_for_is_not_talked_to(
     assert "is not verified" in geni(far, "getversion", "--no-verify").err
 
 
+def test_an_address_of_ipv6_is_told_as_it_is_written(wallet: Path) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        url = f"https://[::1]:{taken.getsockname()[1]}"
+    assert f"no answer from {url}:" in run("geni", "getversion", "-a", url).err
+
+
 def test_an_aggregate_of_another_name_is_not_talked_to(far: Foreign, wallet: Path) -> None:
     ran = run("geni", "getversion", "-a", f"https://127.0.0.1:{far.port}")
     assert ran.status == 8 and "is not whom it should be" in ran.err and far.asked == []
