@@ -133,6 +133,7 @@ def roots(files: Iterable[tuple[str, bytes]]) -> tuple[Certificate, ...]:
         for certificate in some:
             try:
                 _may_issue(certificate, urn_of(certificate), 0)
+                _check_key(certificate, Trust())
             except Denied as error:
                 raise Invalid(f"{name} holds no root of GENI's: {error.message}", error.hint) from None
         found += some
@@ -200,9 +201,7 @@ def _called(certificate: Certificate) -> str:
 
 def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
     """Whose the first certificate is, which a root vouches for by way of some of the others. Else Denied."""
-    if not _is_strong(chain[0], trust):
-        hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
-        raise Denied(f"the key of {_called(chain[0])} is too weak, or of another kind", hint)
+    _check_key(chain[0], trust)
     path = [chain[0]]
     known = (*trust.roots, *chain[1:])
     while path[-1] not in trust.roots:
@@ -259,6 +258,13 @@ def _holds_by_sha1(signature: bytes, said: bytes, issuer: Certificate) -> None:
     if not isinstance(key, rsa.RSAPublicKey):
         raise InvalidSignature
     key.verify(signature, said, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 as deployed authorities have it
+
+
+def _check_key(certificate: Certificate, trust: Trust) -> None:
+    """Denied when it is none that counts."""
+    if not _is_strong(certificate, trust):
+        hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
+        raise Denied(f"the key of {_called(certificate)} is too weak, or of another kind", hint)
 
 
 def _is_strong(certificate: Certificate, trust: Trust) -> bool:

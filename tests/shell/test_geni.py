@@ -311,6 +311,17 @@ def test_a_client_whom_nobody_vouches_for_is_told_so(far: Foreign, tmp_path: Pat
     assert "must trust the authority" in ran.err
 
 
+def test_what_may_not_be_looked_at_is_told(wallet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the clearing house's folder, by who is not root. Here a file is in a folder's place."""
+    (wallet / "file").touch()
+    monkeypatch.setenv("NM_GENI_WALLET", str(wallet / "file" / "deep"))
+    monkeypatch.setenv("NM_GENI_FOLDER", str(wallet / ("x" * 300)))
+    assert run("geni", "getversion").status == 2
+    for words in (("list",), ("user", "bob"), ("slice", "other")):
+        ran = run("geni", *words)
+        assert ran.status == 7 and "File name too long" in ran.err, ran
+
+
 def test_a_missing_or_damaged_wallet_is_told(far: Foreign, wallet: Path) -> None:
     path = wallet / "identity.pem"
     path.write_bytes(path.read_bytes()[:600])
