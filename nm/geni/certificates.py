@@ -27,6 +27,7 @@ from nm.geni.urns import Urn
 
 SIZE = 1 << 16  # characters of a chain
 LONGEST = 8  # certificates in a chain
+MAILBOX = 254  # characters of a mail address
 KEPT = 1024  # certificates of which is remembered what does not change with time, site or call
 STRONGEST_RSA, LARGEST_EXPONENT = 8192, 1 << 32  # beyond, looking at a signature costs too much
 PEM = "-----BEGIN CERTIFICATE-----"
@@ -220,7 +221,7 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
     return Gid(
         names[0],
         chain[0],
-        email=next(iter(_names(chain[0], x509.RFC822Name)), ""),
+        email=next((one for one in _names(chain[0], x509.RFC822Name) if len(one) <= MAILBOX), ""),
         uuid=next((uri for uri in _uris(chain[0]) if uri.startswith("urn:uuid:")), ""),
     )
 

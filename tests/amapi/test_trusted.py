@@ -92,3 +92,11 @@ def test_a_file_that_goes_just_now_takes_no_other_with_it(
     monkeypatch.setattr(os, "listdir", goes)
     assert revoked(authorities) == [2]
     assert certificates.urn_of(authorities.now().trust.roots[0]) == house.root().urn
+
+
+def test_a_mail_address_that_nobody_can_have_is_none() -> None:
+    """It would be kept with each slice that its owner makes."""
+    trust = certificates.Trust(house.root().chain)
+    for given, kept in (("bob@example.org", "bob@example.org"), (f"{'b' * 300}@example.org", "")):
+        who = house.holder("example.org+user+bob", "person", email=given)
+        assert certificates.chained(who.chain, house.NOW, trust).email == kept
