@@ -6,7 +6,6 @@ rules, so the context is made here from the ground up.
 """
 
 import ipaddress
-import logging
 import re
 import socket
 import ssl
@@ -17,8 +16,6 @@ from typing import Any, cast
 
 from nm.errors import Invalid, NMError
 from nm.gate import Visitor
-
-log = logging.getLogger(__name__)
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _NETWORK = 64  # bits of an address of IPv6 that say which network it is in
@@ -98,7 +95,7 @@ class Guard:
         try:
             tls = self._tls()
         except NMError as error:
-            log.error("nobody gets in", extra={"why": str(error)})
+            self._refused(key, "this door's own files are no good")
             raise ConnectionAbortedError from error
         channel = tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         return Visitor(channel, key, plain=False)

@@ -21,7 +21,7 @@ from cryptography.x509 import Certificate
 from nm.clearing import files, identity, trust
 from nm.clearing.identity import DAY, Life
 from nm.clearing.wallet import Wallet
-from nm.configkeys import is_mailbox
+from nm.configkeys import host, is_mailbox
 from nm.errors import Conflict, Invalid, NotFound
 from nm.geni import certificates, making, privileges, times
 from nm.geni.making import Holder
@@ -52,6 +52,7 @@ class House:
         the house is another authority's.
         """
         urn = _authority(authority)
+        _check_hosts(hosts)
         files.folder(self.folder)
         with files.locked(self.folder):
             own, key, server = (self.folder / name for name in (AUTHORITY_FILE, SERVER_KEY, SERVER_FILE))
@@ -187,6 +188,9 @@ class House:
         if not path.exists():
             raise NotFound(f"there is no slice {slice_name}", f"nmctl geni slice {slice_name}")
         target = identity.chain_of(path)
+        for one in (owner[0], target[0]):
+            if one.issuer == holder.chain[0].subject and self._is_revoked(one):
+                raise Conflict(f"{certificates.urn_of(one)} is revoked", "--renew makes it anew")
         latest = min(certificates_end(owner), certificates_end(target))
         ends = latest if until is None else until
         if latest <= time.time():
@@ -275,6 +279,13 @@ def _authority(name: str) -> Urn:
     except Invalid:
         hint = "give it as lab.example.org, or as lab.example.org:rack2"
         raise Invalid(f"{name[:70]!r} is no authority's name", hint) from None
+
+
+def _check_hosts(names: Sequence[str]) -> None:
+    for name in names:
+        if host(name) is not None:
+            hint = "give it as am.example.org, or as 192.0.2.7"
+            raise Invalid(f"{name[:70]!r} is no host's name or address", hint)
 
 
 def _is_new(what: str, there: bool, renew: bool, also: str = "") -> None:

@@ -178,8 +178,7 @@ def _trust(terms: Terms) -> Trust:
     """Whom the site trusts. DeviceFailed when its own files do not tell."""
     try:
         return terms.authorities.now().trust
-    except NMError as error:
-        log.error("nobody is trusted", extra={"why": str(error)})
+    except NMError:
         raise DeviceFailed(
             "this aggregate cannot tell whom it trusts", "its people find in the log what is wrong"
         ) from None

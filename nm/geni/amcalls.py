@@ -15,7 +15,7 @@ from nm.geni import times, urns
 from nm.geni.refusals import BadVersion, Unsupported
 from nm.geni.rspec import vocabulary
 
-MOST_URNS, MOST_USERS, MOST_KEYS = 200, 100, 100
+MOST_URNS, MOST_USERS, MOST_KEYS = 1000, 100, 100
 MOST_TAGS = 100_000  # of a call: as many as the keys of all users need, and more
 
 

@@ -49,6 +49,20 @@ def test_a_list_that_is_cut_off_behind_a_whole_one_is_damage(settings: Geni) -> 
             Authorities(settings).now()
 
 
+def test_that_nobody_gets_in_is_told_once(settings: Geni, caplog: pytest.LogCaptureFixture) -> None:
+    """And not for each stranger who knocks."""
+    path, authorities = Path(settings.revoked) / "a.crl", Authorities(settings)
+    for _ in range(2):
+        path.write_bytes(b"damaged")
+        for _ in range(3):
+            with pytest.raises(Invalid):
+                authorities.now()
+        path.unlink()
+        assert revoked(authorities) == []
+    told = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert len(told) == 2 and "a.crl" in vars(told[0])["why"]
+
+
 def test_no_list_is_left_out_because_there_are_many(settings: Geni, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyfolder, "MOST", 2)
     authorities = Authorities(settings)
@@ -78,3 +92,11 @@ def test_a_file_that_goes_just_now_takes_no_other_with_it(
     monkeypatch.setattr(os, "listdir", goes)
     assert revoked(authorities) == [2]
     assert certificates.urn_of(authorities.now().trust.roots[0]) == house.root().urn
+
+
+def test_a_mail_address_that_nobody_can_have_is_none() -> None:
+    """It would be kept with each slice that its owner makes."""
+    trust = certificates.Trust(house.root().chain)
+    for given, kept in (("bob@example.org", "bob@example.org"), (f"{'b' * 300}@example.org", "")):
+        who = house.holder("example.org+user+bob", "person", email=given)
+        assert certificates.chained(who.chain, house.NOW, trust).email == kept
