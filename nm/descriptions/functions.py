@@ -220,7 +220,7 @@ def _vector(arguments: Arguments, budget: Budget) -> Value:
 def _append(arguments: Arguments, budget: Budget) -> Value:
     vectors = [value for value in arguments.values() if isinstance(value, Vector)]
     budget.weigh(sum(map(weight_of, vectors)))
-    return Vector(item for vector in vectors for item in vector)
+    return Vector.joined(vectors)
 
 
 def _all_hold(arguments: Arguments, _budget: Budget) -> Value:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from nm.descriptions.lexer import RESERVED, WORD
 from nm.descriptions.literals import java
 from nm.descriptions.values import (
+    ALONE,
     TBD,
     Attribute,
     Component,
@@ -177,7 +178,7 @@ def _vector(values: Sequence[Value], indent: str) -> str:
 
 
 def _part(part: Part, first: bool) -> str:
-    if not part.name:
+    if part.kind in ALONE:
         return part.kind
     bare = "ATTRIB" if first else "HERE"
     plain = WORD.fullmatch(part.name) and part.name not in RESERVED

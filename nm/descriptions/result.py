@@ -24,10 +24,11 @@ TEMPORARY = "sfTemp"
 
 
 class Converter:
-    """Makes components of scopes whose values are known."""
+    """Makes components of scopes whose values are known. temporary: whether temporary attributes stay."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, temporary: bool = False) -> None:
         self._budget = budget
+        self._temporary = temporary
         self._done: dict[int, tuple[Scope, Component, int]] = {}  # by the scope's id; and the weight
         self._open: set[int] = set()
 
@@ -65,7 +66,7 @@ class Converter:
         weight = 20
         for name, attribute in scope.component.attributes.items():
             value = scope.values.get(name, attribute.value)
-            if value is DROPPED or TEMPORARY in attribute.tags:
+            if value is DROPPED or (TEMPORARY in attribute.tags and not self._temporary):
                 continue
             try:
                 value, part = self._value(value)
