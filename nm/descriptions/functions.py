@@ -235,6 +235,8 @@ def described(value: Value) -> str:
     """A value for an error."""
     if isinstance(value, Scope | Component):
         return "a component"
+    if isinstance(value, Vector) and value.components:
+        return "a list with components"
     text = value_text(value) if weight_of(value) < 100 else "this value"
     return text if len(text) <= 60 else f"{text[:60]}..."
 

@@ -87,7 +87,18 @@ class Linker(Finder):
             else:
                 if isinstance(value, Scope):
                     self.link(value)
+                elif isinstance(value, Vector) and value.components:
+                    self._link_all(value)
         self.budget.up()
+
+    def _link_all(self, vector: Vector) -> None:
+        """Compute what is in the components of a list."""
+        self.budget.step(len(vector))
+        for item in vector:
+            if isinstance(item, Scope):
+                self.link(item)
+            elif isinstance(item, Vector) and item.components:
+                self._link_all(item)
 
     def read(self, scope: Scope, name: str) -> Value:
         """What the attribute is worth, computed when it is asked for first."""
@@ -181,6 +192,8 @@ class Linker(Finder):
         return kind
 
     def _text_of(self, value: Value) -> Value:
+        if isinstance(value, Vector) and value.components:
+            return Vector(map(self._text_of, value))
         return self._converter.text(self._finished(value)) if isinstance(value, Scope) else value
 
     def _finished(self, scope: Scope) -> Scope:

@@ -89,17 +89,11 @@ class Converter:
         if isinstance(value, Function):
             inner, weight = self._converted(Scope(value.component))
             return Function(inner, value.form, value.operator, value.lazy, value.data), weight
-        if isinstance(value, Vector) and any(map(_holds_component, value)):
-            raise Wrong(
-                Problem("a component in a list", "a list holds plain values; name the component instead")
-            )
+        if isinstance(value, Vector) and value.components:
+            self._budget.step(len(value))
+            made = [self._value(item) for item in value]
+            return Vector(item for item, _ in made), 2 + sum(weight for _, weight in made)
         return value, weight_of(value)
-
-
-def _holds_component(value: Value) -> bool:
-    if isinstance(value, Vector):
-        return any(map(_holds_component, value))
-    return isinstance(value, Scope | Component)
 
 
 def tags_weight(attribute: Attribute, budget: Budget) -> int:

@@ -34,15 +34,20 @@ class Float(float):
 
 
 class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
-    """A list of values. `weight`: about its characters when it is written; `depth`: of lists in lists."""
+    """A list of values.
+
+    weight: about its characters when it is written, components in it aside. depth: of lists in lists.
+    components: whether there are any in it, or in lists in it.
+    """
 
     weight: int
     depth: int
+    components: bool
 
     def __new__(cls, items: Iterable[Value] = ()) -> Self:
         """A vector of these."""
         vector = super().__new__(cls, items)
-        weight, depth = 2, 0
+        weight, depth, components = 2, 0, False
         for item in vector:
             if type(item) is int:  # by far the most in long ones
                 weight += 8
@@ -50,7 +55,10 @@ class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
                 weight += weight_of(item)
                 if isinstance(item, Vector):
                     depth = max(depth, item.depth)
-        vector.weight, vector.depth = weight, depth + 1
+                    components |= item.components
+                elif isinstance(item, Scope | Component):
+                    components = True
+        vector.weight, vector.depth, vector.components = weight, depth + 1, components
         return vector
 
     @classmethod
@@ -59,6 +67,7 @@ class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
         joined = super().__new__(cls, chain.from_iterable(vectors))
         joined.weight = 2 + sum(vector.weight - 2 for vector in vectors)
         joined.depth = max((vector.depth for vector in vectors), default=1)
+        joined.components = any(vector.components for vector in vectors)
         return joined
 
 

@@ -47,7 +47,7 @@ def text_of(number: int) -> str:
     chance = random.Random(number)
     kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
     if kind == "grammar":
-        return Grammar(chance, chance.randint(1, 5)).file()
+        return Grammar(chance, chance.randint(1, 5), exact=chance.random() < 0.7).file()
     if kind == "sound":
         return description(number)
     if kind == "words":

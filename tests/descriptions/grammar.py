@@ -100,7 +100,7 @@ class Grammar:
         if not depth or self._rarely(0.4):
             return self._chance.choice(self._literals) if self._rarely(0.6) else self._link(depth)
         kinds = [self._operation, self._vector, self._if, self._switch, self._nested, self._link]
-        return self._chance.choices(kinds, [6, 2, 2, 1, 1, 4])[0](depth - 1)
+        return self._chance.choices(kinds, [6, 2, 2, 1, 2, 4])[0](depth - 1)
 
     def _operation(self, depth: int) -> str:
         if self._rarely():
