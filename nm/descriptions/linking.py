@@ -5,7 +5,7 @@ that is being computed and is asked for again is a loop. What has to do with laz
 time: it becomes lazy itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -14,7 +14,7 @@ from nm.descriptions import functions, schemas
 from nm.descriptions.construction import CHECK_ALL, CLASS, DYNAMIC, WHEN
 from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Exceeded
-from nm.descriptions.literals import refuse_unless
+from nm.descriptions.literals import refuse_unless, wrapped
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter
@@ -66,7 +66,7 @@ class Linker(Finder):
         self._walked: set[int] = set()
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
         self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
-        self._numbers: Iterator[int] = iter(range(1 << 31))
+        self._last_number = -1
 
     def link(self, scope: Scope) -> None:
         """Compute all that is inside; mistakes go into `findings`."""
@@ -292,10 +292,11 @@ class Linker(Finder):
     # ---- functions that need more than their arguments
 
     def next_number(self, _inner: Scope, values: Mapping[str, Value]) -> Value:
-        """A number that no other call in this description gets."""
+        """A number that no other call in this description gets: the next one, or base when that is larger."""
         base = values.get("base", 0)
         refuse_unless(type(base) is int, "base is no Integer", "give base a number")
-        return int(base) + next(self._numbers)
+        self._last_number = max(int(base), self._last_number + 1)
+        return wrapped(self._last_number, long=False)
 
     def random(self, _inner: Scope, _values: Mapping[str, Value]) -> Value:
         """A number from 0 to 1, where chance is allowed."""
@@ -339,10 +340,13 @@ class Linker(Finder):
 
     def reference(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """The reference that a string says, followed from the component that holds the function."""
-        text = next((value for value in values.values() if isinstance(value, str)), None)
-        if text is None:
+        text = values.get("reference", next(iter(values.values()), None))
+        if not isinstance(text, str):
             raise Unresolved(Problem("no string to make a reference of", 'give one, as reference "a:b"'))
-        return self.worth(inner.parent or inner, "reference", self._reader.reference(text))
+        found = self._reader.reference(text)
+        if values.get("lazy") is True:
+            found = replace(found, lazy=True)
+        return self.worth(inner.parent or inner, "reference", found)
 
     def schema_element(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """One element of a schema that has to be computed in its place."""
