@@ -17,7 +17,7 @@ from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.literals import refuse_unless, wrapped
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
-from nm.descriptions.result import Converter
+from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle
 from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
@@ -33,7 +33,6 @@ from nm.descriptions.values import (
 
 STATIC, STATIC_LAZY = "static", "staticLazy"
 A_COMPONENT = 4  # steps: a scope of its own takes the time of so many attributes
-PENDING = object()  # what an attribute is worth while it is being computed
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,6 @@ class Surroundings:
     properties: Mapping[str, str] = ()  # type: ignore[assignment]
     now: float | None = None  # seconds since 1970, for the function date
     chance: Callable[[], float] | None = None  # from 0 to 1, for the function random
-
-
-@dataclass(frozen=True, eq=False)
-class _Failed:
-    problem: Problem
-    fatal: bool
 
 
 class Linker(Finder):
@@ -106,10 +99,9 @@ class Linker(Finder):
         if known is None and name not in scope.values:
             return self._computed(scope, name)
         if known is PENDING:
-            hint = f"{name} needs itself; to mean one further out, write PARENT:{name}"
-            raise Wrong(Problem(f"{scope.path()}:{name} goes round in a circle".lstrip(":"), hint))
-        if isinstance(known, _Failed):
-            raise (Wrong if known.fatal else Unresolved)(known.problem)
+            raise in_a_circle(scope, name)
+        if isinstance(known, Failed):
+            raise known.error()
         return known
 
     def _computed(self, scope: Scope, name: str) -> Value:
@@ -127,7 +119,7 @@ class Linker(Finder):
             raise
         except Unresolved as error:
             problem = error.problem.at(attribute.mark, scope.path())
-            scope.values[name] = _Failed(problem, isinstance(error, Wrong))
+            scope.values[name] = Failed(problem, isinstance(error, Wrong))
             raise type(error)(problem) from None
         finally:
             self.budget.up()
@@ -170,7 +162,7 @@ class Linker(Finder):
         special = SPECIAL.get(kind.rpartition(".")[2]) if kind.startswith(functions.PACKAGES) else None
         if special is not None:
             return special(self, inner, values)
-        if kind.endswith(".Concatenate"):
+        if kind.endswith(".Concatenate") and len(values) > 1:
             values = {key: self._text_of(value) for key, value in values.items()}
         return functions.compute(kind, values, self.budget)
 
@@ -283,7 +275,7 @@ class Linker(Finder):
                 raise
             mark = attribute.mark if attribute is not None else holder.component.mark
             if attribute is None or (
-                rule.name in holder.values and not isinstance(holder.values[rule.name], _Failed)
+                rule.name in holder.values and not isinstance(holder.values[rule.name], Failed)
             ):
                 raise Wrong(error.problem.at(mark, holder.path())) from None
             if not rule.optional:

@@ -4,8 +4,10 @@ Temporary attributes and assertions that hold are left out. Trees that were link
 shared by the result, so it is not larger than the description; its weight counts them wherever they stand.
 """
 
+from dataclasses import dataclass
+
 from nm.descriptions.limits import Budget
-from nm.descriptions.problems import Problem, Wrong
+from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import (
     DROPPED,
     Attribute,
@@ -21,6 +23,25 @@ from nm.descriptions.values import (
 )
 
 TEMPORARY = "sfTemp"
+PENDING = object()  # what an attribute is worth while it is being computed
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """What an attribute is worth that could not be computed. `fatal`: no OPTIONAL excuses it."""
+
+    problem: Problem
+    fatal: bool
+
+    def error(self) -> Unresolved:
+        """To be raised by whoever needs it."""
+        return (Wrong if self.fatal else Unresolved)(self.problem)
+
+
+def in_a_circle(scope: Scope, name: Key) -> Wrong:
+    """To be raised when an attribute is needed for itself."""
+    hint = f"{spoken(name)} needs itself; to mean one further out, write PARENT:{spoken(name)}"
+    return Wrong(Problem(f"{scope.path()}:{spoken(name)} goes round in a circle".lstrip(":"), hint))
 
 
 class Converter:
@@ -66,6 +87,10 @@ class Converter:
         weight = 20
         for name, attribute in scope.component.attributes.items():
             value = scope.values.get(name, attribute.value)
+            if value is PENDING:
+                raise in_a_circle(scope, name)
+            if isinstance(value, Failed):
+                raise value.error()
             if value is DROPPED or (TEMPORARY in attribute.tags and not self._temporary):
                 continue
             try:

@@ -122,7 +122,11 @@ class Grammar:
         return f"SWITCH {body} {' '.join(cases)} ENDSWITCH"
 
     def _nested(self, depth: int) -> str:
-        return f"({self._component(depth)})" if self._rarely(0.6) else f"({self._simple(depth)})"
+        return (
+            f"({self._component(depth).removesuffix(';')})"
+            if self._rarely(0.6)
+            else f"({self._simple(depth)})"
+        )
 
     def _link(self, depth: int) -> str:
         if self._rarely(0.1) and depth:
