@@ -12,8 +12,13 @@ DESTDIR ?=
 # What the whole suite reaches with real parts; without root they are left out.
 floor := $(if $(filter 0,$(shell id -u)),--cov-fail-under=90)
 
+# The tests' files are in memory where there are 4 GB of it: databases wait for the disk at each change.
+memory = $(shell df --output=avail /dev/shm 2>&1 | awk '$$1 + 0 > 4e6 { found = 1 } END { print found ? "/dev/shm" : "/tmp" }')
+# Programs that start by the hundred in the tests would compile the same modules again, each for itself.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
-.PHONY: help setup demo test lint types layers tests forward format bench crash fuzz test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers config docs screenshots install deb clean
+.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash fuzz test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,6 +28,9 @@ setup:  ## Debian packages (asks first) and the Python environment .venv
 
 demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
 	@$(python) -m nm.demo $(ARGS)
+
+demo-geni: setup  ## people from elsewhere, with certificates of GENI's: they reserve nodes of a rack on this machine, and use them
+	@$(python) -m nm.demo geni
 
 test: lint types layers tests  ## everything that a change must pass
 
@@ -41,7 +49,8 @@ forward: setup  ## forward_api_calls and sliver_shell, the login shells of accou
 
 tests: setup forward  ## the tests alone, with coverage
 	@rm -rf .coverage-data
-	@$(python) -m pytest -n 2 --dist worksteal --cov --cov-report=term $(floor)
+	@scratch=$$(mktemp -d $(memory)/nm.XXXXXX); trap 'rm -rf "$$scratch"' EXIT; chmod 711 "$$scratch"; \
+	    TMPDIR=$$scratch $(python) -m pytest -n 4 --dist worksteal --basetemp $$scratch/p --cov --cov-report=term $(floor)
 
 format: setup  ## lays the code out
 	@.venv/bin/ruff check --quiet --fix-only $(sources)
@@ -83,6 +92,9 @@ test-slivers: setup  ## slivers in a lab: their tests, and their limits measured
 	@$(python) -m pytest tests/lab/test_slivers.py
 	@$(python) -m benchmarks slivers
 
+test-geni: setup  ## federation: all its tests, and in a lab whose nodes boot when they are provisioned
+	@NM_TEST_GENI=1 $(python) -m pytest tests/geni tests/clearing tests/federation tests/amapi tests/bowl tests/mail tests/lab/test_geni*.py
+
 install: setup  ## programs, service, manual pages; PREFIX=/usr/local, DESTDIR=
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
@@ -96,6 +108,7 @@ docs: setup  ## the reference pages in docs/, from the code
 	@$(python) -m nm.reference > docs/api.md
 	@$(python) -m nm.config > docs/nm.toml
 	@$(python) -m nm.shell.spl.reference > docs/shell.md
+	@$(python) -m nm.pools.page > docs/components.md
 
 screenshots: setup  ## the pictures of the page, in docs/images
 	@$(python) -m tests.web.screenshots

@@ -44,9 +44,9 @@ end
 
 
 class Nmd:
-    """One daemon. `folder` is on a disk; machine lists go to memory, as they do in /run."""
+    """One daemon, with `more` in its configuration. `folder` is on a disk; lists go to memory, as in /run."""
 
-    def __init__(self, folder: Path, lists: Path, *, tcp: bool = False) -> None:
+    def __init__(self, folder: Path, lists: Path, *, tcp: bool = False, more: str = "") -> None:
         self.folder = folder
         self.port = free_port()
         self.secrets = folder / "secrets"
@@ -56,7 +56,7 @@ class Nmd:
             f'[daemon]\ndatabase = "{folder}/db"\nlock = "{folder}/lock"\nlog = ""\nlog_level = "warning"\n'
             f'[api]\nsocket = "{folder}/api.sock"\ntcp = {str(tcp).lower()}\nport = {self.port}\n'
             f'addresses = ["127.0.0.1"]\n[export]\nfolder = "{lists}"\n'
-            f'[secrets]\nfolder = "{self.secrets}"\n'
+            f'[secrets]\nfolder = "{self.secrets}"\n{more}'
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._ear: socket.socket | None = None
@@ -115,6 +115,11 @@ class Nmd:
         assert self._process is not None
         text = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(text.partition(f"\n{key}:")[2].split()[0])
+
+    def processor_seconds(self) -> float:
+        """What it has used of processors, by the kernel's clock of that process (clock_getcpuclockid(3))."""
+        assert self._process is not None
+        return time.clock_gettime(~self._process.pid << 3 | 2)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """One call over the Unix socket."""

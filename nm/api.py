@@ -2,7 +2,7 @@
 
 Called by the HTTP server's threads (nm/http.py), and by tests without any socket. It checks a call's number
 and form of arguments by the table (nm/methods.py), hands it to its operation, and turns what is raised into a
-fault. It holds no rules and no state but who waits for which job; `_Waiters._lock` guards just that.
+fault. It holds no rules and no state but who waits for which job (nm/waiters.py).
 """
 
 import logging
@@ -10,11 +10,8 @@ import os
 import secrets
 import socket
 import stat
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -24,12 +21,16 @@ from nm import dryrun, hooks, imports, marshal, methods, rights, slivers, views
 from nm.arguments import Method
 from nm.calls import Call, Caller, Site, UnansweredError
 from nm.errors import Conflict, Invalid, NMError, UnknownMethod
-from nm.http import Limits, RefusedError, Server
-from nm.identity import People
+from nm.http import Server
+from nm.httpreading import Limits, RefusedError, Resource
+from nm.identity import Kernel, People
 from nm.jobs import OVER, parts_of
+from nm.listening import BACKLOG, listen_at, reason
 from nm.methods import METHODS
 from nm.records import Record, name_of, record_key
-from nm.store import Published, Store, Transaction
+from nm.refusalbook import Refusals
+from nm.store import Store, Transaction
+from nm.waiters import Waiters
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ EVENTS_AT_ONCE = 1000
 JOBS_AT_ONCE = 1000
 _EVENT = ("id", "time", "who", "subject", "what", "detail")
 _UNTRIED = {"": "DryRun is for methods that change the database", "Import": "use CheckImport"}
-_BACKLOG = 1024  # on a Unix socket, who finds the queue full is refused at once
 
 
 class Events(Protocol):
@@ -90,9 +90,10 @@ class Api:
         self._site = site
         self._settings = settings
         self._clock = clock
-        self._waiters = _Waiters()
-        self._refusals = _Refusals()
-        self._server = Server(self.answer, people, settings.limits, self._note_refused, self._tick)
+        self._waiters = Waiters()
+        self._refusals = Refusals()
+        calls = Resource[Caller](lambda caller, asked: self.answer(caller, asked.body, asked.content))
+        self._server = Server([calls], Kernel(people), settings.limits, self._note_refused, self._tick)
         self._own: Mapping[str, Callable[..., Any]] = {
             "GetJob": self._get_job,
             "WaitJob": self._wait_job,
@@ -120,7 +121,7 @@ class Api:
     def reload(self, people: People, limits: Limits, site: Site) -> None:
         """From now on use these, also for connections that are open already where that is possible."""
         self._site = site
-        self._server.people, self._server.limits = people, limits
+        self._server.gate, self._server.limits = Kernel(people), limits
 
     def stop(self, seconds: float = 10.0) -> None:
         """Accept no more, end waiting calls, let the others finish for at most so long."""
@@ -164,7 +165,7 @@ class Api:
         except marshal.MalformedError as error:
             raise RefusedError(400, str(error)) from None
         except NMError as error:
-            self._refusals.count(caller, name if name in METHODS else "?", error.code)
+            self._refusals.count(caller.name, name if name in METHODS else "?", error.code)
             return form.fault(error.code, str(error))
         except Exception as error:  # noqa: BLE001  whatever it is, this call alone fails
             return form.fault(NMError.code, self._unexpected(caller, name, error))
@@ -179,7 +180,7 @@ class Api:
         return f"unexpected error {number}; look for this number in the daemon's log and report it"
 
     def _note_refused(self, caller: Caller, refused: RefusedError) -> None:
-        self._refusals.count(caller, "HTTP", refused.status)
+        self._refusals.count(caller.name, "HTTP", refused.status)
 
     def _tick(self) -> None:
         self._refusals.flush_if_due(time.monotonic())
@@ -286,75 +287,6 @@ def _job_struct(job: Record) -> Record:
     return struct | {name: None if job[name] is None else int(job[name]) for name in times}
 
 
-class _Waiters:
-    """Who waits for which record to change."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._events: dict[str, list[threading.Event]] = {}
-        self.stopped = False
-
-    @contextmanager
-    def waiting(self, key: str) -> Iterator[threading.Event]:
-        """An event that is set whenever the record of that key has changed."""
-        event = threading.Event()
-        with self._lock:
-            self._events.setdefault(key, []).append(event)
-        try:
-            yield event
-        finally:
-            with self._lock:
-                self._events[key].remove(event)
-                if not self._events[key]:
-                    del self._events[key]
-
-    def wake(self, published: Published) -> None:
-        """Called by the store for every publication."""
-        if self._events:
-            with self._lock:
-                for key in published.changes:
-                    for event in self._events.get(key, ()):
-                        event.set()
-
-    def stop(self) -> None:
-        """Nobody waits any longer."""
-        self.stopped = True
-        with self._lock:
-            for events in self._events.values():
-                for event in events:
-                    event.set()
-
-
-class _Refusals:
-    """Counts refused calls, and logs them in one line a caller and minute."""
-
-    def __init__(self, period: float = 60.0) -> None:
-        self._period = period
-        self._lock = threading.Lock()
-        self._counts: dict[str, Counter[str]] = {}
-        self._due = 0.0
-
-    def count(self, caller: Caller, what: str, code: int) -> None:
-        """One more refusal; `what` is a method's name, one of a few words, nothing that a client chose."""
-        with self._lock:
-            if not self._counts:
-                self._due = time.monotonic() + self._period
-            self._counts.setdefault(caller.name, Counter())[f"{what}:{code}"] += 1
-
-    def flush_if_due(self, now: float) -> None:
-        """Log what has gathered, when the first of it is old enough."""
-        if self._counts and now >= self._due:
-            self.flush()
-
-    def flush(self) -> None:
-        """Log what has gathered."""
-        with self._lock:
-            counts, self._counts = self._counts, {}
-        for caller, counter in counts.items():
-            what = ",".join(f"{key}={count}" for key, count in counter.most_common(10))
-            log.warning("calls refused", extra={"caller": caller, "calls": counter.total(), "what": what})
-
-
 # ---- listening
 
 
@@ -366,11 +298,11 @@ def listen_unix(path: str | Path, mode: int = 0o666) -> socket.socket:
     try:
         listener.bind(str(path))
         os.chmod(path, mode)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Conflict(
-            f"cannot listen on {path}: {_reason(error)}", "check the folder, or configure another path"
+            f"cannot listen on {path}: {reason(error)}", "check the folder, or configure another path"
         ) from None
     return listener
 
@@ -399,20 +331,9 @@ def _remove_stale(path: Path) -> None:
 
 def listen_tcp(address: str = "127.0.0.1", port: int = PORT, key: str = "api.port") -> socket.socket:
     """A listening TCP socket on one loopback address; port 0: any free one. `key` configures it."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    if not (address == "::1" or (family == socket.AF_INET and address.startswith("127."))):
+    if not (address == "::1" or (":" not in address and address.startswith("127."))):
         raise Invalid(
             f"{address!r} is no loopback address",
             "use 127.0.0.1 or ::1: callers are known on this machine only",
         )
-    try:
-        return socket.create_server((address, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise Conflict(
-            f"cannot listen on {address} port {port}: {_reason(error)}",
-            f"stop what listens there, or configure another {key}",
-        ) from None
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
+    return listen_at(address, port, key)

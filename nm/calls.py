@@ -31,6 +31,7 @@ class Site:
     head_accounts: bool = False  # whether head nodes have accounts, to call the API by
     image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
+    mail: bool = False  # whether mail is sent
 
     def remembering(self) -> "Site":
         """The same for one call: what it asks the machine is asked between transactions, and once."""
@@ -91,8 +92,10 @@ class Caller:
     def member_of(self, group: Record, method: str) -> bool:
         """Owner, the group's own account, or delegated to: the whole group, or this one method.
 
-        Its head node is one for just SERVING.
+        Its head node is one for just SERVING. After an emergency stop only administrators are.
         """
+        if (group.get("federation") or {}).get("shut") is not None and not self.admin:
+            return False
         if self.serves is not None:
             return method in SERVING and group["record_key"] == record_key("group", self.serves)
         return self.owns(group) or self.is_account_of(group) or self.delegated(group, None, method)

@@ -11,10 +11,11 @@ import json
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from nm.configgeni import Federation, Geni
 from nm.configkeys import (
     Check,
     account_name,
@@ -39,6 +40,7 @@ from nm.configkeys import (
     source,
     zero_or,
 )
+from nm.configoutside import Bowl, Mail, outside
 from nm.errors import NMError
 
 DEFAULT_PATH = Path("/etc/nm/nm.toml")
@@ -416,6 +418,10 @@ class Config:
     slivers: Slivers = Slivers()
     plc: Plc = Plc()
     tickets: Tickets = Tickets()
+    federation: Federation = Federation()
+    geni: Geni = Geni()
+    bowl: Bowl = field(default_factory=Bowl)
+    mail: Mail = field(default_factory=Mail)
     secrets: Secrets = Secrets()
     events: Events = Events()
     database: Database = Database()
@@ -542,6 +548,8 @@ def _agreeing(config: Config) -> Config:
         raise ConfigError(
             "jobs.retry_first_seconds is greater than jobs.retry_longest_seconds", "exchange or correct them"
         )
+    if flaw := outside(config.mail, config.bowl):
+        raise ConfigError(*flaw)
     return config
 
 

@@ -129,9 +129,68 @@ def name_or_empty(value: str) -> str | None:
     return None if value == "" or _is_word(value) else 'a name, or ""'
 
 
+def mailbox(value: str) -> str | None:
+    """The value is the address of a mailbox."""
+    return None if is_mailbox(value) else "a mail address, as nm@example.org"
+
+
+def mailboxes(value: tuple[str, ...]) -> str | None:
+    """So are all of these."""
+    return None if all(map(is_mailbox, value)) else "mail addresses, as admin@example.org"
+
+
+def is_mailbox(value: str) -> bool:
+    """Whether that is the plain address of a mailbox, with nothing around it."""
+    return _MAILBOX.fullmatch(value) is not None
+
+
+_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
+
+
 def names(value: tuple[str, ...]) -> str | None:
     """The values are names as the API has them."""
     return None if all(map(_is_word, value)) else "names: letters, digits, _ . -"
+
+
+def host(value: str) -> str | None:
+    """The value is a host's name or address."""
+    return None if _DOOR_HOST.fullmatch(value) else "a host's name or address"
+
+
+def host_or_empty(value: str) -> str | None:
+    """The value is a host's name or address, or empty for none."""
+    return None if value == "" or _DOOR_HOST.fullmatch(value) else 'a host\'s name or address, or ""'
+
+
+def addresses(value: tuple[str, ...]) -> str | None:
+    """The values are different addresses."""
+    try:
+        found = {ipaddress.ip_address(address) for address in value}
+    except ValueError:
+        found = set()
+    return None if len(found) == len(value) else "different addresses, as 192.0.2.7, 0.0.0.0 and ::"
+
+
+def authority_or_empty(value: str) -> str | None:
+    """The value is an authority as GENI's names have it, or empty for none."""
+    return None if value == "" or _AUTHORITY.fullmatch(value) else 'an authority, as example.org:lab, or ""'
+
+
+def url_or_empty(value: str) -> str | None:
+    """The value is an address of HTTPS's, or empty for none."""
+    return None if value == "" or _URL.fullmatch(value) else 'an address https://HOST:PORT, or ""'
+
+
+def country_or_empty(value: str) -> str | None:
+    """The value is the short name of a country, or empty for none."""
+    return None if value == "" or re.fullmatch("[A-Z]{2}", value) else 'two capitals, as DE, or ""'
+
+
+def choices(*known: str) -> Check:
+    """The values are different ones of these words."""
+    return lambda value: (
+        None if len({*value} & {*known}) == len(value) else f"different ones of {', '.join(known)}"
+    )
 
 
 def secret_name(value: str) -> str | None:
@@ -149,4 +208,6 @@ def _is_word(value: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value) is not None
 
 
+_AUTHORITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)*")
+_URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")

@@ -1,14 +1,17 @@
 """What the parts of the daemon are told, of a configuration. Called by the service, and where it begins."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
 from nm import converge, hands, leases, management, names, patrol, sliverservice
 from nm.calls import Site
 from nm.config import Config
+from nm.federation.visits import Rules as GuestRules
+from nm.geni.rspec.aggregate import Aggregate, Place
 from nm.headdoor import HeadDoor
 from nm.headkeys import HeadKeys
-from nm.http import Limits
+from nm.httpreading import Limits
 from nm.methods import METHODS
 from nm.switch import Registry
 from nm.unixaccounts import Places
@@ -24,6 +27,7 @@ def site_of(config: Config, registry: Registry) -> Site:
         longest_lease=config.leases.longest_seconds or None,
         methods=frozenset(METHODS),
         image_folders=config.images.folders,
+        mail=bool(config.mail.admins),
         **accounts_of(config),
         **sliverservice.site(config),
     )
@@ -100,3 +104,49 @@ def accounts_of(config: Config) -> dict[str, Any]:
         "head_accounts": bool(found.shell and config.headnodes.door),
         **names.look_ups(found.root),
     }
+
+
+# ---- people of elsewhere
+
+
+def guest_rules(config: Config) -> GuestRules:
+    """By what rules they reserve, through whatever door."""
+    found = config.federation
+    hostname = found.hostname or socket.gethostname()
+    place = Place(found.country, found.latitude, found.longitude) if found.country else None
+    return GuestRules(
+        Aggregate(found.authority or f"nm.{hostname}", _geni_url(config, hostname), place),
+        owner=found.owner,
+        manual=found.provision == "manual",
+        allocated=found.allocated_seconds,
+        provisioned=found.provisioned_seconds,
+        longest=found.longest_seconds or None,
+        nodes_a_slice=found.nodes_per_slice or None,
+        slices_a_person=found.slices_per_person or None,
+        nodes_a_person=found.nodes_per_person or None,
+        headnodes=found.headnodes,
+        hostname=hostname,
+        login=found.login,
+        mails=frozenset(found.notify),
+    )
+
+
+def _geni_url(config: Config, hostname: str) -> str:
+    found = config.geni
+    if not found.addresses:
+        return ""
+    return found.url or f"https://{hostname}:{found.port}"
+
+
+def geni_limits(config: Config) -> Limits:
+    """What GENI's door lets one caller do: a request RSpec, and the credentials beside it."""
+    found = config.geni
+    return Limits(
+        body=4 * MEGABYTE,
+        header_seconds=found.request_seconds,
+        request_seconds=found.request_seconds,
+        idle_seconds=found.idle_seconds,
+        connections=found.max_connections,
+        connections_per_user=found.max_connections_per_address,
+        reserved_for_admins=0,
+    )

@@ -238,12 +238,12 @@ def _reload(service: Service, old: Config, config_file: str | None, logger: logs
         new = _with_database(configuration.load(config_file), old.daemon.database)
         if fixed := configuration.differences(old, new).restart:
             raise ConfigError(f"{', '.join(fixed)} cannot change while nmd runs", "restart nmd")
+        service.reload(new)
     except NMError as error:
         log.error("configuration not reloaded", extra={"why": str(error)})
         new = old
     else:
         logger.set_level(new.daemon.log_level)
-        service.reload(new)
         log.info("configuration reloaded")
     notify("READY=1")
     return new

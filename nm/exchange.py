@@ -28,7 +28,7 @@ class Cut:
     def __init__(self) -> None:
         self.made = False
         self._lock = threading.Lock()
-        self._watches: set[_Watch] = set()
+        self._watches: set[Watch] = set()
 
     def make(self) -> None:
         """End them."""
@@ -39,7 +39,7 @@ class Cut:
             watch.cut()
 
     @contextmanager
-    def over(self, watch: "_Watch") -> Iterator[None]:
+    def over(self, watch: "Watch") -> Iterator[None]:
         """This exchange is going on."""
         with self._lock:
             self._watches.add(watch)
@@ -97,7 +97,7 @@ def parse_place(address: str, ca: str | None = None) -> Place:
     return Place(parts.hostname, port, f"{parts.path or '/'}{query}", ca)
 
 
-class _Watch:
+class Watch:
     """Cuts a connection when its time is over."""
 
     def __init__(self, seconds: float) -> None:
@@ -132,23 +132,30 @@ class _Watch:
 
 def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str = "text/xml") -> Answer:
     """Send the body, or ask for the page where there is none. DeviceFailed when no whole answer came."""
-    watch = _Watch(limits.total)
+    with watched(place, limits) as watch, _connected(place, limits, watch) as connection:
+        headers = {"Host": _host(place), "Connection": "close", "User-Agent": "nm"}
+        if body is not None:
+            headers["Content-Type"] = kind
+        connection.request("GET" if body is None else "POST", place.path, body, headers)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise DeviceFailed(
+                f"{place} answers with status {response.status}",
+                "see the address, and that its API runs there",
+            )
+        whole = _whole(place, response, limits)
+        if watch.over:  # an answer that does not say its length ends where it was cut
+            raise TimeoutError
+        return Answer(whole, dict(response.getheaders()))
+
+
+@contextmanager
+def watched(place: Place, limits: Limits) -> Iterator[Watch]:
+    """Over all that is said to that place. What goes wrong meanwhile is a DeviceFailed that says what."""
+    watch = Watch(limits.total)
     try:
-        with limits.cut.over(watch), _connected(place, limits, watch) as connection:
-            headers = {"Host": _host(place), "Connection": "close", "User-Agent": "nm"}
-            if body is not None:
-                headers["Content-Type"] = kind
-            connection.request("GET" if body is None else "POST", place.path, body, headers)
-            response = connection.getresponse()
-            if response.status != 200:
-                raise DeviceFailed(
-                    f"{place} answers with status {response.status}",
-                    "see the address, and that its API runs there",
-                )
-            whole = _whole(place, response, limits)
-            if watch.over:  # an answer that does not say its length ends where it was cut
-                raise TimeoutError
-            return Answer(whole, dict(response.getheaders()))
+        with limits.cut.over(watch):
+            yield watch
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message or "it is for another name"
         raise DeviceFailed(
@@ -162,7 +169,7 @@ def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str 
         watch.close()
 
 
-def _failed(place: Place, limits: Limits, watch: _Watch, error: Exception) -> DeviceFailed:
+def _failed(place: Place, limits: Limits, watch: Watch, error: Exception) -> DeviceFailed:
     if limits.cut.made:
         return DeviceFailed(f"{place} was not waited for: nmd ends", "it is asked again later")
     if watch.over:
@@ -181,24 +188,29 @@ def _failed(place: Place, limits: Limits, watch: _Watch, error: Exception) -> De
 
 
 @contextmanager
-def _connected(place: Place, limits: Limits, watch: _Watch) -> Iterator[http.client.HTTPConnection]:
-    context = _context(place)
-    with _reached(place, limits, watch) as plain:
-        secure = context.wrap_socket(
-            plain,
-            server_hostname=place.host,
-            do_handshake_on_connect=False,
-            suppress_ragged_eofs=False,
-        )
-        with secure:
-            watch.over_to(secure)
-            secure.do_handshake()
-            connection = http.client.HTTPConnection(place.host, place.port)
-            connection.sock = secure
-            yield connection
+def _connected(place: Place, limits: Limits, watch: Watch) -> Iterator[http.client.HTTPConnection]:
+    context = secured(place)
+    with reached(place, limits, watch) as plain, safe(plain, context, place, watch) as secure:
+        connection = http.client.HTTPConnection(place.host, place.port)
+        connection.sock = secure
+        yield connection
 
 
-def _reached(place: Place, limits: Limits, watch: _Watch) -> socket.socket:
+def safe(plain: socket.socket, context: ssl.SSLContext, place: Place, watch: Watch) -> ssl.SSLSocket:
+    """The connection in TLS, which from now on is what is watched."""
+    secure = context.wrap_socket(
+        plain, server_hostname=place.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+    )
+    try:
+        watch.over_to(secure)
+        secure.do_handshake()
+    except OSError:
+        secure.close()
+        raise
+    return secure
+
+
+def reached(place: Place, limits: Limits, watch: Watch) -> socket.socket:
     """A connection to the first of the host's addresses that takes one. It can be cut while it is made."""
     failure: OSError | None = None
     for family, kind, number, _, address in socket.getaddrinfo(
@@ -219,7 +231,7 @@ def _reached(place: Place, limits: Limits, watch: _Watch) -> socket.socket:
     raise failure or OSError("no address")
 
 
-def _context(place: Place) -> ssl.SSLContext:
+def secured(place: Place) -> ssl.SSLContext:
     """Certificates and names are checked; an answer ends where TLS says so, not where somebody cuts it."""
     try:
         context = ssl.create_default_context(cafile=place.ca)

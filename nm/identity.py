@@ -5,20 +5,24 @@ request for the peer's end of the connection. Nothing here believes what a clien
 
 A socket that its owner has closed is reported with uid 0, and a listening socket may be reported in the
 place of one that is gone; so an answer counts only while the peer's end is open, belongs to a process, and
-our own end still lives. Whoever is not known is NOBODY. Called by the door (nm/http.py); holds no lock.
+our own end still lives. Whoever is not known is NOBODY. `Kernel` is the gate of doors on this machine, which
+the HTTP server (nm/http.py) is given; holds no lock.
 """
 
 import grp
 import pwd
+import re
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 from pyroute2.netlink import NLM_F_REQUEST
 from pyroute2.netlink.diag import SOCK_DIAG_BY_FAMILY, inet_diag_msg, inet_diag_req
 
 from nm.calls import NOBODY, Caller
+from nm.gate import Visitor
 
 _NETLINK_SOCK_DIAG = 4
 _NO_COOKIE = 2**64 - 1
@@ -27,6 +31,7 @@ _V4_MAPPED = bytes(10) + b"\xff\xff"
 _ESTABLISHED, _FIN_WAIT1, _FIN_WAIT2, _CLOSE_WAIT = 1, 4, 5, 8
 _PEER_OPEN = (_ESTABLISHED, _FIN_WAIT1, _FIN_WAIT2)  # FIN_WAIT: has sent all, still waits for the answer
 _OURS_OPEN = (_ESTABLISHED, _CLOSE_WAIT)
+_HOST = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 
 def peer_uid(connection: socket.socket) -> int | None:
@@ -138,3 +143,38 @@ class People:
         except KeyError:
             return False
         return account.pw_gid == group.gr_gid or account.pw_name in group.gr_mem
+
+
+class Kernel:
+    """The gate of doors on this machine: in the clear, and the kernel says who comes. A key is a uid."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+
+    def greet(self, client: socket.socket) -> Visitor:
+        """Asks the kernel."""
+        return Visitor(client, peer_uid(client))
+
+    def enter(self, visitor: Visitor) -> None:
+        """Nothing more is asked."""
+
+    def who(self, visitor: Visitor) -> Caller:
+        """The account of that uid."""
+        uid = visitor.key
+        return self._people.caller(uid if isinstance(uid, int) else None, _door(visitor), time.monotonic())
+
+    def is_counted(self, visitor: Visitor) -> bool:
+        """All but root."""
+        return visitor.key != 0
+
+    def comes_first(self, visitor: Visitor) -> bool:
+        """Administrators."""
+        return self.who(visitor).admin
+
+    def hosts(self, visitor: Visitor) -> re.Pattern[bytes] | None:
+        """This machine's loopback, on TCP: a browser can be led here by another name."""
+        return _HOST if _door(visitor) == "tcp" else None
+
+
+def _door(visitor: Visitor) -> str:
+    return "unix" if visitor.channel.family == socket.AF_UNIX else "tcp"

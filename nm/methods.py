@@ -29,6 +29,7 @@ from nm.arguments import (
 from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
+from nm.federationmethods import FEDERATION
 from nm.imagemethods import IMAGES
 from nm.plcmethods import PLC
 from nm.recoverymethods import RECOVERY
@@ -556,6 +557,7 @@ SECTIONS = {
     "Groups": _GROUPS,
     "Slivers": SLIVERS,
     "The source of slices, and tickets": PLC,
+    "Reservations": FEDERATION,
     "Accounts": ACCOUNTS,
     "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,

@@ -22,14 +22,16 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from nm import api
+from nm.calls import Caller
 from nm.disk import Disk
-from nm.http import Limits, Resource, Server
-from nm.identity import People
+from nm.http import Server
+from nm.httpreading import Limits, Resource
+from nm.identity import Kernel, People
 from nm.lock import LockHolds
 from nm.records import Record
 
 ADDRESS = "127.0.0.1"
-PAGE = Resource(b"GET", (b"/metrics",), (CONTENT_TYPE_LATEST.encode(),))
+PATHS, CONTENTS = (b"/metrics",), (CONTENT_TYPE_LATEST.encode(),)
 LIMITS = Limits(body=0, connections=32, connections_per_user=8, reserved_for_admins=0)
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 60)  # a call's; WaitJob waits
@@ -58,7 +60,7 @@ class Metrics:
         self._sync = Histogram(
             "nm_sync_seconds", "How long such a sync took.", registry=self._registry, buckets=SECONDS
         )
-        self._server: Server | None = None
+        self._server: Server[Caller] | None = None
 
     # ---- what happens
 
@@ -94,7 +96,8 @@ class Metrics:
         """
         listener = api.listen_tcp(ADDRESS, port, "metrics.port")
         self._registry.register(_Read(lock_holds, depths, groups))
-        self._server = Server(lambda *_: generate_latest(self._registry), people, LIMITS, resource=PAGE)
+        page = Resource[Caller](lambda *_: generate_latest(self._registry), b"GET", PATHS, CONTENTS)
+        self._server = Server([page], Kernel(people), LIMITS)
         self._server.start([listener])
 
     def close(self) -> None:

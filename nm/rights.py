@@ -237,9 +237,9 @@ _ROWS: Mapping[Right, str] = {
         ConfirmExpiry ConfirmSlivers GetHolds Backup
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights
-        AskSource AdminTicket
+        AskSource AdminTicket GeniReady GeniReopen
         """,
-    READER: "GetDrift GetDrivers GetSwitchState GetSSHKeys GetSource",
+    READER: "GetDrift GetDrivers GetReservations GetSwitchState GetSSHKeys GetSource",
     SEEN: "GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages",
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",

@@ -24,12 +24,15 @@ from nm import (
     doormark,
     drift,
     families,
+    federationwork,
     hands,
     hooks,
     imports,
     jobs,
     leases,
     lending,
+    mails,
+    mailwork,
     management,
     patrol,
     people,
@@ -49,6 +52,8 @@ from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
 from nm.facts import Order
+from nm.federation import following
+from nm.federationdoors import FederationDoors, Local
 from nm.hookwork import Gate, HookWorker
 from nm.identity import People
 from nm.importwork import ImportWorker, carry_out
@@ -135,19 +140,24 @@ class Service:
             config, self._tools, self._timekeeper, self._clocks, self._site, open_guests
         )
         self._promises = promisework.PromiseWorker(self._tools, lambda: self._timekeeper.doubts)
+        self._federation = federationwork.FederationWorker(self._tools)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
+        self._mail = mailwork.MailWorker(self.database, config.mail, self._secrets.lookup)
         self._lasting: Mapping[str, Handler] = {  # what remembers while it is idle
             "pool:": self._timekeeper,
             lending.SUBJECT: self._promises,
+            following.SUBJECT: self._federation,
             patrol.SUBJECT: self._patrol,
             sources.SUBJECT: self._plc,
+            mails.SUBJECT: self._mail,
         }
         self.crew = Crew(self._handler)
         self._api = self._door()
+        self._outside = self._doors_outside()
 
     # ---- life
 
@@ -169,11 +179,13 @@ class Service:
                 self.crew.depths,
                 partial(self.database.range, "group"),
             )
+        self._outside.serve()
         self._api.serve(_sockets(self._config))
         self._listens = bool(self._config.api.socket)
 
     def reload(self, config: Config) -> None:
-        """Use another configuration whose differences are all `live`."""
+        """Use another configuration whose differences are all `live`. NMError, and nothing has changed."""
+        self._outside.reload(config, configured.site_of(config, self._registry))
         self._config = config
         self._tools.patience = configured.patience(config)
         self._timekeeper.rules, self._timekeeper.grace = (
@@ -184,6 +196,8 @@ class Service:
         self._patrol.rules = configured.rounds(config)
         self._gate.settings = config.hooks
         self._plc.config = config
+        self._mail.config = config.mail
+        self.crew.send(mails.SUBJECT, mailwork.Look())
         self.crew.send(sources.SUBJECT, Look())
         self._note_hooks()
         self.crew.send(patrol.SUBJECT, patrol.Look())
@@ -193,6 +207,7 @@ class Service:
 
     def stop(self, seconds: float) -> bool:
         """Close the doors, let workers end the batch they are at, close the database."""
+        self._outside.stop(min(seconds, 10.0))
         self._api.stop(min(seconds, 10.0))
         if self._metrics:
             self._metrics.close()
@@ -200,6 +215,7 @@ class Service:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
         self._plc.end()
+        self._mail.end()
         drained = self.crew.stop(seconds)
         self.database.close()
         self._events.close()
@@ -220,6 +236,12 @@ class Service:
             measured=self._metrics.called if self._metrics else None,
         )
         return api.Api(self.database, self._events, self._site(), self._people(self._config), settings)
+
+    def _doors_outside(self) -> FederationDoors:
+        """Those for people of elsewhere, closed."""
+        local = Local(self._people, self._secrets.lookup)
+        measured = self._metrics.called if self._metrics else None
+        return FederationDoors(self._config, self.database, self._site(), local, measured)
 
     def _note_hooks(self) -> None:
         """Let plans tell which of the site's programs there are."""
@@ -286,6 +308,8 @@ class Service:
                 self._over(record)
             if (look := self._promises.concerned(key, record)) is not None:
                 self.crew.send(lending.SUBJECT, look)
+            if (step := self._federation.concerned(key, record)) is not None:
+                self.crew.send(following.SUBJECT, step)
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -339,6 +363,7 @@ class Service:
         self._slivers.look()
         self.crew.send("pool:", leases.Look())
         self.crew.send(lending.SUBJECT, promisework.Look())
+        self.crew.send(following.SUBJECT, federationwork.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
 
     def _distrust_copy(self) -> None:

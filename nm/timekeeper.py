@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from nm import departures, groups, leases, recording, tickets
+from nm import departures, leases, recording, tickets
 from nm.calls import NM, Call
 from nm.errors import NMError
+from nm.federation.ending import expire, takes_nothing
 from nm.records import Record, kind_of, name_of, record_key
 from nm.snapshot import RESTORED
 from nm.store import Store, Transaction, portions
@@ -86,13 +87,16 @@ class Timekeeper:
     def _end(self, due: list[str], now: float, up: float) -> None:
         held = leases.held(self._store)
         over = [name for name in dict.fromkeys([*due, *held]) if self._over(name, now)]
-        ending, waiting = leases.judge(over, held, self._doubted(up), self._count, self.rules)
+        doubt = self._doubted(up)
+        light = [] if doubt else [name for name in over if self._takes_nothing(name, now)]
+        grave = [name for name in over if name not in light]
+        ending, waiting = leases.judge(grave, held, doubt, self._count, self.rules)
         if waiting:
             self._store.transact(partial(leases.hold, reasons=waiting, now=now))
         call = Call(NM, "expiry", now)
-        for name in ending:
+        for name in (*ending, *light):
             try:
-                self._store.transact(partial(groups.expire_group, call=call, name=name))
+                self._store.transact(partial(expire, call=call, name=name))
             except NMError as error:  # one that cannot end must not keep the others
                 log.error("a group could not be ended", extra={"group": name, "why": str(error)})
                 waiting[name] = f"it could not be ended: {error}"
@@ -129,6 +133,11 @@ class Timekeeper:
         return bool(
             group and not group["destroying"] and group["expiry"] is not None and group["expiry"] <= now
         )
+
+    def _takes_nothing(self, name: str, now: float) -> bool:
+        """Whether that is a reservation of which nothing that is over was ever set up."""
+        group = self._store.get(record_key("group", name))
+        return group is not None and takes_nothing(group, now)
 
     def _doubted(self, up: float) -> str | None:
         """Why leases that are over are not believed to be: the clock, or the copy, is too new."""

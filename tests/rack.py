@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nm import api, briefs, config, service
 from nm.calls import Caller
+from nm.configgeni import Federation, Geni
+from nm.configoutside import Bowl, Mail
 from nm.sliverservice import OpenGuests
 from nm.switch import SwitchState
 from nm.switches.ovs import OpenVSwitch
@@ -38,6 +41,11 @@ class Rack:
         open_guests: OpenGuests | None = None,
         plc: config.Plc | None = None,
         tickets: config.Tickets | None = None,
+        federation: Federation | None = None,
+        geni: Geni | None = None,
+        power: config.Power | None = None,
+        bowl: Bowl | None = None,
+        mail: Mail | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -58,6 +66,11 @@ class Rack:
             slivers=slivers or config.Slivers(),
             plc=plc or config.Plc(node_id_file=str(folder / "node_id")),
             tickets=tickets or config.Tickets(keys=str(folder / "ticket-keys")),
+            federation=federation or Federation(),
+            geni=geni or Geni(),
+            power=power or config.Power(),
+            bowl=bowl or Bowl(),
+            mail=mail or Mail(),
         )
         self.startup = False  # whether it is started as by nmd --startup
         self._open_guests = open_guests or briefs.open_guests
@@ -82,6 +95,19 @@ class Rack:
         assert self.service is not None
         return self.service.crew
 
+    def open_geni(self, house: Path, **rules: Any) -> int:
+        """Open GENI's door, with the files of that clearing house, at any port; which it is."""
+        files: dict[str, Any] = {"certificate": "server.pem", "server_key": "server.key"}
+        files |= {name: name for name in ("roots", "revoked")}
+        paths: dict[str, Any] = {key: str(house / name) for key, name in files.items()}
+        geni = Geni(addresses=("127.0.0.1",), port=0, url="https://localhost:8001", **paths)
+        self.stop()
+        self.config = replace(self.config, geni=geni, federation=Federation(**rules))
+        self.start()
+        assert self.service is not None and self.service._outside._geni is not None
+        port: int = self.service._outside._geni._server._listeners[0].getsockname()[1]
+        return port
+
     # ---- calls
 
     def call(self, method: str, *arguments: Any, caller: Caller = ROOT) -> Any:
@@ -90,7 +116,7 @@ class Rack:
         door: api.Api = self.service._api
         return door.call(caller, method, list(arguments))
 
-    def wait(self, job: int, seconds: float = 20.0) -> dict[str, Any]:
+    def wait(self, job: int, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until the job is over."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -105,7 +131,7 @@ class Rack:
         assert job["state"] == state, job
         return job
 
-    def until(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until something is so; fails when it does not become so."""
         deadline = time.monotonic() + seconds
         pause = threading.Event()

@@ -10,7 +10,7 @@ from xmlrpc.client import Fault
 from rich.console import Console
 
 from nm.client import ClientError
-from nm.demo import booting, slices
+from nm.demo import booting, federation, slices
 from nm.demo.racks import LabWorld
 from nm.demo.show import Show
 from nm.demo.story import DemoFailed, Story, World
@@ -23,19 +23,20 @@ INTERRUPTED = 130
 def main() -> int:
     """0: all as it must be; 1: it is not, or the demo could not go on; 130: interrupted."""
     parser = argparse.ArgumentParser(
-        prog="nm.demo", description="who reaches whom, who boots from whom, and what slivers get"
+        prog="nm.demo",
+        description="who reaches whom, who boots from whom, what slivers get, and who comes from elsewhere",
     )
     parser.add_argument(
         "--simulated", action="store_true", help="simulated switches, even where a lab can be"
     )
-    parser.add_argument("act", nargs="?", choices=("slivers",), help="play this act alone")
+    parser.add_argument("act", nargs="?", choices=("slivers", "geni"), help="play this act alone")
     arguments = parser.parse_args()
     simulated = arguments.simulated
     show = Show(Console(highlight=False))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     if arguments.act is not None:
-        return _finish(show, lambda: _slices(show))
+        return _finish(show, lambda: {"slivers": _slices, "geni": _all_federation}[arguments.act](show))
     if not simulated and (why := obstacle()) is not None:
         show.say(f"No real rack: {why}. The same story on simulated switches:", "bold yellow")
         simulated = True
@@ -67,6 +68,23 @@ def _slices(show: Show) -> bool:
     return slices.play(show)
 
 
+def _federation(show: Show) -> bool:
+    """The act of federation, where it can be played."""
+    if (why := obstacle()) is not None:
+        show.say(f"\nh. Federation: left out, for {why}", "bold yellow")
+        return True
+    return federation.play(show)
+
+
+def _all_federation(show: Show) -> bool:
+    """The same, and with nodes that boot, where that can be."""
+    good = _federation(show)
+    if (why := obstacle(boot=True)) is not None:
+        show.say(f"\ni. Federation, and nodes that boot: left out, for {why}", "bold yellow")
+        return good
+    return federation.boot(show) and good
+
+
 def _play(show: Show, simulated: bool) -> bool:
     world: World | None = None
     try:
@@ -77,6 +95,7 @@ def _play(show: Show, simulated: bool) -> bool:
             world.close()
             good = _boot(show) and good
             good = _slices(show) and good
+            good = _federation(show) and good
         return good
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted

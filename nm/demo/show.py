@@ -51,7 +51,7 @@ class Show:
 
     def say(self, text: str, style: str = "") -> None:
         """A line of plain text."""
-        self._console.print(Text(text, style=style))
+        self._console.print(Text(text, style=style), soft_wrap=True)
 
     def act(self, title: str, proves: str) -> None:
         """A new act, and what it proves."""

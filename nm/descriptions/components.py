@@ -93,6 +93,11 @@ def plain_value(value: Value) -> Value:
     return float(value) if isinstance(value, float) else int(value)
 
 
+def kind_of(its_class: Value) -> str:
+    """The kind of a component with that sfClass; "" when nm knows none."""
+    return KINDS.get(its_class, "") if isinstance(its_class, str) else ""
+
+
 def pieces(tree: Component) -> list[Piece]:
     """The components that are to be deployed: around before inside, then in the order of their attributes.
 
@@ -107,12 +112,11 @@ def pieces(tree: Component) -> list[Piece]:
         items = scope.component.attributes
         inner = {spoken(key): item.value for key, item in items.items() if _deployed(item.value)}
         own = {spoken(key): item.value for key, item in items.items() if not _deployed(item.value)}
-        kind = own.get(CLASS)
         mark = scope.component.mark
         found.append(
             Piece(
                 path,
-                KINDS.get(kind, "") if isinstance(kind, str) else "",
+                kind_of(own.get(CLASS)),
                 {name: plain_value(value) for name, value in own.items()},
                 dict(_needs(finder, scope, own, "")),
                 (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),

@@ -73,12 +73,12 @@ def authorised(
     lines = []
     for text in texts:
         try:
-            lines.append(credentials.parse(text, trust.sha1))
+            lines.append((text, credentials.parse(text, trust.sha1)))
         except Denied as error:
             refusals.append(error)
-    for line in sorted(lines, key=lambda line: -line[0].expires):
+    for text, line in sorted(lines, key=lambda one: -one[1][0].expires):
         try:
-            return _granted(line, case)
+            return _granted(text, line, case)
         except Denied as error:
             refusals.append(error)
     raise _refused(refusals, operation)
@@ -94,7 +94,7 @@ def _refused(refusals: list[Denied], operation: str) -> Denied:
     return Denied(f"none of the credentials grants {operation}: {said}", refusals[0].hint)
 
 
-def _granted(line: tuple[Credential, ...], case: _Case) -> Grant:
+def _granted(text: str, line: tuple[Credential, ...], case: _Case) -> Grant:
     first = line[0]
     if first.owner != case.client.urn:
         hint = "call with the certificate of the credential's owner"
@@ -108,12 +108,12 @@ def _granted(line: tuple[Credential, ...], case: _Case) -> Grant:
         hint = f"{case.operation} needs {' or '.join(sorted(needed))}"
         raise Denied(f"the credential for {first.target} does not grant {case.operation}", hint)
     for one, parent in zip(line, (*line[1:], None), strict=True):
-        _holds(one, parent, case)
+        _holds(text, one, parent, case)
     return Grant(case.client, first.target, first.expires, rights)
 
 
-def _holds(one: Credential, parent: Credential | None, case: _Case) -> None:
-    """Denied unless all that it says is so, given that the one it was made from holds."""
+def _holds(text: str, one: Credential, parent: Credential | None, case: _Case) -> None:
+    """Denied unless all that it says in that text is so, given that the one it was made from holds."""
     if one.expires <= case.now:
         hint = "get a new one, or have it renewed"
         raise Denied(f"the credential for {one.target} ended at {times.render(one.expires)}", hint)
@@ -129,7 +129,7 @@ def _holds(one: Credential, parent: Credential | None, case: _Case) -> None:
     key = signer.certificate.public_key()
     if not isinstance(key, RSAPublicKey):
         raise Denied(f"{signer.urn} signed the credential by another key than RSA", _ANEW)
-    xmlsignature.verify(one.signature, key)
+    xmlsignature.verify(text, one.signature, key)
 
 
 def _passed_on(one: Credential, parent: Credential, signer: Gid) -> None:

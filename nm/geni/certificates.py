@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate, CertificateRevocationList
 
 from nm.errors import Denied, Invalid
@@ -99,6 +100,11 @@ def from_der(chain: Sequence[bytes]) -> tuple[Certificate, ...]:
     if not found:
         raise Denied("the client shows no certificate", "call with that of your GENI account")
     return _short(found)
+
+
+def to_der(chain: Iterable[Certificate]) -> bytes:
+    """The certificates one behind the other."""
+    return b"".join(one.public_bytes(Encoding.DER) for one in chain)
 
 
 def _take_apart(chain: Iterable[Certificate]) -> None:

@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 from nm.errors import Conflict, Denied, DeviceFailed, Invalid, LimitReached, NMError, NotFound
-from nm.geni.refusals import NodesLacking, Unsupported, VlanUnavailable
+from nm.geni.refusals import BadVersion, Busy, NodesLacking, Refused, Unsupported, VlanUnavailable
 
 
 class Code(IntEnum):
@@ -34,8 +34,11 @@ class Code(IntEnum):
 
 _CODES: tuple[tuple[type[NMError], Code], ...] = (
     (Unsupported, Code.UNSUPPORTED),
+    (BadVersion, Code.BADVERSION),
     (NodesLacking, Code.INSUFFICIENT_NODES),
     (VlanUnavailable, Code.VLAN_UNAVAILABLE),
+    (Busy, Code.BUSY),
+    (Refused, Code.REFUSED),
     (Invalid, Code.BADARGS),
     (Denied, Code.FORBIDDEN),
     (NotFound, Code.SEARCHFAILED),

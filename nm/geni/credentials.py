@@ -6,6 +6,7 @@ passed on holds the one that it was made from, in <parent>; each has a signature
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 from xmlrpc.client import Binary
 
@@ -20,6 +21,7 @@ from nm.geni.xmlsignature import SIGNATURE, Signature
 
 MOST = 6  # of our type in one call
 LONGEST = 5  # times that one was passed on
+KEPT = 64  # documents that were taken apart and are remembered: clients show theirs with every call
 VERSIONS = ("2", "3")
 
 _NEEDED = ("type", "owner_gid", "owner_urn", "target_gid", "target_urn", "expires", "privileges")
@@ -85,6 +87,7 @@ def _text(value: object) -> str:
 # ---- the document
 
 
+@lru_cache(KEPT)
 def parse(text: str, sha1: bool) -> tuple[Credential, ...]:
     """A credential, then those that it was made from, the last one an authority's. Denied when it is none."""
     root = documents.parse(text)

@@ -7,6 +7,7 @@ identifiers, and the key usage of issuers.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -51,7 +52,7 @@ class Subject:
     issues: bool = False  # whether it may issue certificates: for authorities only
     email: str = ""
     uuid: str = ""  # 36 characters
-    hosts: tuple[str, ...] = ()  # names under which a server is called
+    hosts: tuple[str, ...] = ()  # names and addresses under which a server is called
 
 
 # ---- certificates
@@ -112,7 +113,14 @@ def _alternatives(subject: Subject) -> list[x509.GeneralName]:
         names.append(x509.UniformResourceIdentifier(f"urn:uuid:{subject.uuid}"))
     if subject.email:
         names.append(x509.RFC822Name(subject.email))
-    return [*names, *map(x509.DNSName, subject.hosts)]
+    return [*names, *map(_host, subject.hosts)]
+
+
+def _host(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def revocation(

@@ -8,6 +8,7 @@ means is found here and there alike, because an `xml:id` occurs once in a docume
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lxml import etree
 
 from nm.errors import Denied, DeviceFailed
+from nm.geni import documents
 from nm.geni.documents import XML_ID, Element, children, malformed, text_of
 
 try:
@@ -27,6 +29,8 @@ except Exception as error:  # one of its own, which can be named only where it w
     raise DeviceFailed(
         f"the library xmlsec does not load: {error}", "install nm's dependencies anew"
     ) from error
+
+KEPT = 64  # documents of which is remembered which key signed them
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 SIGNATURE = f"{{{DS}}}Signature"
@@ -59,7 +63,6 @@ def _dotted(version: Sequence[int]) -> str:
 class Signature:
     """A signature of the right form, of which nothing was computed yet."""
 
-    element: Element
     reference: str  # the xml:id of what it says it signs
     certificates: tuple[str, ...]  # bare base64, in the document's order; said by KeyInfo, so by anybody
 
@@ -95,7 +98,7 @@ def read(element: Element, sha1: bool) -> Signature:
     uri = reference.get("URI", "")
     if uri[:1] != "#" or not _ID.fullmatch(uri[1:]) or set(reference.attrib) != {"URI"}:
         raise malformed("its signature is not of an element of this document")
-    return Signature(element, uri[1:], _certificates(parts[_name("KeyInfo")]))
+    return Signature(uri[1:], _certificates(parts[_name("KeyInfo")]))
 
 
 def _counts(method: str, methods: Sequence[str], sha1: bool) -> None:
@@ -129,18 +132,34 @@ def _ds(*names: str) -> tuple[str, ...]:
 # ---- computing
 
 
-def verify(signature: Signature, key: RSAPublicKey) -> None:
-    """Denied unless that key signed the element which the reference means, as it stands in the document."""
-    context = xmlsec.SignatureContext()
+def verify(document: str, signature: Signature, key: RSAPublicKey) -> None:
+    """Denied unless that key signed the element which the reference means, as it stands in that text.
+
+    Clients show the same credential with every call; what held once holds, whatever time it is.
+    """
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     try:
-        context.key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
-        context.verify(signature.element)
+        _compute(document, signature.reference, pem)
     except xmlsec.Error:
         raise Denied(
             "the signature of a credential does not hold",
             "it was altered, or signed by another than the certificate in it says",
         ) from None
+
+
+@lru_cache(KEPT)
+def _compute(document: str, reference: str, key: bytes) -> None:
+    """Fails unless it holds. The document is its own, for libxmlsec writes into it."""
+    place = f"signatures/{SIGNATURE}/{_name('SignedInfo')}/{_name('Reference')}[@URI='#{reference}']/../.."
+    (element,) = documents.parse(document).findall(place)
+    context = xmlsec.SignatureContext()
+    context.key = xmlsec.Key.from_memory(key, xmlsec.constants.KeyDataFormatPem)
+    context.verify(element)
+
+
+def forget() -> None:
+    """What held is to be computed anew, for measurements."""
+    _compute.cache_clear()
 
 
 def sign(signature: Element, key: RSAPrivateKey) -> None:

@@ -28,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up.add_argument("--boot", action="store_true", help="nodes are machines that boot, with BMCs")
     up.add_argument("--bmc", choices=BMCS, default=sizes.bmc, help="what these are (default: %(default)s)")
     up.add_argument("--slivers", action="store_true", help="slices have slivers here, by a PLC of the lab's")
+    up.add_argument(
+        "--geni", action="store_true", help="it is an aggregate of GENI's, for two people of its world"
+    )
     execute = verbs.add_parser("exec", help="run a command inside a lab")
     execute.add_argument("name")
     execute.add_argument("--node", help="inside this node's network, or the world's")
@@ -67,7 +70,7 @@ def _up(args: argparse.Namespace) -> int:
     from nm.lab.running import INSIDE
 
     began = time.monotonic()
-    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc, args.slivers)
+    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc, args.slivers, args.geni)
     lab = lifecycle.up(args.name, layout)
     print(
         f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nm.client import ClientError, connect
-from nm.lab import management, sessions, slices
+from nm.lab import federation, management, sessions, slices
 from nm.lab.archive import CACHE
 from nm.lab.errors import LabError
 from nm.lab.layout import HEAD_ADDRESS, PREFIX, Layout
@@ -81,6 +81,8 @@ def _configuration(layout: Layout) -> str:
         parts += [_ENTERED.format(folder=sessions.shells()), slices.configuration()]
     if layout.boot or layout.slivers:
         parts += [_IMAGES]
+    if layout.geni:
+        parts += [federation.configuration(layout.boot)]
     return "".join([*parts, *([_HEADS] if layout.boot else [])])
 
 

@@ -16,7 +16,7 @@ HOST = "host0"  # the VM host's bridge, and its name in the pool
 POOL = "nm-disks"  # libvirt's pool for disks: nm's own name for it, so that what names none is in the lab too
 HEAD_ADDRESS = "10.9.254.1"  # of every head node that is made from an image; each is alone on its VLAN
 BMCS = ("ipmi", "redfish", "virtualbmc")
-WORLD = "world"  # the network behind the slivers' bridge, where a lab has slivers
+WORLD = "world"  # the network behind the outer bridge, where a lab has slivers or is federated
 LIMITS = {"switches": (1, 32), "nodes": (0, 250), "headnodes": (0, 32)}
 
 
@@ -54,7 +54,7 @@ class Layout:
     """A rack by its sizes.
 
     One that boots has machines as nodes, and makes its head nodes from an image; one with `slivers` also has
-    what slices want of a machine.
+    what slices want of a machine; one with `geni` is an aggregate of GENI's.
     """
 
     switches: int = 2
@@ -63,6 +63,7 @@ class Layout:
     boot: bool = False
     bmc: str = "ipmi"  # what kind the management processors are
     slivers: bool = False
+    geni: bool = False
 
     def __post_init__(self) -> None:
         for word, (lowest, highest) in LIMITS.items():
@@ -99,11 +100,16 @@ class Layout:
             for number in range(1, self.headnodes + 1)
         ]
 
+    @property
+    def outside(self) -> bool:
+        """Whether there is a world around it."""
+        return self.slivers or self.geni
+
     @cached_property
     def places(self) -> list[str]:
         """The networks beside the lab's own: a node's each, and the world."""
         nodes = [] if self.boot else [node.name for node in self.rack]
-        return [*nodes, *([WORLD] if self.slivers else [])]
+        return [*nodes, *([WORLD] if self.outside else [])]
 
     @cached_property
     def trunks(self) -> list[Trunk]:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nm.lab import bmc, confinement, door, guest, machines, management, sessions, slices, world
+from nm.lab import bmc, confinement, door, federation, guest, machines, management, sessions, slices, world
 from nm.lab.archive import CACHE
 from nm.lab.layout import HOST, POOL, PREFIX, Layout, Node
 from nm.lab.place import Lab
@@ -42,13 +42,17 @@ def build(lab: Lab, layout: Layout) -> None:
     _mount(lab)
     _be_deaf()
     run("ip", "link", "set", "lo", "up")
+    if layout.outside:
+        world.build()
+    if layout.geni:
+        federation.prepare(Path(INSIDE))
     if layout.slivers:
         confinement.mount()
-        world.build()
         sessions.allow()
         slices.prepare(Path(INSIDE))
     _build_machines(layout, image)
-    doors = [management.DOOR] * layout.boot + [world.HOST] * layout.slivers
+    accounts = layout.boot or layout.slivers
+    doors = [management.DOOR] * layout.boot + [world.HOST] * (accounts and layout.outside)
     if doors:
         door.start(doors)
 

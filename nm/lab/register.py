@@ -46,6 +46,10 @@ def pool(lab: Lab) -> None:
             head=_head,
             host={**parts.host, "emulate": True},
         )
+    if layout.geni:  # BOWL's portals name nodes by number
+        numbers = {node.name: number for number, node in enumerate(layout.rack, 1)}
+        told = parts.node
+        parts = replace(parts, node=lambda node: {**told(node), "id": numbers[node.name]})
     with connect(str(lab.socket)) as nm:
         if layout.boot:
             for name, settings in images.settings().items():

@@ -1,7 +1,8 @@
-"""The slivers' network: a bridge whose uplink leads to the world, a namespace with addresses.
+"""What is outside of the lab's machine: a bridge whose uplink leads to the world, a namespace with addresses.
 
-One of them lies in a network that the lab's PLC calls exempt. The host has an address on the bridge, too, and
-reaches the world, where that PLC is, by the same uplink. Called by rack.
+It is the network of slivers, and there the federation's experimenters are. One address lies in a network that
+the lab's PLC calls exempt. The host has an address on the bridge, too, and reaches the world, where that PLC
+is, by the same uplink. Called by rack.
 """
 
 from nm.lab.layout import WORLD
@@ -10,7 +11,7 @@ from nm.lab.running import run
 BRIDGE, UPLINK = "slivers0", "uplink0"
 NETWORK = "10.77.0.0/16"
 GATEWAY = "10.77.0.1/16"  # the world's end of the uplink
-HOST = "10.77.0.2"  # this machine on the bridge: where sshd is
+HOST = "10.77.0.2"  # this machine on the bridge: where sshd and the doors of federation are
 FAR = "10.88.0.1"  # in the world
 _MAC = "52:54:00:09:02:01"  # of the bridge: else it is that of some port, and changes as slivers come and go
 EXEMPT, EXEMPT_NETWORK = "10.99.0.1", "10.99.0.0/16"

@@ -1,10 +1,11 @@
 """Finds a command by its words, and explains commands from the tables, so that no help is out of date."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nm.shell import (
     accounts,
     descriptions,
+    geni,
     groups,
     images,
     importing,
@@ -29,6 +30,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
     "Descriptions": descriptions.COMMANDS,
+    "Federation": geni.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,
 }
@@ -90,6 +92,23 @@ def find(words: Sequence[str]) -> tuple[Command | None, list[str]]:
     raise Usage(f"no command {wording.clipped(words[0])}", _nearest(words[0], first, "nmctl --help"))
 
 
+def verb_first(words: Sequence[str], taking: Collection[str]) -> list[str]:
+    """The words with the verb behind its noun: `geni -a URL status` is `geni status -a URL`, as with omni.
+
+    `taking`: options of every command that are followed by a value.
+    """
+    if (words[0],) in spellings():  # a command of one word
+        return list(words)
+    options = [
+        arg for command in commands() if command.words.startswith(f"{words[0]} ") for arg in command.args
+    ]
+    follow = {*taking, *(name for arg in options if not arg.flag for name in (arg.name, arg.short))}
+    place = 1
+    while place < len(words) and words[place].startswith("-") and words[place] not in HELP:
+        place += 2 if words[place] in follow else 1
+    return [words[0], *words[place : place + 1], *words[1:place], *words[place + 1 :]]
+
+
 def _elsewhere(
     known: Mapping[tuple[str, ...], Command], command: Command, rest: list[str]
 ) -> tuple[Command, list[str]]:
@@ -117,8 +136,8 @@ def _nearest(word: str, known: Sequence[str], otherwise: str) -> str:
 
 def noun(word: str) -> str:
     """The commands of one noun."""
-    chosen = [c for words, c in spellings().items() if len(words) == 2 and words[0] == word]
-    rows = [(command.words, command.help) for command in chosen]
+    chosen = [(words, c) for words, c in spellings().items() if len(words) == 2 and words[0] == word]
+    rows = [(" ".join(words), command.help) for words, command in chosen]
     return "\n".join(
         [f"usage: nmctl {word} VERB ...", "", *_aligned(rows), "", f"nmctl {word} VERB --help tells more"]
     )

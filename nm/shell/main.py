@@ -128,11 +128,16 @@ def _main(words: list[str], out: Output) -> int:
         from nm.shell import offline
 
         return offline.lab(options.words[1:])
-    command, rest = guide.find(options.words)
+    command, rest = guide.find(guide.verb_first(options.words, _taking(common())))
     if command is None:
         out.say(guide.noun(options.words[0]))
         return 0
     return _run(command, rest, options, out)
+
+
+def _taking(parser: argparse.ArgumentParser) -> set[str]:
+    """The options of that parser that are followed by a value."""
+    return {name for action in parser._actions if action.nargs != 0 for name in action.option_strings}
 
 
 def _run(command: Command, rest: list[str], options: argparse.Namespace, out: Output) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from nm import config
 from nm.database import Database
+from nm.identity import Kernel
 from tests.accounts import FIRST, LAST
 from tests.accounts.test_in_rack import KEY, SHELL, break_tools, found, mend_tools
 from tests.rack import Rack, rack
@@ -24,7 +25,9 @@ def lab(tmp_path: Path, root: Path) -> Iterator[Rack]:
 
 def administers(lab: Rack, account: pwd.struct_passwd) -> bool:
     assert lab.service is not None
-    return lab.service._api._server.people.caller(account.pw_uid, "unix", 0.0).admin
+    gate = lab.service._api._server.gate
+    assert isinstance(gate, Kernel)
+    return gate._people.caller(account.pw_uid, "unix", 0.0).admin
 
 
 def test_an_account_with_a_uid_of_nms_never_administers(lab: Rack) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from nm.api import Api, ApiSettings, listen_tcp, listen_unix
 from nm.calls import Site
-from nm.http import Limits
+from nm.httpreading import Limits
 from nm.identity import People
 from tests.api.clients import Door, EventsInMemory, wait_until
 from tests.memory_store import MemoryStore

@@ -344,8 +344,8 @@ def test_one_user_cannot_keep_others_out(open_door: Opener) -> None:
         for _ in pids:
             os.read(gone[0], 1)
         wait_until(lambda: len(door.api._server._connections) == 4)
-        assert door.api._server._per_uid[STRANGER] <= 3
-        assert door.api._server._per_uid[STRANGER + 1] <= 3
+        assert door.api._server._per_key[STRANGER] <= 3
+        assert door.api._server._per_key[STRANGER + 1] <= 3
         assert door.ask(call("GetVersion")).value["nm"]
     finally:
         os.write(going[1], b"xx")

@@ -16,7 +16,7 @@ _numbers = count(1)
 
 
 @pytest.mark.real
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("kind", KINDS)
 def test_nm_switches_a_machine_by_its_bmc(kind: str) -> None:
     if (why := obstacle(boot=True)) is not None:

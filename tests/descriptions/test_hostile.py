@@ -15,7 +15,7 @@ from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.limits import Limits
 from nm.descriptions.problems import Flawed
 from tests.descriptions.grammar import Grammar
-from tests.descriptions.say import LIBRARY
+from tests.descriptions.say import EXAMPLES, LIBRARY
 
 STEPS = 20_000
 SMALL = Limits(steps=STEPS, weight=200_000)
@@ -311,14 +311,14 @@ def compiles_or_is_refused(text: str, phase: Phase = "compile") -> None:
         assert str(error)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=80), st.sampled_from(PHASES))
 def test_any_words(words: list[str], phase: Phase) -> None:
     compiles_or_is_refused(" ".join(words), phase)
     compiles_or_is_refused(f"sfConfig extends {{ {' '.join(words)} }}", phase)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(max_size=200), st.binary(max_size=200))
 def test_any_text(text: str, data: bytes) -> None:
     compiles_or_is_refused(text)
@@ -326,7 +326,7 @@ def test_any_text(text: str, data: bytes) -> None:
     compiles_or_is_refused(f'sfConfig extends {{ a "{text}"; b {text} }}')
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(PHASES))
 def test_any_description(seed: int, phase: Phase) -> None:
     compiles_or_is_refused(Grammar(random.Random(seed)).file(), phase)

@@ -11,7 +11,7 @@ from nm.descriptions.layout import WIDTH, laid_out
 from nm.descriptions.lexer import END, source, tokens
 from nm.descriptions.problems import Flawed
 from tests.descriptions.grammar import Grammar
-from tests.descriptions.say import LIBRARY
+from tests.descriptions.say import EXAMPLES, LIBRARY
 from tests.descriptions.sound import description
 
 UNTIDY = r"""/* Head
@@ -144,7 +144,7 @@ def untidy(text: str, chance: random.Random) -> str:
     return "".join(f"{word} {''.join(chance.choices(BETWEEN, k=2))}" for word in said)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32), st.booleans())
 def test_nothing_is_lost_and_twice_is_as_once(seed: int, sound: bool) -> None:
     chance = random.Random(seed)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 from nm import config
 from nm.shell.main import main
@@ -29,7 +30,7 @@ from tests.switches.fakes import FakeSwitch, start
 _PROGRESS = re.compile(
     r"(job \d+ |  |to watch it: )"
 )  # how remarks on stderr begin that no two runs show alike
-_LOOKS = re.compile(r"nmctl (\w+ (list|show|status)|health|map)\b")
+_LOOKS = re.compile(r"nmctl (\w+ (list|show|status)|geni -.* (describe|status)|health|map)\b")
 _OURS = re.compile(r"(?<![\w/])/(var|etc|usr|root|home|run|opt|srv)\b")  # the machine's own
 PATIENCE = 10.0  # seconds
 SOURCE = Path(__file__).parents[2]
@@ -45,10 +46,11 @@ def site(folder: Path) -> Iterator["Site"]:
         made.config = replace(made.config, power=config.Power(off_seconds=0.3))
         made.start()
         here = Site(made)
-        try:
-            yield here
-        finally:
-            here.close()
+        with patch.dict(os.environ, here.environment):
+            try:
+                yield here
+            finally:
+                here.close()
 
 
 class World(Protocol):
@@ -83,8 +85,15 @@ class Site:
             "/var/lib/nm": str(rack.folder / "db"),
             "/etc/nm/secrets": str(rack.folder / "secrets"),
             "/var/backups": str(rack.folder / "backups"),
+            "/etc/nm/geni": str(rack.folder / "geni"),
             "alice": "games",
             "bob": "man",
+        }
+
+        # Where the clearing house is, and whoever calls an aggregate has what is needed for that.
+        self.environment = {
+            "NM_GENI_FOLDER": self._names["/etc/nm/geni"],
+            "NM_GENI_WALLET": str(rack.folder / "geni" / "users" / self._names["alice"]),
         }
 
     def close(self) -> None:
@@ -139,8 +148,8 @@ class Site:
         deed, *arguments = words.split()
         deeds: dict[str, Callable[..., None]] = {
             "moved": self._moved, "wiped": self._wiped, "down": self._down, "up": self._up,
-            "power": self._power, "replaced": self._replaced, "hostless": self._hostless, "plugged": self._plugged,
-            "racked": self._racked,
+            "power": self._power, "replaced": self._replaced, "hostless": self._hostless,
+            "plugged": self._plugged, "racked": self._racked, "federated": self._federated,
         }  # fmt: skip
         deeds[deed](*arguments)
 
@@ -171,6 +180,11 @@ class Site:
         fake = start(dialect, ports=4, user="nm", password="letmein")
         self._fakes.append(fake)
         self._names[f"address={address}"] = f"address=127.0.0.1 port={fake.port}"
+
+    def _federated(self, authority: str) -> None:
+        """The door of GENI's is opened, as in the page's nm.toml, at some port."""
+        port = self.rack.open_geni(Path(self._names["/etc/nm/geni"]), authority=authority)
+        self._names |= {"localhost:8001": f"localhost:{port}", "localhost-8001": f"localhost-{port}"}
 
     def _down(self, switch: str) -> None:
         self.rack.set_faults(switch, down=True)

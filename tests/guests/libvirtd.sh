@@ -13,6 +13,7 @@ echo "$kinds" | while read -r place options; do
     mkdir "$place"
     mount -t cgroup -o "$only" cgroup "$place"
 done
+mount -t tmpfs -o mode=755 tmpfs "$RACK" # libvirt and QEMU often wait for their disk
 mkdir -p /run/lock /run/libvirt /var/lib/libvirt
 mkdir -p "$RACK/etc" "$RACK/lib/qemu" "$RACK/lib/lxc" "$RACK/log/qemu" "$RACK/log/lxc"
 cp -a /etc/libvirt/. "$RACK/etc"

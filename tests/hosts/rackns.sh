@@ -10,6 +10,7 @@ status=0
 RACK=$scratch unshare --mount --net --pid --ipc --uts --fork --kill-child --mount-proc sh -eu -c '
     mount --make-rprivate /
     mount -t sysfs sysfs /sys
+    mount -t tmpfs -o mode=755 tmpfs "$RACK" # libvirt, Open vSwitch and QEMU often wait for their disk
     mount -t tmpfs -o mode=755 tmpfs /run
     mkdir -p /run/lock /run/openvswitch /run/libvirt "$RACK/etc" "$RACK/lib/qemu" "$RACK/log/qemu"
     cp -a /etc/libvirt/. "$RACK/etc"

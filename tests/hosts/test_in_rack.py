@@ -13,7 +13,7 @@ NEEDED = ("ovsdb-server", "ovs-vswitchd", "libvirtd", "virtlogd", "qemu-system-x
 
 
 @pytest.mark.real
-@pytest.mark.timeout(260)
+@pytest.mark.timeout(500)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make namespaces")
 @pytest.mark.skipif(
     not all(map(shutil.which, NEEDED)),
@@ -28,7 +28,7 @@ def test_the_tests_in_a_rack_of_their_own() -> None:
         env=inherited,
         capture_output=True,
         text=True,
-        timeout=250,
+        timeout=490,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,7 @@ import pytest
 from nm.lab.place import SOURCE, environment, obstacle
 from tests.docs.transcript import steps
 
-SECONDS = 100
+SECONDS = 240
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 OWN = """
 mount --make-rprivate /

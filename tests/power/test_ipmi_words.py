@@ -60,7 +60,7 @@ def test_a_refusal_is_told_as_what_it_is(processor: IpmiSim, between: Between) -
     def refused() -> DeviceFailed:
         told = {**processor.management, "port": between.port}
         with pytest.raises(DeviceFailed) as failure:
-            act(told, "status", secrets=SECRETS, manner=Manner())
+            act(told, "status", secrets=SECRETS, manner=Manner(limit=0.1))
         return failure.value
 
     for between.spoilt, passing, words in (

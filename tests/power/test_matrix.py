@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nm import power
 from nm.errors import DeviceFailed
 from nm.management import command, ipmi, web
 from nm.power import Manner, act
@@ -117,6 +118,8 @@ def test_one_that_says_a_word_now_and_then_takes_no_more_time_either(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web, "WHOLE", 0.3)
+    monkeypatch.setattr(power, "LOOK", 4.0)
+    monkeypatch.setattr(power, "LONGEST_PAUSE", 0.2)  # it is asked again soon after each is given up
     over = threading.Event()
 
     def drip(caller: socket.socket) -> None:

@@ -11,7 +11,12 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("module", "page"),
-    [("nm.reference", "api.md"), ("nm.config", "nm.toml"), ("nm.shell.spl.reference", "shell.md")],
+    [
+        ("nm.reference", "api.md"),
+        ("nm.config", "nm.toml"),
+        ("nm.shell.spl.reference", "shell.md"),
+        ("nm.pools.page", "components.md"),
+    ],
 )
 def test_reference_page_is_true(module: str, page: str) -> None:
     made = subprocess.run(

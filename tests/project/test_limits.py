@@ -19,6 +19,7 @@ MEDIAN_LINES = 10
 CATCH_ALL = {
     "nm/api.py": "a method's failure is the answer to its call",
     "nm/database.py": "an operation's failure is its caller's, a listener's must not end the journal",
+    "nm/geni/amapi.py": "a call's failure is the answer to it",
     "nm/http.py": "one client's or tick's failure must not close the door for all",
     "nm/workers.py": "a job's failure must not end its subject's worker",
     "nm/waiting.py": "a question's failure is raised where it was asked, in another thread",

@@ -20,6 +20,7 @@ from tests.shell.account_stories import delegates, rights_of_accounts
 from tests.shell.conftest import Nmctl, run
 from tests.shell.database_stories import databases
 from tests.shell.description_story import descriptions
+from tests.shell.geni_stories import an_aggregate, clearing_house, set_up_by_hand
 from tests.shell.health_story import health
 from tests.shell.image_stories import images, images_of_groups
 from tests.shell.loan_stories import loans_of_nodes
@@ -480,6 +481,29 @@ story("sliver confirm")(slivers_that_end)
 story("lend")(loans_of_nodes)
 story("database check", "database show", "database restore")(databases)
 story("switch release", "switch replace")(a_dead_switch)
+story(
+    "geni init",
+    "geni trust",
+    "geni untrust",
+    "geni list",
+    "geni user",
+    "geni slice",
+    "geni credential",
+    "geni revoke",
+    "geni delegate",
+)(clearing_house)
+story(
+    "geni getversion",
+    "geni listresources",
+    "geni describe",
+    "geni allocate",
+    "geni provision",
+    "geni status",
+    "geni renew",
+    "geni poa",
+    "geni delete",
+)(an_aggregate)
+story("geni reservations", "geni ready", "geni shutdown", "geni reopen")(set_up_by_hand)
 story("rights set", "delegate list", "delegate show")(rights_of_accounts)
 story("delegate create", "delegate destroy", "delegate keys")(delegates)
 

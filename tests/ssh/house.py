@@ -38,7 +38,7 @@ PORT, OTHER_PORT = 22, 2222
 SFTP = "/usr/lib/openssh/sftp-server"
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 FIRST_UID = 90_000  # other tests on this machine end processes of lower ones, here as well
-SECONDS = 100.0  # for all that happens in a house
+SECONDS = 220.0  # for all that happens in a house
 SSHD = f"""
 Port {PORT}
 Port {OTHER_PORT}

@@ -13,7 +13,7 @@ MODULES = sorted(Path(__file__).with_name("inside").glob("test_*.py"))
 
 
 @pytest.mark.real
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make namespaces")
 @pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
 @pytest.mark.parametrize("module", MODULES, ids=[path.stem for path in MODULES])

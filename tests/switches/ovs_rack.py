@@ -41,9 +41,7 @@ class OvsRack:
     def __init__(self, *remotes: str) -> None:
         """`remotes`: further options of ovsdb-server, where else to listen."""
         self._remotes = remotes
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="ovs-", dir="/tmp")
-        )  # short: sockets' paths have 107 bytes
+        self.folder = Path(tempfile.mkdtemp(prefix="ovs-"))  # short: sockets' paths have 107 bytes
         self.address = f"unix:{self.folder}/db.sock"
         self._environment = {
             **os.environ,

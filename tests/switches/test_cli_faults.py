@@ -164,7 +164,7 @@ def some(lines: int) -> list[int]:
     return list(range(1, lines + 1)) if ALL else sorted({1, (lines + 1) // 2, lines})
 
 
-@pytest.mark.timeout(900 if ALL else 60)
+@pytest.mark.timeout(900 if ALL else 120)
 @pytest.mark.parametrize("name", OPERATIONS if ALL else ["join", "all goes"])
 def test_every_line_may_fail(cli: CliBench, name: str) -> None:
     cli.record["timeout"] = TIMEOUT
@@ -196,7 +196,7 @@ def try_line(cli: CliBench, name: str, kind: Kind, line: int, seconds: float, af
     check_converges(cli, orders, what)
 
 
-@pytest.mark.timeout(900 if ALL else 60)
+@pytest.mark.timeout(900 if ALL else 120)
 @pytest.mark.parametrize("name", ["join", "leave"] if ALL else ["join"])
 def test_lines_may_be_carried_out_when_nobody_waits_any_more(cli: CliBench, name: str) -> None:
     cli.record["timeout"] = TIMEOUT
@@ -205,7 +205,7 @@ def test_lines_may_be_carried_out_when_nobody_waits_any_more(cli: CliBench, name
         try_late(cli, name, line, 0)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["slow", "silence", "cut"])
 def test_a_log_in_may_fail_at_its_prompt(cli: CliBench, kind: Kind) -> None:
     cli.record["timeout"] = TIMEOUT
@@ -259,7 +259,7 @@ UNDOING = [  # lines that take a port off what a later session has put it on; on
 ]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("dialect", "like"), UNDOING, ids=[dialect for dialect, _ in UNDOING])
 def test_nothing_is_changed_while_a_line_that_was_given_up_may_be_carried_out(
     command_line: Callable[[str], CliBench], dialect: str, like: str
@@ -290,7 +290,7 @@ def test_nothing_is_changed_while_a_line_that_was_given_up_may_be_carried_out(
     assert all(is_so(cli, order) for order in orders)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_switch_that_only_could_not_be_read_is_changed_at_once(
     command_line: Callable[[str], CliBench],
 ) -> None:

@@ -118,6 +118,7 @@ class Slow:
                     self.held.set()
                 self.may.wait()
                 other.sendall(data)
+            other.shutdown(socket.SHUT_WR)  # the other thread receives from it, so closing would not end it
 
 
 def test_ctrl_c_while_the_daemon_is_asked_what_is_left(nmctl: Nmctl, tmp_path: Path) -> None:

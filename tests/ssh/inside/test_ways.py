@@ -21,7 +21,7 @@ import pytest
 from nm.api import listen_tcp, listen_unix
 from nm.calls import Caller
 from nm.errors import Denied, Invalid, NotFound
-from nm.http import Limits
+from nm.httpreading import Limits
 from nm.identity import People
 from nm.methods import METHODS
 from nm.records import Record

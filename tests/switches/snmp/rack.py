@@ -63,7 +63,7 @@ class SnmpRack:
     """snmpd with agent.py."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="snmp-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="snmp-"))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]

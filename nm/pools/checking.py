@@ -1,0 +1,103 @@
+"""What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nm.pools.attributes import Attribute, is_component
+from nm.pools.kinds import KINDS, Kind
+from nm.pools.tree import Part, Path, Tree, spell
+
+NO_VALUE_SHOWN = "(not shown)"
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "whenUnreachable": ("keep", "terminate"),
+    "format": ("raw", "qcow2"),
+    "onCrash": ("destroy", "restart"),
+    "graphics": ("none", "vnc", "spice"),
+    "diskBus": ("virtio", "scsi", "sata", "ide"),
+}
+A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong (an error) or odd (a warning) about an attribute of a part, or about the part."""
+
+    level: Literal["error", "warning"]
+    path: Path
+    text: str
+    hint: str
+    line: tuple[str, int] = ("", 0)
+
+    @property
+    def place(self) -> str:
+        """Where it is described, to stand before what is said of it."""
+        file, line = self.line
+        return f"{file}:{line}: " if file else ""
+
+    def __str__(self) -> str:
+        return f"{self.place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
+
+
+def findings(tree: Tree) -> list[Finding]:
+    """All of them, in the order in which parts are made; errors forbid to deploy it."""
+    found = [finding for part in tree.parts.values() for finding in _of_part(part)]
+    return found + list(_of_order(tree))
+
+
+def _of_part(part: Part) -> Iterator[Finding]:
+    kind = KINDS.get(part.kind)
+    if kind is None:
+        hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
+        yield _error(part, "nm knows no such kind of component", hint)
+        return
+    if kind.left_out:
+        yield _error(part, f"{kind.name} is not deployed", kind.left_out)
+    known = kind.known()
+    for name, attribute in known.items():
+        if attribute.must and name not in part.attributes:
+            yield _error(part, f"{name} is missing", attribute.text or f"give it a {attribute.type}")
+    for name, value in part.attributes.items():
+        if name in known:
+            yield from _of_value(part, known[name])
+        elif not kind.open and not is_component(value):
+            yield _unknown(part, kind, name, known)
+
+
+def _of_value(part: Part, attribute: Attribute) -> Iterator[Finding]:
+    value = part.attributes[attribute.name]
+    shown = NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
+    choices = CHOICES.get(attribute.name)
+    if not attribute.fits(value):
+        wanted = "a lazy reference" if attribute.lazy or attribute.type == "Reference" else _a(attribute.type)
+        hint = "write LAZY and the way to it" if wanted == "a lazy reference" else attribute.text
+        yield _error(part, f"{attribute.name} is {shown}, and must be {wanted}", hint)
+    elif choices is not None and isinstance(value, str) and value not in choices:
+        yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
+    elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
+        yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
+
+
+def _a(name: str) -> str:
+    return A.get(name, f"a {name}")
+
+
+def _unknown(part: Part, kind: Kind, name: str, known: Iterable[str]) -> Finding:
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else f"docs/components.md lists those of {kind.name}"
+    return Finding("warning", part.path, f"{kind.name} knows no attribute {name}", hint, part.line)
+
+
+def _of_order(tree: Tree) -> Iterator[Finding]:
+    for one, other in sorted(tree.misplaced):
+        hint = f"describe {spell(other)} before it"
+        text = f"it needs {spell(other)}, which stands behind it and is made first"
+        yield Finding("warning", one, text, hint, tree.parts[one].line)
+    for one, other in sorted(tree.circular):
+        text = f"it and {spell(other)} need each other, so one is made without the other"
+        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].line)
+
+
+def _error(part: Part, text: str, hint: str) -> Finding:
+    return Finding("error", part.path, text, hint, part.line)

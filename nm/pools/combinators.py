@@ -1,0 +1,297 @@
+"""What each kind does when it has started, when something in it has ended, when its time is over. Pure.
+
+A combinator makes its actions itself, and has started when the first of them has; a Parallel that makes each
+by itself has at once, and so has what waits for a time. What it remembers is `run` in its entry:
+
+  turn   which action of a Sequence it is at          tries  how many runs there were
+  over   how many actions of a Parallel have ended    group  the stage that a Parallel's actions pass together
+  acted  whether a Finally had its action started
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nm.pools import updating
+from nm.pools.life import NOTHING, STAGES, Life, Status, alive
+from nm.pools.tree import ACTION, ACTIONS, Path, spell
+
+Step = Callable[[Life, Path], None]
+
+
+def _kind(life: Life, path: Path) -> str:
+    return life.tree.parts[path].kind
+
+
+def _run(life: Life, path: Path) -> Mapping[str, Any]:
+    run: Mapping[str, Any] = life.get(path).get("run", NOTHING)
+    return run
+
+
+def _remember(life: Life, path: Path, **values: Any) -> None:
+    run = {**_run(life, path), **values}
+    life.write(path, run={key: value for key, value in run.items() if value is not None} or None)
+
+
+def finish(life: Life, path: Path, status: Status, words: str = "") -> None:
+    """A combinator has come to its end; while it is still being made, a bad one means that it cannot be."""
+    if status == "abnormal" and "stage" in life.get(path):
+        life.fail(path, words)
+    elif status == "abnormal" or life.worth(path, "sfShouldTerminate") is not False:
+        life.down(path, status, words)
+
+
+# ---- when it has started
+
+
+def started(life: Life, path: Path) -> None:
+    """A part runs, and what was made with it."""
+    STARTED.get(_kind(life, path), Life.passed)(life, path)
+
+
+def _one_action(life: Life, path: Path) -> None:
+    actions = life.tree.actions(path)
+    if actions:
+        life.launch(actions[0])
+    else:
+        life.passed(path)
+        finish(life, path, "normal")
+
+
+def _number(life: Life, path: Path, name: str) -> float:
+    value = life.worth(path, name)
+    return value if isinstance(value, int | float) else 0
+
+
+def _in_time(life: Life, path: Path) -> None:
+    life.timer(path, life.now + _number(life, path, "time") / 1000)
+    _one_action(life, path)
+
+
+def _delayed(life: Life, path: Path) -> None:
+    life.timer(path, life.now + _number(life, path, "time") / 1000)
+    life.passed(path)
+
+
+def _all_alone(life: Life, path: Path) -> None:
+    life.passed(path)
+    entry = life.get(path)
+    if not alive(entry) or entry.get("going"):
+        return  # that was what somebody waited for, to take it down
+    for action in life.tree.actions(path):
+        life.launch(action)
+
+
+def _parallel(life: Life, path: Path) -> None:
+    actions = life.tree.actions(path)
+    if not actions:
+        _one_action(life, path)
+    elif life.worth(path, "asynchCreateChild") is True:
+        _all_alone(life, path)
+    else:
+        _remember(life, path, group=STAGES[0])
+        life.start_children(path, actions, STAGES[0])
+
+
+def _terminator(life: Life, path: Path) -> None:
+    target = life.tree.parts[path].needs.get("kill")
+    if target is None:
+        life.fail(path, "what it is to end is not there")
+        return
+    life.passed(path)
+    life.down(target, "normal", "it was ended by another component")
+    finish(life, path, "normal")
+
+
+STARTED: Mapping[str, Step] = {
+    "Sequence": _one_action,
+    "Retry": _one_action,
+    "Repeat": _one_action,
+    "Try": _one_action,
+    "Finally": _one_action,
+    "Timeout": _in_time,
+    "During": _in_time,
+    "Delay": _delayed,
+    "Parallel": _parallel,
+    "FireBreak": _all_alone,
+    "Terminator": _terminator,
+}
+
+
+# ---- while its actions are made
+
+
+def child_passed(life: Life, path: Path, child: Path, stage: str) -> None:
+    """An action and all in it are through a stage."""
+    if "group" in _run(life, path):
+        life.count(path, child, stage)
+        return
+    ready = "deploy" if _kind(life, path) == "Finally" else "start"
+    if stage != ready:
+        life.begin(child, STAGES[STAGES.index(stage) + 1])
+    elif "stage" in life.get(path):
+        life.passed(path)
+
+
+def group_passed(life: Life, path: Path) -> None:
+    """All actions of a Parallel are through a stage together."""
+    stage = _run(life, path)["group"]
+    if stage == STAGES[-1]:
+        _remember(life, path, group=None)
+        life.passed(path)
+        _all_over(life, path)
+        return
+    following = STAGES[STAGES.index(stage) + 1]
+    _remember(life, path, group=following)
+    life.start_children(path, life.tree.actions(path), following)
+
+
+# ---- when something inside has ended
+
+
+def child_gone(life: Life, path: Path, child: Path) -> None:
+    """A child is down, and its parent is not being taken down."""
+    entry, role = life.get(child), life.tree.parts[child].role
+    status, words = entry.get("going", "normal"), entry.get("words", "")
+    kind = _kind(life, path)
+    if kind == "FireBreak":
+        _without(life, path, child)
+    elif role in {ACTIONS, ACTION}:
+        ENDED[kind](life, path, child, status)
+    elif role:
+        finish(life, path, status, words)
+    elif entry.get("failed") and life.worth(path, "keepOnFailure") is True:
+        _without(life, path, child)
+    else:
+        life.down(path, status, words)
+
+
+def _without(life: Life, path: Path, child: Path) -> None:
+    """Go on without a child; while children are being made, also without those that need it."""
+    around = life.get(path)
+    if "left" not in around:
+        return
+    stage: str = _run(life, path).get("group") or around["stage"]
+    for other in life.tree.needing(child):
+        entry = life.get(other)
+        if entry.get("state") == "ended":
+            continue
+        words = f"it needs {spell(child)}"
+        life.fail_with(other)
+        if alive(entry):
+            life.down(other, "abnormal", words)
+        else:
+            life.write(other, going="abnormal", words=words)
+            life.gone(other)
+    if life.get(child).get("passed") != stage:
+        life.count(path, child, stage)
+
+
+Ended = Callable[[Life, Path, Path, Status], None]
+
+
+def _words(life: Life, child: Path) -> str:
+    words: str = life.get(child).get("words", "")
+    return words
+
+
+def _next_turn(life: Life, path: Path, child: Path, status: Status) -> None:
+    actions = life.tree.actions(path)
+    turn = actions.index(child) + 1
+    if status == "abnormal" or turn == len(actions):
+        finish(life, path, status, _words(life, child))
+    else:
+        life.launch(actions[turn])
+
+
+def _one_over(life: Life, path: Path, child: Path, status: Status) -> None:
+    failed = life.get(child).get("failed")
+    name = "terminateOnAbnormalChildDeploy" if failed else "terminateOnAbnormalChildTermination"
+    if status == "abnormal" and life.worth(path, name) is not False:
+        finish(life, path, "abnormal", _words(life, child))
+        return
+    _remember(life, path, over=_run(life, path).get("over", 0) + 1)
+    if "group" in _run(life, path):
+        _without(life, path, child)
+    else:
+        _all_over(life, path)
+
+
+def _all_over(life: Life, path: Path) -> None:
+    if _run(life, path).get("over") == len(life.tree.actions(path)):
+        finish(life, path, "normal")
+
+
+def _again(wanted: Status, attribute: str, more: int) -> Ended:
+    """Run the action again when it ended like that, so many times as an attribute says and more."""
+
+    def ended(life: Life, path: Path, child: Path, status: Status) -> None:
+        tries = _run(life, path).get("tries", 0) + 1
+        if status == wanted and tries < _number(life, path, attribute) + more:
+            _remember(life, path, tries=tries)
+            life.launch(child)
+        else:
+            finish(life, path, status, _words(life, child))
+
+    return ended
+
+
+def _handled(life: Life, path: Path, child: Path, status: Status) -> None:
+    for other in life.tree.inside(path):
+        if life.tree.parts[other].role == status:
+            life.launch(other)
+            return
+    finish(life, path, status, _words(life, child))
+
+
+def _as_it(life: Life, path: Path, child: Path, status: Status) -> None:
+    finish(life, path, status, _words(life, child))
+
+
+ENDED: Mapping[str, Ended] = {
+    "Sequence": _next_turn,
+    "Parallel": _one_over,
+    "Retry": _again("abnormal", "retry", 1),
+    "Repeat": _again("normal", "repeat", 0),
+    "Try": _handled,
+    "Timeout": _as_it,
+    "During": _as_it,
+    "Delay": _as_it,
+    "Finally": _as_it,
+}
+
+
+# ---- when its time is over, and when it goes
+
+
+def due(life: Life, path: Path) -> None:
+    """The time has come that a part waited for."""
+    kind = _kind(life, path)
+    if kind == "Timeout":
+        finish(life, path, "abnormal", f"it took longer than {life.worth(path, 'time')} ms")
+    elif kind == "During":
+        finish(life, path, "normal")
+    elif kind == "Delay":
+        _one_action(life, path)
+
+
+def last_act(life: Life, path: Path) -> bool:
+    """Whether a part that goes has something to do first; `acted` is called when that is done."""
+    if _kind(life, path) != "Finally" or _run(life, path).get("acted"):
+        return False
+    _remember(life, path, acted=True)
+    actions = life.tree.actions(path)
+    if not actions or life.get(actions[0]).get("state") != "initialized" or "doing" in life.get(actions[0]):
+        return False
+    life.begin(actions[0], "start")
+    return True
+
+
+def acted(life: Life, path: Path) -> None:
+    """Something inside a part that goes has passed a stage: a Finally had its action started."""
+    if _run(life, path).get("acted") and "left" not in life.get(path):
+        life.go_on(path)
+
+
+def dropped(life: Life, todo: Sequence[Any]) -> None:
+    """What an update had to do for a part is not done, for the part goes."""
+    updating.dropped(life, todo)

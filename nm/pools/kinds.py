@@ -1,0 +1,344 @@
+"""The kinds of components: what each is given, and what a change of that means while it runs.
+
+The texts in nm/sflibrary say the same to the compiler (tests/pools/test_kinds.py holds the two together), and
+docs/components.md says it to people. An attribute's text is the description of its schema, word by word.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nm.pools.attributes import Attribute, Value, growing, within
+
+Inside = Literal["nothing", "parts", "actions"]
+
+MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
+SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
+COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
+SHELLSCRIPT = "org/smartfrog/services/shellscript/components.sf"
+MANAGEMENT = "org/smartfrog/services/management/components.sf"
+OWN = "nm/components.sf"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of component.
+
+    name: as descriptions.components.KINDS has it. written: the prototypes that make one; else its name.
+    include: the file that has them. inside: whether components inside it are made with it ("parts"), or by it
+    when it has started ("actions"). handlers: attributes whose components it makes when it comes to that.
+    open: whether it may hold attributes of any name, for what is inside to link to. privileged: whether it
+    acts on a host as no plain domain does, so that an administrator or a listed allowance is needed.
+    left_out: why nm makes none.
+    """
+
+    name: str
+    text: str
+    include: str
+    attributes: tuple[Attribute, ...] = ()
+    written: tuple[str, ...] = ()
+    inside: Inside = "nothing"
+    handlers: tuple[str, ...] = ()
+    open: bool = False
+    privileged: bool = False
+    left_out: str = ""
+
+    def known(self) -> Mapping[str, Attribute]:
+        """All its attributes by name, with those that every component has."""
+        return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
+
+
+def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
+    """What an attribute of a component is worth: as given, else its default."""
+    value = attributes.get(name)
+    if value is None and (known := kind.known().get(name)) is not None:
+        return known.default
+    return value
+
+
+# ---- what every component has
+
+EVERY = (
+    Attribute("sfClass", "String", "what the component is", "replace", must=True),
+    Attribute("sfProcessHost", "String", "the host on which it and all inside it are made", "replace"),
+    Attribute("sfProcessName", "String", "", "replace"),
+    Attribute("sfProcessComponentName", "String", "the name under which it is known", "replace"),
+    Attribute(
+        "sfLivenessDelay",
+        "Integer",
+        "seconds between two looks whether it is alive; 0: never",
+        "now",
+        default=15,
+    ),
+    Attribute("sfLivenessFactor", "Integer", "how many looks may fail", "now", default=2),
+    Attribute("sfUpdatable", "Boolean", "whether it may be changed while it runs", "now", default=True),
+    Attribute(
+        "whenUnreachable",
+        "String",
+        "what becomes of it when its host cannot be reached: keep or terminate",
+        "now",
+        default="keep",
+    ),
+)
+
+COMPOUND = (
+    Attribute(
+        "sfSyncTerminate",
+        "Boolean",
+        "whether one is down before the next is taken down",
+        "termination",
+        default=False,
+    ),
+    Attribute(
+        "keepOnFailure", "Boolean", "whether the others stay when one cannot be made", "now", default=False
+    ),
+)
+
+# ---- domains and their disks
+
+SHELL = Attribute("shell", "Reference", "the shell for commands on the host", "now", lazy=True)
+
+
+def _twice(name: str, default: int) -> Value:
+    return within(f"max{name.capitalize()}", lambda started: 2 * (started.get(name) or default))
+
+
+DOMAIN = (
+    SHELL,
+    Attribute("storageBackend", "Reference", "the component that has its disk", "restart", lazy=True),
+    Attribute("hostname", "String", "the guest's name", "replace", must=True),
+    Attribute("ip", "String", "the guest's address", "replace"),
+    Attribute("gateway", "String", "the guest's gateway", "replace"),
+    Attribute("netmask", "String", "the guest's netmask", "replace"),
+    Attribute("kernel", "String", "the kernel, a path on the host", "restart"),
+    Attribute("ramdisk", "String", "the initial RAM disk, a path on the host", "restart"),
+    Attribute("cmdline", "String", "the kernel's command line", "restart"),
+    Attribute("domainName", "String", "the domain's name; else the hostname", "replace"),
+    Attribute(
+        "memory", "Integer", "MiB", _twice("memory", MEMORY), default=MEMORY, effects=("now", "restart")
+    ),
+    Attribute(
+        "maxMemory",
+        "Integer",
+        "MiB up to which memory changes while it runs",
+        "restart",
+        default="twice memory",
+    ),
+    Attribute(
+        "vcpus", "Integer", "processors", _twice("vcpus", VCPUS), default=VCPUS, effects=("now", "restart")
+    ),
+    Attribute(
+        "maxVcpus",
+        "Integer",
+        "processors up to which vcpus changes while it runs",
+        "restart",
+        default="twice vcpus",
+    ),
+    Attribute("mac", "String", "the address of its interface", "now"),
+    Attribute("bridge", "String", "the bridge that its interface is in", "now"),
+    Attribute("network", "String", "the network that its interface is in", "now"),
+    Attribute(
+        "diskBus", "String", "how its disk is attached: virtio, scsi, sata, ide", "restart", default="virtio"
+    ),
+    Attribute("diskTarget", "String", "the disk's device name in the guest", "restart", default="by its bus"),
+    Attribute("uuid", "String", "the domain's UUID", "replace"),
+    Attribute("machine", "String", "the kind of machine", "restart"),
+    Attribute("cpu", "String", "the model of processor", "restart"),
+    Attribute("graphics", "String", "its screen: none, vnc or spice", "restart", default="none"),
+    Attribute(
+        "onCrash",
+        "String",
+        "what becomes of a guest that crashes: destroy or restart",
+        "restart",
+        default="destroy",
+    ),
+    Attribute("autostart", "Boolean", "whether it starts with its host", "now", default=False),
+    Attribute(
+        "shutdownTimeout",
+        "Integer",
+        "seconds that the guest has to shut down before it is switched off",
+        "termination",
+        default=60,
+    ),
+    Attribute("userData", "String", "cloud-init's user-data", "replace", quiet=True),
+    Attribute("metaData", "String", "cloud-init's meta-data", "replace", quiet=True),
+)
+
+STORAGE = (
+    SHELL,
+    Attribute("domainName", "String", "the domain's name", "now"),
+    Attribute("baseImage", "String", "what the disk is made from", "replace", must=True),
+    Attribute(
+        "size",
+        "Long",
+        "bytes; else as large as the image",
+        growing,
+        default="the image's",
+        effects=("now", "replace"),
+    ),
+    Attribute("swapSize", "Long", "bytes of a swap disk", "replace"),
+    Attribute(
+        "keepOnTerminate",
+        "Boolean",
+        "whether the disk stays when the component ends",
+        "termination",
+        default=False,
+    ),
+)
+
+LOOPBACK = (
+    Attribute("imageDir", "String", "the folder for the disk's file", "replace"),
+    Attribute("format", "String", "raw or qcow2", "replace", default="qcow2"),
+    Attribute("backing", "Boolean", "whether the disk shares its base image", "replace", default=True),
+)
+
+LVM = (
+    Attribute("volumeGroup", "String", "where the volume is made", "replace"),
+    Attribute("snapshot", "Boolean", "whether it is a snapshot of its base image", "replace", default=False),
+    Attribute("thinPool", "String", "the thin pool that it is made in", "replace"),
+)
+
+# ---- commands on hosts, the console
+
+EXEC = Attribute("exec", "CD", "", "replace")
+SCRIPT = (
+    Attribute("shell", "Reference", "the shell that runs the script", "now", must=True, lazy=True),
+    Attribute("deployScript", "Any", "run when it is made: a string, or a list of lines", "replace"),
+    Attribute("startScript", "Any", "run when it starts", "restart"),
+    Attribute("terminateScript", "Any", "run when it ends", "termination"),
+    Attribute("autoTerminate", "Boolean", "whether it ends when its script has run", "now", default=False),
+)
+
+DISPLAY = tuple(
+    Attribute(name, kind, "", "now")  # type: ignore[arg-type]  # literals, seen one by one
+    for name, kind in (
+        ("nameDisplay", "String"),
+        ("positionDisplay", "String"),
+        ("redirectStd", "Boolean"),
+        ("screenEditable", "Boolean"),
+    )
+)
+
+# ---- combinators: what is inside them is made when they have started
+
+
+TIME = Attribute("time", "Integer", "milliseconds", "now", must=True)
+LAST = Attribute("sfShouldTerminate", "Boolean", "whether it ends behind the last", "now", default=True)
+PARALLEL = (
+    Attribute("asynchCreateChild", "Boolean", "whether each child is made by itself", "now", default=False),
+    Attribute(
+        "terminateOnAbnormalChildTermination",
+        "Boolean",
+        "whether a child that fails ends all",
+        "now",
+        default=True,
+    ),
+    Attribute(
+        "terminateOnAbnormalChildDeploy",
+        "Boolean",
+        "whether a child that cannot be made ends all",
+        "now",
+        default=True,
+    ),
+    LAST,
+)
+RETRY = Attribute("retry", "Integer", "how many times again", "now", must=True)
+REPEAT = Attribute("repeat", "Integer", "how many times", "now", must=True)
+KILL = Attribute("kill", "Reference", "what to end", "now", must=True, lazy=True)
+DETACHED = "a pool is one tree: put what is to live by itself into a description of its own"
+ELSEWHERE = "nm makes a component where it is described: write it there"
+
+
+def _combinator(name: str, text: str, *attributes: Attribute, handlers: tuple[str, ...] = ()) -> Kind:
+    own = (*COMPOUND, *attributes)
+    return Kind(name, text, COMBINATORS, own, inside="actions", handlers=handlers, open=True)
+
+
+def _left_out(name: str, why: str) -> Kind:
+    return Kind(name, "", COMBINATORS, COMPOUND, inside="actions", open=True, left_out=why)
+
+
+# ---- nm's own
+
+GROUP = (
+    Attribute("groupName", "String", "the group's name; else the component's", "replace"),
+    Attribute("vlan", "Integer", "the group's VLAN", "now"),
+    Attribute("expires", "String", "when it ends", "now"),
+)
+NODE = (
+    Attribute("node", "String", "the machine, by its name in the pool", "replace", must=True),
+    Attribute("image", "String", "what it boots", "restart"),
+)
+VLAN = (
+    Attribute("vlan", "Integer", "the VLAN, 2 to 4094", "replace", must=True),
+    Attribute(
+        "network", "String", "the network of the group that it is; else main", "replace", default="main"
+    ),
+)
+HEADNODE = (Attribute("headNode", "String", "the head node, by its name in the pool", "replace", must=True),)
+
+ALL = (
+    Kind("Prim", "nothing by itself: a place for attributes", CORE, open=True),
+    Kind(
+        "Compound",
+        "its parts, made in their order and taken down in the reverse order",
+        CORE,
+        COMPOUND,
+        inside="parts",
+        open=True,
+    ),
+    Kind("Domain", "a virtual machine of libvirt's", SMARTDOMAINS, DOMAIN, ("Domain", "XenDomain")),
+    Kind("XenDomain", "the same, under the name that SmartDomains gave it", SMARTDOMAINS, DOMAIN),
+    Kind("LoopbackStorageBackend", "a domain's disk, as a file", SMARTDOMAINS, (*STORAGE, *LOOPBACK)),
+    Kind("LVMStorageBackend", "a domain's disk, as a logical volume", SMARTDOMAINS, (*STORAGE, *LVM)),
+    Kind(
+        "Shell", "a shell on a host, which scripts use", SHELLSCRIPT, (EXEC,), ("BashShell",), privileged=True
+    ),
+    Kind(
+        "Script", "commands on a host, when it is made, starts and ends", SHELLSCRIPT, SCRIPT, privileged=True
+    ),
+    Kind("Display", "nothing: there to be described", MANAGEMENT, DISPLAY),
+    Kind(
+        "DeployManagement",
+        "the console of the part that `root` leads to",
+        MANAGEMENT,
+        (*DISPLAY, Attribute("root", "Reference", "the part that is shown", "now")),
+    ),
+    _combinator(
+        "Sequence", "its actions one after the other; over with the last, or with one that fails", LAST
+    ),
+    _combinator("Parallel", "its actions all at once; over when all are", *PARALLEL),
+    _combinator("Retry", "its action, again when that failed", RETRY),
+    _combinator("Repeat", "its action, several times", REPEAT),
+    _combinator(
+        "Try", "its action, then `normal` or `abnormal`, as it ended", handlers=("normal", "abnormal")
+    ),
+    _combinator("Timeout", "its action, which has failed when it takes longer", TIME),
+    _combinator("During", "its action, ended when the time is over", TIME),
+    _combinator("Delay", "its action, after a time", TIME),
+    _combinator("Finally", "its action, made now and started when it ends"),
+    Kind(
+        "FireBreak",
+        "its parts and actions, of which each may end without ending anything else",
+        COMBINATORS,
+        COMPOUND,
+        inside="parts",
+        open=True,
+    ),
+    _combinator("Terminator", "the end of another component", KILL),
+    _left_out("DetachingCompound", DETACHED),
+    _left_out("Run", ELSEWHERE),
+    _left_out("Deployer", ELSEWHERE),
+    Kind(
+        "Group",
+        "a group of nm's: machines on a VLAN of their own",
+        OWN,
+        (*COMPOUND, *GROUP),
+        inside="parts",
+        open=True,
+    ),
+    Kind("Node", "a machine of the pool, in the group around", OWN, NODE),
+    Kind("Vlan", "a VLAN of the group around", OWN, VLAN),
+    Kind("HeadNode", "the head node of the group around", OWN, HEADNODE),
+)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in ALL}

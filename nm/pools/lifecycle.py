@@ -1,0 +1,180 @@
+"""The life of a tree of parts: events in, orders out, and all that must be remembered in plain dicts. Pure.
+
+`happened(tree, state, event, now)` answers what has changed in the state and what is to be ordered. The state
+has an entry for each part that ever came to be, and is all there is: stored after every event, it can be
+taken up anywhere by the event "resumed", which gives again whatever was ordered and not answered. Who carries
+orders out does one for a part at a time, and the same one again without harm.
+
+An entry, of which keys that say nothing are left out (an empty one: there is nothing of that part):
+  state    "" (just being constructed), "created", "initialized", "running", "ended"
+  doing    what was ordered and not answered yet
+  stage    the stage through which it and all inside it are passing; passed: the last that they are through
+  left     how many parts inside are still to pass the stage, or to end before it may
+  going    it is being taken down, or ended so; "normal" or "abnormal"
+  failed   its making failed, so what is around it was never told that it is there
+  words    why it goes, or what is in the way; trouble: what taking it down met
+  run      what its combinator remembers (see combinators); timers: of all parts, in the whole's entry
+  todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating);
+           abandoned: there too, why the last one came to its end before it was done
+  unreachable  its host cannot be reached, and it may be running
+
+Making: the whole tree passes one stage, what is around before what is inside, before the next begins. When a
+part fails in that, all that was made is taken down again; in a Compound that says keepOnFailure only what was
+made for the child concerned, and what needs it. Taking down: what is inside before what is around it. With
+sfSyncTerminate one child after the other in the reverse order, each with all inside it, though not across
+hosts; else all at once, but for what others need. A part that ends takes its parent with it, unless that is
+of a kind that goes on.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nm.pools import combinators, updating
+from nm.pools.life import Entry, Life, Order, State, Status, alive
+from nm.pools.plan import Step
+from nm.pools.tree import ROOT, Path, Tree
+
+BECOMES = {"construct": "created", "deploy": "initialized", "start": "running", "stop": "initialized"}
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened.
+
+    deploy: the tree is to be made. done, failed: an order was carried out, or was not (`what`, `words`).
+    ended: a part ended by itself, or was found dead (`status`). unreachable, reached: the host of a part.
+    terminate: somebody wants a part taken down, the whole mostly. time: it passes. resumed: after a restart.
+    update: the steps of a plan are to be done; the tree has what goes as well as what comes (`both`).
+    """
+
+    name: Literal[
+        "deploy",
+        "done",
+        "failed",
+        "ended",
+        "unreachable",
+        "reached",
+        "terminate",
+        "time",
+        "resumed",
+        "update",
+    ]
+    path: Path = ROOT
+    what: str = ""
+    status: Status = "normal"
+    words: str = ""
+    steps: Sequence[Step] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What follows: entries that have changed, orders, and when time matters next."""
+
+    changes: dict[Path, Entry]
+    orders: list[Order]
+    wake: float | None = None
+
+
+def happened(tree: Tree, state: State, event: Event, now: float) -> Outcome:
+    """What follows from an event. now: seconds since 1970. Neither argument is changed."""
+    life = Life(tree, state, now, combinators)
+    TAKERS[event.name](life, event)
+    timers = life.get(ROOT).get("timers", {})
+    return Outcome(life.changes, life.orders, min(timers.values(), default=None))
+
+
+def _deploy(life: Life, _event: Event) -> None:
+    if not alive(life.get(ROOT)) and ROOT in life.tree.parts:
+        life.launch(ROOT)
+
+
+def _done(life: Life, event: Event) -> None:
+    entry = life.get(event.path)
+    if entry.get("doing") != event.what:
+        return  # an answer to what nobody asks any more
+    entry = life.write(event.path, doing=None, trouble=None)
+    entry["state"] = BECOMES.get(event.what, entry["state"])
+    if entry.get("going"):
+        life.gone(event.path) if event.what == "terminate" else life.go_on(event.path)
+    elif "stage" in entry:
+        life.stage_done(event.path, event.what)
+    else:
+        updating.done(life, event.path, event.what)
+
+
+def _failed(life: Life, event: Event) -> None:
+    entry = life.get(event.path)
+    if entry.get("doing") != event.what:
+        return
+    if event.what == "terminate" and entry.get("going"):
+        life.write(event.path, trouble=event.words)  # asked again, until it is down
+        return
+    life.write(event.path, doing=None, words=event.words)
+    if entry.get("going"):
+        life.go_on(event.path)
+    elif "stage" in entry:
+        life.fail(event.path, event.words)
+    else:
+        updating.failed(life, event.path, event.what, event.words)
+
+
+def _ended(life: Life, event: Event) -> None:
+    life.down(event.path, event.status, event.words)
+
+
+def _unreachable(life: Life, event: Event) -> None:
+    if not alive(life.get(event.path)):
+        return
+    path: Path | None = event.path
+    while path is not None:
+        if life.tree.parts[path].attributes.get("whenUnreachable") is not None:
+            break
+        path = life.tree.parts[path].parent
+    if path is not None and life.worth(path, "whenUnreachable") == "terminate":
+        life.down(event.path, "abnormal", event.words)
+    else:
+        life.write(event.path, unreachable=event.words or "its host cannot be reached")
+
+
+def _reached(life: Life, event: Event) -> None:
+    if "unreachable" in life.get(event.path):
+        life.write(event.path, unreachable=None)
+
+
+def _time(life: Life, _event: Event) -> None:
+    for path, at in sorted(life.get(ROOT).get("timers", {}).items(), key=lambda item: item[1]):
+        if at <= life.now:
+            life.timer(path, None)
+            if alive(life.get(path)) and not life.get(path).get("going"):
+                combinators.due(life, path)
+
+
+def _resumed(life: Life, _event: Event) -> None:
+    """Nothing is under way any more: what was ordered is ordered again, or its undoing."""
+    under_way = {path: life.get(path)["doing"] for path in life.tree.parts if "doing" in life.get(path)}
+    for path, what in under_way.items():
+        entry = life.get(path)
+        if entry.get("going") and what != "terminate":
+            life.write(path, doing=None, state=entry["state"] or "created")
+            life.go_on(path)
+        else:
+            life.orders.append(Order(what, path))
+
+
+def _update(life: Life, event: Event) -> None:
+    updating.begin(life, event.steps)
+
+
+TAKERS: Mapping[str, Callable[[Life, Event], None]] = {
+    "deploy": _deploy,
+    "done": _done,
+    "failed": _failed,
+    "ended": _ended,
+    "terminate": _ended,
+    "unreachable": _unreachable,
+    "reached": _reached,
+    "time": _time,
+    "resumed": _resumed,
+    "update": _update,
+}

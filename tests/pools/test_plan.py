@@ -1,0 +1,231 @@
+"""Plans: what becomes of each part when a description changes, why, and in which order."""
+
+import pytest
+
+from nm.pools.differences import Standing, same
+from nm.pools.plan import Plan, plan
+from nm.pools.tree import Path, Tree
+from tests.pools.world import parts, pool
+
+DISK = 'disk extends LoopbackStorageBackend { baseImage "/one"; }'
+DOMAIN = 'vm extends Domain { hostname "h"; storageBackend LAZY ATTRIB disk; }'
+
+
+def deployed(tree: Tree, **states: str) -> dict[Path, Standing]:
+    """That tree as it runs, but for the parts that are named."""
+    return {
+        path: Standing(part, state)
+        for path, part in tree.parts.items()
+        if (state := states.get("_".join(path) or "whole", "running"))
+    }
+
+
+def planned(before: str, after: str, **states: str) -> Plan:
+    return plan(pool(after), deployed(pool(before), **states))
+
+
+def said(made: Plan) -> list[str]:
+    return [line.strip() for line in made.lines()]
+
+
+def steps(made: Plan) -> dict[str, set[str]]:
+    return {step.id: set(step.needs) for step in made.steps}
+
+
+def test_nothing_to_do() -> None:
+    made = planned(f"{DISK} {DOMAIN}", f"{DISK} {DOMAIN}")
+    assert (made.changes, made.steps) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("memory 512;", "memory 1024;", "change: memory 512 -> 1024 (now)"),
+        ("memory 512;", "memory 1025;", "restart: memory 512 -> 1025 (restart)"),
+        ("maxMemory 4096;", "maxMemory 4096; memory 4096;", "change: memory added: 4096 (now)"),
+        ("", "memory 512;", "change: memory added: 512 (now)"),
+        ("vcpus 2;", "vcpus 1;", "change: vcpus 2 -> 1 (now)"),
+        ("", 'kernel "/k";', "restart: kernel added: '/k' (restart)"),
+        ("shutdownTimeout 5;", "shutdownTimeout 9;", "change: shutdownTimeout 5 -> 9 (termination)"),
+        ('ip "10.0.0.1";', 'ip "10.0.0.2";', "replace: ip '10.0.0.1' -> '10.0.0.2' (replace)"),
+        ("", "mine 1;", "change: mine added: 1 (now)"),
+        ("mine 1;", "mine true;", "change: mine 1 -> true (now)"),
+        ("", "sfMine 1;", "replace: sfMine added: 1 (replace)"),
+        ("sfMine 1;", "", "change: sfMine removed: 1 (now)"),
+        ('userData "a";', 'userData "b";', "replace: userData (not shown) -> (not shown) (replace)"),
+    ],
+)
+def test_what_a_change_of_one_attribute_means(before: str, after: str, expected: str) -> None:
+    made = planned(*(f'vm extends Domain {{ hostname "h"; {text} }}' for text in (before, after)))
+    (change,) = made.changes
+    assert f"{change.action}: {change.differences[0]} ({change.differences[0].effect})" == expected
+
+
+def test_secrets_are_not_shown() -> None:
+    made = planned(
+        *(f'vm extends Domain {{ hostname "h"; userData "{word}"; }}' for word in ("old-1", "new-2"))
+    )
+    assert "old-1" not in f"{made.public()}{said(made)}"
+    assert "new-2" not in f"{made.public()}{said(made)}"
+
+
+def test_how_it_was_started_counts_not_how_it_was_changed_since() -> None:
+    was, wanted = (
+        pool('vm extends Domain { hostname "h"; memory 1024; }'),
+        pool('vm extends Domain { hostname "h"; memory 2048; }'),
+    )
+    standing = deployed(was)
+    assert plan(wanted, standing).changes[0].action == "change"
+    standing["vm",] = Standing(was.parts["vm",], "running", {"memory": 512})
+    assert plan(wanted, standing).changes[0].action == "restart"
+
+
+def test_a_first_plan_makes_all_and_prepares_nothing() -> None:
+    made = plan(pool(f"{DISK} {DOMAIN}"), {})
+    assert [(change.path, change.action) for change in made.changes] == [
+        ((), "create"), (("disk",), "create"), (("vm",), "create")
+    ]  # fmt: skip
+    assert [step.what for step in made.steps] == ["construct"] * 3 + ["deploy"] * 3 + ["start"] * 3
+    assert steps(made)["start vm"] == {"start disk", "start sfConfig"}
+
+
+def test_nothing_wanted_takes_all_down_in_reverse() -> None:
+    made = plan(None, deployed(pool(f"{DISK} {DOMAIN}")))
+    assert [step.id for step in made.steps] == ["terminate vm", "terminate disk", "terminate sfConfig"]
+    assert steps(made)["terminate disk"] == {"terminate vm"}
+
+
+def test_hosts_need_nothing_of_each_other_but_by_references() -> None:
+    host = '{name} extends C {{ sfProcessHost "{name}"; a extends P; b extends P {{ {need} }} }}'
+    text = host.format(name="one", need="") + host.format(name="two", need="x LAZY ATTRIB one:a;")
+    needs = steps(plan(pool(text), {}))
+    assert needs["start two:a"] == {"start two"}
+    assert needs["start one:b"] == {"start one", "start one:a"}
+    assert needs["start two:b"] == {"start two", "start two:a", "start one:a"}
+    assert steps(plan(None, deployed(pool(text))))["terminate one:a"] == {
+        "terminate one:b",
+        "terminate two:b",
+    }
+
+
+def test_what_needs_what_is_replaced_stops_before_and_starts_behind() -> None:
+    made = planned(f"{DISK} {DOMAIN}", f"{DISK.replace('one', 'two')} {DOMAIN}")
+    assert said(made) == [
+        "-/+ replace disk (LoopbackStorageBackend)",
+        "baseImage '/one' -> '/two' (replace)",
+        "~   restart vm (Domain): disk is made anew",
+    ]
+    assert [step.id for step in made.steps] == [
+        "prepare disk", "prepare vm", "stop vm", "terminate disk", "change vm",
+        "construct disk", "deploy disk", "start disk", "start vm",
+    ]  # fmt: skip
+    assert steps(made)["terminate disk"] == {"stop vm"}
+    assert steps(made)["start vm"] == {"start disk"}
+
+
+def test_a_shell_that_is_replaced_concerns_no_domain() -> None:
+    vm = 'vm extends Domain { hostname "h"; shell LAZY ATTRIB sh; }'
+    text = f'sh extends BashShell {{ sfProcessName "a"; }} {vm}'
+    assert [change.path for change in planned(text, text.replace('"a"', '"b"')).changes] == [("sh",)]
+
+
+def test_a_reference_that_leads_elsewhere_is_a_difference() -> None:
+    other = 'other extends LoopbackStorageBackend { baseImage "/one"; }'
+    inner = 'c extends C {{ {disk} vm extends Domain {{ hostname "h"; storageBackend LAZY ATTRIB disk; }} }}'
+    made = planned(f"{DISK} {inner.format(disk='')}", f"{DISK} {inner.format(disk=DISK)}")
+    assert [(change.path, change.action) for change in made.changes] == [
+        (("c", "disk"), "create"), (("c", "vm"), "restart")
+    ]  # fmt: skip
+    assert said(planned(f"{DISK} {other} {DOMAIN}", f"{DISK} {other} {DOMAIN.replace('disk', 'other')}")) == [
+        "~   restart vm (Domain)", "storageBackend LAZY disk -> LAZY other (restart)"
+    ]  # fmt: skip
+
+
+def test_all_inside_goes_with_what_is_replaced() -> None:
+    made = planned(
+        'c extends C { sfProcessHost "a"; x extends P; y extends P; }',
+        'c extends C { sfProcessHost "b"; x extends P; }',
+    )
+    actions = {change.path: change.action for change in made.changes}
+    assert actions == {("c",): "replace", ("c", "x"): "replace", ("c", "y"): "destroy"}
+
+
+def test_what_is_not_there_is_created_and_what_is_half_made_is_completed() -> None:
+    text = f"{DISK} {DOMAIN} p extends P;"
+    assert said(planned(text, text, vm="", p="initialized")) == [
+        "+   create vm (Domain)", "+   create p (Prim): it was left half made"
+    ]  # fmt: skip
+    assert said(planned(text, text, disk="ended")) == [
+        "+   create disk (LoopbackStorageBackend): it has ended", "~   restart vm (Domain): disk is created"
+    ]  # fmt: skip
+    half = planned(text, text.replace("/one", "/two"), disk="created", vm="")
+    assert half.changes[0].action == "replace"
+
+
+def test_a_combinator_makes_its_actions_itself() -> None:
+    text = "s extends Sequence { x extends P; y extends P { v 1; } }"
+    assert [(change.path, change.action) for change in plan(pool(text), {}).changes][1:] == [
+        (("s",), "create"), (("s", "x"), "later"), (("s", "y"), "later")
+    ]  # fmt: skip
+    at_y = {"s_x": "ended"}
+    assert said(planned(text, text, **at_y)) == []
+    assert said(planned(text, text.replace("v 1", "v 2"), **at_y)) == [
+        "~   change s:y (Prim)",
+        "v 1 -> 2 (now)",
+    ]
+    again = planned(text, text.replace("Sequence {", "Sequence { sfMine 1;"), **at_y)
+    assert [(change.path, change.action) for change in again.changes] == [
+        (("s",), "replace"), (("s", "x"), "later"), (("s", "y"), "destroy")
+    ]  # fmt: skip
+    assert [step.id for step in again.steps] == [
+        "prepare s", "terminate s:y", "terminate s", "construct s", "deploy s", "start s"
+    ]  # fmt: skip
+
+
+def test_what_joins_a_parallel_is_made_at_once() -> None:
+    text = "s extends Parallel { x extends P; }"
+    made = planned(text, "s extends Parallel { x extends P; y extends P; }")
+    assert [(change.path, change.action) for change in made.changes] == [(("s", "y"), "create")]
+
+
+def test_what_is_not_updatable_is_refused() -> None:
+    made = planned("p extends P { sfUpdatable false; v 1; }", "p extends P { sfUpdatable false; v 2; }")
+    assert made.refused == ("p is not updatable: it does not say sfUpdatable true",)
+    assert not planned(
+        "p extends P { sfUpdatable false; v 1; } q extends P;", "p extends P { sfUpdatable false; v 1; }"
+    ).refused
+
+
+def test_the_reference_is_stricter() -> None:
+    before, after = "sfUpdatable true; p extends P { v 1; }", "sfUpdatable true; p extends P { v 2; }"
+    made = plan(pool(after), deployed(pool(before)), reference=True)
+    assert made.refused == ("p is not updatable: it does not say sfUpdatable true",)
+    all_say = before.replace("v 1", "sfUpdatable true; v 1")
+    assert plan(pool(all_say.replace("v 1", "v 2")), deployed(pool(all_say)), reference=True).refused == ()
+    sync = plan(
+        pool(all_say.replace("p extends P {", "p extends C { sfSyncTerminate false;")),
+        deployed(pool(all_say)),
+        reference=True,
+    )
+    assert sync.changes[0].action == "replace"
+    root = plan(Tree(parts(f"sfConfig extends A {{ {all_say} }}")), deployed(pool(all_say)), reference=True)
+    assert "the whole refuses the update: what begins with sf differs" not in root.refused
+    root = plan(pool(f"sfMine 1; {all_say}"), deployed(pool(all_say)), reference=True)
+    assert "the whole refuses the update: what begins with sf differs" in root.refused
+
+
+def test_a_plan_has_a_name_that_another_world_changes() -> None:
+    one, other = (
+        planned("p extends P { v 1; }", "p extends P { v 2; }"),
+        planned("p extends P { v 3; }", "p extends P { v 2; }"),
+    )
+    assert one.hash() == planned("p extends P { v 1; }", "p extends P { v 2; }").hash() != other.hash()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False}), ("1", 1), ([1], [1, 2]), (None, 0)],
+)
+def test_values_of_other_types_differ(one: object, other: object) -> None:
+    assert same(one, one)
+    assert not same(one, other)
