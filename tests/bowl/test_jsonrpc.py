@@ -108,6 +108,8 @@ def test_what_is_no_request_is_told_so(message: Any) -> None:
         b"1" * 10_000,
         b'{"jsonrpc": "2.0", "method": "echo", "id": 1, "id": 2}',
         b'{"jsonrpc": "2.0", "method": "echo", "params": [NaN], "id": 1}',
+        b'{"jsonrpc": "2.0", "method": "echo", "params": [], "id": 1e999}',  # an answer would have Infinity in it
+        b'{"jsonrpc": "2.0", "method": 1, "id": -1e999}',
     ],
 )
 def test_what_is_no_json_is_told_so(body: bytes) -> None:
