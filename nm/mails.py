@@ -84,9 +84,13 @@ class Outcome:
     refused: str | None = None  # for whom it will never be taken, and why
 
 
-def due(job: Record) -> float:
-    """When the mail is to be tried next, in seconds since 1970; a fresh one at once."""
-    return float(job.get("due", 0.0))
+def due(job: Record, now: float, rules: Rules) -> float:
+    """When the mail is to be tried next, in seconds since 1970; a fresh one at once.
+
+    So is one whose pause is longer than any: the clock was ahead when it was written.
+    """
+    found = float(job.get("due", 0.0))
+    return found if found <= now + rules.longest_pause else 0.0
 
 
 def settle(tx: Transaction, number: int, now: float, outcome: Outcome, rules: Rules) -> None:

@@ -108,7 +108,7 @@ def test_what_is_no_request_is_told_so(message: Any) -> None:
         b"1" * 10_000,
         b'{"jsonrpc": "2.0", "method": "echo", "id": 1, "id": 2}',
         b'{"jsonrpc": "2.0", "method": "echo", "params": [NaN], "id": 1}',
-        b'{"jsonrpc": "2.0", "method": "echo", "params": [], "id": 1e999}',  # an answer would have Infinity in it
+        b'{"jsonrpc": "2.0", "method": "echo", "params": [], "id": 1e999}',  # to be answered by Infinity
         b'{"jsonrpc": "2.0", "method": 1, "id": -1e999}',
     ],
 )
