@@ -284,10 +284,8 @@ class Owed:
         self.store = MemoryStore()
         self.worker = MailWorker(self.store, replace(CONFIG, port=port, retry_first_seconds=600), str)
         call = Call(NM, "Provision", time.time(), Site(mail=True))
-        self._numbers = [
-            self.store.transact(partial(mails.post, call=call, to=(one,), subject="x", text="x"))
-            for one in to
-        ]
+        letters = (partial(mails.post, call=call, to=(one,), subject="x", text="x") for one in to)
+        self._numbers = [self.store.transact(post) for post in letters]
         self.worker.handle([Job(number) for number in self._numbers])
 
     def standings(self) -> list[tuple[bool, str | None]]:
@@ -369,9 +367,7 @@ def test_a_letter_is_plain_ascii_from_and_to_whom_it_should_be(sender: str, admi
     read = message_from_bytes(written, policy=default)
     assert [one.addr_spec for name in ("From", "To") for one in read[name].addresses] == [sender, admin]
     ours = ["Auto-Submitted", "Date", "From", "Message-ID", "Subject", "To"]
-    assert sorted(read.keys()) == sorted(
-        [*ours, *(key for key in read if key.startswith(("Content-", "MIME-")))]
-    )
+    assert sorted(key for key in read if not key.startswith(("Content-", "MIME-"))) == ours
     assert len(read.keys()) == len(ours) + 3
 
 
