@@ -81,6 +81,37 @@ def test_a_site_without_mail_owes_none_and_says_so() -> None:
     assert told == ["Nodes: this site sends no mail"]
 
 
+def test_so_many_wait_and_no_more_until_some_are_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mails, "MOST", 3)
+    store = MemoryStore()
+    told: list[str] = []
+    store.subscribe(lambda published: told.extend(event.detail for event in published.events))
+    waiting = [posted(store) for _ in range(3)]
+    assert 0 not in waiting
+    assert posted(store) == 0
+    assert told == ["Nodes were asked for: 3 mails wait already"]
+    assert len(list(store.range("job"))) == 3
+    settle(store, waiting[0], 1000.0, mails.Outcome("the server is down"))
+    assert posted(store) == 0  # it waits still
+    settle(store, waiting[1], 1000.0, mails.Outcome())
+    assert posted(store) != 0
+    assert posted(store) == 0
+    settle(store, waiting[2], 1000.0, mails.Outcome(refused="554 no"))
+    settle(store, waiting[2], 1001.0, mails.Outcome(refused="554 no"))  # which changes nothing any more
+    assert posted(store) != 0
+    assert posted(store) == 0
+
+
+def test_mails_of_the_time_before_they_were_counted_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mails, "MOST", 1)
+    store = MemoryStore()
+    number = posted(store)
+    store.transact(lambda tx: tx.delete("meta_mails"))
+    assert posted(store) == 0
+    settle(store, number, 1000.0, mails.Outcome())
+    assert posted(store) != 0
+
+
 def test_pauses_double_up_to_the_longest() -> None:
     store = MemoryStore()
     number = posted(store)
