@@ -360,6 +360,23 @@ def test_whatever_path_and_content_type(shared: Portal) -> None:
         connection.close()
 
 
+def test_two_content_types_as_the_first_client_library_sends_them(shared: Portal) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", shared.port)
+    connection.putrequest("POST", "/")
+    body = json.dumps({"jsonrpc": "2.0", "method": "ListResources", "params": [False], "id": "x"}).encode()
+    for name, value in [
+        ("Content-Type", "text/xml"),
+        ("User-Agent", "jsonrpclib/0.1 (Python 3.11.2)"),
+        ("Content-Type", "application/json-rpc"),
+        ("Content-Length", str(len(body))),
+    ]:
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    assert (answer.status, len(json.loads(answer.read())["result"])) == (200, NODES)
+    connection.close()
+
+
 def test_a_web_page_cannot_call(shared: Portal) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", shared.port)
     connection.request("POST", "/", b"{}", {"Origin": "http://evil.example"})
