@@ -149,6 +149,13 @@ def test_a_reservation_ends_by_itself(shared: Portal) -> None:
     assert portal.ListResources(False, "short") == []
 
 
+def test_nobody_of_a_portals_passes_for_somebody_of_this_machine(shared: Portal, slice: str) -> None:
+    assert shared.client().Allocate(slice, [1], later(), "root", "root@example.org") == DONE
+    [group] = shared.rack.call("GetReservations", {"slice": slice})
+    told = shared.rack.call("GetEvents", 0, 1000)
+    assert {one["who"] for one in told if group["group"] in one["subject"]} == {"bowl:root"}
+
+
 # ---- what cannot be done
 
 
@@ -248,7 +255,7 @@ def test_minus_two_when_the_first_hand_over_fails_and_the_mail_comes_later(
 def test_a_batch_waits_for_its_mails_together_and_not_one_after_the_other(
     opened: Callable[..., Portal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bowl, "PATIENCE", 1.0)
+    monkeypatch.setattr(bowl, "PATIENCE", 0.5)
     made = opened()
     made.client().Allocate("7", [1], later(), "ann", "ann@example.org")
     with Scripted(lambda connection: connection.recv(1000)) as silent:  # for as long as it is asked

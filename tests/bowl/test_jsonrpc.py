@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nm import jsonrpc
@@ -150,6 +150,7 @@ _LIKE = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=60)
 @given(_JSON | _LIKE | st.lists(_LIKE, max_size=3))
 def test_whatever_comes_is_answered_by_json_or_not_at_all(message: Any) -> None:
     answer = ask(message)
