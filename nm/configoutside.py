@@ -48,7 +48,7 @@ class Bowl:
     max_connections: int = key(
         64,
         "Connections at a time; one account, or over TLS one address, has half of them at most.",
-        between(2, 10_000),
+        between(1, 10_000),
         live=True,
     )
 
