@@ -180,6 +180,12 @@ def test_allocate_answers_minus_one_and_takes_nothing(shared: Portal, ids: Any, 
     assert len(portal.ListResources()) == NODES
 
 
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "ä" * 101, "urn:publicid:IDN+lab+user+ann"])
+def test_a_slice_is_called_something(shared: Portal, name: str) -> None:
+    assert shared.client().Allocate(name, [1], later(), "ann", "ann@example.org") == FAILURE
+    assert len(shared.client().ListResources()) == NODES
+
+
 def test_allocate_takes_all_or_nothing(shared: Portal, slice: str) -> None:
     portal = shared.client()
     assert portal.Allocate(slice, [1], later(), "ann", "ann@example.org") == DONE
