@@ -17,13 +17,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from nm import bowlcalls, jsonrpc, mails
+from nm import allocating, bowlcalls, jsonrpc, mails
 from nm.bowlcalls import METHODS, Asked
 from nm.calls import Caller, Site
 from nm.errors import Invalid, NMError
-from nm.federation import acting, answers, ending, looking, provisioning, reserving
+from nm.federation import acting, answers, ending, looking, provisioning
 from nm.federation.answers import Answer
 from nm.federation.visits import Rules, Visit, transacted
 from nm.gate import Gate
@@ -153,8 +154,7 @@ class Bowl:
         if asked.method == "ListResources":
             named = asked.slices[0] if asked.slices else None
             return looking.nodes(self._store, visit, named, asked.available)
-        act = _ACTS[asked.method]
-        done = transacted(self._store, visit, lambda tx, visit: act(tx, visit, asked))
+        done = _done(self._store, visit, asked)
         taken = [self._is_taken(answer.mail, until) for answer in done if answer.mail is not None]
         return DONE if all(taken) else UNMAILED
 
@@ -180,9 +180,11 @@ class Bowl:
 # ---- what methods do, each in one transaction: all of it or nothing
 
 
-def _allocate(tx: Transaction, visit: Visit, asked: Asked) -> list[Answer]:
-    [named] = asked.slices
-    return [reserving.allocate_nodes(tx, visit, named, asked.numbers, asked.ends)]
+def _done(store: Store, visit: Visit, asked: Asked) -> list[Answer]:
+    if asked.method == "Allocate":
+        [named] = asked.slices
+        return [allocating.allocate_nodes(store, visit, named, asked.numbers, asked.ends)]
+    return transacted(store, visit, partial(_ACTS[asked.method], asked=asked))
 
 
 def _provision(tx: Transaction, visit: Visit, asked: Asked) -> list[Answer]:
@@ -206,8 +208,7 @@ def _delete(tx: Transaction, visit: Visit, asked: Asked) -> list[Answer]:
     return [ending.delete(tx, visit, [named]) for named in asked.slices]
 
 
-_ACTS: Mapping[str, Callable[[Transaction, Visit, Asked], list[Answer]]] = {
-    "Allocate": _allocate,
+_ACTS: Mapping[str, Callable[..., list[Answer]]] = {
     "Provision": _provision,
     "PerformOperationalAction": _perform,
     "Delete": _delete,

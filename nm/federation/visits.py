@@ -62,8 +62,9 @@ class Visit:
         BOWL's people are called anything, as accounts of this machine are, too: nobody is to mix them up.
         """
         said = "".join(one if one.isprintable() else " " for one in self.guest.urn)
-        name = f"{BOWL}:{said}" if said and self.guest.door == BOWL else said
-        caller = Caller(None, name[:LONGEST] or self.guest.door, admin=True, door=self.guest.door)
+        if self.guest.door != GENI:
+            said = f"{self.guest.door}:{said}".removesuffix(":")
+        caller = Caller(None, said[:LONGEST], admin=True, door=self.guest.door)
         return Call(caller, self.method, self.now, self.site)
 
 
