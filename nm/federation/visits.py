@@ -57,10 +57,13 @@ class Visit:
 
     @property
     def call(self) -> Call:
-        """The call as groups' operations know it: what a guest may do was decided by these rules."""
+        """The call as groups' operations know it: what a guest may do was decided by these rules.
+
+        BOWL's people are called anything, as accounts of this machine are, too: nobody is to mix them up.
+        """
         said = "".join(one if one.isprintable() else " " for one in self.guest.urn)
-        if self.guest.door != GENI:  # it may be any word, also the name of an account of this machine
-            said = f"{self.guest.door}:{said}"
+        if self.guest.door != GENI:
+            said = f"{self.guest.door}:{said}".removesuffix(":")
         caller = Caller(None, said[:LONGEST], admin=True, door=self.guest.door)
         return Call(caller, self.method, self.now, self.site)
 
