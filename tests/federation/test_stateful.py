@@ -19,7 +19,7 @@ from nm.records import Record, changed, name_of
 from nm.store import Transaction
 from tests.federation.guests import Door, at, small_world, urn_of
 from tests.geni.lab import asked, rspec
-from tests.pool.world import NOW, call
+from tests.pool.world import NOW, World, call
 
 NODES = 6
 PICKS = st.integers(0, NODES)  # of the slivers there are, and one that is gone
@@ -294,6 +294,12 @@ def deployed(tx: Transaction, name: str, now: float) -> None:
     facts = {} if old["destroying"] else plan.expand(tx, name, old["target"])
     specs.save(tx, old, changed(old, now, deployed=facts), now)
     recording.finish(tx, name, old["revision"], now)
+
+
+def deployed_all(world: World) -> None:
+    for group in list(world.store.range("group")):
+        name = group["record_key"].removeprefix("group_")
+        world.store.transact(partial(deployed, name=name, now=NOW))
 
 
 TestSlices = Slices.TestCase
