@@ -72,7 +72,8 @@ class Aggregate:
         self._context = _context(who, roots)
 
     def __str__(self) -> str:
-        return f"https://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"https://{host}:{self.port}"
 
     def call(self, method: str, *arguments: Any) -> Any:
         """The value that the method answers. Refused when it failed, Unreachable when there was no answer."""
@@ -162,4 +163,5 @@ def _load(path: Path, lacking: str, load: Callable[[], object]) -> None:
     try:
         load()
     except (ssl.SSLError, OSError):
-        raise Invalid(f"{path} holds {lacking}", "give PEM; the key may be in a file of its own") from None
+        hint = "give PEM; a key may be in a file of its own, and needs its passphrase"
+        raise Invalid(f"{path} holds {lacking}", hint) from None

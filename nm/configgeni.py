@@ -75,7 +75,9 @@ class Geni:
     """GENI's door: its Aggregate Manager API, version 3, over TLS with client certificates (docs/geni.md)."""
 
     addresses: tuple[str, ...] = key(
-        (), "Addresses to listen on, as 0.0.0.0 or ::; none: this door is shut.", addresses
+        (),
+        "Addresses to listen on; 0.0.0.0 is all of IPv4, :: all of IPv6; none: this door is shut.",
+        addresses,
     )
     port: int = key(8001, "TCP port.", between(1, 65535))
     url: str = key(
@@ -99,7 +101,10 @@ class Geni:
     )
     max_connections: int = key(256, "Connections at a time.", between(1, 10_000), live=True)
     max_connections_per_address: int = key(
-        64, "Connections at a time from one address.", between(1, 10_000), live=True
+        64,
+        "Connections at a time from one address, or one network (/64) of IPv6.",
+        between(1, 10_000),
+        live=True,
     )
     request_seconds: float = key(
         30.0, "How long a request may take to arrive, from its first byte on.", between(0.1, 600), live=True

@@ -181,7 +181,7 @@ def authority_or_empty(value: str) -> str | None:
 
 
 def url_or_empty(value: str) -> str | None:
-    """The value is an address of HTTPS's, or empty for none."""
+    """The value is an address of HTTPS's without a path, or empty for none."""
     return None if value == "" or _URL.fullmatch(value) else 'an address https://HOST:PORT, or ""'
 
 
@@ -213,5 +213,5 @@ def _is_word(value: str) -> bool:
 
 
 _AUTHORITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._-]*)*")
-_URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+_URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]+/?")  # the door's schemas lie at its root
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")

@@ -4,6 +4,7 @@ Used by the API door (nm/api.py), by the doors of federation, and by the metrics
 accepts, has the gate greet who is there, and watches everybody's deadline; each connection has a thread of
 its own that enters through the gate, reads (nm/httpreading.py), calls the handler and writes.
 Whoever is slow, too big or malformed is answered with a plain status, where that is possible, and dropped.
+When all places are taken, who is still at the gate gives way: nobody knows yet whether it may come in.
 `Server._lock` guards the table of connections only; nothing waits while it is held.
 """
 
@@ -42,6 +43,7 @@ class _Connection(Generic[Who]):
         self._reading = Reading(server.limits, server.resources, hosts, self._request_begins)
         self._open = True
         self.idle = True
+        self.entered = visitor.plain  # else it has yet to show who it is
         self._begun = time.monotonic()
         self.deadline = self._begun + self._limits.header_seconds
 
@@ -49,6 +51,7 @@ class _Connection(Generic[Who]):
         """Serve until the client, a limit or the server ends it."""
         try:
             self._gate.enter(self.visitor)
+            self.entered = True
             while self._open:
                 self._read()
         except OSError:  # the client is gone; there is nobody to tell
@@ -160,7 +163,7 @@ class Server(Generic[Who]):
         self._period = min(1.0, min(limits.header_seconds, limits.idle_seconds, limits.request_seconds) / 4)
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)  # told when a connection has ended
-        self._connections: set[_Connection[Who]] = set()
+        self._connections: dict[_Connection[Who], None] = {}  # the oldest first
         self._per_key: Counter[Hashable] = Counter()
         self._waker: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
@@ -191,7 +194,9 @@ class Server(Generic[Who]):
         """That connection has ended."""
         key = connection.visitor.key
         with self._lock:
-            self._connections.discard(connection)
+            if connection not in self._connections:  # it has given way before
+                return
+            del self._connections[connection]
             self._per_key[key] -= 1
             if not self._per_key[key]:
                 del self._per_key[key]
@@ -253,20 +258,16 @@ class Server(Generic[Who]):
 
     def _admit(self, visitor: Visitor) -> None:
         """Give the connection its thread, or turn it away when there are too many."""
-        with self._lock:
-            total, own = len(self._connections), self._per_key[visitor.key]
-        limits = self.limits
-        crowded = total >= limits.connections - min(limits.reserved_for_admins, limits.connections // 2)
-        if (
-            total >= limits.connections
-            or (own >= limits.connections_per_user and self.gate.is_counted(visitor))
-            or (crowded and not self.gate.comes_first(visitor))
-        ):
-            self._turn_away(visitor)
-            return
+        while (crowd := self._crowd(visitor)) is not None:
+            stranger = next((one for one in crowd if not one.entered), None)
+            if stranger is None:
+                self._turn_away(visitor)
+                return
+            self.forget(stranger)
+            stranger.hang_up()
         connection = _Connection(self, visitor)
         with self._lock:
-            self._connections.add(connection)
+            self._connections[connection] = None
             self._per_key[visitor.key] += 1
         try:
             threading.Thread(target=connection.run, name=f"api-{visitor.key}", daemon=True).start()
@@ -274,6 +275,17 @@ class Server(Generic[Who]):
             log.error("cannot serve a connection: %s", error)
             self.forget(connection)
             self._turn_away(visitor)
+
+    def _crowd(self, visitor: Visitor) -> list[_Connection[Who]] | None:
+        """Those of whom one must go before this one may come; None when there is a place."""
+        there, limits = self._copy(), self.limits
+        kept = min(limits.reserved_for_admins, limits.connections // 2)
+        places = limits.connections - (0 if self.gate.comes_first(visitor) else kept)
+        if len(there) >= places:
+            return there
+        if self._per_key[visitor.key] >= limits.connections_per_user and self.gate.is_counted(visitor):
+            return [one for one in there if one.visitor.key == visitor.key]
+        return None
 
     def _turn_away(self, visitor: Visitor) -> None:
         refused = RefusedError(503, "too many connections; try again later")

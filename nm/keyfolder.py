@@ -20,7 +20,8 @@ MOST = 100  # files
 
 T = TypeVar("T")
 
-_Seen = tuple[tuple[str, int, int, int, int, int], ...]
+_State = tuple[int, int, int, int, int]
+_Seen = tuple[tuple[str, _State], ...]
 
 
 class KeyFolder(Generic[T]):
@@ -50,12 +51,12 @@ class KeyFolder(Generic[T]):
     def now(self) -> tuple[T, ...]:
         """What counts now; the same object while nothing has changed.
 
-        NMError when others than root may write to the folder.
+        NMError when others than root may write to the folder, or it holds too many: none is overlooked.
         """
         with self._lock:
             seen = self._look()
             if seen != self._seen:
-                self._found = self._read([name for name, *_ in seen])
+                self._found = self._read([name for name, _ in seen])
                 self._seen = seen
             return self._found
 
@@ -63,11 +64,15 @@ class KeyFolder(Generic[T]):
         try:
             check_folder(self._folder, self._folder.stat(follow_symlinks=False))
             names = sorted(name for name in os.listdir(self._folder) if name.endswith(self._endings))
-            return tuple((name, *_state(self._folder / name)) for name in names[:MOST])
-        except FileNotFoundError:  # also of one that went just now: the next look sees it
+            found = [(name, state) for name in names if (state := _state(self._folder / name)) is not None]
+        except FileNotFoundError:
             return ()
         except OSError as error:
             raise NMError(f"{self._folder} cannot be read: {error.strerror}", "let nmd read it") from None
+        if len(found) > MOST:
+            hint = "remove those that should not count, or put several into one"
+            raise NMError(f"{self._folder} holds more than {MOST} files", hint)
+        return tuple(found)
 
     def _read(self, names: list[str]) -> tuple[T, ...]:
         found = []
@@ -101,6 +106,10 @@ class KeyFolder(Generic[T]):
         return content
 
 
-def _state(path: Path) -> tuple[int, int, int, int, int]:
-    status = path.stat(follow_symlinks=False)
+def _state(path: Path) -> _State | None:
+    """None when it went just now."""
+    try:
+        status = path.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode

@@ -22,6 +22,8 @@ from nm.errors import Invalid
 
 MAX_INT = 2**31 - 1  # of XML-RPC's one kind of int
 MAX_DEPTH = 32  # lists and structs within each other
+LONGEST_TAG = 1000  # bytes; XML-RPC has no attributes, and a parser lets nobody else work meanwhile
+_TAG = re.compile(rb"<(?![!?])[^<>]{%d}" % LONGEST_TAG)
 _EXACT = 2**53  # up to here a double holds every int
 _NONE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # which XML 1.0 has no place for
 _SPECIAL = re.compile(f"[&<>\r{_NONE.pattern[1:]}")
@@ -62,11 +64,13 @@ class _Reader(Unmarshaller):
     dispatch = {**Unmarshaller.dispatch, "struct": end_struct}  # type: ignore[dict-item]  # noqa: RUF012
 
 
-def parse_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
-    """Method name and arguments of a call.
+def parse_call(body: bytes, tags: int | None = None) -> tuple[str, tuple[Any, ...]]:
+    """Method name and arguments of a call. `tags`: how many it may have.
 
     MalformedError when it is none; Invalid for a struct that says a thing twice.
     """
+    if tags is not None and body.count(b"<") > tags:
+        raise MalformedError(f"no XML-RPC call: it has more than {tags} tags")
     try:
         reader, arguments = _read(body, "call")
     except Fault:
@@ -86,8 +90,11 @@ def parse_answer(body: bytes) -> Any:
 
 
 def _read(body: bytes, what: str) -> tuple[_Reader, tuple[Any, ...]]:
+    if _TAG.search(body):
+        raise MalformedError(f"no XML-RPC {what}: a tag in it is longer than {LONGEST_TAG} bytes")
     reader = _Reader()
     parser = DefusedExpatParser(reader, forbid_dtd=True)
+    parser._parser.buffer_text = True  # else each line, and each escaped sign, is told by itself
     try:
         parser.feed(body)
         parser.close()

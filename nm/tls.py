@@ -5,7 +5,7 @@ certificate means is the door's business: it is given the whole chain. GENI's ce
 rules, so the context is made here from the ground up.
 """
 
-import logging
+import ipaddress
 import re
 import socket
 import ssl
@@ -17,9 +17,8 @@ from typing import Any, cast
 from nm.errors import Invalid, NMError
 from nm.gate import Visitor
 
-log = logging.getLogger(__name__)
-
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_NETWORK = 64  # bits of an address of IPv6 that say which network it is in
 _DER = 2  # the library's ENCODING_DER
 _LEVELS = {False: "@SECLEVEL=2", True: "@SECLEVEL=0"}  # only the lowest takes signatures over SHA-1
 
@@ -28,7 +27,7 @@ _LEVELS = {False: "@SECLEVEL=2", True: "@SECLEVEL=0"}  # only the lowest takes s
 class Guest:
     """Who calls: the address, and the chain that was shown, DER, the guest's own certificate first."""
 
-    address: str
+    address: str  # as `crowd` has it
     chain: tuple[bytes, ...] = ()
 
 
@@ -82,7 +81,7 @@ def _reason(error: Exception) -> str:
 
 
 class Guard:
-    """The gate. A visitor's key is an address; `refused` is told of one that did not get in, and why."""
+    """The gate. A visitor's key is `crowd`'s; `refused` is told of one that did not get in, and why."""
 
     def __init__(
         self, tls: Callable[[], ssl.SSLContext], refused: Callable[[str, str], None] = lambda *_: None
@@ -93,14 +92,14 @@ class Guard:
 
     def greet(self, client: socket.socket) -> Visitor:
         """What follows is TLS."""
-        address = str(client.getpeername()[0])
+        key = crowd(str(client.getpeername()[0]))
         try:
             tls = self._tls()
         except NMError as error:
-            log.error("nobody gets in", extra={"why": str(error)})
+            self._refused(key, "this door's own files are no good")
             raise ConnectionAbortedError from error
         channel = tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
-        return Visitor(channel, address, plain=False)
+        return Visitor(channel, key, plain=False)
 
     def enter(self, visitor: Visitor) -> None:
         """Shake hands. OSError when nobody vouches for the visitor, or it does not speak TLS."""
@@ -125,6 +124,17 @@ class Guard:
     def hosts(self, visitor: Visitor) -> re.Pattern[bytes] | None:
         """Whatever the server is called: who comes has shown a certificate."""
         return None
+
+
+def crowd(address: str) -> str:
+    """With whom it is counted: of IPv6, a single machine has all the addresses of its network."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    shift = found.max_prefixlen - _NETWORK
+    return f"{ipaddress.IPv6Address(int(found) >> shift << shift)}/{_NETWORK}"
 
 
 def _chain(channel: ssl.SSLSocket) -> tuple[bytes, ...]:

@@ -4,6 +4,7 @@ Keys are for their owner only. Whoever changes several files, or one by what it 
 folder's lock.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -110,5 +111,6 @@ def _explained(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise NotFound(f"there is no {path}", "name another, or make it first") from None
     except OSError as error:
-        hint = "look at its rights, and those of its folder"
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        hint = "make room there" if full else "look at its rights, and those of its folder"
         raise DeviceFailed(f"{path}: {error.strerror}", hint, passing=False) from None

@@ -21,6 +21,7 @@ from cryptography.x509 import Certificate
 from nm.clearing import files, identity, trust
 from nm.clearing.identity import DAY, Life
 from nm.clearing.wallet import Wallet
+from nm.configkeys import host, is_mailbox
 from nm.errors import Conflict, Invalid, NotFound
 from nm.geni import certificates, making, privileges, times
 from nm.geni.making import Holder
@@ -50,7 +51,8 @@ class House:
         What is there already stays, but for the server's certificate when it is to be renewed. Conflict when
         the house is another authority's.
         """
-        urn = Urn(authority, AUTHORITY, "ca")
+        urn = _authority(authority)
+        _check_hosts(hosts)
         files.folder(self.folder)
         with files.locked(self.folder):
             own, key, server = (self.folder / name for name in (AUTHORITY_FILE, SERVER_KEY, SERVER_FILE))
@@ -117,8 +119,10 @@ class House:
 
         The key of one that was revoked is replaced, too.
         """
+        made = self.wallet(name)
+        if email and not is_mailbox(email):
+            raise Invalid(f"{email[:70]!r} is no mail address", "give it as alice@example.org")
         with self._changing() as holder:
-            made = self.wallet(name)
             old = identity.load(made.identity) if made.identity.exists() else None
             _is_new(f"user {name}", old is not None, renew)
             kept = old is not None and not self._is_revoked(old.chain[0])
@@ -128,13 +132,13 @@ class House:
             one = Holder(making.certificate(subject, holder), key)
             files.folder(made.folder.parent)
             files.folder(made.folder)
-            _write = files.replace if old is not None else files.create
-            _write(made.identity, identity.text_of(one))
             files.replace(made.roots, making.pem(holder.chain[-1:]).encode(), files.PUBLIC)
             every = dict.fromkeys(sorted(privileges.DEFAULTS[USER]), False)
             ends = certificates_end(one.chain)
             said = making.credential(one.chain, one.chain, every, ends, holder)
             files.replace(made.user_credential, said.encode())
+            _write = files.replace if old is not None else files.create
+            _write(made.identity, identity.text_of(one))  # the last: whoever has it has all
         return made
 
     # ---- slices
@@ -151,7 +155,7 @@ class House:
         with self._changing() as holder:
             path = self.slice_file(name)
             old = identity.chain_of(path) if path.exists() else None
-            _is_new(f"slice {name}", old is not None, renew)
+            _is_new(f"slice {name}", old is not None, renew, "nmctl geni credential lets people use it")
             key = old[0].public_key() if old else identity.new_key().public_key()
             if not isinstance(key, RSAPublicKey):
                 raise Conflict(f"{path} was made by somebody else", "make a slice of another name")
@@ -172,13 +176,21 @@ class House:
     ) -> tuple[str, float]:
         """What says that the owner may do that with the slice; and its end.
 
-        `until`: as long as both certificates last when None. Invalid when that is over, or later than that.
+        `until`: as long as both certificates last when None. Invalid when that is over, or later than that,
+        or for a privilege that there is none.
         """
+        if unknown := sorted({*(rights or ())} - {*privileges.GRANTS, privileges.EVERY}):
+            raise Invalid(
+                f"there is no privilege {unknown[0][:70]}", f"there are {', '.join(privileges.GRANTS)}"
+            )
         holder = self.holder()
         path = self.slice_file(slice_name)
         if not path.exists():
             raise NotFound(f"there is no slice {slice_name}", f"nmctl geni slice {slice_name}")
         target = identity.chain_of(path)
+        for one in (owner[0], target[0]):
+            if one.issuer == holder.chain[0].subject and self._is_revoked(one):
+                raise Conflict(f"{certificates.urn_of(one)} is revoked", "--renew makes it anew")
         latest = min(certificates_end(owner), certificates_end(target))
         ends = latest if until is None else until
         if latest <= time.time():
@@ -261,9 +273,26 @@ def _within(life: Life, chain: Sequence[Certificate]) -> Life:
     return life
 
 
-def _is_new(what: str, there: bool, renew: bool) -> None:
+def _authority(name: str) -> Urn:
+    try:
+        return Urn(name, AUTHORITY, "ca")
+    except Invalid:
+        hint = "give it as lab.example.org, or as lab.example.org:rack2"
+        raise Invalid(f"{name[:70]!r} is no authority's name", hint) from None
+
+
+def _check_hosts(names: Sequence[str]) -> None:
+    for name in names:
+        if host(name) is not None:
+            hint = "give it as am.example.org, or as 192.0.2.7"
+            raise Invalid(f"{name[:70]!r} is no host's name or address", hint)
+
+
+def _is_new(what: str, there: bool, renew: bool, also: str = "") -> None:
     if there and not renew:
-        raise Conflict(f"there is a {what} already", "--renew makes it last longer")
+        raise Conflict(
+            f"there is a {what} already", "; ".join(filter(None, ("--renew makes it last longer", also)))
+        )
     if renew and not there:
         raise NotFound(f"there is no {what}", "make it without --renew")
 

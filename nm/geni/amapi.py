@@ -109,7 +109,7 @@ class AmApi:
         """The answer's body for a request's body."""
         began, name = time.perf_counter(), "?"
         try:
-            method, arguments = marshal.parse_call(body)
+            method, arguments = marshal.parse_call(body, amcalls.MOST_TAGS)
             amcalls.fitted(method, arguments)
             name = method
             return self._answered(shown, name, arguments)
@@ -178,8 +178,7 @@ def _trust(terms: Terms) -> Trust:
     """Whom the site trusts. DeviceFailed when its own files do not tell."""
     try:
         return terms.authorities.now().trust
-    except NMError as error:
-        log.error("nobody is trusted", extra={"why": str(error)})
+    except NMError:
         raise DeviceFailed(
             "this aggregate cannot tell whom it trusts", "its people find in the log what is wrong"
         ) from None

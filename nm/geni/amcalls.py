@@ -2,7 +2,7 @@
 
 Arguments are known by their place, options by their names; options that a method does not know are passed
 over, as the API has it. What clients in the wild send in place of text is taken, too: base64 for text, 0 and
-1 for booleans.
+1 or words for booleans, nil for an option that is not given.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,8 @@ from nm.geni import times, urns
 from nm.geni.refusals import BadVersion, Unsupported
 from nm.geni.rspec import vocabulary
 
-MOST_URNS, MOST_USERS, MOST_KEYS = 200, 100, 100
+MOST_URNS, MOST_USERS, MOST_KEYS = 1000, 100, 100
+MOST_TAGS = 100_000  # of a call: as many as the keys of all users need, and more
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def read(name: str, arguments: Sequence[object], now: float) -> Asked:
     """What a fitted call asks for. Invalid, BadVersion or Unsupported when a part of it will not do."""
     method = METHODS[name]
     given = _struct(arguments[len(method.arguments)]) if len(arguments) > len(method.arguments) else {}
-    if "geni_speaking_for" in given:
+    if given.get("geni_speaking_for"):
         hint = "call with your own certificate and a credential that is yours, or was passed on to you"
         raise Unsupported("nobody speaks for others here: geni_speaking_for", hint)
     found: dict[str, Any] = {}
@@ -95,7 +96,9 @@ def read(name: str, arguments: Sequence[object], now: float) -> Asked:
     if method.rspec:
         _check_version(given.get("geni_rspec_version"))
     options = {
-        option: _OPTIONS[option](option, given[option]) for option in method.options if option in given
+        option: _OPTIONS[option](option, given[option])
+        for option in method.options
+        if given.get(option) is not None
     }
     if options.get("geni_start_time", now) > now:
         raise Unsupported("nothing is reserved for later: geni_start_time", "leave it out, and begin now")
@@ -141,9 +144,14 @@ def _time(name: str, value: object) -> float:
 
 
 def _flag(name: str, value: object) -> bool:
+    if isinstance(value, str):
+        value = _WORDS.get(value.strip().lower())
     if value not in (True, False):
         raise _wrong(name, "a boolean")
     return bool(value)
+
+
+_WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def _users(name: str, value: object) -> list[dict[str, Any]]:

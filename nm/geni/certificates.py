@@ -27,9 +27,11 @@ from nm.geni.urns import Urn
 
 SIZE = 1 << 16  # characters of a chain
 LONGEST = 8  # certificates in a chain
+MAILBOX = 254  # characters of a mail address
 KEPT = 1024  # certificates of which is remembered what does not change with time, site or call
 STRONGEST_RSA, LARGEST_EXPONENT = 8192, 1 << 32  # beyond, looking at a signature costs too much
 PEM = "-----BEGIN CERTIFICATE-----"
+_CRL = b"-----BEGIN X509 CRL-----"
 
 _DIGESTS = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _UNDERSTOOD = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
@@ -132,6 +134,7 @@ def roots(files: Iterable[tuple[str, bytes]]) -> tuple[Certificate, ...]:
         for certificate in some:
             try:
                 _may_issue(certificate, urn_of(certificate), 0)
+                _check_key(certificate, Trust())
             except Denied as error:
                 raise Invalid(f"{name} holds no root of GENI's: {error.message}", error.hint) from None
         found += some
@@ -142,13 +145,22 @@ def revocations(files: Iterable[tuple[str, bytes]]) -> tuple[CertificateRevocati
     """The lists of revoked certificates in these files, as PEM or DER. Invalid when one is none."""
     found = []
     for name, content in files:
-        load = x509.load_pem_x509_crl if b"-----BEGIN" in content else x509.load_der_x509_crl
         try:
-            found.append(load(content))
+            found += _lists(content)
         except _FAILURES:
-            hint = "give one list of revoked certificates, as PEM or DER"
+            hint = "give lists of revoked certificates as PEM, or one as DER"
             raise Invalid(f"{name} holds no list of revoked certificates", hint) from None
     return tuple(found)
+
+
+def _lists(content: bytes) -> list[CertificateRevocationList]:
+    """The library reads the first of a file; here none is overlooked, nor one that is cut off."""
+    if b"-----BEGIN" not in content:
+        return [x509.load_der_x509_crl(content)]
+    before, *parts = content.split(_CRL)
+    if b"-----BEGIN" in before or not parts:
+        raise ValueError
+    return [x509.load_pem_x509_crl(_CRL + part) for part in parts]
 
 
 # ---- what a certificate says
@@ -190,9 +202,7 @@ def _called(certificate: Certificate) -> str:
 
 def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
     """Whose the first certificate is, which a root vouches for by way of some of the others. Else Denied."""
-    if not _is_strong(chain[0], trust):
-        hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
-        raise Denied(f"the key of {_called(chain[0])} is too weak, or of another kind", hint)
+    _check_key(chain[0], trust)
     path = [chain[0]]
     known = (*trust.roots, *chain[1:])
     while path[-1] not in trust.roots:
@@ -211,7 +221,7 @@ def chained(chain: Sequence[Certificate], now: float, trust: Trust) -> Gid:
     return Gid(
         names[0],
         chain[0],
-        email=next(iter(_names(chain[0], x509.RFC822Name)), ""),
+        email=next((one for one in _names(chain[0], x509.RFC822Name) if len(one) <= MAILBOX), ""),
         uuid=next((uri for uri in _uris(chain[0]) if uri.startswith("urn:uuid:")), ""),
     )
 
@@ -249,6 +259,13 @@ def _holds_by_sha1(signature: bytes, said: bytes, issuer: Certificate) -> None:
     if not isinstance(key, rsa.RSAPublicKey):
         raise InvalidSignature
     key.verify(signature, said, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303 as deployed authorities have it
+
+
+def _check_key(certificate: Certificate, trust: Trust) -> None:
+    """Denied when it is none that counts."""
+    if not _is_strong(certificate, trust):
+        hint = f"use RSA of {trust.shortest_rsa} to {STRONGEST_RSA} bits, or an elliptic curve"
+        raise Denied(f"the key of {_called(certificate)} is too weak, or of another kind", hint)
 
 
 def _is_strong(certificate: Certificate, trust: Trust) -> bool:

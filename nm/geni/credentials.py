@@ -69,9 +69,13 @@ def texts(argument: object) -> list[str]:
 
 def _is_ours(given: dict[object, object]) -> bool:
     kind, version = given.get("geni_type"), given.get("geni_version", VERSIONS[-1])
-    if not isinstance(kind, str) or isinstance(version, bool) or not isinstance(version, str | int):
-        raise Invalid("a credential does not say its geni_type and geni_version", _SHAPE)
-    return kind.lower() == "geni_sfa" and str(version).strip() in VERSIONS
+    if not isinstance(kind, str):
+        raise Invalid("a credential does not say its geni_type", _SHAPE)
+    if kind.strip().lower() != "geni_sfa":
+        return False
+    if isinstance(version, bool) or not isinstance(version, str | int):
+        raise Invalid("a credential does not say its geni_version", _SHAPE)
+    return str(version).strip() in VERSIONS
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,7 @@ from ssl import SSLContext
 
 from nm import tls
 from nm.configgeni import Geni
+from nm.errors import NMError
 from nm.geni import certificates
 from nm.geni.certificates import Trust
 from nm.keyfolder import KeyFolder
@@ -42,15 +43,27 @@ class Authorities:
         )
         self._lock = threading.Lock()
         self._made: tuple[object, Trusted] | None = None
+        self._told = ""  # in the log: why nobody gets in
 
     def now(self) -> Trusted:
         """Who counts now. NMError when the folders, or the server's own certificate, are no good."""
         with self._lock:
-            files = self._roots.now(), self._revoked.now()
-            if self._made is None or self._made[0] != files:
-                roots, revoked = tuple(chain.from_iterable(files[0])), tuple(chain.from_iterable(files[1]))
-                self._made = files, self._make(Trust(roots, revoked, self._settings.sha1))
-            return self._made[1]
+            try:
+                found = self._now()
+            except NMError as error:
+                if str(error) != self._told:  # once, and not for each stranger who knocks
+                    log.error("it cannot be told whom this site trusts", extra={"why": str(error)})
+                self._told = str(error)
+                raise
+            self._told = ""
+            return found
+
+    def _now(self) -> Trusted:
+        files = self._roots.now(), self._revoked.now()
+        if self._made is None or self._made[0] != files:
+            roots, revoked = tuple(chain.from_iterable(files[0])), tuple(chain.from_iterable(files[1]))
+            self._made = files, self._make(Trust(roots, revoked, self._settings.sha1))
+        return self._made[1]
 
     def _make(self, trust: Trust) -> Trusted:
         found = self._settings

@@ -7,7 +7,7 @@ from typing import Any
 
 from nm.counted import counted
 from nm.shell import columns
-from nm.shell.failures import DEVICE, GENERAL, OK, STATUS_OF_FAULT, Failure
+from nm.shell.failures import DENIED, DEVICE, GENERAL, OK, STATUS_OF_FAULT, Failure
 from nm.shell.output import Block, Line, Table
 from nm.shell.run import show_answer
 from nm.shell.session import Session
@@ -20,7 +20,7 @@ NEXT = "start nmd; ports of no group are unverified until reset or adopted"
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns the tools' errors into nmctl's."""
+    """Turns the tools' errors, and the system's about files, into nmctl's."""
     from nm.errors import NMError
 
     try:
@@ -28,6 +28,11 @@ def explained() -> Iterator[None]:
     except NMError as error:
         status = STATUS_OF_FAULT.get(error.code, GENERAL)
         raise Failure(error.message, error.hint, status, error.code) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "are you root?" if isinstance(error, PermissionError) else "look at that file and its folder"
+        status = DENIED if isinstance(error, PermissionError) else DEVICE
+        raise Failure(f"{where}{error.strerror or error}", hint, status) from None
 
 
 def check(session: Session, _command: Command, options: Options) -> int:

@@ -46,6 +46,8 @@ def test_types_of_credentials_have_no_case(alice: Client, text: str, kind: str) 
 
 
 def test_unknown_types_are_skipped(alice: Client, text: str) -> None:
+    odd = {"geni_type": "urn:other", "geni_version": None, "geni_value": 3}
+    assert status(alice, odd, house.sfa(text)) == 12
     abac = {"geni_type": "geni_abac", "geni_version": "1", "geni_value": "no credential of ours"}
     assert status(alice, abac, house.sfa(text)) == 12
     assert status(alice, {**house.sfa("x"), "geni_version": "9"}, house.sfa(text)) == 12

@@ -3,10 +3,12 @@
 import contextlib
 import http.client
 import logging
+import re
 import socket
 import ssl
 import threading
 import time
+import tomllib
 import xmlrpc.client
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ import pytest
 
 from nm import tls
 from nm.errors import Conflict, Invalid
+from nm.geni.amcalls import MOST_KEYS, MOST_USERS
 from nm.geni.certificates import to_der
 from nm.geni.making import pem
 from tests.amapi import house
@@ -69,6 +72,33 @@ def test_an_address_has_so_many_connections(tight: Aggregate) -> None:
     tight.rack.until(lambda: alive(clients[4]))
 
 
+def test_who_does_not_shake_hands_gives_way_to_others(tight: Aggregate) -> None:
+    """Else whoever has a few addresses, and no certificate, could keep everybody out."""
+    held = [
+        socket.create_connection(("127.0.0.1", tight.port), PATIENCE, source_address=(f"127.0.1.{number}", 0))
+        for number in range(1, 5)
+        for _ in range(3)
+    ]
+    with contextlib.ExitStack() as closing:
+        for one in held:
+            closing.enter_context(one)
+        clients = [tight.client() for _ in range(4)]
+        assert [alive(client) for client in clients] == [True] * 4
+        for one in [
+            closing.enter_context(socket.create_connection(("127.0.0.1", tight.port), PATIENCE))
+            for _ in range(3)
+        ]:  # whoever is let in gives way to nobody, and the address has its number
+            assert one.recv(1) == b""
+        assert [alive(client) for client in clients] == [True] * 4
+
+
+def test_a_network_of_ipv6_is_counted_as_one_address() -> None:
+    """For a single machine has all of its addresses."""
+    assert tls.crowd("2001:db8:1:2:3::4") == tls.crowd("2001:db8:1:2::") == "2001:db8:1:2::/64"
+    assert tls.crowd("fe80::1%eth0") == "fe80::/64"
+    assert tls.crowd("::ffff:192.0.2.1") == "192.0.2.1" == tls.crowd("192.0.2.1")
+
+
 def test_a_request_that_is_too_long_is_refused(shared: Aggregate) -> None:
     client = shared.client()
     client.connection.putrequest("POST", "/")
@@ -86,6 +116,29 @@ def test_half_a_request_is_waited_for_so_long_only(hasty: Aggregate) -> None:
     client.connection.endheaders(b"<methodCall>")
     with pytest.raises(GONE):
         client.connection.getresponse()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<methodCall>" + b"<a>" * 200_000,
+        b"<methodCall><methodName>GetVersion</methodName><params>"
+        + b"<param/>" * 200_000
+        + b"</params></methodCall>",
+        b"<methodCall " + b" ".join(b'a%d="x"' % number for number in range(10_000)) + b"></methodCall>",
+    ],
+    ids=["depth", "arguments", "attributes"],
+)
+def test_what_would_keep_the_parser_busy_is_not_parsed(shared: Aggregate, body: bytes) -> None:
+    client = shared.client()
+    status, said = client.post(body)
+    assert status == 200 and b"tag" in said and b"no XML-RPC call" in said
+    client.close()
+
+
+def test_all_keys_of_all_users_are_parsed(alice: Client) -> None:
+    users = [{"urn": "urn:publicid:IDN+x+user+y", "keys": ["ssh-ed25519 AAAA"] * MOST_KEYS}] * MOST_USERS
+    assert code(alice.perform("geni_update_users", geni_users=users)) == 12
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [
@@ -279,6 +332,18 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Conflict, match=f"port {port}.*in use"), aggregate(tmp_path, port=port):
             pass
+
+
+def test_both_families_are_served_where_the_page_says_so(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "geni.md").read_text()
+    named = tuple(tomllib.loads(re.findall(r"    (addresses = .*)", page)[0])["addresses"])
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with aggregate(tmp_path, addresses=named, port=port) as am:
+        for address in ("127.0.0.1", "::1"):
+            client = am.client(address=address)
+            assert alive(client), address
+            client.close()
 
 
 def test_an_authority_between_may_be_a_root(shared: Aggregate) -> None:

@@ -49,6 +49,22 @@ def test_list_resources_may_tell_of_what_is_free_only(alice: Client) -> None:
     assert good(alice.resources(geni_available=False)).count("<node ") == 8
 
 
+@pytest.mark.parametrize(("given", "nodes"), [
+    (1, 7), (0, 8), ("true", 7), ("False", 8), ("1", 7), ("0", 8), (None, 8),
+])  # fmt: skip
+def test_flags_are_understood_as_clients_write_them(alice: Client, given: object, nodes: int) -> None:
+    good(alice.allocate(ONE))
+    assert good(alice.resources(geni_available=given)).count("<node ") == nodes
+
+
+def test_what_is_no_flag_is_told_and_options_that_are_nil_are_not_given(alice: Client) -> None:
+    for wrong in ("yes", 2, [""], {"a": True}):
+        answer = alice.resources(geni_available=wrong)
+        assert code(answer) == 1 and "geni_available must be a boolean" in answer["output"]
+    good(alice.allocate(ONE, geni_end_time=None, geni_start_time=None))
+    good(alice.provision(geni_users=None, geni_end_time=None, geni_best_effort=None, geni_speaking_for=None))
+
+
 def test_describe_answers_a_manifest_the_slice_and_its_slivers(alice: Client) -> None:
     given = urns(alice.allocate(TWO))
     value = good(alice.describe())

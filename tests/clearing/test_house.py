@@ -9,16 +9,19 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from nm.clearing import files, identity, trust, wallet
 from nm.clearing.house import SLICE_LIFE, USER_LIFE, House
 from nm.clearing.identity import DAY, Life
 from nm.errors import Conflict, Denied, Invalid, NMError, NotFound
-from nm.geni import authorisation, certificates
+from nm.geni import authorisation, certificates, making
 from nm.geni.authorisation import Grant
 from nm.geni.certificates import Trust
 from nm.geni.privileges import NEEDED
+from nm.geni.urns import AUTHORITY as AUTHORITY_TYPE
+from nm.geni.urns import Urn
 
 AUTHORITY = "lab.example"
 SLICE = "urn:publicid:IDN+lab.example+slice+demo"
@@ -97,6 +100,30 @@ def test_a_user_is_not_called_so(house: House, name: str) -> None:
 def test_a_slice_is_not_called_so(house: House, name: str) -> None:
     with pytest.raises(Invalid, match="no slice's name"):
         house.slice(name, Life.of(DAY))
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-x", "a+b", "a::b", "ä"])
+def test_an_authority_is_not_called_so(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match="no authority's name"):
+        House(tmp_path / "new").found(name, ["localhost"])
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["", "ä", "a b", "10.0.0.0/8", "-"])
+def test_a_server_is_not_called_so(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Invalid, match="no host's name or address"):
+        House(tmp_path / "new").found(AUTHORITY, ["localhost", name])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_mail_address_and_privileges_are_looked_at(house: House) -> None:
+    with pytest.raises(Invalid, match="no mail address"):
+        house.user("bob", Life.of(DAY), "not an address")
+    with pytest.raises(Invalid, match=r"no privilege cotrol.*control"):
+        credential(house, info=True, cotrol=True)
+    with pytest.raises(Denied, match="does not grant Shutdown"):
+        granted(house, credential(house, control=True), method="Shutdown")
+    assert not house.wallet("bob").identity.exists()
 
 
 def test_slices_have_no_case(house: House) -> None:
@@ -189,6 +216,17 @@ def test_what_was_not_made_before_a_crash_is_made_by_the_next_run(house: House) 
     assert identity.load(made.identity).urn.name == "alice"
 
 
+def test_a_user_of_whom_not_everything_could_be_written_is_made_by_the_next_run(house: House) -> None:
+    made = house.wallet("half")
+    made.user_credential.mkdir(parents=True)  # in the way of a file
+    with pytest.raises(NMError):
+        house.user("half", Life.of(DAY))
+    made.user_credential.rmdir()
+    house.user("half", Life.of(DAY))
+    assert identity.load(made.identity).urn.name == "half"
+    assert made.roots.exists() and made.user_credential.exists()
+
+
 def test_a_damaged_list_of_revoked_certificates_is_not_forgotten(house: House) -> None:
     house.revoke(identity.chain_of(house.wallet("alice").identity))
     (path,) = files.listed(house.folder / trust.REVOKED, ".pem")
@@ -219,6 +257,13 @@ def test_a_revoked_user_is_refused_and_another_is_not(house: House) -> None:
         ("bob", False),
         ("demo", False),
     ]
+
+
+def test_nothing_is_given_to_who_was_revoked(house: House) -> None:
+    """It would not count; only a new certificate would."""
+    house.revoke(identity.chain_of(house.wallet("alice").identity))
+    with pytest.raises(Conflict, match=r"user\+alice is revoked.*--renew"):
+        credential(house)
 
 
 def test_two_that_are_revoked_at_once_are_both_revoked(house: House) -> None:
@@ -266,6 +311,15 @@ def test_users_of_another_house_come_in_while_it_is_trusted(house: House, tmp_pa
         asks()
     with pytest.raises(NotFound, match=r"no root other\.example"):
         trust.untrust(house.folder, "other.example")
+
+
+def test_a_root_whose_key_would_not_count_is_not_trusted(house: House, tmp_path: Path) -> None:
+    urn = Urn("weak.example", AUTHORITY_TYPE, "ca")
+    key, life = generate_private_key(65537, 1024), Life.of(DAY)
+    weak = making.root(identity.subject(urn, key.public_key(), life, issues=True), key)
+    (tmp_path / "weak.pem").write_text(making.pem(weak.chain))
+    with pytest.raises(Invalid, match=r"weak.pem holds no root.*too weak"):
+        trust.trust(house.folder, tmp_path / "weak.pem")
 
 
 def test_no_key_and_no_leaf_becomes_a_root(house: House) -> None:

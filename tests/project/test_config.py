@@ -117,7 +117,11 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "federation.notify": ((), '["Provision", "Delete"]', ['["Status"]', '["Delete", "Delete"]']),
     "geni.addresses": ((), '["0.0.0.0", "::"]', ['["example.org"]', '["::1", "0:0::1"]']),
     "geni.port": (8001, "443", ["0", "65536"]),
-    "geni.url": ("", '"https://am.example.org:8001"', ['"http://am.example.org"', '"am.example.org"']),
+    "geni.url": (
+        "",
+        '"https://am.example.org:8001"',
+        ['"http://am.example.org"', '"am.example.org"', '"https://am.example.org/am/3"'],
+    ),
     "geni.certificate": ("/etc/nm/geni/server.pem", '"/srv/a.pem"', ['""', '"a.pem"']),
     "geni.server_key": ("/etc/nm/geni/server.key", '"/srv/a.key"', ['""', '"a.key"']),
     "geni.roots": ("/etc/nm/geni/roots", '"/srv/roots"', ['""', '"roots"']),

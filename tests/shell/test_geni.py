@@ -286,6 +286,12 @@ def test_an_aggregate_that_others_vouch_for_is_not_talked_to(
     assert "is not verified" in geni(far, "getversion", "--no-verify").err
 
 
+def test_an_address_of_ipv6_is_told_as_it_is_written(wallet: Path) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        url = f"https://[::1]:{taken.getsockname()[1]}"
+    assert f"no answer from {url}:" in run("geni", "getversion", "-a", url).err
+
+
 def test_an_aggregate_of_another_name_is_not_talked_to(far: Foreign, wallet: Path) -> None:
     ran = run("geni", "getversion", "-a", f"https://127.0.0.1:{far.port}")
     assert ran.status == 8 and "is not whom it should be" in ran.err and far.asked == []
@@ -303,6 +309,17 @@ def test_a_client_whom_nobody_vouches_for_is_told_so(far: Foreign, tmp_path: Pat
     made = other.user("carol", Life.of(USER_LIFE))
     ran = geni(far, "getversion", "--cert", str(made.identity), status=8)
     assert "must trust the authority" in ran.err
+
+
+def test_what_may_not_be_looked_at_is_told(wallet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the clearing house's folder, by who is not root. Here a file is in a folder's place."""
+    (wallet / "file").touch()
+    monkeypatch.setenv("NM_GENI_WALLET", str(wallet / "file" / "deep"))
+    monkeypatch.setenv("NM_GENI_FOLDER", str(wallet / ("x" * 300)))
+    assert run("geni", "getversion").status == 2
+    for words in (("list",), ("user", "bob"), ("slice", "other")):
+        ran = run("geni", *words)
+        assert ran.status == 7 and "File name too long" in ran.err, ran
 
 
 def test_a_missing_or_damaged_wallet_is_told(far: Foreign, wallet: Path) -> None:

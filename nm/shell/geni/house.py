@@ -51,18 +51,25 @@ def _tell(session: Session, answer: Any, lines: Sequence[str]) -> int:
 def init(session: Session, _command: Command, options: Options) -> int:
     """Make the authority and the server's key, as far as they are not there."""
     house = _house(options)
-    hosts = options.server_name or [*_LOCAL, *dict.fromkeys((socket.gethostname(), socket.getfqdn()))]
+    hosts = options.server_name or [*_LOCAL, *filter(_is_host, (socket.gethostname(), socket.getfqdn()))]
     with explained():
         made = house.found(options.authority, list(dict.fromkeys(hosts)), renew=options.renew)
         urn = house.holder().urn
     lines = [f"made {path}" for path in made] or ["all is there already"]
     status = _tell(session, {"urn": str(urn), "made": [str(path) for path in made]}, lines)
     session.output.note(
-        f'for nm.toml: authority = "{options.authority}" in [federation], addresses = ["::"] in [geni]'
+        f'for nm.toml: authority = "{options.authority}" in [federation], '
+        'addresses = ["0.0.0.0", "::"] in [geni]'
     )
     if str(house.folder) != FOLDER:
         session.output.note(f"and in [geni] certificate, server_key, roots and revoked, in {house.folder}")
     return status
+
+
+def _is_host(name: str) -> bool:
+    from nm.configkeys import host
+
+    return host(name) is None
 
 
 def trust(session: Session, _command: Command, options: Options) -> int:
