@@ -75,6 +75,14 @@ def _member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
         raise call.denied(f"a member of group {arguments[0]}")
 
 
+def _changer(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """A member; but people of a slice change it by the door that it came through, whose rules hold there."""
+    _member(reader, call, arguments)
+    group = _visible(reader, call, arguments[0])
+    if group.get("federation") is not None and call.caller.is_account_of(group):
+        raise call.denied(f"the owner of group {arguments[0]}, or the call of a door of federation")
+
+
 def _lender(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     """The owner of the lender; and a member of the borrower, for that gets another target.
 
@@ -216,6 +224,7 @@ RESERVE = Right("admin, or reserve (within its limits; the caller is the owner)"
 OWNER = Right("owner", _owner)
 LENDER = Right("owner, and member of the group that gets them", _lender)
 MEMBER = Right("member", _member)
+CHANGER = Right("member (of a reservation's group, others than its own account)", _changer)
 LOOK = Right("member, reader", _member_or_reader)
 STATUS = Right("member, reader, head node", _member_or_reader)
 NODE_MEMBER = Right("member of the node's group, its head node", _node_member)
@@ -244,7 +253,8 @@ _ROWS: Mapping[Right, str] = {
     RESERVE: "CreateGroup",
     OWNER: "DestroyGroup SetDelegations SetKeys RenewGroup",
     LENDER: "LendNodes",
-    MEMBER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair",
+    CHANGER: "AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy",
+    MEMBER: "StartAudit Repair",
     LOOK: "PlanDeploy GetAudit",
     STATUS: "GetStatus",
     NODE_MEMBER: "PowerNode",

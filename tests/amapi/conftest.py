@@ -11,6 +11,7 @@ import pytest
 
 from nm.config import Power
 from nm.configgeni import Federation, Geni
+from nm.configoutside import Mail
 from nm.federation import names
 from nm.geni.amapi import AmApi
 from nm.geni.making import Holder, pem
@@ -81,7 +82,9 @@ class Aggregate:
 
 
 @contextmanager
-def aggregate(folder: Path, federation: dict[str, Any] | None = None, **geni: Any) -> Iterator[Aggregate]:
+def aggregate(
+    folder: Path, federation: dict[str, Any] | None = None, mail: Mail | None = None, **geni: Any
+) -> Iterator[Aggregate]:
     """One that is stopped at the end."""
     place = folder / "geni"
     (place / "roots").mkdir(parents=True)
@@ -98,6 +101,7 @@ def aggregate(folder: Path, federation: dict[str, Any] | None = None, **geni: An
     }
     rules = Federation(**{"authority": house.AUTHORITY, **(federation or {})})
     more = {"geni": Geni(**{**settings, **geni}), "federation": rules, "power": Power(off_seconds=0.3)}
+    more |= {"mail": mail} if mail is not None else {}
     with rack(folder, management=True, **more) as made:
         found = Aggregate(made, place)
         try:

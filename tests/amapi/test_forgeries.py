@@ -1,5 +1,6 @@
 """Forgeries at the door: a few of each kind that tests/geni has in full, each forbidden, and soon."""
 
+import base64
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from nm.geni.making import Holder
 from tests.amapi import house
 from tests.amapi.client import Client, code
 from tests.amapi.conftest import Aggregate
+from tests.geni.forged_documents import KEY_VALUE
 from tests.geni.lab import asked, rspec
 from tests.geni.world import element, replaced, signed_anew
 
@@ -29,10 +31,9 @@ def bob(client: Client) -> Holder:
 def key_value(client: Client) -> str:
     """Signed by the client's own key, which stands in KeyValue, beside the authority's certificate."""
     text = mine(client, signer=Holder(house.authority().chain, client.who.key))
-    numbers = client.who.key.public_key().public_numbers()
-    raw = numbers.n.to_bytes(256).hex()
-    value = f"<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>{raw}</ds:Modulus></ds:RSAKeyValue></ds:KeyValue>"
-    return text.replace("<ds:KeyInfo>", f"<ds:KeyInfo>{value}", 1)
+    modulus = client.who.key.public_key().public_numbers().n.to_bytes(256)
+    value = KEY_VALUE.format(base64.b64encode(modulus).decode())
+    return replaced(text, ("<ds:KeyInfo>", f"<ds:KeyInfo>{value}"))
 
 
 def wrapped(client: Client) -> str:

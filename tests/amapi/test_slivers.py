@@ -2,17 +2,20 @@
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
 
+from nm.configoutside import Mail
 from nm.geni import times, urns
 from nm.geni.rspec.opstates import STATES
 from tests.amapi import house
 from tests.amapi.client import Client, code, good
 from tests.amapi.conftest import Aggregate, aggregate
 from tests.geni.lab import asked, rspec
+from tests.mail.server import MailServer
 
 ONE, TWO = rspec(asked("a")), rspec(asked("b"), asked("c"))
 ALLOCATED, PROVISIONED, UNALLOCATED = "geni_allocated", "geni_provisioned", "geni_unallocated"
@@ -135,19 +138,28 @@ def test_allocated_lives_minutes_and_provisioned_days(alice: Client) -> None:
     assert ends == [pytest.approx(600, abs=60), pytest.approx(7 * house.DAY, abs=60)]
 
 
-def test_pending_allocation_waits_and_takes_no_action(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Where people of the site set nodes up: they say when one is ready."""
-    with aggregate(tmp_path_factory.mktemp("manual"), {"provision": "manual"}) as am:
-        client = am.client()
-        good(client.allocate(ONE))
-        (sliver,) = slivers(client.provision())
-        assert (sliver["geni_allocation_status"], sliver["geni_operational_status"]) == (
-            PROVISIONED, "geni_pending_allocation",
-        )  # fmt: skip
-        for action in ("geni_start", "geni_stop", "geni_restart"):
-            assert code(client.perform(action)) == 13
-        am.rack.call("GeniReady", sliver["geni_sliver_urn"])
-        ready(am, client)
+def test_pending_allocation_waits_and_takes_no_action(tmp_path: Path) -> None:
+    """Where people of the site set nodes up: a mail asks them to, and they say when one is ready."""
+    with MailServer() as server:
+        post = Mail(
+            host="127.0.0.1", port=server.port, sender="nm@example.org", admins=("admin@example.org",)
+        )
+        with aggregate(tmp_path, {"provision": "manual"}, post) as am:
+            client = am.client()
+            good(client.allocate(ONE))
+            (sliver,) = slivers(client.provision())
+            assert (sliver["geni_allocation_status"], sliver["geni_operational_status"]) == (
+                PROVISIONED, "geni_pending_allocation",
+            )  # fmt: skip
+            for action in ("geni_start", "geni_stop", "geni_restart"):
+                assert code(client.perform(action)) == 13
+            am.rack.until(lambda: bool(server.taken))
+            ((to, letter),) = server.taken
+            (named,) = re.findall(r"^ *nmctl geni ready (\S+)\r?$", letter.get_content(), re.MULTILINE)
+            assert to == ["admin@example.org"] and sliver["geni_sliver_urn"].endswith(f"+{named}")
+            assert str(client.who.urn) in letter.get_content()
+            am.rack.call("GeniReady", named)
+            ready(am, client)
 
 
 def test_notready_is_final(shared: Aggregate, alice: Client) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from nm import groups, leases, pool
+from nm import groups, leases, pool, rights
 from nm.calls import Caller
 from nm.converge import Tools
 from nm.errors import Conflict, Denied, DeviceFailed, Invalid, NotFound
@@ -19,7 +19,7 @@ from nm.federationwork import FederationWorker, Look
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
 from nm.geni.rspec import manifest
 from nm.groups import renew_group
-from nm.records import record_key
+from nm.records import Record, record_key
 from nm.store import Store
 from nm.timekeeper import Timekeeper
 from tests.federation.guests import KEY, LAB, RULES, SITE, Door, at, guest, small_world, urn_of
@@ -314,6 +314,33 @@ def test_keys_of_people_are_the_groups(door: Door) -> None:
             door.provision(users=users)
 
 
+def test_whoever_does_not_wait_for_keys_to_be_installed_says_so(world: World, door: Door) -> None:
+    """They are installed all the same: the sliver is not busy with it any more."""
+    door.site = replace(SITE, uids=(95000, 95009))
+    door.allocate(ONE)
+    door.provision()
+    deployed_all(world)
+    world.edit(door.group()["record_key"], federation=_on(door.group()))
+    keys = [{"urn": "urn:a", "keys": [KEY]}]
+    assert door.perform("geni_update_users", users=keys).slivers[0].operational == "geni_updating_users"
+    for action in ("geni_start", "geni_stop", "geni_restart"):
+        with pytest.raises(Unsupported):
+            door.perform(action)
+    with pytest.raises(Refused):
+        door.perform("geni_update_users", users=keys)
+    assert door.perform("geni_updating_users_cancel").slivers[0].operational == "geni_ready"
+    assert door.group()["keys"] == [KEY]
+    with pytest.raises(Unsupported):
+        door.perform("geni_updating_users_cancel")
+
+
+def _on(group: Record) -> dict[str, Any]:
+    """The field of a reservation whose nodes were switched on."""
+    field = group["federation"]
+    done = {"doing": None, "job": None, "power": "on"}
+    return {**field, "nodes": {node: {**mark, **done} for node, mark in field["nodes"].items()}}
+
+
 def test_who_reserved_is_told_to_operators(world: World, door: Door) -> None:
     (one,) = door.allocate(ONE).slivers
     (told,) = world.look(desk.get_reservations, {"user": guest().urn})
@@ -579,3 +606,34 @@ def test_a_portals_person_passes_for_nobody_of_this_machine(world: World) -> Non
     portal.allocate_nodes(1)
     assert portal.group("7")["owner"] == {"name": "root", "uid": 0}
     assert portal.visit("Allocate").call.caller.name == "bowl:root"
+
+
+CHANGES = {
+    "AddNodes": (["n3"],),
+    "RemoveNodes": (["n0"],),
+    "SetVlan": (104,),
+    "SetNetworks": ({"main": {}},),
+    "SetHeadNode": ("head",),
+    "SetImage": (None,),
+    "Deploy": (),
+}
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_people_of_a_slice_change_it_by_its_door_and_not_through_its_account(
+    world: World, door: Door, method: str
+) -> None:
+    door.allocate(ONE)
+    record = door.group()["record_key"]
+    world.edit(record, account={"name": "alpha", "uid": 95000}, owner={"name": ALICE.name, "uid": ALICE.uid})
+    name = record.removeprefix("group_")
+
+    def may(caller: Caller, method: str, *more: object) -> None:
+        rights.authorize(world.store, replace(call(caller), method=method), [name, *more])
+
+    account = Caller(95000, "alpha")
+    with pytest.raises(Denied, match="owner"):
+        may(account, method, *CHANGES[method])
+    may(ALICE, method, *CHANGES[method])
+    may(account, "PlanDeploy")
+    rights.authorize(world.store, replace(call(account), method="PowerNode"), ["n0", "on"])

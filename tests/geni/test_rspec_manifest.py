@@ -1,6 +1,7 @@
 """Manifests: what is written into a request, what is left as it came, and that they can be read again."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,6 +166,16 @@ def test_two_requests_are_one_manifest() -> None:
     assert [node.client_id for node in found.nodes] == ["a", "b", "c"]
     assert [one.client_id for one in found.links] == ["lan", "k"]
     assert len({one.vlan for one in found.links}) == 2
+
+
+def test_a_request_of_which_nothing_is_told_is_left_out_whole() -> None:
+    stranger = f'<node client_id="f" component_manager_id="{FAR}"/>'
+    told = slice_of(rspec("<other:x/>", stranger, *PAIR), rspec(asked("c", interfaces=1)))
+    for part, client_ids in zip(told.parts, (["f", "a", "b"], ["c"]), strict=True):
+        some = {node: told.slivers[node] for node in part.placement["nodes"].values()}
+        text = manifest.write(LAB, replace(told, slivers=some), NOW)
+        assert [node.client_id for node in manifest.read(text).nodes] == client_ids
+        assert ("<other:x" in text) == ("f" in client_ids)
 
 
 # ---- what is not ours

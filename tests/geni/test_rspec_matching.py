@@ -164,6 +164,19 @@ def test_tagged_links_share_a_nic() -> None:
     assert roomy.nics == {"a:0": "eth1", "a:1": "eth2"}
 
 
+def test_tagged_links_are_on_the_boot_nic_where_there_is_no_other() -> None:
+    """Beside main, which is untagged there, and may be a link as well."""
+    small = pool(node(0, 0), node(1, 0))
+    pair = (asked("a", interfaces=3), asked("b", interfaces=3))
+    links = [link(f"l{at}", f"a:{at}", f"b:{at}", more=TAGGED if at else "") for at in range(3)]
+    got = matched(rspec(*pair, *links), small)
+    assert got.links["l0"] == "main" and {*got.nics.values()} == {"eth0"}
+    assert all(got.networks[name]["tagged"] for name in ("l1", "l2"))
+    apart = pool(node(0, 0), node(1, 0), trunks=[])
+    refused(Code.INSUFFICIENT_NODES, rspec(*pair, *links), apart)
+    assert matched(rspec(asked("a", interfaces=1), link("l", "a:0", more=TAGGED))).nics == {"a:0": "eth1"}
+
+
 def test_names_of_networks_are_legal_and_new() -> None:
     nodes = asked("a", interfaces=3)
     links = [link(name, f"a:{at}", more=TAGGED) for at, name in enumerate(("main", "a link", "ok"))]

@@ -69,7 +69,9 @@ class Slice:
     """What a manifest tells of."""
 
     parts: Sequence[Part]
-    slivers: Mapping[str, Sliver]  # by their nodes; requested nodes without one are left out
+    slivers: Mapping[
+        str, Sliver
+    ]  # by their nodes; requested nodes without one, and parts without any, are left out
     vlans: Mapping[str, int] = field(default_factory=dict)  # network -> its VLAN
     head: Head | None = None
     word: str = ""  # what makes names of this slice's links unique for ever; they have no names without
@@ -77,7 +79,10 @@ class Slice:
 
 def write(aggregate: Aggregate, told: Slice, generated: str, expires: str = "") -> str:
     """The manifest. `generated`, `expires`: as GENI writes times."""
-    trees = [request.tree(part.text, aggregate) for part in told.parts]
+    parts = [
+        part for part in told.parts if not told.slivers.keys().isdisjoint(part.placement["nodes"].values())
+    ]
+    trees = [request.tree(part.text, aggregate) for part in parts]
     root = new_root(_spaces(trees))
     for tree in trees:
         for name, value in tree.attrib.items():
@@ -89,7 +94,7 @@ def write(aggregate: Aggregate, told: Slice, generated: str, expires: str = "") 
     if expires:
         root.set("expires", expires)
     root.set(SCHEMA_LOCATION, _locations(aggregate, trees))
-    for tree, part in zip(trees, told.parts, strict=True):
+    for tree, part in zip(trees, parts, strict=True):
         _Writer(aggregate, told, part).write(tree, root)
     if told.head is not None:
         _logins(_new(root, ours("headnode"), {"name": told.head.name}), ours("login"), told.head.logins)

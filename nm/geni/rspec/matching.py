@@ -2,13 +2,14 @@
 
 Every node's boot NIC is in the group's network `main`, on which its head node is. Each link is a network of
 its own, on data NICs that are chosen here, each named NODE:NIC. Where those do not suffice, one link that
-joins every node of the request becomes `main`: nodes with a single NIC can be asked for with a LAN, too.
+joins every node of the request becomes `main`; at last, tagged links are on boot NICs, beside `main`: nodes
+with a single NIC can be asked for with a LAN, too.
 
 Nodes are only matched when trunks join what must be joined: all boot NICs, and the NICs of the links.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,11 +81,12 @@ class _Want:
     tagged: tuple[Interface, ...]
     folded: tuple[Interface, ...]  # on the boot NIC, in main
     idle: tuple[Interface, ...]  # in no link: they get a NIC where one is left
+    on_boot: bool  # tagged ones may be on the boot NIC
 
     @property
     def kind(self) -> tuple[tuple[str, ...], int]:
-        """Unbound nodes of one kind can take the same machines."""
-        return self.node.hardware, len(self.untagged) + bool(self.tagged)
+        """Unbound nodes of one kind can take the same machines: of these types, with so many data NICs."""
+        return self.node.hardware, len(self.untagged) + (bool(self.tagged) and not self.on_boot)
 
 
 def match(request: Request, pool: Pool, existing: Existing | None = None) -> Placement:
@@ -105,9 +107,11 @@ def match(request: Request, pool: Pool, existing: Existing | None = None) -> Pla
         anchor.add(islands.of(f"host:{pool.host}"))
     pairs = _islands(free, anchor)
     refusal: NMError | None = None
-    for folded in _foldings(request, bound, had):
-        wants = _wants(request, folded)
+    for folded, on_boot in _ways(request, bound, had):
+        wants = _wants(request, folded, on_boot)
         for island, data in pairs:
+            if on_boot and island != data:
+                continue
             taken = _search(wants, free[island], bound, island, data)
             if taken is None:
                 continue
@@ -298,6 +302,15 @@ def _islands(free: Mapping[int, Iterable[_Machine]], anchor: Collection[int]) ->
 # ---- the search
 
 
+def _ways(
+    request: Request, bound: Mapping[str, _Machine], had: Existing
+) -> Iterator[tuple[str | None, bool]]:
+    """Which link becomes `main`, and whether tagged ones may be on boot NICs, in the order of trying."""
+    for on_boot in (False, True) if any(link.tagged for link in request.links) else (False,):
+        for folded in _foldings(request, bound, had):
+            yield folded, on_boot
+
+
 def _foldings(request: Request, bound: Mapping[str, _Machine], had: Existing) -> list[str | None]:
     """Which link becomes `main`, in the order in which that is tried; None: none does."""
     if had.networks:
@@ -330,19 +343,20 @@ def _needs_boot(link: Link, request: Request, bound: Mapping[str, _Machine]) -> 
     )
 
 
-def _wants(request: Request, folded: str | None) -> list[_Want]:
+def _wants(request: Request, folded: str | None, on_boot: bool) -> list[_Want]:
     """The nodes, in the way in which the search looks at them, when that link is `main`."""
     by_interface = {name: link for link in request.links for name in link.interfaces}
-    return [_want(node, by_interface, folded) for node in request.nodes]
+    return [_want(node, by_interface, folded, on_boot) for node in request.nodes]
 
 
-def _want(node: Node, by_interface: Mapping[str, Link], folded: str | None) -> _Want:
+def _want(node: Node, by_interface: Mapping[str, Link], folded: str | None, on_boot: bool) -> _Want:
     parts: tuple[list[Interface], ...] = ([], [], [], [])
     for one in node.interfaces:
         link = by_interface.get(one.client_id)
         place = 3 if link is None else 2 if link.client_id == folded else 1 if link.tagged else 0
         parts[place].append(one)
-    return _Want(node, *map(tuple, parts))
+    untagged, tagged, folds, idle = map(tuple, parts)
+    return _Want(node, untagged, tagged, folds, idle, on_boot)
 
 
 def _search(
@@ -411,7 +425,7 @@ def _move(name: str, want: _Want, came: Mapping[str, str | None], owner: dict[st
 def _wire(want: _Want, machine: _Machine, data: int) -> dict[str, str] | None:
     """Client id of an interface -> NIC; None when the machine has too few on that island.
 
-    Untagged ones have a NIC each, tagged ones share the last of those that are left.
+    Untagged ones have a NIC each, tagged ones share the last of those that are left, or the boot NIC.
     """
     usable = machine.data.get(data, ())
     chosen = {one.client_id: machine.boot for one in want.folded}
@@ -426,10 +440,12 @@ def _wire(want: _Want, machine: _Machine, data: int) -> dict[str, str] | None:
             return None
         chosen[one.client_id] = one.nic if one.nic is not None else left.pop(0)
     shareable = usable if machine.island != data else (*usable, machine.boot)
+    last = machine.boot if want.on_boot else None
     for one in want.tagged:
-        if one.nic not in shareable if one.nic is not None else not left:
+        nic = one.nic or (left[0] if left else last)
+        if nic not in shareable:
             return None
-        chosen[one.client_id] = one.nic if one.nic is not None else left[0]
+        chosen[one.client_id] = nic
         if one.nic is None and len(left) > 1:
             left.pop(0)
     return chosen | _idle(want, left, set(chosen.values()))
@@ -502,7 +518,7 @@ def _lacking(
             f"link {forced[0].client_id[:40]} is on a boot NIC, and does not join just all nodes by one each",
             "bind its interfaces to other NICs, or leave their component_id out",
         )
-    wants = _wants(request, None)
+    wants = _wants(request, None, on_boot=True)
     others = [one for one in free if one not in bound.values()]
     asked = Counter(want.kind for want in wants if want.node.client_id not in bound)
     for (hardware, nics), count in sorted(asked.items()):
