@@ -264,8 +264,6 @@ def test_nothing_is_given_to_who_was_revoked(house: House) -> None:
     house.revoke(identity.chain_of(house.wallet("alice").identity))
     with pytest.raises(Conflict, match=r"user\+alice is revoked.*--renew"):
         credential(house)
-    house.user("alice", Life.of(DAY), renew=True)
-    granted(house, credential(house))
 
 
 def test_two_that_are_revoked_at_once_are_both_revoked(house: House) -> None:
