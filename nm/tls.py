@@ -48,7 +48,7 @@ def context(certificate: str, key: str, roots: bytes, sha1: bool = False) -> ssl
     found.sslsocket_class = _Channel
     found.minimum_version = ssl.TLSVersion.TLSv1_2
     found.set_ciphers(f"{_CIPHERS}:{_LEVELS[sha1]}")
-    # A resumed session would have no chain; one that is negotiated anew could change hands.
+    # One resumed by a ticket would have no chain (from memory it has); a new negotiation could change hands.
     found.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     found.num_tickets = 0
     found.verify_mode = ssl.CERT_REQUIRED

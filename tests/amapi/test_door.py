@@ -178,25 +178,26 @@ def test_the_chain_is_known_whatever_the_version(shared: Aggregate, version: ssl
     client.close()
 
 
-def test_a_session_is_not_taken_up_again(shared: Aggregate) -> None:
-    """For then there would be no chain."""
+def test_a_session_that_is_taken_up_again_has_the_chain_that_it_began_with(shared: Aggregate) -> None:
+    """There are no tickets; of TLS 1.2 the door itself remembers them as long as the first is open."""
     client = shared.client()
     client.tls.maximum_version = ssl.TLSVersion.TLSv1_2
-    with socket.create_connection(("127.0.0.1", shared.port), PATIENCE) as raw:
-        first = client.tls.wrap_socket(raw)
-        session = first.session
-        first.close()
-    with socket.create_connection(("127.0.0.1", shared.port), PATIENCE) as raw:
-        second = client.tls.wrap_socket(raw, session=session)
-        second.sendall(_plain_status(client))
-        assert not second.session_reused
-        said = b""
-        while b"</methodResponse>" not in said:  # it may come in pieces
-            piece = second.recv(65536)
-            assert piece
-            said += piece
-        assert b"<int>12</int>" in said
-        second.close()
+    with _connected(client) as first:
+        assert first.session is not None and not first.session.has_ticket
+        with _connected(client, first.session) as second:
+            assert second.session_reused
+            second.sendall(_plain_status(client))
+            said = b""
+            while b"</methodResponse>" not in said:  # it may come in pieces
+                piece = second.recv(65536)
+                assert piece
+                said += piece
+            assert b"<int>12</int>" in said
+
+
+def _connected(client: Client, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+    raw = socket.create_connection((client.address, client.port), PATIENCE)
+    return client.tls.wrap_socket(raw, session=session)
 
 
 def _plain_status(client: Client) -> bytes:
