@@ -25,7 +25,9 @@ KINDS = (
     "delegate",
     "sliver",
     "domain",
-    "pool",
+    "pool",  # a deployed description
+    "piece",  # some parts of a pool, as they are deployed; named POOL.NUMBER
+    "life",  # how as many parts of it live; named POOL.NUMBER
     "image",
     "job",  # a piece of work and how far it is; named by its number
     "debt",  # something to undo on a device that cannot be reached now

@@ -30,10 +30,14 @@ class Finding:
     hint: str
     line: tuple[str, int] = ("", 0)
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where it is described, to stand before what is said of it."""
         file, line = self.line
-        place = f"{file}:{line}: " if file else ""
-        return f"{place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
+        return f"{file}:{line}: " if file else ""
+
+    def __str__(self) -> str:
+        return f"{self.place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
 
 
 def findings(tree: Tree) -> list[Finding]:

@@ -74,6 +74,9 @@ def _delayed(life: Life, path: Path) -> None:
 
 def _all_alone(life: Life, path: Path) -> None:
     life.passed(path)
+    entry = life.get(path)
+    if not alive(entry) or entry.get("going"):
+        return  # that was what somebody waited for, to take it down
     for action in life.tree.actions(path):
         life.launch(action)
 
@@ -173,11 +176,11 @@ def _without(life: Life, path: Path, child: Path) -> None:
         if entry.get("state") == "ended":
             continue
         words = f"it needs {spell(child)}"
-        life.write(other, failed=True, words=words)
+        life.fail_with(other)
         if alive(entry):
             life.down(other, "abnormal", words)
         else:
-            life.write(other, going="abnormal")
+            life.write(other, going="abnormal", words=words)
             life.gone(other)
     if life.get(child).get("passed") != stage:
         life.count(path, child, stage)

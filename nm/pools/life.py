@@ -215,15 +215,15 @@ class Life:
             if self.tree.parts[head].role or self.worth(parent, "keepOnFailure") is True:
                 break
             head = parent
-        self._fail_with(head)
+        self.fail_with(head)
         self.down(head, "abnormal", words)
 
-    def _fail_with(self, path: Path) -> None:
-        """It has failed, and so have those that need it."""
+    def fail_with(self, path: Path) -> None:
+        """It has failed, and so have those that need it; they go first."""
         self.write(path, failed=True)
         for other in self.tree.needing(path):
             if alive(self.get(other)) and not self.get(other).get("going"):
-                self._fail_with(other)
+                self.fail_with(other)
                 self.down(other, "abnormal", f"it needs {spell(path)}")
 
     # ---- taking down
@@ -261,8 +261,10 @@ class Life:
 
         It waits for those that need it, if they go as well.
         """
+        parent = self.tree.parts[path].parent
+        all_go = parent is not None and self.get(parent).get("going")
         others = [self.get(other) for other in self.tree.needing(path)]
-        if any(alive(other) and other.get("going") for other in others):
+        if any(alive(other) and (all_go or other.get("going")) for other in others):
             return
         if self.get(path)["state"] == "":
             self.gone(path)

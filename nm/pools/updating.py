@@ -67,8 +67,7 @@ def done(life: Life, path: Path, what: str) -> None:
     """A step was done, or something that an update which was given up had ordered."""
     todo = life.get(path).get("todo")
     if not todo or todo[0][WHAT] != what:
-        if what == "prepare":
-            life.order(path, "abandon")
+        _late(life, path, what == "prepare")
         return
     if what == "terminate":
         life.changes[path] = {"state": ""} if len(todo) > 1 else {}
@@ -101,6 +100,14 @@ def _count(life: Life, item: Sequence[Any]) -> None:
         _next_stage(life)
 
 
+def _late(life: Life, path: Path, prepared: bool) -> None:
+    """An answer of an update that was given up meanwhile; of what was to be new nothing is there."""
+    if prepared:
+        life.order(path, "abandon")
+    elif not alive_at_all(life.get(path)):
+        life.changes[path] = {}
+
+
 def dropped(life: Life, todo: Sequence[Any]) -> None:
     """A part goes that had all this to do yet."""
     for item in todo:
@@ -110,7 +117,8 @@ def dropped(life: Life, todo: Sequence[Any]) -> None:
 def failed(life: Life, path: Path, what: str, words: str) -> None:
     """A step could not be done."""
     if "todo" not in life.get(path):
-        return  # of an update that was given up
+        _late(life, path, False)
+        return
     words = f"{what} {spell(path)} failed: {words}"
     if what == "prepare":
         _give_up(life, words)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from nm.pools.life import STAGES, Order, alive
@@ -61,11 +61,14 @@ class Watched(World):
     def __init__(self, tree: Tree, data: st.DataObject) -> None:
         super().__init__(tree)
         self.by_themselves: set[Path] = set()
+        for part in tree.parts.values():
+            note(f"{part.path} {part.kind} {part.attributes} {part.role} {part.needs} {part.host}")
         self.pick = lambda count: data.draw(st.integers(0, count - 1))
 
     def happen(self, event: Event) -> None:
         """What ended by itself is cleared away at once, whoever needs it."""
         super().happen(event)
+        note(f"{event.name} {event.what} {event.path} {event.status}: {self.batches[-1:]}")
         for order in self.waiting:
             entry, parent = self.state[order.path], self.tree.parts[order.path].parent
             alone = parent is not None and not self.state[parent].get("going")

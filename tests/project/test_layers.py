@@ -12,6 +12,7 @@ WRONG = {
     "nm/plan.py": "import socket",
     "nm/http.py": "from nm import vm",
     "nm/geni/urns.py": "from nm.geni import credentials",
+    "nm/pools/tree.py": "from nm.pools import plan",
     "nm/geni/rspec/texts.py": "from nm.geni.rspec import request",
     "nm/export.py": "from nm import groups",
     "nm/client.py": "from nm import database",
