@@ -7,6 +7,7 @@
                    text       the revision whose text is behind the target; setting attributes leaves it as it
                               is, for these are kept apart:
                    set        [[path, attribute, {"value": value} or None], ...]: what was set, or removed
+                   before     BEFORE as they were when the job began, where that may turn out to be impossible
                    state      of life.standing, as the worker last saw it
                    job, error the job that is at it, or None; why it is as it is, or None
                    count      the numbers of its parts are below that
@@ -35,8 +36,8 @@ from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
 from nm.pools.tree import Part, Path, parts_of
-from nm.records import Record, record_key
-from nm.store import Reader
+from nm.records import Record, changed, record_key
+from nm.store import Reader, Transaction
 
 KINDS = {
     "apply": "nothing of the pool is there: make what target says",
@@ -45,6 +46,7 @@ KINDS = {
     "terminate": "take it down; then all its records go",
 }
 SUBJECT = "pool:"
+BEFORE = ("target", "text", "set", "uses", "options")
 GONE = ("absent", "ended", "failed")  # states in which nothing of a pool is there
 
 
@@ -132,6 +134,26 @@ def changed_part(part: Part, changes: Mapping[str, Any]) -> Part:
     new = {name: change["value"] for name, change in changes.items() if change is not None}
     needs = {name: path for name, path in part.needs.items() if name.partition(":")[0] not in changes}
     return replace(part, attributes={**kept, **new}, needs=needs)
+
+
+# ---- when a job is over
+
+
+def reached(tx: Transaction, pool: Record, now: float, state: str, error: str | None = None) -> None:
+    """The target was reached, or what became of the pool on the way there: it is not gone back to before."""
+    before = pool["before"]
+    if before is not None and before["text"] not in (None, pool["text"]):
+        tx.delete(text_key(_name(pool), before["text"]))
+    deployed = pool["target"] if error is None else pool["deployed"]
+    tx.put(changed(pool, now, before=None, deployed=deployed, state=state, error=error, job=None))
+
+
+def given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
+    """An update could not even be prepared, and nothing has changed: what was to be before is to be again."""
+    before = pool["before"]
+    if before is not None and before["text"] != pool["text"] and pool["text"] is not None:
+        tx.delete(text_key(_name(pool), pool["text"]))
+    tx.put(changed(pool, now, **(before or {}), before=None, state="running", error=words, job=None))
 
 
 # ---- what is there
