@@ -295,6 +295,11 @@ def canonical_uri(uri: str) -> str:
     return f"{scheme}://{machine}/{uri.partition('://')[2].partition('/')[2] or 'system'}"
 
 
+def machine_of(uri: str) -> str:
+    """The machine of a (checked) URI, in one spelling; "" is this one."""
+    return canonical_uri(uri).partition("://")[2].partition("/")[0]
+
+
 def _machine(uri: str) -> str | None:
     """The machine of a URI and its port, if not sshd's own: "" is this machine; None when it can be none."""
     place = uri.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()

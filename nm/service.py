@@ -48,6 +48,7 @@ from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
 from nm.database import Database
+from nm.descriptiondesk import DescriptionDesk
 from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
@@ -60,6 +61,7 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.nodework import NodeWorker
 from nm.plcwork import Look, PlcWorker
+from nm.pools import keeping
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -224,6 +226,7 @@ class Service:
     def _door(self) -> api.Api:
         """The door, closed."""
         desk = open_desk(self.database, lambda: self._config)
+        descriptions = DescriptionDesk(self.database)
         settings = api.ApiSettings(
             limits=configured.limits(self._config),
             daemon=f"nmd on {socket.gethostname()}",
@@ -232,6 +235,8 @@ class Service:
             console=Consoles(self.database, self._consoles, self._send).read,
             ticket=desk.take,
             admin_ticket=desk.take_unsigned,
+            plan_description=descriptions.plan,
+            apply_description=descriptions.apply,
             failure=lambda: self.database.failure,
             measured=self._metrics.called if self._metrics else None,
         )
@@ -323,6 +328,8 @@ class Service:
             return
         if subject.startswith("account:"):
             self.crew.send(people.SUBJECT, item)
+        elif subject.startswith(keeping.SUBJECT):
+            return  # its worker is still to come
         elif job["kind"] in ("audit", "repair"):
             self.crew.send(patrol.SUBJECT, item)
         elif (switch := debtwork.switch_of(job)) is not None:
