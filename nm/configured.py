@@ -42,6 +42,11 @@ def describing(config: Config) -> Describing:
     return Describing(found.shells, found.folders, found.components, properties)
 
 
+def base_folders(config: Config) -> tuple[str, ...]:
+    """Where files may lie of which described domains' disks are made, and by which they start."""
+    return (*config.images.folders, *config.descriptions.folders)
+
+
 def heads(config: Config) -> hands.HeadSettings:
     """What head nodes that nm makes are given."""
     lists = Path(config.export.folder)
