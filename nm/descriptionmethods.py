@@ -25,8 +25,8 @@ DESCRIPTIONS = (
     door_row(
         "PlanDescription",
         "struct",
-        "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, why, "
-        "action (create, change, restart, replace, destroy, later), differences: list of {name, how "
+        "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, "
+        "why, action (create, change, restart, replace, destroy, later), differences: list of {name, how "
         "(added, changed, removed), old, new, effect (now, restart, replace, termination)}}; steps: list of "
         "{id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in words; "
         "warnings}.",
