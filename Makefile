@@ -49,7 +49,7 @@ forward: setup  ## forward_api_calls and sliver_shell, the login shells of accou
 
 tests: setup forward  ## the tests alone, with coverage
 	@rm -rf .coverage-data
-	@scratch=$$(mktemp -d $(memory)/nm.XXXXXX); trap 'rm -rf "$$scratch"' EXIT; \
+	@scratch=$$(mktemp -d $(memory)/nm.XXXXXX); trap 'rm -rf "$$scratch"' EXIT; chmod 711 "$$scratch"; \
 	    TMPDIR=$$scratch $(python) -m pytest -n 4 --dist worksteal --basetemp $$scratch/p --cov --cov-report=term $(floor)
 
 format: setup  ## lays the code out

@@ -116,7 +116,7 @@ class Rack:
         door: api.Api = self.service._api
         return door.call(caller, method, list(arguments))
 
-    def wait(self, job: int, seconds: float = 20.0) -> dict[str, Any]:
+    def wait(self, job: int, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until the job is over."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -131,7 +131,7 @@ class Rack:
         assert job["state"] == state, job
         return job
 
-    def until(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until something is so; fails when it does not become so."""
         deadline = time.monotonic() + seconds
         pause = threading.Event()

@@ -102,7 +102,7 @@ def most(
     tx: Transaction, nodes: Sequence[str], best: bool, act: Callable[[Transaction, Sequence[str]], object]
 ) -> dict[str, str]:
     """Let `act` do it to all of the nodes, or (`best`) to as many as can be; why not to others, in words."""
-    if not best:
+    if not best or _goes(tx, nodes, act):
         act(tx, nodes)
         return {}
     found: list[str] = []
@@ -116,3 +116,12 @@ def most(
     if found:
         act(tx, found)
     return refused
+
+
+def _goes(tx: Transaction, nodes: Sequence[str], act: Callable[[Transaction, Sequence[str]], object]) -> bool:
+    """Whether all of it can be done: the usual case, which costs two tries and not one for each node."""
+    try:
+        act(Scratch(tx), nodes)
+    except NMError:
+        return False
+    return True

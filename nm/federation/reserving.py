@@ -1,19 +1,22 @@
 """Allocate: nodes are taken for a slice, and nothing is wired. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nm import groups, views
-from nm.errors import Invalid
+from nm.errors import Invalid, NMError
 from nm.federation import changing, looking, marks, names, states, telling, terms, userkeys
 from nm.federation.answers import Answer
 from nm.federation.visits import Visit
-from nm.geni.refusals import Busy, NodesLacking
+from nm.geni.refusals import Busy, NodesLacking, Refused
 from nm.geni.rspec import matching, request
 from nm.geni.rspec.matching import Existing, Placement
 from nm.geni.rspec.request import Request
 from nm.geni.rspec.vocabulary import NM, REQUEST, RSPEC
 from nm.records import Record, in_order, name_of, record_key
 from nm.store import Reader, Transaction
+
+LONGEST = 1 << 20  # characters of all requests of a slice
 
 
 def allocate(tx: Transaction, visit: Visit, slice: str, text: str, wish: float | None = None) -> Answer:
@@ -26,7 +29,8 @@ def allocate(tx: Transaction, visit: Visit, slice: str, text: str, wish: float |
     asked = request.read(text, visit.rules.aggregate)
     ends = terms.end(visit, wish, visit.now + visit.rules.allocated)
     old = _slice(tx, slice)
-    placement = _placed(tx, visit, asked, old)
+    _check_texts(old, text)
+    placement, head = _placed(tx, visit, asked, old)
     chosen = tuple(placement.nodes.values())
     terms.check_limits(tx, visit, old, chosen)
     word = marks.word(tx, visit.now)
@@ -39,7 +43,7 @@ def allocate(tx: Transaction, visit: Visit, slice: str, text: str, wish: float |
         "users": userkeys.merged(field["users"], userkeys.parse(people)),
     }
     if old is None:
-        group = _made(tx, visit, slice, placement, field)
+        group = _made(tx, visit, slice, placement, head, field)
     else:
         group = changing.grown(tx, visit.call, old, placement, field)
     groups.tell(tx, visit.call, name_of(group["record_key"]), "allocated", ", ".join(chosen))
@@ -68,12 +72,36 @@ def _slice(reader: Reader, slice: str) -> Record | None:
     return old
 
 
-def _placed(reader: Reader, visit: Visit, asked: Request, old: Record | None) -> Placement:
-    """The nodes, NICs and networks for the request."""
-    head = old["wanted"]["headnode"] if old is not None else _free_head(reader, visit)
-    record = reader.get(record_key("headnode", head)) if head is not None else None
-    pool = looking.pool_of(reader, visit, record["host"] if record is not None else None)
-    return matching.match(asked, pool, _existing(old))
+def _check_texts(old: Record | None, text: str) -> None:
+    """Refused when the slice's requests, which are all kept, would become too long together."""
+    kept = old["federation"]["parts"] if old is not None else ()
+    if len(text) + sum(len(part["text"]) for part in kept) > LONGEST:
+        raise Refused(f"the slice's RSpecs have more than {LONGEST} characters", "ask in fewer words")
+
+
+def _placed(reader: Reader, visit: Visit, asked: Request, old: Record | None) -> tuple[Placement, str | None]:
+    """The nodes, NICs and networks for the request, and the slice's head node."""
+    pool, refusal = looking.pool_of(reader, visit), None
+    for host, head in _heads(reader, visit, old).items():
+        try:
+            return matching.match(asked, replace(pool, host=host), _existing(old)), head
+        except NMError as error:
+            refusal = refusal or error
+    raise refusal or NodesLacking("no head node is free, and each slice gets one here", "wait for one")
+
+
+def _heads(reader: Reader, visit: Visit, old: Record | None) -> dict[str | None, str | None]:
+    """Host -> head node that the slice has, or could get: the first that is free of each host."""
+    if old is None and visit.rules.headnodes:
+        free = [head for head in in_order(reader.range("headnode")) if _is_free(reader, head)]
+        return {head["host"]: name_of(head["record_key"]) for head in reversed(free)}
+    named = old["wanted"]["headnode"] if old is not None else None
+    record = reader.get(record_key("headnode", named)) if named is not None else None
+    return {record["host"] if record is not None else None: named}
+
+
+def _is_free(reader: Reader, head: Record) -> bool:
+    return head["group"] is None and views.head_node_state(reader, head) == "free"
 
 
 def _existing(old: Record | None) -> Existing | None:
@@ -87,29 +115,21 @@ def _existing(old: Record | None) -> Existing | None:
     return Existing(old["wanted"]["networks"], old["wanted"]["nodes"], taken)
 
 
-def _free_head(reader: Reader, visit: Visit) -> str | None:
-    """The head node that a new slice gets, where the site gives each one."""
-    if not visit.rules.headnodes:
-        return None
-    for head in in_order(reader.range("headnode")):
-        if head["group"] is None and views.head_node_state(reader, head) == "free":
-            return name_of(head["record_key"])
-    raise NodesLacking("no head node is free, and each slice gets one here", "wait until a slice ends")
-
-
 def _born(visit: Visit, slice: str, word: str) -> marks.Field:
     guest = visit.guest
     return marks.born(guest.door, {"urn": guest.urn, "email": guest.email, "name": guest.name}, slice, word)
 
 
-def _made(tx: Transaction, visit: Visit, slice: str, placement: Placement, field: marks.Field) -> Record:
+def _made(
+    tx: Transaction, visit: Visit, slice: str, placement: Placement, head: str | None, field: marks.Field
+) -> Record:
     """The group of a new slice."""
     alias = names.alias_of(slice)
     name = names.group_of(alias)
     settings = {
         "alias": alias,
         "expires": marks.first_end(field),
-        "headnode": _free_head(tx, visit),
+        "headnode": head,
         "images": placement.images,
         "keys": userkeys.keys(field["users"]),
         "networks": placement.networks,

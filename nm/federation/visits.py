@@ -11,6 +11,7 @@ from nm.store import Store, Transaction
 T = TypeVar("T")
 
 GENI, BOWL = "geni", "bowl"  # the doors
+LONGEST = 255  # characters of who somebody is, in events and jobs
 ALLOCATED, PROVISIONED = 600, 7 * 86400  # seconds
 
 
@@ -57,7 +58,8 @@ class Visit:
     @property
     def call(self) -> Call:
         """The call as groups' operations know it: what a guest may do was decided by these rules."""
-        caller = Caller(None, self.guest.urn or self.guest.door, admin=True, door=self.guest.door)
+        said = "".join(one if one.isprintable() else " " for one in self.guest.urn)
+        caller = Caller(None, said[:LONGEST] or self.guest.door, admin=True, door=self.guest.door)
         return Call(caller, self.method, self.now, self.site)
 
 

@@ -90,6 +90,7 @@ class Life:
         entry = self.changes.get(path)
         if entry is None:
             entry = self.changes[path] = {"state": "", **self._state.get(path, NOTHING)}
+        entry.setdefault("state", "")  # it may have been cleared
         for key, value in values.items():
             if value is None:
                 entry.pop(key, None)

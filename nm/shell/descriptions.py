@@ -17,7 +17,6 @@ from nm.shell.session import Session
 from nm.shell.table import Arg, Command, Options, Scene, option, word
 
 if TYPE_CHECKING:
-    from nm.descriptions.compiler import Description
     from nm.descriptions.problems import Flawed, Problem
 
 INVALID_CODE, MISSING_CODE = 102, 106
@@ -37,38 +36,13 @@ def check(session: Session, _command: Command, options: Options) -> int:
         made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
     except Flawed as error:
         return _refuse(session, error)
-    return _checked(session, made, options)
-
-
-def _checked(session: Session, made: "Description", options: Options) -> int:
-    """Tell what is wrong with its components, or what they are and what is odd about them."""
-    from nm.descriptions.problems import Flawed, Problem
-    from nm.pools.checking import findings
-    from nm.pools.tree import Tree, parts_of, spell
-
-    pieces = made.pieces()
-    noticed = findings(Tree(parts_of(pieces)))
-    errors = [
-        Problem(f"{finding.place}{finding.text}", finding.hint, where=spell(finding.path))
-        for finding in noticed
-        if finding.level == "error"
-    ]
-    if errors:
-        return _refuse(session, Flawed(errors))
-    warned: dict[tuple[str, ...], list[str]] = {piece.path: [] for piece in pieces}
-    for finding in noticed:
-        holder = finding.path
-        while holder not in warned:  # an action is told with its combinator
-            holder = holder[:-1]
-        warned[holder].append(str(finding))
     found = [
         {
             "component": ":".join(piece.path),
             "kind": piece.kind,
             "needs": {name: None if path is None else ":".join(path) for name, path in piece.needs.items()},
-            "warnings": warned[piece.path],
         }
-        for piece in pieces
+        for piece in made.pieces()
     ]
     if session.output.json:
         told = [_told(problem) for problem in made.warnings]
@@ -198,7 +172,6 @@ def _components(found: Sequence[dict[str, Any]], _scene: Scene) -> Sequence[Bloc
     return [
         Line(f"the description is good: {counted(len(rows), 'component')}"),
         Table(["COMPONENT", "KIND", "NEEDS"], rows),
-        *(Line(warning) for item in found for warning in item["warnings"]),
     ]
 
 

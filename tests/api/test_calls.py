@@ -252,8 +252,8 @@ def test_waiting_for_a_job_ends_with_it(dispatcher: api.Api, jobs: MemoryStore) 
     assert waiter.is_alive()
     begun = time.monotonic()
     jobs.transact(lambda tx: tx.put(job(1, "failed", error="no", finished=NOW + 3.5)))
-    waiter.join(10)
-    assert time.monotonic() - begun < 1
+    waiter.join(20)
+    assert time.monotonic() - begun < 15  # of the 30 that it would wait
     assert {"state": "failed", "error": "no", "finished": int(NOW) + 3}.items() <= found[0].items()
     assert not dispatcher._waiters._events
 

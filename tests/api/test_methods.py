@@ -17,6 +17,7 @@ from nm.arguments import Kind, Method, Param
 from nm.calls import Caller
 from nm.descriptiondesk import DescriptionDesk
 from nm.errors import Denied, Invalid, NMError, NotFound, WrongArguments
+from nm.federation import marks
 from nm.identity import People
 from nm.methods import METHODS, help_text
 from nm.pool import values
@@ -135,6 +136,9 @@ GOOD: dict[str, list[Any]] = {
     "GetXIDs": [],
     "GetSSHKeys": [],
     "ConfirmSlivers": [[]],
+    "GetReservations": [{"slice": "urn:y"}],
+    "GeniReady": ["awaited.n20.1"],
+    "GeniReopen": ["stopped"],
     "GetSource": [],
     "AskSource": [{"older": True}],
     "Ticket": [TICKET],
@@ -272,6 +276,7 @@ class Bench(World):
         self.call("RegisterVlan", 150)
         self.call("CreateGroup", "gamma", {"vlan": 150, "expires": 1_850_000_000})
         self.edit("group_gamma", owner={"name": "zoe", "uid": 4242})
+        self.reservations()
         self.call("InspectSwitch", "sw0")
         self.call("CreateDelegate", "snoop", [], ["spy"])
         for name in ("demo_web", "demo_new"):
@@ -281,6 +286,21 @@ class Bench(World):
         account = {**people.machines_own(call(OWN), OWN.name, OWN.uid or 0), "type": "sliver.QEMU"}
         self.store.transact(lambda tx: tx.put(account))
         self.store.transact(partial(sources.configure, address="/nowhere/slices.json", now=NOW))
+
+    def reservations(self) -> None:
+        """Two slices: a sliver of `awaited` is to be set up by an operator, `stopped` was shut down."""
+        self.node("n20", 20, ("sw1", "p3"))
+        self.verify(("sw1", "p3"))
+        field = marks.born("geni", {"urn": "urn:x", "email": "", "name": ""}, "urn:y", "1")
+        mark = {**marks.marked("1", 1_850_000_000), "awaiting": True}
+        for name, vlan, nodes, more in (
+            ("awaited", 151, ["n20"], {"nodes": {"n20": mark}}),
+            ("stopped", 152, [], {"shut": {"at": NOW, "by": "urn:x", "on": []}}),
+        ):
+            self.call("RegisterVlan", vlan)
+            self.call("CreateGroup", name, {"vlan": vlan, "nodes": nodes, "expires": 1_850_000_000})
+            owner = {"name": "zoe", "uid": 4242}
+            self.edit(f"group_{name}", federation={**field, **more}, owner=owner)
 
     def sliver(self, name: str, **own: Any) -> None:
         """A delegated sliver that a source has told of."""

@@ -44,13 +44,13 @@ ROWS: dict[str, str] = {
         UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
         InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
-        ConfirmExpiry ConfirmSlivers GetHolds AskSource AdminTicket
+        ConfirmExpiry ConfirmSlivers GetHolds AskSource AdminTicket GeniReady GeniReopen
         Create CreateSliver Destroy DestroySliver DeleteSliver Start Stop ReCreate SetLoans
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
         CreateDelegate DestroyDelegate SetDelegateKeys GetDelegates SetRights DryRun
         """,  # DryRun of a method that is administrators' only; test_dry_run.py tries all
     f"{ADMINS} reader": """
-        GetDrift GetDrivers GetSwitchState GetSource
+        GetDrift GetDrivers GetReservations GetSwitchState GetSource
         GetSSHKeys GetRSpec GetEffectiveRSpec GetLoans GetLoanStates
         """,
     "": "GetRecord",  # tests/slivers/test_rights.py has those whose slivers they are
@@ -187,8 +187,10 @@ def test_what_is_seen(bench: Bench) -> None:
 
     for who in PEOPLE:
         expected = ["alpha"] * (who in ["root", "admin", "reader", "owner", "whole", "account"])
+        expected += ["awaited"] * (who in ["root", "admin", "reader"])
         expected += ["gamma"] * (who in ["root", "admin", "reader"])
         expected += ["others"] * (who in ["root", "admin", "reader", "other"])
+        expected += ["stopped"] * (who in ["root", "admin", "reader"])
         assert groups(who) == expected, who
     whole = {"root", "admin", "reader"}
     for method in ("GetSwitches", "GetPorts", "GetTrunks", "GetHosts"):

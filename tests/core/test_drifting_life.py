@@ -112,6 +112,7 @@ def _without(state: PortState, marks: Marks) -> PortState:
     return PortState(untagged, tagged, state.open and "open" not in marks)
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(240)
 def test_no_frame_crosses_but_by_what_a_hand_left_until_it_is_repaired() -> None:
     """1,000 operations; NM_LIVES says how many lives of 50 there are."""

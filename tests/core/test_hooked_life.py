@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
@@ -86,6 +87,7 @@ class HookedLife(Life):
         return all(node["free"] or node["state"] == "unverified" for node in self.rack.call("GetNodes", {}))
 
 
+@pytest.mark.no_cover
 def test_no_node_that_was_refused_is_given_out_whatever_happens() -> None:
     """80 operations; NM_HOOKED_LIVES says how many lives of 40 there are."""
     _live(HookedLife, int(os.environ.get("NM_HOOKED_LIVES", "2")), 40)

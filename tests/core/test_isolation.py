@@ -325,12 +325,14 @@ def _live(life: type[Life], lives: int, steps: int) -> None:
     )
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(240)
 def test_no_frame_crosses_whatever_happens() -> None:
     """2,000 operations; NM_LIVES says how many lives of 50 there are."""
     _live(Life, int(os.environ.get("NM_LIVES", "40")), 50)
 
 
+@pytest.mark.no_cover
 @pytest.mark.skipif(bool(missing()), reason=missing() or "there")
 def test_no_frame_crosses_on_open_vswitch() -> None:
     """200 operations."""

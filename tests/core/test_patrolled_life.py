@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis.stateful import rule
 
 from tests.core.test_isolation import NODES, SWITCHES, Life, _live
@@ -31,6 +32,7 @@ class PatrolledLife(Life):
         self._call("InspectSwitch", switch)
 
 
+@pytest.mark.no_cover
 def test_no_frame_crosses_while_everything_is_audited_and_repaired() -> None:
     """500 operations; NM_LIVES says how many lives of 50 there are."""
     _live(PatrolledLife, int(os.environ.get("NM_LIVES", "10")), 50)

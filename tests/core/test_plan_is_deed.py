@@ -235,6 +235,7 @@ def pay_debts(lab: Rack, work: Work) -> None:
     lab.until(lambda: work.done() and not list(store.range("debt")))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lab", [False], indirect=True)
 def test_500_plans_are_carried_out_to_the_letter(lab: Rack, work: Work, deeds: list[Deed]) -> None:
     seen = _carry_out(lab, work, deeds, STATES, UNREST)
@@ -242,6 +243,7 @@ def test_500_plans_are_carried_out_to_the_letter(lab: Rack, work: Work, deeds: l
     assert min(seen["doubt"], seen["drift"], seen["debt"]) > STATES / 50, seen
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("lab", [True], indirect=True)
 def test_so_are_those_with_programs_of_the_site(lab: Rack, work: Work, deeds: list[Deed]) -> None:
     seen = _carry_out(lab, work, deeds, HOOKED_STATES, (*UNREST, refuse, refuse))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nm import leases
+from nm import leases, pool
+from nm.calls import Caller
 from nm.errors import Denied, Invalid, NotFound
 from nm.federation import desk, ending, following, looking, names
 from nm.federation.visits import BOWL
@@ -12,7 +13,7 @@ from nm.records import record_key
 from nm.timekeeper import Timekeeper
 from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
 from tests.geni.lab import asked, rspec
-from tests.pool.world import NOW, World, call
+from tests.pool.world import ALICE, NOW, ROOT, World, call
 
 DAY = 86400.0
 ONE, TWO = rspec(asked("a")), rspec(asked("b"), asked("c"))
@@ -302,3 +303,30 @@ def test_what_was_only_allocated_may_end_by_mass(world: World, door: Door) -> No
     ending = {group["federation"]["slice"] for group in world.store.range("group") if group["destroying"]}
     assert ending == {urn_of(name) for name in ("a", "b", "c")}
     assert [entry["reason"] for entry in world.look(leases.get_holds)] == [leases.MANY]
+
+
+def test_a_head_node_is_one_that_trunks_join_to_the_nodes(world: World, door: Door) -> None:
+    world.host("h9")
+    world.do(pool.register_head_node, "far", {"host": "h9", "domain": "vm9"})
+    site = door.with_rules(headnodes=True)
+    site.allocate(ONE)
+    assert site.group()["wanted"]["headnode"] == "head"  # though `far` comes first
+
+
+def test_all_that_a_slice_ever_asked_for_is_bounded(door: Door) -> None:
+    long = f"<!-- {'x' * 600_000} -->"
+    door.allocate(rspec(long, asked("a")))
+    with pytest.raises(Refused):
+        door.allocate(rspec(long, asked("b")))
+    assert len(door.states()) == 1
+
+
+def test_nobody_is_a_member_of_what_was_shut_down(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    key = door.group()["record_key"]
+    world.edit(key, owner={"name": ALICE.name, "uid": ALICE.uid})
+    assert ALICE.member_of(world.get(key), "PowerNode")
+    door.shutdown()
+    serving = Caller(7, "head-x", serves=key.removeprefix("group_"))
+    assert not any(who.member_of(world.get(key), "PowerNode") for who in (ALICE, serving))
+    assert ROOT.member_of(world.get(key), "PowerNode")

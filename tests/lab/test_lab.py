@@ -53,7 +53,7 @@ def assert_no_trace(name: str, space: str) -> None:
     assert not (FOLDER / name).exists()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Poll until it is true."""
     deadline = time.monotonic() + seconds
     while not true():

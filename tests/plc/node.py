@@ -35,6 +35,10 @@ class Node(Rack):
         self.until(lambda: self.source()["tried"] is not None)
         return self.source()
 
+    def seen_to(self) -> bool:
+        """Whether their worker has said of all slivers what becomes of them."""
+        return all("_unenforced" in record for record in self.slivers().values())
+
     def slivers(self) -> dict[str, Record]:
         """The records of slivers by name."""
         assert self.service is not None
@@ -74,7 +78,7 @@ def settings(plc: FakePlc, ca: Path, folder: Path, **more: Any) -> config.Plc:
 def node(
     folder: Path, plc: FakePlc, authority: Authority, key: str = KEY, ca: Path | None = None, **more: Any
 ) -> Iterator[Node]:
-    """One whose first question is answered, or refused."""
+    """One whose first question is answered, or refused, and what it answered seen to."""
     secrets = folder / "secrets"
     secrets.mkdir(mode=0o700)
     secret = secrets / "plc-node-key"
@@ -86,6 +90,7 @@ def node(
     made = Node(folder, 0, 0, plc=settings(plc, ca or authority.ca, folder, **more), **rest)
     try:
         made.told()
+        made.until(made.seen_to)
         yield made
     finally:
         made.stop()

@@ -34,7 +34,7 @@ LINES = {
     "sliver stop": "demo", "sliver recreate": "demo", "sliver lend": "demo demo:cpu_min=0",
     "sliver confirm": "--all", "image register": "i9 --kind netboot", "image unregister": "spare",
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
-    "delegate keys": "x --none",
+    "delegate keys": "x --none", "geni ready": "alpha.n0.1", "geni reopen": "alpha",
     "delegate destroy": "x", "rights set": "daemon spy",
 }  # fmt: skip
 COMMANDS = {command.words: command for command in guide.commands()}

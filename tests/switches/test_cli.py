@@ -60,7 +60,7 @@ def executor(switch: FakeSwitch, timeout: float = 2.0, **record: object) -> Exec
     return make_executor(settings, builtin(), lambda name: name, breaker=Breaker(lambda: 0.0))
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 40.0) -> None:
     """Wait until something is so."""
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while not true():

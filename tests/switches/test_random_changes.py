@@ -58,6 +58,7 @@ class Model:
             self.ports[port] = PortState(None, tuple(sorted(before)))
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_tables_are_as_asked_for_whatever_comes(bench: Bench, seed: int) -> None:
@@ -75,6 +76,7 @@ def test_tables_are_as_asked_for_whatever_comes(bench: Bench, seed: int) -> None
             assert {*bench.switch.startup_vlans()} - bench.own_vlans == model.vlans
 
 
+@pytest.mark.no_cover
 @pytest.mark.timeout(300)
 def test_what_others_do_in_between_is_put_right(bench: Bench) -> None:
     chance = random.Random(4)

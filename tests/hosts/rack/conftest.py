@@ -27,10 +27,10 @@ _numbers = count(1)
 
 
 def sh(*command: str | Path) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
 
-def until(check: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(check: Callable[[], bool], seconds: float = 40.0) -> None:
     """Wait for something to become so; fail when it does not."""
     end = time.monotonic() + seconds
     while not check():
