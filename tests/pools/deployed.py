@@ -1,8 +1,17 @@
 """A pool as its worker leaves it: all of it runs, and is kept as the worker keeps it."""
 
+from functools import partial
+
 from nm import jobs
 from nm.pools import chunks, keeping
+from nm.records import Record
 from nm.store import Store, Transaction, portions
+
+
+def _put(tx: Transaction, records: list[Record | None]) -> None:
+    for record in records:
+        if record is not None:
+            tx.put(record)
 
 
 def bring_up(store: Store, name: str, now: float, state: str = "running") -> None:
@@ -20,7 +29,7 @@ def bring_up(store: Store, name: str, now: float, state: str = "running") -> Non
     for kind, items in (("piece", {**pieces, **gone}), ("life", {**lives, **gone})):
         written = chunks.changed(store.get, kind, name, items, now)  # type: ignore[arg-type]  # both are kinds
         for portion in portions(written.values()):
-            store.transact(lambda tx, portion=portion: [tx.put(record) for record in portion if record])
+            store.transact(partial(_put, records=portion))
 
     def done(tx: Transaction) -> None:
         mine = keeping.find(tx, name)
