@@ -16,7 +16,7 @@ from nm.pools import operations, showing
 _NAME = Param("name", NAME, "the description's")
 _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
 _FILES = Param("files", STRUCT, "what it includes: include path to text")
-_OPTIONS = "reference: updates as strict as the reference implementation's"
+_OPTIONS = "host: where those are that name none; reference: updates as strict as the reference's"
 _ATTRIBUTE = Param(
     "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
 )

@@ -31,11 +31,11 @@ def check(session: Session, _command: Command, options: Options) -> int:
     from nm.descriptions.compiler import compile as compile_description
     from nm.descriptions.problems import Flawed
 
-    text, files, library = _texts(options.file)
+    text, files, library = texts_of(options.file)
     try:
         made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
     except Flawed as error:
-        return _refuse(session, error)
+        return refuse(session, error)
     found = [
         {
             "component": ":".join(piece.path),
@@ -57,11 +57,11 @@ def resolve(session: Session, _command: Command, options: Options) -> int:
     from nm.descriptions.compiler import behind
     from nm.descriptions.problems import Flawed
 
-    text, files, library = _texts(options.file)
+    text, files, library = texts_of(options.file)
     try:
         made = behind(options.file, text, options.phase, files, library=library, decimals=options.decimals)
     except Flawed as error:
-        return _refuse(session, error)
+        return refuse(session, error)
     if session.output.json:
         session.output.result(_without_bytes(made.plain()))
     else:
@@ -80,7 +80,7 @@ def layout(session: Session, _command: Command, options: Options) -> int:
         try:
             tidy = laid_out(path, text)
         except Flawed as error:
-            return _refuse(session, error)
+            return refuse(session, error)
         made.append({"file": path, "changed": tidy != text, "text": tidy})
     changed = [str(item["file"]) for item in made if item["changed"]]
     if options.write:
@@ -97,7 +97,7 @@ def layout(session: Session, _command: Command, options: Options) -> int:
     return GENERAL if options.check and changed and not options.write else OK
 
 
-def _texts(path: str) -> tuple[str, dict[str, str], Any]:
+def texts_of(path: str) -> tuple[str, dict[str, str], Any]:
     """The description, what it includes that is here, by their names, and the library."""
     from nm import sflibrary
     from nm.descriptions.reading import included_names
@@ -135,7 +135,7 @@ def _read(path: str) -> str:
         raise Failure(f"{clean(path)}: {why}", "a description is a text file", USAGE, INVALID_CODE) from None
 
 
-def _refuse(session: Session, error: "Flawed") -> int:
+def refuse(session: Session, error: "Flawed") -> int:
     """Tell all that is wrong with it."""
     if session.output.json:
         first = error.problems[0]
