@@ -57,12 +57,16 @@ def diff(session: Session, _command: Command, options: Options) -> int:
 
 
 def apply(session: Session, command: Command, options: Options) -> int:
-    """Deploy a description, when somebody has seen the plan and says so; or say that there is nothing to do."""
+    """Deploy a description when somebody has seen the plan and says so; or tell that nothing is to do."""
     described, chosen = _described(options.file), _options(options)
     if "if_plan" not in chosen:
         found = session.call("PlanDescription", options.name, *described, chosen)
         if not session.output.json:
             session.output.show(_plan(found, options))
+        if not _counted(found["changes"]):
+            if session.output.json:
+                session.output.result(None)
+            return OK
         if not options.yes:
             _ask(session, f"Do that to {options.name}?")
         chosen["if_plan"] = found["hash"]
@@ -110,10 +114,9 @@ def _described(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _options(options: Options) -> dict[str, Any]:
-    given = {name: getattr(options, name, None) for name in ("if_plan", "on")}
-    found = {"if_plan": given["if_plan"], "host": given["on"]}
-    strict = {"reference": True} if getattr(options, "reference", False) else {}
-    return {name: value for name, value in found.items() if value} | strict
+    """The options of the call, as far as they are given."""
+    found = {"if_plan": getattr(options, "if_plan", None), "host": options.on, "reference": options.reference}
+    return {name: value for name, value in found.items() if value}
 
 
 def _ask(session: Session, question: str) -> None:

@@ -97,6 +97,41 @@ def layout(session: Session, _command: Command, options: Options) -> int:
     return GENERAL if options.check and changed and not options.write else OK
 
 
+def graph(session: Session, _command: Command, options: Options) -> int:
+    """Draw a description's components and what needs what."""
+    from nm.descriptions.compiler import compile as compile_description
+    from nm.descriptions.problems import Flawed
+    from nm.pools.tree import Tree, parts_of
+    from nm.shell.graph import dot_text, svg
+
+    text, files, library = texts_of(options.file)
+    try:
+        made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
+    except Flawed as error:
+        return refuse(session, error)
+    drawn = dot_text(Tree(parts_of(made.pieces())), options.file)
+    return _drawn(session, drawn if options.dot else svg(drawn), options)
+
+
+def _drawn(session: Session, text: str, options: Options) -> int:
+    """Write it to the file that is named, else show it."""
+    if options.output is not None:
+        replace(options.output, text)
+    if session.output.json:
+        session.output.result({"file": options.output} if options.output is not None else text)
+    elif options.output is None:
+        session.output.say(text.rstrip("\n"))
+    return OK
+
+
+def import_domains(session: Session, _command: Command, options: Options) -> int:
+    """Write a description of libvirt's domains, of what virsh dumpxml says of them."""
+    from nm.shell.domains import description, read
+
+    found = [read(_read(path), path) for path in options.files]
+    return _drawn(session, description(found, options.on), options)
+
+
 def texts_of(path: str) -> tuple[str, dict[str, str], Any]:
     """The description, what it includes that is here, by their names, and the library."""
     from nm import sflibrary
@@ -186,9 +221,18 @@ def _without_bytes(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+OUTPUT = Arg("--output", "the file to write; else it is shown", short="-o", metavar="FILE")
+
 COMMANDS = (
     Command("sf check", "", "check a description; tells what it would deploy", (FILE, DECIMALS), run=check,
             epilog="nmctl sf check pool.sf"),
+    Command("sf graph", "", "draw a description as SVG: components, and what needs what",
+            (FILE, DECIMALS, OUTPUT, Arg("--dot", "as text for Graphviz's dot, which draws it", flag=True)),
+            run=graph, epilog="nmctl sf graph pool.sf -o pool.svg"),
+    Command("sf import", "", "describe domains that libvirt has, of what virsh dumpxml writes",
+            (word("files", "files with domains' XML", count="+", metavar="FILE"), OUTPUT,
+             option("on", "the host on which they are", key="", metavar="HOST")),
+            run=import_domains, epilog="nmctl sf import web1.xml web2.xml -o pool.sf"),
     Command("sf fmt", "", "show descriptions in canonical layout, or write them so",
             (word("files", "the descriptions", count="+", metavar="FILE"),
              Arg("--write", "replace the files that are not laid out so", flag=True),
