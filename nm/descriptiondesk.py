@@ -49,7 +49,7 @@ class DescriptionDesk:
         """What applying it would do."""
         chosen = operations.checked_options(options or {})
         with self._place(call.caller):
-            draft = self._draft(call, name, text, files)
+            draft = self._draft(call, name, text, files, chosen.get("host", ""))
             operations.check_draft(self._store, call, draft)
             found = operations.planned(draft, operations.look(self._store, name), chosen)
             return showing.planned(draft, found)
@@ -65,7 +65,7 @@ class DescriptionDesk:
         """Let it be deployed. Answers the job's id."""
         chosen = operations.checked_options(options or {})
         with self._place(call.caller):
-            draft = self._draft(call, name, text, files)
+            draft = self._draft(call, name, text, files, chosen.get("host", ""))
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
                 found = operations.planned(draft, seen, chosen)
@@ -74,11 +74,11 @@ class DescriptionDesk:
                     return job
         raise Conflict(f"description {name} is just changing", "try again, or wait for what is at it")
 
-    def _draft(self, call: Call, name: str, text: str, files: Mapping[str, Any]) -> Draft:
+    def _draft(self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str) -> Draft:
         """The draft that the texts mean."""
         site = call.site.describing
         library = sflibrary.texts()
-        return drafting.draft(name, text, files, library, site.properties, Limits(), site.components)
+        return drafting.draft(name, text, files, library, site.properties, Limits(), site.components, host)
 
     @contextmanager
     def _place(self, caller: Caller) -> Iterator[None]:

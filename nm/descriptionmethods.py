@@ -16,7 +16,7 @@ from nm.pools import operations, showing
 _NAME = Param("name", NAME, "the description's")
 _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
 _FILES = Param("files", STRUCT, "what it includes: include path to text")
-_OPTIONS = "reference: updates as strict as the reference implementation's"
+_OPTIONS = "host: where those are that name none; reference: updates as strict as the reference's"
 _ATTRIBUTE = Param(
     "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
 )
@@ -25,8 +25,8 @@ DESCRIPTIONS = (
     door_row(
         "PlanDescription",
         "struct",
-        "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, why, "
-        "action (create, change, restart, replace, destroy, later), differences: list of {name, how "
+        "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, "
+        "why, action (create, change, restart, replace, destroy, later), differences: list of {name, how "
         "(added, changed, removed), old, new, effect (now, restart, replace, termination)}}; steps: list of "
         "{id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in words; "
         "warnings}.",

@@ -23,8 +23,9 @@ from nm.errors import Invalid
 MAX_INT = 2**31 - 1  # of XML-RPC's one kind of int
 MAX_DEPTH = 32  # lists and structs within each other
 _EXACT = 2**53  # up to here a double holds every int
-_SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_NONE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # which XML 1.0 has no place for
+_SPECIAL = re.compile(f"[&<>\r{_NONE.pattern[1:]}")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}  # in this order
 _NO_CHARACTER = "\ufffd"
 
 _HEAD = "<?xml version='1.0'?>\n<methodResponse>"
@@ -160,7 +161,10 @@ def escape(text: str) -> str:
     """The text as XML; a character that XML 1.0 has no place for becomes U+FFFD."""
     if _SPECIAL.search(text) is None:
         return text
-    return _SPECIAL.sub(lambda match: _ESCAPES.get(match[0], _NO_CHARACTER), text)
+    for sign, written in _ESCAPES.items():
+        text = text.replace(sign, written)
+    # What is printable has a place in XML; that is known sooner than which characters have none.
+    return text if text.isprintable() else _NONE.sub(_NO_CHARACTER, text)
 
 
 def _write(value: Any, out: Callable[[str], None]) -> None:

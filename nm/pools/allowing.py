@@ -16,7 +16,7 @@ from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.kinds import KINDS, worth
 from nm.pools.places import host_of
-from nm.pools.tree import HOST, Part
+from nm.pools.tree import Part
 from nm.records import Record, name_of, record_key
 from nm.store import Reader
 
@@ -68,7 +68,7 @@ def _of_part(
     reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: dict[str, Wrong | None]
 ) -> Iterator[Wrong]:
     yield from _of_kind(call, allowed, part)
-    if HOST in part.attributes:
+    if part.host:
         if part.host not in hosts:
             hosts[part.host] = _host(reader, allowed, call, part)
         if (wrong := hosts[part.host]) is not None:
@@ -92,8 +92,6 @@ def _of_kind(call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
 
 
 def _host(reader: Reader, allowed: Allowed, call: Call, part: Part) -> Wrong | None:
-    if not isinstance(part.attributes[HOST], str):
-        return f"{HOST} is no host's name", "write the name of a registered host"
     host = host_of(reader, part.host)
     if host is not None and allowed.lists("hosts", name_of(host["record_key"]), unsaid=False):
         return None

@@ -13,7 +13,7 @@ from nm.errors import Denied, Invalid
 from nm.pools import allowing
 from nm.pools.attributes import Value
 from nm.pools.checking import Finding, findings
-from nm.pools.keeping import Text
+from nm.pools.keeping import Text, on_host
 from nm.pools.tree import Part, Tree, parts_of
 
 MOST_TOLD = 20
@@ -63,15 +63,16 @@ def draft(
     properties: Mapping[str, str],
     bounds: Limits,
     most: int,
+    host: str = "",
 ) -> Draft:
     """The draft of the pool of that name. Invalid tells all that is wrong with it.
 
-    library: nm's own texts. most: components that it may have.
+    library: nm's own texts. most: components that it may have. host: where those are that name none.
     """
     check_files(files)
     ours, theirs = _Noted(library), _Noted(files)
     description = Text(text, theirs, ours, properties).compiled(name, bounds)
-    parts = parts_of(description.pieces())
+    parts = on_host(parts_of(description.pieces()), host)
     if len(parts) > most:
         raise Invalid(
             f"the description has {len(parts)} components; {most} are allowed",

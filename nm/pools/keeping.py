@@ -11,7 +11,8 @@
                    state      of life.standing, as the worker last saw it
                    job, error the job that is at it, or None; why it is as it is, or None
                    count      the numbers of its parts are below that
-                   options    {"reference": whether updates are as strict as the reference implementation's}
+                   options    {"reference": whether updates are as strict as the reference implementation's,
+                              "host": where those are made that name no host}
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun": of Standing}
@@ -115,7 +116,13 @@ def target_parts(reader: Reader, pool: Record) -> list[Part]:
     text = reader.get(text_key(name, pool["text"]))
     if text is None:
         raise NotFound(f"the text of pool {name} is not there", "apply its description anew")
-    return with_changes(parts_of(Text.of(text).compiled(name).pieces()), pool["set"])
+    parts = on_host(parts_of(Text.of(text).compiled(name).pieces()), pool["options"]["host"])
+    return with_changes(parts, pool["set"])
+
+
+def on_host(parts: list[Part], host: str) -> list[Part]:
+    """The parts, those without a host on that one."""
+    return [part if part.host else replace(part, host=host) for part in parts] if host else parts
 
 
 def with_changes(parts: list[Part], changes: list[Any]) -> list[Part]:

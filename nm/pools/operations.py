@@ -21,7 +21,7 @@ from nm.pools.tree import Part, Path, Tree, spell
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
-OPTIONS = {"if_plan": str, "reference": bool}
+OPTIONS = {"if_plan": str, "reference": bool, "host": str}
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
 
@@ -249,7 +249,7 @@ def _new_pool(call: Call, name: str) -> Record:
 
 
 def _kept(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"reference": options.get("reference") is True}
+    return {"reference": options.get("reference") is True, "host": options.get("host", "")}
 
 
 def _tell(tx: Transaction, call: Call, name: str, what: str, detail: str) -> None:

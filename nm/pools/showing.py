@@ -9,6 +9,7 @@ from typing import Any
 
 from nm import views
 from nm.calls import Call
+from nm.errors import NotFound
 from nm.marshal import MAX_INT
 from nm.pools import keeping
 from nm.pools.attributes import Attribute, Value
@@ -52,6 +53,8 @@ def get_components(reader: Reader, _call: Call, name: str, path: str = "") -> li
     pool = need(reader, name)
     standings, lives = keeping.standings(reader, pool), keeping.entries(reader, pool)
     within: Path = tuple(path.split(":")) if path not in ("", "sfConfig") else ()
+    if within and within not in standings:
+        raise NotFound(f"no component {path} in {name}", "GetComponents without a path lists all")
     return [
         _component(standing, lives.get(one, {}))
         for one, standing in standings.items()

@@ -31,8 +31,15 @@ PATIENCE = 20.0
 @pytest.fixture
 def tight(tmp_path: Path) -> Iterator[Aggregate]:
     """One that bears little."""
-    limits: dict[str, Any] = {"max_connections": 6, "max_connections_per_address": 4, "request_seconds": 0.4}
+    limits: dict[str, Any] = {"max_connections": 6, "max_connections_per_address": 4}
     with aggregate(tmp_path, **limits) as found:
+        yield found
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Aggregate]:
+    """One that waits for nobody."""
+    with aggregate(tmp_path, request_seconds=1.0) as found:
         yield found
 
 
@@ -44,14 +51,15 @@ def alive(client: Client) -> bool:
         return False
 
 
-def test_who_does_not_shake_hands_is_dropped(tight: Aggregate) -> None:
+def test_who_does_not_shake_hands_is_dropped(hasty: Aggregate) -> None:
     for begun in (b"", b"\x16\x03\x01", b"POST / HTTP/1.1\r\n"):
-        with socket.create_connection(("127.0.0.1", tight.port), PATIENCE) as silent:
+        with socket.create_connection(("127.0.0.1", hasty.port), PATIENCE) as silent:
             silent.sendall(begun)
             with contextlib.suppress(ConnectionError):
                 while silent.recv(1000):  # an alert, perhaps
                     pass
-    assert alive(tight.client())
+    client = hasty.client()
+    hasty.rack.until(lambda: alive(client))
 
 
 def test_an_address_has_so_many_connections(tight: Aggregate) -> None:
@@ -70,8 +78,9 @@ def test_a_request_that_is_too_long_is_refused(shared: Aggregate) -> None:
     client.close()
 
 
-def test_half_a_request_is_waited_for_so_long_only(tight: Aggregate) -> None:
-    client = tight.client()
+def test_half_a_request_is_waited_for_so_long_only(hasty: Aggregate) -> None:
+    client = hasty.client()
+    hasty.rack.until(lambda: alive(client))
     client.connection.putrequest("POST", "/")
     client.connection.putheader("Content-Length", "100")
     client.connection.endheaders(b"<methodCall>")
@@ -197,7 +206,7 @@ def test_calls_under_way_are_finished_when_nmd_ends(tmp_path: Path) -> None:
 
 
 def test_what_is_refused_is_counted_by_name(shared: Aggregate, caplog: pytest.LogCaptureFixture) -> None:
-    client = shared.client()
+    client = shared.client(who=house.person("counted"))
     client.call("ListResources", [], VERSION)
     with caplog.at_level(logging.WARNING):
         shared.door._refusals.flush()

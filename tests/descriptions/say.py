@@ -1,11 +1,14 @@
 """How the tests say what a description means: its resolved attributes on one line."""
 
+import os
+
 import pytest
 
 from nm import sflibrary
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.problems import Flawed
 
+EXAMPLES = int(os.environ.get("NM_EXAMPLES", "100"))  # of a random description
 LIBRARY = sflibrary.texts()
 FUNCTIONS = '#include "org/smartfrog/functions.sf"\n'
 SCHEMAS = '#include "org/smartfrog/predicates.sf"\n'

@@ -14,7 +14,7 @@ from nm.descriptions.compiler import PHASES, Phase, stage
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.limits import Limits
 from nm.descriptions.problems import Flawed
-from tests.descriptions.say import LIBRARY
+from tests.descriptions.say import EXAMPLES, LIBRARY
 
 STEPS = 20_000
 SMALL = Limits(steps=STEPS, weight=200_000)
@@ -323,14 +323,14 @@ def compiles_or_is_refused(text: str, phase: Phase = "compile") -> None:
         assert str(error)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=80), st.sampled_from(PHASES))
 def test_any_words(words: list[str], phase: Phase) -> None:
     compiles_or_is_refused(" ".join(words), phase)
     compiles_or_is_refused(f"sfConfig extends {{ {' '.join(words)} }}", phase)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.text(max_size=200), st.binary(max_size=200))
 def test_any_text(text: str, data: bytes) -> None:
     compiles_or_is_refused(text)
@@ -380,7 +380,7 @@ def grammatical(chance: random.Random, depth: int = 3) -> str:
     return f"{start}{items(depth)} sfConfig extends a, {{ {items(depth)} }}" if depth else items(0)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(PHASES))
 def test_any_description(seed: int, phase: Phase) -> None:
     compiles_or_is_refused(grammatical(random.Random(seed)), phase)

@@ -12,7 +12,7 @@ from nm.descriptions.literals import java, single
 from nm.descriptions.printer import string_text
 from nm.descriptions.values import Float
 from tests.descriptions.conformance import cases
-from tests.descriptions.say import LIBRARY
+from tests.descriptions.say import EXAMPLES, LIBRARY
 from tests.descriptions.sound import description
 from tests.descriptions.test_hostile import grammatical
 
@@ -31,21 +31,21 @@ def test_printing_is_reading_backwards() -> None:
         assert stage("t", printed, "type", library=LIBRARY) == stage("t", text, "type", library=LIBRARY)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32))
 def test_printing_any_description(seed: int) -> None:
     printed = raw(grammatical(random.Random(seed)))
     assert raw(printed) == printed
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32))
 def test_resolving_what_is_resolved_changes_nothing(seed: int) -> None:
     made = compile_description("t", description(seed), library=LIBRARY).text()
     assert compile_description("t", made, library=LIBRARY).text() == made
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(["raw", "type", "place", "function"]))
 def test_a_phase_that_is_written_down_and_read_again_leads_to_the_same(seed: int, phase: Phase) -> None:
     """Written down, nothing is shared any more: so what shares trees and what copies them mean the same."""
