@@ -18,7 +18,7 @@ from nm.pools.life import Entry
 from nm.pools.lifecycle import Outcome
 from nm.pools.tree import Part, Path, Tree
 from nm.pools.updating import both
-from nm.records import Record, changed, record_key
+from nm.records import Record, changed, name_of, record_key
 from nm.store import Store, Transaction, portions
 
 DOWN = ("stop", "terminate", "abandon")  # what is done for a part as it is deployed, not as it is described
@@ -47,7 +47,7 @@ class Book:
     ) -> None:
         self._store, self._now = store, now
         self.pool = pool
-        self.name = str(pool["name"])
+        self.name = name_of(pool["record_key"])
         self._describe(target)
         self.state = keeping.entries(store, pool)
         found = chunks.items(store.get, "piece", self.name, pool["count"])

@@ -166,7 +166,6 @@ class PoolWorker:
         job = keeping.busy(self._store, pool) if pool is not None else None
         if pool is None or job is None or job["state"] != "queued":
             return []
-        book.pool = pool
         try:
             events = self._begun(book, pool, job)
         except NMError as error:
@@ -178,7 +177,9 @@ class PoolWorker:
     def _begun(self, book: Book, pool: Record, job: Record) -> list[Event]:
         if job["kind"] == "terminate":
             return [Event("terminate", words="it was asked for")]
-        target = keeping.target_parts(self._store, pool)
+        known = book.target if book.pool is pool else None
+        target = known if known is not None else keeping.target_parts(self._store, pool)
+        book.pool = pool
         if job["kind"] == "apply":
             book.begin(target, anew=True)
             return [Event("deploy")]
