@@ -196,11 +196,11 @@ class Domains:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
         if self._own(brief) is None:
             raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
-        self._define(brief)
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
-            return
+            return  # it is described anew when it starts, when its disk is there again
+        self._define(brief)
         try:
             self._change_live(brief, name, state)
         except NotLive as reason:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nm import pool
+from tests.hosts.rack.conftest import libvirtd, start_libvirtd
 from tests.pools.lifetime import Lifetime, site
 
 if "RACK" not in os.environ:
@@ -66,6 +67,8 @@ def rack(tmp_path: Path, folder: Path, images: Path) -> Iterator[Rack]:
     made = Rack(tmp_path, images, disks)
     yield made
     made.close()
+    if not Path(f"/proc/{libvirtd()}").exists():
+        start_libvirtd()
     for name in domains("--all"):
         subprocess.run(["virsh", "-q", "destroy", name], capture_output=True, check=False)
         subprocess.run(["virsh", "-q", "undefine", name], capture_output=True, check=False)
