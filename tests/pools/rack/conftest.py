@@ -13,8 +13,11 @@ from tests.pools.lifetime import Lifetime, site
 
 if "RACK" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
+if "NM_TEST_POOLS" not in os.environ:
+    collect_ignore = ["test_daemon.py"]
 
 URI = "qemu:///system"
+LONG = bool(os.environ.get("NM_TEST_POOLS"))  # whether also what takes its time is tried: make test-pools
 
 
 def virsh(*words: str) -> str:

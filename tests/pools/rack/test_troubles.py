@@ -15,7 +15,7 @@ from nm.pools import keeping
 from nm.pools.briefs import Brief
 from tests.hosts.rack.conftest import kill_libvirtd, start_libvirtd
 from tests.hosts.rack.test_images import Killed
-from tests.pools.rack.conftest import URI, Rack, domains, virsh
+from tests.pools.rack.conftest import LONG, URI, Rack, domains, virsh
 from tests.pools.rack.test_life import pair
 
 
@@ -26,7 +26,7 @@ def handled(rack: Rack, orders: int) -> None:
         rack.turn()
 
 
-@pytest.mark.parametrize("orders", [0, 3, 6])
+@pytest.mark.parametrize("orders", [0, 2, 4, 6, 8, 10] if LONG else [5])
 def test_libvirtd_is_killed_while_a_pool_is_made_and_taken_down(rack: Rack, orders: int) -> None:
     job = rack.apply("web", pair())
     handled(rack, orders)
