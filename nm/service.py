@@ -328,7 +328,7 @@ class Service:
             return
         if subject.startswith("account:"):
             self.crew.send(people.SUBJECT, item)
-        elif subject.startswith(keeping.SUBJECT):
+        elif keeping.name_in(subject):
             return  # its worker is still to come
         elif job["kind"] in ("audit", "repair"):
             self.crew.send(patrol.SUBJECT, item)

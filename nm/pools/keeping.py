@@ -56,6 +56,11 @@ def subject(name: str) -> str:
     return f"{SUBJECT}{name}"
 
 
+def name_in(subject: str) -> str:
+    """The pool whose subject it is; "" for none's, as for that of all ports, audits and ends, `pool:` itself."""
+    return subject.removeprefix(SUBJECT) if subject.startswith(SUBJECT) else ""
+
+
 def text_key(name: str, revision: int) -> str:
     """The key of a text's record."""
     return record_key("text", f"{name}.{revision}")

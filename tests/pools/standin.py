@@ -20,8 +20,8 @@ def standing_in(store: Store, now: float) -> Iterator[None]:
     def work() -> None:
         while not over.wait(0.02):
             for job in list(store.range("job")):
-                if job["state"] == "queued" and job["subject"].startswith(keeping.SUBJECT):
-                    carry_out(store, job["subject"].removeprefix(keeping.SUBJECT), job["id"], now)
+                if job["state"] == "queued" and keeping.name_in(job["subject"]):
+                    carry_out(store, keeping.name_in(job["subject"]), job["id"], now)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -475,7 +475,7 @@ story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
-story("sf check", "sf resolve")(descriptions)
+story("sf check", "sf resolve", "sf fmt")(descriptions)
 story("sf plan", "sf apply", "sf update", "sf status", "sf list", "sf set", "sf unset",
       "sf terminate")(pools)  # fmt: skip
 story("sf diff")(mistakes_in_pools)
