@@ -57,7 +57,7 @@ def subject(name: str) -> str:
 
 
 def name_in(subject: str) -> str:
-    """The pool whose subject it is; "" for none's, as for that of all ports, audits and ends, `pool:` itself."""
+    """The pool whose subject it is; "" for that of none, as `pool:` itself, of all audits and ends."""
     return subject.removeprefix(SUBJECT) if subject.startswith(SUBJECT) else ""
 
 
