@@ -78,7 +78,7 @@ A method names who may call it. An administrator may call everything.
 | admin | root, and the members of the Unix group `nm-admin` |
 | reader | an account with the right `spy`; it sees everything and changes nothing |
 | reserve | an account with that right; it makes groups of its own, within limits of groups, nodes and lease |
-| describe | an account with that right; it deploys descriptions of its own, within its limits (docs/access.md) |
+| describe | an account with that right; it deploys descriptions, within limits (docs/access.md) |
 | owner | the account that owns the group, and one to whom just this method is delegated |
 | member | the owner, whom the group (or this method) is delegated to, and the group's own account |
 | member of a sliver | the sliver's own account, and those whom it (or just this method) is delegated to |
