@@ -197,6 +197,17 @@ def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
     return dict(sorted(found.items(), key=lambda pair: len(pair[0])))
 
 
+def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:
+    """How one part stands that is deployed. Costs a look at each record, not at each part's attributes."""
+    spelled = list(path)
+    for number, item in _pieces(reader, pool):
+        if item["path"] == spelled and item["part"] is not None:
+            life = reader.get(chunks.key("life", _name(pool), number))
+            entry = life["items"].get(number, {}) if life is not None else {}
+            return Standing(Part.of(item["part"]), entry.get("state", ""), item["begun"])
+    return None
+
+
 def kept(pool: Record) -> Iterator[str]:
     """The keys under which its parts and their lives are kept."""
     kinds: tuple[chunks.Kind, ...] = ("piece", "life")
