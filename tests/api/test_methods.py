@@ -143,7 +143,7 @@ GOOD: dict[str, list[Any]] = {
     "AskSource": [{"older": True}],
     "Ticket": [TICKET],
     "AdminTicket": [ANSWER],
-    "PlanDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False, "host": "h0"}],
+    "PlanDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
     "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
     "TerminateDescription": ["web"],
     "GetDescriptions": [{"name": "web"}],
