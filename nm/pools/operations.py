@@ -22,6 +22,7 @@ from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
 OPTIONS = {"if_plan": str, "reference": bool, "host": str}
+LONGEST_OPTION = 255  # characters, as of a host's name
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
 
@@ -58,6 +59,10 @@ def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
         if type(value) is not OPTIONS[name]:
             raise Invalid(
                 f"option {name} is not of type {OPTIONS[name].__name__}", "PlanDescription has hash"
+            )
+        if isinstance(value, str) and len(value) > LONGEST_OPTION:
+            raise Invalid(
+                f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
             )
     return options
 

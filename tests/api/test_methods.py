@@ -144,7 +144,7 @@ GOOD: dict[str, list[Any]] = {
     "Ticket": [TICKET],
     "AdminTicket": [ANSWER],
     "PlanDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
-    "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
+    "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False, "host": ""}],
     "TerminateDescription": ["web"],
     "GetDescriptions": [{"name": "web"}],
     "GetComponents": ["web", "a"],
