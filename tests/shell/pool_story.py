@@ -8,7 +8,8 @@ from nm.shell import smartfrog
 from tests.pools.standin import standing_in
 from tests.shell.conftest import Nmctl
 
-COMMON = '#include "ch/cern/openlab/smartdomains/components.sf"\nGuest extends Domain { memory 512; }\n'
+COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
+DOMAINS = '#include "ch/cern/openlab/smartdomains/components.sf"\n'
 XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB'>1048576</memory>
 <vcpu>2</vcpu><os><type machine='pc'>hvm</type></os><on_crash>preserve</on_crash><devices>
 <disk type='file' device='disk'><source file='/images/"web".img'/><target dev='vda' bus='virtio'/></disk>
@@ -32,7 +33,7 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.rack.service is not None
     with standing_in(nmctl.rack.service.database, time.time()):
         planned = nmctl("sf", "plan", "web", str(pool), status=2)
-        assert "  +   create a (Domain): sfConfig is created" in planned.out.splitlines()
+        assert "  +   create a (Prim): sfConfig is created" in planned.out.splitlines()
         assert "Plan: 2 to create." in planned.out.splitlines()
         found = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json["result"]
         assert [change["action"] for change in found["changes"]] == ["create", "create"]
@@ -49,8 +50,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
         assert "        memory 512 -> 600 (now)" in differing.out.splitlines()
         assert nmctl("sf", "diff", "web", str(pool), "--json", status=2).json["result"][0]["path"] == "a"
         nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
-        assert "memory 600  (now or restart)" in nmctl("sf", "status", "web", "--attributes").out
-        assert "b (Domain): running" in nmctl("sf", "status", "web", "b").out
+        assert "memory 600  (now)" in nmctl("sf", "status", "web", "--attributes").out
+        assert "b (Prim): running" in nmctl("sf", "status", "web", "b").out
         assert "running" in nmctl("sf", "status").out
         assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
         nmctl("sf", "set", "web", "a:memory", "700", "--wait")
@@ -98,7 +99,7 @@ def pictures_of_descriptions(nmctl: Nmctl, folder: Path) -> None:
     pool, picture = folder / "pool.sf", folder / "pool.svg"
     inside = 'a extends Compound { d extends Domain { hostname "d"; storageBackend LAZY ATTRIB l; } }'
     disk = 'l extends Compound { x extends LoopbackStorageBackend { baseImage "deb"; } }'
-    pool.write_text(f"{COMMON}sfConfig extends Compound {{ {disk} {inside} }}")
+    pool.write_text(f"{DOMAINS}sfConfig extends Compound {{ {disk} {inside} }}")
     dot = nmctl("sf", "graph", str(pool), "--dot").out
     assert '-> n1 [label="storageBackend", lhead=cluster_n1];' in dot
     nmctl("sf", "graph", str(pool), "-o", str(picture))
