@@ -1,7 +1,6 @@
 """docs/api.md tells what the daemon answers: the keys of every struct, and an example that runs."""
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from nm import views
 from nm.errors import Invalid
 from nm.reference import INTRODUCTION, SETTINGS, STRUCTS, Settings, Struct, anchor, keys_of
-from tests.pools.deployed import bring_up
+from tests.api.test_methods import Bench
 from tests.rack import Rack, rack
 from tests.shell.sliver_stories import tell
 
@@ -28,13 +27,11 @@ def answers(here: Rack) -> dict[str, Any]:
     here.call("SetRights", "games", {"spy": True})
     tell(here, "demo_web")
     here.call("ApplyDescription", "pool", '#include "org/smartfrog/components.sf"\nsfConfig extends Prim;', {})
-    assert here.service is not None
-    bring_up(here.service.database, "pool", time.time())
     lists = {name: here.call(name, {}) for name in LISTS}
     return {
         **{name: found[0] for name, found in lists.items()},
         "PlanDeploy": plan,
-        "GetComponents": here.call("GetComponents", "pool")[0],
+        "GetComponents": Bench().call("GetComponents", "web")[0],
         "GetJob": deployed,
         "GetStatus": here.call("GetStatus", "alpha"),
         "GetAudit": here.call("GetAudit", "alpha"),
