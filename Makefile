@@ -18,7 +18,7 @@ memory = $(shell df --output=avail /dev/shm 2>&1 | awk '$$1 + 0 > 4e6 { found = 
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash test-switches test-loans test-guests test-pools test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
+.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash fuzz test-switches test-loans test-guests test-pools test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,9 @@ test-system: setup  ## the service: its unit's exposure, in a booted system, and
 
 test-boot: setup  ## from deploy to booted: emulated machines boot from their head node, and what may break it
 	@NM_TEST_BOOT=1 $(python) -m pytest -s tests/boot
+
+fuzz: setup  ## descriptions at random: 10 minutes, or as many seconds as ARGS says
+	@$(python) -m tests.descriptions.fuzz $(ARGS)
 
 test-slivers: setup  ## slivers in a lab: their tests, and their limits measured, which takes a minute more
 	@$(python) -m pytest tests/lab/test_slivers.py

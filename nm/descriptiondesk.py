@@ -50,6 +50,7 @@ class DescriptionDesk:
         chosen = operations.checked_options(options or {})
         with self._place(call.caller):
             draft = self._draft(call, name, text, files, chosen.get("host", ""))
+            operations.check_parts(self._store, call, draft)
             operations.check_draft(self._store, call, draft)
             found = operations.planned(draft, operations.look(self._store, name), chosen)
             return showing.planned(draft, found)
@@ -66,6 +67,7 @@ class DescriptionDesk:
         chosen = operations.checked_options(options or {})
         with self._place(call.caller):
             draft = self._draft(call, name, text, files, chosen.get("host", ""))
+            operations.check_parts(self._store, call, draft)
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
                 found = operations.planned(draft, seen, chosen)
@@ -105,6 +107,8 @@ def _applying(
     def act(tx: Transaction) -> int | None:
         arguments = [draft.name, draft.text.text, draft.text.files, chosen]
         allowed = rights.authorize(tx, call, arguments)
+        if allowed.rights != call.rights:
+            raise Conflict(f"the rights of {call.caller.name} have just changed", "try again")
         return operations.apply(tx, allowed, draft, found, seen, chosen)
 
     return act

@@ -164,6 +164,8 @@ class _Run:
 
     def behind(self, phase: Phase) -> Stage:
         """The phases up to that one, and what there is then."""
+        if phase == "link":
+            self._converter = Converter(self.budget, temporary=True)
         if phase in {"link", "compile"}:
             return Stage(self.compiled(), chosen=True)
         try:

@@ -17,6 +17,7 @@ from nm.descriptions.printer import value_text
 from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import Component, Float, Long, Scope, Value, Vector, weight_of
 
+CASE, VALUE = "IF", "THEN"  # how the names of a SWITCH's arguments begin
 Arguments = Mapping[str, Value]
 Compute = Callable[[Arguments, Budget], Value]
 PACKAGES = ("org.smartfrog.sfcore.languages.sf.functions.", "org.smartfrog.sfcore.languages.sf.predicates.")
@@ -55,8 +56,10 @@ def _as_wide(result: float, *values: float) -> int | float:
 
 def _folded(fold: Callable[[float, float], float]) -> Compute:
     def fold_all(arguments: Arguments, _budget: Budget) -> Value:
+        refuse_unless(bool(arguments), "nothing to compute with", "give at least one number")
+        if len(arguments) == 1:
+            return next(iter(arguments.values()))  # whatever it is
         values = [_number(value) for value in arguments.values()]
-        refuse_unless(bool(values), "nothing to compute with", "give at least one number")
         total = values[0]
         for value in values[1:]:
             total = _as_wide(_floating(fold, total, value), total, value)
@@ -147,8 +150,10 @@ def _boolean(value: Value) -> bool:
 
 def _booleans(fold: Callable[[bool, bool], bool]) -> Compute:
     def fold_all(arguments: Arguments, _budget: Budget) -> Value:
+        refuse_unless(bool(arguments), "nothing to compute with", "give at least one boolean")
+        if len(arguments) == 1:
+            return next(iter(arguments.values()))  # whatever it is
         values = [_boolean(value) for value in arguments.values()]
-        refuse_unless(bool(values), "nothing to compute with", "give at least one boolean")
         total = values[0]
         for value in values[1:]:
             total = fold(total, value)
@@ -170,12 +175,13 @@ def _choose(arguments: Arguments, _budget: Budget) -> Value:
 
 
 def _switch(arguments: Arguments, _budget: Budget) -> Value:
-    number = 0
-    while f"if{number}" in arguments:
-        if _boolean(arguments[f"if{number}"]):
-            return arguments[f"then{number}"]
-        number += 1
-    return _refuse("no case of the SWITCH holds", "add a last case IF true THEN ...")
+    for name, value in arguments.items():
+        if name.startswith(CASE):
+            then = VALUE + name.removeprefix(CASE)
+            refuse_unless(then in arguments, f"{name} without {then}", f"give {then}")
+            if _boolean(value):
+                return arguments[then]
+    return None
 
 
 # ---- texts and lists
@@ -198,6 +204,8 @@ def said(value: Value, budget: Budget) -> str:
 
 
 def _concatenate(arguments: Arguments, budget: Budget) -> Value:
+    if len(arguments) == 1:
+        return next(iter(arguments.values()))  # whatever it is
     budget.weigh(sum(map(weight_of, arguments.values())))
     return "".join(said(value, budget) for value in arguments.values())
 
@@ -205,6 +213,8 @@ def _concatenate(arguments: Arguments, budget: Budget) -> Value:
 def _format(arguments: Arguments, budget: Budget) -> Value:
     pattern = arguments.get("format", "")
     refuse_unless(isinstance(pattern, str), "format is no string", "write format with $0 to $9 for s0 to s9")
+    missing = next((hole for hole in re.findall(r"\$([0-9])", pattern) if f"s{hole}" not in arguments), None)
+    refuse_unless(missing is None, f"format has ${missing}, and there is no s{missing}", f"give s{missing}")
     texts = [text if isinstance(text := arguments.get(f"s{n}"), str) else "" for n in range(10)]
     budget.weigh(len(pattern) + sum(pattern.count(f"${n}") * len(text) for n, text in enumerate(texts)))
     return re.sub(r"\$([0-9])", lambda match: texts[int(match[1])], pattern)
@@ -220,7 +230,7 @@ def _vector(arguments: Arguments, budget: Budget) -> Value:
 def _append(arguments: Arguments, budget: Budget) -> Value:
     vectors = [value for value in arguments.values() if isinstance(value, Vector)]
     budget.weigh(sum(map(weight_of, vectors)))
-    return Vector(item for vector in vectors for item in vector)
+    return Vector.joined(vectors)
 
 
 def _all_hold(arguments: Arguments, _budget: Budget) -> Value:
@@ -235,6 +245,8 @@ def described(value: Value) -> str:
     """A value for an error."""
     if isinstance(value, Scope | Component):
         return "a component"
+    if isinstance(value, Vector) and value.components:
+        return "a list with components"
     text = value_text(value) if weight_of(value) < 100 else "this value"
     return text if len(text) <= 60 else f"{text[:60]}..."
 

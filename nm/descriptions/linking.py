@@ -5,7 +5,7 @@ that is being computed and is asked for again is a loop. What has to do with laz
 time: it becomes lazy itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -14,10 +14,10 @@ from nm.descriptions import functions, schemas
 from nm.descriptions.construction import CHECK_ALL, CLASS, DYNAMIC, WHEN
 from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Exceeded
-from nm.descriptions.literals import refuse_unless
+from nm.descriptions.literals import refuse_unless, wrapped
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
-from nm.descriptions.result import Converter
+from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle
 from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
@@ -33,7 +33,6 @@ from nm.descriptions.values import (
 
 STATIC, STATIC_LAZY = "static", "staticLazy"
 A_COMPONENT = 4  # steps: a scope of its own takes the time of so many attributes
-PENDING = object()  # what an attribute is worth while it is being computed
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,6 @@ class Surroundings:
     properties: Mapping[str, str] = ()  # type: ignore[assignment]
     now: float | None = None  # seconds since 1970, for the function date
     chance: Callable[[], float] | None = None  # from 0 to 1, for the function random
-
-
-@dataclass(frozen=True, eq=False)
-class _Failed:
-    problem: Problem
-    fatal: bool
 
 
 class Linker(Finder):
@@ -66,7 +59,7 @@ class Linker(Finder):
         self._walked: set[int] = set()
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
         self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
-        self._numbers: Iterator[int] = iter(range(1 << 31))
+        self._last_number = -1
 
     def link(self, scope: Scope) -> None:
         """Compute all that is inside; mistakes go into `findings`."""
@@ -87,7 +80,18 @@ class Linker(Finder):
             else:
                 if isinstance(value, Scope):
                     self.link(value)
+                elif isinstance(value, Vector) and value.components:
+                    self._link_all(value)
         self.budget.up()
+
+    def _link_all(self, vector: Vector) -> None:
+        """Compute what is in the components of a list."""
+        self.budget.step(len(vector))
+        for item in vector:
+            if isinstance(item, Scope):
+                self.link(item)
+            elif isinstance(item, Vector) and item.components:
+                self._link_all(item)
 
     def read(self, scope: Scope, name: str) -> Value:
         """What the attribute is worth, computed when it is asked for first."""
@@ -95,10 +99,9 @@ class Linker(Finder):
         if known is None and name not in scope.values:
             return self._computed(scope, name)
         if known is PENDING:
-            hint = f"{name} needs itself; to mean one further out, write PARENT:{name}"
-            raise Wrong(Problem(f"{scope.path()}:{name} goes round in a circle".lstrip(":"), hint))
-        if isinstance(known, _Failed):
-            raise (Wrong if known.fatal else Unresolved)(known.problem)
+            raise in_a_circle(scope, name)
+        if isinstance(known, Failed):
+            raise known.error()
         return known
 
     def _computed(self, scope: Scope, name: str) -> Value:
@@ -116,7 +119,7 @@ class Linker(Finder):
             raise
         except Unresolved as error:
             problem = error.problem.at(attribute.mark, scope.path())
-            scope.values[name] = _Failed(problem, isinstance(error, Wrong))
+            scope.values[name] = Failed(problem, isinstance(error, Wrong))
             raise type(error)(problem) from None
         finally:
             self.budget.up()
@@ -159,7 +162,7 @@ class Linker(Finder):
         special = SPECIAL.get(kind.rpartition(".")[2]) if kind.startswith(functions.PACKAGES) else None
         if special is not None:
             return special(self, inner, values)
-        if kind.endswith(".Concatenate"):
+        if kind.endswith(".Concatenate") and len(values) > 1:
             values = {key: self._text_of(value) for key, value in values.items()}
         return functions.compute(kind, values, self.budget)
 
@@ -181,6 +184,8 @@ class Linker(Finder):
         return kind
 
     def _text_of(self, value: Value) -> Value:
+        if isinstance(value, Vector) and value.components:
+            return Vector(map(self._text_of, value))
         return self._converter.text(self._finished(value)) if isinstance(value, Scope) else value
 
     def _finished(self, scope: Scope) -> Scope:
@@ -246,7 +251,10 @@ class Linker(Finder):
         """Check a schema, and tell all that is wrong with its holder at once."""
         self.vocabulary.schema(holder, rules)
         problems: list[Problem] = []
+        attributes = holder.component.attributes
         for rule in rules:
+            if rule.optional and rule.name not in attributes:
+                continue  # as most are
             try:
                 self._check(holder, rule)
             except Exceeded:
@@ -270,7 +278,7 @@ class Linker(Finder):
                 raise
             mark = attribute.mark if attribute is not None else holder.component.mark
             if attribute is None or (
-                rule.name in holder.values and not isinstance(holder.values[rule.name], _Failed)
+                rule.name in holder.values and not isinstance(holder.values[rule.name], Failed)
             ):
                 raise Wrong(error.problem.at(mark, holder.path())) from None
             if not rule.optional:
@@ -279,10 +287,11 @@ class Linker(Finder):
     # ---- functions that need more than their arguments
 
     def next_number(self, _inner: Scope, values: Mapping[str, Value]) -> Value:
-        """A number that no other call in this description gets."""
+        """A number that no other call in this description gets: the next one, or base when that is larger."""
         base = values.get("base", 0)
         refuse_unless(type(base) is int, "base is no Integer", "give base a number")
-        return int(base) + next(self._numbers)
+        self._last_number = max(int(base), self._last_number + 1)
+        return wrapped(self._last_number, long=False)
 
     def random(self, _inner: Scope, _values: Mapping[str, Value]) -> Value:
         """A number from 0 to 1, where chance is allowed."""
@@ -326,10 +335,13 @@ class Linker(Finder):
 
     def reference(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """The reference that a string says, followed from the component that holds the function."""
-        text = next((value for value in values.values() if isinstance(value, str)), None)
-        if text is None:
+        text = values.get("reference", next(iter(values.values()), None))
+        if not isinstance(text, str):
             raise Unresolved(Problem("no string to make a reference of", 'give one, as reference "a:b"'))
-        return self.worth(inner.parent or inner, "reference", self._reader.reference(text))
+        found = self._reader.reference(text)
+        if values.get("lazy") is True:
+            found = replace(found, lazy=True)
+        return self.worth(inner.parent or inner, "reference", found)
 
     def schema_element(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """One element of a schema that has to be computed in its place."""

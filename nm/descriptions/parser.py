@@ -369,9 +369,9 @@ class Parser:
         while self._peek().kind == "IF":
             self._next()
             number = len(cases) // 2
-            cases[f"if{number}"] = self._simple()
+            cases[f"IF{number}"] = self._simple()
             self._expect("THEN", "write IF condition THEN value")
-            cases[f"then{number}"] = self._simple()
+            cases[f"THEN{number}"] = self._simple()
         self._expect("ENDSWITCH", "a SWITCH has cases IF condition THEN value, and ends with ENDSWITCH")
         if not cases:
             self._fail("a SWITCH without a case", "write IF condition THEN value before ENDSWITCH", mark)

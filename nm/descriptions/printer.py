@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
+from itertools import count
 
 from nm.descriptions.lexer import RESERVED, WORD
 from nm.descriptions.literals import java
 from nm.descriptions.values import (
+    ALONE,
     TBD,
     Attribute,
     Component,
@@ -136,12 +138,12 @@ def _function(function: Function, indent: str) -> str:
 
 
 def _switch(component: Component, texts: dict[Key, str], indent: str) -> str:
-    cases = sum(isinstance(key, str) and re.fullmatch("if[0-9]+", key) is not None for key in texts)
-    named = {f"{word}{n}" for n in range(cases) for word in ("if", "then")} | {"sfFunctionClass"}
+    cases = next(n for n in count() if f"IF{n}" not in texts or f"THEN{n}" not in texts)
+    named = {f"{word}{n}" for n in range(cases) for word in ("IF", "THEN")} | {"sfFunctionClass"}
     body = Component({key: item for key, item in component.attributes.items() if key not in named})
     head = ["SWITCH", *(["\n".join(_body(body, indent))] if body.attributes else [])]
     return " ".join(
-        [*head, *(f"IF {texts[f'if{n}']} THEN {texts[f'then{n}']}" for n in range(cases)), "ENDSWITCH"]
+        [*head, *(f"IF {texts[f'IF{n}']} THEN {texts[f'THEN{n}']}" for n in range(cases)), "ENDSWITCH"]
     )
 
 
@@ -177,7 +179,7 @@ def _vector(values: Sequence[Value], indent: str) -> str:
 
 
 def _part(part: Part, first: bool) -> str:
-    if not part.name:
+    if part.kind in ALONE:
         return part.kind
     bare = "ATTRIB" if first else "HERE"
     plain = WORD.fullmatch(part.name) and part.name not in RESERVED

@@ -4,8 +4,10 @@ Temporary attributes and assertions that hold are left out. Trees that were link
 shared by the result, so it is not larger than the description; its weight counts them wherever they stand.
 """
 
+from dataclasses import dataclass
+
 from nm.descriptions.limits import Budget
-from nm.descriptions.problems import Problem, Wrong
+from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import (
     DROPPED,
     Attribute,
@@ -21,13 +23,33 @@ from nm.descriptions.values import (
 )
 
 TEMPORARY = "sfTemp"
+PENDING = object()  # what an attribute is worth while it is being computed
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """What an attribute is worth that could not be computed. `fatal`: no OPTIONAL excuses it."""
+
+    problem: Problem
+    fatal: bool
+
+    def error(self) -> Unresolved:
+        """To be raised by whoever needs it."""
+        return (Wrong if self.fatal else Unresolved)(self.problem)
+
+
+def in_a_circle(scope: Scope, name: Key) -> Wrong:
+    """To be raised when an attribute is needed for itself."""
+    hint = f"{spoken(name)} needs itself; to mean one further out, write PARENT:{spoken(name)}"
+    return Wrong(Problem(f"{scope.path()}:{spoken(name)} goes round in a circle".lstrip(":"), hint))
 
 
 class Converter:
-    """Makes components of scopes whose values are known."""
+    """Makes components of scopes whose values are known. temporary: whether temporary attributes stay."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, temporary: bool = False) -> None:
         self._budget = budget
+        self._temporary = temporary
         self._done: dict[int, tuple[Scope, Component, int]] = {}  # by the scope's id; and the weight
         self._open: set[int] = set()
 
@@ -65,7 +87,11 @@ class Converter:
         weight = 20
         for name, attribute in scope.component.attributes.items():
             value = scope.values.get(name, attribute.value)
-            if value is DROPPED or TEMPORARY in attribute.tags:
+            if value is PENDING:
+                raise in_a_circle(scope, name)
+            if isinstance(value, Failed):
+                raise value.error()
+            if value is DROPPED or (TEMPORARY in attribute.tags and not self._temporary):
                 continue
             try:
                 value, part = self._value(value)
@@ -88,17 +114,11 @@ class Converter:
         if isinstance(value, Function):
             inner, weight = self._converted(Scope(value.component))
             return Function(inner, value.form, value.operator, value.lazy, value.data), weight
-        if isinstance(value, Vector) and any(map(_holds_component, value)):
-            raise Wrong(
-                Problem("a component in a list", "a list holds plain values; name the component instead")
-            )
+        if isinstance(value, Vector) and value.components:
+            self._budget.step(len(value))
+            made = [self._value(item) for item in value]
+            return Vector(item for item, _ in made), 2 + sum(weight for _, weight in made)
         return value, weight_of(value)
-
-
-def _holds_component(value: Value) -> bool:
-    if isinstance(value, Vector):
-        return any(map(_holds_component, value))
-    return isinstance(value, Scope | Component)
 
 
 def tags_weight(attribute: Attribute, budget: Budget) -> int:

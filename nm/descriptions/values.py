@@ -7,9 +7,10 @@ once, because it was inherited there, and whoever changes it in one place makes 
 So inheriting costs the attributes of one level, however large a tree hangs below them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from nm.descriptions.problems import Mark
@@ -33,17 +34,41 @@ class Float(float):
 
 
 class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
-    """A list of values. `weight`: about its characters when it is written; `depth`: of lists in lists."""
+    """A list of values.
+
+    weight: about its characters when it is written, components in it aside. depth: of lists in lists.
+    components: whether there are any in it, or in lists in it.
+    """
 
     weight: int
     depth: int
+    components: bool
 
     def __new__(cls, items: Iterable[Value] = ()) -> Self:
         """A vector of these."""
         vector = super().__new__(cls, items)
-        vector.weight = 2 + sum(map(weight_of, vector))
-        vector.depth = 1 + max((item.depth for item in vector if isinstance(item, Vector)), default=0)
+        weight, depth, components = 2, 0, False
+        for item in vector:
+            if type(item) is int:  # by far the most in long ones
+                weight += 8
+            else:
+                weight += weight_of(item)
+                if isinstance(item, Vector):
+                    depth = max(depth, item.depth)
+                    components |= item.components
+                elif isinstance(item, Scope | Component):
+                    components = True
+        vector.weight, vector.depth, vector.components = weight, depth + 1, components
         return vector
+
+    @classmethod
+    def joined(cls, vectors: Sequence["Vector"]) -> Self:
+        """One vector of what is in these."""
+        joined = super().__new__(cls, chain.from_iterable(vectors))
+        joined.weight = 2 + sum(vector.weight - 2 for vector in vectors)
+        joined.depth = max((vector.depth for vector in vectors), default=1)
+        joined.components = any(vector.components for vector in vectors)
+        return joined
 
 
 def weight_of(value: Value) -> int:

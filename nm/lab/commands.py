@@ -83,6 +83,8 @@ def _up(args: argparse.Namespace) -> int:
             f"what is done with it: nmctl --lab {lab.name} group create alpha --nodes n1 --headnode h1; "
             f"nmctl --lab {lab.name} deploy alpha --wait; nmctl --lab {lab.name} console h1"
         )
+    if layout.geni:
+        _tell_guests(lab.name)
     if layout.slivers:
         key = f"{INSIDE}/{slices.KEYS}/{slices.PEOPLE[0]}"
         print(f"into a sliver: nmctl lab exec {lab.name} -- ssh -i {key} demo_web@{world.HOST}")
@@ -92,6 +94,16 @@ def _up(args: argparse.Namespace) -> int:
     elif layout.nodes and not layout.boot:
         print(f"a shell on a node: nmctl lab exec {lab.name} --node n1 -- sh")
     return 0
+
+
+def _tell_guests(name: str) -> None:
+    from nm.lab import federation
+    from nm.lab.running import INSIDE
+
+    person = next(iter(federation.PEOPLE))
+    wallet = f"{INSIDE}/{federation.FOLDER}/users/{person}"
+    calls = f"nmctl geni listresources -a {federation.URL} --wallet {wallet}"
+    print(f"{person}, from elsewhere: nmctl lab exec {name} --node world -- {calls}")
 
 
 def _exec(args: argparse.Namespace) -> int:
@@ -122,9 +134,19 @@ def _status(args: argparse.Namespace) -> int:
         place = "made when it is deployed" if boot else f"{head.address}\t{head.mac}"
         power = _power(bool(running & {head.name, f"nm-{head.name}"}))
         print(f"head node  {head.name}\t{place}\t{power}")
+    if lab.layout.geni:
+        _status_of_federation(lab)
     if lab.layout.slivers:
         _status_of_slivers(lab)
     return 0
+
+
+def _status_of_federation(lab: Lab) -> None:
+    from nm.lab import federation
+
+    print(f"GENI       {federation.URL}, in the world")
+    for person, name in federation.PEOPLE.items():
+        print(f"person     {person}\tslice {name}\twallet {federation.wallet(lab, person)}")
 
 
 def _status_of_slivers(lab: Lab) -> None:

@@ -58,21 +58,17 @@ class Allowed:
 def findings(reader: Reader, call: Call, parts: Iterable[Part]) -> Iterator[Finding]:
     """What the caller may not describe, or nobody may."""
     allowed = Allowed.to(call)
-    hosts: dict[str, Wrong | None] = {}
+    hosts: set[str] = set()
     for part in parts:
         for text, hint in _of_part(reader, call, allowed, part, hosts):
             yield Finding("error", part.path, text, hint, part.line)
 
 
-def _of_part(
-    reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: dict[str, Wrong | None]
-) -> Iterator[Wrong]:
+def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: set[str]) -> Iterator[Wrong]:
     yield from _of_kind(call, allowed, part)
-    if part.host:
-        if part.host not in hosts:
-            hosts[part.host] = _host(reader, allowed, call, part)
-        if (wrong := hosts[part.host]) is not None:
-            yield wrong
+    if part.host and part.host not in hosts:  # each is told once
+        hosts.add(part.host)
+        yield from _host(reader, allowed, call, part)
     for name, value in part.attributes.items():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
@@ -91,12 +87,11 @@ def _of_kind(call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
         yield f"{call.caller.name} may not make groups ({part.kind})", "ask for the right reserve"
 
 
-def _host(reader: Reader, allowed: Allowed, call: Call, part: Part) -> Wrong | None:
+def _host(reader: Reader, allowed: Allowed, call: Call, part: Part) -> Iterator[Wrong]:
     host = host_of(reader, part.host)
-    if host is not None and allowed.lists("hosts", name_of(host["record_key"]), unsaid=False):
-        return None
-    text = f"no host {part.host!r} that {call.caller.name} may describe anything on"
-    return text, "GetHosts lists the hosts; the right describe has to list it" if host else "RegisterHost it"
+    if host is None or not allowed.lists("hosts", name_of(host["record_key"]), unsaid=False):
+        hint = "GetHosts lists the hosts; the right describe has to list it" if host else "RegisterHost it"
+        yield f"no host {part.host!r} that {call.caller.name} may describe anything on", hint
 
 
 def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Value) -> Iterator[Wrong]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nm.pools.attributes import Attribute, is_component
+from nm.pools.attributes import Attribute, Value, is_component
 from nm.pools.kinds import KINDS, Kind
 from nm.pools.tree import Part, Path, Tree, spell
 
@@ -60,13 +60,10 @@ def _of_part(part: Part) -> Iterator[Finding]:
             yield _error(part, f"{name} is missing", attribute.text or f"give it a {attribute.type}")
     for name, value in part.attributes.items():
         if name in known:
-            yield from _of_value(part, known[name])
-        elif not kind.open and not is_component(value):
-            yield _unknown(part, kind, name, known)
+            yield from _of_value(part, known[name], value)
 
 
-def _of_value(part: Part, attribute: Attribute) -> Iterator[Finding]:
-    value = part.attributes[attribute.name]
+def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
     shown = NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
     choices = CHOICES.get(attribute.name)
     if not attribute.fits(value):
@@ -81,6 +78,20 @@ def _of_value(part: Part, attribute: Attribute) -> Iterator[Finding]:
 
 def _a(name: str) -> str:
     return A.get(name, f"a {name}")
+
+
+def unknown(part: Part) -> Iterator[Finding]:
+    """Its attributes that its kind does not know: warned of, for what is inside, or a link, may want them.
+
+    Of descriptions the compiler tells them, with their columns; this is for attributes that are set by calls.
+    """
+    kind = KINDS.get(part.kind)
+    if kind is None or kind.open:
+        return
+    known = kind.known()
+    for name, value in part.attributes.items():
+        if name not in known and not is_component(value):
+            yield _unknown(part, kind, name, known)
 
 
 def _unknown(part: Part, kind: Kind, name: str, known: Iterable[str]) -> Finding:

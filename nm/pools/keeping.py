@@ -56,6 +56,11 @@ def subject(name: str) -> str:
     return f"{SUBJECT}{name}"
 
 
+def name_in(subject: str) -> str:
+    """The pool whose subject it is; "" for that of none, as `pool:` itself, of all audits and ends."""
+    return subject.removeprefix(SUBJECT) if subject.startswith(SUBJECT) else ""
+
+
 def text_key(name: str, revision: int) -> str:
     """The key of a text's record."""
     return record_key("text", f"{name}.{revision}")
@@ -190,6 +195,17 @@ def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
             state = lives.get(part.path, {}).get("state", "")
             found[part.path] = Standing(part, state, item["begun"])
     return dict(sorted(found.items(), key=lambda pair: len(pair[0])))
+
+
+def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:
+    """How one part stands that is deployed. Costs a look at each record, not at each part's attributes."""
+    spelled = list(path)
+    for number, item in _pieces(reader, pool):
+        if item["path"] == spelled and item["part"] is not None:
+            life = reader.get(chunks.key("life", _name(pool), number))
+            entry = life["items"].get(number, {}) if life is not None else {}
+            return Standing(Part.of(item["part"]), entry.get("state", ""), item["begun"])
+    return None
 
 
 def kept(pool: Record) -> Iterator[str]:

@@ -71,6 +71,7 @@ EVERY = (
         default=15,
     ),
     Attribute("sfLivenessFactor", "Integer", "how many looks may fail", "now", default=2),
+    Attribute("sfShouldTerminate", "Boolean", "whether it ends when its work is done", "now", default=True),
     Attribute("sfUpdatable", "Boolean", "whether it may be changed while it runs", "now", default=True),
     Attribute(
         "whenUnreachable",
@@ -223,7 +224,6 @@ DISPLAY = tuple(
 
 
 TIME = Attribute("time", "Integer", "milliseconds", "now", must=True)
-LAST = Attribute("sfShouldTerminate", "Boolean", "whether it ends behind the last", "now", default=True)
 PARALLEL = (
     Attribute("asynchCreateChild", "Boolean", "whether each child is made by itself", "now", default=False),
     Attribute(
@@ -240,7 +240,6 @@ PARALLEL = (
         "now",
         default=True,
     ),
-    LAST,
 )
 RETRY = Attribute("retry", "Integer", "how many times again", "now", must=True)
 REPEAT = Attribute("repeat", "Integer", "how many times", "now", must=True)
@@ -304,9 +303,7 @@ ALL = (
         MANAGEMENT,
         (*DISPLAY, Attribute("root", "Reference", "the part that is shown", "now")),
     ),
-    _combinator(
-        "Sequence", "its actions one after the other; over with the last, or with one that fails", LAST
-    ),
+    _combinator("Sequence", "its actions one after the other; over with the last, or with one that fails"),
     _combinator("Parallel", "its actions all at once; over when all are", *PARALLEL),
     _combinator("Retry", "its action, again when that failed", RETRY),
     _combinator("Repeat", "its action, several times", REPEAT),

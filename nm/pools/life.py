@@ -287,28 +287,39 @@ class Life:
             if other in seen:
                 continue
             seen.add(other)
-            if alive(self.get(other)):
+            entry = self.get(other)
+            if alive(entry):
                 return True
-            waiting.extend(self.tree.after(other))
+            if "clear" not in entry:
+                waiting.extend(self.tree.after(other))
         return False
 
     def gone(self, path: Path) -> None:
         """A part is down; what waited for that goes on."""
-        self.write(path, state="ended", doing=None, left=None, stage=None, unreachable=None)
+        entry = self.write(path, state="ended", doing=None, left=None, stage=None, unreachable=None)
         if path in self.get(ROOT).get("timers", {}):
             self.timer(path, None)
         parent = self.tree.parts[path].parent
         if parent is None:
             return
-        for other in self.tree.needed(path):
-            self._if_free(other)
+        if entry.get("failed"):  # all that failed with it is cleared away before anything else is made
+            self._free_needed(path)
+        self._tell_around(parent, path)
+        self._free_needed(path)
+
+    def _tell_around(self, parent: Path, path: Path) -> None:
         around = self.get(parent)
         if not around.get("going"):
             self.ways.child_gone(self, parent, path)
         elif "left" in around:
+            self.write(path, clear=True)
             self._one_less(parent, path)
         elif "doing" not in around:
             self.go_on(parent)
+
+    def _free_needed(self, path: Path) -> None:
+        for other in self.tree.needed(path):
+            self._if_free(other)
 
     def _if_free(self, path: Path) -> None:
         """Go on with a part that goes, if it waited for nothing but what has gone now."""

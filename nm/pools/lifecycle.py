@@ -11,6 +11,7 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   stage    the stage through which it and all inside it are passing; passed: the last that they are through
   left     how many parts inside are still to pass the stage, or to end before it may
   going    it is being taken down, or ended so; "normal" or "abnormal"
+  clear    it ended in its turn, so nothing is left that had to go before it
   failed   its making failed, so what is around it was never told that it is there
   words    why it goes, or what is in the way; trouble: what taking it down met
   run      what its combinator remembers (see combinators); timers: of all parts, in the whole's entry

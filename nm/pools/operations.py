@@ -22,6 +22,7 @@ from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
 OPTIONS = {"if_plan": str, "reference": bool, "host": str}
+LONGEST_OPTION = 255  # characters, as of a host's name
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
 
@@ -59,12 +60,20 @@ def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
             raise Invalid(
                 f"option {name} is not of type {OPTIONS[name].__name__}", "PlanDescription has hash"
             )
+        if isinstance(value, str) and len(value) > LONGEST_OPTION:
+            raise Invalid(
+                f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
+            )
     return options
 
 
-def check_draft(reader: Reader, call: Call, draft: Draft) -> None:
-    """Denied what the caller may not describe, or not so much of."""
+def check_parts(reader: Reader, call: Call, draft: Draft) -> None:
+    """Denied what the caller may not describe. As long as the draft is: nothing for a transaction."""
     refuse(list(allowing.findings(reader, call, draft.parts)), denied=True)
+
+
+def check_draft(reader: Reader, call: Call, draft: Draft) -> None:
+    """LimitReached or Conflict when the caller may not have so much, or not under that name."""
     allowing.check_limits(reader, call, draft.name, draft.uses)
     pool = keeping.find(reader, draft.name)
     if pool is not None and not call.caller.owns(pool):
@@ -135,7 +144,8 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         raise NotFound(f"{spell(where)} has no attribute {attribute}", "GetComponents lists them")
     new_part = keeping.changed_part(old.part, {attribute: change})
     _check_change(tx, call, old, new_part, attribute)
-    uses = allowing.uses([*_others(tx, pool, where), new_part])
+    less, more = allowing.uses([old.part]), allowing.uses([new_part])
+    uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
     allowing.check_limits(tx, call, name, uses)
     number = pool["revision"] + 1
     kept = [item for item in pool["set"] if (tuple(item[0]), item[1]) != (where, attribute)]
@@ -181,17 +191,13 @@ def _is_plain(value: Any) -> bool:
 
 
 def _deployed(reader: Reader, pool: Record, path: Path, name: str) -> Standing:
-    standing = keeping.standings(reader, pool).get(path)
+    standing = keeping.standing_of(reader, pool, path)
     if standing is None or not standing.up:
         raise NotFound(
             f"no component {spell(path)} runs in {name}",
             "write COMPONENT:ATTRIBUTE, as a:b:memory; GetComponents lists the components",
         )
     return standing
-
-
-def _others(reader: Reader, pool: Record, path: Path) -> list[Part]:
-    return [one.part for one in keeping.standings(reader, pool).values() if one.part.path != path]
 
 
 # ---- what they have in common

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nm.shell import columns, jobs, values
-from nm.shell.descriptions import FILE, texts_of
+from nm.shell.descriptions import FILE, tell, texts_of
 from nm.shell.failures import GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
@@ -37,7 +37,7 @@ Struct = Mapping[str, Any]
 
 def plan(session: Session, _command: Command, options: Options) -> int:
     """Tell what applying a description would do; exit status 2 when that is something."""
-    found = session.call("PlanDescription", options.name, *_described(options.file), _options(options))
+    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
     if session.output.json:
         session.output.result(found)
     else:
@@ -47,7 +47,7 @@ def plan(session: Session, _command: Command, options: Options) -> int:
 
 def diff(session: Session, _command: Command, options: Options) -> int:
     """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
-    found = session.call("PlanDescription", options.name, *_described(options.file), _options(options))
+    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
     changes = [change for change in found["changes"] if change["action"] != "later"]
     if session.output.json:
         session.output.result(changes)
@@ -60,7 +60,7 @@ def apply(session: Session, command: Command, options: Options) -> int:
     """Deploy a description when somebody has seen the plan and says so; or tell that nothing is to do."""
     described, chosen = _described(options.file), _options(options)
     if "if_plan" not in chosen:
-        found = session.call("PlanDescription", options.name, *described, chosen)
+        found = _asked(session, "PlanDescription", options.name, *described, chosen)
         if not session.output.json:
             session.output.show(_plan(found, options))
         if not _counted(found["changes"]):
@@ -70,7 +70,9 @@ def apply(session: Session, command: Command, options: Options) -> int:
         if not options.yes:
             _ask(session, f"Do that to {options.name}?")
         chosen["if_plan"] = found["hash"]
-    return _started(session, command, options, session.call(command.method, options.name, *described, chosen))
+    return _started(
+        session, command, options, _asked(session, "ApplyDescription", options.name, *described, chosen)
+    )
 
 
 def update(session: Session, command: Command, options: Options) -> int:
@@ -85,20 +87,32 @@ def update(session: Session, command: Command, options: Options) -> int:
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
     chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
-    number = session.call(command.method, options.name, *_described(options.file), chosen)
+    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
 
 def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
-    number = session.call(command.method, options.name, *_described(options.file), {})
+    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), {})
     return _waited(session, command, options, number)
 
 
 def stop(session: Session, command: Command, options: Options) -> int:
     """Take down as sfTerminate does: the host does not matter, for one daemon has them all."""
-    return _waited(session, command, options, session.call(command.method, options.name))
+    return _waited(session, command, options, session.call("TerminateDescription", options.name))
+
+
+def _asked(session: Session, method: str, *arguments: Any) -> Any:
+    """Call a method that may tell much of what is wrong: a line each, as they were told."""
+    try:
+        return session.call(method, *arguments)
+    except Failure as failure:
+        told = "; ".join(filter(None, (failure.message, failure.hint))).split("\n")
+        if len(told) == 1 or session.output.json:
+            raise
+        tell(session, "\n".join(told[:-1]))
+        raise Failure(told[-1].strip(), "", failure.status, failure.code) from None
 
 
 def _described(path: str) -> tuple[str, dict[str, str]]:

@@ -48,7 +48,7 @@ def check(session: Session, _command: Command, options: Options) -> int:
         told = [_told(problem) for problem in made.warnings]
         session.output.document({"ok": True, "result": found, "warnings": told})
         return OK
-    _tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
+    tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
     return show_answer(session, found, _components, options)
 
 
@@ -178,7 +178,7 @@ def refuse(session: Session, error: "Flawed") -> int:
         told = [_told(problem) for problem in error.problems]
         session.output.document({"ok": False, "error": document, "problems": told})
     else:
-        _tell(session, str(error))
+        tell(session, str(error))
     return USAGE
 
 
@@ -188,7 +188,7 @@ def _told(problem: "Problem") -> dict[str, Any]:
             "message": problem.message, "hint": problem.advice}  # fmt: skip
 
 
-def _tell(session: Session, text: str) -> None:
+def tell(session: Session, text: str) -> None:
     """Lines on stderr."""
     with session.output.writing():
         for line in text.split("\n") if text else ():

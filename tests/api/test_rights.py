@@ -286,11 +286,21 @@ def test_limits_of_reserve(bench: Bench) -> None:
     call("RemoveNodes", "b", ["n2"])  # and what is too much may become less
 
 
+def test_limits_of_describe_are_kept_and_told(bench: Bench) -> None:
+    limits = {"domains": 3, "memory": 4096, "images": ["spare"], "hosts": [], "shells": True}
+    bench.call("SetRights", "snoop", {"describe": limits})
+    assert bench.call("GetDelegates", {})[0]["rights"] == {"describe": limits}
+    bench.call("SetRights", "snoop", ["describe"])
+    assert bench.call("GetDelegates", {})[0]["rights"] == {"describe": True}
+
+
 @pytest.mark.parametrize(
     "given",
     [
         ["admin"], [1], {"spy": 1}, {"spy": {}}, {"reserve": {"cats": 1}}, {"reserve": {"nodes": -1}},
         {"reserve": {"nodes": "1"}}, {"reserve": {"nodes": True}}, {"describe": "x"}, {"": True},
+        {"describe": {"nodes": 1}}, {"describe": {"hosts": "h0"}}, {"describe": {"hosts": [1]}},
+        {"describe": {"shells": 1}}, {"describe": {"memory": -1}}, {"describe": {"domains": True}},
     ],
 )  # fmt: skip
 def test_rights_that_make_no_sense(bench: Bench, given: Any) -> None:

@@ -14,6 +14,7 @@ from nm.descriptions.compiler import PHASES, Phase, stage
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.limits import Limits
 from nm.descriptions.problems import Flawed
+from tests.descriptions.grammar import Grammar
 from tests.descriptions.say import EXAMPLES, LIBRARY
 
 STEPS = 20_000
@@ -301,19 +302,6 @@ WORDS = [
     ],
     *["sfFunctionClass", "#include", "#include?", "é", "\\u0041", "\\"],
 ]
-OPERATORS = ("+", "-", "++", "<>", "==", "<", "&&", "/")
-TEMPLATES = (
-    "Schema",
-    "Integer",
-    "OptionalString",
-    "concat",
-    "sum",
-    "Set",
-    "next",
-    "Assertions",
-    "Compound",
-    "formatString",
-)
 
 
 def compiles_or_is_refused(text: str, phase: Phase = "compile") -> None:
@@ -338,49 +326,7 @@ def test_any_text(text: str, data: bytes) -> None:
     compiles_or_is_refused(f'sfConfig extends {{ a "{text}"; b {text} }}')
 
 
-def grammatical(chance: random.Random, depth: int = 3) -> str:
-    """Attributes that keep to the grammar, and to little else."""
-
-    def reference() -> str:
-        first = chance.choice(["", "ATTRIB ", "HERE ", "PARENT:", "ROOT:", "THIS:"])
-        return first + ":".join(chance.choice("abcd") for _ in range(chance.randint(1, 3)))
-
-    def value(deep: int) -> str:
-        kinds: list[Callable[[], str]] = [
-            lambda: chance.choice(["1", "2L", "1.5", "2.0f", '"s"', "true", "NULL", "TBD", "[||]"]),
-            reference,
-            lambda: chance.choice(["LAZY ", "DATA ", "OPTIONAL ", "OPTIONAL (1) ", ""]) + reference(),
-        ]
-        if deep:
-            kinds += [
-                lambda: f"({value(deep - 1)} {chance.choice(OPERATORS)} {value(deep - 1)})",
-                lambda: f"[{value(deep - 1)}, {value(deep - 1)}]",
-                lambda: f"IF {value(deep - 1)} THEN {value(deep - 1)} ELSE {value(deep - 1)} FI",
-                lambda: f"ASSERT {{ {items(deep - 1)} }}",
-            ]
-        return chance.choice(kinds)()
-
-    def component(deep: int) -> str:
-        named = [reference() for _ in range(chance.randint(0, 2))] + chance.sample(
-            TEMPLATES, chance.random() < 0.2
-        )
-        return f"extends {chance.choice(['', '', 'DATA'])} {', '.join([*named, '{'])} {items(deep)} }}"
-
-    def items(deep: int) -> str:
-        said = []
-        for _ in range(chance.randint(0, 4)):
-            tags = chance.choice(["", "", "", "[sfTemp] ", "[sfFinal] ", "[sfLocal] ", "[sfOverride] "])
-            name = chance.choice(["a", "b", "c", "d", "a:b", "b:c", "--"])
-            said.append(
-                f"{tags}{name} {component(deep - 1) if deep and chance.random() < 0.5 else value(deep)};"
-            )
-        return " ".join(said)
-
-    start = '#include "org/smartfrog/components.sf"\n' if chance.random() < 0.3 else ""
-    return f"{start}{items(depth)} sfConfig extends a, {{ {items(depth)} }}" if depth else items(0)
-
-
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(PHASES))
 def test_any_description(seed: int, phase: Phase) -> None:
-    compiles_or_is_refused(grammatical(random.Random(seed)), phase)
+    compiles_or_is_refused(Grammar(random.Random(seed)).file(), phase)

@@ -1,7 +1,7 @@
 """The pools of the SmartDomains tutorial (addresses made legal), and what comes out of them."""
 
 from nm import sflibrary
-from nm.descriptions.compiler import Description, stage
+from nm.descriptions.compiler import PHASES, Description, stage
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.components import KINDS
 from tests.descriptions.say import LIBRARY, meaning, mistakes, wrong
@@ -197,3 +197,71 @@ def test_all_that_is_wrong_with_a_component_is_told_at_once() -> None:
         "ip (the guest's address) is 5, and must be a string",
         "no none here, nor in any component around",
     }
+
+
+RESOLVED = """sfConfig extends {
+  sfClass "org.smartfrog.sfcore.compound.CompoundImpl";
+  sfSyncTerminate true;
+  myShell extends {
+    sfClass "org.smartfrog.services.shellscript.ScriptExecutionImpl";
+    exec extends DATA {
+      cmd [| "/bin/bash" |];
+      echoCmd "echo";
+      detach false;
+      restart false;
+      terminate true;
+    }
+  }
+  loop extends {
+    sfClass "nm.LoopbackStorageBackend";
+    shell LAZY myShell;
+    domainName "d";
+    baseImage "/data/slc3.img";
+  }
+  domain1 extends {
+    sfClass "nm.XenDomain";
+    shell LAZY myShell;
+    kernel "/boot/vmlinuz-2.6-xen";
+    gateway "192.168.1.1";
+    netmask "255.255.0.0";
+    ip "192.168.1.2";
+    hostname "m9-dom1";
+    storageBackend LAZY loop;
+  }
+  lvm extends {
+    sfClass "nm.LVMStorageBackend";
+    shell LAZY myShell;
+    domainName "v";
+    baseImage "/data/slc3.img";
+  }
+  domain2 extends {
+    sfClass "nm.XenDomain";
+    shell LAZY myShell;
+    kernel "/boot/vmlinuz-2.6-xen";
+    gateway "192.168.1.1";
+    netmask "255.255.0.0";
+    ip "192.168.1.3";
+    hostname "m9-dom2";
+    storageBackend LAZY lvm;
+  }
+}
+"""
+
+
+def test_the_local_pool_resolved_is_this_text() -> None:
+    assert described(LOCAL).text() == RESOLVED
+    assert stage("pool.sf", LOCAL, "link", library=LIBRARY) == RESOLVED
+
+
+def test_the_local_pool_behind_each_phase() -> None:
+    text = {phase: stage("pool.sf", LOCAL, phase, library=LIBRARY) for phase in PHASES}
+    assert "  domain1 extends DefaultXenDomain {\n    ip" in text["raw"]
+    for phase in ("type", "place"):
+        assert text[phase].count('phase.function "org.smartfrog.sfcore.languages.sf.ConstructSchema";') > 10
+        assert "extends DefaultXenDomain" not in text[phase]
+        assert text[phase].startswith("Function extends {")
+    assert "sfDomainSchema ASSERT {" in text["function"]
+    assert "DefaultXenDomain" in text["function"]
+    assert text["sfConfig"].startswith("sfConfig extends {")
+    assert "sfDomainSchema ASSERT {" in text["sfConfig"]
+    assert "ASSERT" not in text["link"]

@@ -26,7 +26,7 @@ WARNED = {
     "d extends Guest; d:memroy 5;": [("XenDomain knows no memroy", "did you mean memory?", "sfConfig:d")],
     "r extends Retry { retry 1; retrys 2; a LAZY nowhere; }": [
         ("Retry knows no retrys", "did you mean retry?", "sfConfig:r"),
-        ("Retry knows no a", "it knows retry", "sfConfig:r"),
+        ("Retry knows no a", "it knows keepOnFailure, retry", "sfConfig:r"),
     ],
     # once, in however many places it is inherited
     "G extends DATA Guest { memroy 5; } d extends G; e extends G;":

@@ -4,13 +4,14 @@ The real geni-lib does all that it can (tests/lab/geni_lib.py); raw calls of XML
 """
 
 import os
+from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from nm.geni.rspec import manifest
-from nm.lab import daemon, lifecycle
+from nm.lab import commands, daemon, federation, lifecycle
 from nm.lab.place import obstacle
 from tests.lab.conftest import api
 from tests.lab.geni import LAYOUT, VERSION, Federated, GeniLib, Person, urn
@@ -147,6 +148,13 @@ def test_what_geni_lib_lacks_by_raw_calls(lab: Federated, alice: Person) -> None
         assert {one["geni_expires"] for one in renewed} == {end}
     latest = alice.answer("Renew", [alice.slice_urn], alice.credentials(), soon(days=400), VERSION)
     assert latest["code"]["geni_code"] in (1, 19)
+
+
+def test_its_status_tells_who_may_come(lab: Federated, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.run(Namespace(lab_verb="status", name=lab.lab.name)) == 0
+    said = capsys.readouterr().out
+    assert federation.URL in said
+    assert all(str(person.wallet.folder) in said for person in lab.people.values())
 
 
 def test_two_slices_are_apart(lab: Federated, alice: Person, bob: Person) -> None:

@@ -9,7 +9,7 @@ from nm.descriptions.prototypes import resolve_prototypes
 from nm.descriptions.reading import Reader
 from nm.descriptions.values import Component, Scope
 from nm.pools.attributes import EFFECTS
-from nm.pools.checking import CHOICES, findings
+from nm.pools.checking import CHOICES, findings, unknown
 from nm.pools.kinds import ALL, KINDS, worth
 from tests.descriptions.say import LIBRARY
 from tests.pools.world import pool
@@ -98,7 +98,8 @@ def test_what_an_attribute_is_worth() -> None:
 
 
 def said_of(inside: str) -> list[str]:
-    found = findings(pool(inside))
+    tree = pool(inside)
+    found = [*findings(tree), *(finding for part in tree.parts.values() for finding in unknown(part))]
     return [f"{one.level}: {':'.join(one.path)}: {one.text}; {one.hint}" for one in found]
 
 

@@ -79,7 +79,8 @@ class Bench(Protocol):
 def done(bench: Bench, *orders: Order) -> list[Outcome]:
     """Run the orders; all must succeed."""
     outcomes = bench.executor.run(orders, EPOCH)
-    assert [str(outcome.error) for outcome in outcomes if outcome.error] == []
+    errors = [str(outcome.error) for outcome in outcomes if outcome.error]
+    assert errors == [], errors  # pytest does not take apart what this file asserts
     return outcomes
 
 
