@@ -1,11 +1,9 @@
 """The stories of descriptions that are deployed, told by test_commands.py."""
 
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from nm.shell import smartfrog
-from tests.pools.standin import standing_in
 from tests.shell.conftest import Nmctl
 
 COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
@@ -31,34 +29,33 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
 
     write(512)
     assert nmctl.rack.service is not None
-    with standing_in(nmctl.rack.service.database, time.time()):
-        planned = nmctl("sf", "plan", "web", str(pool), status=2)
-        assert "  +   create a (Prim): sfConfig is created" in planned.out.splitlines()
-        assert "Plan: 2 to create." in planned.out.splitlines()
-        found = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json["result"]
-        assert [change["action"] for change in found["changes"]] == ["create", "create"]
-        nmctl("sf", "update", "web", str(pool), "--yes", status=5)
-        nmctl("sf", "apply", "web", str(pool), status=2)  # nobody is there to be asked
-        assert nmctl.rack.call("GetDescriptions", {}) == []
-        nmctl("sf", "apply", "web", str(pool), "--if-plan", found["hash"], "--wait")
-        assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
-        assert "nothing to do" in nmctl("sf", "plan", "web", str(pool)).out
-        assert "nothing to do" in nmctl("sf", "apply", "web", str(pool), "--yes").out
-        assert nmctl.one("GetDescriptions", name="web")["revision"] == 1
-        write(600, 'b extends Guest { hostname "b"; }')
-        differing = nmctl("sf", "diff", "web", str(pool), status=2)
-        assert "        memory 512 -> 600 (now)" in differing.out.splitlines()
-        assert nmctl("sf", "diff", "web", str(pool), "--json", status=2).json["result"][0]["path"] == "a"
-        nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
-        assert "memory 600  (now" in nmctl("sf", "status", "web", "--attributes").out
-        assert "b (Prim): running" in nmctl("sf", "status", "web", "b").out
-        assert "running" in nmctl("sf", "status").out
-        assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
-        nmctl("sf", "set", "web", "a:memory", "700", "--wait")
-        assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
-        nmctl("sf", "unset", "web", "a:memory", "--wait")
-        assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
-        nmctl("sf", "terminate", "web", "--wait")
+    planned = nmctl("sf", "plan", "web", str(pool), status=2)
+    assert "  +   create a (Prim): sfConfig is created" in planned.out.splitlines()
+    assert "Plan: 2 to create." in planned.out.splitlines()
+    found = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json["result"]
+    assert [change["action"] for change in found["changes"]] == ["create", "create"]
+    nmctl("sf", "update", "web", str(pool), "--yes", status=5)
+    nmctl("sf", "apply", "web", str(pool), status=2)  # nobody is there to be asked
+    assert nmctl.rack.call("GetDescriptions", {}) == []
+    nmctl("sf", "apply", "web", str(pool), "--if-plan", found["hash"], "--wait")
+    assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
+    assert "nothing to do" in nmctl("sf", "plan", "web", str(pool)).out
+    assert "nothing to do" in nmctl("sf", "apply", "web", str(pool), "--yes").out
+    assert nmctl.one("GetDescriptions", name="web")["revision"] == 1
+    write(600, 'b extends Guest { hostname "b"; }')
+    differing = nmctl("sf", "diff", "web", str(pool), status=2)
+    assert "        memory 512 -> 600 (now)" in differing.out.splitlines()
+    assert nmctl("sf", "diff", "web", str(pool), "--json", status=2).json["result"][0]["path"] == "a"
+    nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
+    assert "memory 600  (now" in nmctl("sf", "status", "web", "--attributes").out
+    assert "b (Prim): running" in nmctl("sf", "status", "web", "b").out
+    assert "running" in nmctl("sf", "status").out
+    assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
+    nmctl("sf", "set", "web", "a:memory", "700", "--wait")
+    assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
+    nmctl("sf", "unset", "web", "a:memory", "--wait")
+    assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
+    nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
 
 
@@ -83,12 +80,11 @@ def smartfrogs_words(nmctl: Nmctl, folder: Path) -> None:
     pool.write_text(f'{COMMON}sfConfig extends Guest {{ hostname "a"; }}')
     nmctl("sf", "start", "nowhere", "web", str(pool), status=4)
     assert nmctl.rack.service is not None
-    with standing_in(nmctl.rack.service.database, time.time()):
-        nmctl("sf", "start", "localhost", "web", str(pool))
-        assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
-        nmctl("sf", "run", str(pool))
-        assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
-        nmctl("sf", "stop", "localhost", "web")
+    nmctl("sf", "start", "localhost", "web", str(pool))
+    assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
+    nmctl("sf", "run", str(pool))
+    assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
+    nmctl("sf", "stop", "localhost", "web")
     assert [one["name"] for one in nmctl.rack.call("GetDescriptions", {})] == ["pool"]
     assert all(callable(getattr(smartfrog, word)) for word in ("start", "terminate", "parse", "run"))
 
