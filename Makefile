@@ -18,7 +18,7 @@ memory = $(shell df --output=avail /dev/shm 2>&1 | awk '$$1 + 0 > 4e6 { found = 
 unexport PYTHONDONTWRITEBYTECODE
 
 .NOTPARALLEL:
-.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash fuzz test-switches test-loans test-guests test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
+.PHONY: help setup demo demo-geni test lint types layers tests forward format bench crash fuzz test-switches test-loans test-guests test-pools test-kernel bench-kernel test-system test-boot test-slivers test-geni config docs screenshots install deb clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ test-loans: setup  ## loans between slivers against a plain restatement of the r
 
 test-guests: setup forward  ## slivers' guests: every step killed, machines booted again and again, a whole nm with machines
 	@NM_TEST_GUESTS=1 $(python) -m pytest --timeout 900 tests/guests
+
+test-pools: setup  ## described pools: nmd and libvirtd killed at any moment, guests that boot and answer
+	@NM_TEST_POOLS=1 $(python) -m pytest --timeout 1300 tests/pools/test_in_rack.py
 
 test-kernel: setup  ## head nodes' host network, Linux bridges, slivers' rates on a stock kernel, in a VM
 	@tests/kernel/run.sh

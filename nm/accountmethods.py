@@ -5,7 +5,9 @@ from nm.arguments import KEYS, NAME, RIGHTS, STRUCT, Param, read_row, write_row
 
 _FILTER = Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all")
 _NAME = Param("name", NAME)
-_RIGHTS = Param("rights", RIGHTS, "spy, reserve, describe; reserve may have limits: {groups, nodes, lease}")
+_RIGHTS = Param(
+    "rights", RIGHTS, "spy, reserve, describe; reserve and describe may have limits: docs/access.md"
+)
 
 ACCOUNTS = (
     write_row(

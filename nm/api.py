@@ -41,7 +41,11 @@ LONGEST_WAIT = 60.0  # seconds that WaitJob may hold a connection
 EVENTS_AT_ONCE = 1000
 JOBS_AT_ONCE = 1000
 _EVENT = ("id", "time", "who", "subject", "what", "detail")
-_UNTRIED = {"": "DryRun is for methods that change the database", "Import": "use CheckImport"}
+_UNTRIED = {
+    "": "DryRun is for methods that change the database",
+    "Import": "use CheckImport",
+    "ApplyDescription": "use PlanDescription",
+}
 
 
 class Events(Protocol):
@@ -67,6 +71,10 @@ class ApiSettings:
     """Takes a signed ticket."""
     admin_ticket: Callable[[Call, str], int] = lambda *_: 0
     """Takes what an administrator vouches for."""
+    plan_description: Callable[..., Record] = lambda *_: {}
+    """What applying a description would do."""
+    apply_description: Callable[..., int] = lambda *_: 0
+    """Has a description deployed."""
     failure: Callable[[], NMError | None] = lambda: None
     """Why the database takes no changes now, or None."""
     measured: Callable[[str, float], None] | None = None
@@ -105,6 +113,8 @@ class Api:
             "GetConsole": lambda _, *arguments: settings.console(*arguments),
             "Ticket": settings.ticket,
             "AdminTicket": settings.admin_ticket,
+            "PlanDescription": settings.plan_description,
+            "ApplyDescription": settings.apply_description,
             "WhoAmI": self._who_am_i,
             "GetVersion": self._get_version,
             "Help": lambda _: methods.help_text(),
@@ -227,9 +237,13 @@ class Api:
 
     def _get_events(self, call: Call, after: int, limit: int) -> list[Record]:
         groups = self._store.range("group")
-        mine = any(call.caller.member_of(group, call.method) for group in groups) or any(
-            slivers.is_member(self._store, call.caller, sliver, call.method)
-            for sliver in self._store.range("sliver")
+        mine = (
+            any(call.caller.owns(pool) for pool in self._store.range("pool"))
+            or any(call.caller.member_of(group, call.method) for group in groups)
+            or any(
+                slivers.is_member(self._store, call.caller, sliver, call.method)
+                for sliver in self._store.range("sliver")
+            )
         )
         if not (call.reader or mine):
             return []  # nothing there is for this caller: the log need not be read

@@ -18,6 +18,7 @@ from nm.switch import LONGEST_PORT_NAME, is_port_name
 
 MAX_TEXT = 256  # bytes of an alias or URN
 MAX_KEYS = 64 << 10  # bytes of all public keys of one group
+LONGEST_WAY = 4096  # characters of a path in a description
 MAX_LIST = 1000  # names in one list
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -189,6 +190,24 @@ TICKET = Kind(
     "the text of a ticket",
     "give it whole, a mebibyte at most",
     _one(lambda value: isinstance(value, str) and 0 < len(value) <= 1 << 20),
+)
+DESCRIPTION = Kind(
+    "string",
+    "the text of a description",
+    "give it whole; docs/descriptions.md tells the language",
+    _one(lambda value: isinstance(value, str) and value != ""),
+)
+ATTRIBUTE = Kind(
+    "string",
+    "a path in a description",
+    "names with : between them, as a:b:memory",
+    _one(lambda value: isinstance(value, str) and 0 < len(value) <= LONGEST_WAY and value.isprintable()),
+)
+VALUE = Kind(
+    "string",
+    "a value of an attribute",
+    "a string, an int, a boolean, a double, or a list of such",
+    _one(lambda value: isinstance(value, str | bool | int | float | list)),
 )
 PATH = Kind("string", "an absolute path", "give a path that begins with /", _one(_is_path))
 

@@ -13,6 +13,16 @@ from nm.switch import Registry
 
 
 @dataclass(frozen=True)
+class Describing:
+    """What descriptions may do here, as [descriptions] of the configuration says."""
+
+    shells: bool = False
+    folders: tuple[str, ...] = ()
+    components: int = 20_000
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Site:
     """What operations must know of this installation: limits, and what it can drive."""
 
@@ -32,6 +42,7 @@ class Site:
     image_folders: tuple[str, ...] = ()  # below which images lie
     is_listed: Callable[[str], bool] = field(default=lambda name: False)  # as a member of any Unix group
     mail: bool = False  # whether mail is sent
+    describing: Describing = Describing()
 
     def remembering(self) -> "Site":
         """The same for one call: what it asks the machine is asked between transactions, and once."""

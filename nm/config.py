@@ -15,6 +15,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from nm.configdescriptions import Descriptions
 from nm.configgeni import Federation, Geni
 from nm.configkeys import (
     Check,
@@ -418,6 +419,7 @@ class Config:
     slivers: Slivers = Slivers()
     plc: Plc = Plc()
     tickets: Tickets = Tickets()
+    descriptions: Descriptions = Descriptions()
     federation: Federation = Federation()
     geni: Geni = Geni()
     bowl: Bowl = field(default_factory=Bowl)

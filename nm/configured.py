@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nm import converge, hands, leases, management, names, patrol, sliverservice
-from nm.calls import Site
+from nm.calls import Describing, Site
 from nm.config import Config
 from nm.federation.visits import Rules as GuestRules
 from nm.geni.rspec.aggregate import Aggregate, Place
@@ -28,9 +28,23 @@ def site_of(config: Config, registry: Registry) -> Site:
         methods=frozenset(METHODS),
         image_folders=config.images.folders,
         mail=bool(config.mail.admins),
+        describing=describing(config),
         **accounts_of(config),
         **sliverservice.site(config),
     )
+
+
+def describing(config: Config) -> Describing:
+    """What descriptions may do."""
+    found = config.descriptions
+    pairs = (text.partition("=") for text in found.properties)
+    properties = {name: value for name, _, value in pairs}
+    return Describing(found.shells, found.folders, found.components, properties)
+
+
+def base_folders(config: Config) -> tuple[str, ...]:
+    """Where files may lie of which described domains' disks are made, and by which they start."""
+    return (*config.images.folders, *config.descriptions.folders)
 
 
 def heads(config: Config) -> hands.HeadSettings:

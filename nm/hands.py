@@ -17,6 +17,7 @@ from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
 from nm.listfolder import FOLDER
 from nm.making import Blueprint
+from nm.poolhand import PoolHand
 from nm.records import Record, name_of, record_key
 from nm.seed import Door
 from nm.store import Reader, Store, Transaction
@@ -54,6 +55,19 @@ def host_worker(name: str, store: Store, secret: Callable[[str], str], settings:
             network=network,
             lists=settings.lists,
         )
+
+    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
+
+
+def pools_worker(name: str, store: Store, folders: Callable[[], tuple[str, ...]]) -> HandWorker:
+    """The handler of what described pools have on a host. `folders`: where bases of disks may lie now."""
+    device = partial(_host, store, name)
+
+    def open_hand() -> Hand:
+        def image(image: str) -> Record | None:
+            return store.get(record_key("image", image))
+
+        return PoolHand(name, _record(store, "host", name), image, folders())
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
 

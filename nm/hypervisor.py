@@ -99,13 +99,14 @@ class Shared:
 class Listed:
     """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata.
 
-    One that the host has not in hand does not run.
+    One that the host has not in hand does not run. `shut_down`: it is off because its guest shut down.
     """
 
     name: str
     running: bool
     paused: bool
     mark: str
+    shut_down: bool = False
 
 
 class Tuning(Protocol):
@@ -138,6 +139,12 @@ class Tuning(Protocol):
     def limit_memory(self, domain: str, kib: int) -> None:
         """Let it have so much at most. NotLive when only its next start can do that."""
 
+    def give(self, domain: str, mib: int, vcpus: int) -> None:
+        """Let a running machine have so much memory, and so many processors.
+
+        Both up to what it was started with at most. NotLive when a restart must do it.
+        """
+
 
 class Storage(Protocol):
     """One host's volumes, by libvirt. The same promises as a Hypervisor's. `pool` None: nm's own."""
@@ -150,6 +157,21 @@ class Storage(Protocol):
 
         In a pool of files it is an overlay, and `base` must stay; in a logical one a copy.
         """
+
+    def copy(self, pool: str | None, name: str, base: str, kind: str, size: int | None = None) -> Volume:
+        """A new volume with the data of a file or block device; `kind`: qcow2 or raw, where it is a file.
+
+        It holds so many bytes, if that is more than the base's.
+        """
+
+    def snapshot(self, pool: str, name: str, base: str, size: int | None = None) -> Volume:
+        """A new volume of a logical pool that is a snapshot of another one there, by its path."""
+
+    def folder(self, path: str) -> str:
+        """The name of a pool that is that folder, which is there."""
+
+    def volume_group(self, name: str) -> str:
+        """The name of a pool that is that volume group of LVM's, which is there."""
 
     def grow(self, pool: str | None, name: str, size: int) -> int:
         """Let the volume hold so many bytes, if it holds less. Answers how many it holds."""
@@ -293,6 +315,11 @@ def canonical_uri(uri: str) -> str:
     machine, scheme = _machine(uri) or "", uri.partition(":")[0]
     scheme = scheme if machine else scheme.removesuffix("+ssh")
     return f"{scheme}://{machine}/{uri.partition('://')[2].partition('/')[2] or 'system'}"
+
+
+def machine_of(uri: str) -> str:
+    """The machine of a (checked) URI, in one spelling; "" is this one."""
+    return canonical_uri(uri).partition("://")[2].partition("/")[0]
 
 
 def _machine(uri: str) -> str | None:

@@ -117,7 +117,9 @@ class LibvirtHost:
         def look(connection: libvirt.virConnect) -> list[Listed]:
             found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
             return [
-                Listed(one.name(), bool(one.isActive()) and _in_hand(one), _is_paused(one), mark)
+                Listed(
+                    one.name(), bool(one.isActive()) and _in_hand(one), _is_paused(one), mark, _shut_down(one)
+                )
                 for one, mark in found
                 if mark is not None
             ]
@@ -401,6 +403,10 @@ def _alive(connection: libvirt.virConnect) -> bool:
 
 def _is_paused(domain: libvirt.virDomain) -> bool:
     return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
+
+
+def _shut_down(domain: libvirt.virDomain) -> bool:
+    return bool(domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN])
 
 
 def _metadata(domain: libvirt.virDomain, space: str) -> str | None:

@@ -53,7 +53,7 @@ class Mark:
 class Nic:
     """A NIC: where it is, as {"bridge": NAME}, `ovs` or `network`; None: on nothing, and down.
 
-    `device` is its name on the host. `alone`: see `_nic`.
+    `device` is its name on the host. `alone`: see `add_nic`.
     """
 
     mac: str
@@ -130,12 +130,12 @@ def half(description: str, kind: type[M]) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def begun(kind: str, name: str, mark: Marked, instance: str) -> ET.Element:
-    """The beginning of a domain's description: its name, its UUID in this life, the mark."""
+def begun(kind: str, name: str, mark: Marked, instance: str, chosen: str | None = None) -> ET.Element:
+    """The beginning of a domain's description: its name, its UUID in this life or a chosen one, the mark."""
     ET.register_namespace("nm", mark.SPACE)
     root = ET.Element("domain", type=kind)
     add(root, "name", name)
-    add(root, "uuid", str(uuid.uuid5(uuid.NAMESPACE_URL, f"{mark.SPACE}/{name}/{instance}")))
+    add(root, "uuid", chosen or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{mark.SPACE}/{name}/{instance}")))
     noted = ET.SubElement(ET.SubElement(root, "metadata"), f"{{{mark.SPACE}}}{mark.TAG}")
     for field in fields(mark):
         noted.set(field.name, str(getattr(mark, field.name)))
@@ -149,12 +149,12 @@ def description(machine: Machine) -> str:
     add(root, "vcpu", str(machine.image["cpus"]))
     _system(root, machine)
     devices = ET.SubElement(root, "devices")
-    _controllers(devices, machine.kind)
+    add_controllers(devices, machine.kind)
     for letter, volume in zip("abcdefgh", machine.disks, strict=False):
         _disk(devices, volume, f"vd{letter}")
     for nic in machine.nics:
-        _nic(devices, nic)
-    _console(devices, machine.name)
+        add_nic(devices, nic)
+    add_console(devices, machine.name)
     return ET.tostring(root, encoding="unicode")
 
 
@@ -184,7 +184,8 @@ def _system(root: ET.Element, machine: Machine) -> None:
     add(root, "on_crash", "restart")
 
 
-def _controllers(devices: ET.Element, kind: str) -> None:
+def add_controllers(devices: ET.Element, kind: str) -> None:
+    """Of what QEMU runs: no USB, and ports for what is attached later."""
     if kind in ("kvm", "qemu"):
         add(devices, "controller", type="usb", model="none")
         add(devices, "controller", type="pci", model="pcie-root")
@@ -206,7 +207,7 @@ def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
         add(disk, "readonly")
 
 
-def _nic(devices: ET.Element, wanted: Nic) -> None:
+def add_nic(devices: ET.Element, wanted: Nic) -> None:
     """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down.
 
     One that is `alone` shares its place with NICs of others, from which it is kept apart on a Linux bridge:
@@ -230,7 +231,8 @@ def _nic(devices: ET.Element, wanted: Nic) -> None:
         plain_checksums(nic)
 
 
-def _console(devices: ET.Element, domain: str) -> None:
+def add_console(devices: ET.Element, domain: str) -> None:
+    """A serial console whose output is kept; a balloon, and chance."""
     serial = add(devices, "serial", type="pty")
     add(serial, "log", file=console(domain), append="on")
     add(serial, "target", port="0")

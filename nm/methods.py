@@ -29,6 +29,7 @@ from nm.arguments import (
 from nm.arguments import door_row as _door
 from nm.arguments import read_row as _read
 from nm.arguments import write_row as _write
+from nm.descriptionmethods import DESCRIPTIONS
 from nm.federationmethods import FEDERATION
 from nm.imagemethods import IMAGES
 from nm.plcmethods import PLC
@@ -558,6 +559,7 @@ SECTIONS = {
     "Slivers": SLIVERS,
     "The source of slices, and tickets": PLC,
     "Reservations": FEDERATION,
+    "Descriptions": DESCRIPTIONS,
     "Accounts": ACCOUNTS,
     "Whole sites": SITES,
     "Jobs, events and introspection": _DOOR,

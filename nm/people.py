@@ -25,8 +25,13 @@ OF_GROUPS = (GROUP, HEADNODE)  # they come and go by their group's deploys
 OF_SLIVERS = ("sliver.QEMU", "sliver.LXC", "controller")  # by their sliver's record; types of slivers, too
 CONTROLLER = OF_SLIVERS[2]  # the one that calls the API, and has no guest
 LIMITS = ("groups", "nodes", "lease")
+DESCRIBED = ("pools", "components", "domains", "memory")  # limits of describe that are numbers
+LISTED = ("images", "hosts")  # lists of names
+LET = ("shells", "paths", "devices")  # what it does not allow unless it says so
+LIMITED: Mapping[str, tuple[str, ...]] = {"reserve": LIMITS, "describe": (*DESCRIBED, *LISTED, *LET)}
 RIGHTS = ("spy", "reserve", "describe")
 LARGEST = 2**31 - 1
+UNITS = {"lease": "it is in seconds", "memory": "it is in MiB"}
 
 SUBJECT = "accounts:"  # whose worker makes them all, one at a time: they are lines of one file
 
@@ -117,7 +122,9 @@ def serving(reader: Reader, caller: Caller) -> Caller:
 def parse_rights(given: Any) -> dict[str, Any]:
     """Rights as records keep them, from a list of their names or a struct of name to limits.
 
-    `reserve` takes limits of groups, nodes and lease (seconds); one that is not named does not limit.
+    `reserve` takes limits of groups, nodes and lease (seconds), `describe` of pools, components, domains,
+    memory (MiB) and images; one that is not named does not limit. `describe` lists hosts, and says what else
+    is allowed.
     """
     pairs = dict.fromkeys(given, True) if _is_words(given) else given
     if not isinstance(pairs, Mapping):
@@ -130,8 +137,8 @@ def parse_rights(given: Any) -> dict[str, Any]:
             raise Invalid(f"no right {str(name)[:70]!r}", f"rights are {', '.join(RIGHTS)}")
         if value is False or value is None:
             continue
-        if isinstance(value, Mapping) and name == "reserve":
-            rights[name] = _limits(value)
+        if isinstance(value, Mapping) and name in LIMITED:
+            rights[name] = _limits(name, value)
         elif value is True:
             rights[name] = {}
         else:
@@ -144,16 +151,23 @@ def _is_words(given: Any) -> bool:
 
 
 def _or_limits(name: str) -> str:
-    return f", nor a struct of {', '.join(LIMITS)}" if name == "reserve" else ""
+    return f", nor a struct of {', '.join(LIMITED[name])}" if name in LIMITED else ""
 
 
-def _limits(given: Mapping[str, Any]) -> dict[str, int]:
+def _limits(right: str, given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
-        if name not in LIMITS:
-            raise Invalid(f"reserve has no limit {str(name)[:70]!r}", f"limits are {', '.join(LIMITS)}")
-        if type(value) is not int or not 0 <= value <= LARGEST:
-            raise Invalid(f"limit {name} is not an int from 0 to {LARGEST}", "lease is in seconds")
-    return dict(given)
+        if name not in LIMITED[right]:
+            known = ", ".join(LIMITED[right])
+            raise Invalid(f"{right} has no limit {str(name)[:70]!r}", f"limits are {known}")
+        if name in LISTED:
+            if not _is_words(value):
+                raise Invalid(f"limit {name} is no list of names", f"as [] or the names of {name}")
+        elif name in LET:
+            if type(value) is not bool:
+                raise Invalid(f"{name} is neither true nor false", "leave it out for false")
+        elif type(value) is not int or not 0 <= value <= LARGEST:
+            raise Invalid(f"limit {name} is not an int from 0 to {LARGEST}", UNITS.get(name, "as 4"))
+    return {name: list(value) if name in LISTED else value for name, value in given.items()}
 
 
 def rights_of(reader: Reader, caller: Caller) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ KINDS = (
     "sliver",
     "domain",
     "pool",  # a deployed description
+    "text",  # the text that a pool is made of; named POOL.REVISION
     "piece",  # some parts of a pool, as they are deployed; named POOL.NUMBER
     "life",  # how as many parts of it live; named POOL.NUMBER
     "image",

@@ -78,6 +78,7 @@ A method names who may call it. An administrator may call everything.
 | admin | root, and the members of the Unix group `nm-admin` |
 | reader | an account with the right `spy`; it sees everything and changes nothing |
 | reserve | an account with that right; it makes groups of its own, within limits of groups, nodes and lease |
+| describe | an account with that right; it deploys descriptions, within limits (docs/access.md) |
 | owner | the account that owns the group, and one to whom just this method is delegated |
 | member | the owner, whom the group (or this method) is delegated to, and the group's own account |
 | member of a sliver | the sliver's own account, and those whom it (or just this method) is delegated to |
@@ -283,6 +284,38 @@ STRUCTS = (
         unenforced: struct; a resource to why nothing holds the sliver to it""",
     ),
     Struct(
+        "A description", "GetDescriptions", "pool", """
+        name: what it is called where it is deployed
+        owner: {name, uid}
+        state: absent, deploying, running, updating, terminating, ended (by itself) or failed
+        revision: grows with every text and every attribute that is set
+        target: the revision that is to be there, or nil while it is taken down
+        deployed: the revision that was reached last, or nil
+        job: the job that is at it, or nil
+        error: string or nil; why it failed, or why the last update was given up
+        components: int; how many it has
+        domains: int; how many of them are domains
+        memory: int; MiB of these together
+        set: list of [component, attribute]; what was set or removed since the text
+        created: a time
+        changed: a time""",
+    ),
+    Struct(
+        "A component", "GetComponents", "", """
+        path: string; the names that lead to it with : between them; sfConfig for the whole
+        parent: string or nil; what it is inside of
+        kind: string; as docs/components.md lists them
+        host: string; where it is made, "" for the daemon's machine
+        state: string; absent, created, initialized, running or ended
+        doing: string or nil; what was ordered for it and is under way
+        going: string or nil; it is taken down: normal or abnormal
+        attributes: struct; a struct {reference} is followed at run time; what may be secret is not shown
+        effects: struct; attribute to when a change counts: now, restart, replace or termination
+        begun: struct; the values with which it was started of what was changed since
+        needs: struct; attribute to the component it leads to, or nil
+        notes: struct; words (why it goes), trouble, unreachable, abandoned, as far as there is such""",
+    ),
+    Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """
         name: what nm calls it
         account: the Unix account
@@ -290,7 +323,7 @@ STRUCTS = (
         type: delegate, group or unix (an account of the machine, not nm's)
         state: how far it is made, ready when it is
         job: the job that makes or removes it, or nil
-        rights: struct; spy, reserve, describe
+        rights: struct; spy, reserve, describe, each with its limits
         keys: list of public keys
         error: string or nil; what keeps it from being ready""",
     ),

@@ -131,6 +131,41 @@ def _head_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any])
         )
 
 
+def _describe(_reader: Reader, call: Call, _arguments: Sequence[Any]) -> None:
+    if not (call.caller.admin or "describe" in call.rights):
+        raise call.denied("an administrator or the right describe")
+
+
+def _describer(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """Who described it, and may so still."""
+    _pool_owner(reader, call, arguments)
+    _describe(reader, call, arguments)
+
+
+def _pool_owner(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    if not call.caller.owns(_visible_pool(reader, call, arguments[0])):
+        raise call.denied(f"the owner of description {arguments[0]}")
+
+
+def _pool_look(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    _visible_pool(reader, call, arguments[0])
+
+
+def _visible_pool(reader: Reader, call: Call, name: str) -> Record:
+    pool = reader.get(record_key("pool", name))
+    if pool is None or not (call.reader or call.caller.owns(pool)):
+        raise NotFound(
+            f"no description {name} of {call.caller.name}'s", "GetDescriptions lists those you may use"
+        )
+    return pool
+
+
+def _owns_pool(reader: Reader, call: Call, name: str, time: float) -> bool:
+    """Whether it is the caller's, and was there at that time."""
+    pool = reader.get(record_key("pool", name))
+    return pool is not None and int(pool["created"]) <= time and call.caller.owns(pool)
+
+
 def _sliver_member(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
     """A member of the sliver; without a name, the account of one. What there is, strangers are not told."""
     _sliver(reader, call, arguments[0], readers=False)
@@ -188,6 +223,7 @@ def sees_job(reader: Reader, call: Call, job: Record) -> bool:
         or call.caller.is_(job["who"])
         or _was_member(reader, call, job)
         or (kind == "sliver" and slivers.sees(reader, call, name))
+        or (kind == "pool" and _owns_pool(reader, call, name, job["created"]))
     )
 
 
@@ -200,6 +236,8 @@ def sees_event(reader: Reader, call: Call, event: Record) -> bool:
     group = event.get("group")
     kind, _, name = event["subject"].partition(" ")
     if kind == "sliver" and slivers.sees(reader, call, name):
+        return True
+    if kind == "pool" and _owns_pool(reader, call, name, event["time"]):
         return True
     return call.reader or (group is not None and was_member(reader, call, group, event["time"]))
 
@@ -233,6 +271,11 @@ SLIVER = Right("member of the sliver", _sliver_member)
 SLIVER_LOOK = Right("member of the sliver, reader", _sliver_member_or_reader)
 OWN_SLIVER = Right("a sliver's own account", _own_sliver)
 OWN_SLIVERS = Right("members (own slivers), reader", _anyone)
+DESCRIBE = Right("admin, or describe (within its limits; the caller is the owner)", _describe)
+DESCRIBER = Right("owner of the description, with the right describe", _describer)
+POOL_OWNER = Right("owner of the description", _pool_owner)
+POOL_LOOK = Right("owner of the description, reader", _pool_look)
+OWN_POOLS = Right("owners (own descriptions), reader", _anyone)
 JOB = Right("who submitted it, members of its group, reader", _job)
 
 _ROWS: Mapping[Right, str] = {
@@ -269,6 +312,11 @@ _ROWS: Mapping[Right, str] = {
     OWN_CALLS: "DryRun",
     OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
+    DESCRIBE: "PlanDescription ApplyDescription",
+    DESCRIBER: "SetAttribute RemoveAttribute",
+    POOL_OWNER: "TerminateDescription",
+    POOL_LOOK: "GetComponents",
+    OWN_POOLS: "GetDescriptions",
     JOB: "GetJob WaitJob",
     ANYONE: """
         GetXIDs Ticket WhoAmI GetVersion Help system.listMethods system.methodHelp system.methodSignature

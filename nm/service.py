@@ -37,6 +37,7 @@ from nm import (
     patrol,
     people,
     pool,
+    poolwork,
     power,
     promisework,
     sliverservice,
@@ -48,6 +49,7 @@ from nm.calls import NM, Call, Caller, Site
 from nm.config import Config
 from nm.consoles import Consoles, ConsoleWorker
 from nm.database import Database
+from nm.descriptiondesk import DescriptionDesk
 from nm.errors import Conflict, NMError
 from nm.events import EventLog
 from nm.export import ExportHand
@@ -60,6 +62,7 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.nodework import NodeWorker
 from nm.plcwork import Look, PlcWorker
+from nm.pools import keeping
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -224,6 +227,7 @@ class Service:
     def _door(self) -> api.Api:
         """The door, closed."""
         desk = open_desk(self.database, lambda: self._config)
+        descriptions = DescriptionDesk(self.database)
         settings = api.ApiSettings(
             limits=configured.limits(self._config),
             daemon=f"nmd on {socket.gethostname()}",
@@ -232,6 +236,8 @@ class Service:
             console=Consoles(self.database, self._consoles, self._send).read,
             ticket=desk.take,
             admin_ticket=desk.take_unsigned,
+            plan_description=descriptions.plan,
+            apply_description=descriptions.apply,
             failure=lambda: self.database.failure,
             measured=self._metrics.called if self._metrics else None,
         )
@@ -353,6 +359,7 @@ class Service:
         for job in self.database.range("job"):
             if job["state"] not in jobs.OVER and not (job["kind"] == "release" and "node:" in job["subject"]):
                 self._wake(job)
+        self._resume_pools()
         for debt in self.database.range("debt"):
             who = debtwork.subject(debt["switch"]) if "switch" in debt else f"node:{debt['node']}"
             self.crew.send(who, Job(debt["job"]))
@@ -365,6 +372,11 @@ class Service:
         self.crew.send(lending.SUBJECT, promisework.Look())
         self.crew.send(following.SUBJECT, federationwork.Look())
         self.crew.send(patrol.SUBJECT, patrol.Look())
+
+    def _resume_pools(self) -> None:
+        """Each goes on, or is watched again."""
+        for described in self.database.range("pool"):
+            self.crew.send(keeping.subject(name_of(described["record_key"])), poolwork.Wake())
 
     def _distrust_copy(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.
@@ -442,6 +454,8 @@ class Service:
             return AccountsWorker(System(configured.places(self._config)), self._tools)
         if kind == "debt":
             return debtwork.SwitchDebtWorker(name, self._tools)
+        if kind == "pool":
+            return poolwork.PoolWorker(name, self._tools)
         return self._device(kind, name)
 
     def _device(self, kind: str, name: str) -> Handler:
@@ -449,7 +463,7 @@ class Service:
             return NodeWorker(name, self._tools, self._power_hand, self._act)
         if kind == hooks.HAND:
             return HookWorker(name, self.database, self._gate, Path(self._config.daemon.database) / "hooks")
-        if kind in ("host", "console"):
+        if kind in ("host", "console", "domains"):
             return self._host_handler(kind, name)
         return hands.switch_worker(
             name,
@@ -463,6 +477,8 @@ class Service:
     def _host_handler(self, kind: str, name: str) -> Handler:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
+        if kind == "domains":
+            return hands.pools_worker(name, self.database, partial(configured.base_folders, self._config))
         return hands.host_worker(name, self.database, self._secrets.lookup, configured.heads(self._config))
 
     def _breaker(self, switch: str) -> Breaker:

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 POOL, FOLDER = "nm-disks", "/var/lib/nm-disks"
 CONSOLES_POOL = "nm-consoles"
+FOLDERS, GROUPS = "nm-folder", "nm-group-"  # begin the names of pools that nm makes of what is there
 BASES = "nm-images"  # begins the names of the pools through which bases are copied
 COPY_SECONDS = 1800.0  # for a whole copy
 _CHUNK = 1 << 16
@@ -65,6 +66,60 @@ class LibvirtStorage:
             return _told(found.createXML(f"<volume><name>{name}</name>{size}{target}{backing}</volume>"))
 
         return self._in(pool, make, COPY_SECONDS)
+
+    def copy(self, pool: str | None, name: str, base: str, kind: str, size: int | None = None) -> Volume:
+        """As long as it takes; libvirt removes what it could not fill, as on a full disk."""
+
+        def make(found: libvirt.virStoragePool) -> Volume:
+            if _kind(found) == "logical":
+                return _told(_copy(found, name, base, size))
+            source = _as_volume(found.connect(), base)
+            target = f"<target><format type='{kind}'/>{_PRIVATE}</target>"
+            capacity = f"<capacity>{max(int(source.info()[1]), size or 0)}</capacity>"
+            sparse = "<allocation>0</allocation>"
+            text = f"<volume><name>{name}</name>{capacity}{sparse}{target}</volume>"
+            return _told(found.createXMLFrom(text, source))
+
+        return self._in(pool, make, COPY_SECONDS)
+
+    def snapshot(self, pool: str, name: str, base: str, size: int | None = None) -> Volume:
+        """What is written to either takes room of its own, of which there is as much as the base has."""
+
+        def make(found: libvirt.virStoragePool) -> Volume:
+            source = found.connect().storageVolLookupByPath(base)
+            capacity = f"<capacity>{max(int(source.info()[1]), size or 0)}</capacity>"
+            backing = f"<backingStore><path>{escape(base)}</path></backingStore>"
+            return _told(found.createXML(f"<volume><name>{name}</name>{capacity}{backing}</volume>"))
+
+        return self._in(pool, make, COPY_SECONDS)
+
+    def folder(self, path: str) -> str:
+        """A pool that goes when the host ends, where none is that folder."""
+
+        def find(connection: libvirt.virConnect) -> str:
+            known = _pool_at(connection, "dir", path)
+            name = known or FOLDERS + path.replace("/", "-")
+            if known is None:
+                _passing_pool(connection, name, path)
+            return name
+
+        return self._call(find)
+
+    def volume_group(self, name: str) -> str:
+        """The same."""
+
+        def find(connection: libvirt.virConnect) -> str:
+            known = _pool_at(connection, "logical", f"/dev/{name}")
+            if known is not None:
+                return known
+            source = f"<source><name>{escape(name)}</name></source>"
+            target = f"<target><path>/dev/{escape(name)}</path></target>"
+            connection.storagePoolCreateXML(
+                f"<pool type='logical'><name>{GROUPS}{escape(name)}</name>{source}{target}</pool>"
+            )
+            return f"{GROUPS}{name}"
+
+        return self._call(find)
 
     def grow(self, pool: str | None, name: str, size: int) -> int:
         """Never smaller: what is behind would be lost."""
@@ -311,11 +366,13 @@ def _told(volume: libvirt.virStorageVol) -> Volume:
     return Volume(volume.name(), volume.path(), volume.info()[0] == libvirt.VIR_STORAGE_VOL_BLOCK)
 
 
-def _copy(pool: libvirt.virStoragePool, name: str, base: str) -> libvirt.virStorageVol:
-    """The base's data in a volume of the same size. libvirt copies volumes only, so the base becomes one."""
+def _copy(
+    pool: libvirt.virStoragePool, name: str, base: str, size: int | None = None
+) -> libvirt.virStorageVol:
+    """The base's data in a volume as large at least. libvirt copies volumes only, so the base becomes one."""
     source = _as_volume(pool.connect(), base)
-    size = f"<capacity>{source.info()[1]}</capacity>"
-    volume = pool.createXMLFrom(f"<volume><name>{name}</name>{size}</volume>", source)
+    capacity = f"<capacity>{max(int(source.info()[1]), size or 0)}</capacity>"
+    volume = pool.createXMLFrom(f"<volume><name>{name}</name>{capacity}</volume>", source)
     _blank(volume, source.info()[1])
     return volume
 
@@ -329,6 +386,17 @@ def _as_volume(connection: libvirt.virConnect, path: str) -> libvirt.virStorageV
     folder = str(PurePosixPath(path).parent)
     _passing_pool(connection, BASES + folder.replace("/", "-"), folder)
     return connection.storageVolLookupByPath(path)
+
+
+def _pool_at(connection: libvirt.virConnect, kind: str, path: str) -> str | None:
+    """The name of a pool that is that folder or group, started."""
+    for pool in connection.listAllStoragePools():
+        described = pool.XMLDesc()
+        if f"<pool type='{kind}'>" in described and f"<path>{escape(path)}</path>" in described:
+            if not pool.isActive():
+                pool.create()
+            return str(pool.name())
+    return None
 
 
 def _passing_pool(connection: libvirt.virConnect, name: str, folder: str) -> libvirt.virStoragePool:

@@ -106,6 +106,24 @@ class LibvirtTuning:
 
         self._of(domain, change)
 
+    def give(self, domain: str, mib: int, vcpus: int) -> None:
+        """Memory by the balloon; a processor less is up to the guest, which is waited for by libvirt."""
+
+        def change(found: libvirt.virDomain) -> None:
+            try:
+                if found.info()[2] != mib << 10:
+                    found.setMemoryFlags(mib << 10, _LIVE)
+                if found.vcpusFlags(_LIVE) != vcpus:
+                    found.setVcpusFlags(vcpus, _LIVE)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() in _GONE or not found.connect().isAlive():
+                    raise
+                raise NotLive(f"domain {domain}: {error.get_error_message()}") from error
+            if found.vcpusFlags(_LIVE) != vcpus:
+                raise NotLive(f"domain {domain} has {found.vcpusFlags(_LIVE)} processors yet, not {vcpus}")
+
+        self._of(domain, change)
+
     def _of(self, domain: str, action: Callable[[libvirt.virDomain], T]) -> T | None:
         return self._call(lambda connection: _running(connection, domain, action))
 

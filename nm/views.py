@@ -45,6 +45,9 @@ FIELDS: dict[str, dict[str, type]] = {
         "name": str, "type": str, "instantiation": str, "account": str, "uid": int, "enabled": bool,
         "state": str, "image": str, "index": int, "job": int, "expires": int,
     },
+    "pool": {
+        "name": str, "state": str, "revision": int, "target": int, "deployed": int, "job": int,
+    },
     "group": {
         "name": str, "alias": str, "vlan": int, "headnode": str, "state": str, "pending": bool,
         "expires": int, "revision": int, "job": int, "drift": int,

@@ -1,7 +1,7 @@
 """The shape in which a pool is kept: many parts in a record, so that a change costs what it concerns.
 
-    pool_NAME      whose it is, its state, and `count`: the numbers of its parts are below that
-    piece_NAME.N   parts as they are deployed (`Part.record`, and `begun` of Standing), by their numbers
+    pool_NAME      whose it is, its state, and `count`: the numbers of its parts are below that (see keeping)
+    piece_NAME.N   parts as they are deployed, by their numbers
     life_NAME.N    the entries of parts' lives (see lifecycle), by the same numbers
 
 A part keeps its number as long as it is deployed; a new one gets the lowest that is free. What a part is

@@ -223,14 +223,17 @@ class Tree:
 
     def value(self, path: Path, name: str) -> Value:
         """The value of a part's attribute, or of that to which a lazy reference leads; None: none."""
+        return self.followed(self.parts[path], name)
+
+    def followed(self, part: Part, name: str) -> Value:
+        """The same of a part that may be another one than the tree has."""
         for _ in range(FOLLOWED):
-            part = self.parts[path]
             value, target = part.attributes.get(name), part.needs.get(name)
             if value is None or not is_lazy(value):
                 return value
             if target is None or target not in self.parts:
                 return None
-            path, name = target, str(value["reference"]).replace(":", " ").split()[-1]
+            part, name = self.parts[target], str(value["reference"]).replace(":", " ").split()[-1]
         return None
 
     def _hosts(self) -> dict[Path, frozenset[str]]:

@@ -31,11 +31,11 @@ def check(session: Session, _command: Command, options: Options) -> int:
     from nm.descriptions.compiler import compile as compile_description
     from nm.descriptions.problems import Flawed
 
-    text, files, library = _texts(options.file)
+    text, files, library = texts_of(options.file)
     try:
         made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
     except Flawed as error:
-        return _refuse(session, error)
+        return refuse(session, error)
     found = [
         {
             "component": ":".join(piece.path),
@@ -48,7 +48,7 @@ def check(session: Session, _command: Command, options: Options) -> int:
         told = [_told(problem) for problem in made.warnings]
         session.output.document({"ok": True, "result": found, "warnings": told})
         return OK
-    _tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
+    tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
     return show_answer(session, found, _components, options)
 
 
@@ -57,11 +57,11 @@ def resolve(session: Session, _command: Command, options: Options) -> int:
     from nm.descriptions.compiler import behind
     from nm.descriptions.problems import Flawed
 
-    text, files, library = _texts(options.file)
+    text, files, library = texts_of(options.file)
     try:
         made = behind(options.file, text, options.phase, files, library=library, decimals=options.decimals)
     except Flawed as error:
-        return _refuse(session, error)
+        return refuse(session, error)
     if session.output.json:
         session.output.result(_without_bytes(made.plain()))
     else:
@@ -80,7 +80,7 @@ def layout(session: Session, _command: Command, options: Options) -> int:
         try:
             tidy = laid_out(path, text)
         except Flawed as error:
-            return _refuse(session, error)
+            return refuse(session, error)
         made.append({"file": path, "changed": tidy != text, "text": tidy})
     changed = [str(item["file"]) for item in made if item["changed"]]
     if options.write:
@@ -97,7 +97,42 @@ def layout(session: Session, _command: Command, options: Options) -> int:
     return GENERAL if options.check and changed and not options.write else OK
 
 
-def _texts(path: str) -> tuple[str, dict[str, str], Any]:
+def graph(session: Session, _command: Command, options: Options) -> int:
+    """Draw a description's components and what needs what."""
+    from nm.descriptions.compiler import compile as compile_description
+    from nm.descriptions.problems import Flawed
+    from nm.pools.tree import Tree, parts_of
+    from nm.shell.graph import dot_text, svg
+
+    text, files, library = texts_of(options.file)
+    try:
+        made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
+    except Flawed as error:
+        return refuse(session, error)
+    drawn = dot_text(Tree(parts_of(made.pieces())), options.file)
+    return _drawn(session, drawn if options.dot else svg(drawn), options)
+
+
+def _drawn(session: Session, text: str, options: Options) -> int:
+    """Write it to the file that is named, else show it."""
+    if options.output is not None:
+        replace(options.output, text)
+    if session.output.json:
+        session.output.result({"file": options.output} if options.output is not None else text)
+    elif options.output is None:
+        session.output.say(text.rstrip("\n"))
+    return OK
+
+
+def import_domains(session: Session, _command: Command, options: Options) -> int:
+    """Write a description of libvirt's domains, of what virsh dumpxml says of them."""
+    from nm.shell.domains import description, read
+
+    found = [read(_read(path), path) for path in options.files]
+    return _drawn(session, description(found, options.on), options)
+
+
+def texts_of(path: str) -> tuple[str, dict[str, str], Any]:
     """The description, what it includes that is here, by their names, and the library."""
     from nm import sflibrary
     from nm.descriptions.reading import included_names
@@ -135,7 +170,7 @@ def _read(path: str) -> str:
         raise Failure(f"{clean(path)}: {why}", "a description is a text file", USAGE, INVALID_CODE) from None
 
 
-def _refuse(session: Session, error: "Flawed") -> int:
+def refuse(session: Session, error: "Flawed") -> int:
     """Tell all that is wrong with it."""
     if session.output.json:
         first = error.problems[0]
@@ -143,7 +178,7 @@ def _refuse(session: Session, error: "Flawed") -> int:
         told = [_told(problem) for problem in error.problems]
         session.output.document({"ok": False, "error": document, "problems": told})
     else:
-        _tell(session, str(error))
+        tell(session, str(error))
     return USAGE
 
 
@@ -153,7 +188,7 @@ def _told(problem: "Problem") -> dict[str, Any]:
             "message": problem.message, "hint": problem.advice}  # fmt: skip
 
 
-def _tell(session: Session, text: str) -> None:
+def tell(session: Session, text: str) -> None:
     """Lines on stderr."""
     with session.output.writing():
         for line in text.split("\n") if text else ():
@@ -186,9 +221,18 @@ def _without_bytes(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+OUTPUT = Arg("--output", "the file to write; else it is shown", short="-o", metavar="FILE")
+
 COMMANDS = (
     Command("sf check", "", "check a description; tells what it would deploy", (FILE, DECIMALS), run=check,
             epilog="nmctl sf check pool.sf"),
+    Command("sf graph", "", "draw a description as SVG: components, and what needs what",
+            (FILE, DECIMALS, OUTPUT, Arg("--dot", "as text for Graphviz's dot, which draws it", flag=True)),
+            run=graph, epilog="nmctl sf graph pool.sf -o pool.svg"),
+    Command("sf import", "", "describe domains that libvirt has, of what virsh dumpxml writes",
+            (word("files", "files with domains' XML", count="+", metavar="FILE"), OUTPUT,
+             option("on", "the host on which they are", key="", metavar="HOST")),
+            run=import_domains, epilog="nmctl sf import web1.xml web2.xml -o pool.sf"),
     Command("sf fmt", "", "show descriptions in canonical layout, or write them so",
             (word("files", "the descriptions", count="+", metavar="FILE"),
              Arg("--write", "replace the files that are not laid out so", flag=True),

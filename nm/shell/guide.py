@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nm.shell import (
     accounts,
+    deployed,
     descriptions,
     geni,
     groups,
@@ -29,7 +30,7 @@ SECTIONS: dict[str, Sequence[Command]] = {
     "The source of slices": sources.COMMANDS,
     "Accounts": accounts.COMMANDS,
     "Whole sites": importing.COMMANDS,
-    "Descriptions": descriptions.COMMANDS,
+    "Descriptions": (*descriptions.COMMANDS, *deployed.COMMANDS),
     "Federation": geni.COMMANDS,
     "The daemon": service.COMMANDS,
     "Without a daemon": offline.COMMANDS,

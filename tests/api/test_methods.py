@@ -15,6 +15,7 @@ from nm import arguments, loans, marshal, people, slices, slivermethods, sources
 from nm.api import Api, ApiSettings
 from nm.arguments import Kind, Method, Param
 from nm.calls import Caller
+from nm.descriptiondesk import DescriptionDesk
 from nm.errors import Denied, Invalid, NMError, NotFound, WrongArguments
 from nm.federation import marks
 from nm.identity import People
@@ -26,6 +27,7 @@ from nm.ticketdesk import TicketDesk
 from tests.api.clients import EventsInMemory
 from tests.memory_store import MemoryStore
 from tests.pool.world import ALICE, BOB, ROOT, SITE, World, call, furnish
+from tests.pools.deployed import bring_up
 from tests.tickets.signers import SLIVER, signer, ticket
 
 NOW, LATER = 1_800_000_000, 1_900_000_000
@@ -34,6 +36,9 @@ STRANGER = Caller(4711, "stranger")
 TICKET_RULES = tickets.Rules(frozenset({"here"}), signer("openpgp").trusted)
 TICKET = ticket("openpgp", node="here", timestamp=NOW, expires=NOW + 60)
 ANSWER = marshal.answer({"timestamp": NOW, "slivers": [SLIVER]}).decode()
+
+GUEST = '#include "ch/cern/openlab/smartdomains/components.sf"\nGuest extends Domain { memory 512; }'
+POOL = '#include "common.sf"\nsfConfig extends Compound { a extends Guest { hostname "a"; } }'
 
 # Arguments with which each method succeeds in the world below.
 GOOD: dict[str, list[Any]] = {
@@ -138,6 +143,13 @@ GOOD: dict[str, list[Any]] = {
     "AskSource": [{"older": True}],
     "Ticket": [TICKET],
     "AdminTicket": [ANSWER],
+    "PlanDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
+    "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False, "host": ""}],
+    "TerminateDescription": ["web"],
+    "GetDescriptions": [{"name": "web"}],
+    "GetComponents": ["web", "a"],
+    "SetAttribute": ["web", "a:memory", 600],
+    "RemoveAttribute": ["web", "a:memory"],
     "CreateDelegate": [
         "new",
         ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHG9PQ9B8t1vHzn9pYc0R0nGzqXhUjBq0jXo3aJfY1xL carol"],
@@ -218,6 +230,9 @@ WRONG: dict[str, list[Any]] = {
     "KEYS": [*without(list), ["x" * (65 << 10)], [DATE]],
     "RIGHTS": [*without(list, dict), [0] * 1001],
     "SITE": [*without(str), ""],
+    "DESCRIPTION": [*without(str), ""],
+    "ATTRIBUTE": [*without(str), "", "x" * 4097, "a\nb"],
+    "VALUE": [None, {}, {"a": 1}, DATE, BINARY, 2**31, float("nan"), [2**31], [DATE]],
     "TICKET": [*without(str), "", "x" * ((1 << 20) + 1)],
     "PATH": [*without(str), "", "relative/path", "/a\0b", "/a\nb", "/" + "x" * 4096],
 }
@@ -239,7 +254,14 @@ class Bench(World):
         self._copied_at, self._copy = -1, dict[str, Record]()
         super().__init__(self.memory)
         desk = TicketDesk(self.memory, lambda: TICKET_RULES, slices.Reading)
-        settings = ApiSettings(backup=lambda path: None, ticket=desk.take, admin_ticket=desk.take_unsigned)
+        descriptions = DescriptionDesk(self.memory)
+        settings = ApiSettings(
+            backup=lambda path: None,
+            ticket=desk.take,
+            admin_ticket=desk.take_unsigned,
+            plan_description=descriptions.plan,
+            apply_description=descriptions.apply,
+        )
         site = dataclasses.replace(SITE, uid_of=UIDS.get, uids=(70_000, 79_999), slivers=True)
         self.api = Api(self.memory, EventsInMemory(), site, People(), settings, lambda: float(NOW))
         furnish(self)
@@ -259,6 +281,8 @@ class Bench(World):
         self.call("CreateDelegate", "snoop", [], ["spy"])
         for name in ("demo_web", "demo_new"):
             self.sliver(name, _created=name == "demo_web")
+        self.call("ApplyDescription", "web", POOL, {"common.sf": GUEST})
+        bring_up(self.memory, "web", NOW)
         account = {**people.machines_own(call(OWN), OWN.name, OWN.uid or 0), "type": "sliver.QEMU"}
         self.store.transact(lambda tx: tx.put(account))
         self.store.transact(partial(sources.configure, address="/nowhere/slices.json", now=NOW))
@@ -371,7 +395,7 @@ def test_wrong_form(bench: Bench, method: Method, place: int) -> None:
 
 def references(method: Method) -> Iterator[tuple[int, Param]]:
     """Arguments that name something that must exist."""
-    makes = method.name.startswith(("Register", "Create"))
+    makes = method.name.startswith(("Register", "Create", "PlanDesc", "ApplyDesc"))
     for place, parameter in enumerate(method.parameters):
         if parameter.name in ("settings", "action", "path", "offset", "bytes"):
             continue

@@ -55,6 +55,10 @@ ROWS: dict[str, str] = {
         """,
     "": "GetRecord",  # tests/slivers/test_rights.py has those whose slivers they are
     f"{ADMINS} reserve": "CreateGroup",
+    f"{ADMINS} describe": """
+        PlanDescription ApplyDescription SetAttribute RemoveAttribute TerminateDescription
+        """,
+    f"{ADMINS} describe reader": "GetComponents",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
     MEMBERS: """
         AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
@@ -64,7 +68,7 @@ ROWS: dict[str, str] = {
     f"{MEMBERS} reader headnode": "GetStatus",
     ALL: """
         GetSwitches GetPorts GetTrunks GetHosts GetNodes GetVlans GetHeadNodes GetImages GetGroups GetJobs
-        GetEvents GetSlivers GetXIDs
+        GetEvents GetSlivers GetXIDs GetDescriptions
         WhoAmI Ticket
         GetVersion Help system.listMethods system.methodHelp system.methodSignature
         """,
@@ -79,6 +83,8 @@ SECRET = {
 }  # fmt: skip
 
 
+# Methods of a description: only its owner, and readers, are told that it is there.
+DESCRIBED = {"SetAttribute", "RemoveAttribute", "TerminateDescription", "GetComponents"}
 # Methods of a sliver: nobody but its members is told whether there is one.
 SLIVERS_OWN = SLIVERS - {"GetRecord", "GetSSHKeys", "ConfirmSlivers"}
 
@@ -110,6 +116,7 @@ def prepared(bench: Bench, method: str) -> dict[str, Caller]:
         else:
             bench.edit(key, uid=caller.uid)
     bench.edit("job_1", group="alpha")
+    bench.edit("pool_web", owner={"name": DESCRIBER.name, "uid": DESCRIBER.uid})
     serve(bench, "alpha")
     if method == "GetConsole":
         bench.edit("headnode_made", group="alpha")
@@ -146,9 +153,10 @@ def test_cell(bench: Bench, name: str, who: str) -> None:
     error = refused(bench, METHODS[name], GOOD[name], caller)
     assert caller.name in error.message
     knows = who in ("reader", "whole", "account") and name != "PowerNode"
+    knows = who == "reader" if name in DESCRIBED else knows
     if who == "headnode" and name not in ("GetJob", "WaitJob"):
         assert isinstance(error, Denied) and "than a head node's" in error.message
-    elif name in SECRET and not knows:
+    elif name in SECRET | DESCRIBED and not knows:
         assert isinstance(error, NotFound), error
         absent: Any = 4000 if isinstance(GOOD[name][0], int) else "absent"
         other = refused(bench, METHODS[name], [absent, *GOOD[name][1:]], caller)
@@ -278,11 +286,21 @@ def test_limits_of_reserve(bench: Bench) -> None:
     call("RemoveNodes", "b", ["n2"])  # and what is too much may become less
 
 
+def test_limits_of_describe_are_kept_and_told(bench: Bench) -> None:
+    limits = {"domains": 3, "memory": 4096, "images": ["spare"], "hosts": [], "shells": True}
+    bench.call("SetRights", "snoop", {"describe": limits})
+    assert bench.call("GetDelegates", {})[0]["rights"] == {"describe": limits}
+    bench.call("SetRights", "snoop", ["describe"])
+    assert bench.call("GetDelegates", {})[0]["rights"] == {"describe": True}
+
+
 @pytest.mark.parametrize(
     "given",
     [
         ["admin"], [1], {"spy": 1}, {"spy": {}}, {"reserve": {"cats": 1}}, {"reserve": {"nodes": -1}},
         {"reserve": {"nodes": "1"}}, {"reserve": {"nodes": True}}, {"describe": "x"}, {"": True},
+        {"describe": {"nodes": 1}}, {"describe": {"hosts": "h0"}}, {"describe": {"hosts": [1]}},
+        {"describe": {"shells": 1}}, {"describe": {"memory": -1}}, {"describe": {"domains": True}},
     ],
 )  # fmt: skip
 def test_rights_that_make_no_sense(bench: Bench, given: Any) -> None:

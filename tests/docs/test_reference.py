@@ -9,6 +9,7 @@ import pytest
 from nm import views
 from nm.errors import Invalid
 from nm.reference import INTRODUCTION, SETTINGS, STRUCTS, Settings, Struct, anchor, keys_of
+from tests.api.test_methods import Bench
 from tests.rack import Rack, rack
 from tests.shell.sliver_stories import tell
 
@@ -25,10 +26,12 @@ def answers(here: Rack) -> dict[str, Any]:
     deployed = here.deploy("alpha")
     here.call("SetRights", "games", {"spy": True})
     tell(here, "demo_web")
+    here.call("ApplyDescription", "pool", '#include "org/smartfrog/components.sf"\nsfConfig extends Prim;', {})
     lists = {name: here.call(name, {}) for name in LISTS}
     return {
         **{name: found[0] for name, found in lists.items()},
         "PlanDeploy": plan,
+        "GetComponents": Bench().call("GetComponents", "web")[0],
         "GetJob": deployed,
         "GetStatus": here.call("GetStatus", "alpha"),
         "GetAudit": here.call("GetAudit", "alpha"),

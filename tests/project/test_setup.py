@@ -51,8 +51,8 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 def test_programs_are_there() -> None:
     scripts = tomllib.loads(read("pyproject.toml"))["project"]["scripts"]
     for program, place in scripts.items():
-        module = place.partition(":")[0].replace(".", "/") + ".py"
-        assert "def main(" in read(module), program
+        module, _, function = place.partition(":")
+        assert f"def {function}(" in read(module.replace(".", "/") + ".py"), program
 
 
 def test_every_dependency_has_a_range_and_a_reason() -> None:

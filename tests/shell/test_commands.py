@@ -24,6 +24,13 @@ from tests.shell.geni_stories import an_aggregate, clearing_house, set_up_by_han
 from tests.shell.health_story import health
 from tests.shell.image_stories import images, images_of_groups
 from tests.shell.loan_stories import loans_of_nodes
+from tests.shell.pool_story import (
+    domains_as_descriptions,
+    mistakes_in_pools,
+    pictures_of_descriptions,
+    pools,
+    smartfrogs_words,
+)
 from tests.shell.port_stories import a_switch_at_another_port, all_ports_of_a_switch, kinds_of_switches
 from tests.shell.prompt_story import the_shell
 from tests.shell.recovery_story import a_dead_switch
@@ -468,7 +475,13 @@ story("driver list", "driver show")(kinds_of_switches)
 story("switch register")(a_switch_at_another_port)
 story("port register")(all_ports_of_a_switch)
 story("health")(health)
-story("sf check", "sf resolve")(descriptions)
+story("sf check", "sf resolve", "sf fmt")(descriptions)
+story("sf plan", "sf apply", "sf update", "sf status", "sf list", "sf set", "sf unset",
+      "sf terminate")(pools)  # fmt: skip
+story("sf diff")(mistakes_in_pools)
+story("sf start", "sf stop", "sf run")(smartfrogs_words)
+story("sf graph")(pictures_of_descriptions)
+story("sf import")(domains_as_descriptions)
 story("shell")(the_shell)
 story("image list", "image show", "image register", "image unregister", "console")(images)
 story("group set-image")(images_of_groups)

@@ -1,0 +1,38 @@
+"""The section of the configuration about deployed descriptions. Ground, pure; read by nm/config.py."""
+
+from dataclasses import dataclass
+
+from nm.configkeys import account_name, between, key, paths
+
+
+def properties(value: tuple[str, ...]) -> str | None:
+    """The values are of the form NAME=VALUE, each name once."""
+    named = [text.partition("=")[0] for text in value]
+    fits = all("=" in text and text.partition("=")[0].isprintable() for text in value)
+    return None if fits and "" not in named and len(set(named)) == len(named) else "each NAME=VALUE, once"
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """Pools of machines that are described in SmartFrog's language (docs/descriptions.md)."""
+
+    shells: bool = key(
+        False,
+        "Whether they may run commands on hosts (BashShell, Script): administrators', and those of accounts "
+        "whose right describe says shells.",
+        live=True,
+    )
+    user: str = key(
+        "nobody", "The account on the hosts as which those commands run.", account_name, live=True
+    )
+    folders: tuple[str, ...] = key(
+        (),
+        "Folders of hosts below which they may name files: kernels, base images, disks. Registered images "
+        "need none.",
+        paths,
+        live=True,
+    )
+    components: int = key(20_000, "Most components of one description.", between(1, 1_000_000), live=True)
+    properties: tuple[str, ...] = key(
+        (), "What PROPERTY finds in a description, each as NAME=VALUE.", properties, live=True
+    )

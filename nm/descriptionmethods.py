@@ -1,0 +1,92 @@
+"""The rows of the table of methods for descriptions: pools of machines that one text describes. Pure."""
+
+from nm.arguments import (
+    ATTRIBUTE,
+    DESCRIPTION,
+    NAME,
+    STRUCT,
+    VALUE,
+    Param,
+    door_row,
+    read_row,
+    write_row,
+)
+from nm.pools import operations, showing
+
+_NAME = Param("name", NAME, "the description's")
+_TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
+_FILES = Param("files", STRUCT, "what it includes: include path to text")
+_OPTIONS = "host: where those are that name none; reference: updates as strict as the reference's"
+_ATTRIBUTE = Param(
+    "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
+)
+
+DESCRIPTIONS = (
+    door_row(
+        "PlanDescription",
+        "struct",
+        "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, "
+        "why, action (create, change, restart, replace, destroy, later), differences: list of {name, how "
+        "(added, changed, removed), old, new, effect (now, restart, replace, termination)}}; steps: list of "
+        "{id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in words; "
+        "warnings}.",
+        _NAME,
+        _TEXT,
+        _FILES,
+        Param("options", STRUCT, _OPTIONS, optional=True),
+        since=9,
+    ),
+    door_row(
+        "ApplyDescription",
+        "int",
+        "Deploys a description, or changes the one of that name into this. Answers a job's id.",
+        _NAME,
+        _TEXT,
+        _FILES,
+        Param("options", STRUCT, f"if_plan: a hash of PlanDescription; {_OPTIONS}", optional=True),
+        since=9,
+    ),
+    write_row(
+        "TerminateDescription",
+        operations.terminate,
+        "Takes all of it down, in the reverse order, whatever it is at; then it is gone. Answers a job's id.",
+        _NAME,
+        since=9,
+    ),
+    read_row(
+        "GetDescriptions",
+        showing.get_descriptions,
+        "array",
+        "The deployed descriptions that the caller may see, in the order of their names.",
+        Param("filter", STRUCT, "keys of the structs to a value or a list of values; {} for all"),
+        since=9,
+    ),
+    read_row(
+        "GetComponents",
+        showing.get_components,
+        "array",
+        "The components of a deployed description, around before inside.",
+        _NAME,
+        Param("path", ATTRIBUTE, "only that one and what is inside it", optional=True),
+        since=9,
+    ),
+    write_row(
+        "SetAttribute",
+        operations.set_attribute,
+        "Sets an attribute of a component that runs, or adds one; nothing is stopped for it: GetComponents "
+        "tells in effects whether it counts now, at the next restart or at termination. The next "
+        "ApplyDescription ends it. Answers a job's id.",
+        _NAME,
+        _ATTRIBUTE,
+        Param("value", VALUE),
+        since=9,
+    ),
+    write_row(
+        "RemoveAttribute",
+        operations.remove_attribute,
+        "Removes an attribute of a component that runs, likewise. Answers a job's id.",
+        _NAME,
+        _ATTRIBUTE,
+        since=9,
+    ),
+)

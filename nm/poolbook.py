@@ -1,0 +1,246 @@
+"""A pool as its worker has it: the tree, the entries of lives, the pieces; and what of that is to be written.
+
+All of it is in the records: a book is opened anew whenever something went wrong, and goes on from there. What
+changes is noted by the numbers of parts, and written in one transaction, or in several when it is much: then
+the pool's own record is in the last one.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nm import people
+from nm.pools import chunks, keeping
+from nm.pools.briefs import Brief, Briefing
+from nm.pools.differences import Standing, differences
+from nm.pools.life import Entry
+from nm.pools.lifecycle import Outcome
+from nm.pools.tree import Part, Path, Tree
+from nm.pools.updating import both
+from nm.records import Record, changed, name_of, record_key
+from nm.store import Store, Transaction, portions
+
+DOWN = ("stop", "terminate", "abandon")  # what is done for a part as it is deployed, not as it is described
+Item = dict[str, Any]
+Finish = Callable[[Transaction, Record, float], None]
+
+
+@dataclass
+class Noted:
+    """What is to be written, by number; None: is to go."""
+
+    piece: dict[int, Item | None] = field(default_factory=dict)
+    life: dict[int, Item | None] = field(default_factory=dict)
+
+    def records(self) -> int:
+        """How many records that is."""
+        keys = {chunks.key("piece", "", number) for number in self.piece}
+        return len(keys) + len({chunks.key("life", "", number) for number in self.life})
+
+
+class Book:
+    """Opened by `open_book`. pool: its record as it was then; target: the parts that are to be there."""
+
+    def __init__(
+        self, store: Store, pool: Record, target: list[Part] | None, now: Callable[[], float]
+    ) -> None:
+        self._store, self._now = store, now
+        self.pool = pool
+        self.name = name_of(pool["record_key"])
+        self._describe(target)
+        self.state = keeping.entries(store, pool)
+        found = chunks.items(store.get, "piece", self.name, pool["count"])
+        self._items = {tuple(item["path"]): item for _, item in found}
+        self._numbers = keeping.numbers(store, pool)
+        self._noted = Noted()
+        self.tree = both(target or (), self.deployed())
+        self._briefing: Briefing | None = None
+
+    # ---- what is there
+
+    def deployed(self) -> list[Part]:
+        """The parts as they are deployed, or are just being made."""
+        return [Part.of(item["part"]) for item in self._items.values() if item["part"] is not None]
+
+    def standings(self) -> dict[Path, Standing]:
+        """For a plan; around before inside."""
+        found = {
+            path: Standing(Part.of(item["part"]), self.state.get(path, {}).get("state", ""), item["begun"])
+            for path, item in self._items.items()
+            if item["part"] is not None
+        }
+        return dict(sorted(found.items(), key=lambda pair: len(pair[0])))
+
+    def part(self, path: Path, what: str) -> Part:
+        """The part that an order is for."""
+        item = self._items.get(path)
+        if what in DOWN and item is not None and item["part"] is not None:
+            return Part.of(item["part"])
+        return self.tree.parts[path]
+
+    def brief(self, part: Part) -> Brief:
+        """What a hand is told."""
+        if self._briefing is None:
+            lives = {path: item.get("life", 0) for path, item in self._items.items()}
+            account = self._store.get(people.account_key(str(self.pool["owner"]["name"])))
+            keys = tuple(account["keys"]) if account is not None else ()
+            self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys)
+        return self._briefing.of(part)
+
+    # ---- what changes
+
+    def begin(self, target: list[Part], *, anew: bool) -> None:
+        """Parts get their numbers; `anew`: of what the pool was before nothing is there."""
+        if anew:
+            for number in self._numbers.values():
+                self._noted.piece[number] = self._noted.life[number] = None
+            self._items, self._numbers, self.state = {}, {}, {}
+        stale = [path for path, entry in self.state.items() if "todo" in entry]
+        for path in stale:  # of a beginning that was cut short
+            self._put_entry(path, {key: value for key, value in self.state[path].items() if key != "todo"})
+        paths = [*self._numbers, *(part.path for part in target if part.path not in self._numbers)]
+        self._numbers = chunks.numbered(self._numbers, paths)
+        for part in target:
+            if part.path not in self._items:
+                self._put_item(part.path, part=part.record(), begun={}, life=0)
+        self._describe(target)
+        self._plant(both(target, self.deployed()))
+
+    def settle(self, parts: list[Part]) -> None:
+        """These parts are deployed, and no others; what is not alive is as it is described."""
+        described = {part.path: part for part in parts}
+        for path in [path for path in self._items if path not in described]:
+            self._forget(path)
+        for path, part in described.items():
+            item = self._items.get(path)
+            if item is None or item["part"] != part.record():
+                self._put_item(path, part=part.record())
+        self._describe(None)
+        self._plant(Tree(parts))
+
+    def take(self, outcome: Outcome) -> None:
+        """What followed from an event."""
+        for path, entry in outcome.changes.items():
+            if path in self._numbers:
+                self._put_entry(path, entry)
+
+    def born(self, path: Path) -> None:
+        """A part is just to be constructed: that is another life of it."""
+        self._put_item(path, life=self._items[path].get("life", 0) + 1)
+        self._briefing = None
+
+    def done(self, path: Path, what: str) -> None:
+        """An order was carried out: a part is from now on as the order had it."""
+        item, part = self._items.get(path), self.tree.parts.get(path)
+        if item is None or part is None:
+            return
+        if what == "construct":
+            self._put_item(path, part=part.record(), begun={})
+        elif what == "start" and item["begun"]:
+            self._put_item(path, begun={})
+        elif what == "change" and item["part"] is not None:
+            state = self.state.get(path, {}).get("state", "")
+            old = Standing(Part.of(item["part"]), state, item["begun"])
+            before = {one.name: one.old for one in differences(old, part)} if old.up else {}
+            self._put_item(path, part=part.record(), begun={**before, **item["begun"]})
+        self._briefing = None
+
+    def _describe(self, target: list[Part] | None) -> None:
+        """Parts to be there, while that is not so yet; what is none of them is forgotten when it is gone."""
+        self.target = target
+        self._described = None if target is None else {part.path for part in target}
+
+    def _plant(self, tree: Tree) -> None:
+        self.tree, self._briefing = tree, None
+
+    def _put_entry(self, path: Path, entry: Entry) -> None:
+        number = self._numbers[path]
+        if entry:
+            self.state[path] = self._noted.life[number] = entry
+            return
+        self.state.pop(path, None)
+        self._noted.life[number] = None
+        if self._described is not None and path not in self._described:
+            self._forget(path)
+
+    def _put_item(self, path: Path, **fields: Any) -> None:
+        old = self._items.get(path, {"path": list(path), "part": None, "begun": {}, "life": 0})
+        self._items[path] = self._noted.piece[self._numbers[path]] = {**old, **fields}
+
+    def _forget(self, path: Path) -> None:
+        number = self._numbers.pop(path)
+        self._items.pop(path, None)
+        self.state.pop(path, None)
+        self._noted.piece[number] = self._noted.life[number] = None
+
+    # ---- writing
+
+    @property
+    def weight(self) -> int:
+        """How many records are to be written."""
+        return self._noted.records()
+
+    def write(self, finish: Finish) -> bool:
+        """Write what has changed, and last what `finish` does. False: the pool is gone."""
+        noted, self._noted = self._noted, Noted()
+        now = self._now()
+        wanted: list[tuple[chunks.Kind, int, Item | None]] = [
+            *(("piece", number, item) for number, item in noted.piece.items()),
+            *(("life", number, item) for number, item in sorted(noted.life.items(), reverse=True)),
+        ]
+        by_record: dict[str, list[tuple[chunks.Kind, int, Item | None]]] = {}
+        for kind, number, item in wanted:
+            by_record.setdefault(chunks.key(kind, self.name, number), []).append((kind, number, item))
+        bites = list(portions(by_record.values())) or [[]]
+        for bite in bites[:-1]:
+            self._store.transact(lambda tx, bite=bite: self._put(tx, bite, now))  # type: ignore[misc]
+
+        def last(tx: Transaction) -> bool:
+            pool = keeping.find(tx, self.name)
+            if pool is None:
+                return False
+            self._put(tx, bites[-1], now)
+            count = max(self._numbers.values(), default=-1) + 1
+            if count > pool["count"]:
+                pool = changed(pool, now, count=count)
+                tx.put(pool)
+            finish(tx, pool, now)
+            return True
+
+        there = self._store.transact(last)
+        self.pool = keeping.find(self._store, self.name) or self.pool
+        return there
+
+    def _put(
+        self, tx: Transaction, bite: Iterable[list[tuple[chunks.Kind, int, Item | None]]], now: float
+    ) -> None:
+        for items in bite:
+            kind = items[0][0]
+            changes = {number: item for _, number, item in items}
+            for key, record in chunks.changed(tx.get, kind, self.name, changes, now).items():
+                tx.put(record) if record is not None else tx.delete(key)
+
+    def delete(self, job: Callable[[Transaction, float], object]) -> None:
+        """All records go, the pool's own with the last."""
+        now = self._now()
+        keys = keeping.all_keys(self._store, self.pool)
+        bites = list(portions(keys[:-1])) or [[]]
+        for bite in bites[:-1]:
+            self._store.transact(lambda tx, bite=bite: [tx.delete(key) for key in bite])  # type: ignore[misc]
+
+        def last(tx: Transaction) -> None:
+            for key in (*bites[-1], record_key("pool", self.name)):
+                tx.delete(key)
+            job(tx, now)
+
+        self._store.transact(last)
+
+
+def open_book(store: Store, name: str, now: Callable[[], float] = time.time) -> Book | None:
+    """The pool of that name as its records have it; None when there is none. Compiles what is to be made."""
+    pool = keeping.find(store, name)
+    if pool is None:
+        return None
+    under_way = pool["state"] in ("deploying", "updating") and pool["target"] is not None
+    return Book(store, pool, keeping.target_parts(store, pool) if under_way else None, now)

@@ -1,0 +1,305 @@
+"""Domains of a described pool: made by nm/making.py, started, changed while they run, shut down, removed.
+
+What a running domain does not take is given to it by a restart, and the log says why. Called by
+nm/poolhand.py, on the one worker thread of the host's pools.
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nm import machine_xml, poolseed
+from nm.errors import DeviceFailed, Invalid
+from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
+from nm.hypervisor import Nic as Seen
+from nm.machine_xml import SEED, WHOLE, Nic, mac_of
+from nm.making import Maker, check_files
+from nm.pool_xml import Disk, Guest, PoolMark, description
+from nm.pooldisks import Base, Disks, refused, seed_disk
+from nm.pools.briefs import Brief, domain_name
+from nm.poolseed import Told
+from nm.records import Record
+from nm.waiting import Clock, wait_until
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+OURS = "nm-"  # begins names of domains that are other hands'
+MAC = re.compile(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}")  # of one NIC, not of many
+ASK_AGAIN = 5.0  # seconds after which a guest is asked again to shut down: it may just have been starting
+SHOWN = ("diskBus", "diskTarget", "machine", "cpu", "graphics", "onCrash", "uuid")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DomainPlan:
+    """A domain as it is to be; a plan of nm/making.py. bridge: where its NIC is; base: of its disk."""
+
+    brief: Brief
+    disks: tuple[Disk, ...]
+    base: Base | None
+    mac: str
+    bridge: str | None
+    folders: tuple[str, ...]
+
+    @property
+    def domain(self) -> str:
+        """As its attributes say."""
+        return domain_name(self.brief.attributes)
+
+    def mark(self, state: str) -> PoolMark:
+        """The mark of this part in this life."""
+        brief = self.brief
+        return PoolMark(brief.pool, brief.fact.partition("/")[2], brief.identity, state)
+
+    def fits(self, mark: PoolMark) -> bool:
+        """What it was made with is in the identity; all else is described anew when it starts."""
+        return mark == self.mark(WHOLE)
+
+    def check(self) -> None:
+        """The kernel that it names itself; its disk's was looked at with that."""
+        attributes = self.brief.attributes
+        files = {"kernel": attributes.get("kernel"), "initrd": attributes.get("ramdisk")}
+        check_files(self.brief.name, files, self.folders)
+
+    def fill(self, storage: Storage, pool: str | None) -> tuple[Volume, ...]:
+        """A seed: the disk is the back end's."""
+        return (storage.write(pool, machine_xml.volume(self.domain, SEED), poolseed.image(self._told())),)
+
+    def _told(self) -> Told:
+        attributes = self.brief.attributes
+        return Told(
+            instance=f"{self.brief.pool}.{self.brief.identity}",
+            hostname=str(attributes["hostname"]),
+            mac=self.mac,
+            address=poolseed.address_of(attributes),
+            gateway=poolseed.gateway_of(attributes),
+            keys=self.brief.keys,
+            user_data=attributes.get("userData"),
+            meta_data=attributes.get("metaData"),
+        )
+
+    def describe(self, kind: str, state: str, volumes: tuple[Volume, ...] = ()) -> str:
+        """With the back end's disks first, and the seed behind them."""
+        worth = self.brief.worth
+        memory, vcpus = int(worth("memory")), int(worth("vcpus"))
+        guest = Guest(
+            name=self.domain,
+            kind=kind,
+            mark=self.mark(state),
+            memory=memory,
+            most_memory=_most(self.brief, "maxMemory", memory),
+            vcpus=vcpus,
+            most_vcpus=_most(self.brief, "maxVcpus", vcpus),
+            boot=self._boot(),
+            attributes=looks(self.brief),
+            nic=Nic(self.mac, None if self.bridge is None else {"bridge": self.bridge}),
+            disks=(*self.disks, *map(seed_disk, volumes)) if state == WHOLE else (),
+        )
+        return description(guest)
+
+    def _boot(self) -> dict[str, str | None]:
+        """What it says itself; else what its disk's image says."""
+        own = self.brief.attributes
+        given = {"kernel": own.get("kernel"), "initrd": own.get("ramdisk"), "cmdline": own.get("cmdline")}
+        base = dict(self.base.boot) if self.base is not None and not given["kernel"] else {}
+        return {**base, **{key: value for key, value in given.items() if value is not None}}
+
+
+def looks(brief: Brief) -> dict[str, Any]:
+    """How its domain looks, with defaults."""
+    worth = {name: brief.worth(name) for name in SHOWN}
+    return worth | {"diskTarget": brief.attributes.get("diskTarget")}
+
+
+def _most(brief: Brief, name: str, least: int) -> int:
+    given = brief.attributes.get(name)
+    return max(int(given) if given is not None else 2 * least, least)
+
+
+class Domains:
+    """The domains on one host."""
+
+    def __init__(
+        self,
+        name: str,
+        host: Record,
+        hypervisor: Hypervisor,
+        disks: Disks,
+        folders: tuple[str, ...],
+        clock: Clock,
+    ) -> None:
+        self._host = name
+        self._pool: str | None = host.get("pool")
+        self._hypervisor = hypervisor
+        self._disks = disks
+        self._folders = folders
+        self._clock = clock
+        self._maker = Maker(name, host, hypervisor, PoolMark)
+        self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down
+
+    # ---- looking
+
+    def check(self, brief: Brief) -> None:
+        """Whether it could be made here, as far as that can be seen beforehand."""
+        name, attributes = domain_name(brief.attributes), brief.attributes
+        if not NAME.fullmatch(name) or name.startswith(OURS):
+            raise refused(
+                brief, f"{name!r} cannot be a domain's name", f"letters, digits, _ . -; not {OURS}…"
+            )
+        try:
+            poolseed.address_of(attributes), poolseed.gateway_of(attributes)
+            uuid.UUID(attributes.get("uuid") or "0" * 32)
+        except (Invalid, ValueError) as error:
+            raise refused(brief, str(error), "correct the description") from error
+        if not MAC.fullmatch(attributes.get("mac") or "02:00:00:00:00:00"):
+            raise refused(brief, f"mac {attributes['mac']!r} is no NIC's", "write it as 52:54:00:12:34:56")
+        for word in ("memory", "vcpus"):
+            if int(brief.worth(word)) < 1:
+                raise refused(brief, f"{word} is {brief.worth(word)}", "write a positive number")
+        if brief.disk is not None:
+            self._disks.base(brief.disk)
+        self._own(brief)
+        self._plan(brief, ()).check()
+
+    def _own(self, brief: Brief) -> PoolMark | None:
+        """The mark of its domain, if there is one; DeviceFailed when that is another's."""
+        mark = self._maker.mark(domain_name(brief.attributes))
+        if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
+            raise refused(
+                brief,
+                f"host {self._host} has a domain {domain_name(brief.attributes)}, of {mark.part}",
+                "choose another domainName",
+            )
+        return mark
+
+    # ---- making
+
+    def make(self, brief: Brief) -> None:
+        """Described, with its seed; off."""
+        self._own(brief)
+        self._maker.make(self._plan(brief, self._disks_of(brief)))
+
+    def start(self, brief: Brief) -> None:
+        """As it is described now; read back."""
+        self._define(brief)
+        name = domain_name(brief.attributes)
+        self._hypervisor.start(name)
+        state = self._state(name)
+        if state is None or not state.running or state.paused:
+            raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+
+    def change(self, brief: Brief) -> None:
+        """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
+        if self._own(brief) is None:
+            raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
+        name = domain_name(brief.attributes)
+        state = self._state(name)
+        if state is None or not state.running:
+            return  # it is described anew when it starts, when its disk is there again
+        self._define(brief)
+        try:
+            self._change_live(brief, name, state)
+        except NotLive as reason:
+            what = "next start" if brief.gentle else "restart"
+            _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
+            if not brief.gentle:
+                self.stop(brief)
+                self.start(brief)
+
+    def _change_live(self, brief: Brief, name: str, state: DomainState) -> None:
+        mac, bridge = self._mac(brief), self._bridge(brief)
+        wanted = Seen(mac, bridge, link_up=bridge is not None)
+        if all(nic.mac != mac for nic in state.nics):
+            raise NotLive(f"domain {name} has no NIC {mac}")
+        if wanted not in state.nics:
+            self._hypervisor.set_nic(name, wanted)
+        self._hypervisor.tuning.give(name, int(brief.worth("memory")), int(brief.worth("vcpus")))
+
+    def _define(self, brief: Brief) -> None:
+        plan = self._plan(brief, self._disks_of(brief))
+        seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
+        if not seed:
+            raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
+        self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
+        self._hypervisor.set_autostart(plan.domain, brief.worth("autostart") is True)
+
+    def _plan(self, brief: Brief, disks: tuple[Disk, ...]) -> DomainPlan:
+        base = self._disks.base(brief.disk) if brief.disk is not None else None
+        return DomainPlan(brief, disks, base, self._mac(brief), self._bridge(brief), self._folders)
+
+    def _disks_of(self, brief: Brief) -> tuple[Disk, ...]:
+        return self._disks.of(brief.disk) if brief.disk is not None else ()
+
+    def _mac(self, brief: Brief) -> str:
+        chosen = brief.attributes.get("mac")
+        return str(chosen).lower() if chosen else mac_of(self._host, f"{brief.pool}/{brief.fact}")
+
+    def _bridge(self, brief: Brief) -> str | None:
+        """Where its NIC is; None: on nothing."""
+        if bridge := brief.attributes.get("bridge"):
+            return str(bridge)
+        network = brief.attributes.get("network")
+        return self._hypervisor.bridge_of(str(network)) if network else None
+
+    # ---- taking down
+
+    def ask(self, briefs: Iterable[Brief]) -> None:
+        """Ask all of these to shut down, so that they do it at the same time; `stop` waits for each."""
+        for brief in briefs:
+            try:
+                name = domain_name(brief.attributes)
+                if self._own(brief) is not None and self._runs(name):
+                    self._hypervisor.ask_to_stop(name)
+                    self._asked[name] = self._clock.now()
+            except DeviceFailed:
+                continue  # `stop` says it
+
+    def stop(self, brief: Brief) -> None:
+        """Off: by the guest itself, when it does so in its time."""
+        name = domain_name(brief.attributes)
+        state = self._state(name) if self._own(brief) is not None else None
+        if state is None or not state.running:
+            self._asked.pop(name, None)
+            return
+        now = self._clock.now()
+        until = self._asked.pop(name, now) + float(brief.worth("shutdownTimeout"))
+        while not state.paused and self._clock.now() < until:
+            self._hypervisor.ask_to_stop(name)
+            left = max(0.0, until - self._clock.now())
+            if wait_until(self._off(name), min(ASK_AGAIN, left), self._clock):
+                return
+        self._hypervisor.stop(name)
+        if self._runs(name):
+            raise DeviceFailed(f"domain {name} on host {self._host} runs after it was stopped")
+
+    def remove(self, brief: Brief) -> None:
+        """Gone; another's of that name stays."""
+        try:
+            mark = self._own(brief)
+        except DeviceFailed as error:
+            if error.passing:
+                raise
+            return
+        if mark is not None:
+            self.stop(brief)
+            self._maker.remove(domain_name(brief.attributes))
+
+    def _state(self, name: str) -> DomainState | None:
+        """Without a stand-in being made of that name."""
+        if self._hypervisor.description(name) is None:
+            return None
+        return self._hypervisor.state(name)
+
+    def _runs(self, name: str) -> bool:
+        state = self._state(name)
+        return state is not None and state.running
+
+    def _off(self, name: str) -> Callable[[], bool]:
+        return partial(self._is_off, name)
+
+    def _is_off(self, name: str) -> bool:
+        return not self._runs(name)

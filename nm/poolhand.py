@@ -1,0 +1,130 @@
+"""The hand of described pools on one host: makes domains and their disks pass the stages of their lives.
+
+An order's value is {"what": a stage or a step of nm/pools/lifecycle.py, "brief": nm/pools/briefs.Brief}. Any
+may come again after a crash, and does no harm then. construct and prepare look whether it can be done, and
+make nothing; deploy makes, start starts, terminate leaves nothing but what is to be kept. Called by the one
+worker thread of the host's pools; holds no lock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from nm import libvirt_host, machine_xml
+from nm.errors import NMError
+from nm.facts import Order, Outcome, Value
+from nm.hypervisor import Hypervisor, is_remote
+from nm.pool_xml import PoolMark, target_of
+from nm.pooldisks import Disks, Image
+from nm.pooldomains import Domains, looks
+from nm.pools.briefs import DISKS, DOMAINS, Brief, domain_name
+from nm.records import Record
+from nm.waiting import REAL, Clock
+
+Act = Callable[[Brief], None]
+
+
+class PoolHand:
+    """Parts of pools on a host. `image`: an image's record by name; `folders`: where bases may lie."""
+
+    def __init__(
+        self,
+        name: str,
+        host: Record,
+        image: Image,
+        folders: tuple[str, ...],
+        *,
+        connect: Callable[[str], Hypervisor] = libvirt_host.connect,
+        clock: Clock = REAL,
+    ) -> None:
+        self._hypervisor = connect(host["uri"])
+        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]))
+        self._disks = disks
+        self._domains = Domains(name, host, self._hypervisor, disks, folders, clock)
+        domains = self._domains
+        of_domains: Mapping[str, Act] = {
+            "prepare": domains.check,
+            "construct": domains.check,
+            "deploy": domains.make,
+            "start": domains.start,
+            "change": domains.change,
+            "stop": domains.stop,
+            "terminate": domains.remove,
+        }
+        of_disks: Mapping[str, Act] = {
+            "prepare": self._prepare_disk,
+            "construct": disks.check,
+            "deploy": disks.make,
+            "change": self._grow,
+            "terminate": disks.remove,
+        }
+        kinds = [*((kind, of_domains) for kind in DOMAINS), *((kind, of_disks) for kind in DISKS)]
+        self._acts = dict(kinds)
+
+    # ---- a hand's face
+
+    def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
+        """Carry out the orders, each by itself; guests that are to stop are all asked first."""
+        self._domains.ask(
+            _brief(order) for order in orders if _stops(order) and _brief(order).kind in DOMAINS
+        )
+        return [_outcome(partial(self._one, order)) for order in orders]
+
+    def read(self, facts: Sequence[str]) -> list[Outcome]:
+        """Of each domain {"running", "shut_down"}, or None when there is none; by one listing."""
+        try:
+            listed = self._hypervisor.listed(PoolMark.SPACE)
+        except NMError as error:
+            return [Outcome(error=error) for _ in facts]
+        found = {machine_xml.mark_in(one.mark, PoolMark).part: one for one in listed}
+        return [
+            Outcome(seen={"running": one.running, "shut_down": one.shut_down} if one is not None else None)
+            for one in (found.get(fact.partition("/")[2]) for fact in facts)
+        ]
+
+    def close(self) -> None:
+        """Let go of the host."""
+        self._hypervisor.close()
+
+    # ---- one order
+
+    def _one(self, order: Order) -> Value | None:
+        if order.moot():
+            return None
+        brief, what = _brief(order), _what(order)
+        act = self._acts[brief.kind].get(what)
+        if act is not None:
+            act(brief)
+        return {}
+
+    def _prepare_disk(self, brief: Brief) -> None:
+        self._disks.check(brief)
+        self._disks.check_growth(brief)
+
+    def _grow(self, brief: Brief) -> None:
+        user = brief.user
+        domain = domain_name(user.attributes) if user is not None else None
+        self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
+
+
+def _value(order: Order) -> Value:
+    return order.value or {}
+
+
+def _brief(order: Order) -> Brief:
+    found: Brief = _value(order)["brief"]
+    return found
+
+
+def _what(order: Order) -> str:
+    return str(_value(order)["what"])
+
+
+def _stops(order: Order) -> bool:
+    return _what(order) in ("stop", "terminate") and not order.moot()
+
+
+def _outcome(act: Callable[[], Value | None]) -> Outcome:
+    try:
+        return Outcome(seen=act())
+    except NMError as error:
+        return Outcome(error=error)

@@ -1,0 +1,126 @@
+"""From a text to the parts that it means, when they hold together. Pure, and slow for long texts.
+
+A hostile text costs no more than `bounds` let it; nothing is compiled within a transaction.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from nm.descriptions.limits import Limits
+from nm.errors import Denied, Invalid
+from nm.pools import allowing
+from nm.pools.attributes import Value
+from nm.pools.checking import Finding, findings
+from nm.pools.keeping import Text, on_host
+from nm.pools.tree import Part, Tree, parts_of
+
+MOST_TOLD = 20
+DEEPEST = 12  # components within components of one attribute: records and answers are not nested deeper
+LONGEST_NAME = 255  # of a file that came along
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A description that could be deployed, for all that is known without the world."""
+
+    name: str
+    text: Text
+    parts: list[Part]
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The parts in the order in which they are made."""
+        return Tree(self.parts)
+
+    @cached_property
+    def uses(self) -> dict[str, int]:
+        """What it counts."""
+        return allowing.uses(self.parts)
+
+
+class _Noted(dict[str, str]):
+    """Texts that note which of them were read."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        super().__init__(texts)
+        self.read: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The text, which from now on was read."""
+        if name in self:
+            self.read.add(name)
+        return super().get(name, default)
+
+
+def draft(
+    name: str,
+    text: str,
+    files: Mapping[str, Any],
+    library: Mapping[str, str],
+    properties: Mapping[str, str],
+    bounds: Limits,
+    most: int,
+    host: str = "",
+) -> Draft:
+    """The draft of the pool of that name. Invalid tells all that is wrong with it.
+
+    library: nm's own texts. most: components that it may have. host: where those are that name none.
+    """
+    check_files(files)
+    ours, theirs = _Noted(library), _Noted(files)
+    description = Text(text, theirs, ours, properties).compiled(name, bounds)
+    parts = on_host(parts_of(description.pieces()), host)
+    if len(parts) > most:
+        raise Invalid(
+            f"the description has {len(parts)} components; {most} are allowed",
+            "make several descriptions of it (descriptions.components)",
+        )
+    _check_depth(parts)
+    read = Text(text, _those(theirs), _those(ours), properties)
+    made = Draft(name, read, parts, [str(warning) for warning in description.warnings])
+    noticed = findings(made.tree)
+    refuse([finding for finding in noticed if finding.level == "error"])
+    made.warnings.extend(str(finding) for finding in noticed)
+    return made
+
+
+def check_files(files: Mapping[str, Any]) -> None:
+    """Invalid unless these are texts by their names."""
+    for name, text in files.items():
+        if not isinstance(text, str):
+            raise Invalid(f"file {name[:70]!r} is no text", "send a struct of include path to text")
+        if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+            raise Invalid(f"{name[:70]!r} cannot be the name of a file", "name it as the text includes it")
+
+
+def refuse(wrong: list[Finding], *, denied: bool = False) -> None:
+    """Raise all of it, if there is any."""
+    if wrong:
+        more = f"\nand {len(wrong) - MOST_TOLD} more" if len(wrong) > MOST_TOLD else ""
+        error = Denied if denied else Invalid
+        raise error("\n".join(map(str, wrong[:MOST_TOLD])) + more, "nothing was changed")
+
+
+def _those(noted: _Noted) -> dict[str, str]:
+    return {name: noted[name] for name in sorted(noted.read)}
+
+
+def _check_depth(parts: list[Part]) -> None:
+    for part in parts:
+        for name, value in part.attributes.items():
+            if any(depth > DEEPEST for depth in _depths(value, 0)):
+                raise Invalid(
+                    f"{name} of {':'.join(part.path) or 'sfConfig'} is nested more than {DEEPEST} deep",
+                    "make it flatter",
+                )
+
+
+def _depths(value: Value, depth: int) -> Iterator[int]:
+    inner = value["attributes"].values() if isinstance(value, dict) and "attributes" in value else value
+    if isinstance(value, dict | list) and not (isinstance(value, dict) and "attributes" not in value):
+        yield depth + 1
+        for item in inner if depth <= DEEPEST else ():
+            yield from _depths(item, depth + 1)

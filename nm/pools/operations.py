@@ -1,0 +1,262 @@
+"""Operations on pools: a description is planned, applied and terminated; attributes are set. Pure.
+
+Compiling and planning are done outside of any transaction, on records that were *seen*; the operation that
+writes sees whether these are still so, and says when they have moved. So a long text holds up nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nm import jobs
+from nm.calls import Call
+from nm.errors import Conflict, Invalid, NotFound
+from nm.pools import allowing, keeping
+from nm.pools.checking import Finding, findings
+from nm.pools.differences import Standing
+from nm.pools.drafting import Draft, refuse
+from nm.pools.kinds import KINDS
+from nm.pools.plan import Plan, plan
+from nm.pools.tree import Part, Path, Tree, spell
+from nm.records import Record, changed, name_of, new, record_key
+from nm.store import Event, Reader, Transaction
+
+OPTIONS = {"if_plan": str, "reference": bool, "host": str}
+LONGEST_OPTION = 255  # characters, as of a host's name
+UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A pool as it was when somebody looked: its record, what of its parts, and how these stand."""
+
+    pool: Record | None
+    records: Mapping[str, Record | None]
+    standings: Mapping[Path, Standing]
+
+    def still(self, reader: Reader) -> bool:
+        """Whether all is as it was."""
+        return all(reader.get(key) is record for key, record in self.records.items())
+
+
+def look(reader: Reader, name: str) -> Seen:
+    """The pool of that name as it is now."""
+    pool = keeping.find(reader, name)
+    keys = [record_key("pool", name), *(keeping.kept(pool) if pool is not None else ())]
+    return Seen(pool, {key: reader.get(key) for key in keys}, keeping.standings(reader, pool))
+
+
+def planned(draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
+    """What applying it would do."""
+    return plan(draft.tree, seen.standings, reference=options.get("reference") is True)
+
+
+def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of ApplyDescription; Invalid for others."""
+    for name, value in options.items():
+        if name not in OPTIONS:
+            raise Invalid(f"no option {name[:70]!r}", f"options are {', '.join(OPTIONS)}")
+        if type(value) is not OPTIONS[name]:
+            raise Invalid(
+                f"option {name} is not of type {OPTIONS[name].__name__}", "PlanDescription has hash"
+            )
+        if isinstance(value, str) and len(value) > LONGEST_OPTION:
+            raise Invalid(
+                f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
+            )
+    return options
+
+
+def check_parts(reader: Reader, call: Call, draft: Draft) -> None:
+    """Denied what the caller may not describe. As long as the draft is: nothing for a transaction."""
+    refuse(list(allowing.findings(reader, call, draft.parts)), denied=True)
+
+
+def check_draft(reader: Reader, call: Call, draft: Draft) -> None:
+    """LimitReached or Conflict when the caller may not have so much, or not under that name."""
+    allowing.check_limits(reader, call, draft.name, draft.uses)
+    pool = keeping.find(reader, draft.name)
+    if pool is not None and not call.caller.owns(pool):
+        raise Conflict(f"a description {draft.name} is there already", "choose another name")
+
+
+# ---- what calls do
+
+
+def apply(
+    tx: Transaction, call: Call, draft: Draft, found: Plan, seen: Seen, options: Mapping[str, Any]
+) -> int | None:
+    """Let it be deployed; the id of the job that does it. None when what was seen has moved."""
+    if not seen.still(tx):
+        return None
+    check_draft(tx, call, draft)
+    name, pool = draft.name, seen.pool
+    if options.get("if_plan", found.hash()) != found.hash():
+        raise Conflict(f"the plan of {name} is another one by now", "look at the new plan, then apply that")
+    if pool is not None:
+        _check_idle(tx, pool)
+    if found.refused:
+        raise Conflict("; ".join(found.refused), "terminate it and apply it anew, or leave that as it is")
+    there = pool is not None and pool["state"] not in keeping.GONE
+    record = _new_pool(call, name) if pool is None else pool
+    number = record["revision"] + 1
+    job = jobs.submit(tx, call, keeping.subject(name), "update" if there else "apply", revision=number)
+    fields = {"revision": number, "target": number, "text": number, "set": [], "uses": draft.uses}
+    if pool is not None and pool["state"] != "running" and pool["text"] is not None:
+        tx.delete(keeping.text_key(name, pool["text"]))
+    tx.put(draft.text.record(name, number, call.now))
+    _begin(tx, call, record, job, "updating" if there else "deploying", **fields, options=_kept(options))
+    _tell(tx, call, name, "applied", f"revision {number}, job {job}")
+    return job
+
+
+def terminate(tx: Transaction, call: Call, name: str) -> int:
+    """Take a pool down, whatever it is at; then it is gone."""
+    pool = need(tx, name)
+    at_work = keeping.busy(tx, pool)
+    if at_work is not None and at_work["kind"] == "terminate":
+        return int(at_work["id"])
+    if at_work is not None:
+        jobs.advance(tx, at_work["id"], call.now, state="superseded")
+    job = jobs.submit(tx, call, keeping.subject(name), "terminate")
+    _begin(tx, call, pool, job, "terminating", target=None, before=None)
+    _tell(tx, call, name, "terminated", f"job {job}")
+    return job
+
+
+def set_attribute(tx: Transaction, call: Call, name: str, path: str, value: Any) -> int:
+    """Set an attribute of a component that is deployed, also a new one."""
+    return _set(tx, call, name, path, {"value": value})
+
+
+def remove_attribute(tx: Transaction, call: Call, name: str, path: str) -> int:
+    """Remove one: its default counts again."""
+    return _set(tx, call, name, path, None)
+
+
+def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str, Any] | None) -> int:
+    pool = need(tx, name)
+    _check_idle(tx, pool)
+    *component, attribute = path.split(":")
+    where = () if component == ["sfConfig"] else tuple(component)
+    old = _deployed(tx, pool, where, name)
+    if change is None and attribute not in old.part.attributes:
+        raise NotFound(f"{spell(where)} has no attribute {attribute}", "GetComponents lists them")
+    new_part = keeping.changed_part(old.part, {attribute: change})
+    _check_change(tx, call, old, new_part, attribute)
+    less, more = allowing.uses([old.part]), allowing.uses([new_part])
+    uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
+    allowing.check_limits(tx, call, name, uses)
+    number = pool["revision"] + 1
+    kept = [item for item in pool["set"] if (tuple(item[0]), item[1]) != (where, attribute)]
+    job = jobs.submit(
+        tx, call, keeping.subject(name), "set", path=list(where), attribute=attribute, revision=number
+    )
+    after = [*kept, [list(where), attribute, change]]
+    _begin(tx, call, pool, job, "updating", revision=number, target=number, set=after, uses=uses)
+    _tell(tx, call, name, "attribute set" if change else "attribute removed", f"{path}, job {job}")
+    return job
+
+
+def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> None:
+    """Invalid or Denied when the component may not be like that, Conflict when it had to be made anew."""
+    if not attribute or attribute == "sfClass":
+        raise Invalid(f"{attribute or 'nothing'} cannot be set", "name an attribute of the component")
+    value = part.attributes.get(attribute)
+    if not _is_plain(value):
+        raise Invalid(f"{attribute} cannot be that", UNWRITABLE)
+    wrong = [one for one in _findings(part) if one.level == "error" and one not in _findings(old.part)]
+    refuse(wrong)
+    refuse(list(allowing.findings(reader, call, [part])), denied=True)
+    kind = KINDS.get(part.kind)
+    known = kind.known().get(attribute) if kind is not None else None
+    if known is None:
+        return
+    effect = known.effect_of(old.started, old.part.attributes.get(attribute), value)
+    if effect == "replace":
+        raise Conflict(
+            f"{attribute} of {spell(part.path)} cannot change while it is there",
+            "change the description and apply it: the component is made anew",
+        )
+
+
+def _findings(part: Part) -> list[Finding]:
+    return findings(Tree([Part((), None, part.kind, part.attributes, part.role, {}, part.host)]))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _deployed(reader: Reader, pool: Record, path: Path, name: str) -> Standing:
+    standing = keeping.standing_of(reader, pool, path)
+    if standing is None or not standing.up:
+        raise NotFound(
+            f"no component {spell(path)} runs in {name}",
+            "write COMPONENT:ATTRIBUTE, as a:b:memory; GetComponents lists the components",
+        )
+    return standing
+
+
+# ---- what they have in common
+
+
+def need(reader: Reader, name: str) -> Record:
+    """The pool of that name; NotFound."""
+    pool = keeping.find(reader, name)
+    if pool is None:
+        raise NotFound(f"no description {name}", "GetDescriptions lists them")
+    return pool
+
+
+def _check_idle(reader: Reader, pool: Record) -> None:
+    name = name_of(pool["record_key"])
+    at_work = keeping.busy(reader, pool)
+    if at_work is not None:
+        raise Conflict(
+            f"description {name} is {pool['state']} (job {at_work['id']})",
+            "wait for that job, or terminate the description",
+        )
+    if pool["state"] not in (*keeping.GONE, "running"):
+        raise Conflict(f"description {name} is {pool['state']}", "wait until it runs, or terminate it")
+
+
+def _begin(tx: Transaction, call: Call, pool: Record, job: int, state: str, **fields: Any) -> None:
+    """Note what is to be, and how to go back where it turns out that it cannot be."""
+    before = {key: pool[key] for key in keeping.BEFORE} if pool["state"] == "running" else None
+    own = {"before": before, **fields, "job": job, "state": state, "error": None}
+    tx.put(changed(pool, call.now, **own))
+
+
+def _new_pool(call: Call, name: str) -> Record:
+    owner = {"name": call.caller.name, "uid": call.caller.uid}
+    return new(
+        "pool",
+        name,
+        call.now,
+        None,
+        owner=owner,
+        created=call.now,
+        revision=0,
+        target=None,
+        deployed=None,
+        text=None,
+        set=[],
+        before=None,
+        state="absent",
+        job=None,
+        error=None,
+        count=0,
+        options={},
+        uses={},
+    )
+
+
+def _kept(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {"reference": options.get("reference") is True, "host": options.get("host", "")}
+
+
+def _tell(tx: Transaction, call: Call, name: str, what: str, detail: str) -> None:
+    tx.tell(Event(call.caller.name, f"pool {name}", what, detail))

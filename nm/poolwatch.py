@@ -1,0 +1,138 @@
+"""Whether a pool's domains are alive: asked of their hosts now and again, and what follows when they are not.
+
+A helper of the pool's worker. A domain that is off, and should run, has ended: well, when its guest shut
+down, else badly. A host that does not answer a few times in a row cannot be reached, which ends nothing by
+itself (see whenUnreachable).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nm import facts
+from nm.converge import Tools
+from nm.facts import Outcome
+from nm.poolbook import Book
+from nm.pools import keeping
+from nm.pools.briefs import DOMAINS
+from nm.pools.kinds import KINDS, worth
+from nm.pools.lifecycle import Event
+from nm.pools.places import host_of
+from nm.pools.tree import Path, spell
+from nm.records import name_of
+from nm.workers import Reading
+
+DELAY, FACTOR = "sfLivenessDelay", "sfLivenessFactor"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a host said of these domains."""
+
+    host: str
+    paths: Sequence[Path]
+    outcomes: Sequence[Outcome]
+
+
+class PoolWatch:
+    """Called by the pool's thread only."""
+
+    def __init__(self, tools: Tools, name: str) -> None:
+        self._tools, self._name = tools, name
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew; what is asked already may yet be answered."""
+        self._next: dict[str, float] = {}  # host -> when to look, by Tools.up
+        self._asked: set[str] = set()
+        self._misses: dict[str, int] = {}
+
+    @property
+    def next_look(self) -> float | None:
+        """When to look next, by Tools.up; None when there is nothing to look at."""
+        return min((at for host, at in self._next.items() if host not in self._asked), default=None)
+
+    def look(self, book: Book) -> None:
+        """Ask each host whose time has come."""
+        watched = self._watched(book)
+        self._next = {host: at for host, at in self._next.items() if host in watched}
+        for host, (paths, delay) in watched.items():
+            at = self._next.setdefault(host, self._tools.up() + delay)
+            if host in self._asked or at > self._tools.up():
+                continue
+            record = host_of(self._tools.store, host)
+            if record is None:
+                self._next[host] = self._tools.up() + delay
+                continue
+            self._asked.add(host)
+            names = [facts.name("part", self._name, spell(path)) for path in paths]
+            reading = Reading(names, partial(self._reply, host, paths))
+            self._tools.send(f"domains:{name_of(record['record_key'])}", reading)
+
+    def _reply(self, host: str, paths: Sequence[Path], outcomes: list[Outcome]) -> None:
+        self._tools.send(keeping.subject(self._name), _Seen(host, paths, outcomes))
+
+    def _watched(self, book: Book) -> dict[str, tuple[list[Path], float]]:
+        """Host -> domains that should run there, and the seconds between two looks."""
+        found: dict[str, tuple[list[Path], float]] = {}
+        for path, entry in book.state.items():
+            part = book.tree.parts.get(path)
+            if part is None or part.kind not in DOMAINS or not _runs(entry):
+                continue
+            delay = float(_around(book, path, DELAY))
+            if delay > 0:
+                paths, least = found.setdefault(part.host, ([], delay))
+                paths.append(path)
+                found[part.host] = (paths, min(least, delay))
+        return found
+
+    def heard(self, book: Book, item: Any) -> list[Event]:
+        """What follows from an answer; nothing from other things."""
+        if not isinstance(item, _Seen):
+            return []
+        self._asked.discard(item.host)
+        self._next.pop(item.host, None)
+        paths = [path for path in item.paths if _runs(book.state.get(path, {}))]
+        error = next((outcome.error for outcome in item.outcomes if outcome.error is not None), None)
+        if error is not None:
+            missed = self._misses[item.host] = self._misses.get(item.host, 0) + 1
+            late = [path for path in paths if missed >= _around(book, path, FACTOR)]
+            return [
+                Event("unreachable", path, words=str(error))
+                for path in late
+                if "unreachable" not in book.state[path]
+            ]
+        self._misses.pop(item.host, None)
+        seen = dict(zip(item.paths, item.outcomes, strict=True))
+        return [event for path in paths for event in _events(book, path, seen[path])]
+
+
+def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:
+    events = [Event("reached", path)] if "unreachable" in book.state[path] else []
+    seen = outcome.seen
+    if seen is None:
+        return [
+            *events,
+            Event("ended", path, status="abnormal", words=f"{spell(path)} is not there any more"),
+        ]
+    if not seen["running"]:
+        well = seen["shut_down"]
+        words = f"{spell(path)} {'shut down' if well else 'does not run any more'}"
+        return [*events, Event("ended", path, status="normal" if well else "abnormal", words=words)]
+    return events
+
+
+def _runs(entry: dict[str, Any]) -> bool:
+    """Whether it should run, and nobody is at it."""
+    return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
+
+
+def _around(book: Book, path: Path, name: str) -> Any:
+    """An attribute of a part, or of the nearest one around it that has it; else the default."""
+    for depth in range(len(path), -1, -1):
+        if path[:depth] in book.tree.parts:
+            value = book.tree.value(path[:depth], name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return value
+    return worth(KINDS[book.tree.parts[path].kind], {}, name)

@@ -1,0 +1,277 @@
+"""The commands for descriptions that are deployed: planned, applied, looked at, changed and taken down.
+
+What a description includes is read here and sent along. `start` and `run` are SmartFrog's own words.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from nm.shell import columns, jobs, values
+from nm.shell.descriptions import FILE, tell, texts_of
+from nm.shell.failures import GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.output import Block, Line
+from nm.shell.plan import TO_DO
+from nm.shell.run import show_answer, show_job, wait_for
+from nm.shell.session import Session
+from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, option, word
+
+LARGEST = (1 << 20) - 1024  # bytes of texts in a request, which has 1 MiB
+MARKS = {
+    "create": ("+", "green"), "change": ("~", "yellow"), "restart": ("~", "yellow"),
+    "replace": ("-/+", "yellow"), "destroy": ("-", "red"), "later": (".", ""),
+}  # fmt: skip
+WORDS = ("create", "change", "restart", "replace", "destroy")
+NOTHING = "nothing to do: what is described is what is deployed"
+HERE = ("localhost", "127.0.0.1", "::1", "")
+SFCONFIG = "sfConfig"
+
+Struct = Mapping[str, Any]
+
+
+# ---- planned and applied
+
+
+def plan(session: Session, _command: Command, options: Options) -> int:
+    """Tell what applying a description would do; exit status 2 when that is something."""
+    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
+    if session.output.json:
+        session.output.result(found)
+    else:
+        session.output.show(_plan(found, options))
+    return TO_DO if _counted(found["changes"]) else OK
+
+
+def diff(session: Session, _command: Command, options: Options) -> int:
+    """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
+    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
+    changes = [change for change in found["changes"] if change["action"] != "later"]
+    if session.output.json:
+        session.output.result(changes)
+    else:
+        session.output.show(_changes(found["lines"]) or [Line(NOTHING)])
+    return TO_DO if changes else OK
+
+
+def apply(session: Session, command: Command, options: Options) -> int:
+    """Deploy a description when somebody has seen the plan and says so; or tell that nothing is to do."""
+    described, chosen = _described(options.file), _options(options)
+    if "if_plan" not in chosen:
+        found = _asked(session, "PlanDescription", options.name, *described, chosen)
+        if not session.output.json:
+            session.output.show(_plan(found, options))
+        if not _counted(found["changes"]):
+            if session.output.json:
+                session.output.result(None)
+            return OK
+        if not options.yes:
+            _ask(session, f"Do that to {options.name}?")
+        chosen["if_plan"] = found["hash"]
+    return _started(
+        session, command, options, _asked(session, "ApplyDescription", options.name, *described, chosen)
+    )
+
+
+def update(session: Session, command: Command, options: Options) -> int:
+    """The same of what is deployed already."""
+    if not session.call("GetDescriptions", {"name": options.name}):
+        raise Failure(
+            f"no description {options.name} is deployed", "nmctl sf apply deploys a new one", NOT_FOUND, 106
+        )
+    return apply(session, command, options)
+
+
+def start(session: Session, command: Command, options: Options) -> int:
+    """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
+    chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
+    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), chosen)
+    return _waited(session, command, options, number)
+
+
+def run(session: Session, command: Command, options: Options) -> int:
+    """Deploy as sfRun does: under the name of the file."""
+    options.name = PurePath(options.file).stem
+    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), {})
+    return _waited(session, command, options, number)
+
+
+def stop(session: Session, command: Command, options: Options) -> int:
+    """Take down as sfTerminate does: the host does not matter, for one daemon has them all."""
+    return _waited(session, command, options, session.call("TerminateDescription", options.name))
+
+
+def _asked(session: Session, method: str, *arguments: Any) -> Any:
+    """Call a method that may tell much of what is wrong: a line each, as they were told."""
+    try:
+        return session.call(method, *arguments)
+    except Failure as failure:
+        told = "; ".join(filter(None, (failure.message, failure.hint))).split("\n")
+        if len(told) == 1 or session.output.json:
+            raise
+        tell(session, "\n".join(told[:-1]))
+        raise Failure(told[-1].strip(), "", failure.status, failure.code) from None
+
+
+def _described(path: str) -> tuple[str, dict[str, str]]:
+    """The text and what it includes, as they are sent. Failure when they do not fit into a request."""
+    import html
+
+    text, files, _ = texts_of(path)
+    size = sum(len(html.escape(one, quote=False).encode()) for one in (text, *files.values()))
+    if size > LARGEST:
+        hint = "factor out what repeats into prototypes, or make several descriptions of it"
+        raise Failure(f"the description is {size} bytes as it is sent, {LARGEST} are the most", hint, USAGE)
+    return text, files
+
+
+def _options(options: Options) -> dict[str, Any]:
+    """The options of the call, as far as they are given."""
+    found = {"if_plan": getattr(options, "if_plan", None), "host": options.on, "reference": options.reference}
+    return {name: value for name, value in found.items() if value}
+
+
+def _ask(session: Session, question: str) -> None:
+    """Usage where nobody can be asked; a Failure when the answer is no."""
+    if session.output.json or not sys.stdin.isatty():
+        raise Usage("nobody is there to be asked", "say --yes, or --if-plan with the hash of a plan")
+    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+        raise Failure("nothing was done", "", GENERAL)
+
+
+def _started(session: Session, command: Command, options: Options, number: int) -> int:
+    return _waited(session, command, options, number) if options.wait else show_job(session, number)
+
+
+def _waited(session: Session, command: Command, options: Options, number: int) -> int:
+    job = wait_for(session, command, options, number)
+    if session.output.json:
+        session.output.result(job)
+    elif not session.output.quiet:
+        session.output.show([Line(jobs.ended(job, command.told(options)))])
+    return OK
+
+
+# ---- plans in words
+
+
+def _plan(found: Struct, options: Options) -> list[Block]:
+    warned = [Line(f"warning: {warning}", "yellow") for warning in found["warnings"]]
+    refused = [Line(f"it may not be done: {words}", "red") for words in found["refused"]]
+    if not _counted(found["changes"]):
+        return [*warned, Line(NOTHING)]
+    counts = _counted(found["changes"])
+    said = ", ".join(f"{counts[word]} to {word}" for word in WORDS if counts[word])
+    how = f"to do just this: nmctl sf apply {options.name} {options.file} --if-plan {found['hash']}"
+    return [*warned, *_changes(found["lines"]), *refused, Line(f"Plan: {said}.", "bold"), Line(how)]
+
+
+def _counted(changes: Sequence[Struct]) -> Counter[str]:
+    return Counter(change["action"] for change in changes if change["action"] != "later")
+
+
+def _changes(lines: Sequence[str]) -> list[Line]:
+    """The lines of a plan, each change in its colour."""
+    shown: list[Line] = []
+    style = ""
+    for line in lines:
+        if not line.startswith(" "):
+            style = next((colour for mark, colour in MARKS.values() if line.split()[0] == mark), "")
+        shown.append(Line(f"  {line}", style))
+    return shown
+
+
+# ---- looked at and changed
+
+
+def status(session: Session, _command: Command, options: Options) -> int:
+    """List descriptions; of one that is named, the tree of its components."""
+    if options.name is None:
+        return show_answer(
+            session, session.call("GetDescriptions", {}), columns.listed("descriptions"), options
+        )
+    found = session.call("GetDescriptions", {"name": options.name})
+    within = [options.path] if options.path else []
+    components = session.call("GetComponents", options.name, *within)
+    return show_answer(session, {**(found[0] if found else {}), "parts": components}, _tree, options)
+
+
+def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
+    lines = [Line(f"{answer['name']}: {answer['state']}", "bold")]
+    if answer["error"]:
+        lines.append(Line(f"  {answer['error']}", "red"))
+    first = answer["parts"][0]["path"].count(":") if answer["parts"] else 0
+    for part in answer["parts"]:
+        depth = 0 if part["path"] == SFCONFIG else part["path"].count(":") + 1 - first
+        lines += _part(part, "  " * (depth + 1), scene.options.attributes)
+    return lines
+
+
+def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
+    place = f" on {part['host']}" if part["host"] else ""
+    doing = f", {part['doing']} is under way" if part["doing"] else ""
+    state = "red" if part["going"] == "abnormal" else "green" if part["state"] == "running" else ""
+    name = part["path"].rpartition(":")[2]
+    lines = [Line(f"{indent}{name} ({part['kind']}){place}: {part['state']}{doing}", state)]
+    lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in part["notes"].items()]
+    if attributes:
+        for key, value in part["attributes"].items():
+            begun = f"; it was started with {_value(part['begun'][key])}" if key in part["begun"] else ""
+            lines.append(Line(f"{indent}    {key} {_value(value)}  ({part['effects'][key]}{begun})"))
+    return lines
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value.get("reference", "{...}"))
+    return json.dumps(value)
+
+
+NAME = word("name", "the description's name where it is deployed")
+ON = option("on", "the host on which those are made that name none", key="", metavar="HOST")
+STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=True)
+PLANNED = option("if-plan", "do just that plan, by its hash; nobody is asked", metavar="HASH")
+YES = Arg("--yes", "do not ask", flag=True)
+ATTRIBUTE = word("path", "the component's path and the attribute, as a:b:memory")
+MACHINE = word("machine", "the host on which those are made that name none; localhost: nmd's own",
+               metavar="HOST")  # fmt: skip
+
+COMMANDS = (
+    Command("sf plan", "", "tell what applying a description would do; exit status 2: something",
+            (NAME, FILE, ON, STRICT), run=plan, uses=("PlanDescription",),
+            epilog="nmctl sf plan web pool.sf"),
+    Command("sf diff", "", "tell in what a description differs from what is deployed; exit status 2: it does",
+            (NAME, FILE, ON, STRICT), run=diff, uses=("PlanDescription",),
+            epilog="nmctl sf diff web pool.sf"),
+    Command("sf apply", "", "deploy a description, or change what is deployed into it",
+            (NAME, FILE, ON, STRICT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
+            uses=("ApplyDescription", "PlanDescription"), epilog="nmctl sf apply web pool.sf --yes --wait"),
+    Command("sf update", "", "the same, of one that is deployed already",
+            (NAME, FILE, ON, STRICT, PLANNED, YES, WAIT), run=update, say="update {name}",
+            uses=("ApplyDescription", "PlanDescription", "GetDescriptions"),
+            epilog="nmctl sf update web pool.sf --wait"),
+    Command("sf status", "", "list deployed descriptions; of one, its components and how they stand",
+            (word("name", "one description", count="?"), word("path", "only that component", count="?"),
+             Arg("--attributes", "with attributes, and when a change of each takes effect", flag=True)),
+            run=status, uses=("GetDescriptions", "GetComponents"), epilog="nmctl sf status web"),
+    Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
+            show=columns.listed("descriptions")),
+    Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",
+            (NAME, ATTRIBUTE, word("value", "true, 5, text, or JSON", parse=values.typed), WAIT), job=True,
+            say="set {path} of {name}", epilog="nmctl sf set web host1:domain2:memory 1024"),
+    Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),
+            job=True, say="remove {path} of {name}"),
+    Command("sf terminate", "TerminateDescription", "take descriptions down, in the reverse order",
+            (names("name", "the descriptions' names", each=True), WAIT), job=True, say="terminate {name}",
+            epilog="nmctl sf terminate web --wait"),
+    Command("sf start", "", "deploy as SmartFrog's sfStart does", (MACHINE, NAME, FILE), run=start,
+            say="start {name}", uses=("ApplyDescription",),
+            epilog="nmctl sf start localhost web pool.sf"),
+    Command("sf stop", "", "take down as SmartFrog's sfTerminate does", (MACHINE, NAME), run=stop,
+            say="terminate {name}", uses=("TerminateDescription",),
+            epilog="nmctl sf stop localhost web"),
+    Command("sf run", "", "deploy as SmartFrog's sfRun does, under the file's name", (FILE,), run=run,
+            say="run {name}", uses=("ApplyDescription",), epilog="nmctl sf run pool.sf"),
+)  # fmt: skip

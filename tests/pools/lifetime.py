@@ -1,0 +1,176 @@
+"""A pool's worker and its hosts' hands over a real database, without threads: a turn at a time.
+
+What is sent waits in `queue` until `turn` gives it to whom it is for. `crash` forgets all that is not in the
+database, as kill -9 does.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nm import hands, jobs
+from nm.calls import Call, Caller, Describing, Site
+from nm.converge import Patience, Tools
+from nm.database import Database
+from nm.descriptiondesk import DescriptionDesk
+from nm.export import ExportHand
+from nm.pools import keeping, operations
+from nm.pools.tree import spell
+from nm.poolwork import PoolWorker, Wake
+from nm.records import Record, name_of, record_key
+from nm.workers import Errand, Handler, Job
+
+ROOT = Caller(0, "root", admin=True)
+INCLUDES = "".join(
+    f'#include "{name}"\n'
+    for name in (
+        "ch/cern/openlab/smartdomains/components.sf",
+        "nm/components.sf",
+        "org/smartfrog/services/shellscript/components.sf",
+        "org/smartfrog/services/management/components.sf",
+        "org/smartfrog/sfcore/workflow/combinators/components.sf",
+    )
+)
+
+
+class Lifetime:
+    """nm, as far as pools go. `site`: what calls know of the installation."""
+
+    def __init__(self, folder: Path, site: Site, bases: tuple[str, ...] = ()) -> None:
+        self.database = Database.open(folder / "db")
+        self._site, self._bases = site, bases
+        self.up = 0.0
+        self.patience = Patience(deadline=60.0, first_pause=1.0, longest_pause=8.0)
+        self._tools = Tools(
+            self.database, self._send, ExportHand(folder), time.time, lambda: self.up, self.patience
+        )
+        self.queue: deque[tuple[str, Any]] = deque()
+        self.workers: dict[str, Handler] = {}
+        self.wakes: dict[str, float] = {}  # subject -> when it is to be called again, by `up`
+        self.done: list[str] = []  # orders that were carried out, as "what path"
+        self.open_hand: Callable[[str], Handler] = lambda host: hands.pools_worker(
+            host, self.database, lambda: self._bases
+        )
+
+    # ---- calls
+
+    def call(self, method: str) -> Call:
+        return Call(ROOT, method, time.time(), self._site)
+
+    def operate(self, operation: Callable[..., Any], *arguments: Any, method: str = "Update") -> Any:
+        call = self.call(method)
+        return self.database.transact(lambda tx: operation(tx, call, *arguments))
+
+    def apply(self, name: str, text: str, **options: Any) -> int:
+        """The job, which is begun with the next turn."""
+        desk = DescriptionDesk(self.database)
+        job = desk.apply(self.call("ApplyDescription"), name, INCLUDES + text, {}, options)
+        self._send(keeping.subject(name), Job(job))
+        return job
+
+    def set(self, name: str, path: str, value: Any) -> int:
+        job: int = self.operate(operations.set_attribute, name, path, value)
+        self._send(keeping.subject(name), Job(job))
+        return job
+
+    def terminate(self, name: str) -> int:
+        job: int = self.operate(operations.terminate, name)
+        self._send(keeping.subject(name), Job(job))
+        return job
+
+    # ---- what is there
+
+    def job(self, number: int) -> Record:
+        record = self.database.get(record_key("job", number))
+        assert record is not None
+        return record
+
+    def pool(self, name: str) -> Record | None:
+        return keeping.find(self.database, name)
+
+    def states(self, name: str) -> dict[str, str]:
+        """The state of each part there is, by its path."""
+        pool = self.pool(name)
+        entries = keeping.entries(self.database, pool) if pool is not None else {}
+        return {spell(path): entry["state"] for path, entry in entries.items()}
+
+    def left(self) -> list[str]:
+        """The keys of all records of pools."""
+        kinds = ("pool", "text", "piece", "life")
+        return [record["record_key"] for kind in kinds for record in self.database.range(kind)]
+
+    # ---- time
+
+    def _send(self, subject: str, item: Any) -> None:
+        self.queue.append((subject, item))
+
+    def turn(self) -> None:
+        """Give the first that waits to whom it is for."""
+        subject, item = self.queue.popleft()
+        if isinstance(item, Errand):
+            self.done += [_said(order) for order in item.orders if not order.moot()]
+        pause = self._worker(subject).handle([item])
+        if pause is None:
+            self.wakes.pop(subject, None)
+        else:
+            self.wakes[subject] = self.up + pause
+
+    def settle(self, most: int = 2000) -> None:
+        """Go on until nothing waits."""
+        while self.queue:
+            self.turn()
+            most -= 1
+            assert most > 0, "it does not come to an end"
+
+    def later(self, seconds: float) -> None:
+        """Let time pass, and what is due then happen."""
+        end = self.up + seconds
+        self.settle()
+        while (due := min(self.wakes.values(), default=end)) < end:
+            self.up = max(self.up, due)
+            for subject in [subject for subject, at in self.wakes.items() if at <= self.up]:
+                pause = self._worker(subject).handle([])
+                self.wakes.pop(subject)
+                if pause is not None:
+                    self.wakes[subject] = self.up + max(pause, 0.01)
+            self.settle()
+        self.up = end
+
+    def run(self, job: int, seconds: float = 300.0) -> Record:
+        """The job, over."""
+        self.settle()
+        while self.job(job)["state"] not in jobs.OVER and seconds > 0:
+            self.later(1.0)
+            seconds -= 1.0
+        return self.job(job)
+
+    def crash(self) -> None:
+        """nmd is killed, and started again."""
+        self.queue.clear()
+        self.wakes.clear()
+        self.workers.clear()
+        for record in list(self.database.range("pool")):
+            self._send(keeping.subject(name_of(record["record_key"])), Wake())
+
+    def _worker(self, subject: str) -> Handler:
+        if subject not in self.workers:
+            kind, _, name = subject.partition(":")
+            make = partial(PoolWorker, name, self._tools) if kind == "pool" else partial(self.open_hand, name)
+            self.workers[subject] = make()
+        return self.workers[subject]
+
+    def close(self) -> None:
+        for worker in self.workers.values():
+            worker.close()
+        self.database.close()
+
+
+def site(*folders: str) -> Site:
+    return Site(image_folders=folders, describing=Describing(folders=folders))
+
+
+def _said(order: Any) -> str:
+    return f"{order.value['what']} {order.fact.split('/', 2)[2]}"

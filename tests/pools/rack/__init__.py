@@ -1,0 +1,1 @@
+"""Pools of real domains, beside a libvirtd of their own (tests/hosts/rackns.sh)."""

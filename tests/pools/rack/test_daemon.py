@@ -1,0 +1,157 @@
+"""nmd itself, killed at any moment, and guests that start and answer; make test-pools runs it."""
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm.client import ClientError, connect
+from nm.jobs import OVER
+from nm.lab import archive, guest
+from tests.hosts.rack.conftest import sh, until
+from tests.pools.lifetime import INCLUDES
+from tests.pools.rack.conftest import URI, domains
+from tests.pools.rack.test_life import pair
+
+INIT = Path(__file__).with_name("pool-init.sh")
+MODULES = (*guest.MODULES, "virtio_blk", "isofs", "nls_utf8")
+CMDLINE = "console=ttyS0 quiet panic=1 mitigations=off cryptomgr.notests"
+KILLS = 12
+
+
+class Daemon:
+    """nmd in a folder of its own, which may be killed."""
+
+    def __init__(self, folder: Path, images: Path) -> None:
+        self.socket = folder / "api.sock"
+        self._config, self._said = folder / "nm.toml", folder / "said"
+        self._config.write_text(
+            f'[daemon]\ndatabase = "{folder}/db"\nlock = "{folder}/lock"\n'
+            f'pid_file = "{folder}/pid"\nlog = ""\n'
+            f'[api]\nsocket = "{self.socket}"\ntcp = false\n[export]\nfolder = "{folder}/export"\n'
+            f'[images]\nfolders = ["{images}"]\n'
+        )
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "nm.daemon", "--config", str(self._config)]
+        with open(self._said, "a") as said:
+            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        until(self._answers, 60)
+
+    def _answers(self) -> bool:
+        try:
+            self.call("GetHosts", {})
+        except (ClientError, OSError):
+            return False
+        return True
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        with connect(str(self.socket)) as proxy:
+            return getattr(proxy, method)(*arguments)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(30)
+
+    def over(self, job: int) -> dict[str, Any]:
+        with suppress(AssertionError):
+            until(lambda: self.call("GetJobs", {"id": job})[0]["state"] in OVER, 120)
+        found: dict[str, Any] = self.call("GetJobs", {"id": job})[0]
+        assert found["state"] in OVER, (
+            found,
+            self.call("GetDescriptions", {}),
+            self._said.read_text()[-8000:],
+        )
+        return found
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, folder: Path, images: Path) -> Iterator[Daemon]:
+    disks = folder / "disks"
+    disks.mkdir(mode=0o711)
+    sh("virsh", "pool-define-as", "pools", "dir", "--target", disks)
+    made = Daemon(tmp_path, images)
+    made.call("RegisterHost", "h0", {
+        "uri": URI, "network": {"kind": "ovs", "device": "rack0"}, "pool": "pools", "emulate": True
+    })  # fmt: skip
+    made.call("RegisterImage", "empty", {"kind": "disk", "disk": f"{images}/empty.qcow2"})
+    yield made
+    made.process.terminate()
+    made.process.wait(60)
+    for name in domains("--all"):
+        sh("sh", "-c", f"virsh destroy {name}; virsh undefine {name}; true")
+    sh("sh", "-c", f"virsh pool-destroy pools; virsh pool-undefine pools; rm -rf {disks}; true")
+
+
+def test_killed_at_any_moment_it_comes_to_the_same(daemon: Daemon, folder: Path) -> None:
+    chance, never = random.Random(), threading.Event()
+    other = pair('graphics "vnc";', "swapSize 1048576L;")
+    for _ in range(KILLS):
+        for method, more, end in (
+            ("ApplyDescription", (INCLUDES + pair(), {}), ["a", "other"]),
+            (
+                "ApplyDescription",
+                (INCLUDES + other, {}),
+                ["a", "other"],
+            ),
+            ("TerminateDescription", (), []),
+        ):
+            job = daemon.call(method, "web", *more)
+            never.wait(chance.uniform(0, 1.5))
+            daemon.kill()
+            daemon.start()
+            over = daemon.over(job)
+            assert (over["state"], over["error"]) == ("done", None)
+            assert domains() == end
+        assert (domains("--all"), list((folder / "disks").iterdir())) == ([], [])
+        assert daemon.call("GetDescriptions", {}) == []
+
+
+@pytest.fixture
+def bootable(images: Path) -> str:
+    """An image whose guests take their addresses from their seeds."""
+    kernel, modules = archive.kernel()
+    (images / "vmlinux").write_bytes(archive.unpacked(kernel.read_bytes()))
+    (images / "initrd").write_bytes(archive.archive(archive.base(INIT, modules, MODULES)))
+    for name in ("vmlinux", "initrd"):
+        (images / name).chmod(0o644)
+    return "guests"
+
+
+def test_guests_start_answer_and_shut_down(daemon: Daemon, images: Path, bootable: str) -> None:
+    sh("ip", "link", "add", "lan0", "type", "bridge")
+    sh("ip", "link", "set", "lan0", "up")
+    sh("ip", "address", "add", "10.0.0.1/16", "dev", "lan0")
+    boot = {"kernel": f"{images}/vmlinux", "initrd": f"{images}/initrd", "cmdline": CMDLINE}
+    settings = {"kind": "disk", "disk": f"{images}/empty.qcow2", **boot}
+    daemon.call("RegisterImage", bootable, settings)
+    text = """
+    Small extends Domain { memory 96; maxMemory 96; bridge "lan0"; netmask "255.255.0.0"; }
+    sfConfig extends Compound {
+      sfSyncTerminate true;
+      one extends LoopbackStorageBackend { baseImage "guests"; }
+      a extends Small { hostname "a"; ip "10.0.0.2"; storageBackend LAZY ATTRIB one; }
+      two extends LoopbackStorageBackend { baseImage "guests"; format "raw"; backing false; }
+      b extends Small { hostname "b"; ip "10.0.0.3"; storageBackend LAZY ATTRIB two; }
+    }
+    """
+    assert daemon.over(daemon.call("ApplyDescription", "lan", INCLUDES + text, {}))["error"] is None
+    for address in ("10.0.0.2", "10.0.0.3"):
+        until(partial(_answers, address), 120)
+    job = daemon.over(daemon.call("TerminateDescription", "lan"))
+    assert job["error"] is None and job["finished"] - job["started"] < 60  # they did it themselves
+    assert domains("--all") == []
+    sh("ip", "link", "del", "lan0")
+
+
+def _answers(address: str) -> bool:
+    done = subprocess.run(["ping", "-c", "1", "-W", "1", address], capture_output=True, check=False)
+    return done.returncode == 0

@@ -1,0 +1,179 @@
+"""What is in the way: libvirtd that is killed, hosts that cannot be reached, full disks, a hand cut short."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm import pool
+from nm.facts import Order
+from nm.libvirt_host import LibvirtHost
+from nm.poolhand import PoolHand
+from nm.pools import keeping
+from nm.pools.briefs import Brief
+from tests.hosts.rack.conftest import kill_libvirtd, start_libvirtd
+from tests.hosts.rack.test_images import Killed
+from tests.pools.rack.conftest import LONG, URI, Rack, domains, virsh
+from tests.pools.rack.test_life import pair
+
+
+def handled(rack: Rack, orders: int) -> None:
+    """Go on until so many orders were carried out."""
+    rack.done.clear()
+    while len(rack.done) < orders:
+        rack.turn()
+
+
+@pytest.mark.parametrize("orders", [0, 2, 4, 6, 8, 10] if LONG else [5])
+def test_libvirtd_is_killed_while_a_pool_is_made_and_taken_down(rack: Rack, orders: int) -> None:
+    job = rack.apply("web", pair())
+    handled(rack, orders)
+    kill_libvirtd()
+    rack.later(5)
+    start_libvirtd()
+    assert rack.run(job)["state"] == "done" and domains() == ["a", "other"]
+    job = rack.terminate("web")
+    handled(rack, orders // 2)
+    kill_libvirtd()
+    rack.later(5)
+    start_libvirtd()
+    assert rack.run(job)["state"] == "done"
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
+@pytest.mark.parametrize("what", ["keep", "terminate"])
+def test_a_host_that_cannot_be_reached(rack: Rack, what: str) -> None:
+    rack.run(rack.apply("web", pair(f'whenUnreachable "{what}";')))
+    kill_libvirtd()
+    rack.later(50)
+    found = rack.pool("web")
+    assert found is not None
+    word = "unreachable" if what == "keep" else "trouble"
+    assert "qemu:///system" in keeping.entries(rack.database, found)["a",][word]
+    start_libvirtd()
+    rack.later(50)
+    found = rack.pool("web")
+    assert found is not None and found["state"] == ("running" if what == "keep" else "failed")
+    assert word not in keeping.entries(rack.database, found)["a",]
+    assert domains() == (["a", "other"] if what == "keep" else [])
+
+
+def test_a_full_disk_leaves_nothing(rack: Rack) -> None:
+    full = rack.images / "full.raw"
+    full.write_bytes(b"x" * (8 << 20))
+    full.chmod(0o644)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4M,mode=711", "tmpfs", rack.disks], check=True)
+    try:
+        text = pair().replace('baseImage "empty"; format "raw"', f'baseImage "{full}"; format "raw"')
+        job = rack.run(rack.apply("web", text))
+        assert job["state"] == "failed" and "No space left" in job["error"]["text"]
+        assert (domains("--all"), rack.files()) == ([], [])
+    finally:
+        subprocess.run(["umount", rack.disks], check=True)
+
+
+def test_two_hosts_know_nothing_of_each_other(rack: Rack) -> None:
+    """The other one is libvirt's stand-in, over a connection of its own."""
+    host = {"uri": "test:///default", "network": {"kind": "ovs", "device": "rack0"}, "pool": "default-pool"}
+    rack.operate(pool.register_host, "h1", host, method="RegisterHost")
+    text = pair() + "\n"
+    there = (
+        'Far extends Compound { sfSyncTerminate true; sfProcessHost "h1";'
+        ' disk extends LoopbackStorageBackend { baseImage "empty"; }'
+        ' far extends Domain { hostname "far"; storageBackend LAZY ATTRIB disk; } }'
+    )
+    text = there + text.replace("  two extends", "  far extends Far;\n  two extends", 1)
+    job = rack.run(rack.apply("web", text))
+    assert (job["state"], job["error"]) == ("done", None)
+    assert rack.states("web")["far:far"] == "running" and domains() == ["a", "other"]
+    assert {"construct one", "construct far:disk"} == set(rack.done[:2])  # both at once
+    rack.later(40)
+    job = rack.run(rack.terminate("web"))
+    assert (job["state"], job["error"]) == ("done", None)
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
+# ---- a hand that is cut short
+
+
+class Mortal(LibvirtHost):
+    """Ends its process right after the step of that number."""
+
+    STEPS = ("define", "undefine", "set_autostart", "start", "stop")
+    OF_DISKS = ("make_from", "copy", "grow", "write", "remove", "make_empty")
+
+    def __init__(self, uri: str, dies_at: int) -> None:
+        super().__init__(uri)
+        self.left = dies_at
+        for owner, names in ((self, self.STEPS), (self.storage, self.OF_DISKS)):
+            for name in names:
+                setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            answer = act(*arguments)
+            self.left -= 1
+            if self.left == 0:
+                raise Killed
+            return answer
+
+        return counted
+
+
+def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
+    size = {"baseImage": f"{images}/empty.qcow2", "size": 16 << 20, "swapSize": 1 << 20}
+    disk = Brief("web", 1.0, ("disk",), "LoopbackStorageBackend", 1, size)
+    small = {"hostname": "a", "memory": 32, "shutdownTimeout": 0}
+    domain = Brief("web", 1.0, ("a",), "Domain", 1, small, disk=disk)
+    host = {"uri": URI, "pool": "pools", "emulate": True}
+
+    def hand(at: int = 0) -> PoolHand:
+        connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
+        return PoolHand("h0", host, lambda name: None, (str(images),), connect=connect)
+
+    def do(what: str, brief: Brief, at: int = 0) -> None:
+        one = hand(at)
+        try:
+            [outcome] = one.run([Order(brief.fact, {"what": what, "brief": brief})], 1)
+            assert outcome.error is None
+        finally:
+            one.close()
+
+    made = {"a+seed", f"nm-pool-web-{disk.identity}+disk", f"nm-pool-web-{disk.identity}+swap"}
+    for what, brief, steps in (
+        ("deploy", disk, 4),
+        ("deploy", domain, 4),
+        ("start", domain, 3),
+        ("stop", domain, 1),
+        ("terminate", domain, 4),
+        ("terminate", disk, 1),
+    ):
+        for at in range(1, steps + 1):
+            with pytest.raises(Killed):
+                do(what, brief, at)
+            if at < steps:  # so that the next kill has something to be in the way of
+                do(what, brief)
+                _undo(do, what, brief)
+        do(what, brief, 99)
+        there = {"deploy": made if brief is domain else made - {"a+seed"}}.get(what)
+        assert there is None or set(rack.files()) == there, what
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
+def _undo(do: Callable[..., None], what: str, brief: Brief) -> None:
+    """Go back to before that order."""
+    before = {"start": ("stop",), "stop": ("start",), "deploy": ("terminate",)}
+    for other in before.get(what, ("deploy",)):
+        do(other, brief)
+
+
+def test_a_stranger_of_that_name_stays(rack: Rack) -> None:
+    xml = "<domain type='qemu'><name>other</name><memory>65536</memory><os><type>hvm</type></os></domain>"
+    subprocess.run(["virsh", "-q", "define", "/dev/stdin"], input=xml, text=True, check=True)
+    job = rack.run(rack.apply("web", pair()))
+    assert job["state"] == "failed" and "not nm's own" in job["error"]["text"]
+    assert domains("--all") == ["other"] and rack.files() == []
+    rack.run(rack.terminate("web"))
+    assert domains("--all") == ["other"] and virsh("domstate", "other") == "shut off"

@@ -1,0 +1,43 @@
+"""Descriptions through a whole nm: what was answered is there after a restart, and means the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nm.configdescriptions import Descriptions
+from nm.errors import Denied
+from nm.pools import keeping
+from tests.rack import rack
+
+INCLUDE = '#include "org/smartfrog/components.sf"\n'
+PRIMS = INCLUDE + "sfConfig extends Compound { a extends Prim { size IPROPERTY size; } }"
+SHELL = '#include "org/smartfrog/services/shellscript/components.sf"\nsfConfig extends BashShell;'
+
+
+def test_a_description_is_there_after_a_restart(tmp_path: Path) -> None:
+    with rack(tmp_path, nodes=0) as here:
+        here.stop()
+        here.config = replace(here.config, descriptions=Descriptions(properties=("size=7",)))
+        here.start()
+        job = here.call("ApplyDescription", "web", PRIMS, {})
+        assert here.call("GetJob", job)["subject"] == "pool:web"
+        here.stop()
+        here.config = replace(here.config, descriptions=Descriptions())
+        here.start()
+        [found] = here.call("GetDescriptions", {"name": "web"})
+        assert (found["revision"], found["components"], found["owner"]["name"]) == (1, 2, "root")
+        assert here.service is not None
+        pool = here.service.database.get("pool_web")
+        assert pool is not None
+        assert keeping.target_parts(here.service.database, pool)[1].attributes["size"] == 7
+        assert any(event["subject"] == "pool web" for event in here.call("GetEvents", 0, 100))
+
+
+def test_the_configuration_decides_about_shells_while_nm_runs(tmp_path: Path) -> None:
+    with rack(tmp_path, nodes=0) as here:
+        with pytest.raises(Denied, match=r"descriptions\.shells"):
+            here.call("ApplyDescription", "web", SHELL, {})
+        assert here.service is not None
+        here.service.reload(replace(here.config, descriptions=Descriptions(shells=True)))
+        assert here.call("PlanDescription", "web", SHELL, {})["changes"]

@@ -1,0 +1,128 @@
+"""The stories of descriptions that are deployed, told by test_commands.py."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from nm.shell import smartfrog
+from tests.shell.conftest import Nmctl
+
+COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
+DOMAINS = '#include "ch/cern/openlab/smartdomains/components.sf"\n'
+XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB'>1048576</memory>
+<vcpu>2</vcpu><os><type machine='pc'>hvm</type></os><on_crash>preserve</on_crash><devices>
+<disk type='file' device='disk'><source file='/images/"web".img'/><target dev='vda' bus='virtio'/></disk>
+<disk type='file' device='cdrom'/><disk type='block' device='disk'><source dev='/dev/sdb'/></disk>
+<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface>
+<hostdev mode='subsystem'/></devices></domain>"""
+
+
+def pools(nmctl: Nmctl, folder: Path) -> None:
+    """From the first plan to the end."""
+    common, pool = folder / "common.sf", folder / "pool.sf"
+    common.write_text(COMMON)
+
+    def write(memory: int, more: str = "") -> None:
+        inside = f'a extends Guest {{ hostname "a"; memory {memory}; }} {more}'
+        pool.write_text(
+            f'#include "{common}"\nsfConfig extends Compound {{ sfSyncTerminate true; {inside} }}'
+        )
+
+    write(512)
+    assert nmctl.rack.service is not None
+    planned = nmctl("sf", "plan", "web", str(pool), status=2)
+    assert "  +   create a (Prim): sfConfig is created" in planned.out.splitlines()
+    assert "Plan: 2 to create." in planned.out.splitlines()
+    found = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json["result"]
+    assert [change["action"] for change in found["changes"]] == ["create", "create"]
+    nmctl("sf", "update", "web", str(pool), "--yes", status=5)
+    nmctl("sf", "apply", "web", str(pool), status=2)  # nobody is there to be asked
+    assert nmctl.rack.call("GetDescriptions", {}) == []
+    nmctl("sf", "apply", "web", str(pool), "--if-plan", found["hash"], "--wait")
+    assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
+    assert "nothing to do" in nmctl("sf", "plan", "web", str(pool)).out
+    assert "nothing to do" in nmctl("sf", "apply", "web", str(pool), "--yes").out
+    assert nmctl.one("GetDescriptions", name="web")["revision"] == 1
+    write(600, 'b extends Guest { hostname "b"; }')
+    differing = nmctl("sf", "diff", "web", str(pool), status=2)
+    assert "        memory 512 -> 600 (now)" in differing.out.splitlines()
+    assert nmctl("sf", "diff", "web", str(pool), "--json", status=2).json["result"][0]["path"] == "a"
+    nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
+    assert "memory 600  (now" in nmctl("sf", "status", "web", "--attributes").out
+    assert "b (Prim): running" in nmctl("sf", "status", "web", "b").out
+    assert "running" in nmctl("sf", "status").out
+    assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
+    nmctl("sf", "set", "web", "a:memory", "700", "--wait")
+    assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
+    nmctl("sf", "unset", "web", "a:memory", "--wait")
+    assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
+    nmctl("sf", "terminate", "web", "--wait")
+    assert nmctl.rack.call("GetDescriptions", {}) == []
+
+
+def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
+    """What the daemon finds is told line by line, with the place."""
+    pool = folder / "pool.sf"
+    pool.write_text("sfConfig extends Compuond {\n}\n")
+    said = nmctl("sf", "diff", "web", str(pool), status=2).err.splitlines()
+    assert said[0] == "web.sf:1:18: no Compuond here, nor in any component around (in sfConfig)"
+    assert said[1:3] == ["    sfConfig extends Compuond {", "                     ^"]
+    told = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json
+    assert told["error"]["code"] == 102
+    pool.write_text(f'a "{"x" * (1 << 20)}";\nsfConfig extends Compound;')
+    assert "are the most" in nmctl("sf", "apply", "web", str(pool), "--yes", status=2).err
+    nmctl("sf", "status", "web", status=5)
+    nmctl("sf", "terminate", "web", status=5)
+
+
+def smartfrogs_words(nmctl: Nmctl, folder: Path) -> None:
+    """`start`, `stop` and `run` wait, and name hosts as SmartFrog does."""
+    pool = folder / "pool.sf"
+    pool.write_text(f'{COMMON}sfConfig extends Guest {{ hostname "a"; }}')
+    nmctl("sf", "start", "nowhere", "web", str(pool), status=4)
+    assert nmctl.rack.service is not None
+    nmctl("sf", "start", "localhost", "web", str(pool))
+    assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
+    nmctl("sf", "run", str(pool))
+    assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
+    nmctl("sf", "stop", "localhost", "web")
+    assert [one["name"] for one in nmctl.rack.call("GetDescriptions", {})] == ["pool"]
+    assert all(callable(getattr(smartfrog, word)) for word in ("start", "terminate", "parse", "run"))
+
+
+def pictures_of_descriptions(nmctl: Nmctl, folder: Path) -> None:
+    """They need no daemon."""
+    nmctl.rack.stop()
+    pool, picture = folder / "pool.sf", folder / "pool.svg"
+    inside = 'a extends Compound { d extends Domain { hostname "d"; storageBackend LAZY ATTRIB l; } }'
+    disk = 'l extends Compound { x extends LoopbackStorageBackend { baseImage "deb"; } }'
+    pool.write_text(f"{DOMAINS}sfConfig extends Compound {{ {disk} {inside} }}")
+    dot = nmctl("sf", "graph", str(pool), "--dot").out
+    assert '-> n1 [label="storageBackend", lhead=cluster_n1];' in dot
+    nmctl("sf", "graph", str(pool), "-o", str(picture))
+    drawn = ET.parse(picture).getroot()
+    texts = {text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"sfConfig", "Compound", "d", "Domain", "storageBackend"} <= texts
+    pool.write_text("sfConfig extends Nothing;")
+    nmctl("sf", "graph", str(pool), status=2)
+
+
+def domains_as_descriptions(nmctl: Nmctl, folder: Path) -> None:
+    """What virsh dumpxml writes becomes a description that holds together."""
+    source, pool = folder / "web.xml", folder / "pool.sf"
+    source.write_text(XML)
+    nmctl("sf", "import", str(source), "--on", "h1", "-o", str(pool))
+    text = pool.read_text()
+    assert nmctl("sf", "fmt", str(pool)).out == text
+    found = nmctl("sf", "resolve", str(pool), "--json").json["result"]["attributes"]
+    assert found["sfProcessHost"] == "h1"
+    domain, disk = found["web.1"]["attributes"], found["web.1-disk"]["attributes"]
+    assert (domain["memory"], domain["vcpus"], domain["bridge"]) == (1024, 2, "br0")
+    assert domain["storageBackend"]["reference"].startswith("LAZY")
+    assert (disk["baseImage"], disk["keepOnTerminate"]) == ('/images/"web".img', True)
+    for left in ("disk 2", "hostdev", "on_crash preserve"):
+        assert f"// not taken over: {left}" in text
+    nmctl("sf", "check", str(pool))
+    source.write_text("<domain/>")
+    nmctl("sf", "import", str(source), status=2)
+    source.write_text("<!DOCTYPE x [<!ENTITY e 'x'>]><domain><name>&e;</name></domain>")
+    nmctl("sf", "import", str(source), status=2)
