@@ -65,7 +65,11 @@ class Daemon:
         with suppress(AssertionError):
             until(lambda: self.call("GetJobs", {"id": job})[0]["state"] in OVER, 120)
         found: dict[str, Any] = self.call("GetJobs", {"id": job})[0]
-        assert found["state"] in OVER, (found, self.call("GetDescriptions", {}), self._said.read_text()[-8000:])
+        assert found["state"] in OVER, (
+            found,
+            self.call("GetDescriptions", {}),
+            self._said.read_text()[-8000:],
+        )
         return found
 
 
