@@ -3,6 +3,9 @@
 From a request and whoever sends it to operations of federation, and back to a number: 0 done, -1 not done, -2
 done but the mail about it was not taken at the first try. It holds no rules and no state but who waits for
 which mail. The portal vouches for its people; the kernel, a token or TLS vouch for the portal.
+
+That first try is all that it waits for: for the record that the worker writes, never for the mail server,
+and for all mails of a request together no longer than PATIENCE. Who is told -2 then has lost nothing.
 """
 
 import base64
@@ -14,13 +17,14 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from nm import bowlcalls, jsonrpc, mails
+from nm import allocating, bowlcalls, jsonrpc, mails
 from nm.bowlcalls import METHODS, Asked
 from nm.calls import Caller, Site
 from nm.errors import Invalid, NMError
-from nm.federation import acting, answers, ending, looking, provisioning, reserving
+from nm.federation import acting, answers, ending, looking, provisioning
 from nm.federation.answers import Answer
 from nm.federation.visits import Rules, Visit, transacted
 from nm.gate import Gate
@@ -36,7 +40,7 @@ from nm.waiters import Waiters
 log = logging.getLogger("nm.bowl")
 
 DONE, FAILURE, UNMAILED = 0, -1, -2
-PATIENCE = 10.0  # seconds for which a first hand-over of a mail is waited for
+PATIENCE = 10.0  # seconds for which first tries of a request's mails are waited for
 _JSON = (b"application/json",)
 
 Who = Caller | Shown
@@ -99,7 +103,10 @@ class Bowl:
         """The answer's body for a request. RefusedError when whoever sends it may not call."""
         if not self._admits(who, request.authorization):
             raise RefusedError(403, "this needs an administrator, an account of bowl.callers, or the token")
-        return jsonrpc.answer(request.body, lambda method, params: self._call(_name(who), method, params))
+        until = time.monotonic() + PATIENCE
+        return jsonrpc.answer(
+            request.body, lambda method, params: self._call(_name(who), method, params, until)
+        )
 
     def _admits(self, who: Who, authorization: bytes) -> bool:
         """On this machine the kernel says who calls; over TLS the gate has seen to certificates."""
@@ -114,11 +121,11 @@ class Bowl:
             log.error("nobody gets in by a token", extra={"why": str(error)})
             return False
 
-    def _call(self, who: str, name: str, params: Params) -> Any:
-        """Call a method, and answer its result; FaultError when there is none."""
+    def _call(self, who: str, name: str, params: Params, until: float) -> Any:
+        """Call a method, and answer its result; FaultError when there is none. `until`: see PATIENCE."""
         began, known = time.perf_counter(), name if name in METHODS else "?"
         try:
-            return self._result(bowlcalls.read(name, bowlcalls.bound(name, params)))
+            return self._result(bowlcalls.read(name, bowlcalls.bound(name, params)), until)
         except FaultError as fault:
             self._refusals.count(who, known, fault.code)
             raise
@@ -140,16 +147,14 @@ class Bowl:
         log.error("unexpected error in a call", exc_info=error, extra=details)
         return f"unexpected error {number}; look for this number in the daemon's log and report it"
 
-    def _result(self, asked: Asked) -> Any:
+    def _result(self, asked: Asked, until: float) -> Any:
         """What was found; or, when all that was asked is done, whether administrators were told of it."""
         terms = self.terms
         visit = Visit(asked.guest, terms.rules, asked.method, self._clock(), terms.site)
         if asked.method == "ListResources":
             named = asked.slices[0] if asked.slices else None
             return looking.nodes(self._store, visit, named, asked.available)
-        act = _ACTS[asked.method]
-        done = transacted(self._store, visit, lambda tx, visit: act(tx, visit, asked))
-        until = time.monotonic() + PATIENCE
+        done = _done(self._store, visit, asked)
         taken = [self._is_taken(answer.mail, until) for answer in done if answer.mail is not None]
         return DONE if all(taken) else UNMAILED
 
@@ -175,9 +180,11 @@ class Bowl:
 # ---- what methods do, each in one transaction: all of it or nothing
 
 
-def _allocate(tx: Transaction, visit: Visit, asked: Asked) -> list[Answer]:
-    [named] = asked.slices
-    return [reserving.allocate_nodes(tx, visit, named, asked.numbers, asked.ends)]
+def _done(store: Store, visit: Visit, asked: Asked) -> list[Answer]:
+    if asked.method == "Allocate":
+        [named] = asked.slices
+        return [allocating.allocate_nodes(store, visit, named, asked.numbers, asked.ends)]
+    return transacted(store, visit, partial(_ACTS[asked.method], asked=asked))
 
 
 def _provision(tx: Transaction, visit: Visit, asked: Asked) -> list[Answer]:
@@ -201,8 +208,7 @@ def _delete(tx: Transaction, visit: Visit, asked: Asked) -> list[Answer]:
     return [ending.delete(tx, visit, [named]) for named in asked.slices]
 
 
-_ACTS: Mapping[str, Callable[[Transaction, Visit, Asked], list[Answer]]] = {
-    "Allocate": _allocate,
+_ACTS: Mapping[str, Callable[..., list[Answer]]] = {
     "Provision": _provision,
     "PerformOperationalAction": _perform,
     "Delete": _delete,

@@ -28,7 +28,12 @@ def terms(config: Config, site: Site, lookup: Callable[[str], str]) -> Terms:
         site,
         frozenset(found.callers),
         partial(lookup, found.token) if found.token else None,
-        Limits(body=BODY, connections=found.max_connections, connections_per_user=found.max_connections),
+        Limits(
+            body=BODY,
+            connections=found.max_connections,
+            connections_per_user=(found.max_connections + 1) // 2,
+            reserved_for_admins=0,
+        ),
     )
 
 

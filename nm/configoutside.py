@@ -45,7 +45,12 @@ class Bowl:
     clients: str = key(
         "", 'File with the authorities of clients\' certificates; "": clients need none.', path_or_empty
     )
-    max_connections: int = key(64, "Connections at a time.", between(1, 10_000), live=True)
+    max_connections: int = key(
+        64,
+        "Connections at a time; one account, or over TLS one address, has half of them at most.",
+        between(1, 10_000),
+        live=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -98,20 +98,24 @@ def parse_place(address: str, ca: str | None = None) -> Place:
 
 
 class Watch:
-    """Cuts a connection when its time is over."""
+    """Cuts a connection when its time is over.
+
+    It has a hold of its own on the connection, so it cuts whatever the connection is wrapped in by then.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.over = False
-        self._socket: socket.socket | None = None
+        self._hold: socket.socket | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(seconds, self.cut)
         self._timer.daemon = True
         self._timer.start()
 
     def over_to(self, connection: socket.socket) -> None:
-        """This is the connection."""
+        """This is the connection now."""
         with self._lock:
-            self._socket = connection
+            self._let_go()
+            self._hold = connection.dup()
         if self.over:
             self.cut()
 
@@ -119,15 +123,21 @@ class Watch:
         """Its time is over now."""
         with self._lock:
             self.over = True
-            if self._socket is not None and self._socket.fileno() >= 0:
+            if self._hold is not None:
                 with suppress(OSError):  # it is cut already
-                    # of the plain socket: TLS's own state is the other thread's
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+                    self._hold.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """It ended by itself."""
         self._timer.cancel()
         self._timer.join()
+        with self._lock:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
 
 
 def exchange(place: Place, limits: Limits, body: bytes | None = None, kind: str = "text/xml") -> Answer:
@@ -190,19 +200,18 @@ def _failed(place: Place, limits: Limits, watch: Watch, error: Exception) -> Dev
 @contextmanager
 def _connected(place: Place, limits: Limits, watch: Watch) -> Iterator[http.client.HTTPConnection]:
     context = secured(place)
-    with reached(place, limits, watch) as plain, safe(plain, context, place, watch) as secure:
+    with reached(place, limits, watch) as plain, safe(plain, context, place) as secure:
         connection = http.client.HTTPConnection(place.host, place.port)
         connection.sock = secure
         yield connection
 
 
-def safe(plain: socket.socket, context: ssl.SSLContext, place: Place, watch: Watch) -> ssl.SSLSocket:
-    """The connection in TLS, which from now on is what is watched."""
+def safe(plain: socket.socket, context: ssl.SSLContext, place: Place) -> ssl.SSLSocket:
+    """The connection in TLS."""
     secure = context.wrap_socket(
         plain, server_hostname=place.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
     )
     try:
-        watch.over_to(secure)
         secure.do_handshake()
     except OSError:
         secure.close()
@@ -221,6 +230,8 @@ def reached(place: Place, limits: Limits, watch: Watch) -> socket.socket:
             plain.settimeout(min(limits.silence, limits.total))
             watch.over_to(plain)
             plain.connect(address)
+            if watch.over:  # it was cut before there was anything to cut
+                raise TimeoutError
         except OSError as error:
             plain.close()
             failure = error

@@ -19,6 +19,8 @@ from nm.records import Record, kind_of, name_of, record_key
 
 log = logging.getLogger("nm.federationwork")
 
+PAUSE = 30.0  # seconds before what could not be written is tried again
+
 
 @dataclass(frozen=True)
 class Look:
@@ -42,6 +44,7 @@ class FederationWorker:
     def __init__(self, tools: Tools) -> None:
         self._store = tools.store
         self._tools = tools
+        self._todo: set[str] = set()  # groups to be looked at, still there when one goes wrong
 
     def concerned(self, key: str, record: Record | None) -> Look | Switched | None:
         """What a published change has to say to this worker; None when it is none of its business.
@@ -63,23 +66,26 @@ class FederationWorker:
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Do what is due; whatever is due after that is told by another change."""
-        names: set[str] = set()
         for item in batch:
             if isinstance(item, Switched):
                 self._do(item.group, partial(following.observe, node=item.node, action=item.action))
-                names.add(item.group)
+                self._todo.add(item.group)
             elif isinstance(item, Look) and item.group is not None:
-                names.add(item.group)
+                self._todo.add(item.group)
             elif isinstance(item, Look):
-                names |= {name_of(group["record_key"]) for group in self._store.range("group")}
-        for name in sorted(names):
+                self._todo |= {name_of(group["record_key"]) for group in self._store.range("group")}
+        late = set()
+        while self._todo:
+            name = self._todo.pop()
             while following.due(self._store, name):
                 if not self._do(name, following.follow):
+                    late.add(name)
                     break
-        return None
+        self._todo |= late
+        return PAUSE if late else None
 
     def _do(self, name: str, act: Callable[..., None]) -> bool:
-        """Whether it could be written; else the next change of the group comes back to it."""
+        """Whether it could be written."""
         call = Call(NM, "PowerNode", self._tools.now())
         try:
             self._store.transact(partial(act, call=call, name=name))

@@ -279,6 +279,8 @@ def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] |
     unknown = set(options or {}) - {"if_plan"}
     if unknown:
         raise Invalid(f"unknown option {min(unknown)!r}", "Deploy knows if_plan")
+    if (old.get("federation") or {}).get("shut") is not None:
+        raise Conflict(f"the slice of group {group} was shut down", "GeniReopen wires its nodes again")
     steps = planned(tx, old)
     if not call.caller.admin and (unverified := _unverified(tx, old)):
         raise Conflict(

@@ -109,7 +109,7 @@ class Resource(Generic[Who]):
     method: bytes = b"POST"  # or GET
     paths: tuple[bytes, ...] = (b"/RPC2", b"/")  # none: any
     contents: tuple[bytes, ...] = (b"text/xml", b"application/json")  # the first for who names none of them
-    body: re.Pattern[bytes] | None = XML  # what a body must say that it is; None: anything
+    body: re.Pattern[bytes] | None = XML  # what a body must say that it is; None: anything, or two things
 
 
 class Reading(Generic[Who]):
@@ -146,6 +146,7 @@ class Reading(Generic[Who]):
         self.in_header = self.in_body = False
         self._resource = self._resources[0]
         self._header: dict[bytes, bytes] = {}
+        self._twice: set[bytes] = set()  # of those that may come once
         self._header_bytes = 0
         self._url = b""
         self._body: list[bytes] = []
@@ -198,7 +199,7 @@ class Reading(Generic[Who]):
         self._header_bytes += len(name) + len(value) + 4
         name = name.lower()
         if name in _ONCE and name in self._header:
-            self._refuse(400, f"two {name.decode()} headers")
+            self._twice.add(name)
         if name in _KEPT:
             self._header[name] = value
 
@@ -217,6 +218,8 @@ class Reading(Generic[Who]):
             self._refuse(400, "use HTTP 1.0 or 1.1")
         elif (resource := self._find()) is None:
             return
+        elif twice := self._twice - ({b"content-type"} if resource.body is None else set()):
+            self._refuse(400, f"two {min(twice).decode()} headers")
         elif b"origin" in header:
             self._refuse(403, "requests of web pages are refused")
         elif not self._host_is_ours():

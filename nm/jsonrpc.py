@@ -5,6 +5,7 @@ It knows no method: `answer` is given what carries one call out. Values are JSON
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -81,15 +82,23 @@ def request(message: Any) -> Request:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_struct)
+        return json.loads(
+            body.decode("utf-8"), parse_float=_float, parse_constant=_no_number, object_pairs_hook=_struct
+        )
     except FaultError:
         raise
     except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits
         raise FaultError(PARSE, f"the body is no JSON: {str(error)[:100]}") from None
 
 
+def _float(text: str) -> float:
+    """A number with a fraction or a power; one that is none here could not be sent back as an id."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
 def _no_number(text: str) -> NoReturn:
-    raise FaultError(PARSE, f"{text} is no number of JSON's")
+    raise FaultError(PARSE, f"{text[:40]} is no number that can be sent back")
 
 
 def _struct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from nm import jobs
 from nm.calls import Call
 from nm.configkeys import is_mailbox
 from nm.errors import DeviceFailed, Invalid
-from nm.records import Record, record_key
+from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
 SUBJECT = "mail:"
@@ -19,6 +19,8 @@ KIND = "mail"
 ADMINS: tuple[str, ...] = ()  # as the addressees: the site's administrators, whoever they are when it is sent
 LONGEST_SUBJECT = 200  # characters
 LONGEST_TEXT = 65536  # characters
+MOST = 1000  # mails that may wait: nobody reads more, and no server is down for ever
+_COUNT = record_key("meta", "mails")  # how many wait, as `open`
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,35 @@ class Rules:
 def post(
     tx: Transaction, call: Call, to: Sequence[str], subject: str, text: str, group: str | None = None
 ) -> int:
-    """Owe a mail, and return its job's number; 0 where the site sends no mail, and only an event tells of it.
+    """Owe a mail, and return its job's number; 0 when none is owed, and only an event tells of it.
 
-    `to`: addresses, or ADMINS. `subject` becomes one line, `text` is cut to LONGEST_TEXT. `group`: whose
-    members may see how far it is.
+    So it is where the site sends no mail, and when MOST wait. `to`: addresses, or ADMINS. `subject` becomes
+    one line, `text` is cut to LONGEST_TEXT. `group`: whose members may see how far it is.
     """
     if wrong := [address for address in to if not is_mailbox(address)]:
         raise Invalid(f"{wrong[0][:70]!r} is no mail address", "write it as someone@example.org")
     line = " ".join(_plain(subject).split())[:LONGEST_SUBJECT]
-    if not call.site.mail:
-        tx.tell(Event(call.caller.name, "mail", "not sent", f"{line}: this site sends no mail", group))
+    waiting = _waiting(tx)
+    if not call.site.mail or waiting >= MOST:
+        why = f"{waiting} mails wait already" if call.site.mail else "this site sends no mail"
+        tx.tell(Event(call.caller.name, "mail", "not sent", f"{line}: {why}", group))
         return 0
     told = {"to": list(to), "headline": line, "text": _plain(text[:LONGEST_TEXT])}
     number = jobs.submit(tx, call, SUBJECT, KIND, group, **told)
     jobs.advance(tx, number, call.now, step=line)  # by which people know it
+    _count(tx, call.now, waiting + 1)
     return number
+
+
+def _waiting(tx: Transaction) -> int:
+    """How many mails wait. They are counted when they come and go: of jobs there may be many."""
+    if (count := tx.get(_COUNT)) is not None:
+        return int(count["open"])
+    return sum(job["kind"] == KIND and job["state"] not in jobs.OVER for job in tx.range("job"))
+
+
+def _count(tx: Transaction, now: float, waiting: int) -> None:
+    tx.put(changed(tx.get(_COUNT) or new("meta", name_of(_COUNT), now), now, open=waiting))
 
 
 def _plain(text: str) -> str:
@@ -84,9 +100,13 @@ class Outcome:
     refused: str | None = None  # for whom it will never be taken, and why
 
 
-def due(job: Record) -> float:
-    """When the mail is to be tried next, in seconds since 1970; a fresh one at once."""
-    return float(job.get("due", 0.0))
+def due(job: Record, now: float, rules: Rules) -> float:
+    """When the mail is to be tried next, in seconds since 1970; a fresh one at once.
+
+    So is one whose pause is longer than any: the clock was ahead when it was written.
+    """
+    found = float(job.get("due", 0.0))
+    return found if found <= now + rules.longest_pause else 0.0
 
 
 def settle(tx: Transaction, number: int, now: float, outcome: Outcome, rules: Rules) -> None:
@@ -94,15 +114,18 @@ def settle(tx: Transaction, number: int, now: float, outcome: Outcome, rules: Ru
     job = tx.get(record_key("job", number))
     if job is None or job["state"] in jobs.OVER:
         return
+    waiting = _waiting(tx)
     if outcome.refused is not None:
         _tell(tx, job, outcome.refused)
     tries = job.get("tries", 0) + 1
     if outcome.error is None:
         state = "done" if outcome.refused is None else "failed"
         jobs.advance(tx, number, now, state=state, tries=tries, error=_error(outcome.refused))
+        _count(tx, now, waiting - 1)
     elif now >= job["created"] + rules.give_up:
         _tell(tx, job, outcome.error)
         jobs.advance(tx, number, now, state="failed", tries=tries, error=_error(outcome.error))
+        _count(tx, now, waiting - 1)
     else:
         pause = min(rules.first_pause * 2 ** min(tries - 1, 60), rules.longest_pause)
         arguments = {**job["arguments"], "to": list(outcome.left) or job["arguments"]["to"]}

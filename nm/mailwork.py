@@ -6,7 +6,7 @@ written down; one that a crash loses goes again under the same Message-ID.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -24,10 +24,10 @@ from nm.records import Record, record_key
 from nm.store import Store
 from nm.workers import Job
 
-AT_ONCE = 20  # letters in one session
 PAUSE = 1.0  # seconds until a database that took no writes is tried again
 TOTAL = 10.0  # times the server's silence: how long a session may last
 DAY = 86400.0
+_PLAIN = SMTP.clone(cte_type="7bit")  # which every server takes
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,8 @@ class MailWorker:
             self._say()
             jobs = self._jobs()
             eager = any(isinstance(item, Look) for item in batch)
-            due = [job for job in jobs.values() if eager or mails.due(job) <= self._now()]
-            for start in range(0, len(due), AT_ONCE):
-                self._try(due[start : start + AT_ONCE])
+            due = [job for job in jobs.values() if eager or self._due(job) <= self._now()]
+            self._try(due)
             return self._next(self._jobs())
         except DeviceFailed:  # the disk took no writes
             return PAUSE
@@ -88,16 +87,19 @@ class MailWorker:
     def _next(self, jobs: Mapping[int, Record]) -> float | None:
         if not jobs:
             return None
-        return max(min(map(mails.due, jobs.values())) - self._now(), 0.05)
+        return max(min(map(self._due, jobs.values())) - self._now(), 0.05)
+
+    def _due(self, job: Record) -> float:
+        return mails.due(job, self._now(), rules(self.config))
 
     def _try(self, jobs: Sequence[Record]) -> None:
-        if not self._cut.made:
-            outcomes = self._outcomes(jobs)
-            if not self._cut.made:  # else it says nothing of the server
-                self._unsaid |= {job["id"]: outcome for job, outcome in zip(jobs, outcomes, strict=True)}
-                self._say()
+        for job, outcome in zip(jobs, self._outcomes(jobs), strict=True):
+            if self._cut.made and outcome.error is not None:  # which says nothing of the server
+                return
+            self._unsaid[job["id"]] = outcome
+            self._say()
 
-    def _outcomes(self, jobs: Sequence[Record]) -> list[mails.Outcome]:
+    def _outcomes(self, jobs: Sequence[Record]) -> Iterable[mails.Outcome]:
         config = self.config
         if not config.admins:
             return [mails.Outcome("this site sends no mail; set mail.admins")] * len(jobs)
@@ -131,7 +133,7 @@ def letter(config: Mail, job: Record) -> smtp.Letter:
     """The mail of that job, as it is handed over."""
     told = job["arguments"]
     to = tuple(told["to"]) or config.admins
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_PLAIN)
     message["From"] = config.sender
     message["To"] = ", ".join(to)
     message["Subject"] = told["headline"]

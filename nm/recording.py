@@ -183,6 +183,8 @@ def finish(tx: Transaction, name: str, revision: int, now: float) -> bool:
             _close(tx, account, now)
         if old["alias"] is not None:
             tx.delete(record_key("claim", f"alias:{old['alias']}"))
+        for part in (old.get("federation") or {}).get("parts", ()):  # of a reservation
+            tx.delete(record_key("request", part["request"]))
         tx.tell(Event("nm", f"group {name}", "gone", "everything is back in the pool", name))
         return True
     error = plan.waits_for(tx, name, old["target"])

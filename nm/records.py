@@ -33,6 +33,7 @@ KINDS = (
     "job",  # a piece of work and how far it is; named by its number
     "debt",  # something to undo on a device that cannot be reached now
     "ticket",
+    "request",  # what a reservation was asked for by, word for word; its `group` is the reservation's
     "claim",  # a value that only one record may hold (a MAC, an alias); named WHAT:VALUE
     "meta",  # nm's own counters and marks
 )

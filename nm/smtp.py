@@ -3,7 +3,8 @@
 Called by the mails' worker only. A session is watched over as questions to other servers are
 (nm/exchange.py): silence and the whole have their times, and nmd's end cuts it. Certificates are always
 checked. What went wrong with the session itself, a wrong password too, passes for every letter; only what the
-server says of one letter or addressee for good is for good.
+server says of one letter or addressee for good is for good. A server may end a session whenever it likes:
+what is left goes in another one, and only a letter that was the first in its session is blamed for the end.
 """
 
 import smtplib
@@ -17,6 +18,9 @@ from typing import Any
 from nm.errors import DeviceFailed, NMError
 from nm.exchange import Limits, Place, Watch, reached, safe, secured, watched
 from nm.mails import Outcome
+
+AT_ONCE = 20  # letters in one session
+_FIRST = 530  # log in first, or speak TLS first: a setting of the site's, which can be mended
 
 _Refusals = Mapping[str, tuple[int, bytes]]  # addressee -> the server's code and words
 
@@ -41,15 +45,29 @@ class Letter:
     message: EmailMessage
 
 
-def hand_over(server: Server, letters: Sequence[Letter]) -> list[Outcome]:
-    """Give the server these letters; an outcome for each, in order. Raises nothing of the server's doing."""
-    outcomes: list[Outcome] = []
-    try:
-        with watched(server.place, server.limits) as watch, _session(server, watch) as session:
-            outcomes.extend(_give(session, letter) for letter in letters)
-    except NMError as error:  # a secret that is missing, too
-        outcomes += [Outcome(str(error)) for _ in letters[len(outcomes) :]]
-    return outcomes
+def hand_over(server: Server, letters: Sequence[Letter]) -> Iterator[Outcome]:
+    """Give the server these letters: an outcome for each, in order, as soon as it is known.
+
+    Raises nothing of the server's doing. A server that has no session for us is not asked again.
+    """
+    given = 0
+    while given < len(letters):
+        before, ready = given, False
+        try:
+            with watched(server.place, server.limits) as watch, _session(server, watch) as session:
+                ready = True
+                for letter in letters[given : given + AT_ONCE]:
+                    outcome = _give(session, letter)
+                    ended = session.sock is None
+                    if not ended or given == before:
+                        given += 1
+                        yield outcome
+                    if ended:
+                        break
+        except NMError as error:  # a secret that is missing, too
+            lost = int(given == before) if ready else len(letters) - given
+            given += lost
+            yield from [Outcome(str(error))] * lost
 
 
 # ---- the session
@@ -66,7 +84,7 @@ class _Session(smtplib.SMTP):
         place, watch = self._server.place, self._watch
         context = secured(place) if self._server.safety == "tls" else None
         plain = reached(place, self._server.limits, watch)
-        return plain if context is None else safe(plain, context, place, watch)
+        return plain if context is None else safe(plain, context, place)
 
 
 @contextmanager
@@ -77,7 +95,7 @@ def _session(server: Server, watch: Watch) -> Iterator[smtplib.SMTP]:
             if server.safety == "starttls":
                 session.starttls(context=secured(server.place))
             if server.user:
-                session.login(server.user, server.password())
+                _log_in(session, server)
             yield session
     except smtplib.SMTPServerDisconnected as error:  # which hides why
         raise _cause(error) from None
@@ -90,6 +108,16 @@ def _session(server: Server, watch: Watch) -> Iterator[smtplib.SMTP]:
         raise DeviceFailed(f"{server.place} says {_words(error.smtp_code, error.smtp_error)}") from None
     except smtplib.SMTPException as error:
         raise DeviceFailed(f"{server.place}: {error}", "see mail.tls and mail.user") from None
+
+
+def _log_in(session: smtplib.SMTP, server: Server) -> None:
+    try:
+        session.login(server.user, server.password())
+    except UnicodeError:
+        raise DeviceFailed(
+            f"the password of {server.user!r} has letters beyond ASCII, or the name has",
+            "have another one set by the server's people",
+        ) from None
 
 
 def _cause(error: smtplib.SMTPServerDisconnected) -> OSError:
@@ -116,7 +144,7 @@ def _give(session: smtplib.SMTP, letter: Letter) -> Outcome:
 
 
 def _passes(code: int) -> bool:
-    return code < 500
+    return code < 500 or code == _FIRST
 
 
 def _listed(refusals: _Refusals) -> str | None:

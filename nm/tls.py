@@ -60,7 +60,8 @@ def context(certificate: str, key: str, roots: bytes, sha1: bool = False) -> ssl
     for path in (certificate, key):
         if not Path(path).is_file():
             raise Invalid(
-                f"there is no file {path}", "nmctl geni init makes the server's certificate and key"
+                f"there is no file {path}",
+                "put the server's certificate and key there; nmctl geni init makes those of GENI's door",
             )
     try:
         found.load_cert_chain(certificate, key, password=_no_password)

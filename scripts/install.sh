@@ -58,8 +58,10 @@ make_login_shells() {
         ENTER="$home/nm-enter" install
 }
 
-program() { # NAME MODULE PLACE
-    printf '#!%s -I\nimport sys\n\nfrom %s import main\n\nsys.exit(main())\n' "$home/bin/python" "$2" >"$work/$1"
+program() { # NAME MODULE PLACE [FUNCTION]
+    local function="${4:-main}"
+    printf '#!%s -I\nimport sys\n\nfrom %s import %s\n\nsys.exit(%s())\n' \
+        "$home/bin/python" "$2" "$function" "$function" >"$work/$1"
     put 755 "$work/$1" "$3/$1"
 }
 
@@ -81,7 +83,7 @@ service() {
 # Every key with its default, none of them set, so that a later version may have better defaults.
 configuration() {
     [ ! -e "$root/etc/nm/nm.toml" ] || return 0
-    "$tools" -m nm.config | sed -E 's/^([a-z_]+ = )/#\1/' >"$work/nm.toml"
+    "$tools" -m nm.config | sed -E 's/^([a-z0-9_]+ = )/#\1/' >"$work/nm.toml"
     put 644 "$work/nm.toml" /etc/nm/nm.toml
 }
 
@@ -90,6 +92,10 @@ manuals() {
     for page in nmctl.1 nm-ticket.1 nm.toml.5 nmd.8 forward_api_calls.8; do
         "$tools" -m nm.manual "$page" >"$work/$page"
         put 644 "$work/$page" "$prefix/share/man/man${page##*.}/$page"
+    done
+    for page in sfStart sfTerminate sfParse sfRun; do # each is one of nmctl's commands
+        echo ".so man1/nmctl.1" >"$work/$page.1"
+        put 644 "$work/$page.1" "$prefix/share/man/man1/$page.1"
     done
     "$tools" -m nm.shell.completion >"$work/nmctl.bash"
     put 644 "$work/nmctl.bash" "$prefix/share/bash-completion/completions/nmctl"
@@ -103,6 +109,10 @@ program nmctl nm.shell.main "$prefix/bin"
 program nm-enter nm.enter "$home"
 sudo_rule
 program nm-ticket nm.ticketmaker "$prefix/bin"
+program sfStart nm.shell.smartfrog "$prefix/bin" start
+program sfTerminate nm.shell.smartfrog "$prefix/bin" terminate
+program sfParse nm.shell.smartfrog "$prefix/bin" parse
+program sfRun nm.shell.smartfrog "$prefix/bin" run
 service
 manuals
 configuration

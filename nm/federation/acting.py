@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from nm import groups
+from nm import views
 from nm.errors import Invalid
 from nm.federation import changing, marks, names, states, telling, userkeys
 from nm.federation.answers import Answer
@@ -12,7 +12,7 @@ from nm.federation.provisioning import with_errors
 from nm.federation.visits import Visit
 from nm.geni.refusals import Refused, Unsupported
 from nm.geni.rspec.opstates import STATES
-from nm.records import Record, name_of, record_key
+from nm.records import Record, record_key
 from nm.store import Reader, Transaction
 
 START, RESTART, STOP = "geni_start", "geni_restart", "geni_stop"
@@ -39,15 +39,15 @@ def perform(
     if action not in _KNOWN:
         raise Unsupported(f"no action {action[:40]!r}", f"actions are {', '.join(sorted(_KNOWN))}")
     names.check_any(chosen)
-    people = userkeys.parse(users)
+    people = userkeys.merged([], userkeys.parse(users))
     if action == UPDATE and users is None:
         raise Invalid(f"{UPDATE} needs geni_users", "name the people of the slice, with their keys")
     key = chosen.group["record_key"]
     act = partial(_act, visit=visit, key=key, action=action, people=people)
     refused = changing.most(tx, chosen.nodes, best, act)
     group = changing.at(tx, key)
-    groups.tell(tx, visit.call, name_of(key), action, ", ".join(chosen.nodes))
-    mail = telling.mailed(tx, visit, group, f"{action} of nodes of", chosen.nodes)
+    done = [node for node in chosen.nodes if node not in refused]
+    mail = telling.told(tx, visit, group, action, f"{action} of nodes of", done)
     return with_errors(states.answer(tx, visit, group, chosen.nodes, mail), refused)
 
 
@@ -66,8 +66,17 @@ def _act(
     field = marks.need(group)
     if action == UPDATE:
         field["users"] = people
-    marked = {node: {**field["nodes"][node], **more} for node in nodes}
-    changing.noted(tx, visit.call, group, marks.with_marks(field, marked))
+    field = marks.with_marks(field, {node: {**field["nodes"][node], **more} for node in nodes})
+    if action == START and any(_is_stuck(tx, group, node) for node in nodes):
+        changing.deployed(tx, visit.call, group, field, ())
+    else:
+        changing.noted(tx, visit.call, group, field)
+
+
+def _is_stuck(reader: Reader, group: Record, name: str) -> bool:
+    """Whether its deploy has failed, so that nobody is wiring it any more."""
+    node = reader.get(record_key("node", name))
+    return node is not None and states.trouble(reader, group, node) is not None
 
 
 def _check(reader: Reader, group: Record, node: str, action: str) -> None:
@@ -80,7 +89,9 @@ def _check(reader: Reader, group: Record, node: str, action: str) -> None:
             action, f"{action} cannot be done while the sliver on {node} is {state}", "ask for Status"
         )
     record = reader.get(record_key("node", node))
-    if action in _POWER and (record is None or record["management"] is None):
+    if record is None or views.failure(record) is not None:
+        raise Refused(f"node {node} is failed", "Delete the sliver; the people of the site see why")
+    if action in _POWER and record["management"] is None and states.is_wired(group, record):
         raise Unsupported(f"the power of node {node} cannot be switched from here", "log in, and do it there")
 
 

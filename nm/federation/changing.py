@@ -8,7 +8,7 @@ from typing import Any
 
 from nm import groups, groupvalues, lending, releases, specs
 from nm.calls import Call
-from nm.errors import NMError, NotFound
+from nm.errors import Invalid, NMError, NotFound
 from nm.federation import marks
 from nm.federation.marks import Field
 from nm.geni.rspec.matching import MAIN, Placement
@@ -19,19 +19,19 @@ from nm.store import Transaction
 
 def noted(tx: Transaction, call: Call, old: Record, field: Field) -> Record:
     """The group with another field, and the lease that follows from it."""
-    group = changed(old, call.now, federation=field, expiry=marks.first_end(field))
+    group = changed(old, call.now, federation=field, expiry=marks.first_end(field, old["expiry"]))
     tx.put(group)
     return group
 
 
 def grown(tx: Transaction, call: Call, old: Record, placement: Placement, field: Field) -> Record:
-    """The group wants what was placed, too."""
-    wanted = old["wanted"]
+    """The group wants what was placed, too. Such a node's past in its networks is forgotten."""
+    wanted = _fewer(old["wanted"], placement.nodes.values())
     given = {"networks": {**wanted["networks"], **placement.networks}}
     networks = groupvalues.networks(tx, call, given, wanted["networks"])
     more = specs.with_nodes({**wanted, "networks": networks}, [*wanted["nodes"], *placement.nodes.values()])
     more = specs.with_images(more, wanted.get("image"), {**wanted.get("images", {}), **placement.images})
-    fields = {"federation": field, "expiry": marks.first_end(field)}
+    fields = {"federation": field, "expiry": marks.first_end(field, old["expiry"])}
     group = changed(old, call.now, wanted=specs.dated(old, more), **fields)
     specs.save(tx, old, group, call.now)
     return group
@@ -51,21 +51,29 @@ def retargeted(
     tx: Transaction, call: Call, old: Record, target: specs.Spec, field: Field, **more: Any
 ) -> Record:
     """The group with another target, and a job that leads there."""
-    fields = {"federation": field, "expiry": marks.first_end(field), **more}
+    fields = {"federation": field, "expiry": marks.first_end(field, old["expiry"]), **more}
     groups.retarget(tx, call, old, target, "deploy", deployed=releases.known(tx, old), **fields)
     return at(tx, old["record_key"])
 
 
 def shrunk(tx: Transaction, call: Call, old: Record, nodes: Collection[str]) -> Record:
     """The group without these: what was deployed of them is taken back, what was not is free at once."""
-    field = _without(marks.need(old), nodes)
-    wanted = _fewer(old["wanted"], nodes)
+    _check_few(old, nodes)
+    field, wanted = forgotten(tx, old, nodes), _fewer(old["wanted"], nodes)
     if old["target"] is not None and any(node in nodes for node in old["target"]["nodes"]):
         return retargeted(tx, call, old, _fewer(old["target"], nodes), field, wanted=wanted)
-    fields = {"federation": field, "expiry": marks.first_end(field)}
+    fields = {"federation": field, "expiry": marks.first_end(field, old["expiry"])}
     group = changed(old, call.now, wanted=wanted, **fields)
     specs.save(tx, old, group, call.now)
     return group
+
+
+def _check_few(group: Record, nodes: Collection[str]) -> None:
+    """Invalid when more nodes would be free at once than one transaction can write."""
+    if sum(not marks.is_target(group, node) for node in nodes) > specs.NODES_A_CALL:
+        raise Invalid(
+            f"{len(nodes)} slivers in one call", f"give back at most {specs.NODES_A_CALL} at a time"
+        )
 
 
 def _fewer(spec: specs.Spec, nodes: Collection[str]) -> specs.Spec:
@@ -76,6 +84,14 @@ def _fewer(spec: specs.Spec, nodes: Collection[str]) -> specs.Spec:
         if kept or name == MAIN or kept == network["nics"]:
             networks[name] = {**network, "nics": kept}
     return specs.with_nodes({**spec, "networks": networks}, [n for n in spec["nodes"] if n not in nodes])
+
+
+def forgotten(tx: Transaction, old: Record, nodes: Collection[str]) -> Field:
+    """The field of the group without these nodes; requests of which nothing is left are gone."""
+    field = _without(marks.need(old), nodes)
+    for key in marks.request_keys(old) - marks.request_keys({"federation": field}):
+        tx.delete(key)
+    return field
 
 
 def _without(field: Field, nodes: Collection[str]) -> Field:

@@ -39,7 +39,7 @@ def _slivers(reader: Reader, group: Record) -> Iterator[dict[str, Any]]:
             "allocation": marks.allocation(group, node),
             "operational": state,
             "error": why,
-            "expires": int(marks.ends(group, mark)),
+            "expires": mark["ends"],
             "shut": field["shut"] is not None,
         }
 
@@ -47,7 +47,7 @@ def _slivers(reader: Reader, group: Record) -> Iterator[dict[str, Any]]:
 def ready(tx: Transaction, call: Call, sliver: str) -> int:
     """An operator has set a sliver up that awaits it: it is wired now. Answers the deploy's job."""
     group, node = _sliver(tx, sliver)
-    mark = group["federation"]["nodes"][node]
+    mark = marks.all_of(group)[node]
     if not mark["awaiting"]:
         raise Conflict(f"sliver {sliver[:120]} awaits nobody", "GetReservations tells which are pending")
     if group["federation"]["shut"] is not None:

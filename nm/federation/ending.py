@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from nm import groups
+from nm import groups, specs
 from nm.calls import Call
 from nm.errors import NotFound
 from nm.federation import changing, marks, names, states, telling, userkeys
@@ -23,8 +23,8 @@ def delete(tx: Transaction, visit: Visit, given: Sequence[str], best: bool = Fal
     before = states.answer(tx, visit, chosen.group, chosen.nodes)
     key = chosen.group["record_key"]
     refused = changing.most(tx, chosen.nodes, best, partial(_delete, visit=visit, key=key))
-    groups.tell(tx, visit.call, name_of(key), "deleted", ", ".join(chosen.nodes))
-    mail = telling.mailed(tx, visit, chosen.group, "nodes given back of", chosen.nodes)
+    done = [node for node in chosen.nodes if node not in refused]
+    mail = telling.told(tx, visit, chosen.group, "deleted", "nodes given back of", done)
     gone = (
         one if one.node in refused else replace(one, allocation=UNALLOCATED, operational=PENDING, error="")
         for one in before.slivers
@@ -92,12 +92,14 @@ def expire(tx: Transaction, call: Call, name: str) -> int | None:
         return groups.expire_group(tx, call, name)
     if group["federation"]["shut"] is not None:
         return None
-    over = [node for node, mark in marks.all_of(group).items() if marks.ends(group, mark) <= call.now]
-    if len(over) == len(marks.all_of(group)) or _moved_by_hand(group):
+    known = marks.all_of(group)
+    over = [node for node, mark in known.items() if mark["ends"] <= call.now]
+    if len(over) == len(known):
         return groups.expire_group(tx, call, name)
     if not over:
         changing.noted(tx, call, group, marks.need(group))
         return None
+    over = over[: specs.NODES_A_CALL]  # the others have their turn right after that
     groups.tell(tx, call, name, "slivers expired", ", ".join(over))
     job = changing.shrunk(tx, call, group, over)["job"]
     return int(job) if job is not None else None
@@ -108,16 +110,10 @@ def takes_nothing(group: Record, now: float) -> bool:
     if marks.of(group) is None:
         return False
     known = marks.all_of(group)
-    over = [node for node, mark in known.items() if marks.ends(group, mark) <= now]
+    over = [node for node, mark in known.items() if mark["ends"] <= now]
     left = group["target"] is None or (0 < len(over) < len(known))
     return left and not any(marks.is_target(group, node) for node in over)
 
 
 def _is_over(group: Record, now: float) -> bool:
     return not group["destroying"] and group["expiry"] is not None and group["expiry"] <= now
-
-
-def _moved_by_hand(group: Record) -> bool:
-    """Whether an operator set the lease to another end than any sliver's: then it is that of all of them."""
-    first: int = min(mark["ends"] for mark in group["federation"]["nodes"].values())
-    return bool(group["expiry"] < first)

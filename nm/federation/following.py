@@ -55,7 +55,8 @@ def follow(tx: Transaction, call: Call, name: str) -> None:
     group = tx.get(record_key("group", name))
     if group is None:
         return
-    found = {node: _next(tx, call, group, node) for node in _due(tx, group)[:AT_ONCE]}
+    known = marks.all_of(group)
+    found = {node: _next(tx, call, node, known[node]) for node in _due(tx, group)[:AT_ONCE]}
     if found:
         changing.noted(tx, call, group, marks.with_marks(marks.need(group), found))
 
@@ -72,9 +73,8 @@ def observe(tx: Transaction, call: Call, name: str, node: str, action: str) -> N
     changing.noted(tx, call, group, marks.with_marks(marks.need(group), more))
 
 
-def _next(tx: Transaction, call: Call, group: Record, name: str) -> Mark:
+def _next(tx: Transaction, call: Call, name: str, mark: Mark) -> Mark:
     """The mark of a node when that was done."""
-    mark: Mark = group["federation"]["nodes"][name]
     job = tx.get(record_key("job", mark["job"])) if mark["job"] is not None else None
     if mark["job"] is None:
         return _begun(tx, call, mark, name, OFF if mark["doing"] == CYCLE else mark["doing"])

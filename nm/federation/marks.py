@@ -4,7 +4,8 @@
     user    {urn, email, name} of who made it
     slice   its URN or string, as it was spelled first
     word    one that no other reservation ever had
-    parts   a request each: {text, placement: {nodes, nics, links}, at}
+    parts   a request each: {request, length, placement: {nodes, nics, links}, at}; `request` names the record
+            of its text, which is not to be written anew with every step of a deploy, `length` is the text's
     nodes   node -> mark
     users   [{urn, keys}], whose keys are the group's
     shut    None, or {at, by}
@@ -15,14 +16,14 @@ not begun); what it was last switched to (on, off or None); why that failed. All
 sliver is a node that is wanted, it is allocated until it is in the target or awaits an operator.
 
 The record's `expiry` is the first of the slivers' ends, when nm/timekeeper.py has them taken back. One that
-an operator moves to later holds for all.
+an operator moves holds for all: none ends before a later one, each with an earlier one.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from nm.federation.answers import ALLOCATED, PROVISIONED
-from nm.records import Record, changed, new
+from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
 Mark = dict[str, Any]
@@ -41,9 +42,7 @@ def of(group: Record) -> Field | None:
 
 def need(group: Record) -> Field:
     """The field of a reservation's group, to be changed: each mark with the end that holds."""
-    field = group["federation"]
-    nodes = {node: {**mark, "ends": int(ends(group, mark))} for node, mark in all_of(group).items()}
-    return {**field, "nodes": nodes}
+    return {**group["federation"], "nodes": all_of(group)}
 
 
 def born(door: str, user: Mapping[str, str], slice: str, word: str) -> Field:
@@ -70,25 +69,35 @@ def word(tx: Transaction, now: float) -> str:
     return f"{int(now):x}-{number}"
 
 
+def request_keys(group: Record) -> set[str]:
+    """The keys of the records that have its requests' texts; none for a group that is no reservation."""
+    return {record_key("request", part["request"]) for part in (of(group) or {}).get("parts", ())}
+
+
 # ---- slivers
 
 
 def all_of(group: Record) -> dict[str, Mark]:
-    """Node -> mark of those that the group wants, and of which there is one: also of those that are over."""
-    known = group["federation"]["nodes"]
-    return {node: known[node] for node in group["wanted"]["nodes"] if node in known}
+    """Node -> mark of those that the group wants, and of which there is one: also of those that are over.
+
+    Each mark has the end that holds.
+    """
+    field, moved = group["federation"], group["expiry"]
+    known, first = field["nodes"], first_end(field)
+    there = {node: known[node] for node in group["wanted"]["nodes"] if node in known}
+    if moved is None or moved == first:
+        return there
+    later = first is not None and moved > first
+    return {
+        node: {**mark, "ends": max(mark["ends"], moved) if later else moved} for node, mark in there.items()
+    }
 
 
 def slivers(group: Record, now: float) -> dict[str, Mark]:
     """Node -> mark of what the slice has."""
     if group["destroying"]:
         return {}
-    return {node: mark for node, mark in all_of(group).items() if ends(group, mark) > now}
-
-
-def ends(group: Record, mark: Mark) -> float:
-    """When a sliver is over."""
-    return float(max(mark["ends"], group["expiry"] or 0))
+    return {node: mark for node, mark in all_of(group).items() if mark["ends"] > now}
 
 
 def provisioned(group: Record, node: str) -> bool:
@@ -111,9 +120,9 @@ def with_marks(field: Field, nodes: Mapping[str, Mark]) -> Field:
     return {**field, "nodes": {**field["nodes"], **nodes}}
 
 
-def first_end(field: Field) -> int | None:
-    """The `expiry` of a record with that field."""
-    return min((mark["ends"] for mark in field["nodes"].values()), default=None)
+def first_end(field: Field, none: int | None = None) -> int | None:
+    """The `expiry` of a record with that field; `none`: when it has no slivers."""
+    return min((mark["ends"] for mark in field["nodes"].values()), default=none)
 
 
 def reservations(reader: Reader) -> list[Record]:

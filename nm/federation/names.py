@@ -33,7 +33,7 @@ def alias_of(slice: str) -> str:
         if urn.type != SLICE:
             raise Invalid(f"{slice[:80]!r} names no slice", "as urn:publicid:IDN+AUTHORITY+slice+NAME")
         return str(Urn(urn.key[0], SLICE, urn.key[2]))
-    if not 0 < len(slice.encode()) <= LONGEST or not slice.isprintable():
+    if not slice.isprintable() or not slice.strip() or len(slice.encode()) > LONGEST:
         raise Invalid("the slice is not a text of 1 to 200 bytes", "give its URN, or a short name")
     return slice
 

@@ -5,14 +5,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from nm import groups
 from nm.errors import NotFound
 from nm.federation import changing, marks, names, states, telling, terms, userkeys
 from nm.federation.answers import Answer
 from nm.federation.names import Chosen
 from nm.federation.visits import Visit
 from nm.geni.refusals import Refused
-from nm.records import Record, name_of
+from nm.records import Record
 from nm.store import Transaction
 
 
@@ -38,12 +37,8 @@ def provision(
     refused = changing.most(tx, nodes, best, partial(_set_up, visit=visit, key=key, wish=wish))
     group = changing.at(tx, key)
     done = [node for node in nodes if node not in refused]
-    if done:
-        what = "nodes wait to be set up for" if visit.rules.manual else "nodes provisioned for"
-        groups.tell(tx, visit.call, name_of(key), "provisioned", ", ".join(done))
-        mail = telling.mailed(tx, visit, group, what, done, always=visit.rules.manual)
-    else:
-        mail = None
+    what = "nodes wait to be set up for" if visit.rules.manual else "nodes provisioned for"
+    mail = telling.told(tx, visit, group, "provisioned", what, done, always=visit.rules.manual)
     answer = states.answer(tx, visit, group, nodes, mail, as_manifest=True)
     return with_errors(answer, refused)
 
@@ -100,8 +95,8 @@ def renew(
     act = partial(_renew, visit=visit, key=key, until=until, cut=as_long_as_possible)
     refused = changing.most(tx, chosen.nodes, best, act)
     group = changing.at(tx, key)
-    groups.tell(tx, visit.call, name_of(key), "renewed", ", ".join(chosen.nodes))
-    mail = telling.mailed(tx, visit, group, "nodes renewed for", chosen.nodes)
+    done = [node for node in chosen.nodes if node not in refused]
+    mail = telling.told(tx, visit, group, "renewed", "nodes renewed for", done)
     return with_errors(states.answer(tx, visit, group, chosen.nodes, mail), refused)
 
 

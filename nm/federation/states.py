@@ -1,8 +1,10 @@
 """How a sliver is, and how a slice is told: derived from what groups, jobs and marks say. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nm import groups, views
+from nm.errors import NotFound
 from nm.federation import marks, names
 from nm.federation.answers import Answer, Sliver
 from nm.federation.marks import CYCLE, OFF, ON, USERS, Mark
@@ -66,12 +68,11 @@ def failure_of(job: Record) -> str:
 # ---- what is answered
 
 
-def told(reader: Reader, aggregate: Aggregate, group: Record, node: str) -> Sliver:
+def told(reader: Reader, aggregate: Aggregate, group: Record, node: str, mark: Mark) -> Sliver:
     """A sliver of a slice."""
-    mark = group["federation"]["nodes"][node]
     state, why = operational(reader, group, node)
     urn = names.sliver(aggregate, name_of(group["record_key"]), node, mark["since"])
-    return Sliver(urn, node, marks.ends(group, mark), marks.allocation(group, node), state, why)
+    return Sliver(urn, node, mark["ends"], marks.allocation(group, node), state, why)
 
 
 def answer(
@@ -83,7 +84,8 @@ def answer(
     as_manifest: bool = False,
 ) -> Answer:
     """These slivers of a slice, as they are now."""
-    found = tuple(told(reader, visit.rules.aggregate, group, node) for node in nodes)
+    known = marks.all_of(group)
+    found = tuple(told(reader, visit.rules.aggregate, group, node, known[node]) for node in nodes)
     described = slice_told(reader, visit, group, found) if as_manifest else None
     return Answer(str(group["federation"]["slice"]), found, described, mail)
 
@@ -93,12 +95,20 @@ def slice_told(reader: Reader, visit: Visit, group: Record, found: Iterable[Sliv
     field, name = group["federation"], name_of(group["record_key"])
     slivers = {one.node: _sliver_told(reader, visit, group, one) for one in found}
     return manifest.Slice(
-        [manifest.Part(part["text"], part["placement"]) for part in field["parts"]],
+        [_part(reader, part) for part in field["parts"]],
         slivers,
         {network: entry["vlan"] for network, entry in group["wanted"]["networks"].items()},
         _head(visit, group),
         f"{name}.{field['word']}",
     )
+
+
+def _part(reader: Reader, part: Mapping[str, Any]) -> manifest.Part:
+    """A request as it came, and what became of it."""
+    record = reader.get(record_key("request", part["request"]))
+    if record is None:
+        raise NotFound("a request of the slice's is not there any more", "it was deleted just now; ask again")
+    return manifest.Part(record["text"], part["placement"])
 
 
 def _sliver_told(reader: Reader, visit: Visit, group: Record, sliver: Sliver) -> manifest.Sliver:

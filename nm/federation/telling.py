@@ -1,12 +1,28 @@
-"""What administrators are told by mail of reservations. Pure."""
+"""What is told of reservations: to the log, and to administrators by mail. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from nm import mails
+from nm import groups, mails
 from nm.federation.visits import Visit
 from nm.geni import times
 from nm.records import Record, name_of
 from nm.store import Transaction
+
+
+def told(
+    tx: Transaction,
+    visit: Visit,
+    group: Record,
+    done: str,
+    what: str,
+    nodes: Sequence[str],
+    always: bool = False,
+) -> int | None:
+    """Tell the log, and by mail as `mailed` does, what was done to nodes; nothing when that was none."""
+    if not nodes:
+        return None
+    groups.tell(tx, visit.call, name_of(group["record_key"]), done, ", ".join(nodes))
+    return mailed(tx, visit, group, what, nodes, always)
 
 
 def mailed(

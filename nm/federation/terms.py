@@ -54,9 +54,8 @@ def check_limits(reader: Reader, visit: Visit, group: Record | None, more: Colle
     _check("a slice", rules.nodes_a_slice, mine + len(more), "node")
     if rules.slices_a_person is None and rules.nodes_a_person is None:
         return
-    others = [one for one in marks.reservations(reader) if _user(one) == visit.guest.urn and one != group]
-    if group is not None and _user(group) != visit.guest.urn:
-        return  # whoever made the slice answers for it
+    person = visit.guest.urn if group is None else _user(group)  # whoever made the slice answers for it
+    others = [one for one in marks.reservations(reader) if _user(one) == person and one != group]
     _check("one person", rules.slices_a_person, len(others) + 1, "slice")
     nodes = sum(len(marks.all_of(one)) for one in others) + mine + len(more)
     _check("one person", rules.nodes_a_person, nodes, "node")

@@ -13,6 +13,7 @@ from nm.store import Transaction
 Users = list[dict[str, Any]]
 
 MOST, LONGEST = 100, 1000  # keys of one slice; characters of a name
+TOGETHER = 1 << 16  # characters of all of a slice's: they are part of a record that is written often
 
 
 def parse(given: object) -> Users:
@@ -28,15 +29,21 @@ def parse(given: object) -> Users:
             raise _malformed()
         listed = user.get("keys", [])
         found.append({"urn": urn, "keys": parse_keys([listed] if isinstance(listed, str) else listed)})
-    return merged([], found)
+    merged([], found)  # which says so when they are too many
+    return found
 
 
 def merged(known: Users, more: Users) -> Users:
-    """Those of `more` as they are told there, and the others of `known`."""
-    found = {user["urn"]: user for user in [*known, *more]}
-    if len(keys(list(found.values()))) > MOST:
+    """Those of `more` as they are told there, and the others of `known`; who has no key is left out."""
+    found = [user for user in {user["urn"]: user for user in [*known, *more]}.values() if user["keys"]]
+    if len(listed := keys(found)) > MOST:
         raise Invalid(f"the slice would have more than {MOST} keys", "give those of a few people")
-    return list(found.values())
+    if sum(len(user["urn"]) for user in found) + sum(map(len, listed)) > TOGETHER:
+        raise Invalid(
+            f"the slice's people and their keys would have more than {TOGETHER} characters",
+            "give a few, or ed25519",
+        )
+    return found
 
 
 def keys(users: Users) -> list[str]:

@@ -57,9 +57,14 @@ class Visit:
 
     @property
     def call(self) -> Call:
-        """The call as groups' operations know it: what a guest may do was decided by these rules."""
+        """The call as groups' operations know it: what a guest may do was decided by these rules.
+
+        BOWL's people are called anything, as accounts of this machine are, too: nobody is to mix them up.
+        """
         said = "".join(one if one.isprintable() else " " for one in self.guest.urn)
-        caller = Caller(None, said[:LONGEST] or self.guest.door, admin=True, door=self.guest.door)
+        if self.guest.door != GENI:
+            said = f"{self.guest.door}:{said}".removesuffix(":")
+        caller = Caller(None, said[:LONGEST], admin=True, door=self.guest.door)
         return Call(caller, self.method, self.now, self.site)
 
 

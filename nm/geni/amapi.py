@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from nm import marshal
+from nm import allocating, marshal
 from nm.calls import Site
 from nm.errors import DeviceFailed, Invalid, LimitReached, NMError, UnknownMethod, WrongArguments
-from nm.federation import acting, ending, looking, names, provisioning, reserving
+from nm.federation import acting, ending, looking, names, provisioning
 from nm.federation.answers import Answer
 from nm.federation.visits import GENI, Guest, Rules, Visit, transacted
 from nm.geni import amanswers, amcalls, authorisation, certificates
@@ -234,10 +234,9 @@ def _status(store: Store, visit: Visit, asked: Asked) -> Struct:
 
 
 def _allocate(store: Store, visit: Visit, asked: Asked) -> Struct:
-    def act(tx: Transaction, visit: Visit) -> Answer:
-        return reserving.allocate(tx, visit, asked.urns[0], asked.rspec, asked.options.get("geni_end_time"))
-
-    return amanswers.described(visit.rules, transacted(store, visit, act), visit.now, with_urn=False)
+    end = asked.options.get("geni_end_time")
+    done = allocating.allocate(store, visit, asked.urns[0], asked.rspec, end)
+    return amanswers.described(visit.rules, done, visit.now, with_urn=False)
 
 
 def _provision(store: Store, visit: Visit, asked: Asked) -> Struct:

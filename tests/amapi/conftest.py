@@ -75,8 +75,9 @@ class Aggregate:
         self.rack.call("GeniReopen", client.urn)
 
     def has_all_nodes(self) -> bool:
-        """Whether all are free again."""
-        return all(node["free"] for node in self.rack.call("GetNodes", {}))
+        """Whether all are free again, and no slice is going any more."""
+        going = self.rack.call("GetGroups", {"state": "destroying"})
+        return not going and all(node["free"] for node in self.rack.call("GetNodes", {}))
 
 
 @contextmanager

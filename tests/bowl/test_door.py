@@ -1,7 +1,9 @@
 """BOWL's door, each row of its table of methods, called by jsonrpclib on a whole nm that sends real mails."""
 
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -13,9 +15,11 @@ from typing import Any
 import pytest
 from jsonrpclib import MultiCall, ProtocolError, ServerProxy
 
+from nm import bowl
 from nm.errors import Invalid
 from nm.shell.main import main
 from tests.bowl.conftest import NODES, Portal, as_nobody, later
+from tests.mail.server import Scripted
 from tests.plc.authority import Authority
 
 ANN = ("Ann", "ann@example.org", "ann")  # client_name, client_email, client_uuid
@@ -145,6 +149,13 @@ def test_a_reservation_ends_by_itself(shared: Portal) -> None:
     assert portal.ListResources(False, "short") == []
 
 
+def test_nobody_of_a_portals_passes_for_somebody_of_this_machine(shared: Portal, slice: str) -> None:
+    assert shared.client().Allocate(slice, [1], later(), "root", "root@example.org") == DONE
+    [group] = shared.rack.call("GetReservations", {"slice": slice})
+    told = shared.rack.call("GetEvents", 0, 1000)
+    assert {one["who"] for one in told if group["group"] in one["subject"]} == {"bowl:root"}
+
+
 # ---- what cannot be done
 
 
@@ -167,6 +178,12 @@ def test_allocate_answers_minus_one_and_takes_nothing(shared: Portal, ids: Any, 
     assert portal.Allocate("refused", ids, time, "ann", "ann@example.org") == FAILURE
     assert portal.ListResources(False, "refused") == []
     assert len(portal.ListResources()) == NODES
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "ä" * 101, "urn:publicid:IDN+lab+user+ann"])
+def test_a_slice_is_called_something(shared: Portal, name: str) -> None:
+    assert shared.client().Allocate(name, [1], later(), "ann", "ann@example.org") == FAILURE
+    assert len(shared.client().ListResources()) == NODES
 
 
 def test_allocate_takes_all_or_nothing(shared: Portal, slice: str) -> None:
@@ -239,6 +256,26 @@ def test_minus_two_when_the_first_hand_over_fails_and_the_mail_comes_later(
     shared.mail.start()
     assert shared.rack.wait(job["id"])["state"] == "done"
     assert len(shared.mail.taken) == before + 1
+
+
+def test_a_batch_waits_for_its_mails_together_and_not_one_after_the_other(
+    opened: Callable[..., Portal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bowl, "PATIENCE", 0.5)
+    made = opened()
+    made.client().Allocate("7", [1], later(), "ann", "ann@example.org")
+    with Scripted(lambda connection: connection.recv(1000)) as silent:  # for as long as it is asked
+        made.configure(mail={"port": silent.port, "timeout_seconds": 600})
+        calls = [
+            {"jsonrpc": "2.0", "method": "Provision", "params": ["7", later(), *ANN], "id": number}
+            for number in range(40)
+        ]
+        connection = http.client.HTTPConnection("127.0.0.1", made.port, timeout=20)
+        connection.request("POST", "/", json.dumps(calls))
+        answers = json.loads(connection.getresponse().read())
+        connection.close()
+        made.rack.stop()
+    assert [one["result"] for one in answers] == [UNMAILED] * len(calls)
 
 
 def test_a_mail_outlives_a_restart(opened: Callable[..., Portal]) -> None:
@@ -336,6 +373,23 @@ def test_whatever_path_and_content_type(shared: Portal) -> None:
         connection.close()
 
 
+def test_two_content_types_as_the_first_client_library_sends_them(shared: Portal) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", shared.port)
+    connection.putrequest("POST", "/")
+    body = json.dumps({"jsonrpc": "2.0", "method": "ListResources", "params": [False], "id": "x"}).encode()
+    for name, value in [
+        ("Content-Type", "text/xml"),
+        ("User-Agent", "jsonrpclib/0.1 (Python 3.11.2)"),
+        ("Content-Type", "application/json-rpc"),
+        ("Content-Length", str(len(body))),
+    ]:
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    assert (answer.status, len(json.loads(answer.read())["result"])) == (200, NODES)
+    connection.close()
+
+
 def test_a_web_page_cannot_call(shared: Portal) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", shared.port)
     connection.request("POST", "/", b"{}", {"Origin": "http://evil.example"})
@@ -391,6 +445,22 @@ def test_over_tls_by_a_certificate(opened: Callable[..., Portal], tmp_path: Path
     for stranger in (None, other.certificate(), authority.certificate(expired=True)):
         with pytest.raises(OSError):  # noqa: PT011  the library's way to say that the handshake failed
             count(stranger)
+
+
+def test_a_stranger_who_holds_connections_leaves_room_for_the_portal(
+    opened: Callable[..., Portal], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    file = str(authority.certificate())
+    made = opened(certificate=file, server_key=file, token="bowl", max_connections=4)
+    made.secret("bowl", "s3cret-t0ken")
+    with contextlib.ExitStack() as held:
+        for _ in range(4):  # which are told nothing, and say nothing
+            there = ("127.0.0.1", made.port)
+            held.enter_context(socket.create_connection(there, source_address=("127.0.0.2", 0)))
+        trusting = ssl.create_default_context(cafile=str(authority.ca))
+        where = "https://portal:s3cret-t0ken@127.0.0.1:{port}"
+        assert len(made.client(where, context=trusting).ListResources(False)) == NODES
 
 
 def test_a_door_whose_files_are_no_good_does_not_open(opened: Callable[..., Portal], tmp_path: Path) -> None:

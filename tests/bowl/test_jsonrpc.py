@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nm import jsonrpc
@@ -108,6 +108,8 @@ def test_what_is_no_request_is_told_so(message: Any) -> None:
         b"1" * 10_000,
         b'{"jsonrpc": "2.0", "method": "echo", "id": 1, "id": 2}',
         b'{"jsonrpc": "2.0", "method": "echo", "params": [NaN], "id": 1}',
+        b'{"jsonrpc": "2.0", "method": "echo", "params": [], "id": 1e999}',  # to be answered by Infinity
+        b'{"jsonrpc": "2.0", "method": 1, "id": -1e999}',
     ],
 )
 def test_what_is_no_json_is_told_so(body: bytes) -> None:
@@ -148,6 +150,7 @@ _LIKE = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=60)
 @given(_JSON | _LIKE | st.lists(_LIKE, max_size=3))
 def test_whatever_comes_is_answered_by_json_or_not_at_all(message: Any) -> None:
     answer = ask(message)

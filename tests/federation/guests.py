@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nm import pool
+from nm import allocating, pool
 from nm.calls import Site
-from nm.federation import acting, ending, looking, names, provisioning, reserving
+from nm.federation import acting, ending, looking, names, provisioning
 from nm.federation.answers import Answer, Sliver
 from nm.federation.visits import GENI, Guest, Rules, Visit, transacted
 from nm.geni.rspec.aggregate import Aggregate
@@ -61,10 +61,10 @@ class Door:
         return answer
 
     def allocate(self, text: str, slice: str = urn_of("alpha"), wish: float | None = None) -> Answer:
-        return self._write("Allocate", reserving.allocate, slice, text, wish)
+        return allocating.allocate(self.store, self.visit("Allocate"), slice, text, wish)
 
     def allocate_nodes(self, *numbers: int, slice: str = "7", wish: float | None = None) -> Answer:
-        return self._write("Allocate", reserving.allocate_nodes, slice, numbers, wish)
+        return allocating.allocate_nodes(self.store, self.visit("Allocate"), slice, numbers, wish)
 
     def provision(self, *given: str, **options: Any) -> Answer:
         return self._write("Provision", provisioning.provision, _named(given), **options)

@@ -15,14 +15,14 @@ from tests.rack import Rack, rack
 GUESTS = 10
 
 
-def answers(doors: list[Door], text: str) -> list[Answer | NMError]:
-    """What each gets who asks for that at the same moment, for a slice of its own."""
+def answers(doors: list[Door], text: str, slice: str = "slice-{}") -> list[Answer | NMError]:
+    """What each gets who asks for that at the same moment; {} stands for the number of who asks."""
     start = Barrier(len(doors))
 
     def ask(number: int) -> Answer | NMError:
         start.wait(30)
         try:
-            return doors[number].allocate(text, urn_of(f"slice-{number}"))
+            return doors[number].allocate(text.replace("{}", str(number)), urn_of(slice.format(number)))
         except NMError as error:
             return error
 
@@ -49,6 +49,19 @@ def test_ten_ask_for_the_last_nodes_at_once(tmp_path: Path) -> None:
             slices = [entry["slice"] for entry in lab.call("GetReservations", {})]
             list(crew.map(doors[0].provision, set(slices)))
         lab.until(partial(all_are_wired, lab))
+
+
+def test_ten_ask_for_the_same_slice_at_once(tmp_path: Path) -> None:
+    with rack(tmp_path) as lab:
+        assert lab.service is not None
+        doors = [Door(lab.service.database, guest(f"g{number}")) for number in range(GUESTS)]
+        found = answers(doors, rspec(asked("node-{}")), "one")
+        nodes = [sliver.node for one in found if isinstance(one, Answer) for sliver in one.slivers]
+        (group,) = lab.call("GetGroups", {})
+        assert len(nodes) == 8 and sorted(nodes) == sorted(group["nodes"])
+        assert len([one for one in found if isinstance(one, NodesLacking)]) == 2
+        told = doors[0].describe(urn_of("one")).slivers
+        assert len({sliver.urn for sliver in told}) == 8
 
 
 def all_are_wired(lab: Rack) -> bool:

@@ -169,8 +169,23 @@ def test_what_a_device_refuses_is_told_in_its_words(lab: Rack, door: Door) -> No
     assert "is not the state of a simulated node" in door.sliver(sliver.node).error
     with pytest.raises(Unsupported):
         door.perform("geni_restart")
-    door.delete()
-    lab.until(lambda: lab.call("GetGroups", {}) == [])
+    (lab.folder / f"{sliver.node}.power").unlink()
+    assert door.perform("geni_start").slivers[0].operational == "geni_configuring"
+    all_are(door, lab, READY)
+    assert is_on(lab, sliver.node)
+
+
+def test_a_deploy_that_failed_is_begun_again_by_a_start(tmp_path: Path) -> None:
+    with rack(tmp_path, management=True, deadline_seconds=0.3) as lab:
+        door = door_of(lab)
+        (sliver,) = door.allocate(rspec(asked("a"))).slivers
+        lab.set_faults(lab.home(sliver.node)[0], down=True)
+        door.provision()
+        all_are(door, lab, "geni_failed")
+        lab.set_faults(lab.home(sliver.node)[0])
+        assert door.perform("geni_start").slivers[0].operational == "geni_configuring"
+        all_are(door, lab, READY)
+        assert is_on(lab, sliver.node) and carried(lab, sliver.node) is not None
 
 
 def test_nodes_whose_power_nobody_switches_are_ready_when_wired(tmp_path: Path) -> None:

@@ -1,18 +1,30 @@
 """What reservations may be: names, ends, limits, all or nothing, best effort; on records alone."""
 
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from nm import leases, pool
+from nm import groups, leases, pool
 from nm.calls import Caller
-from nm.errors import Denied, Invalid, NotFound
-from nm.federation import desk, ending, following, looking, names
-from nm.federation.visits import BOWL
+from nm.converge import Tools
+from nm.errors import Conflict, Denied, DeviceFailed, Invalid, NotFound
+from nm.federation import desk, ending, following, looking, names, reserving
+from nm.federation.visits import BOWL, Guest
+from nm.federationwork import FederationWorker, Look
 from nm.geni.refusals import Busy, NodesLacking, Refused, Unsupported
+from nm.geni.rspec import manifest
 from nm.groups import renew_group
 from nm.records import record_key
+from nm.store import Store
 from nm.timekeeper import Timekeeper
-from tests.federation.guests import KEY, LAB, RULES, Door, at, guest, small_world, urn_of
-from tests.geni.lab import asked, rspec
+from tests.federation.guests import KEY, LAB, RULES, SITE, Door, at, guest, small_world, urn_of
+from tests.federation.test_stateful import deployed
+from tests.geni.lab import asked, link, rspec
 from tests.pool.world import ALICE, NOW, ROOT, World, call
 
 DAY = 86400.0
@@ -53,6 +65,7 @@ def test_a_group_has_a_likeness_of_its_slices_name_and_no_two_have_the_same() ->
     [
         [],
         ["7"],
+        ["\ud800"],
         [urn_of("a"), urn_of("b")],
         ["urn:publicid:IDN+example.org:sa+user+alice"],
         ["urn:publicid:IDN+example.org:lab+node+n1"],
@@ -87,6 +100,9 @@ def test_bowls_strings_are_for_bowl_alone(world: World, door: Door) -> None:
     assert [one.node for one in portal.allocate_nodes(3, 1).slivers] == ["n3", "n1"]
     with pytest.raises(Invalid):
         door.status("7")
+    for wrong in ("", "x" * 201, "7\n", "7\u200b", "\ud800", "urn:publicid:IDN+example.org:sa+user+bob"):
+        with pytest.raises(Invalid):
+            portal.allocate_nodes(2, slice=wrong)
     for numbers in ((), (True,), ("1",), (99,), (2, 2), (-1,)):
         with pytest.raises(Invalid):
             portal.allocate_nodes(*numbers, slice="8")
@@ -166,7 +182,32 @@ def test_a_lease_that_an_operator_moves_holds_for_all(world: World, door: Door) 
     door.renew(NOW + 9000, door.status().slivers[0].urn)
     assert sorted(one.expires - NOW for one in door.status().slivers) == [7200, 7200, 9000]
     world.do(renew_group, urn_of("alpha"), NOW + 100)
+    assert {one.expires for one in door.status().slivers} == {NOW + 100}
+    door.provision(door.status().slivers[0].urn, wish=NOW + 8000)
+    assert sorted(one.expires - NOW for one in door.status().slivers) == [100, 100, 8000]
     expire(door, NOW + 100)
+    assert len(at(door, NOW + 100).states()) == 1
+
+
+def test_an_end_that_an_operator_moved_outlives_what_happens_to_nodes(world: World, door: Door) -> None:
+    nodes = [one.node for one in door.allocate(TWO).slivers]
+    door.provision()
+    deployed_all(world)
+    world.do(renew_group, urn_of("alpha"), NOW + 100)
+    name = door.group()["record_key"].removeprefix("group_")
+    world.store.transact(lambda tx: following.follow(tx, call(), name))
+    assert {one.expires for one in door.status().slivers} == {NOW + 100} and len(nodes) == 2
+    expire(door, NOW + 100)
+    assert door.group()["destroying"]
+
+
+def test_a_reservation_whose_nodes_an_operator_took_ends_anyway(door: Door, world: World) -> None:
+    (one,) = door.allocate(ONE).slivers
+    world.do(groups.remove_nodes, urn_of("alpha"), [one.node])
+    door.shutdown()
+    world.store.transact(lambda tx: desk.reopen(tx, call(), urn_of("alpha")))
+    assert door.group()["expiry"] == NOW + 600
+    expire(door, NOW + 600)
     assert door.group()["destroying"]
 
 
@@ -185,8 +226,10 @@ def test_the_sites_limits_hold(door: Door, world: World) -> None:
     site.allocate(ONE, urn_of("beta"))
     with pytest.raises(Refused):
         site.allocate(ONE, urn_of("gamma"))
-    other = Door(world.store, guest("bob"), site.rules)
-    at(other).allocate(ONE, urn_of("gamma"))
+    other = at(Door(world.store, guest("bob"), site.rules))
+    other.allocate(ONE, urn_of("gamma"))
+    with pytest.raises(Refused):
+        other.with_rules(nodes_a_slice=9).allocate(rspec(asked("z")))  # whoever made the slice answers for it
 
 
 def test_each_slice_gets_a_head_node_where_the_site_says_so(door: Door) -> None:
@@ -292,6 +335,16 @@ def test_a_shut_slice_is_kept_beyond_its_end(world: World, door: Door) -> None:
     assert following.due(world.store, door.group()["record_key"][6:]) == [] and LAB is RULES.aggregate
 
 
+def test_a_shut_slice_is_not_wired_by_a_deploy(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    door.provision()
+    door.shutdown()
+    with pytest.raises(Conflict, match="GeniReopen"):
+        world.do(groups.deploy, urn_of("alpha"))
+    target = door.group()["target"]
+    assert [network["nics"] for network in target["networks"].values()] == [[]]
+
+
 def test_what_was_only_allocated_may_end_by_mass(world: World, door: Door) -> None:
     for name in ("a", "b", "c", "d"):
         door.allocate(ONE, urn_of(name))
@@ -313,6 +366,46 @@ def test_a_head_node_is_one_that_trunks_join_to_the_nodes(world: World, door: Do
     assert site.group()["wanted"]["headnode"] == "head"  # though `far` comes first
 
 
+def test_what_a_request_says_is_not_written_with_every_step(world: World, door: Door) -> None:
+    (one,) = door.allocate(rspec(f"<!-- {'x' * 500_000} -->", asked("a"))).slivers
+    (other,) = door.allocate(rspec(f"<!-- {'y' * 500_000} -->", asked("b"))).slivers
+    assert len(pickle.dumps(door.group())) < 10_000
+    told = door.describe().told
+    assert told is not None and all("x" * 500_000 in part.text or "y" * 9 in part.text for part in told.parts)
+    door.delete(one.urn)
+    assert [record["text"].count("y") > 9 for record in world.store.range("request")] == [True]
+    door.delete()
+    deployed_all(world)
+    assert [*world.store.range("request")] == [] and world.get(f"node_{other.node}")["group"] is None
+
+
+def deployed_all(world: World) -> None:
+    for group in list(world.store.range("group")):
+        name = group["record_key"].removeprefix("group_")
+        world.store.transact(partial(deployed, name=name, now=NOW))
+
+
+def test_people_of_a_slice_are_bounded(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    door.provision(users=[{"urn": f"urn:{at}-" + "x" * 900, "keys": []} for at in range(100)])
+    assert len(pickle.dumps(door.group())) < 10_000
+    long = [{"urn": f"urn:{at}", "keys": [f"{KEY} {'c' * 16_000}{at}"]} for at in range(6)]
+    more = [{"urn": "u", "keys": [f"{KEY} {number}" for number in range(101)]}]
+    door.allocate(TWO)
+    for users in (long, more):
+        with pytest.raises(Invalid):
+            door.provision(users=users)
+
+
+def test_a_slice_has_nodes_of_a_few_requests(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reserving, "MOST", 2)
+    first, _ = door.allocate(ONE), door.allocate(rspec(asked("y")))
+    with pytest.raises(Refused):
+        door.allocate(TWO)
+    door.delete(first.slivers[0].urn)
+    door.allocate(TWO)
+
+
 def test_all_that_a_slice_ever_asked_for_is_bounded(door: Door) -> None:
     long = f"<!-- {'x' * 600_000} -->"
     door.allocate(rspec(long, asked("a")))
@@ -330,3 +423,159 @@ def test_nobody_is_a_member_of_what_was_shut_down(world: World, door: Door) -> N
     serving = Caller(7, "head-x", serves=key.removeprefix("group_"))
     assert not any(who.member_of(world.get(key), "PowerNode") for who in (ALICE, serving))
     assert ROOT.member_of(world.get(key), "PowerNode")
+
+
+# ---- looking, and taking
+
+
+class Watched:
+    """A store that is looked at: what the last transaction read, and what happens before the next."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.read: list[str] = []
+        self.before: list[Callable[[], object]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def transact(self, operation: Callable[[Any], Any]) -> Any:
+        while self.before:
+            self.before.pop()()
+
+        def watched(tx: Any) -> Any:
+            self.read = []
+            tx.get, tx.range = self._noting(tx.get), self._noting(tx.range)
+            return operation(tx)
+
+        return self._store.transact(watched)
+
+    def _noting(self, read: Callable[[str], Any]) -> Callable[[str], Any]:
+        def noted(what: str) -> Any:
+            self.read.append(what)
+            return read(what)
+
+        return noted
+
+
+def test_the_pool_is_searched_outside_of_transactions(world: World) -> None:
+    store: Any = Watched(world.store)
+    door = at(Door(store))
+    door.allocate(ONE)
+    assert {key for key in store.read if key.startswith("node")} == {"node_n0"}
+    assert not {"vlan", "port", "switch", "trunk", "headnode", "group"} & {*store.read}
+
+
+def test_what_is_taken_while_one_looks_is_not_given_out_again(world: World) -> None:
+    store: Any = Watched(world.store)
+    door = at(Door(store))
+    by_hand = partial(world.do, groups.create_group)
+    store.before.append(partial(by_hand, "one", {"nodes": ["n0", "n1"], "vlan": 101}))
+    assert [one.node for one in door.allocate(ONE).slivers] == ["n2"]
+    assert door.group()["wanted"]["networks"]["main"]["vlan"] == 102
+    store.before.append(partial(world.do, groups.set_networks, urn_of("alpha"), {"main": {}, "x": {}}))
+    door.allocate(rspec(asked("z")))
+    assert set(door.group()["wanted"]["networks"]) == {"main", "x"}
+    store.before.append(partial(by_hand, "two", {"nodes": ["n4"]}))
+    with pytest.raises(NodesLacking):
+        door.allocate(rspec(asked("p"), asked("q")))
+    assert [one.node for one in door.allocate(rspec(asked("s"))).slivers] == ["n5"]
+
+
+def test_a_node_that_an_operator_took_comes_back_without_its_past(world: World, door: Door) -> None:
+    for switch in ("boot", "data"):
+        world.switch(switch, "p6", "p7")
+    for number in (6, 7):
+        ports = [("boot", f"p{number}"), ("data", f"p{number}")]
+        world.node(f"n{number}", number, *ports)
+        world.verify(*ports)
+    pair = rspec(asked("a", interfaces=1), asked("b", interfaces=1), link("lan", "a:0", "b:0"))
+    assert {one.node for one in door.allocate(pair).slivers} == {"n6", "n7"}
+    world.do(groups.remove_nodes, urn_of("alpha"), ["n6"])
+    door.allocate(rspec(asked("c", component_id="urn:publicid:IDN+example.org:lab+node+n6")))
+    networks = door.group()["wanted"]["networks"]
+    assert set(door.states()) == {"n6", "n7"} and networks["lan"]["nics"] == ["n7:eth1"]
+    told = door.describe().told
+    assert told is not None
+    read = manifest.read(manifest.write(LAB, told, "2027-01-01T00:00:00Z"))
+    assert sorted(node.client_id for node in read.nodes) == ["b", "c"]
+
+
+def test_what_was_not_done_is_not_told(world: World, door: Door) -> None:
+    one, other = door.allocate(TWO).slivers
+    site = door.with_rules(longest=900, mails=frozenset({"Renew", "PerformOperationalAction"}))
+    site.site = replace(SITE, mail=True)
+    assert site.renew(NOW + 5000, best=True).mail is None
+    assert site.perform("geni_start", best=True).mail is None
+    assert site.renew(NOW + 800).mail is not None and one.node != other.node
+
+
+# ---- many
+
+
+def test_slivers_that_no_transaction_takes_back_at_once_end_in_several(world: World, door: Door) -> None:
+    many = 60
+    world.switch("big", *(f"p{number}" for number in range(many * 2 + 1)))
+    for number in range(many * 2 + 1):
+        world.node(f"m{number}", number + 10, ("big", f"p{number}"))
+        world.verify(("big", f"p{number}"))
+    door.allocate(rspec(f'<node client_id="a"><nm:several count="{many}"/></node>'))
+    door.allocate(rspec(f'<node client_id="b"><nm:several count="{many}"/></node>'))
+    door.allocate(rspec(asked("last")), wish=NOW + 3600)
+    over = [one.urn for one in door.status().slivers if one.expires == NOW + 600]
+    with pytest.raises(Invalid, match="at a time"):
+        door.delete(*over)
+    assert len(door.states()) == 2 * many + 1
+    for _ in range(2):
+        expire(door, NOW + 600)
+    assert len(door.group()["wanted"]["nodes"]) == 1 and door.group()["expiry"] == NOW + 3600
+
+
+# ---- the worker
+
+
+class Failing(Watched):
+    """A store that cannot write for a while."""
+
+    failures: Sequence[Exception] = (DeviceFailed("the disk is full", ""),)
+
+    def transact(self, operation: Callable[[Any], Any]) -> Any:
+        if self.failures:
+            failure, *self.failures = self.failures
+            raise failure
+        return self._store.transact(operation)
+
+
+def test_what_could_not_be_written_is_done_later(world: World, door: Door) -> None:
+    door.allocate(ONE)
+    door.provision()
+    deployed_all(world)
+    store: Any = Failing(world.store)
+    worker = FederationWorker(cast(Tools, SimpleNamespace(store=store, now=lambda: NOW)))
+    assert worker.handle([Look()]) is not None
+    assert door.group()["federation"]["nodes"]["n0"]["job"] is None
+    assert worker.handle([]) is None
+    assert door.group()["federation"]["nodes"]["n0"]["job"] is not None
+
+
+def test_a_slice_that_goes_wrong_keeps_no_other(world: World, door: Door) -> None:
+    slices = [urn_of(name) for name in ("a", "b", "c")]
+    for one in slices:
+        door.allocate(ONE, one)
+        door.provision(one)
+    deployed_all(world)
+    store: Any = Failing(world.store)
+    store.failures = (RuntimeError("unforeseen"),)
+    worker = FederationWorker(cast(Tools, SimpleNamespace(store=store, now=lambda: NOW)))
+    with pytest.raises(RuntimeError):
+        worker.handle([Look()])
+    worker.handle([])
+    begun = [mark["job"] for one in slices for mark in door.group(one)["federation"]["nodes"].values()]
+    assert len(begun) == 3 and begun.count(None) == 1
+
+
+def test_a_portals_person_passes_for_nobody_of_this_machine(world: World) -> None:
+    portal = at(Door(world.store, Guest(BOWL, "root")))
+    portal.allocate_nodes(1)
+    assert portal.group("7")["owner"] == {"name": "root", "uid": 0}
+    assert portal.visit("Allocate").call.caller.name == "bowl:root"

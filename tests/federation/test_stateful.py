@@ -297,4 +297,4 @@ def deployed(tx: Transaction, name: str, now: float) -> None:
 
 
 TestSlices = Slices.TestCase
-TestSlices.settings = settings(max_examples=25, stateful_step_count=50, deadline=None)
+TestSlices.settings = settings(max_examples=20, stateful_step_count=50, deadline=None)

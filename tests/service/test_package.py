@@ -73,7 +73,7 @@ def test_make_install(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"etc", "opt"}
     sample = tmp_path / "etc/nm/nm.toml"
     assert config.load(sample) == config.Config()
-    assert config.parse(re.sub(r"(?m)^#(?=[a-z_]+ = )", "", sample.read_text())) == config.Config()
+    assert config.parse(re.sub(r"(?m)^#(?=[a-z0-9_]+ = )", "", sample.read_text())) == config.Config()
     assert all(f"\n#{key.name} = " in sample.read_text() for _, key in config.all_keys())
     sample.write_text("# ours\n")
     run(*install, **settings)
@@ -92,6 +92,11 @@ def test_make_install(tmp_path: Path) -> None:
         assert text.startswith("#!/opt/nm/lib/nm/bin/python -I\n")
         told = run(python, "-I", str(tmp_path / "opt/nm" / program), "--version")
         assert told == f"{Path(program).name} {nm.__version__}\n"
+    described = tmp_path / "pool.sf"
+    described.write_text('#include "org/smartfrog/components.sf"\nsfConfig extends Prim;')
+    parsed = run(python, "-I", str(tmp_path / "opt/nm/bin/sfParse"), str(described))
+    assert parsed.startswith("the description is good: 1 component")
+    described.unlink()
     naming = [
         path for path in tmp_path.rglob("*") if path.is_file() and str(ROOT).encode() in path.read_bytes()
     ]

@@ -45,7 +45,9 @@ STATES: Mapping[str, State] = {
         {"geni_updating_users_cancel": READY},
         {SUCCESS: READY, FAILURE: FAILED},
     ),
-    FAILED: State("a device did not do what it was asked; people of the site see why"),
+    FAILED: State(
+        "a device did not do what it was asked; it is asked again by geni_start", {"geni_start": CONFIGURING}
+    ),
 }
 
 
