@@ -32,11 +32,16 @@ class Noted:
 
     piece: dict[int, Item | None] = field(default_factory=dict)
     life: dict[int, Item | None] = field(default_factory=dict)
+    _records: set[tuple[str, int]] = field(default_factory=set)
+
+    def put(self, kind: chunks.Kind, number: int, item: Item | None) -> None:
+        """Let that be written."""
+        (self.piece if kind == "piece" else self.life)[number] = item
+        self._records.add((kind, number // chunks.SIZES[kind]))
 
     def records(self) -> int:
         """How many records that is."""
-        keys = {chunks.key("piece", "", number) for number in self.piece}
-        return len(keys) + len({chunks.key("life", "", number) for number in self.life})
+        return len(self._records)
 
 
 class Book:
@@ -94,7 +99,8 @@ class Book:
         """Parts get their numbers; `anew`: of what the pool was before nothing is there."""
         if anew:
             for number in self._numbers.values():
-                self._noted.piece[number] = self._noted.life[number] = None
+                self._noted.put("piece", number, None)
+                self._noted.put("life", number, None)
             self._items, self._numbers, self.state = {}, {}, {}
         stale = [path for path, entry in self.state.items() if "todo" in entry]
         for path in stale:  # of a beginning that was cut short
@@ -157,22 +163,25 @@ class Book:
     def _put_entry(self, path: Path, entry: Entry) -> None:
         number = self._numbers[path]
         if entry:
-            self.state[path] = self._noted.life[number] = entry
+            self.state[path] = entry
+            self._noted.put("life", number, entry)
             return
         self.state.pop(path, None)
-        self._noted.life[number] = None
+        self._noted.put("life", number, None)
         if self._described is not None and path not in self._described:
             self._forget(path)
 
     def _put_item(self, path: Path, **fields: Any) -> None:
         old = self._items.get(path, {"path": list(path), "part": None, "begun": {}, "life": 0})
-        self._items[path] = self._noted.piece[self._numbers[path]] = {**old, **fields}
+        self._items[path] = {**old, **fields}
+        self._noted.put("piece", self._numbers[path], self._items[path])
 
     def _forget(self, path: Path) -> None:
         number = self._numbers.pop(path)
         self._items.pop(path, None)
         self.state.pop(path, None)
-        self._noted.piece[number] = self._noted.life[number] = None
+        self._noted.put("piece", number, None)
+        self._noted.put("life", number, None)
 
     # ---- writing
 

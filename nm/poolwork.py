@@ -37,7 +37,7 @@ log = logging.getLogger("nm.poolwork")
 
 HEAVY = 60  # records that are written before anything else is thought about
 BY_HOSTS = (*DOMAINS, *DISKS)
-NOT_YET = ("Shell", "Script", "Group", "Node", "Vlan", "HeadNode")  # nothing makes these yet
+NOT_YET = ("Script", "Group", "Node", "Vlan", "HeadNode")  # nothing makes these yet
 UNPREPARED = "prepare "  # how the words begin by which updating.py says that nothing has changed
 MAKING = ("apply", "update", "set")
 

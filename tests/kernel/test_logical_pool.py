@@ -3,13 +3,16 @@
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nm import machine_xml
+from nm import machine_xml, pooldisks
 from nm.facts import Order, Value
 from nm.libvirt_host import LibvirtHost
 from nm.making import Blueprint
+from nm.poolhand import PoolHand
+from nm.pools.briefs import Brief
 from nm.records import Record
 from nm.seed import Seed
 from nm.vm import HostHand
@@ -93,3 +96,45 @@ def test_a_copy_in_a_logical_pool(tmp_path: Path, kind: str) -> None:
     finally:
         hand.close()
         sh(f"virsh destroy {DOMAIN}; virsh undefine {DOMAIN}; lvremove -qfy heads; true")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_described_domain_on_a_logical_volume(tmp_path: Path, snapshot: bool) -> None:
+    content = b"the base's first bytes"
+    raw = tmp_path / "base.raw"
+    raw.write_bytes(content.ljust(SIZE, b"\0"))
+    if snapshot:
+        sh(f"lvcreate -q -n base -L {24 << 20}b heads")
+        sh(f"dd if={raw} of=/dev/heads/base bs=1M conv=fsync status=none")
+    settings: dict[str, Any] = {
+        "baseImage": "/dev/heads/base" if snapshot else str(raw),
+        "volumeGroup": "heads",
+    }
+    settings |= {"snapshot": True} if snapshot else {"size": 48 << 20}
+    disk = Brief("web", 1.0, ("lvm",), "LVMStorageBackend", 1, settings)
+    attributes = {"hostname": "guest", "memory": 32, "shutdownTimeout": 0}
+    domain = Brief("web", 1.0, ("guest",), "Domain", 1, attributes, disk=disk)
+    hand = PoolHand("vmhost", HOST, lambda name: None, (str(tmp_path), "/dev/heads"))
+
+    def do(what: str, *briefs: Brief) -> None:
+        done = hand.run([Order(brief.fact, {"what": what, "brief": brief}) for brief in briefs], 1)
+        assert [one.error for one in done] == [None for _ in briefs]
+
+    try:
+        for what in ("prepare", "construct", "deploy", "deploy", "start"):
+            do(what, disk, domain)
+        assert hand.read([domain.fact])[0].seen == {"running": True, "shut_down": False}
+        place = f"/dev/heads/{pooldisks.volume(disk)}"
+        assert place in sh("virsh -q domblklist guest")
+        with open(place, "rb") as copied:
+            assert copied.read(len(content)) == content
+        told = sh(f"lvs --noheadings --units b -o lv_size,origin {place}").split()
+        assert told == ([f"{24 << 20}B", "base"] if snapshot else [f"{48 << 20}B"])
+        do("terminate", domain)
+        do("terminate", disk)
+        assert sh("ls /dev/heads 2>/dev/null || true") == ("base" if snapshot else "")
+        assert sh("virsh -q list --all") == ""
+    finally:
+        hand.close()
+        sh("virsh destroy guest; virsh undefine guest; lvremove -qfy heads; true")

@@ -169,7 +169,7 @@ class Lifetime:
 
 
 def site(*folders: str) -> Site:
-    return Site(image_folders=folders, describing=Describing(folders=folders))
+    return Site(image_folders=folders, describing=Describing(shells=True, folders=folders))
 
 
 def _said(order: Any) -> str:

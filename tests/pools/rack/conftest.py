@@ -18,6 +18,7 @@ if "NM_TEST_POOLS" not in os.environ:
 
 URI = "qemu:///system"
 LONG = bool(os.environ.get("NM_TEST_POOLS"))  # whether also what takes its time is tried: make test-pools
+long = pytest.mark.skipif(not LONG, reason="make test-pools runs it")
 
 
 def virsh(*words: str) -> str:

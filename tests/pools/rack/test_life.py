@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
-from tests.pools.rack.conftest import Rack, domains, virsh
+from tests.pools.rack.conftest import Rack, domains, long, virsh
 
 PAIR = """
 Small extends Domain {{ memory 32; maxMemory 64; maxVcpus 2; shutdownTimeout 0; {more} }}
@@ -131,6 +131,21 @@ def test_an_update_that_cannot_be_prepared_changes_nothing(rack: Rack) -> None:
     assert rack.run(rack.apply("web", pair("memory 40;")))["state"] == "done"
 
 
+@long
+def test_shells_and_consoles_are_there_to_be_linked_to(rack: Rack) -> None:
+    """As SmartDomains' examples have them; a script is refused, and takes all down."""
+    more = "console extends DeployManagement; myShell extends BashShell;\n  one extends"
+    text = pair().replace("one extends", more, 1)
+    text = text.replace('hostname "a";', 'hostname "a"; shell LAZY ATTRIB myShell;')
+    rack.run(rack.apply("web", text))
+    assert rack.states("web")["myShell"] == "running" and domains() == ["a", "other"]
+    script = 'said extends Script { shell LAZY ATTRIB myShell; startScript "true"; }\n  two extends'
+    job = rack.run(rack.apply("web", text.replace("two extends", script, 1)))
+    assert job["state"] == "failed" and "no Script by descriptions yet" in job["error"]["text"]
+    assert rack.states("web")["b"] == "running"
+
+
+@long
 def test_a_disk_that_is_to_be_kept_stays(rack: Rack) -> None:
     rack.run(rack.apply("web", pair(of_disks="keepOnTerminate true;")))
     rack.run(rack.terminate("web"))
@@ -138,6 +153,7 @@ def test_a_disk_that_is_to_be_kept_stays(rack: Rack) -> None:
     assert name.startswith("nm-pool-web-") and name.endswith("+disk")
 
 
+@long
 def test_domains_of_others_stay(rack: Rack) -> None:
     rack.run(rack.apply("web", pair()))
     job = rack.run(rack.apply("second", pair()))

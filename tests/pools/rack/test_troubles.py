@@ -15,7 +15,7 @@ from nm.pools import keeping
 from nm.pools.briefs import Brief
 from tests.hosts.rack.conftest import kill_libvirtd, start_libvirtd
 from tests.hosts.rack.test_images import Killed
-from tests.pools.rack.conftest import LONG, URI, Rack, domains, virsh
+from tests.pools.rack.conftest import LONG, URI, Rack, domains, long, virsh
 from tests.pools.rack.test_life import pair
 
 
@@ -43,7 +43,7 @@ def test_libvirtd_is_killed_while_a_pool_is_made_and_taken_down(rack: Rack, orde
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
 
-@pytest.mark.parametrize("what", ["keep", "terminate"])
+@pytest.mark.parametrize("what", ["keep", pytest.param("terminate", marks=long)])
 def test_a_host_that_cannot_be_reached(rack: Rack, what: str) -> None:
     rack.run(rack.apply("web", pair(f'whenUnreachable "{what}";')))
     kill_libvirtd()
@@ -122,6 +122,7 @@ class Mortal(LibvirtHost):
         return counted
 
 
+@long
 def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     size = {"baseImage": f"{images}/empty.qcow2", "size": 16 << 20, "swapSize": 1 << 20}
     disk = Brief("web", 1.0, ("disk",), "LoopbackStorageBackend", 1, size)
@@ -169,6 +170,7 @@ def _undo(do: Callable[..., None], what: str, brief: Brief) -> None:
         do(other, brief)
 
 
+@long
 def test_a_stranger_of_that_name_stays(rack: Rack) -> None:
     xml = "<domain type='qemu'><name>other</name><memory>65536</memory><os><type>hvm</type></os></domain>"
     subprocess.run(["virsh", "-q", "define", "/dev/stdin"], input=xml, text=True, check=True)
