@@ -35,7 +35,7 @@ def test_libvirtd_is_killed_while_a_pool_is_made_and_taken_down(rack: Rack, orde
     start_libvirtd()
     assert rack.run(job)["state"] == "done" and domains() == ["a", "other"]
     job = rack.terminate("web")
-    handled(rack, orders // 2)
+    handled(rack, orders // 3)
     kill_libvirtd()
     rack.later(5)
     start_libvirtd()
