@@ -35,7 +35,8 @@ LINES = {
     "sliver confirm": "--all", "image register": "i9 --kind netboot", "image unregister": "spare",
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
     "delegate keys": "x --none", "geni ready": "alpha.n0.1", "geni reopen": "alpha",
-    "delegate destroy": "x", "rights set": "daemon spy",
+    "delegate destroy": "x", "rights set": "daemon spy", "sf terminate": "web",
+    "sf set": "web a:memory 512", "sf unset": "web a:memory",
 }  # fmt: skip
 COMMANDS = {command.words: command for command in guide.commands()}
 PLAIN = sorted(words for words, command in COMMANDS.items() if command.changes)

@@ -28,7 +28,7 @@ from nm.records import Record
 from tests.api.clients import UnixConnection
 from tests.api.test_identity import in_a_child
 from tests.api.test_methods import GOOD, Bench
-from tests.api.test_rights import CALLERS, EXPECTED, SECRET, SLIVERS_OWN, borrowers, prepared
+from tests.api.test_rights import CALLERS, DESCRIBED, EXPECTED, SECRET, SLIVERS_OWN, borrowers, prepared
 from tests.ssh.house import FIRST_UID, SHELL, House, call_on
 
 SOCKET = Path("/run/nm/api.sock")
@@ -75,7 +75,7 @@ class Street:
             self.bench.call(method, *GOOD[method], caller=self.callers[who])
         error = refusal.value
         if who in OUTSIDERS:
-            assert (error.code == 106) == (method in SECRET)
+            assert (error.code == 106) == (method in SECRET | DESCRIBED)
             assert (error.code == 102) == (method in SLIVERS_OWN)
         return f"{error.code} {error}"
 
