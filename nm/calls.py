@@ -105,7 +105,7 @@ class Caller:
 
         Its head node is one for just SERVING. After an emergency stop only administrators are.
         """
-        if (group.get("federation") or {}).get("shut") is not None and not self.admin:
+        if is_shut(group) and not self.admin:
             return False
         if self.serves is not None:
             return method in SERVING and group["record_key"] == record_key("group", self.serves)
@@ -121,6 +121,11 @@ class Caller:
             self.is_(delegation) and delegation["method"] in methods
             for delegation in group.get("delegations", ())
         )
+
+
+def is_shut(group: Record) -> bool:
+    """Whether an emergency stop is on that group, which only a reservation can have."""
+    return (group.get("federation") or {}).get("shut") is not None
 
 
 SERVING = frozenset({"PowerNode", "GetStatus"})  # what a head node calls, beside looking at its own jobs

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nm import facts, groupvalues, jobs, people, plan, planwords, promises, specs, views
-from nm.calls import Call
+from nm.calls import Call, is_shut
 from nm.errors import Conflict, Invalid, NotFound
 from nm.facts import Value
 from nm.keys import parse_keys
@@ -279,7 +279,7 @@ def deploy(tx: Transaction, call: Call, group: str, options: Mapping[str, Any] |
     unknown = set(options or {}) - {"if_plan"}
     if unknown:
         raise Invalid(f"unknown option {min(unknown)!r}", "Deploy knows if_plan")
-    if (old.get("federation") or {}).get("shut") is not None:
+    if is_shut(old):
         raise Conflict(f"the slice of group {group} was shut down", "GeniReopen wires its nodes again")
     steps = planned(tx, old)
     if not call.caller.admin and (unverified := _unverified(tx, old)):

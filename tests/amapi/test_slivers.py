@@ -308,6 +308,7 @@ def test_a_sliver_s_name_is_never_used_again(shared: Aggregate, alice: Client) -
 
 def test_a_person_s_name_may_be_long(shared: Aggregate) -> None:
     client = shared.client("long", house.person("a-person-with-a-name-of-32-signs"))
-    good(client.allocate(ONE))
+    (sliver,) = slivers(client.allocate(ONE))
+    assert sliver["geni_allocation_status"] == "geni_allocated"
     good(client.delete())
     client.close()

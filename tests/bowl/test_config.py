@@ -44,4 +44,4 @@ def test_what_does_not_agree_is_refused(text: str, words: str) -> None:
     ],
 )
 def test_what_agrees_is_taken(text: str) -> None:
-    parse(text)
+    assert (parse(text).bowl, parse(text).mail) != (parse("").bowl, parse("").mail)

@@ -7,8 +7,9 @@ import ssl
 import subprocess
 import sys
 import xmlrpc.client
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from jsonrpclib import ServerProxy
 
 from nm.clearing.wallet import Wallet
 from nm.database_tools import dump
-from nm.lab import daemon, federation, probe, watch
+from nm.lab import daemon, federation, lifecycle, probe, watch
 from nm.lab.layout import WORLD, Layout
 from nm.lab.place import Lab, environment
 from nm.lab.register import finish
@@ -155,6 +156,15 @@ class GeniLib:
     def close(self) -> None:
         """It ends with its input."""
         self._program.communicate(timeout=PATIENCE)
+
+
+@contextmanager
+def federated(name: str, layout: Layout = LAYOUT) -> "Iterator[Federated]":
+    """Such a lab, there as long as the block."""
+    with lifecycle.passing(name, layout) as place:
+        lab = Federated(place)
+        yield lab
+        lab.close()
 
 
 class Federated:

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from nm.geni.rspec import manifest
-from nm.lab import commands, daemon, federation, lifecycle
+from nm.lab import commands, daemon, federation
 from nm.lab.place import obstacle
 from tests.lab.conftest import api
-from tests.lab.geni import LAYOUT, VERSION, Federated, GeniLib, Person, urn
+from tests.lab.geni import VERSION, Federated, GeniLib, Person, federated, urn
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
@@ -29,13 +29,8 @@ NS = 'xmlns="http://www.geni.net/resources/rspec/3" type="request"'
 def _lab() -> Iterator[Federated]:
     if (why := obstacle()) is not None:
         pytest.skip(str(why))
-    name = f"test-geni-{os.getpid()}"
-    try:
-        lab = Federated(lifecycle.up(name, LAYOUT))
+    with federated(f"test-geni-{os.getpid()}") as lab:
         yield lab
-        lab.close()
-    finally:
-        lifecycle.down(name)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from nm.lab.layout import WORLD, Layout
 from nm.lab.place import obstacle
 from nm.lab.running import INSIDE
 from tests.lab.conftest import api
-from tests.lab.geni import Federated, Person, urn
+from tests.lab.geni import Federated, Person, federated, urn
 from tests.lab.test_geni import READY, a_lan
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
@@ -30,13 +30,8 @@ def lab() -> Iterator[Federated]:
         pytest.skip("`make test-geni` runs it")
     if (why := obstacle(boot=True)) is not None:
         pytest.skip(str(why))
-    name = f"test-geni-boot-{os.getpid()}"
-    try:
-        lab = Federated(lifecycle.up(name, LAYOUT))
+    with federated(f"test-geni-boot-{os.getpid()}", LAYOUT) as lab:
         yield lab
-        lab.close()
-    finally:
-        lifecycle.down(name)
 
 
 def states(person: Person) -> set[str]:
