@@ -48,9 +48,7 @@ class DescriptionDesk:
     ) -> Record:
         """What applying it would do."""
         chosen = operations.checked_options(options or {})
-        with self._place(call.caller):
-            draft = self._draft(call, name, text, files, chosen.get("host", ""))
-            operations.check_parts(self._store, call, draft)
+        with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
             operations.check_draft(self._store, call, draft)
             found = operations.planned(draft, operations.look(self._store, name), chosen)
             return showing.planned(draft, found)
@@ -65,9 +63,7 @@ class DescriptionDesk:
     ) -> int:
         """Let it be deployed. Answers the job's id."""
         chosen = operations.checked_options(options or {})
-        with self._place(call.caller):
-            draft = self._draft(call, name, text, files, chosen.get("host", ""))
-            operations.check_parts(self._store, call, draft)
+        with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
                 found = operations.planned(draft, seen, chosen)
@@ -75,6 +71,16 @@ class DescriptionDesk:
                 if job is not None:
                     return job
         raise Conflict(f"description {name} is just changing", "try again, or wait for what is at it")
+
+    @contextmanager
+    def _drafted(
+        self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str
+    ) -> Iterator[Draft]:
+        """A place at the desk, and a draft of parts that the caller may describe."""
+        with self._place(call.caller):
+            draft = self._draft(call, name, text, files, host)
+            operations.check_parts(self._store, call, draft)
+            yield draft
 
     def _draft(self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str) -> Draft:
         """The draft that the texts mean."""
