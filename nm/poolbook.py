@@ -84,14 +84,14 @@ class Book:
             return Part.of(item["part"])
         return self.tree.parts[path]
 
-    def brief(self, part: Part) -> Brief:
-        """What a hand is told."""
+    def brief(self, part: Part, *, strict: bool = True) -> Brief:
+        """What a hand is told; strict: see Briefing.of."""
         if self._briefing is None:
             lives = {path: item.get("life", 0) for path, item in self._items.items()}
             account = self._store.get(people.account_key(str(self.pool["owner"]["name"])))
             keys = tuple(account["keys"]) if account is not None else ()
             self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys)
-        return self._briefing.of(part)
+        return self._briefing.of(part, strict=strict)
 
     # ---- what changes
 

@@ -18,16 +18,17 @@ from nm import jobs
 from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError, NotFound
 from nm.facts import Order, Outcome
-from nm.poolbook import Book, Finish, open_book
+from nm.poolbook import DOWN, Book, Finish, open_book
 from nm.pools import keeping, lifecycle
 from nm.pools.briefs import DISKS, DOMAINS
+from nm.pools.following import broken
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
 from nm.pools.life import standing
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
 from nm.pools.plan import Step, plan, step_id
-from nm.pools.tree import ROOT, Path, Tree, spell
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 from nm.poolwatch import PoolWatch
 from nm.records import Record, changed, name_of
 from nm.store import Transaction
@@ -188,6 +189,7 @@ class PoolWorker:
         reference = bool(pool["options"].get("reference"))
         standings = book.standings()
         if job["kind"] == "set":
+            _check_assertions(target)
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target), standings, reference=reference).steps
@@ -262,7 +264,11 @@ class PoolWorker:
             return
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        brief = replace(book.brief(part), gentle=gentle)
+        try:
+            brief = replace(book.brief(part, strict=wanted.what not in DOWN), gentle=gentle)
+        except NMError as error:
+            reply([Outcome(error=error)])
+            return
         stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
         order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
         self._tools.send(host_subject(name_of(host["record_key"])), Errand([order], reply))
@@ -348,6 +354,13 @@ def _is_over(book: Book, now_is: str) -> bool:
     return now_is in ("running", *keeping.GONE) and not (
         abandoned and any("doing" in entry for entry in book.state.values())
     )
+
+
+def _check_assertions(parts: Sequence[Part]) -> None:
+    """Conflict when one does not hold with what is set."""
+    wrong = [f"{spell(path)}: {words}" for path, words in broken({part.path: part for part in parts}).items()]
+    if wrong:
+        raise Conflict("; ".join(wrong), "set it to what the description allows")
 
 
 def _in_place(path: Path) -> list[Step]:

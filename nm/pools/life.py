@@ -302,9 +302,11 @@ class Life:
         parent = self.tree.parts[path].parent
         if parent is None:
             return
+        went = self.get(parent).get("going")
         if entry.get("failed"):  # all that failed with it is cleared away before anything else is made
             self._free_needed(path)
-        self._tell_around(parent, path)
+        if went or not self.get(parent).get("going"):  # else its parent has begun to go without it
+            self._tell_around(parent, path)
         self._free_needed(path)
 
     def _tell_around(self, parent: Path, path: Path) -> None:

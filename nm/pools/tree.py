@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
+from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy
+from nm.pools.following import Led, Live
 from nm.pools.kinds import KINDS
 
-FOLLOWED = 16  # lazy references in a row
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
 ROOT: Path = ()
@@ -118,6 +119,10 @@ def _makes(kind: str, name: str, value: Value) -> bool:
     if known is None or not is_component(value):
         return False
     return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and _acts(kind))
+
+
+def _is_known(value: Value) -> bool:
+    return value is not None and not isinstance(value, dict)
 
 
 def _acts(kind: str) -> bool:
@@ -222,19 +227,29 @@ class Tree:
         return self._chosen[path, name]
 
     def value(self, path: Path, name: str) -> Value:
-        """The value of a part's attribute, or of that to which a lazy reference leads; None: none."""
-        return self.followed(self.parts[path], name)
+        """The value of a part's attribute, or of that to which a lazy one leads; None: none."""
+        try:
+            return self.followed(self.parts[path], name)
+        except NotFound:
+            return None
 
     def followed(self, part: Part, name: str) -> Value:
-        """The same of a part that may be another one than the tree has."""
-        for _ in range(FOLLOWED):
-            value, target = part.attributes.get(name), part.needs.get(name)
-            if value is None or not is_lazy(value):
-                return value
-            if target is None or target not in self.parts:
+        """The same of a part that may be another one than the tree has; None when it leads to a part.
+
+        NotFound when what it should lead to is not there.
+        """
+        value: Any = part.attributes.get(name)
+        if not is_lazy(value):
+            return value
+        last = str(value["reference"]).replace(":", " ").split()[-1]
+        target = self.parts.get(part.needs.get(name) or part.path)
+        if target is not None and target.path != part.path:  # as most are, and quickly found
+            if last not in target.attributes and target.path[-1:] == (last,):
                 return None
-            part, name = self.parts[target], str(value["reference"]).replace(":", " ").split()[-1]
-        return None
+            if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
+                return found
+        led = Live(self.parts).worth(part.path, name, part)
+        return None if isinstance(led, Led) else led
 
     def _hosts(self) -> dict[Path, frozenset[str]]:
         """On which hosts a part and all inside it have something."""
