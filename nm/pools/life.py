@@ -26,6 +26,22 @@ class Order:
     path: Path
 
 
+@dataclass(frozen=True)
+class End:
+    """Why a part goes: the reference's termination record. first: the part that ended first."""
+
+    status: Status
+    words: str = ""
+    first: Path | None = None
+    cause: str = ""
+
+    @classmethod
+    def of(cls, path: Path, entry: Entry) -> "End":
+        """That of a part which goes, or has gone."""
+        words, cause = entry.get("words", ""), entry.get("cause", "")
+        return cls(entry.get("going", "normal"), words, tuple(entry.get("first", path)), cause)
+
+
 def alive(entry: Entry) -> bool:
     """Whether there is, or may be, something of that part."""
     return bool(entry) and entry["state"] != "ended"
@@ -209,34 +225,41 @@ class Life:
 
     # ---- failing
 
-    def fail(self, path: Path, words: str) -> None:
-        """A part could not be made: what was made with it is taken down, as far as the description says."""
+    def fail(self, path: Path, words: str, first: Path | None = None) -> None:
+        """A part could not be made: what was made with it is taken down, as far as the description says.
+
+        first: the part inside it because of which that is so.
+        """
         head = path
         while (parent := self.tree.parts[head].parent) is not None:
             if self.tree.parts[head].role or self.worth(parent, "keepOnFailure") is True:
                 break
             head = parent
-        self.fail_with(head)
-        self.down(head, "abnormal", words)
+        end = End("abnormal", words, path if first is None else first)
+        self.fail_with(head, end)
+        self.down(head, end)
 
-    def fail_with(self, path: Path) -> None:
+    def fail_with(self, path: Path, end: End) -> None:
         """It has failed, and so have those that need it; they go first."""
         self.write(path, failed=True)
+        needing = End("abnormal", f"it needs {spell(path)}", end.first, end.words)
         for other in self.tree.needing(path):
             if alive(self.get(other)) and not self.get(other).get("going"):
-                self.fail_with(other)
-                self.down(other, "abnormal", f"it needs {spell(path)}")
+                self.fail_with(other, needing)
+                self.down(other, needing)
 
     # ---- taking down
 
-    def down(self, path: Path, status: Status, words: str = "") -> None:
+    def down(self, path: Path, end: End) -> None:
         """Take a part down, with all inside it."""
         entry = self.get(path)
         if not alive(entry) or entry.get("going"):
             return
-        words = words or entry.get("words", "")
+        words = end.words or entry.get("words", "")
+        first = end.first if end.first not in (None, path) else None
         todo = entry.get("todo", ())
-        entry = self.write(path, going=status, words=words or None, stage=None, left=None, todo=None)
+        self.write(path, going=end.status, words=words or None, first=first, cause=end.cause or None)
+        entry = self.write(path, stage=None, left=None, todo=None)
         if path == ROOT:
             self.write(ROOT, update=None)
         self.ways.dropped(self, todo)
@@ -255,7 +278,7 @@ class Life:
         self.write(path, left=len(living))
         for child in reversed(living):
             if not self._needed_yet(child):
-                self.down(child, entry["going"], entry.get("words", ""))
+                self.down(child, End.of(path, entry))
 
     def _take_away(self, path: Path) -> None:
         """Nothing is inside any more; what was never constructed needs no taking down.
@@ -338,7 +361,7 @@ class Life:
             return
         for other in self._before(path):
             if not self.get(other).get("going") and not self._needed_yet(other):
-                self.down(other, around["going"], around.get("words", ""))
+                self.down(other, End.of(parent, around))
 
     def _before(self, path: Path) -> list[Path]:
         """The living siblings that may have waited for it to go."""

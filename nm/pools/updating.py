@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nm.errors import Conflict
-from nm.pools.life import Entry, Life, alive, standing
+from nm.pools.life import End, Entry, Life, alive, standing
 from nm.pools.plan import STAGES, Step
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
@@ -126,9 +126,9 @@ def failed(life: Life, path: Path, what: str, words: str) -> None:
     _give_up(life, words, prepared=False)
     if life.worth(ROOT, "keepOnFailure") is True:
         life.write(path, failed=True)
-        life.down(path, "abnormal", words)
+        life.down(path, End("abnormal", words, path))
     else:
-        life.down(ROOT, "abnormal", words)
+        life.down(ROOT, End("abnormal", words, path))
 
 
 def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:
