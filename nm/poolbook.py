@@ -59,7 +59,7 @@ class Book:
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
         self._noted = Noted()
-        self.tree = both(target or (), self.deployed())
+        self.tree = both(target, self.deployed()) if target is not None else Tree(self.deployed())
         self._briefing: Briefing | None = None
 
     # ---- what is there

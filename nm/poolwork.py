@@ -86,9 +86,8 @@ class PoolWorker:
         if book is None:
             return None
         events.extend(event for item in batch for event in self._heard(book, item))
-        events.extend(self._job(book))
         events.extend(self._due(book))
-        if not self._live(book, events):
+        if not self._live(book, events) or not self._live(book, deque(self._job(book))):
             self._forget()  # it is gone
             return None
         self._watch.look(book)
@@ -165,6 +164,8 @@ class PoolWorker:
         job = keeping.busy(self._store, pool) if pool is not None else None
         if pool is None or job is None or job["state"] != "queued":
             return []
+        if job["kind"] in ("update", "set") and any("doing" in entry for entry in book.state.values()):
+            return []  # what combinators make, or what has ended, is done first; its answers come here
         try:
             events = self._begun(book, pool, job)
         except NMError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 from nm.pools import updating
 from nm.pools.life import NOTHING, STAGES, End, Life, Status, alive
-from nm.pools.tree import ACTION, ACTIONS, Path, spell
+from nm.pools.tree import ACTION, ACTIONS, ROOT, Path, spell
 
 Step = Callable[[Life, Path], None]
 
@@ -286,6 +286,33 @@ def acted(life: Life, path: Path) -> None:
     """Something inside a part that goes has passed a stage: a Finally had its action started."""
     if _run(life, path).get("acted") and "left" not in life.get(path):
         life.go_on(path)
+
+
+def updated(life: Life) -> None:
+    """An update has come to its end: what it left out may have been somebody's turn."""
+    for path, part in life.tree.parts.items():
+        entry = life.get(path)
+        if part.kind in ENDED and entry.get("state") == "running" and not entry.get("going"):
+            _without_those(life, path)
+
+
+def _without_those(life: Life, path: Path) -> None:
+    """Go on with the actions that are still described."""
+    actions = [action for action in life.tree.actions(path) if action not in life.tree.leaving]
+    ended = [action for action in actions if life.get(action).get("state") == "ended"]
+    if _kind(life, path) == "Parallel":
+        _remember(life, path, over=len(ended) or None)
+        over = bool(ended) and len(ended) == len(actions)
+    elif path in life.get(ROOT).get("timers", {}) and _kind(life, path) == "Delay":
+        return
+    else:
+        over = bool(ended) and actions[-1] == ended[-1]
+    if any(alive(life.get(child)) for child in life.tree.inside(path)):
+        return
+    if over or not actions:
+        finish(life, path, End("normal"))
+    elif _kind(life, path) != "Parallel":
+        life.launch(actions[actions.index(ended[-1]) + 1 if ended else 0])
 
 
 def dropped(life: Life, todo: Sequence[Any]) -> None:

@@ -82,6 +82,9 @@ class Ways(Protocol):
     def acted(self, life: "Life", path: Path) -> None:
         """Something inside a part that goes has passed a stage."""
 
+    def updated(self, life: "Life") -> None:
+        """An update has come to its end: what it left out may have been somebody's turn."""
+
     def dropped(self, life: "Life", todo: Sequence[Any]) -> None:
         """What an update had to do for a part is not done, for the part goes."""
 

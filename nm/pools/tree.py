@@ -158,10 +158,14 @@ def _host(attributes: Mapping[str, Value], around: str) -> str:
 
 
 class Tree:
-    """Parts in the order in which they are made; see the module. It is never changed."""
+    """Parts in the order in which they are made; see the module. It is never changed.
 
-    def __init__(self, parts: Iterable[Part]) -> None:
+    leaving: those that an update leaves out, which the tree has until it is done.
+    """
+
+    def __init__(self, parts: Iterable[Part], leaving: Iterable[Path] = ()) -> None:
         described = {part.path: part for part in parts}
+        self.leaving = frozenset(leaving)
         self._children: dict[Path, list[Path]] = {}
         self._chosen: dict[tuple[Path, str], list[Path]] = {}
         for part in described.values():

@@ -9,7 +9,7 @@ from functools import cache
 
 from nm.descriptions.compiler import compile as compile_description
 from nm.pools.differences import Standing
-from nm.pools.life import Entry, Order, alive, standing
+from nm.pools.life import Entry, Order, standing
 from nm.pools.lifecycle import Event, Outcome, happened
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, Tree, parts_of
@@ -129,7 +129,7 @@ class World:
     def update(self, text: Sequence[Part]) -> Plan:
         """Change what runs to what is described; the plan of that."""
         before = self.tree
-        deployed = {path: part for path, part in before.parts.items() if alive(self.state.get(path, {}))}
+        deployed = {path: part for path, part in before.parts.items() if self.state.get(path)}
         standings = {path: Standing(part, self.state[path]["state"]) for path, part in deployed.items()}
         made = plan(Tree(text), standings)
         self.tree = both(text, deployed.values())
@@ -137,6 +137,7 @@ class World:
         if self.standing == "running":
             abandoned = "abandoned" in self.state[()]
             self.tree = before if abandoned and "prepare" in self.state[()]["abandoned"] else Tree(text)
+            self.state = {path: entry for path, entry in self.state.items() if path in self.tree.parts}
         return made
 
     @property
