@@ -154,6 +154,8 @@ def child_gone(life: Life, path: Path, child: Path) -> None:
     end, kind = End.of(child, entry), _kind(life, path)
     if kind == "FireBreak":
         _without(life, path, child)
+    elif role and child in life.tree.leaving:
+        return  # the end of the update sees to what comes in its place
     elif role in {ACTIONS, ACTION}:
         ENDED[kind](life, path, child, end)
     elif role:
@@ -298,7 +300,7 @@ def updated(life: Life) -> None:
 
 def _without_those(life: Life, path: Path) -> None:
     """Go on with the actions that are still described."""
-    actions = [action for action in life.tree.actions(path) if action not in life.tree.leaving]
+    actions = life.tree.actions(path)
     ended = [action for action in actions if life.get(action).get("state") == "ended"]
     if _kind(life, path) == "Parallel":
         _remember(life, path, over=len(ended) or None)

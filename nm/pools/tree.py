@@ -214,11 +214,11 @@ class Tree:
             waiting.extend(reversed(self.inside(path)))
 
     def plain(self, path: Path) -> Sequence[Path]:
-        """The parts inside one that are made with it."""
+        """The parts inside one that are made with it, without those that leave."""
         return self._of_role(path, "plain", {""})
 
     def actions(self, path: Path) -> Sequence[Path]:
-        """The parts inside one that it makes when it has started, without handlers."""
+        """The parts inside one that it makes when it has started, without handlers and those that leave."""
         return self._of_role(path, ACTIONS, {ACTIONS, ACTION})
 
     def _of_role(self, path: Path, name: str, roles: set[str]) -> Sequence[Path]:
@@ -226,7 +226,11 @@ class Tree:
         if path not in self._children:
             return ()
         if (path, name) not in self._chosen:
-            chosen = [child for child in self.inside(path) if self.parts[child].role in roles]
+            chosen = [
+                child
+                for child in self.inside(path)
+                if self.parts[child].role in roles and child not in self.leaving
+            ]
             self._chosen[path, name] = chosen
         return self._chosen[path, name]
 
