@@ -21,6 +21,7 @@ from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import DOWN, Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, NOT_YET
+from nm.poolprogress import Progress
 from nm.pools import keeping, lifecycle
 from nm.pools.following import broken
 from nm.pools.kinds import KINDS
@@ -30,7 +31,7 @@ from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 from nm.poolwatch import PoolWatch
-from nm.records import Record, changed
+from nm.records import Record, changed, record_key
 from nm.store import Transaction
 from nm.workers import Errand
 
@@ -73,6 +74,7 @@ class PoolWorker:
         self._book: Book | None = None
         self._sent: dict[Path, _Sent] = {}
         self._watch = PoolWatch(tools, name)
+        self._progress: Progress | None = None  # of the job that is at work
         self._begins: int | None = None  # the job that is begun with what is written next
         self._wake: float | None = None  # when time matters next, since 1970
 
@@ -85,6 +87,8 @@ class PoolWorker:
             events.append(Event("resumed"))
         if book is None:
             return None
+        if self._progress is None and (job := keeping.busy(self._store, book.pool)) is not None:
+            self._progress = Progress.of(job)
         events.extend(event for item in batch for event in self._heard(book, item))
         events.extend(self._due(book))
         if not self._live(book, events) or not self._live(book, deque(self._job(book))):
@@ -103,6 +107,7 @@ class PoolWorker:
 
     def _forget(self) -> None:
         self._book, self._sent, self._wake, self._begins = None, {}, None, None
+        self._progress = None
         self._watch.forget()
 
     # ---- what came
@@ -125,8 +130,13 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
-        book.done(path, what)
+        self._carried_out(book, path, what)
         return [Event("done", path, what)]
+
+    def _carried_out(self, book: Book, path: Path, what: str) -> None:
+        book.done(path, what)
+        if self._progress is not None:
+            self._progress.one()
 
     def _patient(self, sent: _Sent, error: NMError, goes: bool) -> bool:
         """Whether it is tried again: what has to go, always; else what may pass, for a time."""
@@ -172,6 +182,7 @@ class PoolWorker:
             self._give_up(book, pool, job, error)
             return []
         self._begins = int(job["id"])
+        self._progress = Progress.begun(self._begins, events, book.tree, book.state)
         return events
 
     def _begun(self, book: Book, pool: Record, job: Record) -> list[Event]:
@@ -247,7 +258,7 @@ class PoolWorker:
         if part.kind in NOT_YET and order.what in ("construct", "prepare"):
             words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
             return Event("failed", order.path, order.what, words=words)
-        book.done(order.path, order.what)
+        self._carried_out(book, order.path, order.what)
         return Event("done", order.path, order.what)
 
     def _send(self, book: Book, sent: _Sent) -> None:
@@ -281,7 +292,8 @@ class PoolWorker:
             return False
         if job is not None and (job["state"] != "queued" or job["id"] == self._begins):
             if job["kind"] == "terminate" and now_is in keeping.GONE:
-                book.delete(lambda tx, now: _over(tx, job["id"], now, None))
+                total = self._progress.total if self._progress is not None else 0
+                book.delete(lambda tx, now: _over(tx, job["id"], now, None, total))
                 return False
             if job["kind"] in MAKING and _is_over(book, now_is):
                 return self._conclude(book, pool, job, now_is)
@@ -292,11 +304,14 @@ class PoolWorker:
 
     def _put(self, book: Book, finish: Finish) -> bool:
         """Write what has changed; and with it that a job was begun."""
-        begins = self._begins
+        begins, progress = self._begins, self._progress
+        news = progress.news() if progress is not None else {}
 
         def write(tx: Transaction, pool: Record, now: float) -> None:
-            if begins is not None:
-                jobs.advance(tx, begins, now, state="running")
+            if begins is not None and progress is not None:
+                jobs.advance(tx, begins, now, state="running", total=progress.total, **news)
+            elif news and progress is not None:
+                jobs.advance(tx, progress.job, now, **news)
             finish(tx, pool, now)
 
         there = book.write(write)
@@ -392,8 +407,10 @@ def _given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
     keeping.given_up(tx, pool, now, words)
 
 
-def _over(tx: Transaction, job: int, now: float, words: str | None) -> None:
+def _over(tx: Transaction, job: int, now: float, words: str | None, total: int = 0) -> None:
     if words is None:
-        jobs.advance(tx, job, now, state="done")
+        known = tx.get(record_key("job", job)) or {"total": 0}
+        total = max(total, known["total"])
+        jobs.advance(tx, job, now, state="done", done=total, total=total)
     else:
         jobs.advance(tx, job, now, state="failed", error={"code": DeviceFailed.code, "text": words})

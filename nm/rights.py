@@ -314,7 +314,7 @@ _ROWS: Mapping[Right, str] = {
     OWN_EVENTS: "GetEvents",
     DESCRIBE: "PlanDescription ApplyDescription",
     DESCRIBER: "SetAttribute RemoveAttribute",
-    POOL_OWNER: "TerminateDescription",
+    POOL_OWNER: "TerminateDescription GetDescription",
     POOL_LOOK: "GetComponents",
     OWN_POOLS: "GetDescriptions",
     JOB: "GetJob WaitJob",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nm.pools import updating
-from nm.pools.life import NOTHING, STAGES, End, Life, Status, alive
+from nm.pools.life import NOTHING, STAGES, End, Life, Status, alive, timers_in
 from nm.pools.tree import ACTION, ACTIONS, ROOT, Path, spell
 
 Step = Callable[[Life, Path], None]
@@ -305,7 +305,7 @@ def _without_those(life: Life, path: Path) -> None:
     if _kind(life, path) == "Parallel":
         _remember(life, path, over=len(ended) or None)
         over = bool(ended) and len(ended) == len(actions)
-    elif path in life.get(ROOT).get("timers", {}) and _kind(life, path) == "Delay":
+    elif path in timers_in(life.get(ROOT)) and _kind(life, path) == "Delay":
         return
     else:
         over = bool(ended) and actions[-1] == ended[-1]

@@ -47,6 +47,11 @@ def alive(entry: Entry) -> bool:
     return bool(entry) and entry["state"] != "ended"
 
 
+def timers_in(whole: Entry) -> dict[Path, float]:
+    """When which parts are to be woken, as the entry of the whole has it."""
+    return {tuple(path): at for path, at in whole.get("timers", ())}
+
+
 def standing(state: State) -> str:
     """How it stands with the whole: absent, deploying, updating, running, terminating, ended, failed."""
     root = state.get(ROOT, {})
@@ -130,11 +135,11 @@ class Life:
 
     def timer(self, path: Path, at: float | None) -> None:
         """Wake that part at that time, or not at all."""
-        timers = dict(self.get(ROOT).get("timers", {}))
+        timers = timers_in(self.get(ROOT))
         timers.pop(path, None)
         if at is not None:
             timers[path] = at
-        self.write(ROOT, timers=timers or None)
+        self.write(ROOT, timers=[[list(other), time] for other, time in timers.items()] or None)
 
     # ---- making
 
@@ -323,7 +328,7 @@ class Life:
     def gone(self, path: Path) -> None:
         """A part is down; what waited for that goes on."""
         entry = self.write(path, state="ended", doing=None, left=None, stage=None, unreachable=None)
-        if path in self.get(ROOT).get("timers", {}):
+        if path in timers_in(self.get(ROOT)):
             self.timer(path, None)
         parent = self.tree.parts[path].parent
         if parent is None:

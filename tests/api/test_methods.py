@@ -147,6 +147,7 @@ GOOD: dict[str, list[Any]] = {
     "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False, "host": ""}],
     "TerminateDescription": ["web"],
     "GetDescriptions": [{"name": "web"}],
+    "GetDescription": ["web"],
     "GetComponents": ["web", "a"],
     "SetAttribute": ["web", "a:memory", 600],
     "RemoveAttribute": ["web", "a:memory"],

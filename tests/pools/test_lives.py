@@ -141,7 +141,7 @@ def test_whatever_it_is_changed_into_it_comes_to_an_end(
         for _ in range(data.draw(st.integers(0, 2))):
             paths = [path for path, entry in world.state.items() if entry["state"] == "running"]
             if paths:
-                status = data.draw(st.sampled_from(["normal", "abnormal"]))
+                status: Any = data.draw(st.sampled_from(["normal", "abnormal"]))
                 world.tell(Event("ended", data.draw(st.sampled_from(paths)), status=status))
         if world.standing != "running":
             break
