@@ -80,8 +80,6 @@ def _of_part(part: Part) -> Iterator[Finding]:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
         yield _error(part, "nm knows no such kind of component", hint)
         return
-    if kind.left_out:
-        yield _error(part, f"{kind.name} is not deployed", kind.left_out)
     known = kind.known()
     for name, attribute in known.items():
         if attribute.must and name not in part.attributes:

@@ -108,6 +108,8 @@ STARTED: Mapping[str, Step] = {
     "Repeat": _one_action,
     "Try": _one_action,
     "Finally": _one_action,
+    "Run": _one_action,
+    "Deployer": _one_action,
     "Timeout": _in_time,
     "During": _in_time,
     "Delay": _delayed,
@@ -152,8 +154,9 @@ def child_gone(life: Life, path: Path, child: Path) -> None:
     """A child is down, and its parent is not being taken down."""
     entry, role = life.get(child), life.tree.parts[child].role
     end, kind = End.of(child, entry), _kind(life, path)
-    if kind == "FireBreak":
+    if kind == "FireBreak" or _is_detached(life, path, child):
         _without(life, path, child)
+        _destruct(life, path)
     elif role and child in life.tree.leaving:
         return  # the end of the update sees to what comes in its place
     elif role in {ACTIONS, ACTION}:
@@ -164,6 +167,26 @@ def child_gone(life: Life, path: Path, child: Path) -> None:
         _without(life, path, child)
     else:
         life.down(path, end)
+
+
+def _is_detached(life: Life, path: Path, child: Path) -> bool:
+    """Whether a DetachingCompound that runs has let go of its parent, or of its parts."""
+    upwards = _kind(life, child) == "DetachingCompound" and life.worth(child, "detachUpwards") is True
+    if upwards and life.get(child).get("passed") == STAGES[-1] and not life.get(child).get("failed"):
+        return True
+    runs = life.get(path).get("state") == "running" and "stage" not in life.get(path)
+    return runs and _lets_go(life, path)
+
+
+def _lets_go(life: Life, path: Path) -> bool:
+    return _kind(life, path) == "DetachingCompound" and life.worth(path, "detachDownwards") is True
+
+
+def _destruct(life: Life, path: Path) -> None:
+    """A DetachingCompound that is to, ends with the last of its parts."""
+    wanted = _lets_go(life, path) and life.worth(path, "autoDestruct") is True
+    if wanted and not any(alive(life.get(child)) for child in life.tree.inside(path)):
+        finish(life, path, End("normal"))
 
 
 def _without(life: Life, path: Path, child: Path) -> None:
@@ -254,6 +277,8 @@ ENDED: Mapping[str, Ended] = {
     "During": _as_it,
     "Delay": _as_it,
     "Finally": _as_it,
+    "Run": _as_it,
+    "Deployer": _as_it,
 }
 
 

@@ -113,7 +113,6 @@ GUEST = 'd extends Domain {{ hostname "h"; {} }}'
         (GUEST.format("xyzzy 5;"), "warning: d: Domain knows no attribute xyzzy; docs/components.md lists"),
         (GUEST.format("storageBackend LAZY nowhere;"), "error: d: storageBackend leads nowhere; name a"),
         (GUEST.format('graphics "tv";'), "error: d: graphics is 'tv'; it is one of none, vnc, spice"),
-        ("d extends DetachingCompound;", "error: d: DetachingCompound is not deployed; a pool is one tree"),
         ("d extends { }", "error: d: nm knows no such kind of component; let it extend one"),
         ("b extends P { n LAZY c; } c extends P;", "warning: b: it needs c, which stands behind it"),
     ],
