@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
-from nm.errors import DeviceFailed, NMError, NotFound
+from nm.errors import DeviceFailed, Invalid, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
 from nm.listfolder import FOLDER
@@ -26,6 +26,8 @@ from nm.switches.breaker import Breaker
 from nm.switches.executor import Executor, make_executor
 from nm.vm import HostHand
 from nm.workers import HandWorker
+
+MOST_DOMAINS = 300  # in the result of one job
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,19 @@ def pools_worker(name: str, store: Store, folders: Callable[[], tuple[str, ...]]
 
         return PoolHand(name, _record(store, "host", name), image, folders())
 
-    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
+    def look(hand: Hand, number: int) -> None:
+        job = store.get(record_key("job", number))
+        if job is None or job["state"] in jobs.OVER:
+            return
+        _advance(store, number, state="running", total=1)
+        found = cast("PoolHand", hand).domains(job["arguments"]["names"])
+        if len(found) > MOST_DOMAINS:
+            raise Invalid(
+                f"host {name} has {len(found)} domains; {MOST_DOMAINS} are told at once", "name some"
+            )
+        _advance(store, number, state="done", done=1, result=[domain.struct() for domain in found])
+
+    return HandWorker(open_hand, store.epoch, look, partial(_fail, store), device=device)
 
 
 def _host(reader: Reader, name: str) -> Record:

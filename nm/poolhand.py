@@ -16,7 +16,9 @@ from nm.hypervisor import Hypervisor, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
+from nm.pools import existing
 from nm.pools.briefs import DISKS, DOMAINS, Brief, domain_name
+from nm.pools.existing import Existing
 from nm.records import Record
 from nm.waiting import REAL, Clock
 
@@ -80,6 +82,11 @@ class PoolHand:
             Outcome(seen={"running": one.running, "shut_down": one.shut_down} if one is not None else None)
             for one in (found.get(fact.partition("/")[2]) for fact in facts)
         ]
+
+    def domains(self, names: Sequence[str]) -> list[Existing]:
+        """The domains of these names as they are; all that run, when none is named."""
+        found = self._hypervisor.descriptions(names)
+        return [existing.read(text, running=runs) for text, runs in found if names or runs]
 
     def close(self) -> None:
         """Let go of the host."""

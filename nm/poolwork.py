@@ -262,7 +262,7 @@ class PoolWorker:
             return
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        brief = replace(book.brief(part), gentle=gentle)
+        brief = replace(book.brief(part), gentle=gentle, adopt=book.pool["options"].get("adopt") is True)
         stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
         order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
         self._tools.send(host_subject(name_of(host["record_key"])), Errand([order], reply))

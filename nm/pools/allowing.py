@@ -6,6 +6,7 @@ leads is seen too late.
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,9 @@ DOMAINS = ("Domain", "XenDomain")
 OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")
 IMAGE = "baseImage"
 FILES = ("kernel", "ramdisk", "imageDir")
-DEVICES = ("bridge", "network", "volumeGroup", "thinPool", "keepOnTerminate")
+DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool", "keepOnTerminate")
+ADOPT, IN_PLACE = "adopt", "inPlace"
+OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
 COUNTED = ("pools", "components", "domains", "memory")
 ASK = "an administrator may, or ask one for this in your right describe"
 
@@ -69,6 +72,8 @@ def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: se
     if part.host and part.host not in hosts:  # each is told once
         hosts.add(part.host)
         yield from _host(reader, allowed, call, part)
+    yield from _in_place(reader, call, allowed, part)
+    yield from _bridge(reader, part)
     for name, value in part.attributes.items():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
@@ -92,6 +97,41 @@ def _host(reader: Reader, allowed: Allowed, call: Call, part: Part) -> Iterator[
     if host is None or not allowed.lists("hosts", name_of(host["record_key"]), unsaid=False):
         hint = "GetHosts lists the hosts; the right describe has to list it" if host else "RegisterHost it"
         yield f"no host {part.host!r} that {call.caller.name} may describe anything on", hint
+
+
+def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
+    """A disk that is there already is written to, as no image may be."""
+    said, base = part.attributes.get(IN_PLACE), part.attributes.get(IMAGE)
+    if said is None or said is False:
+        return
+    if is_lazy(said):
+        yield f"{IN_PLACE} is a reference that is followed later", "write the value itself"
+    if not allowed.has(ADOPT):
+        yield f"{call.caller.name} may not take disks that are there already ({IN_PLACE})", ASK
+    images = {image.get("disk"): name_of(image["record_key"]) for image in reader.range("image")}
+    if base in images or base in images.values():
+        yield (
+            f"{base} is an image ({images.get(base, base)}), and cannot be a domain's disk {IN_PLACE}",
+            f"leave {IN_PLACE} out: then a disk is made of it",
+        )
+
+
+def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
+    """What nm itself puts on VLANs is not for those whom a description puts there."""
+    bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
+    if not isinstance(bridge, str):
+        return
+    hint = "let network lead to a Group or Vlan of the description"
+    if OWN_BRIDGE.fullmatch(bridge):
+        yield f"bridge {bridge} is a group's", hint
+    host = host_of(reader, part.host)
+    network = host["network"] if host is not None else {}
+    if network.get("kind") != "ovs" or network.get("device") != bridge:
+        return
+    if vlan is None:
+        yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
+    elif reader.get(record_key("vlan", vlan)) is not None:
+        yield f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", hint
 
 
 def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Value) -> Iterator[Wrong]:

@@ -26,7 +26,8 @@ class Brief:
 
     attributes: plain values, lazy references followed, without those that lead to components. disk: of a
     domain, the brief of its back end. user: of a back end, the brief of the domain that has its disk. keys:
-    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change.
+    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. adopt: a domain
+    of that name that is nobody's is taken as it is.
     """
 
     pool: str
@@ -39,6 +40,7 @@ class Brief:
     user: "Brief | None" = None
     keys: tuple[str, ...] = ()
     gentle: bool = False
+    adopt: bool = False
 
     @cached_property
     def identity(self) -> str:

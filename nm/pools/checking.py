@@ -16,7 +16,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "onCrash": ("destroy", "restart"),
     "graphics": ("none", "vnc", "spice"),
     "diskBus": ("virtio", "scsi", "sata", "ide"),
+    "bridgeKind": ("linux", "ovs"),
 }
+LAST_VLAN = 4094
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -61,6 +63,8 @@ def _of_part(part: Part) -> Iterator[Finding]:
     for name, value in part.attributes.items():
         if name in known:
             yield from _of_value(part, known[name], value)
+    if part.kind in ("Domain", "XenDomain"):
+        yield from _of_nic(part)
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
@@ -74,6 +78,15 @@ def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Findin
         yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
+
+
+def _of_nic(part: Part) -> Iterator[Finding]:
+    """Tags are Open vSwitch's."""
+    vlan, kind = part.attributes.get("vlan"), part.attributes.get("bridgeKind")
+    if isinstance(vlan, int) and not 1 <= vlan <= LAST_VLAN:
+        yield _error(part, f"vlan is {vlan}", f"it is one of 1 to {LAST_VLAN}")
+    if vlan is not None and (kind == "linux" or "bridge" not in part.attributes):
+        yield _error(part, "vlan is of a bridge of Open vSwitch only", "name such a bridge, or leave it out")
 
 
 def _a(name: str) -> str:

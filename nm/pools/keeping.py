@@ -12,7 +12,8 @@
                    job, error the job that is at it, or None; why it is as it is, or None
                    count      the numbers of its parts are below that
                    options    {"reference": whether updates are as strict as the reference implementation's,
-                              "host": where those are made that name no host}
+                              "host": where those are made that name no host,
+                              "adopt": whether domains that are there already are taken as they are}
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun": of Standing}

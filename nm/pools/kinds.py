@@ -137,6 +137,13 @@ DOMAIN = (
     ),
     Attribute("mac", "String", "the address of its interface", "now"),
     Attribute("bridge", "String", "the bridge that its interface is in", "now"),
+    Attribute(
+        "bridgeKind",
+        "String",
+        "how that bridge is made: linux or ovs; else ovs for the host's own of that kind, or with vlan",
+        "now",
+    ),
+    Attribute("vlan", "Integer", "the VLAN of its interface on a bridge of Open vSwitch", "now"),
     Attribute("network", "String", "the network that its interface is in", "now"),
     Attribute(
         "diskBus", "String", "how its disk is attached: virtio, scsi, sata, ide", "restart", default="virtio"
@@ -161,6 +168,13 @@ DOMAIN = (
         "termination",
         default=60,
     ),
+    Attribute(
+        "keepOnTerminate",
+        "Boolean",
+        "whether the domain stays as it is when the component ends, and nm lets go of it",
+        "termination",
+        default="true of one that was adopted",
+    ),
     Attribute("userData", "String", "cloud-init's user-data", "replace", quiet=True),
     Attribute("metaData", "String", "cloud-init's meta-data", "replace", quiet=True),
 )
@@ -179,11 +193,18 @@ STORAGE = (
     ),
     Attribute("swapSize", "Long", "bytes of a swap disk", "replace"),
     Attribute(
+        "inPlace",
+        "Boolean",
+        "whether baseImage is the disk itself, and no copy made of it",
+        "replace",
+        default=False,
+    ),
+    Attribute(
         "keepOnTerminate",
         "Boolean",
         "whether the disk stays when the component ends",
         "termination",
-        default=False,
+        default="true of one in place",
     ),
 )
 
