@@ -16,7 +16,8 @@ from nm.hypervisor import Hypervisor, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
-from nm.pools.briefs import DISKS, DOMAINS, Brief, domain_name
+from nm.pools.briefs import Brief, domain_name
+from nm.pools.kinds import DISKS, DOMAINS
 from nm.records import Record
 from nm.waiting import REAL, Clock
 

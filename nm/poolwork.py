@@ -10,17 +10,17 @@ are; a taking down for ever.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nm import jobs
+from nm import jobs, poolgroupwatch
 from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
-from nm.poolcarriers import CARRIERS, NOT_YET
+from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET
 from nm.pools import keeping, lifecycle
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
@@ -86,12 +86,13 @@ class PoolWorker:
             return None
         events.extend(event for item in batch for event in self._heard(book, item))
         events.extend(self._job(book))
+        events.extend(poolgroupwatch.ended(self._store, book, self._tools.now()))
         events.extend(self._due(book))
         if not self._live(book, events):
             self._forget()  # it is gone
             return None
         self._watch.look(book)
-        return self._pause()
+        return self._pause(book)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Begin from the records the next time; answers that were lost are asked for again."""
@@ -144,17 +145,22 @@ class PoolWorker:
         found = []
         for path, sent in list(self._sent.items()):
             what = sent.wanted.what
-            if sent.again is None:
-                continue
-            if what != "terminate" and book.state.get(path, {}).get("going"):
+            if self._is_let_go(book, sent):
                 del self._sent[path]
                 found.append(Event("failed", path, what, words=sent.error))
-            elif sent.again <= self._tools.up():
+            elif sent.again is not None and sent.again <= self._tools.up():
                 sent.again = None
-                self._send(book, sent)
+                self._send(book, [sent])
         if self._wake is not None and self._wake <= self._tools.now():
             found.append(Event("time"))
         return found
+
+    def _is_let_go(self, book: Book, sent: _Sent) -> bool:
+        """Whether nobody wants it any more, and it is not just being done by a hand."""
+        path, what = sent.wanted.path, sent.wanted.what
+        if what == "terminate" or not book.state.get(path, {}).get("going"):
+            return False
+        return sent.again is not None or book.part(path, what).kind in LET_GO
 
     # ---- jobs
 
@@ -230,10 +236,10 @@ class PoolWorker:
                 self._put(book, _nothing)
         if not self._write(book):
             return False
-        for order in orders:
-            if book.state.get(order.path, {}).get("doing") == order.what:
-                sent = self._sent[order.path] = _Sent(order, self._tools.up())
-                self._send(book, sent)
+        going = [order for order in orders if book.state.get(order.path, {}).get("doing") == order.what]
+        sent = {order.path: _Sent(order, self._tools.up()) for order in going}
+        self._sent |= sent
+        self._send(book, sent.values())
         return True
 
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
@@ -247,25 +253,32 @@ class PoolWorker:
         book.done(order.path, order.what)
         return Event("done", order.path, order.what)
 
-    def _send(self, book: Book, sent: _Sent) -> None:
-        """To the worker that carries out orders for the part."""
-        wanted = sent.wanted
-        part = book.part(wanted.path, wanted.what)
-        reply = partial(self._reply, sent)
-        try:
-            subject = CARRIERS[part.kind](self._store, self._name, part)
-        except NMError as error:
-            reply([Outcome(error=error)])
-            return
+    def _send(self, book: Book, sent: Iterable[_Sent]) -> None:
+        """To the workers that carry out orders for these parts, to each what there is for it together."""
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        brief = replace(book.brief(part), gentle=gentle)
-        stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
-        order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
-        self._tools.send(subject, Errand([order], reply))
+        errands: dict[str, list[tuple[_Sent, Order]]] = {}
+        for one in sent:
+            wanted = one.wanted
+            part = book.part(wanted.path, wanted.what)
+            brief = replace(book.brief(part, wanted.what), gentle=gentle)
+            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
+            try:
+                subject = CARRIERS[part.kind](self._store, part, brief)
+            except NMError as error:
+                self._reply([one], [Outcome(error=error)])
+                continue
+            errands.setdefault(subject, []).append((one, order))
+        for subject, pairs in errands.items():
+            reply = partial(self._reply, [one for one, _ in pairs])
+            self._tools.send(subject, Errand([order for _, order in pairs], reply))
 
-    def _reply(self, sent: _Sent, outcomes: list[Outcome]) -> None:
-        self._tools.send(keeping.subject(self._name), _Answer(sent, outcomes[0]))
+    def _stale(self, sent: _Sent) -> bool:
+        return self._sent.get(sent.wanted.path) is not sent
+
+    def _reply(self, sent: Sequence[_Sent], outcomes: list[Outcome]) -> None:
+        for one, outcome in zip(sent, outcomes, strict=True):
+            self._tools.send(keeping.subject(self._name), _Answer(one, outcome))
 
     # ---- what is written with it
 
@@ -322,9 +335,10 @@ class PoolWorker:
 
         return self._put(book, write)
 
-    def _pause(self) -> float | None:
+    def _pause(self, book: Book) -> float | None:
         up = self._tools.up()
         waits = [sent.again - up for sent in self._sent.values() if sent.again is not None]
+        waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
         if self._wake is not None:
             waits.append(self._wake - self._tools.now())
         if (look := self._watch.next_look) is not None:

@@ -37,6 +37,8 @@ from nm import (
     patrol,
     people,
     pool,
+    poolgroups,
+    poolgroupwork,
     poolwork,
     power,
     promisework,
@@ -316,6 +318,8 @@ class Service:
                 self.crew.send(lending.SUBJECT, look)
             if (step := self._federation.concerned(key, record)) is not None:
                 self.crew.send(following.SUBJECT, step)
+            if record is not None and (pool := poolgroups.concerned(record)) is not None:
+                self.crew.send(keeping.subject(pool), poolwork.Wake())
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -343,6 +347,8 @@ class Service:
                 self._wake(paying)
             else:
                 self.crew.send(patrol.SUBJECT, families.ChildOver(parent, job["id"]))
+        if (group := poolgroups.woken(self.database, job)) is not None:
+            self.crew.send(poolgroups.subject(group), poolgroupwork.Look())
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])
 
@@ -456,6 +462,8 @@ class Service:
             return debtwork.SwitchDebtWorker(name, self._tools)
         if kind == "pool":
             return poolwork.PoolWorker(name, self._tools)
+        if subject == poolgroups.subject(name):
+            return poolgroupwork.DescribedGroup(name, self._tools, self._owner, self._site)
         return self._device(kind, name)
 
     def _device(self, kind: str, name: str) -> Handler:
@@ -510,6 +518,12 @@ class Service:
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, configured.accounts_of(config)["uids"])
         return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
+
+    def _owner(self, person: Record) -> Caller:
+        """Somebody in whose name something is done, as they may call now."""
+        known = self._people(self._config).caller(person["uid"], "unix", time.monotonic())
+        admin = known.admin and known.name == person["name"]
+        return Caller(person["uid"], person["name"], admin, "daemon")
 
     def _site(self) -> Site:
         return configured.site_of(self._config, self._registry)
