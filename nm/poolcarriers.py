@@ -1,9 +1,9 @@
 """Who carries out what is ordered for a part of a described pool: the worker of its kind.
 
-One table, so that a new kind of component needs a row here, and a worker that takes errands. An errand has
-the orders that were given together, of the facts `part/POOL/PATH`, with values {"what": a stage of
-nm/pools/life.py or a step of an update, "brief": nm/pools/briefs.Brief}; each may come again after a crash. A
-kind that is not in the table needs nobody: what is ordered for it is done at once.
+One table, so that a new kind of component needs a row here, and a worker that takes errands. An order is
+of the fact `part/POOL/PATH`, with the value {"what": a stage of nm/pools/life.py or a step of an update,
+"brief": nm/pools/briefs.Brief}; it may come again after a crash. A kind that is not in the table needs
+nobody: what is ordered for it is done at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,5 +41,6 @@ CARRIERS: Mapping[str, Subject] = {
     **dict.fromkeys((*DOMAINS, *DISKS), _at_host),
     **dict.fromkeys(OF_GROUPS, _at_group),
 }
+TOGETHER = OF_GROUPS  # orders that are given at once are one errand, and so one change
 LET_GO = OF_GROUPS  # what waits for jobs only, so that who wants it no more need not wait for the answer
 NOT_YET = ("Script",)  # nothing makes these yet

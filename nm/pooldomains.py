@@ -7,13 +7,15 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 import logging
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nm import machine_xml, poolseed
 from nm.errors import DeviceFailed, Invalid
+from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import SEED, WHOLE, Nic, mac_of
@@ -22,6 +24,7 @@ from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
 from nm.poolseed import Told
+from nm.poolwires import Wires, move
 from nm.records import Record
 from nm.waiting import Clock, wait_until
 
@@ -115,6 +118,11 @@ def looks(brief: Brief) -> dict[str, Any]:
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
 
 
+def _place(brief: Brief, nic: Seen) -> Value | None:
+    """Where its NIC is on a group's network."""
+    return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
+
+
 def _most(brief: Brief, name: str, least: int) -> int:
     given = brief.attributes.get(name)
     return max(int(given) if given is not None else 2 * least, least)
@@ -131,8 +139,10 @@ class Domains:
         disks: Disks,
         folders: tuple[str, ...],
         clock: Clock,
+        wires: Wires,
     ) -> None:
         self._host = name
+        self._wires = wires
         self._pool: str | None = host.get("pool")
         self._hypervisor = hypervisor
         self._disks = disks
@@ -183,48 +193,79 @@ class Domains:
         self._own(brief)
         self._maker.make(self._plan(brief, self._disks_of(brief)))
 
-    def start(self, brief: Brief) -> None:
-        """As it is described now; read back."""
-        self._define(brief)
-        name = domain_name(brief.attributes)
-        self._hypervisor.start(name)
-        state = self._state(name)
-        if state is None or not state.running or state.paused:
-            raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+    def start(self, brief: Brief) -> Value | None:
+        """As it is described now; read back. Answers where its NIC is, on a group's network."""
+        with self._placed(brief) as wanted:
+            self._define(brief, wanted)
+            name = domain_name(brief.attributes)
+            self._hypervisor.start(name)
+            state = self._state(name)
+            if state is None or not state.running or state.paused:
+                raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+            if brief.group is not None and wanted not in state.nics:
+                raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
+        return _place(brief, wanted)
 
-    def change(self, brief: Brief) -> None:
+    def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
         if self._own(brief) is None:
             raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
-            return  # it is described anew when it starts, when its disk is there again
-        self._define(brief)
+            return None  # it is described anew when it starts, when its disk is there again
         try:
-            self._change_live(brief, name, state)
+            with self._placed(brief) as wanted:
+                self._define(brief, wanted)
+                self._change_live(brief, name, state, wanted)
+            return _place(brief, wanted)
         except NotLive as reason:
             what = "next start" if brief.gentle else "restart"
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
-            if not brief.gentle:
-                self.stop(brief)
-                self.start(brief)
+            if brief.gentle:
+                return None
+        self.stop(brief)
+        return self.start(brief)
 
-    def _change_live(self, brief: Brief, name: str, state: DomainState) -> None:
-        mac, bridge = self._mac(brief), self._bridge(brief)
-        wanted = Seen(mac, bridge, link_up=bridge is not None)
-        if all(nic.mac != mac for nic in state.nics):
-            raise NotLive(f"domain {name} has no NIC {mac}")
-        if wanted not in state.nics:
+    def wire(self, brief: Brief) -> Value | None:
+        """Let its NIC be where its group's network is by now; nothing else changes."""
+        name = domain_name(brief.attributes)
+        if self._own(brief) is None or not self._runs(name):
+            return None
+        with self._placed(brief) as wanted:
+            self._hypervisor.set_next_nic(name, wanted)
+            move(self._hypervisor, name, wanted)
+        return _place(brief, wanted)
+
+    @contextmanager
+    def _placed(self, brief: Brief) -> Iterator[Seen]:
+        """Where its NIC is to be. A network of a group's stays there for as long as this lasts."""
+        mac = self._mac(brief)
+        if brief.group is not None:
+            with self._wires.gate:
+                yield self._wires.nic(brief, mac)
+            return
+        bridge = self._bridge(brief)
+        yield Seen(mac, bridge, link_up=bridge is not None)
+
+    def _change_live(self, brief: Brief, name: str, state: DomainState, wanted: Seen) -> None:
+        if all(nic.mac != wanted.mac for nic in state.nics):
+            raise NotLive(f"domain {name} has no NIC {wanted.mac}")
+        if brief.group is not None:
+            move(self._hypervisor, name, wanted)
+        elif wanted not in state.nics:
             self._hypervisor.set_nic(name, wanted)
         self._hypervisor.tuning.give(name, int(brief.worth("memory")), int(brief.worth("vcpus")))
 
-    def _define(self, brief: Brief) -> None:
+    def _define(self, brief: Brief, wanted: Seen) -> None:
+        """Described anew. On a VLAN it is put behind that, never on a bridge of all VLANs first."""
         plan = self._plan(brief, self._disks_of(brief))
         seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
         if not seed:
             raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
         self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
+        if brief.group is not None:
+            self._hypervisor.set_next_nic(plan.domain, wanted)
         self._hypervisor.set_autostart(plan.domain, brief.worth("autostart") is True)
 
     def _plan(self, brief: Brief, disks: tuple[Disk, ...]) -> DomainPlan:

@@ -20,7 +20,8 @@ from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
-from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET
+from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
+from nm.poolfollow import Follower
 from nm.pools import keeping, lifecycle
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
@@ -72,6 +73,7 @@ class PoolWorker:
         self._book: Book | None = None
         self._sent: dict[Path, _Sent] = {}
         self._watch = PoolWatch(tools, name)
+        self._follower = Follower(tools, name)
         self._begins: int | None = None  # the job that is begun with what is written next
         self._wake: float | None = None  # when time matters next, since 1970
 
@@ -92,6 +94,7 @@ class PoolWorker:
             self._forget()  # it is gone
             return None
         self._watch.look(book)
+        self._follower.look(book)
         return self._pause(book)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
@@ -105,12 +108,14 @@ class PoolWorker:
     def _forget(self) -> None:
         self._book, self._sent, self._wake, self._begins = None, {}, None, None
         self._watch.forget()
+        self._follower.forget()
 
     # ---- what came
 
     def _heard(self, book: Book, item: Any) -> list[Event]:
         if isinstance(item, _Answer):
             return self._answered(book, item)
+        self._follower.heard(item)
         return self._watch.heard(book, item)
 
     def _answered(self, book: Book, answer: _Answer) -> list[Event]:
@@ -127,6 +132,7 @@ class PoolWorker:
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
         book.done(path, what)
+        self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
 
     def _patient(self, sent: _Sent, error: NMError, goes: bool) -> bool:
@@ -254,10 +260,10 @@ class PoolWorker:
         return Event("done", order.path, order.what)
 
     def _send(self, book: Book, sent: Iterable[_Sent]) -> None:
-        """To the workers that carry out orders for these parts, to each what there is for it together."""
+        """To the workers that carry out orders for these parts; what is one change of a group's, together."""
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        errands: dict[str, list[tuple[_Sent, Order]]] = {}
+        errands: dict[tuple[str, Path | None], list[tuple[_Sent, Order]]] = {}
         for one in sent:
             wanted = one.wanted
             part = book.part(wanted.path, wanted.what)
@@ -268,8 +274,9 @@ class PoolWorker:
             except NMError as error:
                 self._reply([one], [Outcome(error=error)])
                 continue
-            errands.setdefault(subject, []).append((one, order))
-        for subject, pairs in errands.items():
+            apart = None if part.kind in TOGETHER else wanted.path
+            errands.setdefault((subject, apart), []).append((one, order))
+        for (subject, _), pairs in errands.items():
             reply = partial(self._reply, [one for one, _ in pairs])
             self._tools.send(subject, Errand([order for _, order in pairs], reply))
 
@@ -341,8 +348,8 @@ class PoolWorker:
         waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
         if self._wake is not None:
             waits.append(self._wake - self._tools.now())
-        if (look := self._watch.next_look) is not None:
-            waits.append(look - up)
+        looks = (self._watch.next_look, self._follower.next_look)
+        waits += [look - up for look in looks if look is not None]
         if self._sent and not waits:
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None

@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,7 @@ class Service:
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._breakers: dict[str, Breaker] = {}  # by switch
+        self._host_gates = defaultdict[str, threading.Lock](threading.Lock)  # see nm/poolwires.py
         self._power_gate = threading.BoundedSemaphore(config.power.at_once)
         self._metrics = _metrics(config)
         self.database = Database.open(
@@ -486,8 +488,10 @@ class Service:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
         if kind == "domains":
-            return hands.pools_worker(name, self.database, partial(configured.base_folders, self._config))
-        return hands.host_worker(name, self.database, self._secrets.lookup, configured.heads(self._config))
+            folders = partial(configured.base_folders, self._config)
+            return hands.pools_worker(name, self.database, folders, self._host_gates[name])
+        heads = configured.heads(self._config)
+        return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
