@@ -7,13 +7,15 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 import logging
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from nm import machine_xml, poolseed
 from nm.errors import DeviceFailed, Invalid
+from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import SEED, WHOLE, Nic, mac_of
@@ -23,6 +25,7 @@ from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
 from nm.poolseed import Told
+from nm.poolwires import Wires, move
 from nm.records import Record
 from nm.waiting import Clock, wait_until
 
@@ -135,9 +138,24 @@ def looks(brief: Brief) -> dict[str, Any]:
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
 
 
+def _place(brief: Brief, nic: Seen) -> Value | None:
+    """Where its NIC is on a group's network."""
+    return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
+
+
 def _most(brief: Brief, name: str, least: int) -> int:
     given = brief.attributes.get(name)
     return max(int(given) if given is not None else 2 * least, least)
+
+
+def _says(brief: Brief, wanted: Seen) -> bool:
+    """Whether the component of a domain that was adopted says which NIC is to be where."""
+    return brief.group is not None or (bool(brief.attributes.get("mac")) and wanted.bridge is not None)
+
+
+def _by_network(brief: Brief, wanted: Seen) -> Seen:
+    """How the NIC of one that was adopted may be there: in a network by its name, and not by its bridge."""
+    return replace(wanted, bridge=f"network:{brief.attributes.get('network')}")
 
 
 class Domains:
@@ -151,8 +169,10 @@ class Domains:
         disks: Disks,
         folders: tuple[str, ...],
         clock: Clock,
+        wires: Wires,
     ) -> None:
         self._host = name
+        self._wires = wires
         self._pool: str | None = host.get("pool")
         self._hypervisor = hypervisor
         self._disks = disks
@@ -213,16 +233,20 @@ class Domains:
         else:
             self._maker.make(plan)
 
-    def start(self, brief: Brief) -> None:
-        """As it is described now; read back."""
-        self._define(brief)
-        name = domain_name(brief.attributes)
-        self._hypervisor.start(name)
-        state = self._state(name)
-        if state is None or not state.running or state.paused:
-            raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+    def start(self, brief: Brief) -> Value | None:
+        """As it is described now; read back. Answers where its NIC is, on a group's network."""
+        with self._placed(brief) as wanted:
+            self._define(brief, wanted)
+            name = domain_name(brief.attributes)
+            self._hypervisor.start(name)
+            state = self._state(name)
+            if state is None or not state.running or state.paused:
+                raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+            if brief.group is not None and wanted not in state.nics:
+                raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
+        return _place(brief, wanted)
 
-    def change(self, brief: Brief) -> None:
+    def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
         mark = self._own(brief)
         if mark is None:
@@ -230,28 +254,51 @@ class Domains:
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
-            return  # it is described anew when it starts, when its disk is there again
-        self._define(brief)
+            return None  # it is described anew when it starts, when its disk is there again
         try:
-            self._change_nic(brief, name, state, is_adopted(mark))
-            self._change_live(brief, name, is_adopted(mark))
+            with self._placed(brief) as wanted:
+                self._define(brief, wanted)
+                self._change_nic(brief, name, state, wanted, is_adopted(mark))
+                self._change_live(brief, name, is_adopted(mark))
+            return _place(brief, wanted)
         except NotLive as reason:
             what = "next start" if brief.gentle else "restart"
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
-            if not brief.gentle:
-                self.stop(brief)
-                self.start(brief)
+            if brief.gentle:
+                return None
+        self.stop(brief)
+        return self.start(brief)
 
-    def _change_nic(self, brief: Brief, name: str, state: DomainState, adopted: bool) -> None:
+    def wire(self, brief: Brief) -> Value | None:
+        """Let its NIC be where its group's network is by now; nothing else changes."""
+        name = domain_name(brief.attributes)
+        if self._own(brief) is None or not self._runs(name):
+            return None
+        with self._placed(brief) as wanted:
+            self._hypervisor.set_next_nic(name, wanted)
+            move(self._hypervisor, name, wanted)
+        return _place(brief, wanted)
+
+    @contextmanager
+    def _placed(self, brief: Brief) -> Iterator[Seen]:
+        """Where its NIC is to be. A network of a group's stays there for as long as this lasts."""
+        mac = self._mac(brief)
+        if brief.group is not None:
+            with self._wires.gate:
+                yield self._wires.nic(brief, mac)
+            return
+        yield self._chosen(brief).seen(mac)
+
+    def _change_nic(self, brief: Brief, name: str, state: DomainState, wanted: Seen, adopted: bool) -> None:
         """Of one that was adopted only when its component says which NIC is to be where."""
-        wanted = self._place(brief).seen(self._mac(brief))
-        if adopted and (not brief.attributes.get("mac") or wanted.bridge is None):
+        if adopted and not _says(brief, wanted):
             return
         there = next((nic for nic in state.nics if nic.mac == wanted.mac), None)
         if there is None:
             raise NotLive(f"domain {name} has no NIC {wanted.mac}")
-        by_network = f"network:{brief.attributes.get('network')}"  # how one that was adopted may be there
-        if there not in (wanted, replace(wanted, bridge=by_network)):
+        if brief.group is not None:
+            move(self._hypervisor, name, wanted)
+        elif there not in (wanted, _by_network(brief, wanted)):
             self._hypervisor.set_nic(name, wanted)
 
     def _change_live(self, brief: Brief, name: str, adopted: bool) -> None:
@@ -261,36 +308,33 @@ class Domains:
         if memory is not None and vcpus is not None:
             self._hypervisor.tuning.give(name, int(memory), int(vcpus))
 
-    def _define(self, brief: Brief) -> None:
+    def _define(self, brief: Brief, wanted: Seen) -> None:
+        """Described anew. On a VLAN it is put behind that, never on a bridge of all VLANs first."""
         plan = self._plan(brief, self._disks_of(brief))
         if is_adopted(self._own(brief)):
-            self._define_adopted(brief)
+            self._define_adopted(brief, wanted)
             return
         seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
         if not seed:
             raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
         self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
+        if brief.group is not None:
+            self._hypervisor.set_next_nic(plan.domain, wanted)
         self._hypervisor.set_autostart(plan.domain, brief.worth("autostart") is True)
 
-    def _define_adopted(self, brief: Brief) -> None:
+    def _define_adopted(self, brief: Brief, wanted: Seen) -> None:
         name = domain_name(brief.attributes)
         self._adopter.describe(brief)
         state = self._state(name)
-        if state is not None and not state.running:
-            self._place_next(brief, name, state)
+        there = state.next_nics if state is not None else ()
+        if _says(brief, wanted) and not {wanted, _by_network(brief, wanted)} & set(there):
+            self._hypervisor.set_next_nic(name, wanted)
         if (autostart := brief.attributes.get("autostart")) is not None:
             self._hypervisor.set_autostart(name, autostart is True)
 
-    def _place_next(self, brief: Brief, name: str, state: DomainState) -> None:
-        """Where its NIC is with its next start, when its component says which that is."""
-        wanted = self._place(brief).seen(self._mac(brief))
-        by_network = replace(wanted, bridge=f"network:{brief.attributes.get('network')}")
-        if brief.attributes.get("mac") and wanted.bridge and not {wanted, by_network} & set(state.next_nics):
-            self._hypervisor.set_next_nic(name, wanted)
-
     def _plan(self, brief: Brief, disks: tuple[Disk, ...]) -> DomainPlan:
         base = self._disks.base(brief.disk) if brief.disk is not None else None
-        return DomainPlan(brief, disks, base, self._mac(brief), self._place(brief), self._folders)
+        return DomainPlan(brief, disks, base, self._mac(brief), self._chosen(brief), self._folders)
 
     def _disks_of(self, brief: Brief) -> tuple[Disk, ...]:
         return self._disks.of(brief.disk) if brief.disk is not None else ()
@@ -299,8 +343,8 @@ class Domains:
         chosen = brief.attributes.get("mac")
         return str(chosen).lower() if chosen else mac_of(self._host, f"{brief.pool}/{brief.fact}")
 
-    def _place(self, brief: Brief) -> Place:
-        """Where its NIC is. DeviceFailed where it may not be."""
+    def _chosen(self, brief: Brief) -> Place:
+        """Where its NIC is, as its attributes say. DeviceFailed where it may not be."""
         network, vlan = brief.attributes.get("network"), brief.attributes.get("vlan")
         if not (bridge := brief.attributes.get("bridge")):
             return Place(self._hypervisor.bridge_of(str(network)) if network else None)

@@ -2,42 +2,41 @@
 
 The handler of "pool:NAME". It is driven by what comes into its queue: jobs, answers of hands, looks at
 hosts. Each event goes through nm/pools/lifecycle.py; what follows is written down before any order of it goes
-out, so after a crash "resumed" gives the orders again that were not answered. Orders go to the hosts' own
-workers ("domains:HOST"), so hosts work beside each other; what has no hand is done at once. What passes (a
-libvirtd that is just being restarted) is tried again for as long as jobs are; a taking down for ever.
+out, so after a crash "resumed" gives the orders again that were not answered. Orders go to the workers that
+nm/poolcarriers.py names, mostly the hosts' own ("domains:HOST"), so hosts work beside each other; what needs
+none is done at once. What passes (a libvirtd that is just being restarted) is tried again for as long as jobs
+are; a taking down for ever.
 """
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nm import jobs
+from nm import jobs, poolgroupwatch
 from nm.converge import Tools
-from nm.errors import Conflict, DeviceFailed, NMError, NotFound
+from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
+from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
+from nm.poolfollow import Follower
 from nm.pools import keeping, lifecycle
-from nm.pools.briefs import DISKS, DOMAINS
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
 from nm.pools.life import standing
 from nm.pools.lifecycle import Event
-from nm.pools.places import host_of
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Path, Tree, spell
 from nm.poolwatch import PoolWatch
-from nm.records import Record, changed, name_of
+from nm.records import Record, changed
 from nm.store import Transaction
 from nm.workers import Errand
 
 log = logging.getLogger("nm.poolwork")
 
 HEAVY = 60  # records that are written before anything else is thought about
-BY_HOSTS = (*DOMAINS, *DISKS)
-NOT_YET = ("Script", "Group", "Node", "Vlan", "HeadNode")  # nothing makes these yet
 UNPREPARED = "prepare "  # how the words begin by which updating.py says that nothing has changed
 MAKING = ("apply", "update", "set")
 
@@ -74,6 +73,7 @@ class PoolWorker:
         self._book: Book | None = None
         self._sent: dict[Path, _Sent] = {}
         self._watch = PoolWatch(tools, name)
+        self._follower = Follower(tools, name)
         self._begins: int | None = None  # the job that is begun with what is written next
         self._wake: float | None = None  # when time matters next, since 1970
 
@@ -88,12 +88,14 @@ class PoolWorker:
             return None
         events.extend(event for item in batch for event in self._heard(book, item))
         events.extend(self._job(book))
+        events.extend(poolgroupwatch.ended(self._store, book, self._tools.now()))
         events.extend(self._due(book))
         if not self._live(book, events):
             self._forget()  # it is gone
             return None
         self._watch.look(book)
-        return self._pause()
+        self._follower.look(book)
+        return self._pause(book)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Begin from the records the next time; answers that were lost are asked for again."""
@@ -106,12 +108,14 @@ class PoolWorker:
     def _forget(self) -> None:
         self._book, self._sent, self._wake, self._begins = None, {}, None, None
         self._watch.forget()
+        self._follower.forget()
 
     # ---- what came
 
     def _heard(self, book: Book, item: Any) -> list[Event]:
         if isinstance(item, _Answer):
             return self._answered(book, item)
+        self._follower.heard(item)
         return self._watch.heard(book, item)
 
     def _answered(self, book: Book, answer: _Answer) -> list[Event]:
@@ -128,6 +132,7 @@ class PoolWorker:
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
         book.done(path, what)
+        self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
 
     def _patient(self, sent: _Sent, error: NMError, goes: bool) -> bool:
@@ -146,17 +151,22 @@ class PoolWorker:
         found = []
         for path, sent in list(self._sent.items()):
             what = sent.wanted.what
-            if sent.again is None:
-                continue
-            if what != "terminate" and book.state.get(path, {}).get("going"):
+            if self._is_let_go(book, sent):
                 del self._sent[path]
                 found.append(Event("failed", path, what, words=sent.error))
-            elif sent.again <= self._tools.up():
+            elif sent.again is not None and sent.again <= self._tools.up():
                 sent.again = None
-                self._send(book, sent)
+                self._send(book, [sent])
         if self._wake is not None and self._wake <= self._tools.now():
             found.append(Event("time"))
         return found
+
+    def _is_let_go(self, book: Book, sent: _Sent) -> bool:
+        """Whether nobody wants it any more, and it is not just being done by a hand."""
+        path, what = sent.wanted.path, sent.wanted.what
+        if what == "terminate" or not book.state.get(path, {}).get("going"):
+            return False
+        return sent.again is not None or book.part(path, what).kind in LET_GO
 
     # ---- jobs
 
@@ -232,16 +242,16 @@ class PoolWorker:
                 self._put(book, _nothing)
         if not self._write(book):
             return False
-        for order in orders:
-            if book.state.get(order.path, {}).get("doing") == order.what:
-                sent = self._sent[order.path] = _Sent(order, self._tools.up())
-                self._send(book, sent)
+        going = [order for order in orders if book.state.get(order.path, {}).get("doing") == order.what]
+        sent = {order.path: _Sent(order, self._tools.up()) for order in going}
+        self._sent |= sent
+        self._send(book, sent.values())
         return True
 
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
-        """The answer to an order for something that no hand makes."""
+        """The answer to an order for something that needs nobody (see nm/poolcarriers.py)."""
         part = book.part(order.path, order.what)
-        if part.kind in BY_HOSTS:
+        if part.kind in CARRIERS:
             return None
         if part.kind in NOT_YET and order.what in ("construct", "prepare"):
             words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
@@ -249,26 +259,34 @@ class PoolWorker:
         book.done(order.path, order.what)
         return Event("done", order.path, order.what)
 
-    def _send(self, book: Book, sent: _Sent) -> None:
-        """To the worker of the host on which the part is."""
-        wanted = sent.wanted
-        part = book.part(wanted.path, wanted.what)
-        reply = partial(self._reply, sent)
-        host = host_of(self._store, part.host)
-        if host is None:
-            words = f"no host {part.host} is registered" if part.host else "nmd's own machine is no host"
-            error = NotFound(words, "RegisterHost it, as qemu:///system where nmd runs")
-            reply([Outcome(error=error)])
-            return
+    def _send(self, book: Book, sent: Iterable[_Sent]) -> None:
+        """To the workers that carry out orders for these parts; what is one change of a group's, together."""
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        brief = replace(book.brief(part), gentle=gentle, adopt=book.pool["options"].get("adopt") is True)
-        stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
-        order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
-        self._tools.send(host_subject(name_of(host["record_key"])), Errand([order], reply))
+        adopt = book.pool["options"].get("adopt") is True
+        errands: dict[tuple[str, Path | None], list[tuple[_Sent, Order]]] = {}
+        for one in sent:
+            wanted = one.wanted
+            part = book.part(wanted.path, wanted.what)
+            brief = replace(book.brief(part, wanted.what), gentle=gentle, adopt=adopt)
+            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
+            try:
+                subject = CARRIERS[part.kind](self._store, part, brief)
+            except NMError as error:
+                self._reply([one], [Outcome(error=error)])
+                continue
+            apart = None if part.kind in TOGETHER else wanted.path
+            errands.setdefault((subject, apart), []).append((one, order))
+        for (subject, _), pairs in errands.items():
+            reply = partial(self._reply, [one for one, _ in pairs])
+            self._tools.send(subject, Errand([order for _, order in pairs], reply))
 
-    def _reply(self, sent: _Sent, outcomes: list[Outcome]) -> None:
-        self._tools.send(keeping.subject(self._name), _Answer(sent, outcomes[0]))
+    def _stale(self, sent: _Sent) -> bool:
+        return self._sent.get(sent.wanted.path) is not sent
+
+    def _reply(self, sent: Sequence[_Sent], outcomes: list[Outcome]) -> None:
+        for one, outcome in zip(sent, outcomes, strict=True):
+            self._tools.send(keeping.subject(self._name), _Answer(one, outcome))
 
     # ---- what is written with it
 
@@ -325,21 +343,17 @@ class PoolWorker:
 
         return self._put(book, write)
 
-    def _pause(self) -> float | None:
+    def _pause(self, book: Book) -> float | None:
         up = self._tools.up()
         waits = [sent.again - up for sent in self._sent.values() if sent.again is not None]
+        waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
         if self._wake is not None:
             waits.append(self._wake - self._tools.now())
-        if (look := self._watch.next_look) is not None:
-            waits.append(look - up)
+        looks = (self._watch.next_look, self._follower.next_look)
+        waits += [look - up for look in looks if look is not None]
         if self._sent and not waits:
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None
-
-
-def host_subject(host: str) -> str:
-    """The subject of what pools have on a host."""
-    return f"domains:{host}"
 
 
 def _is_over(book: Book, now_is: str) -> bool:

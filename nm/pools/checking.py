@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nm.pools.attributes import Attribute, Value, is_component
+from nm.pools.grouping import wrong
 from nm.pools.kinds import KINDS, Kind
 from nm.pools.tree import Part, Path, Tree, spell
 
@@ -45,6 +46,7 @@ class Finding:
 def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
+    found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
     return found + list(_of_order(tree))
 
 

@@ -37,6 +37,7 @@ from nm.errors import NotFound
 from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
+from nm.pools.grouping import hosted
 from nm.pools.tree import Part, Path, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
@@ -123,7 +124,7 @@ def target_parts(reader: Reader, pool: Record) -> list[Part]:
     if text is None:
         raise NotFound(f"the text of pool {name} is not there", "apply its description anew")
     parts = on_host(parts_of(Text.of(text).compiled(name).pieces()), pool["options"]["host"])
-    return with_changes(parts, pool["set"])
+    return hosted(with_changes(parts, pool["set"]))
 
 
 def on_host(parts: list[Part], host: str) -> list[Part]:

@@ -15,11 +15,13 @@ from tests.descriptions.say import LIBRARY
 from tests.pools.world import pool
 
 JAVA = {
+    "java.util.Vector": "Vector",
     "anyClass": "Any",
     "java.lang.Boolean": "Boolean",
     "java.lang.Integer": "Integer",
     "java.lang.Long": "Long",
     "java.lang.String": "String",
+    "java.util.Vector": "Vector",
     "org.smartfrog.sfcore.componentdescription.ComponentDescription": "CD",
     "org.smartfrog.sfcore.reference.Reference": "Reference",
 }
