@@ -47,7 +47,7 @@ class DescriptionDesk:
         options: Mapping[str, Any] | None = None,
     ) -> Record:
         """What applying it would do."""
-        chosen = operations.checked_options(options or {})
+        chosen = operations.checked_options(call, options or {})
         with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
             operations.check_draft(self._store, call, draft)
             found = operations.planned(draft, operations.look(self._store, name), chosen)
@@ -62,7 +62,7 @@ class DescriptionDesk:
         options: Mapping[str, Any] | None = None,
     ) -> int:
         """Let it be deployed. Answers the job's id."""
-        chosen = operations.checked_options(options or {})
+        chosen = operations.checked_options(call, options or {})
         with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)

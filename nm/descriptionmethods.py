@@ -3,6 +3,7 @@
 from nm.arguments import (
     ATTRIBUTE,
     DESCRIPTION,
+    LIST,
     NAME,
     STRUCT,
     VALUE,
@@ -16,7 +17,10 @@ from nm.pools import operations, showing
 _NAME = Param("name", NAME, "the description's")
 _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
 _FILES = Param("files", STRUCT, "what it includes: include path to text")
-_OPTIONS = "host: where those are that name none; reference: updates as strict as the reference's"
+_OPTIONS = (
+    "host: where those are that name none; reference: updates as strict as the reference's; adopt: domains "
+    "of the same names that nm has not are taken as they are"
+)
 _ATTRIBUTE = Param(
     "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
 )
@@ -78,6 +82,16 @@ DESCRIPTIONS = (
         "The components of a deployed description, around before inside.",
         _NAME,
         Param("path", ATTRIBUTE, "only that one and what is inside it", optional=True),
+        since=9,
+    ),
+    write_row(
+        "InspectDomains",
+        operations.inspect_domains,
+        "Looks which domains a host has. Answers a job's id; its result: list of {name, running, nm (whether "
+        "nm has it already), attributes, disk_kind, disk (those of its components; {}: none), left (what "
+        "these cannot say)}.",
+        Param("host", NAME),
+        Param("names", LIST, "of domains; [] for all", optional=True),
         since=9,
     ),
     write_row(

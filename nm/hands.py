@@ -5,14 +5,15 @@ Between the workers, who know subjects, and the hands, who know devices. Called 
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
+from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, poolgroups, seed
 from nm import switchwork as work
-from nm.errors import DeviceFailed, NMError, NotFound
+from nm.errors import DeviceFailed, Invalid, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
 from nm.listfolder import FOLDER
@@ -27,6 +28,9 @@ from nm.switches.executor import Executor, make_executor
 from nm.vm import HostHand
 from nm.workers import HandWorker
 
+MOST_DOMAINS = 300  # in the result of one job
+Gate = AbstractContextManager[object]
+
 
 @dataclass(frozen=True)
 class HeadSettings:
@@ -38,8 +42,10 @@ class HeadSettings:
     door: HeadDoor | None = None
 
 
-def host_worker(name: str, store: Store, secret: Callable[[str], str], settings: HeadSettings) -> HandWorker:
-    """The handler of a host. It has no jobs."""
+def host_worker(
+    name: str, store: Store, secret: Callable[[str], str], settings: HeadSettings, gate: Gate
+) -> HandWorker:
+    """The handler of a host. It has no jobs. `gate`: see nm/poolwires.py."""
     device = partial(_host, store, name)
 
     def open_hand() -> Hand:
@@ -54,22 +60,41 @@ def host_worker(name: str, store: Store, secret: Callable[[str], str], settings:
             seed=partial(_existing, store, settings),
             network=network,
             lists=settings.lists,
+            gate=gate,
         )
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
 
 
-def pools_worker(name: str, store: Store, folders: Callable[[], tuple[str, ...]]) -> HandWorker:
-    """The handler of what described pools have on a host. `folders`: where bases of disks may lie now."""
+def pools_worker(
+    name: str, store: Store, folders: Callable[[], tuple[str, ...]], gate: Gate | None = None
+) -> HandWorker:
+    """The handler of what described pools have on a host. `folders`: where bases of disks may lie now.
+
+    `gate`: that of the same host's worker.
+    """
     device = partial(_host, store, name)
 
     def open_hand() -> Hand:
         def image(image: str) -> Record | None:
             return store.get(record_key("image", image))
 
-        return PoolHand(name, _record(store, "host", name), image, folders())
+        vlan = partial(poolgroups.vlan_at, store, host=name)
+        return PoolHand(name, _record(store, "host", name), image, folders(), vlan=vlan, gate=gate)
 
-    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
+    def look(hand: Hand, number: int) -> None:
+        job = store.get(record_key("job", number))
+        if job is None or job["state"] in jobs.OVER:
+            return
+        _advance(store, number, state="running", total=1)
+        found = cast("PoolHand", hand).domains(job["arguments"]["names"])
+        if len(found) > MOST_DOMAINS:
+            raise Invalid(
+                f"host {name} has {len(found)} domains; {MOST_DOMAINS} are told at once", "name some"
+            )
+        _advance(store, number, state="done", done=1, result=[domain.struct() for domain in found])
+
+    return HandWorker(open_hand, store.epoch, look, partial(_fail, store), device=device)
 
 
 def _host(reader: Reader, name: str) -> Record:

@@ -9,7 +9,7 @@ Used by one worker thread a host. `_loop_lock` is held while the event loop is s
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -125,6 +125,30 @@ class LibvirtHost:
             ]
 
         return self.call(look)
+
+    def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
+        """Their stored descriptions; the live one of a domain that is not stored."""
+
+        def look(connection: libvirt.virConnect) -> list[tuple[str, bool]]:
+            found = [connection.lookupByName(name) for name in names] or connection.listAllDomains()
+            return [(_stored(one), bool(one.isActive())) for one in sorted(found, key=lambda one: one.name())]
+
+        return self.call(look)
+
+    def note(self, domain: str, space: str, element: str | None) -> None:
+        """In both, the stored and the live description."""
+
+        def write(found: libvirt.virDomain) -> None:
+            if not found.isPersistent():
+                found.connect().defineXML(found.XMLDesc(_CONFIG))
+            if element is None and _metadata(found, space) is None:
+                return
+            where = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+            if found.isActive():
+                where |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+            found.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, "nm", space, where)
+
+        self._on(domain, write)
 
     def suspend(self, domain: str) -> None:
         """One that is off, or stands still already, is left so."""
@@ -399,6 +423,10 @@ def _alive(connection: libvirt.virConnect) -> bool:
         return bool(connection.isAlive() == 1)
     except libvirt.libvirtError:
         return False
+
+
+def _stored(domain: libvirt.virDomain) -> str:
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if domain.isPersistent() else 0))
 
 
 def _is_paused(domain: libvirt.virDomain) -> bool:

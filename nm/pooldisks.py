@@ -5,8 +5,9 @@ made is removed and made anew. Called by nm/poolhand.py, on the one worker threa
 """
 
 import os
+import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import machine_xml
@@ -89,7 +90,9 @@ class Disks:
 
     def check(self, brief: Brief) -> None:
         """Whether it could be made, or changed, as far as that can be seen beforehand."""
-        self.base(brief)
+        base = self.base(brief)
+        if in_place(brief):
+            self._check_place(brief, base)
         if brief.attributes.get("thinPool"):
             raise refused(
                 brief,
@@ -103,15 +106,27 @@ class Disks:
         if size is not None and size <= 0:
             raise refused(brief, f"size {size} is no number of bytes", "leave it out, or write one")
 
+    def _check_place(self, brief: Brief, base: Base) -> None:
+        if not str(brief.attributes["baseImage"]).startswith("/"):
+            raise refused(brief, "an image is no domain's disk", "leave inPlace out: a disk is made of it")
+        if brief.attributes.get("swapSize"):
+            raise refused(brief, "a disk in place gets no swap disk", "leave swapSize out")
+        if not self._storage.find(*self._main(brief)):
+            raise refused(brief, f"there is no {base.path}", "name the disk as it lies on the host")
+
     def check_growth(self, brief: Brief) -> None:
         """A logical volume that is there cannot grow by libvirt's storage."""
-        held, size = self._storage.size(self._home(brief), volume(brief)), brief.attributes.get("size")
+        home, [name] = self._main(brief)
+        held, size = self._storage.size(home, name), brief.attributes.get("size")
         if brief.kind == LVM and size is not None and 0 < held < size:
             raise refused(brief, "a logical volume does not grow by libvirt", "terminate it, apply it anew")
 
     def make(self, brief: Brief) -> None:
         """Its volumes, of which what was left half made goes first; on a full disk nothing stays."""
         base, home = self.base(brief), self._home(brief)
+        if in_place(brief):
+            self._check_place(brief, base)
+            return
         names = self._names(brief)
         self._storage.remove(home, names)
         try:
@@ -145,12 +160,13 @@ class Disks:
         size = brief.attributes.get("size")
         if size is None or (domain and self._hypervisor.tuning.grow_disk(domain, target, size)):
             return
-        if self._storage.size(self._home(brief), volume(brief)) < size:
-            self._storage.grow(self._home(brief), volume(brief), size)
+        home, [name] = self._main(brief)
+        if self._storage.size(home, name) < size:
+            self._storage.grow(home, name, size)
 
     def remove(self, brief: Brief) -> None:
         """Its volumes, unless they are to be kept."""
-        if brief.worth("keepOnTerminate") is not True:
+        if not _stays(brief):
             self._storage.remove(self._home(brief), self._names(brief))
 
     # ---- what a domain has of it
@@ -158,25 +174,55 @@ class Disks:
     def of(self, brief: Brief) -> tuple[Disk, ...]:
         """The disks of a back end. DeviceFailed when they are not there."""
         found = {one.name: one for one in self._storage.find(self._home(brief), self._names(brief))}
-        main = found.get(volume(brief))
+        main = found.get(self._names(brief)[0])
         if main is None:
             raise refused(brief, "its disk is not there any more", "terminate the pool, and apply it anew")
         kind = RAW if main.block or brief.kind == LVM else str(brief.worth("format"))
-        disks = [Disk(main, kind)]
+        disks = [Disk(replace(main, name=volume(brief)), kind)]
         if (swap := found.get(volume(brief, SWAP))) is not None:
             disks.append(Disk(swap, RAW))
         return tuple(disks)
 
+    def _main(self, brief: Brief) -> tuple[str | None, list[str]]:
+        """Libvirt's pool, and the name of the disk itself there."""
+        return self._home(brief), self._names(brief)[:1]
+
     def _names(self, brief: Brief) -> list[str]:
+        if in_place(brief):
+            return [posixpath.basename(str(brief.attributes["baseImage"]))]
         return [volume(brief), volume(brief, SWAP)]
 
     def _home(self, brief: Brief) -> str | None:
         """Libvirt's pool in which its volumes are."""
+        if in_place(brief):
+            return self._around(brief, posixpath.dirname(str(brief.attributes["baseImage"])))
         if group := brief.attributes.get("volumeGroup"):
             return self._storage.volume_group(str(group))
         if folder := brief.attributes.get("imageDir"):
             return self._storage.folder(str(folder))
         return self._pool
+
+    def _around(self, brief: Brief, folder: str) -> str:
+        """The pool that is the folder, or the volume group, in which a disk in place lies."""
+        if brief.kind != LVM:
+            return self._storage.folder(folder)
+        group = folder.removeprefix("/dev/")
+        if not group or "/" in group or group == "mapper":
+            raise refused(brief, f"{folder} is no volume group", "name the disk as /dev/GROUP/VOLUME")
+        return self._storage.volume_group(group)
+
+
+def in_place(brief: Brief) -> bool:
+    """Whether its disk was there before."""
+    return brief.worth("inPlace") is True
+
+
+def _stays(brief: Brief) -> bool:
+    """Whether its disk stays when the part ends; it does when a domain does that has it."""
+    if brief.user is not None and brief.user.attributes.get("keepOnTerminate") is True:
+        return True
+    said = brief.attributes.get("keepOnTerminate")
+    return said if isinstance(said, bool) else in_place(brief)
 
 
 def seed_disk(seed: Volume) -> Disk:

@@ -16,8 +16,7 @@ from nm.facts import Outcome
 from nm.poolbook import Book
 from nm.poolcarriers import domains_of
 from nm.pools import keeping
-from nm.pools.briefs import DOMAINS
-from nm.pools.kinds import KINDS, worth
+from nm.pools.kinds import DOMAINS, KINDS, worth
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
 from nm.pools.tree import Path, spell

@@ -10,17 +10,18 @@ are; a taking down for ever.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nm import jobs
+from nm import jobs, poolgroupwatch
 from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
-from nm.poolbook import DOWN, Book, Finish, open_book
-from nm.poolcarriers import CARRIERS, NOT_YET
+from nm.poolbook import Book, Finish, open_book
+from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
+from nm.poolfollow import Follower
 from nm.poolprogress import Progress
 from nm.pools import keeping, lifecycle
 from nm.pools.following import broken
@@ -75,6 +76,7 @@ class PoolWorker:
         self._sent: dict[Path, _Sent] = {}
         self._watch = PoolWatch(tools, name)
         self._progress: Progress | None = None  # of the job that is at work
+        self._follower = Follower(tools, name)
         self._begins: int | None = None  # the job that is begun with what is written next
         self._wake: float | None = None  # when time matters next, since 1970
 
@@ -90,12 +92,14 @@ class PoolWorker:
         if self._progress is None and (job := keeping.busy(self._store, book.pool)) is not None:
             self._progress = Progress.of(job)
         events.extend(event for item in batch for event in self._heard(book, item))
+        events.extend(poolgroupwatch.ended(self._store, book, self._tools.now()))
         events.extend(self._due(book))
         if not self._live(book, events) or not self._live(book, deque(self._job(book))):
             self._forget()  # it is gone
             return None
         self._watch.look(book)
-        return self._pause()
+        self._follower.look(book)
+        return self._pause(book)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Begin from the records the next time; answers that were lost are asked for again."""
@@ -109,12 +113,14 @@ class PoolWorker:
         self._book, self._sent, self._wake, self._begins = None, {}, None, None
         self._progress = None
         self._watch.forget()
+        self._follower.forget()
 
     # ---- what came
 
     def _heard(self, book: Book, item: Any) -> list[Event]:
         if isinstance(item, _Answer):
             return self._answered(book, item)
+        self._follower.heard(item)
         return self._watch.heard(book, item)
 
     def _answered(self, book: Book, answer: _Answer) -> list[Event]:
@@ -131,6 +137,7 @@ class PoolWorker:
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
         self._carried_out(book, path, what)
+        self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
 
     def _carried_out(self, book: Book, path: Path, what: str) -> None:
@@ -154,17 +161,22 @@ class PoolWorker:
         found = []
         for path, sent in list(self._sent.items()):
             what = sent.wanted.what
-            if sent.again is None:
-                continue
-            if what != "terminate" and book.state.get(path, {}).get("going"):
+            if self._is_let_go(book, sent):
                 del self._sent[path]
                 found.append(Event("failed", path, what, words=sent.error))
-            elif sent.again <= self._tools.up():
+            elif sent.again is not None and sent.again <= self._tools.up():
                 sent.again = None
-                self._send(book, sent)
+                self._send(book, [sent])
         if self._wake is not None and self._wake <= self._tools.now():
             found.append(Event("time"))
         return found
+
+    def _is_let_go(self, book: Book, sent: _Sent) -> bool:
+        """Whether nobody wants it any more, and it is not just being done by a hand."""
+        path, what = sent.wanted.path, sent.wanted.what
+        if what == "terminate" or not book.state.get(path, {}).get("going"):
+            return False
+        return sent.again is not None or book.part(path, what).kind in LET_GO
 
     # ---- jobs
 
@@ -244,10 +256,10 @@ class PoolWorker:
                 self._put(book, _nothing)
         if not self._write(book):
             return False
-        for order in orders:
-            if book.state.get(order.path, {}).get("doing") == order.what:
-                sent = self._sent[order.path] = _Sent(order, self._tools.up())
-                self._send(book, sent)
+        going = [order for order in orders if book.state.get(order.path, {}).get("doing") == order.what]
+        sent = {order.path: _Sent(order, self._tools.up()) for order in going}
+        self._sent |= sent
+        self._send(book, sent.values())
         return True
 
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
@@ -261,25 +273,34 @@ class PoolWorker:
         self._carried_out(book, order.path, order.what)
         return Event("done", order.path, order.what)
 
-    def _send(self, book: Book, sent: _Sent) -> None:
-        """To the worker that carries out orders for the part."""
-        wanted = sent.wanted
-        part = book.part(wanted.path, wanted.what)
-        reply = partial(self._reply, sent)
-        try:
-            subject = CARRIERS[part.kind](self._store, self._name, part)
-            told = book.brief(part, strict=wanted.what not in DOWN)
-        except NMError as error:
-            reply([Outcome(error=error)])
-            return
+    def _send(self, book: Book, sent: Iterable[_Sent]) -> None:
+        """To the workers that carry out orders for these parts; what is one change of a group's, together."""
         job = keeping.busy(self._store, book.pool)
-        brief = replace(told, gentle=job is not None and job["kind"] == "set")
-        stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
-        order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
-        self._tools.send(subject, Errand([order], reply))
+        gentle = job is not None and job["kind"] == "set"
+        adopt = book.pool["options"].get("adopt") is True
+        errands: dict[tuple[str, Path | None], list[tuple[_Sent, Order]]] = {}
+        for one in sent:
+            wanted = one.wanted
+            part = book.part(wanted.path, wanted.what)
+            try:
+                brief = replace(book.brief(part, wanted.what), gentle=gentle, adopt=adopt)
+                subject = CARRIERS[part.kind](self._store, part, brief)
+            except NMError as error:
+                self._reply([one], [Outcome(error=error)])
+                continue
+            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
+            apart = None if part.kind in TOGETHER else wanted.path
+            errands.setdefault((subject, apart), []).append((one, order))
+        for (subject, _), pairs in errands.items():
+            reply = partial(self._reply, [one for one, _ in pairs])
+            self._tools.send(subject, Errand([order for _, order in pairs], reply))
 
-    def _reply(self, sent: _Sent, outcomes: list[Outcome]) -> None:
-        self._tools.send(keeping.subject(self._name), _Answer(sent, outcomes[0]))
+    def _stale(self, sent: _Sent) -> bool:
+        return self._sent.get(sent.wanted.path) is not sent
+
+    def _reply(self, sent: Sequence[_Sent], outcomes: list[Outcome]) -> None:
+        for one, outcome in zip(sent, outcomes, strict=True):
+            self._tools.send(keeping.subject(self._name), _Answer(one, outcome))
 
     # ---- what is written with it
 
@@ -340,13 +361,14 @@ class PoolWorker:
 
         return self._put(book, write)
 
-    def _pause(self) -> float | None:
+    def _pause(self, book: Book) -> float | None:
         up = self._tools.up()
         waits = [sent.again - up for sent in self._sent.values() if sent.again is not None]
+        waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
         if self._wake is not None:
             waits.append(self._wake - self._tools.now())
-        if (look := self._watch.next_look) is not None:
-            waits.append(look - up)
+        looks = (self._watch.next_look, self._follower.next_look)
+        waits += [look - up for look in looks if look is not None]
         if self._sent and not waits:
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None

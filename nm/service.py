@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,8 @@ from nm import (
     patrol,
     people,
     pool,
+    poolgroups,
+    poolgroupwork,
     poolwork,
     power,
     promisework,
@@ -116,6 +119,7 @@ class Service:
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._breakers: dict[str, Breaker] = {}  # by switch
+        self._host_gates = defaultdict[str, threading.Lock](threading.Lock)  # see nm/poolwires.py
         self._power_gate = threading.BoundedSemaphore(config.power.at_once)
         self._metrics = _metrics(config)
         self.database = Database.open(
@@ -316,6 +320,8 @@ class Service:
                 self.crew.send(lending.SUBJECT, look)
             if (step := self._federation.concerned(key, record)) is not None:
                 self.crew.send(following.SUBJECT, step)
+            if record is not None and (pool := poolgroups.concerned(record)) is not None:
+                self.crew.send(keeping.subject(pool), poolwork.Wake())
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -343,6 +349,8 @@ class Service:
                 self._wake(paying)
             else:
                 self.crew.send(patrol.SUBJECT, families.ChildOver(parent, job["id"]))
+        if (group := poolgroups.woken(self.database, job)) is not None:
+            self.crew.send(poolgroups.subject(group), poolgroupwork.Look())
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])
 
@@ -456,6 +464,8 @@ class Service:
             return debtwork.SwitchDebtWorker(name, self._tools)
         if kind == "pool":
             return poolwork.PoolWorker(name, self._tools)
+        if subject == poolgroups.subject(name):
+            return poolgroupwork.DescribedGroup(name, self._tools, self._owner, self._site)
         return self._device(kind, name)
 
     def _device(self, kind: str, name: str) -> Handler:
@@ -478,8 +488,10 @@ class Service:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
         if kind == "domains":
-            return hands.pools_worker(name, self.database, partial(configured.base_folders, self._config))
-        return hands.host_worker(name, self.database, self._secrets.lookup, configured.heads(self._config))
+            folders = partial(configured.base_folders, self._config)
+            return hands.pools_worker(name, self.database, folders, self._host_gates[name])
+        heads = configured.heads(self._config)
+        return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
@@ -510,6 +522,12 @@ class Service:
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, configured.accounts_of(config)["uids"])
         return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
+
+    def _owner(self, person: Record) -> Caller:
+        """Somebody in whose name something is done, as they may call now."""
+        known = self._people(self._config).caller(person["uid"], "unix", time.monotonic())
+        admin = known.admin and known.name == person["name"]
+        return Caller(person["uid"], person["name"], admin, "daemon")
 
     def _site(self) -> Site:
         return configured.site_of(self._config, self._registry)

@@ -12,11 +12,10 @@ from typing import Any
 
 from nm.errors import Invalid, NotFound
 from nm.pools.attributes import Attribute, is_lazy
-from nm.pools.kinds import KINDS, worth
-from nm.pools.tree import Part, Path, Tree, spell
+from nm.pools.grouping import GROUP, MAIN, NETWORK, group_around, group_name, network_name, network_of
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
-DOMAINS = ("Domain", "XenDomain")
-DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
 BACKEND = "storageBackend"
 DIGITS = 12
 
@@ -27,7 +26,10 @@ class Brief:
 
     attributes: plain values, lazy references followed, without those that lead to components. disk: of a
     domain, the brief of its back end. user: of a back end, the brief of the domain that has its disk. keys:
-    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change.
+    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. adopt: a domain
+    of that name that is nobody's is taken as it is. group: of what is a group's, the brief of that; of a
+    domain, that of the group on whose network it is. network: which of the group's. ending: that group is
+    being taken down.
     """
 
     pool: str
@@ -40,6 +42,10 @@ class Brief:
     user: "Brief | None" = None
     keys: tuple[str, ...] = ()
     gentle: bool = False
+    adopt: bool = False
+    group: "Brief | None" = None
+    network: str = ""
+    ending: bool = False
 
     @cached_property
     def identity(self) -> str:
@@ -56,6 +62,11 @@ class Brief:
     def fact(self) -> str:
         """The name of what a hand makes true of it."""
         return f"part/{self.pool}/{spell(self.path)}"
+
+    @property
+    def group_name(self) -> str:
+        """What its group is called; "" when it has to do with none."""
+        return group_name(self.group.path, self.group.attributes, self.pool) if self.group is not None else ""
 
     def worth(self, name: str) -> Any:
         """An attribute as given, else its default."""
@@ -88,16 +99,29 @@ class Briefing:
 
         strict: NotFound or Invalid when an attribute that counts leads to nothing that it may be.
         """
-        made = self._alone(part, strict=strict)
+        made = self._grouped(part, self.alone(part, strict=strict))
         if part.kind in DOMAINS:
             other = self.tree.parts.get(part.needs.get(BACKEND) or part.path)
             if other is not None and other.kind in DISKS:
-                return replace(made, disk=self._alone(other))
+                return replace(made, disk=self.alone(other))
         if part.kind in DISKS and (user := self._users.get(part.path)) is not None:
-            return replace(made, user=self._alone(self.tree.parts[user]))
+            return replace(made, user=self.alone(self.tree.parts[user]))
         return made
 
-    def _alone(self, part: Part, *, strict: bool = False) -> Brief:
+    def _grouped(self, part: Part, made: Brief) -> Brief:
+        """With the group that it has to do with."""
+        parts = self.tree.parts
+        if part.kind == GROUP:
+            return replace(made, group=made, network=MAIN)
+        if part.kind in OF_GROUPS and (around := group_around(parts, part.parent or ROOT)) is not None:
+            return replace(made, group=self.alone(parts[around]), network=network_name(part))
+        if part.kind in DOMAINS and (network := network_of(parts, part)) is not None:
+            kept = {name: value for name, value in made.attributes.items() if name != NETWORK}
+            return replace(made, attributes=kept, group=self.alone(parts[network[0]]), network=network[1])
+        return made
+
+    def alone(self, part: Part, *, strict: bool = False) -> Brief:
+        """The brief of a part without those of others."""
         life = self.lives.get(part.path, 0)
         attributes = resolved(self.tree, part, strict=strict)
         return Brief(self.pool, self.born, part.path, part.kind, life, attributes, keys=self.keys)

@@ -8,6 +8,7 @@ from typing import Literal
 from nm.errors import NotFound
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy
 from nm.pools.following import broken
+from nm.pools.grouping import wrong
 from nm.pools.kinds import KINDS, Kind
 from nm.pools.tree import Part, Path, Tree, spell
 
@@ -18,7 +19,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "onCrash": ("destroy", "restart"),
     "graphics": ("none", "vnc", "spice"),
     "diskBus": ("virtio", "scsi", "sata", "ide"),
+    "bridgeKind": ("linux", "ovs"),
 }
+LAST_VLAN = 4094
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -45,6 +48,7 @@ class Finding:
 def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
+    found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
     return [*found, *_of_lazy(tree), *_of_order(tree)]
 
 
@@ -87,6 +91,8 @@ def _of_part(part: Part) -> Iterator[Finding]:
     for name, value in part.attributes.items():
         if name in known:
             yield from _of_value(part, known[name], value)
+    if part.kind in ("Domain", "XenDomain"):
+        yield from _of_nic(part)
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
@@ -100,6 +106,15 @@ def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Findin
         yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
+
+
+def _of_nic(part: Part) -> Iterator[Finding]:
+    """Tags are Open vSwitch's."""
+    vlan, kind = part.attributes.get("vlan"), part.attributes.get("bridgeKind")
+    if isinstance(vlan, int) and not 1 <= vlan <= LAST_VLAN:
+        yield _error(part, f"vlan is {vlan}", f"it is one of 1 to {LAST_VLAN}")
+    if vlan is not None and (kind == "linux" or "bridge" not in part.attributes):
+        yield _error(part, "vlan is of a bridge of Open vSwitch only", "name such a bridge, or leave it out")
 
 
 def _a(name: str) -> str:

@@ -12,6 +12,9 @@ from nm.pools.attributes import Attribute, Value, growing, within
 
 Inside = Literal["nothing", "parts", "actions"]
 
+DOMAINS = ("Domain", "XenDomain")
+DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
+OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
 COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
@@ -135,7 +138,19 @@ DOMAIN = (
     ),
     Attribute("mac", "String", "the address of its interface", "now"),
     Attribute("bridge", "String", "the bridge that its interface is in", "now"),
-    Attribute("network", "String", "the network that its interface is in", "now"),
+    Attribute(
+        "bridgeKind",
+        "String",
+        "how that bridge is made: linux or ovs; else ovs for the host's own of that kind, or with vlan",
+        "now",
+    ),
+    Attribute("vlan", "Integer", "the VLAN of its interface on a bridge of Open vSwitch", "now"),
+    Attribute(
+        "network",
+        "String",
+        "the network that its interface is in, or LAZY a Group or Vlan",
+        "now",
+    ),
     Attribute(
         "diskBus", "String", "how its disk is attached: virtio, scsi, sata, ide", "restart", default="virtio"
     ),
@@ -159,6 +174,13 @@ DOMAIN = (
         "termination",
         default=60,
     ),
+    Attribute(
+        "keepOnTerminate",
+        "Boolean",
+        "whether the domain stays as it is when the component ends, and nm lets go of it",
+        "termination",
+        default="true of one that was adopted",
+    ),
     Attribute("userData", "String", "cloud-init's user-data", "replace", quiet=True),
     Attribute("metaData", "String", "cloud-init's meta-data", "replace", quiet=True),
 )
@@ -177,11 +199,18 @@ STORAGE = (
     ),
     Attribute("swapSize", "Long", "bytes of a swap disk", "replace"),
     Attribute(
+        "inPlace",
+        "Boolean",
+        "whether baseImage is the disk itself, and no copy made of it",
+        "replace",
+        default=False,
+    ),
+    Attribute(
         "keepOnTerminate",
         "Boolean",
         "whether the disk stays when the component ends",
         "termination",
-        default=False,
+        default="true of one in place",
     ),
 )
 
@@ -259,20 +288,27 @@ def _combinator(name: str, text: str, *attributes: Attribute, handlers: tuple[st
 
 # ---- nm's own
 
+HOSTS = Attribute("hosts", "Vector", "hosts that have its network; those of domains on it are added", "now")
 GROUP = (
     Attribute("groupName", "String", "the group's name; else the component's", "replace"),
-    Attribute("vlan", "Integer", "the group's VLAN", "now"),
-    Attribute("expires", "String", "when it ends", "now"),
+    Attribute("vlan", "Integer", "the group's VLAN; else nm chooses a free one", "now"),
+    Attribute("expires", "String", "when it ends, as +30d or 2027-01-31; else as long as may be", "now"),
+    HOSTS,
 )
 NODE = (
     Attribute("node", "String", "the machine, by its name in the pool", "replace", must=True),
     Attribute("image", "String", "what it boots", "restart"),
 )
 VLAN = (
-    Attribute("vlan", "Integer", "the VLAN, 2 to 4094", "replace", must=True),
+    Attribute("vlan", "Integer", "the VLAN, 2 to 4094; else nm chooses a free one", "now"),
     Attribute(
         "network", "String", "the network of the group that it is; else main", "replace", default="main"
     ),
+    Attribute(
+        "nics", "Vector", "names or roles of its nodes' NICs that are on it; else the data NICs", "now"
+    ),
+    Attribute("tagged", "Boolean", "whether they are on it with a tag", "now", default=False),
+    HOSTS,
 )
 HEADNODE = (Attribute("headNode", "String", "the head node, by its name in the pool", "replace", must=True),)
 

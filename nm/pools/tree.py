@@ -4,7 +4,8 @@ A *part* is a component as it is deployed: a piece of the description, or a comp
 combinator's `actions` or `action` and is made when that has started. Its path is that of the description.
 
 A tree says of each part which of its siblings are made before it: those that stand before it, on a host
-where it has something too, for a host does one thing after the other; and those that it, or something in
+where it has something too, for a host does one thing after the other (nm's own things are on none, so
+nodes of a group come and go together); and those that it, or something in
 it, needs by a lazy reference, wherever they stand. So siblings on different hosts know nothing of each other.
 What is taken down goes the same ways backwards.
 """
@@ -17,7 +18,7 @@ from nm.descriptions.components import CLASS, Piece, kind_of
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy
 from nm.pools.following import Led, Live
-from nm.pools.kinds import KINDS
+from nm.pools.kinds import KINDS, OF_GROUPS
 
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
@@ -263,10 +264,12 @@ class Tree:
         """On which hosts a part and all inside it have something."""
         hosts: dict[Path, frozenset[str]] = {}
         alone = {host: frozenset({host}) for host in {part.host for part in self._described.values()}}
+        nowhere: frozenset[str] = frozenset()
         for path in reversed(self._described):
             children = self._children.get(path)
             if children is None:
-                hosts[path] = alone[self._described[path].host]
+                part = self._described[path]
+                hosts[path] = nowhere if part.kind in OF_GROUPS else alone[part.host]
             else:
                 hosts[path] = frozenset().union(*{hosts[child] for child in children})
         return hosts

@@ -141,6 +141,7 @@ def _described(path: str) -> tuple[str, dict[str, str]]:
 def _options(options: Options) -> dict[str, Any]:
     """The options of the call, as far as they are given."""
     found = {"if_plan": getattr(options, "if_plan", None), "host": options.on, "reference": options.reference}
+    found["adopt"] = options.adopt
     return {name: value for name, value in found.items() if value}
 
 
@@ -270,6 +271,7 @@ def _value(value: Any) -> str:
 NAME = word("name", "the description's name where it is deployed")
 ON = option("on", "the host on which those are made that name none", key="", metavar="HOST")
 STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=True)
+ADOPT = option("adopt", "take domains as they are that are there already and that nm has not", flag=True)
 PLANNED = option("if-plan", "do just that plan, by its hash; nobody is asked", metavar="HASH")
 YES = Arg("--yes", "do not ask", flag=True)
 ATTRIBUTE = word("path", "the component's path and the attribute, as a:b:memory")
@@ -278,16 +280,16 @@ MACHINE = word("machine", "the host on which those are made that name none; loca
 
 COMMANDS = (
     Command("sf plan", "", "tell what applying a description would do; exit status 2: something",
-            (NAME, FILE, ON, STRICT), run=plan, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT), run=plan, uses=("PlanDescription",),
             epilog="nmctl sf plan web pool.sf"),
     Command("sf diff", "", "tell in what a description differs from what is deployed; exit status 2: it does",
-            (NAME, FILE, ON, STRICT), run=diff, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT), run=diff, uses=("PlanDescription",),
             epilog="nmctl sf diff web pool.sf"),
     Command("sf apply", "", "deploy a description, or change what is deployed into it",
-            (NAME, FILE, ON, STRICT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
             uses=("ApplyDescription", "PlanDescription"), epilog="nmctl sf apply web pool.sf --yes --wait"),
     Command("sf update", "", "the same, of one that is deployed already",
-            (NAME, FILE, ON, STRICT, PLANNED, YES, WAIT), run=update, say="update {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=update, say="update {name}",
             uses=("ApplyDescription", "PlanDescription", "GetDescriptions"),
             epilog="nmctl sf update web pool.sf --wait"),
     Command("sf status", "", "list deployed descriptions; of one, its components and how they stand",

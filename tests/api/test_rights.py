@@ -43,7 +43,7 @@ ROWS: dict[str, str] = {
         RegisterImage UnregisterImage RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode
         UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
-        InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
+        InspectDomains InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
         ConfirmExpiry ConfirmSlivers GetHolds AskSource AdminTicket GeniReady GeniReopen
         Create CreateSliver Destroy DestroySliver DeleteSliver Start Stop ReCreate SetLoans
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export

@@ -20,6 +20,7 @@ JAVA = {
     "java.lang.Integer": "Integer",
     "java.lang.Long": "Long",
     "java.lang.String": "String",
+    "java.util.Vector": "Vector",
     "org.smartfrog.sfcore.componentdescription.ComponentDescription": "CD",
     "org.smartfrog.sfcore.reference.Reference": "Reference",
 }
