@@ -212,6 +212,8 @@ class Life:
         entry = self.write(parent)
         entry["left"] -= 1
         for other in self.tree.after(child):
+            if other in self.tree.leaving:
+                continue
             known = self.get(other)
             begun = known.get("stage") == stage or known.get("passed") == stage
             if begun or known.get("going") or (stage != "construct" and not alive(known)):

@@ -161,7 +161,8 @@ def _host(attributes: Mapping[str, Value], around: str) -> str:
 class Tree:
     """Parts in the order in which they are made; see the module. It is never changed.
 
-    leaving: those that an update leaves out, which the tree has until it is done.
+    leaving: those that an update leaves out, which the tree has until it is done; they are given last, so
+    nothing that is described waits for them.
     """
 
     def __init__(self, parts: Iterable[Part], leaving: Iterable[Path] = ()) -> None:
