@@ -93,7 +93,7 @@ def _parallel(life: Life, path: Path) -> None:
 
 
 def _terminator(life: Life, path: Path) -> None:
-    target = life.tree.parts[path].needs.get("kill")
+    target = life.tree.led(path, "kill")
     if target is None:
         life.fail(path, "what it is to end is not there")
         return
