@@ -27,7 +27,7 @@ from nm.pools import keeping, lifecycle
 from nm.pools.following import broken
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
-from nm.pools.life import standing
+from nm.pools.life import alive, standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
@@ -40,6 +40,7 @@ log = logging.getLogger("nm.poolwork")
 
 HEAVY = 60  # records that are written before anything else is thought about
 UNPREPARED = "prepare "  # how the words begin by which updating.py says that nothing has changed
+ASKED = "it was asked for"  # why something goes
 MAKING = ("apply", "update", "set")
 
 
@@ -199,7 +200,10 @@ class PoolWorker:
 
     def _begun(self, book: Book, pool: Record, job: Record) -> list[Event]:
         if job["kind"] == "terminate":
-            return [Event("terminate", words="it was asked for")]
+            return [Event("terminate", words=ASKED)]
+        if job["kind"] == "end":
+            asked = job["arguments"]
+            return [Event("terminate", tuple(asked["path"]), words=ASKED, alone=asked["detach"])]
         known = book.target if book.pool is pool else None
         target = known if known is not None else keeping.target_parts(self._store, pool)
         book.pool = pool
@@ -316,6 +320,8 @@ class PoolWorker:
                 total = self._progress.total if self._progress is not None else 0
                 book.delete(lambda tx, now: _over(tx, job["id"], now, None, total))
                 return False
+            if job["kind"] == "end" and _is_down(book, tuple(job["arguments"]["path"]), now_is):
+                return self._put(book, partial(_reached_and_over, state=now_is, job=job["id"]))
             if job["kind"] in MAKING and _is_over(book, now_is):
                 return self._conclude(book, pool, job, now_is)
         shown = _shown(pool, job, now_is)
@@ -389,6 +395,11 @@ def _check_assertions(parts: Sequence[Part]) -> None:
         raise Conflict("; ".join(wrong), "set it to what the description allows")
 
 
+def _is_down(book: Book, path: Path, now_is: str) -> bool:
+    """Whether a part that was to end has, and what follows of that, too."""
+    return not alive(book.state.get(path, {})) and now_is in ("running", *keeping.GONE)
+
+
 def _in_place(path: Path) -> list[Step]:
     """The steps by which an attribute is set: nothing stops for it."""
     first = Step(step_id("prepare", path), path, "prepare", 0)
@@ -423,6 +434,11 @@ def _stands(tx: Transaction, pool: Record, now: float, shown: str, words: str | 
 
 def _reached(tx: Transaction, pool: Record, now: float, state: str, error: str | None) -> None:
     keeping.reached(tx, pool, now, state, error)
+
+
+def _reached_and_over(tx: Transaction, pool: Record, now: float, state: str, job: int) -> None:
+    keeping.reached(tx, pool, now, state)
+    _over(tx, job, now, None)
 
 
 def _given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:

@@ -134,6 +134,28 @@ def terminate(tx: Transaction, call: Call, name: str) -> int:
     return job
 
 
+def terminate_component(
+    tx: Transaction, call: Call, name: str, path: str, options: Mapping[str, Any] | None = None
+) -> int:
+    """Take one component down with all inside it; what is around follows, unless it is detached first."""
+    chosen = dict(options or {})
+    if set(chosen) - {"detach"} or not isinstance(chosen.get("detach", False), bool):
+        raise Invalid("options are wrong", "the only one is detach, true or false")
+    pool = need(tx, name)
+    _check_idle(tx, pool)
+    where = () if path == "sfConfig" else tuple(path.split(":"))
+    if not where:
+        raise Invalid("that is the whole description", "TerminateDescription takes it down")
+    standing = keeping.standing_of(tx, pool, where)
+    if standing is None or not standing.there:
+        raise NotFound(f"there is no component {path} in {name}", "GetComponents lists them")
+    detach = chosen.get("detach", False)
+    job = jobs.submit(tx, call, keeping.subject(name), "end", path=list(where), detach=detach)
+    _begin(tx, call, pool, job, "updating")
+    _tell(tx, call, name, "component terminated", f"{path}, job {job}")
+    return job
+
+
 def set_attribute(tx: Transaction, call: Call, name: str, path: str, value: Any) -> int:
     """Set an attribute of a component that is deployed, also a new one."""
     return _set(tx, call, name, path, {"value": value})

@@ -60,6 +60,11 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
     assert "a:memory (removed)" in nmctl("sf", "show", "web").err
+    nmctl("sf", "end", "web", "b", "--detach", "--wait")
+    assert "b (Prim): ended" in nmctl("sf", "status", "web").out
+    nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
+    assert "b (Prim): running" in nmctl("sf", "status", "web").out
+    nmctl("sf", "end", "web", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
 
@@ -91,7 +96,8 @@ def smartfrogs_words(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
     nmctl("sf", "stop", "localhost", "web")
     assert [one["name"] for one in nmctl.rack.call("GetDescriptions", {})] == ["pool"]
-    assert all(callable(getattr(smartfrog, word)) for word in ("start", "terminate", "parse", "run"))
+    words = ("start", "terminate", "detach_and_terminate", "parse", "run")
+    assert all(callable(getattr(smartfrog, word)) for word in words)
 
 
 def pictures_of_descriptions(nmctl: Nmctl, folder: Path) -> None:
