@@ -24,6 +24,7 @@ from nm.pools.existing import Existing
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.poolwires import Wires, no_vlan
 from nm.records import Record
+from nm.thin import Tools
 from nm.waiting import REAL, Clock
 
 Act = Callable[[Brief], Value | None]
@@ -32,7 +33,7 @@ Act = Callable[[Brief], Value | None]
 class PoolHand:
     """Parts of pools on a host. `image`: an image's record by name; `folders`: where bases may lie.
 
-    `vlan`, `gate`: see nm/poolwires.py.
+    `vlan`, `gate`: see nm/poolwires.py. `tools`: of the host's, for logical volumes.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class PoolHand:
         clock: Clock = REAL,
         vlan: Callable[[Brief], int] = no_vlan,
         gate: AbstractContextManager[object] | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._hypervisor = connect(host["uri"])
         wires = Wires(host["network"], vlan, gate or nullcontext())
-        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]))
+        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]), tools)
         self._disks = disks
         self._domains = Domains(name, host, self._hypervisor, disks, folders, clock, wires)
         domains = self._domains

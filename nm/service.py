@@ -489,7 +489,9 @@ class Service:
             return ConsoleWorker(name, self.database, self._consoles)
         if kind == "domains":
             folders = partial(configured.base_folders, self._config)
-            return hands.pools_worker(name, self.database, folders, self._host_gates[name])
+            locks = Path(self._config.daemon.database) / "runs"
+            gate, secret = self._host_gates[name], self._secrets.lookup
+            return hands.pools_worker(name, self.database, folders, gate, secret, locks)
         heads = configured.heads(self._config)
         return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
 
