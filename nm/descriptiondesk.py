@@ -13,6 +13,7 @@ from typing import Any
 
 from nm import rights, sflibrary
 from nm.calls import Call, Caller
+from nm.descriptions.collection import uncollected
 from nm.descriptions.limits import Limits
 from nm.errors import Conflict, LimitReached
 from nm.pools import drafting, operations, showing
@@ -77,7 +78,7 @@ class DescriptionDesk:
         self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str
     ) -> Iterator[Draft]:
         """A place at the desk, and a draft of parts that the caller may describe."""
-        with self._place(call.caller):
+        with self._place(call.caller), uncollected():  # parts are as many and as lasting as components
             draft = self._draft(call, name, text, files, host)
             operations.check_parts(self._store, call, draft)
             yield draft

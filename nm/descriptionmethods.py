@@ -66,6 +66,16 @@ DESCRIPTIONS = (
         since=9,
     ),
     read_row(
+        "GetDescription",
+        showing.get_description,
+        "struct",
+        "The text of a deployed description, with what it includes, as it was applied, and what was set "
+        "since: {name; revision; text; files: struct of include path to text; set: list of {path, value}, "
+        "without value where it was removed; options: host, reference as it was applied with}.",
+        _NAME,
+        since=9,
+    ),
+    read_row(
         "GetComponents",
         showing.get_components,
         "array",

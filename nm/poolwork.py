@@ -22,15 +22,17 @@ from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
 from nm.poolfollow import Follower
+from nm.poolprogress import Progress
 from nm.pools import keeping, lifecycle
+from nm.pools.following import broken
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
 from nm.pools.life import standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
-from nm.pools.tree import ROOT, Path, Tree, spell
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 from nm.poolwatch import PoolWatch
-from nm.records import Record, changed
+from nm.records import Record, changed, record_key
 from nm.store import Transaction
 from nm.workers import Errand
 
@@ -73,6 +75,7 @@ class PoolWorker:
         self._book: Book | None = None
         self._sent: dict[Path, _Sent] = {}
         self._watch = PoolWatch(tools, name)
+        self._progress: Progress | None = None  # of the job that is at work
         self._follower = Follower(tools, name)
         self._begins: int | None = None  # the job that is begun with what is written next
         self._wake: float | None = None  # when time matters next, since 1970
@@ -86,11 +89,12 @@ class PoolWorker:
             events.append(Event("resumed"))
         if book is None:
             return None
+        if self._progress is None and (job := keeping.busy(self._store, book.pool)) is not None:
+            self._progress = Progress.of(job)
         events.extend(event for item in batch for event in self._heard(book, item))
-        events.extend(self._job(book))
         events.extend(poolgroupwatch.ended(self._store, book, self._tools.now()))
         events.extend(self._due(book))
-        if not self._live(book, events):
+        if not self._live(book, events) or not self._live(book, deque(self._job(book))):
             self._forget()  # it is gone
             return None
         self._watch.look(book)
@@ -107,6 +111,7 @@ class PoolWorker:
 
     def _forget(self) -> None:
         self._book, self._sent, self._wake, self._begins = None, {}, None, None
+        self._progress = None
         self._watch.forget()
         self._follower.forget()
 
@@ -131,9 +136,14 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
-        book.done(path, what)
+        self._carried_out(book, path, what)
         self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
+
+    def _carried_out(self, book: Book, path: Path, what: str) -> None:
+        book.done(path, what)
+        if self._progress is not None:
+            self._progress.one()
 
     def _patient(self, sent: _Sent, error: NMError, goes: bool) -> bool:
         """Whether it is tried again: what has to go, always; else what may pass, for a time."""
@@ -176,12 +186,15 @@ class PoolWorker:
         job = keeping.busy(self._store, pool) if pool is not None else None
         if pool is None or job is None or job["state"] != "queued":
             return []
+        if job["kind"] in ("update", "set") and any("doing" in entry for entry in book.state.values()):
+            return []  # what combinators make, or what has ended, is done first; its answers come here
         try:
             events = self._begun(book, pool, job)
         except NMError as error:
             self._give_up(book, pool, job, error)
             return []
         self._begins = int(job["id"])
+        self._progress = Progress.begun(self._begins, events, book.tree, book.state)
         return events
 
     def _begun(self, book: Book, pool: Record, job: Record) -> list[Event]:
@@ -198,6 +211,7 @@ class PoolWorker:
         reference = bool(pool["options"].get("reference"))
         standings = book.standings()
         if job["kind"] == "set":
+            _check_assertions(target)
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target), standings, reference=reference).steps
@@ -256,7 +270,7 @@ class PoolWorker:
         if part.kind in NOT_YET and order.what in ("construct", "prepare"):
             words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
             return Event("failed", order.path, order.what, words=words)
-        book.done(order.path, order.what)
+        self._carried_out(book, order.path, order.what)
         return Event("done", order.path, order.what)
 
     def _send(self, book: Book, sent: Iterable[_Sent]) -> None:
@@ -268,13 +282,13 @@ class PoolWorker:
         for one in sent:
             wanted = one.wanted
             part = book.part(wanted.path, wanted.what)
-            brief = replace(book.brief(part, wanted.what), gentle=gentle, adopt=adopt)
-            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
             try:
+                brief = replace(book.brief(part, wanted.what), gentle=gentle, adopt=adopt)
                 subject = CARRIERS[part.kind](self._store, part, brief)
             except NMError as error:
                 self._reply([one], [Outcome(error=error)])
                 continue
+            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
             apart = None if part.kind in TOGETHER else wanted.path
             errands.setdefault((subject, apart), []).append((one, order))
         for (subject, _), pairs in errands.items():
@@ -299,7 +313,8 @@ class PoolWorker:
             return False
         if job is not None and (job["state"] != "queued" or job["id"] == self._begins):
             if job["kind"] == "terminate" and now_is in keeping.GONE:
-                book.delete(lambda tx, now: _over(tx, job["id"], now, None))
+                total = self._progress.total if self._progress is not None else 0
+                book.delete(lambda tx, now: _over(tx, job["id"], now, None, total))
                 return False
             if job["kind"] in MAKING and _is_over(book, now_is):
                 return self._conclude(book, pool, job, now_is)
@@ -310,11 +325,14 @@ class PoolWorker:
 
     def _put(self, book: Book, finish: Finish) -> bool:
         """Write what has changed; and with it that a job was begun."""
-        begins = self._begins
+        begins, progress = self._begins, self._progress
+        news = progress.news() if progress is not None else {}
 
         def write(tx: Transaction, pool: Record, now: float) -> None:
-            if begins is not None:
-                jobs.advance(tx, begins, now, state="running")
+            if begins is not None and progress is not None:
+                jobs.advance(tx, begins, now, state="running", total=progress.total, **news)
+            elif news and progress is not None:
+                jobs.advance(tx, progress.job, now, **news)
             finish(tx, pool, now)
 
         there = book.write(write)
@@ -364,6 +382,13 @@ def _is_over(book: Book, now_is: str) -> bool:
     )
 
 
+def _check_assertions(parts: Sequence[Part]) -> None:
+    """Conflict when one does not hold with what is set."""
+    wrong = [f"{spell(path)}: {words}" for path, words in broken({part.path: part for part in parts}).items()]
+    if wrong:
+        raise Conflict("; ".join(wrong), "set it to what the description allows")
+
+
 def _in_place(path: Path) -> list[Step]:
     """The steps by which an attribute is set: nothing stops for it."""
     first = Step(step_id("prepare", path), path, "prepare", 0)
@@ -404,8 +429,10 @@ def _given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
     keeping.given_up(tx, pool, now, words)
 
 
-def _over(tx: Transaction, job: int, now: float, words: str | None) -> None:
+def _over(tx: Transaction, job: int, now: float, words: str | None, total: int = 0) -> None:
     if words is None:
-        jobs.advance(tx, job, now, state="done")
+        known = tx.get(record_key("job", job)) or {"total": 0}
+        total = max(total, known["total"])
+        jobs.advance(tx, job, now, state="done", done=total, total=total)
     else:
         jobs.advance(tx, job, now, state="failed", error={"code": DeviceFailed.code, "text": words})

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.pools.attributes import is_lazy
+from nm.errors import Invalid, NotFound
+from nm.pools.attributes import Attribute, is_lazy
 from nm.pools.grouping import GROUP, MAIN, NETWORK, group_around, group_name, network_name, network_of
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
@@ -93,9 +94,12 @@ class Briefing:
         domains = (part for part in self.tree.parts.values() if part.kind in DOMAINS)
         return {disk: part.path for part in domains if (disk := part.needs.get(BACKEND)) is not None}
 
-    def of(self, part: Part) -> Brief:
-        """The brief of a part as it is given; references are followed in the tree."""
-        made = self._grouped(part, self.alone(part))
+    def of(self, part: Part, *, strict: bool = True) -> Brief:
+        """The brief of a part as it is given; references are followed in the tree.
+
+        strict: NotFound or Invalid when an attribute that counts leads to nothing that it may be.
+        """
+        made = self._grouped(part, self.alone(part, strict=strict))
         if part.kind in DOMAINS:
             other = self.tree.parts.get(part.needs.get(BACKEND) or part.path)
             if other is not None and other.kind in DISKS:
@@ -116,18 +120,37 @@ class Briefing:
             return replace(made, attributes=kept, group=self.alone(parts[network[0]]), network=network[1])
         return made
 
-    def alone(self, part: Part) -> Brief:
+    def alone(self, part: Part, *, strict: bool = False) -> Brief:
         """The brief of a part without those of others."""
         life = self.lives.get(part.path, 0)
-        attributes = resolved(self.tree, part)
+        attributes = resolved(self.tree, part, strict=strict)
         return Brief(self.pool, self.born, part.path, part.kind, life, attributes, keys=self.keys)
 
 
-def resolved(tree: Tree, part: Part) -> dict[str, Any]:
-    """The attributes of a part, with what lazy references lead to; without those that lead to nothing."""
+def resolved(tree: Tree, part: Part, *, strict: bool = False) -> dict[str, Any]:
+    """The attributes of a part, with what lazy ones are worth; without those that lead to parts, or nowhere.
+
+    strict: see Briefing.of.
+    """
     found = {}
+    known = KINDS[part.kind].known() if part.kind in KINDS else {}
     for name, value in part.attributes.items():
-        worth_now = tree.followed(part, name) if is_lazy(value) else value
+        worth_now = value if not is_lazy(value) else worth_of(tree, part, known.get(name), name, strict)
         if worth_now is not None:
             found[name] = worth_now
     return found
+
+
+def worth_of(tree: Tree, part: Part, attribute: Attribute | None, name: str, strict: bool) -> Any:
+    """What a lazy attribute is worth; None when it leads to a part, or nowhere and that does not matter."""
+    try:
+        value = tree.followed(part, name)
+    except NotFound:
+        if strict and attribute is not None and not attribute.lazy:
+            raise
+        return None
+    if strict and attribute is not None and not attribute.lazy and not attribute.fits(value):
+        raise Invalid(
+            f"{name} leads to what is no {attribute.type}", "let it lead to one, or write the value"
+        )
+    return value

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nm.pools.attributes import Attribute, Value, is_component
+from nm.errors import NotFound
+from nm.pools.attributes import Attribute, Value, is_component, is_lazy
+from nm.pools.following import broken
 from nm.pools.grouping import wrong
 from nm.pools.kinds import KINDS, Kind
 from nm.pools.tree import Part, Path, Tree, spell
@@ -47,7 +49,33 @@ def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
     found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
-    return found + list(_of_order(tree))
+    return [*found, *_of_lazy(tree), *_of_order(tree)]
+
+
+def of_one(part: Part) -> list[Finding]:
+    """What is wrong with one part, for all that is known of it alone."""
+    return list(_of_part(part))
+
+
+def _of_lazy(tree: Tree) -> Iterator[Finding]:
+    """Where lazy values lead that count for their component, and assertions that do not hold."""
+    for part in tree.parts.values():
+        known = KINDS[part.kind].known() if part.kind in KINDS else {}
+        for name, value in part.attributes.items():
+            if name in known and not known[name].lazy and is_lazy(value):
+                yield from _of_value_there(tree, part, known[name])
+    for path, words in broken(tree.parts).items():
+        yield _error(tree.parts[path], words, "correct what it is about")
+
+
+def _of_value_there(tree: Tree, part: Part, attribute: Attribute) -> Iterator[Finding]:
+    try:
+        value = tree.followed(part, attribute.name)
+    except NotFound as error:
+        yield _error(part, f"{attribute.name} leads nowhere: {error.message}", error.hint)
+        return
+    if value is not None and attribute.type not in ("CD", "Reference"):
+        yield from _of_value(part, attribute, value)
 
 
 def _of_part(part: Part) -> Iterator[Finding]:
@@ -56,8 +84,6 @@ def _of_part(part: Part) -> Iterator[Finding]:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
         yield _error(part, "nm knows no such kind of component", hint)
         return
-    if kind.left_out:
-        yield _error(part, f"{kind.name} is not deployed", kind.left_out)
     known = kind.known()
     for name, attribute in known.items():
         if attribute.must and name not in part.attributes:

@@ -185,6 +185,13 @@ def entries(reader: Reader, pool: Record) -> dict[Path, dict[str, Any]]:
     return {by_number[number]: entry for number, entry in lives}
 
 
+def entry_of_whole(reader: Reader, pool: Record) -> dict[str, Any]:
+    """The entry of the whole, which has the first number as long as there is something of the pool."""
+    life = reader.get(chunks.key("life", _name(pool), 0))
+    found: dict[str, Any] = life["items"].get(0, {}) if life is not None else {}
+    return found
+
+
 def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
     """What is deployed, around before inside: for plan.plan."""
     if pool is None:

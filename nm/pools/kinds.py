@@ -32,7 +32,6 @@ class Kind:
     when it has started ("actions"). handlers: attributes whose components it makes when it comes to that.
     open: whether it may hold attributes of any name, for what is inside to link to. privileged: whether it
     acts on a host as no plain domain does, so that an administrator or a listed allowance is needed.
-    left_out: why nm makes none.
     """
 
     name: str
@@ -44,7 +43,6 @@ class Kind:
     handlers: tuple[str, ...] = ()
     open: bool = False
     privileged: bool = False
-    left_out: str = ""
 
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
@@ -273,17 +271,19 @@ PARALLEL = (
 RETRY = Attribute("retry", "Integer", "how many times again", "now", must=True)
 REPEAT = Attribute("repeat", "Integer", "how many times", "now", must=True)
 KILL = Attribute("kill", "Reference", "what to end", "now", must=True, lazy=True)
-DETACHED = "a pool is one tree: put what is to live by itself into a description of its own"
-ELSEWHERE = "nm makes a component where it is described: write it there"
+DETACHING = tuple(
+    Attribute(name, "Boolean", text, "now", default=False)
+    for name, text in (
+        ("detachUpwards", "whether its end ends nothing that is around it"),
+        ("detachDownwards", "whether each of its parts ends alone"),
+        ("autoDestruct", "whether it ends with the last of its parts, when each ends alone"),
+    )
+)
 
 
 def _combinator(name: str, text: str, *attributes: Attribute, handlers: tuple[str, ...] = ()) -> Kind:
     own = (*COMPOUND, *attributes)
     return Kind(name, text, COMBINATORS, own, inside="actions", handlers=handlers, open=True)
-
-
-def _left_out(name: str, why: str) -> Kind:
-    return Kind(name, "", COMBINATORS, COMPOUND, inside="actions", open=True, left_out=why)
 
 
 # ---- nm's own
@@ -359,9 +359,16 @@ ALL = (
         open=True,
     ),
     _combinator("Terminator", "the end of another component", KILL),
-    _left_out("DetachingCompound", DETACHED),
-    _left_out("Run", ELSEWHERE),
-    _left_out("Deployer", ELSEWHERE),
+    Kind(
+        "DetachingCompound",
+        "its parts, of which each may be on its own when they run",
+        COMBINATORS,
+        (*COMPOUND, *DETACHING),
+        inside="parts",
+        open=True,
+    ),
+    _combinator("Run", "its action, made where it is described"),
+    _combinator("Deployer", "the same"),
     Kind(
         "Group",
         "a group of nm's: machines on a VLAN of their own",

@@ -14,7 +14,9 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   clear    it ended in its turn, so nothing is left that had to go before it
   failed   its making failed, so what is around it was never told that it is there
   words    why it goes, or what is in the way; trouble: what taking it down met
-  run      what its combinator remembers (see combinators); timers: of all parts, in the whole's entry
+  first    the part that ended first, when that was another one; cause: why that one did (see life.End)
+  run      what its combinator remembers (see combinators); timers: [path, time] of all parts, in the whole's
+           entry
   todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating);
            abandoned: there too, why the last one came to its end before it was done
   unreachable  its host cannot be reached, and it may be running
@@ -32,7 +34,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nm.pools import combinators, updating
-from nm.pools.life import Entry, Life, Order, State, Status, alive
+from nm.pools.life import End, Entry, Life, Order, State, Status, alive, timers_in
 from nm.pools.plan import Step
 from nm.pools.tree import ROOT, Path, Tree
 
@@ -81,7 +83,7 @@ def happened(tree: Tree, state: State, event: Event, now: float) -> Outcome:
     """What follows from an event. now: seconds since 1970. Neither argument is changed."""
     life = Life(tree, state, now, combinators)
     TAKERS[event.name](life, event)
-    timers = life.get(ROOT).get("timers", {})
+    timers = timers_in(life.get(ROOT))
     return Outcome(life.changes, life.orders, min(timers.values(), default=None))
 
 
@@ -121,7 +123,7 @@ def _failed(life: Life, event: Event) -> None:
 
 
 def _ended(life: Life, event: Event) -> None:
-    life.down(event.path, event.status, event.words)
+    life.down(event.path, End(event.status, event.words, event.path))
 
 
 def _unreachable(life: Life, event: Event) -> None:
@@ -133,7 +135,7 @@ def _unreachable(life: Life, event: Event) -> None:
             break
         path = life.tree.parts[path].parent
     if path is not None and life.worth(path, "whenUnreachable") == "terminate":
-        life.down(event.path, "abnormal", event.words)
+        life.down(event.path, End("abnormal", event.words, event.path))
     else:
         life.write(event.path, unreachable=event.words or "its host cannot be reached")
 
@@ -144,7 +146,7 @@ def _reached(life: Life, event: Event) -> None:
 
 
 def _time(life: Life, _event: Event) -> None:
-    for path, at in sorted(life.get(ROOT).get("timers", {}).items(), key=lambda item: item[1]):
+    for path, at in sorted(timers_in(life.get(ROOT)).items(), key=lambda item: item[1]):
         if at <= life.now:
             life.timer(path, None)
             if alive(life.get(path)) and not life.get(path).get("going"):

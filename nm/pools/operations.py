@@ -5,19 +5,19 @@ writes sees whether these are still so, and says when they have moved. So a long
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
 from nm.pools import allowing, keeping
-from nm.pools.checking import Finding, findings
+from nm.pools.checking import Finding, of_one
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
 from nm.pools.kinds import KINDS
 from nm.pools.plan import Plan, plan
-from nm.pools.tree import Part, Path, Tree, spell
+from nm.pools.tree import Part, Path, spell
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
@@ -191,7 +191,7 @@ def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribu
 
 
 def _findings(part: Part) -> list[Finding]:
-    return findings(Tree([Part((), None, part.kind, part.attributes, part.role, {}, part.host)]))
+    return of_one(replace(part, needs={}))
 
 
 def _is_plain(value: Any) -> bool:

@@ -140,7 +140,7 @@ class _Comparison:
         ordered = {path: self._found[path] for path in self._target.parts if path in self._found}
         gone = (path for path in self._deployed if path not in self._target.parts)
         for path in gone:
-            if self._deployed[path].state not in {"", "ended"}:
+            if self._deployed[path].there:
                 part = self._deployed[path].part
                 ordered[path] = Change(path, part.kind, "destroy", part.host)
         return ordered
@@ -159,10 +159,10 @@ class _Comparison:
 
     def _made_with(self, around: Change, part: Part, standing: Standing | None) -> None:
         """What is inside something new is new as well; a combinator makes its actions when it has started."""
-        up = standing is not None and standing.up
-        action: Action = "replace" if up else "create"
+        there = standing is not None and standing.there
+        action: Action = "replace" if there else "create"
         if part.role or around.action in {"later", "destroy"}:
-            action = "destroy" if up else "later"
+            action = "destroy" if there else "later"
         self._found[part.path] = Change(part.path, part.kind, action, part.host, why=_why(around))
 
     def _make(self, part: Part, standing: Standing | None) -> None:
@@ -236,7 +236,7 @@ class _Comparison:
         """What is inside something that is made anew, is made anew with it, or by it when it has started."""
         for child in self._target.inside(cause.path):
             part, standing = self._target.parts[child], self._deployed.get(child)
-            if part.role and standing is not None and standing.up:
+            if part.role and standing is not None and standing.there:
                 self._made_with(cause, part, standing)
             else:
                 yield from self._harden(child, "replace", cause)

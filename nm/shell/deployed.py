@@ -59,6 +59,8 @@ def diff(session: Session, _command: Command, options: Options) -> int:
 def apply(session: Session, command: Command, options: Options) -> int:
     """Deploy a description when somebody has seen the plan and says so; or tell that nothing is to do."""
     described, chosen = _described(options.file), _options(options)
+    if options.wait:
+        _idle(session, options.name)
     if "if_plan" not in chosen:
         found = _asked(session, "PlanDescription", options.name, *described, chosen)
         if not session.output.json:
@@ -87,6 +89,7 @@ def update(session: Session, command: Command, options: Options) -> int:
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
     chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
+    _idle(session, options.name)
     number = _asked(session, "ApplyDescription", options.name, *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
@@ -94,6 +97,7 @@ def start(session: Session, command: Command, options: Options) -> int:
 def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
+    _idle(session, options.name)
     number = _asked(session, "ApplyDescription", options.name, *_described(options.file), {})
     return _waited(session, command, options, number)
 
@@ -101,6 +105,13 @@ def run(session: Session, command: Command, options: Options) -> int:
 def stop(session: Session, command: Command, options: Options) -> int:
     """Take down as sfTerminate does: the host does not matter, for one daemon has them all."""
     return _waited(session, command, options, session.call("TerminateDescription", options.name))
+
+
+def _idle(session: Session, name: str) -> None:
+    """Wait until nothing is at a description any more: one thing is done to it at a time."""
+    while (found := session.call("GetDescriptions", {"name": name})) and found[0]["job"] is not None:
+        number = found[0]["job"]
+        jobs.wait(session, number, f"{name} is {found[0]['state']} (job {number})")
 
 
 def _asked(session: Session, method: str, *arguments: Any) -> Any:
@@ -199,6 +210,26 @@ def status(session: Session, _command: Command, options: Options) -> int:
     return show_answer(session, {**(found[0] if found else {}), "parts": components}, _tree, options)
 
 
+def show(session: Session, _command: Command, options: Options) -> int:
+    """The text of a deployed description, or of a file that it includes."""
+    found = session.call("GetDescription", options.name)
+    if session.output.json:
+        session.output.result(found)
+        return OK
+    if options.file is not None and options.file not in found["files"]:
+        names = ", ".join(sorted(found["files"])) or "nothing"
+        raise Failure(f"{options.name} includes no {options.file}", f"it includes {names}", NOT_FOUND, 106)
+    text = found["text"] if options.file is None else found["files"][options.file]
+    session.output.show([Line(line) for line in text.split("\n")])
+    if options.file is None:
+        for name in sorted(found["files"]):
+            session.output.note(f"it includes {name}")
+        for change in found["set"]:
+            value = _value(change["value"]) if "value" in change else "(removed)"
+            session.output.note(f"set since: {change['path']} {value}")
+    return OK
+
+
 def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
     lines = [Line(f"{answer['name']}: {answer['state']}", "bold")]
     if answer["error"]:
@@ -217,11 +248,18 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     name = part["path"].rpartition(":")[2]
     lines = [Line(f"{indent}{name} ({part['kind']}){place}: {part['state']}{doing}", state)]
     lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in part["notes"].items()]
+    if part["end"] and part["end"]["id"] != part["path"]:
+        lines.append(Line(f"{indent}    {_end(part['end'])}", "yellow"))
     if attributes:
         for key, value in part["attributes"].items():
             begun = f"; it was started with {_value(part['begun'][key])}" if key in part["begun"] else ""
             lines.append(Line(f"{indent}    {key} {_value(value)}  ({part['effects'][key]}{begun})"))
     return lines
+
+
+def _end(end: Struct) -> str:
+    """Why it goes, when that is because of another one."""
+    return f"it goes with {end['id']}" + (f": {end['cause']}" if end["cause"] else "")
 
 
 def _value(value: Any) -> str:
@@ -258,6 +296,9 @@ COMMANDS = (
             (word("name", "one description", count="?"), word("path", "only that component", count="?"),
              Arg("--attributes", "with attributes, and when a change of each takes effect", flag=True)),
             run=status, uses=("GetDescriptions", "GetComponents"), epilog="nmctl sf status web"),
+    Command("sf show", "", "the text of a deployed description, as it was applied",
+            (NAME, word("file", "a file that it includes", count="?")), run=show, uses=("GetDescription",),
+            epilog="nmctl sf show web"),
     Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",

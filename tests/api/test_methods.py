@@ -148,6 +148,7 @@ GOOD: dict[str, list[Any]] = {
     "TerminateDescription": ["web"],
     "InspectDomains": ["h0", ["web"]],
     "GetDescriptions": [{"name": "web"}],
+    "GetDescription": ["web"],
     "GetComponents": ["web", "a"],
     "SetAttribute": ["web", "a:memory", 600],
     "RemoveAttribute": ["web", "a:memory"],

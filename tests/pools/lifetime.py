@@ -112,7 +112,7 @@ class Lifetime:
         subject, item = self.queue.popleft()
         if isinstance(item, Errand):
             self.done += [_said(order) for order in item.orders if not order.moot()]
-        pause = self._worker(subject).handle([item])
+        pause = self.worker(subject).handle([item])
         if pause is None:
             self.wakes.pop(subject, None)
         else:
@@ -132,7 +132,7 @@ class Lifetime:
         while (due := min(self.wakes.values(), default=end)) < end:
             self.up = max(self.up, due)
             for subject in [subject for subject, at in self.wakes.items() if at <= self.up]:
-                pause = self._worker(subject).handle([])
+                pause = self.worker(subject).handle([])
                 self.wakes.pop(subject)
                 if pause is not None:
                     self.wakes[subject] = self.up + max(pause, 0.01)
@@ -155,7 +155,8 @@ class Lifetime:
         for record in list(self.database.range("pool")):
             self._send(keeping.subject(name_of(record["record_key"])), Wake())
 
-    def _worker(self, subject: str) -> Handler:
+    def worker(self, subject: str) -> Handler:
+        """Whoever takes what is sent to that subject."""
         if subject not in self.workers:
             kind, _, name = subject.partition(":")
             make = partial(PoolWorker, name, self._tools) if kind == "pool" else partial(self.open_hand, name)
