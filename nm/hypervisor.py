@@ -102,6 +102,7 @@ class Listed:
     """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata.
 
     One that the host has not in hand does not run. `shut_down`: it is off because its guest shut down.
+    `unheard`: it is off, and the host has not heard of it since it was booted itself.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Listed:
     paused: bool
     mark: str
     shut_down: bool = False
+    unheard: bool = False
 
 
 class Tuning(Protocol):

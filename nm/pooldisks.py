@@ -22,6 +22,7 @@ from nm.thin import Tools
 
 LVM = "LVMStorageBackend"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # of groups and volumes of LVM's
+ROUNDED = 64 << 20  # bytes that a volume may be larger than was asked for
 SWAP = "swap"
 QCOW2, RAW = "qcow2", "raw"
 Image = Callable[[str], Mapping[str, Any] | None]
@@ -162,6 +163,7 @@ class Disks:
         self._clear(brief)
         try:
             self._fill(brief, base, home)
+            self._check_size(brief)
         except DeviceFailed:
             self._clear(brief)
             raise
@@ -183,6 +185,14 @@ class Disks:
             self._storage.copy(home, name, base.path, str(brief.worth("format")), size)
         if swap := brief.attributes.get("swapSize"):
             self._storage.make_empty(home, volume(brief, SWAP), swap)
+
+    def _check_size(self, brief: Brief) -> None:
+        """Who says how large a disk is gets no larger one; a group of LVM's rounds up."""
+        size = brief.attributes.get("size")
+        if size is not None and self._size(brief) > size + (ROUNDED if brief.kind == LVM else 0):
+            raise refused(
+                brief, f"its base holds {self._size(brief)} bytes", f"write a size larger than {size}"
+            )
 
     def _fill_thin(self, brief: Brief, base: Base, name: str, size: int | None) -> None:
         """By the host's lvm; libvirt sees it from its next look on."""

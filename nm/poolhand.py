@@ -14,7 +14,7 @@ from functools import partial
 from nm import libvirt_host, machine_xml
 from nm.errors import NMError
 from nm.facts import Order, Outcome, Value
-from nm.hypervisor import Hypervisor, is_remote
+from nm.hypervisor import Hypervisor, Listed, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
@@ -85,16 +85,14 @@ class PoolHand:
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
-        """Of each domain {"running", "shut_down"}, or None when there is none; by one listing."""
+        """Of each domain {"running", "shut_down", "unheard"}, or None when there is none; by one listing."""
         try:
             listed = self._hypervisor.listed(PoolMark.SPACE)
         except NMError as error:
             return [Outcome(error=error) for _ in facts]
         found = {machine_xml.mark_in(one.mark, PoolMark).part: one for one in listed}
-        return [
-            Outcome(seen={"running": one.running, "shut_down": one.shut_down} if one is not None else None)
-            for one in (found.get(fact.partition("/")[2]) for fact in facts)
-        ]
+        listed_as = (found.get(fact.partition("/")[2]) for fact in facts)
+        return [Outcome(seen=_looks(one) if one is not None else None) for one in listed_as]
 
     def domains(self, names: Sequence[str]) -> list[Existing]:
         """The domains of these names as they are; all that run, when none is named."""
@@ -122,6 +120,10 @@ class PoolHand:
         user = brief.user
         domain = domain_name(user.attributes) if user is not None else None
         self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
+
+
+def _looks(one: Listed) -> Value:
+    return {"running": one.running, "shut_down": one.shut_down, "unheard": one.unheard}
 
 
 def _value(order: Order) -> Value:
