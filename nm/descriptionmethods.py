@@ -3,6 +3,7 @@
 from nm.arguments import (
     ATTRIBUTE,
     DESCRIPTION,
+    FLAG,
     LIST,
     NAME,
     STRUCT,
@@ -53,8 +54,10 @@ DESCRIPTIONS = (
     write_row(
         "TerminateDescription",
         operations.terminate,
-        "Takes all of it down, in the reverse order, whatever it is at; then it is gone. Answers a job's id.",
+        "Takes all of it down, in the reverse order, whatever it is at; then it is gone. Answers a job's id; "
+        "its result: left, a list of {path, kind, host, error}.",
         _NAME,
+        Param("force", FLAG, "what cannot be taken away now is left, and taken away later", optional=True),
         since=9,
     ),
     write_row(

@@ -16,6 +16,8 @@ from nm import switchwork as work
 from nm.errors import DeviceFailed, Invalid, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
+from nm.hostlogin import Login
+from nm.hypervisor import is_remote
 from nm.listfolder import FOLDER
 from nm.making import Blueprint
 from nm.poolhand import PoolHand
@@ -25,9 +27,11 @@ from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
 from nm.switches.breaker import Breaker
 from nm.switches.executor import Executor, make_executor
+from nm.thin import Tools
 from nm.vm import HostHand
 from nm.workers import HandWorker
 
+LOCKS = Path("/run/nm/runs")
 MOST_DOMAINS = 300  # in the result of one job
 Gate = AbstractContextManager[object]
 
@@ -67,11 +71,16 @@ def host_worker(
 
 
 def pools_worker(
-    name: str, store: Store, folders: Callable[[], tuple[str, ...]], gate: Gate | None = None
+    name: str,
+    store: Store,
+    folders: Callable[[], tuple[str, ...]],
+    gate: Gate | None = None,
+    secret: Callable[[str], str] = str,
+    locks: Path = LOCKS,
 ) -> HandWorker:
     """The handler of what described pools have on a host. `folders`: where bases of disks may lie now.
 
-    `gate`: that of the same host's worker.
+    `gate`: that of the same host's worker. `secret`: by which it is logged in to; `locks`: of nm/thin.py.
     """
     device = partial(_host, store, name)
 
@@ -80,7 +89,16 @@ def pools_worker(
             return store.get(record_key("image", image))
 
         vlan = partial(poolgroups.vlan_at, store, host=name)
-        return PoolHand(name, _record(store, "host", name), image, folders(), vlan=vlan, gate=gate)
+        record, tools = _record(store, "host", name), Tools(name, locks, login())
+        return PoolHand(name, record, image, folders(), vlan=vlan, gate=gate, tools=tools)
+
+    def login() -> Callable[[], Login] | None:
+        """How the host's machine is logged in to; None: it is this one."""
+        record = _record(store, "host", name)
+        if not is_remote(record["uri"]):
+            return None
+        meet = partial(_meet_host, store, name, _host(store, name))
+        return lambda: Login(_record(store, "host", name), f"host {name}", secret, meet)
 
     def look(hand: Hand, number: int) -> None:
         job = store.get(record_key("job", number))

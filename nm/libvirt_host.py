@@ -118,7 +118,12 @@ class LibvirtHost:
             found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
             return [
                 Listed(
-                    one.name(), bool(one.isActive()) and _in_hand(one), _is_paused(one), mark, _shut_down(one)
+                    one.name(),
+                    bool(one.isActive()) and _in_hand(one),
+                    _is_paused(one),
+                    mark,
+                    _shut_down(one),
+                    _unheard(one),
                 )
                 for one, mark in found
                 if mark is not None
@@ -435,6 +440,11 @@ def _is_paused(domain: libvirt.virDomain) -> bool:
 
 def _shut_down(domain: libvirt.virDomain) -> bool:
     return bool(domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN])
+
+
+def _unheard(domain: libvirt.virDomain) -> bool:
+    """Libvirt keeps what it knows of running domains, and why they ended, until its machine is booted."""
+    return bool(domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN])
 
 
 def _metadata(domain: libvirt.virDomain, space: str) -> str | None:

@@ -397,8 +397,8 @@ class Domains:
                 raise
             return
         name = domain_name(brief.attributes)
-        if mark is None:
-            return
+        if mark is None or mark.identity != brief.identity:
+            return  # what has come in its place since is another life's
         if self._stays(brief, mark):
             self._adopter.let_go(name)
             return

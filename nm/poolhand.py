@@ -14,7 +14,7 @@ from functools import partial
 from nm import libvirt_host, machine_xml
 from nm.errors import NMError
 from nm.facts import Order, Outcome, Value
-from nm.hypervisor import Hypervisor, is_remote
+from nm.hypervisor import Hypervisor, Listed, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
@@ -24,6 +24,7 @@ from nm.pools.existing import Existing
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.poolwires import Wires, no_vlan
 from nm.records import Record
+from nm.thin import Tools
 from nm.waiting import REAL, Clock
 
 Act = Callable[[Brief], Value | None]
@@ -32,7 +33,7 @@ Act = Callable[[Brief], Value | None]
 class PoolHand:
     """Parts of pools on a host. `image`: an image's record by name; `folders`: where bases may lie.
 
-    `vlan`, `gate`: see nm/poolwires.py.
+    `vlan`, `gate`: see nm/poolwires.py. `tools`: of the host's, for logical volumes.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class PoolHand:
         clock: Clock = REAL,
         vlan: Callable[[Brief], int] = no_vlan,
         gate: AbstractContextManager[object] | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._hypervisor = connect(host["uri"])
         wires = Wires(host["network"], vlan, gate or nullcontext())
-        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]))
+        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]), tools)
         self._disks = disks
         self._domains = Domains(name, host, self._hypervisor, disks, folders, clock, wires)
         domains = self._domains
@@ -83,16 +85,14 @@ class PoolHand:
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
-        """Of each domain {"running", "shut_down"}, or None when there is none; by one listing."""
+        """Of each domain {"running", "shut_down", "unheard"}, or None when there is none; by one listing."""
         try:
             listed = self._hypervisor.listed(PoolMark.SPACE)
         except NMError as error:
             return [Outcome(error=error) for _ in facts]
         found = {machine_xml.mark_in(one.mark, PoolMark).part: one for one in listed}
-        return [
-            Outcome(seen={"running": one.running, "shut_down": one.shut_down} if one is not None else None)
-            for one in (found.get(fact.partition("/")[2]) for fact in facts)
-        ]
+        listed_as = (found.get(fact.partition("/")[2]) for fact in facts)
+        return [Outcome(seen=_looks(one) if one is not None else None) for one in listed_as]
 
     def domains(self, names: Sequence[str]) -> list[Existing]:
         """The domains of these names as they are; all that run, when none is named."""
@@ -120,6 +120,10 @@ class PoolHand:
         user = brief.user
         domain = domain_name(user.attributes) if user is not None else None
         self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
+
+
+def _looks(one: Listed) -> Value:
+    return {"running": one.running, "shut_down": one.shut_down, "unheard": one.unheard}
 
 
 def _value(order: Order) -> Value:

@@ -23,6 +23,7 @@ from nm.pools.tree import Path, spell
 from nm.records import name_of
 from nm.workers import Reading
 
+ON_REBOOT = "onReboot"
 DELAY, FACTOR = "sfLivenessDelay", "sfLivenessFactor"
 
 
@@ -116,6 +117,8 @@ def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:
             *events,
             Event("ended", path, status="abnormal", words=f"{spell(path)} is not there any more"),
         ]
+    if seen.get("unheard") and book.tree.value(path, ON_REBOOT) != "end":
+        return [*events, Event("rebooted", path)]
     if not seen["running"]:
         well = seen["shut_down"]
         words = f"{spell(path)} {'shut down' if well else 'does not run any more'}"

@@ -23,16 +23,17 @@ from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
 from nm.poolfollow import Follower
 from nm.poolprogress import Progress
-from nm.pools import keeping, lifecycle
+from nm.pools import keeping, leftovers, lifecycle
 from nm.pools.following import broken
-from nm.pools.kinds import KINDS
+from nm.pools.kinds import DISKS, DOMAINS, KINDS
 from nm.pools.life import Order as Wanted
 from nm.pools.life import alive, standing
 from nm.pools.lifecycle import Event
+from nm.pools.places import host_of
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 from nm.poolwatch import PoolWatch
-from nm.records import Record, changed, record_key
+from nm.records import Record, changed, name_of, record_key
 from nm.store import Transaction
 from nm.workers import Errand
 
@@ -130,6 +131,9 @@ class PoolWorker:
         if self._sent.get(path) is not sent:
             return []  # it was ordered anew since
         goes = bool(book.state.get(path, {}).get("going"))
+        if error is not None and goes and self._forgo(book, sent, str(error)):
+            del self._sent[path]
+            return [Event("done", path, what)]
         if error is not None and self._patient(sent, error, goes):
             sent.again = self._tools.up() + self._growing(sent)
             sent.tries, sent.error = sent.tries + 1, str(error)
@@ -140,6 +144,25 @@ class PoolWorker:
         self._carried_out(book, path, what)
         self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
+
+    def _forgo(self, book: Book, sent: _Sent, error: str) -> bool:
+        """Whether a taking down by force goes on without this part, which is owed then."""
+        path, what = sent.wanted.path, sent.wanted.what
+        job = keeping.busy(self._store, book.pool)
+        if what != "terminate" or not keeping.forced(job) or not self._may_forgo(book, path):
+            return False
+        part = book.part(path, what)
+        host = host_of(self._store, part.host) if part.kind in (*DOMAINS, *DISKS) else None
+        if host is not None:
+            brief, name = book.brief(part, what), name_of(host["record_key"])
+            now = self._tools.now()
+            self._store.transact(lambda tx: leftovers.owe(tx, book.pool, brief, name, error, now))
+            self._tools.send(leftovers.SUBJECT, Wake())
+        return True
+
+    def _may_forgo(self, book: Book, path: Path) -> bool:
+        """Groups have ways of their own to be taken apart by force."""
+        return book.part(path, "terminate").kind not in LET_GO
 
     def _carried_out(self, book: Book, path: Path, what: str) -> None:
         book.done(path, what)
@@ -162,7 +185,10 @@ class PoolWorker:
         found = []
         for path, sent in list(self._sent.items()):
             what = sent.wanted.what
-            if self._is_let_go(book, sent):
+            if sent.again is not None and self._forgo(book, sent, sent.error):
+                del self._sent[path]
+                found.append(Event("done", path, what))
+            elif self._is_let_go(book, sent):
                 del self._sent[path]
                 found.append(Event("failed", path, what, words=sent.error))
             elif sent.again is not None and sent.again <= self._tools.up():
@@ -318,7 +344,8 @@ class PoolWorker:
         if job is not None and (job["state"] != "queued" or job["id"] == self._begins):
             if job["kind"] == "terminate" and now_is in keeping.GONE:
                 total = self._progress.total if self._progress is not None else 0
-                book.delete(lambda tx, now: _over(tx, job["id"], now, None, total))
+                left = leftovers.of_pool(self._store, self._name, pool["created"])
+                book.delete(lambda tx, now: _over(tx, job["id"], now, None, total, {"left": left}))
                 return False
             if job["kind"] == "end" and _is_down(book, tuple(job["arguments"]["path"]), now_is):
                 return self._put(book, partial(_reached_and_over, state=now_is, job=job["id"]))
@@ -371,6 +398,9 @@ class PoolWorker:
         up = self._tools.up()
         waits = [sent.again - up for sent in self._sent.values() if sent.again is not None]
         waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
+        if keeping.forced(keeping.busy(self._store, book.pool)):
+            tried = (sent.wanted for sent in self._sent.values() if sent.again is not None)
+            waits += [0.0 for one in tried if one.what == "terminate" and self._may_forgo(book, one.path)]
         if self._wake is not None:
             waits.append(self._wake - self._tools.now())
         looks = (self._watch.next_look, self._follower.next_look)
@@ -445,10 +475,12 @@ def _given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
     keeping.given_up(tx, pool, now, words)
 
 
-def _over(tx: Transaction, job: int, now: float, words: str | None, total: int = 0) -> None:
+def _over(
+    tx: Transaction, job: int, now: float, words: str | None, total: int = 0, result: Any = None
+) -> None:
     if words is None:
         known = tx.get(record_key("job", job)) or {"total": 0}
         total = max(total, known["total"])
-        jobs.advance(tx, job, now, state="done", done=total, total=total)
+        jobs.advance(tx, job, now, state="done", done=total, total=total, result=result)
     else:
         jobs.advance(tx, job, now, state="failed", error={"code": DeviceFailed.code, "text": words})

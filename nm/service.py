@@ -31,6 +31,7 @@ from nm import (
     imports,
     jobs,
     leases,
+    leftoverwork,
     lending,
     mails,
     mailwork,
@@ -65,7 +66,7 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.nodework import NodeWorker
 from nm.plcwork import Look, PlcWorker
-from nm.pools import keeping
+from nm.pools import keeping, leftovers
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -383,6 +384,7 @@ class Service:
 
     def _resume_pools(self) -> None:
         """Each goes on, or is watched again."""
+        self.crew.send(leftovers.SUBJECT, poolwork.Wake())
         for described in self.database.range("pool"):
             self.crew.send(keeping.subject(name_of(described["record_key"])), poolwork.Wake())
 
@@ -462,6 +464,8 @@ class Service:
             return AccountsWorker(System(configured.places(self._config)), self._tools)
         if kind == "debt":
             return debtwork.SwitchDebtWorker(name, self._tools)
+        if subject == leftovers.SUBJECT:
+            return leftoverwork.LeftoverWorker(self._tools)
         if kind == "pool":
             return poolwork.PoolWorker(name, self._tools)
         if subject == poolgroups.subject(name):
@@ -489,7 +493,9 @@ class Service:
             return ConsoleWorker(name, self.database, self._consoles)
         if kind == "domains":
             folders = partial(configured.base_folders, self._config)
-            return hands.pools_worker(name, self.database, folders, self._host_gates[name])
+            locks = Path(self._config.daemon.database) / "runs"
+            gate, secret = self._host_gates[name], self._secrets.lookup
+            return hands.pools_worker(name, self.database, folders, gate, secret, locks)
         heads = configured.heads(self._config)
         return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
 

@@ -16,7 +16,7 @@ from nm.errors import LimitReached
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.grouping import HOSTS, NETWORK, network_of
-from nm.pools.kinds import DOMAINS, KINDS, OF_GROUPS, worth
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
 from nm.pools.places import host_of
 from nm.pools.tree import Part, Path
 from nm.records import Record, name_of, record_key
@@ -27,7 +27,8 @@ FILES = ("kernel", "ramdisk", "imageDir")
 DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool", "keepOnTerminate")
 ADOPT, IN_PLACE = "adopt", "inPlace"
 OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
-COUNTED = ("pools", "components", "domains", "memory")
+COUNTED = ("pools", "components", "domains", "memory", "disk")
+MIB = 1 << 20
 ASK = "an administrator may, or ask one for this in your right describe"
 
 Wrong = tuple[str, str]  # what is wrong, and what to do
@@ -85,6 +86,7 @@ def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: se
         if host and host not in hosts:  # each is told once
             hosts.add(host)
             yield from _host(reader, allowed, call, str(host))
+    yield from _sizes(allowed, part)
     yield from _in_place(reader, call, allowed, part)
     yield from _bridge(reader, part)
     for name, value in part.attributes.items():
@@ -110,6 +112,16 @@ def _host(reader: Reader, allowed: Allowed, call: Call, name: str) -> Iterator[W
     if host is None or not allowed.lists("hosts", name_of(host["record_key"]), unsaid=False):
         hint = "GetHosts lists the hosts; the right describe has to list it" if host else "RegisterHost it"
         yield f"no host {name!r} that {call.caller.name} may describe anything on", hint
+
+
+def _sizes(allowed: Allowed, part: Part) -> Iterator[Wrong]:
+    """Whose disks are counted says how large each is; nobody knows it beforehand otherwise."""
+    if part.kind not in DISKS or allowed.everything or "disk" not in allowed.limits:
+        return
+    for name in ("size", "swapSize"):
+        value = part.attributes.get(name)
+        if is_lazy(value) or (name == "size" and value is None and part.attributes.get(IN_PLACE) is not True):
+            yield f"{name} is not said", "write the number of bytes, for it is counted"
 
 
 def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
@@ -185,7 +197,7 @@ def below(path: str, folders: Iterable[str]) -> bool:
 
 
 def uses(parts: Iterable[Part]) -> dict[str, int]:
-    """What a pool counts in its owner's limits; memory in MiB."""
+    """What a pool counts in its owner's limits; memory and disks in MiB. Disks in place were there before."""
     counts = dict.fromkeys(COUNTED, 0) | {"pools": 1}
     for part in parts:
         counts["components"] += 1
@@ -193,6 +205,9 @@ def uses(parts: Iterable[Part]) -> dict[str, int]:
             counts["domains"] += 1
             given = (worth(KINDS[part.kind], part.attributes, name) for name in ("memory", "maxMemory"))
             counts["memory"] += max((value for value in given if isinstance(value, int)), default=0)
+        if part.kind in DISKS and part.attributes.get(IN_PLACE) is not True:
+            held = (part.attributes.get(name) for name in ("size", "swapSize"))
+            counts["disk"] += sum(-(-value // MIB) for value in held if isinstance(value, int))
     return counts
 
 
@@ -207,9 +222,9 @@ def check_limits(reader: Reader, call: Call, name: str, wanted: Mapping[str, int
         if call.caller.is_(pool["owner"]) and name_of(pool["record_key"]) != name
     ]
     for word in COUNTED:
-        count = wanted[word] + sum(pool["uses"][word] for pool in others)
+        count = wanted[word] + sum(pool["uses"].get(word, 0) for pool in others)
         if word in limits and count > limits[word]:
-            unit = "MiB of memory" if word == "memory" else word
+            unit = f"MiB of {word}" if word in ("memory", "disk") else word
             raise LimitReached(
                 f"{call.caller.name} may describe {limits[word]} {unit} at most, and this makes {count}",
                 "terminate what is not needed any more, or ask an administrator for more",

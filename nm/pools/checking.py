@@ -16,6 +16,7 @@ NO_VALUE_SHOWN = "(not shown)"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "whenUnreachable": ("keep", "terminate"),
     "format": ("raw", "qcow2"),
+    "onReboot": ("start", "end"),
     "onCrash": ("destroy", "restart"),
     "graphics": ("none", "vnc", "spice"),
     "diskBus": ("virtio", "scsi", "sata", "ide"),

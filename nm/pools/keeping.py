@@ -110,6 +110,11 @@ def busy(reader: Reader, pool: Record) -> Record | None:
     return job if job is not None and job["state"] not in OVER else None
 
 
+def forced(job: Record | None) -> bool:
+    """Whether it takes a pool down without waiting for hosts that do not answer."""
+    return job is not None and job["kind"] == "terminate" and job["arguments"].get("force") is True
+
+
 # ---- what is to be there
 
 

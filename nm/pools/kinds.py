@@ -168,6 +168,13 @@ DOMAIN = (
     ),
     Attribute("autostart", "Boolean", "whether it starts with its host", "now", default=False),
     Attribute(
+        "onReboot",
+        "String",
+        "what becomes of it when its host was booted: start or end",
+        "now",
+        default="start",
+    ),
+    Attribute(
         "shutdownTimeout",
         "Integer",
         "seconds that the guest has to shut down before it is switched off",

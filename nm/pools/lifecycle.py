@@ -20,6 +20,7 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
            entry
   todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating);
            abandoned: there too, why the last one came to its end before it was done
+  again    it starts again, for its host was booted
   unreachable  its host cannot be reached, and it may be running
 
 Making: the whole tree passes one stage, what is around before what is inside, before the next begins. When a
@@ -48,6 +49,7 @@ class Event:
 
     deploy: the tree is to be made. done, failed: an order was carried out, or was not (`what`, `words`).
     ended: a part ended by itself, or was found dead (`status`). unreachable, reached: the host of a part.
+    rebooted: the host of a part was booted, so that part is off and is to start again.
     terminate: somebody wants a part taken down, the whole mostly; alone: nothing around it follows.
     time: it passes. resumed: after a restart.
     update: the steps of a plan are to be done; the tree has what goes as well as what comes (`both`).
@@ -60,6 +62,7 @@ class Event:
         "ended",
         "unreachable",
         "reached",
+        "rebooted",
         "terminate",
         "time",
         "resumed",
@@ -103,6 +106,8 @@ def _done(life: Life, event: Event) -> None:
     entry["state"] = BECOMES.get(event.what, entry["state"])
     if entry.get("going"):
         life.gone(event.path) if event.what == "terminate" else life.go_on(event.path)
+    elif "again" in entry:
+        life.write(event.path, again=None)
     elif "stage" in entry:
         life.stage_done(event.path, event.what)
     else:
@@ -119,6 +124,9 @@ def _failed(life: Life, event: Event) -> None:
     life.write(event.path, doing=None, words=event.words)
     if entry.get("going"):
         life.go_on(event.path)
+    elif "again" in entry:
+        life.write(event.path, again=None)
+        life.down(event.path, End("abnormal", event.words, event.path))
     elif "stage" in entry:
         life.fail(event.path, event.words)
     else:
@@ -148,6 +156,13 @@ def _unreachable(life: Life, event: Event) -> None:
 def _reached(life: Life, event: Event) -> None:
     if "unreachable" in life.get(event.path):
         life.write(event.path, unreachable=None)
+
+
+def _rebooted(life: Life, event: Event) -> None:
+    entry = life.get(event.path)
+    if entry.get("state") == "running" and not {"doing", "going", "todo"} & set(entry):
+        life.write(event.path, again=True, unreachable=None)
+        life.order(event.path, "start")
 
 
 def _time(life: Life, _event: Event) -> None:
@@ -182,6 +197,7 @@ TAKERS: Mapping[str, Callable[[Life, Event], None]] = {
     "terminate": _ended,
     "unreachable": _unreachable,
     "reached": _reached,
+    "rebooted": _rebooted,
     "time": _time,
     "resumed": _resumed,
     "update": _update,

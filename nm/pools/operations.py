@@ -120,15 +120,15 @@ def apply(
     return job
 
 
-def terminate(tx: Transaction, call: Call, name: str) -> int:
-    """Take a pool down, whatever it is at; then it is gone."""
+def terminate(tx: Transaction, call: Call, name: str, force: bool = False) -> int:
+    """Take a pool down, whatever it is at; then it is gone. `force`: what does not go now is owed."""
     pool = need(tx, name)
     at_work = keeping.busy(tx, pool)
-    if at_work is not None and at_work["kind"] == "terminate":
+    if at_work is not None and at_work["kind"] == "terminate" and not (force and not keeping.forced(at_work)):
         return int(at_work["id"])
     if at_work is not None:
         jobs.advance(tx, at_work["id"], call.now, state="superseded")
-    job = jobs.submit(tx, call, keeping.subject(name), "terminate")
+    job = jobs.submit(tx, call, keeping.subject(name), "terminate", force=force)
     _begin(tx, call, pool, job, "terminating", target=None, before=None)
     _tell(tx, call, name, "terminated", f"job {job}")
     return job

@@ -51,7 +51,7 @@ def get_description(reader: Reader, _call: Call, name: str) -> Record:
 
 def _struct(reader: Reader, pool: Record) -> Record:
     names = ("owner", "state", "revision", "target", "deployed", "job", "error")
-    counts = {name: pool["uses"].get(name, 0) for name in ("components", "domains", "memory")}
+    counts = {name: pool["uses"].get(name, 0) for name in ("components", "domains", "memory", "disk")}
     changes = [[spell(tuple(path)), name] for path, name, _ in pool["set"]]
     return {
         "name": name_of(pool["record_key"]),

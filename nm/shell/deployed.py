@@ -274,6 +274,8 @@ STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=
 ADOPT = option("adopt", "take domains as they are that are there already and that nm has not", flag=True)
 PLANNED = option("if-plan", "do just that plan, by its hash; nobody is asked", metavar="HASH")
 YES = Arg("--yes", "do not ask", flag=True)
+FORCED = Arg("--force", "what cannot be taken away now is left, and taken away later", flag=True,
+             spare=True)  # fmt: skip
 ATTRIBUTE = word("path", "the component's path and the attribute, as a:b:memory")
 MACHINE = word("machine", "the host on which those are made that name none; localhost: nmd's own",
                metavar="HOST")  # fmt: skip
@@ -307,8 +309,8 @@ COMMANDS = (
     Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),
             job=True, say="remove {path} of {name}"),
     Command("sf terminate", "TerminateDescription", "take descriptions down, in the reverse order",
-            (names("name", "the descriptions' names", each=True), WAIT), job=True, say="terminate {name}",
-            epilog="nmctl sf terminate web --wait"),
+            (names("name", "the descriptions' names", each=True), FORCED, WAIT), job=True,
+            say="terminate {name}", epilog="nmctl sf terminate web --wait"),
     Command("sf end", "TerminateComponent", "take one component down, and what is around it as it says",
             (NAME, word("path", "the component, as a:b"),
              option("detach", "nothing around it follows", flag=True), WAIT),

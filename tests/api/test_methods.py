@@ -145,7 +145,7 @@ GOOD: dict[str, list[Any]] = {
     "AdminTicket": [ANSWER],
     "PlanDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
     "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False, "host": ""}],
-    "TerminateDescription": ["web"],
+    "TerminateDescription": ["web", False],
     "TerminateComponent": ["web", "a", {"detach": True}],
     "InspectDomains": ["h0", ["web"]],
     "GetDescriptions": [{"name": "web"}],

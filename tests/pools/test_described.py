@@ -92,7 +92,7 @@ def test_what_is_applied_is_kept_with_the_job_that_deploys_it(bench: Bench) -> N
     record = pool(bench)
     assert (record["target"], record["deployed"], record["state"]) == (1, None, "deploying")
     assert record["owner"] == {"name": "root", "uid": 0}
-    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 512}
+    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 512, "disk": 0}
     parts = keeping.target_parts(bench.store, record)
     assert [(part.path, part.kind) for part in parts] == [((), "Compound"), (("d",), "Domain")]
 
@@ -427,6 +427,32 @@ def test_attributes_are_set_and_removed_until_the_next_description(bench: Bench)
     run(bench, domain(more="memory 500;"))
     assert bench.call("GetDescriptions", {"name": "pool"})[0]["set"] == []
     assert bench.call("GetComponents", "pool", "d")[0]["attributes"]["memory"] == 500
+
+
+def test_bytes_of_disks_are_a_limit_and_have_to_be_said(bench: Bench) -> None:
+    allow(bench, FOLDERS)
+    describer(bench, disk=100, adopt=True, paths=True)
+
+    def disk(size: str, name: str = "l") -> str:
+        return f'{name} extends LoopbackStorageBackend {{ baseImage "spare"; {size} }}'
+
+    for missing in ("", "size LAZY x; x 5L;", "size 1048576L; swapSize LAZY x; x 5L;"):
+        with refused(bench, Denied, "is not said"):
+            apply(bench, disk(missing), caller=ALICE)
+    with refused(bench, LimitReached, "100 MiB of disk at most, and this makes 101"):
+        apply(bench, disk("size 104857601L;"), caller=ALICE)
+    run(bench, disk("size 62914560L; swapSize 1048576L;"), "one", ALICE)
+    assert pool(bench, "one")["uses"]["disk"] == 61
+    with refused(bench, LimitReached, "this makes 101"):
+        apply(bench, disk("size 41943040L;"), "two", ALICE)
+    with refused(bench, LimitReached, "this makes 102"):
+        bench.call("SetAttribute", "one", "l:size", 105906176, caller=ALICE)
+    kept = disk("inPlace true;").replace("spare", "/data/x")
+    run(bench, kept, "two", ALICE)
+    assert pool(bench, "two")["uses"]["disk"] == 0
+    told = bench.call("WhoAmI", caller=ALICE)
+    assert told["describe"] == {"disk": 100, "adopt": True, "paths": True} and told["rights"] == ["describe"]
+    assert "describe" not in bench.call("WhoAmI", caller=BOB)
 
 
 @pytest.mark.parametrize(
