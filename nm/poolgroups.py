@@ -49,10 +49,15 @@ def owned(brief: Brief, group: Record | None) -> bool:
 
 
 def concerned(record: Record) -> str | None:
-    """The description whose component a group is that goes, or has come to where it was to be."""
+    """The description that has something to do with what became of its group; None when none has.
+
+    Its group has come to where it was to be, or not (a domain may be in the way), or goes.
+    """
     mark = record.get("described")
-    rests = mark is not None and record["revision"] == record["deployed_revision"]
-    return str(mark["pool"]) if mark is not None and (rests or record["destroying"]) else None
+    if mark is None:
+        return None
+    rests = record["revision"] == record["deployed_revision"]
+    return str(mark["pool"]) if rests or record["destroying"] or record["error"] else None
 
 
 def woken(reader: Reader, job: Record) -> str | None:

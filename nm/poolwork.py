@@ -131,6 +131,8 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
+        if what in ("stop", "terminate"):
+            self._follower.left(book, path)
         book.done(path, what)
         self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]

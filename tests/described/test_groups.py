@@ -17,7 +17,9 @@ def here(tmp_path: Path) -> Iterator[Rack]:
 
 
 def group(inside: str, name: str = "grp") -> str:
-    return f"{INCLUDE}sfConfig extends Compound {{ sfSyncTerminate true; {name} extends Group {{ {inside} }} }}"
+    return (
+        f"{INCLUDE}sfConfig extends Compound {{ sfSyncTerminate true; {name} extends Group {{ {inside} }} }}"
+    )
 
 
 def nodes(*names: str) -> str:
