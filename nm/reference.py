@@ -143,6 +143,7 @@ STRUCTS = (
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
         slice: string or nil; the slice whose source says what it has
+        description: string or nil; the description whose component it is
         expires: when it ends, or nil
         delegations: list of {name, uid, method}; method is nil for all
         state: staged, deploying, deployed, failed, destroying
