@@ -22,7 +22,7 @@ from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
 from nm.poolfollow import Follower
-from nm.pools import keeping, lifecycle
+from nm.pools import keeping, lifecycle, reality
 from nm.pools.kinds import KINDS
 from nm.pools.life import Order as Wanted
 from nm.pools.life import standing
@@ -198,7 +198,7 @@ class PoolWorker:
         if (now_is := standing(book.state)) != "running":
             raise Conflict(f"the pool is {now_is}", "terminate it, or apply its description anew")
         reference = bool(pool["options"].get("reference"))
-        standings = book.standings()
+        standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:

@@ -1,4 +1,4 @@
-"""A switch of Open vSwitch, nodes in namespaces, a host with libvirt behind a trunk; only inside rackns.sh."""
+"""A switch of Open vSwitch, nodes in namespaces, a host with libvirt behind a trunk; inside rackns.sh."""
 
 import os
 import subprocess

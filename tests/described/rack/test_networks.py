@@ -12,9 +12,10 @@ DISK = 'disk extends LoopbackStorageBackend { baseImage "empty"; }'
 PLACE = "network LAZY ATTRIB grp;"
 
 
-def vm(
-    place: str, name: str = "vm", more: str = "storageBackend LAZY ATTRIB disk; shutdownTimeout 0;"
-) -> str:
+OFF_AT_ONCE = "storageBackend LAZY ATTRIB disk; shutdownTimeout 0;"
+
+
+def vm(place: str, name: str = "vm", more: str = OFF_AT_ONCE) -> str:
     return f'{name} extends Domain {{ hostname "{name}"; memory 96; maxMemory 96; {place} {more} }} '
 
 
