@@ -4,6 +4,8 @@ It is tests/rack.py's nm with another crew, which keeps what is sent until `turn
 A kill forgets all that is not in the database; the switches stay as they are.
 """
 
+import os
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +14,13 @@ from nm import jobs
 from nm.records import Record, record_key
 from nm.workers import Handler
 from tests.rack import Rack
+
+LONG = bool(os.environ.get("NM_TEST_POOLS"))  # whether behind all of them: make test-pools
+
+
+def some_of(turns: int) -> range:
+    """The turns behind which a test kills, of so many: each seventh, from another one each time, or all."""
+    return range(1, turns + 1) if LONG else range(random.randint(1, 7), turns + 1, 7)
 
 
 class Turns:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -96,10 +96,18 @@ def images() -> Path:
 
 @pytest.fixture
 def house(tmp_path: Path, images: Path) -> Iterator[House]:
+    yield from housed(House, tmp_path, images)
+
+
+H = TypeVar("H", bound=House)
+
+
+def housed(kind: type[H], folder: Path, images: Path) -> Iterator[H]:
+    """A house of that kind, registered; nothing of it is left behind."""
     disks = Path(os.environ["RACK"]) / "disks"
     disks.mkdir(mode=0o711)
     sh("virsh", "pool-define-as", "described", "dir", "--target", disks)
-    made = House(tmp_path)
+    made = kind(folder)
     try:
         made.stop()
         made.config = replace(made.config, images=config.Images((str(images),)))
