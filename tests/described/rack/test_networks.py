@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from pathlib import Path
 
 from tests.described.rack.conftest import House
 from tests.hosts.rack.conftest import sh, until
@@ -119,3 +120,17 @@ def test_machines_and_nodes_of_a_group_reach_each_other_and_nobody_else(house: H
         assert not house.pings(place, address), (place, address)
     house.terminate()
     assert not house.pings("n0", "10.9.0.2")
+
+
+def test_the_example_of_the_docs_does_what_it_says(house: House) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "descriptions.md").read_text()
+    lines = page.partition("## Groups")[2].splitlines()
+    example = [line[4:] for line in lines if line.startswith("    ")]
+    house.apply("\n".join(example))
+    [group] = house.call("GetGroups", {})
+    assert (group["name"], group["nodes"], group["description"]) == ("cluster", ["n0", "n1"], "web")
+    assert tag() == str(group["vlan"]) and 29 * 86400 < group["expires"] - time.time() < 31 * 86400
+    for place in ("n0", "n1"):
+        until(partial(house.pings, place, "10.9.0.11"), 120)
+    assert house.pings("n1", "10.9.0.1") and not house.pings("n2", "10.9.0.11")
+    house.terminate()
