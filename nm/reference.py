@@ -314,7 +314,7 @@ STRUCTS = (
         effects: struct; attribute to when a change counts: now, restart, replace or termination
         begun: struct; the values with which it was started of what was changed since
         needs: struct; attribute to the component it leads to, or nil
-        notes: struct; words (why it goes), trouble, unreachable, abandoned, drift, as far as there is such""",
+        notes: struct; words (why it goes), trouble, unreachable, abandoned, drift; what there is of it""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """
