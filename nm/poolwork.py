@@ -23,7 +23,7 @@ from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
 from nm.poolfollow import Follower
 from nm.poolprogress import Progress
-from nm.pools import keeping, leftovers, lifecycle
+from nm.pools import keeping, leftovers, lifecycle, reality
 from nm.pools.following import broken
 from nm.pools.kinds import DISKS, DOMAINS, KINDS
 from nm.pools.life import Order as Wanted
@@ -141,6 +141,8 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
+        if what in ("stop", "terminate"):
+            self._follower.left(book, path)
         self._carried_out(book, path, what)
         self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
@@ -239,7 +241,7 @@ class PoolWorker:
         if (now_is := standing(book.state)) != "running":
             raise Conflict(f"the pool is {now_is}", "terminate it, or apply its description anew")
         reference = bool(pool["options"].get("reference"))
-        standings = book.standings()
+        standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
             _check_assertions(target)
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))

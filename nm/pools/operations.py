@@ -11,7 +11,7 @@ from typing import Any
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
-from nm.pools import allowing, keeping
+from nm.pools import allowing, keeping, reality
 from nm.pools.checking import Finding, of_one
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
@@ -42,8 +42,10 @@ class Seen:
 def look(reader: Reader, name: str) -> Seen:
     """The pool of that name as it is now."""
     pool = keeping.find(reader, name)
+    standings = keeping.standings(reader, pool)
     keys = [record_key("pool", name), *(keeping.kept(pool) if pool is not None else ())]
-    return Seen(pool, {key: reader.get(key) for key in keys}, keeping.standings(reader, pool))
+    keys += reality.keys(name, standings)
+    return Seen(pool, {key: reader.get(key) for key in keys}, reality.seen(reader, name, standings))
 
 
 def planned(draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
