@@ -297,6 +297,7 @@ STRUCTS = (
         components: int; how many it has
         domains: int; how many of them are domains
         memory: int; MiB of these together
+        disk: int; MiB of their disks, as far as their sizes are said
         set: list of [component, attribute]; what was set or removed since the text
         end: struct; while it is taken down, and afterwards: as a component has it; else {}
         created: a time
