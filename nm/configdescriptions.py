@@ -23,7 +23,19 @@ class Descriptions:
         live=True,
     )
     user: str = key(
-        "nobody", "The account on the hosts as which those commands run.", account_name, live=True
+        "nobody",
+        "The account on the hosts as which those commands run; never root.",
+        account_name,
+        live=True,
+    )
+    script_seconds: float = key(
+        3600.0,
+        "Most seconds that a script may take; what still runs then is ended with all that it started.",
+        between(1, 86_400),
+        live=True,
+    )
+    scripts_at_once: int = key(
+        4, "How many scripts run on a host at once; others wait.", between(1, 1000), live=True
     )
     folders: tuple[str, ...] = key(
         (),

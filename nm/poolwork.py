@@ -10,7 +10,7 @@ are; a taking down for ever.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,8 +23,8 @@ from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, NOT_YET
 from nm.pools import keeping, lifecycle
 from nm.pools.kinds import KINDS
+from nm.pools.life import STAGES, Entry, standing
 from nm.pools.life import Order as Wanted
-from nm.pools.life import standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Path, Tree, spell
@@ -59,6 +59,7 @@ class _Sent:
 
     wanted: Wanted
     begun: float  # by Tools.up
+    unwanted: bool = False  # its part goes: whoever is at it may end it
     tries: int = 0
     again: float | None = None  # when, by Tools.up; None: it is under way
     error: str = ""
@@ -218,9 +219,12 @@ class PoolWorker:
             outcome = lifecycle.happened(book.tree, book.state, event, self._tools.now())
             book.take(outcome)
             self._wake = outcome.wake
+            self._call_off(outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
                     book.born(order.path)
+                elif order.what == "deploy" and book.tree.parts[order.path].kind == "Script":
+                    book.to_deploy(order.path)
                 answer = self._at_once(book, order)
                 if answer is None:
                     orders.append(order)
@@ -235,6 +239,12 @@ class PoolWorker:
                 sent = self._sent[order.path] = _Sent(order, self._tools.up())
                 self._send(book, sent)
         return True
+
+    def _call_off(self, changes: Mapping[Path, Entry]) -> None:
+        """What is just being made, and goes, is not wanted any more; whether that is ended is the hand's."""
+        for path, entry in changes.items():
+            if entry.get("going") and (sent := self._sent.get(path)) is not None:
+                sent.unwanted = sent.wanted.what in STAGES
 
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
         """The answer to an order for something that needs nobody (see nm/poolcarriers.py)."""
@@ -261,7 +271,8 @@ class PoolWorker:
         gentle = job is not None and job["kind"] == "set"
         brief = replace(book.brief(part), gentle=gentle)
         stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
-        order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
+        value = {"what": wanted.what, "brief": brief, "unwanted": lambda: sent.unwanted}
+        order = Order(brief.fact, value, moot=stale)
         self._tools.send(subject, Errand([order], reply))
 
     def _reply(self, sent: _Sent, outcomes: list[Outcome]) -> None:
