@@ -94,7 +94,7 @@ def scripts_worker(
         return Login(record, f"host {name}", secret, partial(_meet_host, store, name, _host(store, name)))
 
     hand = ScriptHand(settings, locks, login, ends)
-    return ScriptWorker(hand, store.epoch, settings().scripts_at_once, ends)
+    return ScriptWorker(hand, store.epoch, lambda: settings().scripts_at_once, ends)
 
 
 def _host(reader: Reader, name: str) -> Record:

@@ -21,9 +21,9 @@ LOOK = 1.0  # seconds between two looks whether a run is over
 class ScriptWorker:
     """Called by the host's thread. hand: may be asked by several threads. ends: whether nmd is about to."""
 
-    def __init__(self, hand: Hand, epoch: int, at_once: int, ends: Callable[[], bool]) -> None:
-        self._hand, self._epoch, self._ends = hand, epoch, ends
-        self._threads = ThreadPoolExecutor(at_once, "script")
+    def __init__(self, hand: Hand, epoch: int, at_once: Callable[[], int], ends: Callable[[], bool]) -> None:
+        self._hand, self._epoch, self._at_once, self._ends = hand, epoch, at_once, ends
+        self._threads: ThreadPoolExecutor | None = None  # while there is work
         self._running: list[tuple[Errand, Future[None]]] = []
 
     @property
@@ -33,6 +33,8 @@ class ScriptWorker:
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Begin what came; look again while something runs."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._at_once(), "script")
         for item in batch:
             if isinstance(item, Errand):
                 self._running.append((item, self._threads.submit(self._run, item)))
@@ -53,7 +55,9 @@ class ScriptWorker:
 
     def close(self) -> None:
         """Let all end that still runs: `ends` says so to them, else nothing does any more."""
-        self._threads.shutdown(cancel_futures=True)
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+            self._threads = None
 
     def _run(self, errand: Errand) -> None:
         outcomes = self._hand.run(errand.orders, self._epoch)

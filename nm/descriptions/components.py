@@ -14,7 +14,6 @@ from nm.descriptions.problems import Unresolved
 from nm.descriptions.values import TBD, Component, Function, Reference, Scope, Value, Vector, spoken
 
 CLASS = "sfClass"
-LEADING = (Reference, Component, Vector)  # values that lead somewhere, or may hold what does
 CORE = "org.smartfrog.sfcore."
 COMBINATORS = (
     "Sequence", "Parallel", "Retry", "Repeat", "Try", "Timeout", "During", "Delay", "Finally", "FireBreak",
@@ -143,9 +142,6 @@ def _needs(
         elif isinstance(value, Component):
             inner = {spoken(key): item.value for key, item in value.attributes.items()}
             yield from _needs(finder, scope.below(value, name), inner, f"{before}{name}:")
-        elif isinstance(value, Vector):
-            leading = {str(n): item for n, item in enumerate(value) if isinstance(item, LEADING)}
-            yield from _needs(finder, scope, leading, f"{before}{name}:")
 
 
 def _target(finder: Finder, scope: Scope, reference: Reference) -> tuple[str, ...] | None:

@@ -86,10 +86,7 @@ def _of_kind(call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
             yield f"{call.caller.name} may not run commands on hosts ({kind.name})", ASK
     seconds, most = part.attributes.get(TIMEOUT), call.site.describing.script_seconds
     if part.kind == "Script" and isinstance(seconds, int) and not 0 < seconds <= most:
-        yield (
-            f"{TIMEOUT} is {seconds}",
-            f"a script may take 1 to {most:g} seconds (descriptions.script_seconds)",
-        )
+        yield f"{TIMEOUT} is {seconds}", f"it is 1 to {most:g} seconds here (descriptions.script_seconds)"
     if part.kind in OF_GROUPS and not allowed.reserve:
         yield f"{call.caller.name} may not make groups ({part.kind})", "ask for the right reserve"
 

@@ -120,7 +120,5 @@ def _inside(tree: Tree, part: Part, name: str, value: Value) -> Value:
     if is_component(value):
         items = value["attributes"].items()
         return {**value, "attributes": {key: _inside(tree, part, f"{name}:{key}", it) for key, it in items}}
-    if isinstance(value, list):
-        return [_inside(tree, part, f"{name}:{n}", item) for n, item in enumerate(value)]
     led = tree.led(value, part.needs.get(name))
     return value if led is None else led
