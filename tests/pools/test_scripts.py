@@ -3,78 +3,36 @@
 import json
 import os
 import pwd
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nm.client import ClientError, connect
 from nm.configdescriptions import Descriptions
 from nm.errors import Denied, NMError
 from tests.core.site_program import below
-from tests.core.test_hook_runs import until
-from tests.pools.lifetime import INCLUDES
-from tests.rack import Rack
+from tests.pools.scripted import (
+    LINGERING,
+    Daemon,
+    Scripts,
+    described,
+    killed_in_between,
+    says,
+    scratch,
+    script,
+    stages,
+)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be somebody else")
 
 USER = "nobody"
-LINGERING = """\
-trap '' TERM HUP INT
-sh -c 'while :; do echo x >> {folder}/alive; sleep 0.02; done' &
-setsid sh -c 'trap "" TERM HUP; while :; do echo x >> {folder}/alive; sleep 0.02; done' &
-echo began >> {folder}/runs
-until [ -e {folder}/finish ]; do sleep 0.02; done
-echo ended >> {folder}/runs
-"""
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that everybody may write to; no process of the test's is left."""
-    made = Path(tempfile.mkdtemp(prefix="nm-scripts."))
-    made.chmod(0o777)
-    yield made
-    left = below(made)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(made)
-    assert left == []
-
-
-class Scripts(Rack):
-    """nm without a rack, which runs scripts. `folder`: for what they write."""
-
-    def __init__(self, place: Path, folder: Path, **settings: Any) -> None:
-        self.scratch = folder
-        super().__init__(place, 0, 0, descriptions=Descriptions(shells=True, **settings))
-
-    def apply(self, inside: str, name: str = "web", more: str = "sfSyncTerminate true;") -> int:
-        text = f"{INCLUDES}sfConfig extends Compound {{ {more} sh extends BashShell; {inside} }}"
-        return int(self.call("ApplyDescription", name, text.replace("FOLDER", str(self.scratch)), {}, {}))
-
-    def applied(self, inside: str, **more: str) -> dict[str, Any]:
-        return self.wait(self.apply(inside, **more))
-
-    def terminated(self, name: str = "web") -> dict[str, Any]:
-        return self.wait(self.call("TerminateDescription", name))
-
-    def said(self, file: str = "said") -> list[str]:
-        """The lines that scripts wrote to a file."""
-        with suppress(FileNotFoundError):
-            return (self.scratch / file).read_text().splitlines()
-        return []
-
-    def parts(self, name: str = "web") -> dict[str, str]:
-        return {one["path"]: one["state"] for one in self.call("GetComponents", name)}
+    with scratch() as made:
+        yield made
 
 
 @pytest.fixture
@@ -82,22 +40,6 @@ def lab(tmp_path: Path, folder: Path) -> Iterator[Scripts]:
     made = Scripts(tmp_path, folder)
     yield made
     made.stop()
-
-
-def script(name: str, **attributes: str) -> str:
-    """A Script whose attributes are written as given."""
-    said = "".join(f"{key} {value}; " for key, value in attributes.items())
-    return f"{name} extends Script {{ shell LAZY ATTRIB sh; {said}}} "
-
-
-def says(word: str) -> str:
-    return f'"echo {word} >> FOLDER/said"'
-
-
-def stages(name: str, **more: str) -> str:
-    """A Script that tells of each stage."""
-    told = {f"{stage}Script": says(f"{stage} {name}") for stage in ("deploy", "start", "terminate")}
-    return script(name, **{**told, **more})
 
 
 # ---- when, and what
@@ -208,16 +150,14 @@ def test_a_script_is_tried_again_where_that_is_described(lab: Scripts) -> None:
 
 
 def test_all_of_a_script_ends_at_its_time_limit(lab: Scripts) -> None:
-    lines = json.dumps(LINGERING.format(folder=lab.scratch).splitlines())
-    job = lab.applied(script("a", startScript=lines, timeout="1"))
+    job = lab.applied(script("a", startScript=LINGERING, timeout="1"))
     assert "startScript did not end within 1 s" in job["error"]["text"]
     assert lab.said("runs") == ["began"] and lab.said("alive") and below(lab.scratch) == []
 
 
 def test_what_a_script_leaves_in_the_background_ends_with_it(lab: Scripts) -> None:
     (lab.scratch / "finish").touch()
-    lines = json.dumps(LINGERING.format(folder=lab.scratch).splitlines())
-    assert lab.applied(script("a", startScript=lines))["error"] is None
+    assert lab.applied(script("a", startScript=LINGERING))["error"] is None
     assert lab.said("runs") == ["began", "ended"] and below(lab.scratch) == []
 
 
@@ -230,8 +170,9 @@ def test_what_a_script_says_is_bounded(lab: Scripts, caplog: pytest.LogCaptureFi
 
 
 def test_terminating_ends_a_script_that_is_being_run(lab: Scripts) -> None:
-    lines = json.dumps(LINGERING.format(folder=lab.scratch).splitlines())
-    lab.apply(stages("a") + script("b", startScript=lines, terminateScript=says("cleared"), timeout="600"))
+    lab.apply(
+        stages("a") + script("b", startScript=LINGERING, terminateScript=says("cleared"), timeout="600")
+    )
     lab.until(lambda: lab.said("runs") == ["began"])
     assert lab.terminated()["error"] is None
     assert below(lab.scratch) == [] and lab.said("runs") == ["began"]
@@ -326,38 +267,6 @@ def test_what_is_changed_counts_when_the_plan_says(lab: Scripts) -> None:
 # ---- nmd is killed
 
 
-class Daemon:
-    """nmd, a process that may be killed."""
-
-    def __init__(self, place: Path) -> None:
-        self.socket, self._config = place / "api.sock", place / "nm.toml"
-        self._config.write_text(
-            f'[daemon]\ndatabase = "{place}/db"\nlock = "{place}/lock"\npid_file = "{place}/pid"\nlog = ""\n'
-            f'[api]\nsocket = "{self.socket}"\ntcp = false\n[export]\nfolder = "{place}/export"\n'
-            "[descriptions]\nshells = true\n"
-        )
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "nm.daemon", "--config", str(self._config)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def _answers(self) -> bool:
-        with suppress(ClientError, OSError):
-            self.call("GetHosts", {})
-            return True
-        return False
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        with connect(str(self.socket)) as proxy:
-            return getattr(proxy, method)(*arguments)
-
-
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     made = Daemon(tmp_path)
@@ -369,25 +278,5 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 def test_killed_while_a_script_runs_it_takes_it_along_and_runs_it_anew(
     daemon: Daemon, folder: Path, stage: str
 ) -> None:
-    lines = json.dumps(LINGERING.format(folder=folder).splitlines())
-    inside = f"sh extends BashShell; {script('a', **{f'{stage}Script': lines})}"
-    daemon.call("ApplyDescription", "web", f"{INCLUDES}sfConfig extends Compound {{ {inside} }}", {}, {})
-    runs: Callable[[], list[str]] = lambda: _lines(folder / "runs")  # noqa: E731
-    if stage == "terminate":
-        until(lambda: daemon.call("GetDescriptions", {})[0]["state"] == "running")
-        daemon.call("TerminateDescription", "web")
-    until(lambda: runs() == ["began"] and (folder / "alive").exists())
-    daemon.kill()
-    until(lambda: below(folder) == [])
-    daemon.start()
-    until(lambda: runs() == ["began", "began"])
-    (folder / "finish").touch()
-    until(lambda: runs() == ["began", "began", "ended"])
-    if stage == "terminate":
-        until(lambda: daemon.call("GetDescriptions", {}) == [])
-    else:
-        until(lambda: daemon.call("GetDescriptions", {})[0]["state"] == "running")
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
+    text = described(folder, script("a", **{f"{stage}Script": LINGERING}))
+    killed_in_between(daemon, folder, stage, text)
