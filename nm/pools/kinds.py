@@ -296,7 +296,11 @@ ALL = (
         "Shell", "a shell on a host, which scripts use", SHELLSCRIPT, (EXEC,), ("BashShell",), privileged=True
     ),
     Kind(
-        "Script", "commands on a host, when it is made, starts and ends", SHELLSCRIPT, SCRIPT, privileged=True
+        "Script",
+        "commands on a host, run when it is made, starts and ends",
+        SHELLSCRIPT,
+        SCRIPT,
+        privileged=True,
     ),
     Kind("Display", "nothing: there to be described", MANAGEMENT, DISPLAY),
     Kind(

@@ -3,6 +3,8 @@
 import json
 import os
 import pwd
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +102,15 @@ def test_a_script_is_somebody_without_rights_and_gets_nothing_of_nmds_own(
     assert (lab.scratch / "made").stat().st_uid == entry.pw_uid
 
 
+def test_a_run_has_no_unix_groups_of_its_keeper(tmp_path: Path) -> None:
+    run = f'kept.Run(["id", "-G"], {{"PATH": "/bin:/usr/bin"}}, "", 30.0, "{tmp_path}/lock", user="{USER}")'
+    program = f"from nm import kept; print(kept.keep({run}).said[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], extra_groups=[4, 27], capture_output=True, check=True
+    )
+    assert done.stdout.split() == [str(pwd.getpwnam(USER).pw_gid).encode()]
+
+
 def test_a_shell_is_a_program_in_a_folder_that_reads_commands(lab: Scripts) -> None:
     shell = 'py extends BashShell { exec:cmd [| "python3", "-" |]; exec:dir "FOLDER"; } '
     text = shell + "a extends Script { shell LAZY ATTRIB py; startScript \"open('said', 'w').write('hi')\"; }"
@@ -180,9 +191,8 @@ def test_terminating_ends_a_script_that_is_being_run(lab: Scripts) -> None:
 
 
 def test_a_slow_script_holds_up_nobody_elses(lab: Scripts) -> None:
-    slow = lab.apply(
-        script("a", startScript='"until [ -e FOLDER/finish ]; do sleep 0.02; done"'), name="slow"
-    )
+    slow = lab.apply(script("a", startScript=LINGERING), name="slow")
+    lab.until(lambda: lab.said("runs") == ["began"])
     assert lab.applied(stages("b"))["error"] is None
     assert lab.call("GetJobs", {"id": slow})[0]["state"] == "running"
     (lab.scratch / "finish").touch()
@@ -258,7 +268,10 @@ def test_a_script_runs_where_its_shell_is(lab: Scripts) -> None:
 def test_what_is_changed_counts_when_the_plan_says(lab: Scripts) -> None:
     lab.applied(stages("a"))
     lab.wait(lab.call("SetAttribute", "web", "a:terminateScript", f"echo other end >> {lab.scratch}/said"))
-    lab.applied(stages("a", startScript=says("again")))
+    again = stages("a", startScript=says("again"))
+    planned = lab.call("PlanDescription", "web", described(lab.scratch, again), {}, {})["changes"]
+    assert [(one["path"], one["action"]) for one in planned] == [("a", "restart")]
+    lab.applied(again)
     assert lab.said() == ["deploy a", "start a", "again"]
     assert lab.terminated()["error"] is None
     assert lab.said()[3:] == ["terminate a"]  # what was set was over with the next description
