@@ -12,6 +12,11 @@ def properties(value: tuple[str, ...]) -> str | None:
     return None if fits and "" not in named and len(set(named)) == len(named) else "each NAME=VALUE, once"
 
 
+def unprivileged(value: str) -> str | None:
+    """It can be an account's name, and is not root's."""
+    return "that of an account, and never root" if value == "root" else account_name(value)
+
+
 @dataclass(frozen=True)
 class Descriptions:
     """Pools of machines that are described in SmartFrog's language (docs/descriptions.md)."""
@@ -25,7 +30,7 @@ class Descriptions:
     user: str = key(
         "nobody",
         "The account on the hosts as which those commands run; never root.",
-        account_name,
+        unprivileged,
         live=True,
     )
     script_seconds: float = key(
