@@ -262,7 +262,7 @@ class Api:
         caller = call.caller
         groups = [group for group in self._store.range("group") if caller.uid is not None]
         mine = [name_of(group["record_key"]) for group in groups if _acts_for(caller, group)]
-        limits = call.rights.get("reserve")
+        limits, described = call.rights.get("reserve"), call.rights.get("describe")
         return {
             "name": caller.name,
             "uid": -1 if caller.uid is None else caller.uid,
@@ -270,6 +270,7 @@ class Api:
             "groups": sorted(mine),
             "daemon": self._settings.daemon,
             **({"limits": dict(limits)} if limits else {}),
+            **({"describe": dict(described)} if described else {}),
         }
 
     def _get_version(self, _: Call) -> Record:

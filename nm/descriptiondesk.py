@@ -13,6 +13,7 @@ from typing import Any
 
 from nm import rights, sflibrary
 from nm.calls import Call, Caller
+from nm.descriptions.collection import uncollected
 from nm.descriptions.limits import Limits
 from nm.errors import Conflict, LimitReached
 from nm.pools import drafting, operations, showing
@@ -47,7 +48,7 @@ class DescriptionDesk:
         options: Mapping[str, Any] | None = None,
     ) -> Record:
         """What applying it would do."""
-        chosen = operations.checked_options(options or {})
+        chosen = operations.checked_options(call, options or {})
         with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
             operations.check_draft(self._store, call, draft)
             found = operations.planned(draft, operations.look(self._store, name), chosen)
@@ -62,7 +63,7 @@ class DescriptionDesk:
         options: Mapping[str, Any] | None = None,
     ) -> int:
         """Let it be deployed. Answers the job's id."""
-        chosen = operations.checked_options(options or {})
+        chosen = operations.checked_options(call, options or {})
         with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
@@ -77,7 +78,7 @@ class DescriptionDesk:
         self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str
     ) -> Iterator[Draft]:
         """A place at the desk, and a draft of parts that the caller may describe."""
-        with self._place(call.caller):
+        with self._place(call.caller), uncollected():  # parts are as many and as lasting as components
             draft = self._draft(call, name, text, files, host)
             operations.check_parts(self._store, call, draft)
             yield draft

@@ -3,6 +3,8 @@
 from nm.arguments import (
     ATTRIBUTE,
     DESCRIPTION,
+    FLAG,
+    LIST,
     NAME,
     STRUCT,
     VALUE,
@@ -16,7 +18,10 @@ from nm.pools import operations, showing
 _NAME = Param("name", NAME, "the description's")
 _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
 _FILES = Param("files", STRUCT, "what it includes: include path to text")
-_OPTIONS = "host: where those are that name none; reference: updates as strict as the reference's"
+_OPTIONS = (
+    "host: where those are that name none; reference: updates as strict as the reference's; adopt: domains "
+    "of the same names that nm has not are taken as they are"
+)
 _ATTRIBUTE = Param(
     "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
 )
@@ -49,8 +54,10 @@ DESCRIPTIONS = (
     write_row(
         "TerminateDescription",
         operations.terminate,
-        "Takes all of it down, in the reverse order, whatever it is at; then it is gone. Answers a job's id.",
+        "Takes all of it down, in the reverse order, whatever it is at; then it is gone. Answers a job's id; "
+        "its result: left, a list of {path, kind, host, error}.",
         _NAME,
+        Param("force", FLAG, "what cannot be taken away now is left, and taken away later", optional=True),
         since=9,
     ),
     read_row(
@@ -62,12 +69,32 @@ DESCRIPTIONS = (
         since=9,
     ),
     read_row(
+        "GetDescription",
+        showing.get_description,
+        "struct",
+        "The text of a deployed description, with what it includes, as it was applied, and what was set "
+        "since: {name; revision; text; files: struct of include path to text; set: list of {path, value}, "
+        "without value where it was removed; options: host, reference as it was applied with}.",
+        _NAME,
+        since=9,
+    ),
+    read_row(
         "GetComponents",
         showing.get_components,
         "array",
         "The components of a deployed description, around before inside.",
         _NAME,
         Param("path", ATTRIBUTE, "only that one and what is inside it", optional=True),
+        since=9,
+    ),
+    write_row(
+        "InspectDomains",
+        operations.inspect_domains,
+        "Looks which domains a host has. Answers a job's id; its result: list of {name, running, nm (whether "
+        "nm has it already), attributes, disk_kind, disk (those of its components; {}: none), left (what "
+        "these cannot say)}.",
+        Param("host", NAME),
+        Param("names", LIST, "of domains; [] for all", optional=True),
         since=9,
     ),
     write_row(

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 
 from nm.hypervisor import Nic
 
+OVS = "openvswitch"  # as libvirt calls it
 _OFFLOADS = {
     "host": ("csum", "gso", "tso4", "tso6", "ecn", "ufo"),
     "guest": ("csum", "tso4", "tso6", "ecn", "ufo"),
@@ -31,7 +32,7 @@ def with_nic(domain: str, nic: Nic) -> str:
     if _nic(interface).bridge != nic.bridge:
         _disconnect(interface)
     _connect(interface, nic)
-    if nic.vlan is not None:
+    if nic.vlan is not None or nic.trunk:
         plain_checksums(interface)
     return ET.tostring(root, encoding="unicode")
 
@@ -50,7 +51,7 @@ def new_nic(nic: Nic) -> str:
     interface = ET.Element("interface")
     _new(interface, nic.mac)
     _connect(interface, nic)
-    if nic.vlan is not None:
+    if nic.vlan is not None or nic.trunk:
         plain_checksums(interface)
     return ET.tostring(interface, encoding="unicode")
 
@@ -115,11 +116,13 @@ def _attribute(element: ET.Element, path: str, name: str) -> str:
 def _nic(interface: ET.Element) -> Nic:
     vlan = interface.find("vlan")
     tags = [] if vlan is None or vlan.get("trunk") == "yes" else vlan.findall("tag")
+    tag = int(tags[0].get("id", "0")) if len(tags) == 1 else None
     return Nic(
         mac=_mac(interface),
         bridge=_bridge(interface),
-        vlan=int(tags[0].get("id", "0")) if len(tags) == 1 else None,
+        vlan=tag,
         link_up=_attribute(interface, "link", "state") != "down",
+        trunk=tag is None and _attribute(interface, "virtualport", "type") == OVS,
     )
 
 
@@ -151,8 +154,8 @@ def _disconnect(interface: ET.Element) -> None:
 def _connect(interface: ET.Element, nic: Nic) -> None:
     """Write the connection and the link state; a virtualport that fits keeps its interface id."""
     interface.set("type", "ethernet" if nic.bridge is None else "bridge")
-    port = interface.find("virtualport")
-    if port is not None and nic.vlan is not None and port.get("type") == "openvswitch":
+    port, by_ovs = interface.find("virtualport"), nic.vlan is not None or nic.trunk
+    if port is not None and by_ovs and port.get("type") == OVS:
         interface.remove(port)
     else:
         port = None
@@ -163,7 +166,8 @@ def _connect(interface: ET.Element, nic: Nic) -> None:
         ET.SubElement(interface, "source", bridge=nic.bridge)
     if nic.vlan is not None:
         ET.SubElement(ET.SubElement(interface, "vlan"), "tag", id=str(nic.vlan))
-        interface.append(ET.Element("virtualport", type="openvswitch") if port is None else port)
+    if by_ovs:
+        interface.append(ET.Element("virtualport", type=OVS) if port is None else port)
     ET.SubElement(interface, "link", state="up" if nic.link_up else "down")
 
 

@@ -40,10 +40,12 @@ def make_group(
     settings: Mapping[str, Any],
     as_it_is: bool = False,
     of_slice: bool = False,
+    described: Mapping[str, Any] | None = None,
 ) -> int:
     """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service.
 
     `of_slice`: it belongs to the slice of that name (nm/slicegroups.py), whose account is that of its sliver.
+    `described`: the mark of the description's component that it is (nm/poolgroups.py).
     """
     check_name(name, "group")
     unknown = set(settings) - set(SETTINGS)
@@ -84,6 +86,7 @@ def make_group(
         checks={},
         account=None if of_slice else _account(tx, call, name, keys),
         **({"slice": name} if of_slice else {}),
+        **({"described": dict(described)} if described else {}),
         _audit=None,
     )
     people.check_limits(tx, call, None, group)
@@ -151,6 +154,14 @@ def set_head_node(tx: Transaction, call: Call, group: str, name: str | None) -> 
         name or "none",
         {**old["wanted"], "headnode": groupvalues.headnode(name)},
     )
+    return 1
+
+
+def set_hosts(tx: Transaction, call: Call, group: str, network: str, hosts: list[str]) -> int:
+    """Stage on which hosts that network is, for domains of the description that made the group."""
+    old = editable(tx, call, group)
+    wanted = specs.with_hosts(old["wanted"], network, hosts)
+    _edit(tx, call, old, "hosts set", f"{network}: {', '.join(sorted(hosts)) or 'none'}", wanted)
     return 1
 
 
@@ -318,10 +329,27 @@ def retarget(
     return job
 
 
-def destroy_group(tx: Transaction, call: Call, name: str) -> int:
-    """Take everything back; the group is gone when all its nodes are isolated again."""
+def destroy_group(tx: Transaction, call: Call, name: str, force: bool = False) -> int:
+    """Take everything back; the group is gone when all its nodes are isolated again.
+
+    `force`: also of a description, whose component it is ends then.
+    """
     old = need(tx, call, name)
+    pool = description(tx, old)
+    if pool is not None and not force:
+        raise Conflict(
+            f"group {name} is a component of description {pool}",
+            f"take it out of the description, or TerminateDescription {pool}; force destroys it all the same",
+        )
     return _destroy(tx, call, old)
+
+
+def description(reader: Reader, group: Record) -> str | None:
+    """The description that is there and made the group; None when none did."""
+    mark = group.get("described")
+    if mark is None or reader.get(record_key("pool", mark["pool"])) is None:
+        return None
+    return str(mark["pool"])
 
 
 def _destroy(tx: Transaction, call: Call, old: Record) -> int:
@@ -419,6 +447,7 @@ def view(reader: Reader, group: Record) -> dict[str, Any]:
         "owner": group["owner"],
         "account": account["name"] if account is not None else None,
         "slice": group.get("slice"),
+        "description": description(reader, group),
         "expires": group["expiry"],
         "delegations": group["delegations"],
         "state": state(reader, group),

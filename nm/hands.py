@@ -5,15 +5,16 @@ Between the workers, who know subjects, and the hands, who know devices. Called 
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
+from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, poolgroups, seed
 from nm import switchwork as work
 from nm.configdescriptions import Descriptions
-from nm.errors import DeviceFailed, NMError, NotFound
+from nm.errors import DeviceFailed, Invalid, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
 from nm.hostlogin import Login
@@ -29,8 +30,13 @@ from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
 from nm.switches.breaker import Breaker
 from nm.switches.executor import Executor, make_executor
+from nm.thin import Tools
 from nm.vm import HostHand
 from nm.workers import HandWorker
+
+LOCKS = Path("/run/nm/runs")
+MOST_DOMAINS = 300  # in the result of one job
+Gate = AbstractContextManager[object]
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,10 @@ class HeadSettings:
     door: HeadDoor | None = None
 
 
-def host_worker(name: str, store: Store, secret: Callable[[str], str], settings: HeadSettings) -> HandWorker:
-    """The handler of a host. It has no jobs."""
+def host_worker(
+    name: str, store: Store, secret: Callable[[str], str], settings: HeadSettings, gate: Gate
+) -> HandWorker:
+    """The handler of a host. It has no jobs. `gate`: see nm/poolwires.py."""
     device = partial(_host, store, name)
 
     def open_hand() -> Hand:
@@ -59,22 +67,55 @@ def host_worker(name: str, store: Store, secret: Callable[[str], str], settings:
             seed=partial(_existing, store, settings),
             network=network,
             lists=settings.lists,
+            gate=gate,
         )
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
 
 
-def pools_worker(name: str, store: Store, folders: Callable[[], tuple[str, ...]]) -> HandWorker:
-    """The handler of what described pools have on a host. `folders`: where bases of disks may lie now."""
+def pools_worker(
+    name: str,
+    store: Store,
+    folders: Callable[[], tuple[str, ...]],
+    gate: Gate | None = None,
+    secret: Callable[[str], str] = str,
+    locks: Path = LOCKS,
+) -> HandWorker:
+    """The handler of what described pools have on a host. `folders`: where bases of disks may lie now.
+
+    `gate`: that of the same host's worker. `secret`: by which it is logged in to; `locks`: of nm/thin.py.
+    """
     device = partial(_host, store, name)
 
     def open_hand() -> Hand:
         def image(image: str) -> Record | None:
             return store.get(record_key("image", image))
 
-        return PoolHand(name, _record(store, "host", name), image, folders())
+        vlan = partial(poolgroups.vlan_at, store, host=name)
+        record, tools = _record(store, "host", name), Tools(name, locks, login())
+        return PoolHand(name, record, image, folders(), vlan=vlan, gate=gate, tools=tools)
 
-    return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
+    def login() -> Callable[[], Login] | None:
+        """How the host's machine is logged in to; None: it is this one."""
+        record = _record(store, "host", name)
+        if not is_remote(record["uri"]):
+            return None
+        meet = partial(_meet_host, store, name, _host(store, name))
+        return lambda: Login(_record(store, "host", name), f"host {name}", secret, meet)
+
+    def look(hand: Hand, number: int) -> None:
+        job = store.get(record_key("job", number))
+        if job is None or job["state"] in jobs.OVER:
+            return
+        _advance(store, number, state="running", total=1)
+        found = cast("PoolHand", hand).domains(job["arguments"]["names"])
+        if len(found) > MOST_DOMAINS:
+            raise Invalid(
+                f"host {name} has {len(found)} domains; {MOST_DOMAINS} are told at once", "name some"
+            )
+        _advance(store, number, state="done", done=1, result=[domain.struct() for domain in found])
+
+    return HandWorker(open_hand, store.epoch, look, partial(_fail, store), device=device)
 
 
 def scripts_worker(

@@ -44,6 +44,11 @@ class HostNetwork(Protocol):
         """The VLAN of a NIC with that bridge and tag; None when it is on no VLAN of this network."""
 
 
+def place_of(network: Record, vlan: int) -> tuple[str, int | None]:
+    """Bridge and tag of a NIC on that VLAN, on a host whose record has that network."""
+    return (network["device"], vlan) if network["kind"] == "ovs" else (f"{_BRIDGE}{vlan}", None)
+
+
 class OvsNetwork:
     """One Open vSwitch bridge whose uplink carries every VLAN; ports have tags."""
 
@@ -62,7 +67,7 @@ class OvsNetwork:
 
     def place(self, vlan: int) -> tuple[str, int | None]:
         """The one bridge, and the tag."""
-        return self._device, vlan
+        return place_of({"kind": "ovs", "device": self._device}, vlan)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -115,7 +120,7 @@ class LinuxNetwork:
 
     def place(self, vlan: int) -> tuple[str, int | None]:
         """The bridge of that VLAN; no tag."""
-        return f"{_BRIDGE}{vlan}", None
+        return place_of({"kind": "linux"}, vlan)
 
     def vlan_at(self, bridge: str | None, tag: int | None) -> int | None:
         """The number in the bridge's name."""

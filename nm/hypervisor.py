@@ -7,7 +7,7 @@ A host's one worker thread uses it; it holds no lock of nm's.
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from nm.errors import DeviceFailed, Invalid
@@ -40,12 +40,14 @@ class Nic:
 
     `bridge` is None when it is connected to nothing, and KIND:NAME when it is connected to something
     else than a bridge. `vlan` is the tag it has on an Open vSwitch bridge; None on a Linux bridge.
+    `trunk`: it is on an Open vSwitch bridge without a tag, and so on all its VLANs.
     """
 
     mac: str
     bridge: str | None
     vlan: int | None = None
     link_up: bool = True
+    trunk: bool = field(default=False, compare=False)  # of one bridge all are, or none is
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Listed:
     """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata.
 
     One that the host has not in hand does not run. `shut_down`: it is off because its guest shut down.
+    `unheard`: it is off, and the host has not heard of it since it was booted itself.
     """
 
     name: str
@@ -107,6 +110,7 @@ class Listed:
     paused: bool
     mark: str
     shut_down: bool = False
+    unheard: bool = False
 
 
 class Tuning(Protocol):
@@ -218,6 +222,15 @@ class Hypervisor(Protocol):
 
     def listed(self, space: str) -> list[Listed]:
         """The domains with a mark of that XML namespace."""
+
+    def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
+        """What describes these domains, or all when none is named, and whether each runs. No secrets."""
+
+    def note(self, domain: str, space: str, element: str | None) -> None:
+        """Let a domain, also while it runs, have this element of that namespace in its metadata; None: none.
+
+        One that the host would forget when it ends is kept from now on.
+        """
 
     def suspend(self, domain: str) -> None:
         """Let a running domain stand still; `start` lets it go on."""

@@ -9,7 +9,7 @@ Used by one worker thread a host. `_loop_lock` is held while the event loop is s
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -118,13 +118,42 @@ class LibvirtHost:
             found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
             return [
                 Listed(
-                    one.name(), bool(one.isActive()) and _in_hand(one), _is_paused(one), mark, _shut_down(one)
+                    one.name(),
+                    bool(one.isActive()) and _in_hand(one),
+                    _is_paused(one),
+                    mark,
+                    _shut_down(one),
+                    _unheard(one),
                 )
                 for one, mark in found
                 if mark is not None
             ]
 
         return self.call(look)
+
+    def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
+        """Their stored descriptions; the live one of a domain that is not stored."""
+
+        def look(connection: libvirt.virConnect) -> list[tuple[str, bool]]:
+            found = [connection.lookupByName(name) for name in names] or connection.listAllDomains()
+            return [(_stored(one), bool(one.isActive())) for one in sorted(found, key=lambda one: one.name())]
+
+        return self.call(look)
+
+    def note(self, domain: str, space: str, element: str | None) -> None:
+        """In both, the stored and the live description."""
+
+        def write(found: libvirt.virDomain) -> None:
+            if not found.isPersistent():
+                found.connect().defineXML(found.XMLDesc(_CONFIG))
+            if element is None and _metadata(found, space) is None:
+                return
+            where = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+            if found.isActive():
+                where |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+            found.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, element, "nm", space, where)
+
+        self._on(domain, write)
 
     def suspend(self, domain: str) -> None:
         """One that is off, or stands still already, is left so."""
@@ -401,12 +430,21 @@ def _alive(connection: libvirt.virConnect) -> bool:
         return False
 
 
+def _stored(domain: libvirt.virDomain) -> str:
+    return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if domain.isPersistent() else 0))
+
+
 def _is_paused(domain: libvirt.virDomain) -> bool:
     return bool(domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED)
 
 
 def _shut_down(domain: libvirt.virDomain) -> bool:
     return bool(domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN])
+
+
+def _unheard(domain: libvirt.virDomain) -> bool:
+    """Libvirt keeps what it knows of running domains, and why they ended, until its machine is booted."""
+    return bool(domain.state() == [libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_UNKNOWN])
 
 
 def _metadata(domain: libvirt.virDomain, space: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from nm.domain_xml import plain_checksums
+from nm.domain_xml import OVS, plain_checksums
 from nm.hypervisor import Volume
 
 CONSOLES = "/var/log/libvirt/qemu"  # on the host; virtlogd writes there, and bounds what it writes
@@ -53,13 +53,14 @@ class Mark:
 class Nic:
     """A NIC: where it is, as {"bridge": NAME}, `ovs` or `network`; None: on nothing, and down.
 
-    `device` is its name on the host. `alone`: see `add_nic`.
+    `device` is its name on the host. `alone`: see `add_nic`. `vlan`: its tag, on a bridge of Open vSwitch.
     """
 
     mac: str
     place: Mapping[str, str] | None = None
     device: str | None = None
     alone: bool = False
+    vlan: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,12 @@ def mark_of(description: str | None, kind: type[M]) -> M | None:
         return None
     found = ET.fromstring(description).find(f"metadata/{{{kind.SPACE}}}{kind.TAG}")  # noqa: S314 - libvirt wrote it
     return None if found is None else _mark(found, kind)
+
+
+def element_of(mark: Marked) -> str:
+    """The mark as the element that libvirt keeps in a domain's metadata; it adds the namespace."""
+    found = ET.Element(mark.TAG, {field.name: str(getattr(mark, field.name)) for field in fields(mark)})
+    return ET.tostring(found, encoding="unicode")
 
 
 def mark_in(element: str, kind: type[M]) -> M:
@@ -227,7 +234,9 @@ def add_nic(devices: ET.Element, wanted: Nic) -> None:
         if kind != "ovs" and wanted.alone:
             add(nic, "port", isolated="yes")
     if kind == "ovs":
-        add(nic, "virtualport", type="openvswitch")
+        if wanted.vlan is not None:
+            add(add(nic, "vlan"), "tag", id=str(wanted.vlan))
+        add(nic, "virtualport", type=OVS)
         plain_checksums(nic)
 
 

@@ -534,7 +534,8 @@ _DOOR = (
     _door(
         "WhoAmI",
         "struct",
-        "Who the daemon takes you for: name, uid, rights, groups (that you may act for), daemon.",
+        "Who the daemon takes you for: name, uid, rights, groups (that you may act for), daemon; limits and "
+        "describe: what the rights reserve and describe say, where they say something.",
     ),
     _door(
         "GetVersion",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nm import debts, doormark, facts, hooks, listfiles, machinelist, paths, people, planwords, views
+from nm import debts, doormark, facts, hooks, listfiles, machinelist, paths, people, planwords, specs, views
 from nm.errors import Conflict, NMError, NotFound
 from nm.facts import Value
 from nm.records import Record, name_of, port_key, record_key
@@ -114,6 +114,8 @@ def whole(reader: Reader, group: str, spec: Spec | None) -> Facts:
         others = _places_of_others(reader, group, network["vlan"])
         if places and others:
             places |= paths.reachable(trunks, min(places), others)
+        for host in specs.hosts_of(spec, name):
+            result[facts.name("bridge", host, network["vlan"])] = {}
         _expand_network(network["vlan"], places, trunks, result)
     told = result[facts.name("export", group)] = machinelist.value(reader, group, spec, nodes)
     for fact, value in [*result.items()]:
@@ -134,7 +136,7 @@ def _record(reader: Reader, kind: str, name: str) -> Record:
 
 
 def _places(reader: Reader, spec: Spec, network: str) -> set[str]:
-    """Where the network is needed: the switches of its nodes' NICs and, for main, the head node's host."""
+    """Where the network is needed: at its nodes' switches, hosts of domains, for main the head node's."""
     nodes = [_record(reader, "node", name) for name in spec["nodes"]]
     found = {
         f"switch:{nic['switch']}"
@@ -144,6 +146,9 @@ def _places(reader: Reader, spec: Spec, network: str) -> set[str]:
     }
     if network == "main" and spec["headnode"]:
         found.add(f"host:{_record(reader, 'headnode', spec['headnode'])['host']}")
+    for host in specs.hosts_of(spec, network):
+        _record(reader, "host", host)
+        found.add(f"host:{host}")
     return found
 
 

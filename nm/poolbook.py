@@ -7,7 +7,7 @@ the pool's own record is in the last one.
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm import people
@@ -59,7 +59,7 @@ class Book:
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
         self._noted = Noted()
-        self.tree = both(target or (), self.deployed())
+        self.tree = both(target, self.deployed()) if target is not None else Tree(self.deployed())
         self._briefing: Briefing | None = None
 
     # ---- what is there
@@ -84,15 +84,20 @@ class Book:
             return Part.of(item["part"])
         return self.tree.parts[path]
 
-    def brief(self, part: Part) -> Brief:
-        """What a hand is told."""
+    def brief(self, part: Part, what: str) -> Brief:
+        """What a hand is told for that order. Raises what Briefing.of does, but for what goes."""
         if self._briefing is None:
             lives = {path: item.get("life", 0) for path, item in self._items.items()}
             account = self._store.get(people.account_key(str(self.pool["owner"]["name"])))
             keys = tuple(account["keys"]) if account is not None else ()
             deployed = frozenset(path for path, item in self._items.items() if item.get("deployed"))
             self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys, deployed)
-        return self._briefing.of(part)
+        found = self._briefing.of(part, strict=what not in DOWN)
+        if found.group is None:
+            return found
+        around = found.group.path
+        group = found if around == found.path else self._briefing.alone(self.part(around, what))
+        return replace(found, group=group, ending=bool(self.state.get(around, {}).get("going")))
 
     # ---- what changes
 

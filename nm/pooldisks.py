@@ -5,8 +5,10 @@ made is removed and made anew. Called by nm/poolhand.py, on the one worker threa
 """
 
 import os
+import posixpath
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import machine_xml
@@ -16,8 +18,11 @@ from nm.machine_xml import DISK
 from nm.making import check_files
 from nm.pool_xml import Disk
 from nm.pools.briefs import Brief
+from nm.thin import Tools
 
 LVM = "LVMStorageBackend"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # of groups and volumes of LVM's
+ROUNDED = 64 << 20  # bytes that a volume may be larger than was asked for
 SWAP = "swap"
 QCOW2, RAW = "qcow2", "raw"
 Image = Callable[[str], Mapping[str, Any] | None]
@@ -48,11 +53,21 @@ def refused(brief: Brief, text: str, hint: str) -> DeviceFailed:
 
 
 class Disks:
-    """The disks on one host. `image`: an image's record by its name; `folders`: where bases may lie."""
+    """The disks on one host. `image`: an image's record by its name; `folders`: where bases may lie.
+
+    `tools`: of the host's, for what libvirt's storage cannot; None: there are none.
+    """
 
     def __init__(
-        self, hypervisor: Hypervisor, pool: str | None, image: Image, folders: tuple[str, ...], remote: bool
+        self,
+        hypervisor: Hypervisor,
+        pool: str | None,
+        image: Image,
+        folders: tuple[str, ...],
+        remote: bool,
+        tools: Tools | None = None,
     ) -> None:
+        self._given_tools = tools
         self._hypervisor = hypervisor
         self._pool = pool
         self._image = image
@@ -89,13 +104,11 @@ class Disks:
 
     def check(self, brief: Brief) -> None:
         """Whether it could be made, or changed, as far as that can be seen beforehand."""
-        self.base(brief)
-        if brief.attributes.get("thinPool"):
-            raise refused(
-                brief,
-                "libvirt's storage makes no volumes in thin pools",
-                "leave thinPool out; snapshot true shares a base as well",
-            )
+        base = self.base(brief)
+        if in_place(brief):
+            self._check_place(brief, base)
+        if (pool := brief.attributes.get("thinPool")) is not None:
+            self._check_thin(brief, str(pool), base)
         if not self._remote and (folder := brief.attributes.get("imageDir")) and not os.path.isdir(folder):
             raise refused(brief, f"there is no folder {folder}", "make it there")
         self._home(brief)
@@ -103,26 +116,63 @@ class Disks:
         if size is not None and size <= 0:
             raise refused(brief, f"size {size} is no number of bytes", "leave it out, or write one")
 
+    def _check_place(self, brief: Brief, base: Base) -> None:
+        if not str(brief.attributes["baseImage"]).startswith("/"):
+            raise refused(brief, "an image is no domain's disk", "leave inPlace out: a disk is made of it")
+        if brief.attributes.get("swapSize"):
+            raise refused(brief, "a disk in place gets no swap disk", "leave swapSize out")
+        if self._found(brief) is None:
+            hint = "name the disk as it lies on the host; of a thin volume write thinPool, too"
+            raise refused(brief, f"there is no {base.path}", hint)
+
+    def _check_thin(self, brief: Brief, pool: str, base: Base) -> None:
+        group = brief.attributes.get("volumeGroup")
+        if not group or not (NAME.fullmatch(str(group)) and NAME.fullmatch(pool)):
+            raise refused(brief, "a thin pool is one of a volume group", "write volumeGroup and thinPool")
+        if not self._tools(brief).is_thin_pool(str(group), pool):
+            raise refused(brief, f"volume group {group} has no thin pool {pool}", "make it there (lvcreate)")
+        if brief.worth("snapshot") is True and posixpath.dirname(base.path) != f"/dev/{group}":
+            hint = f"name a thin volume as /dev/{group}/VOLUME, or leave snapshot out"
+            raise refused(brief, f"{base.path} is no volume of group {group}", hint)
+
     def check_growth(self, brief: Brief) -> None:
-        """A logical volume that is there cannot grow by libvirt's storage."""
-        held, size = self._storage.size(self._home(brief), volume(brief)), brief.attributes.get("size")
+        """A logical volume that is there grows by the host's own tools, and only in a group that is named."""
+        held, size = self._size(brief), brief.attributes.get("size")
         if brief.kind == LVM and size is not None and 0 < held < size:
-            raise refused(brief, "a logical volume does not grow by libvirt", "terminate it, apply it anew")
+            self._tools(brief), self._group(brief)
+
+    def _tools(self, brief: Brief) -> Tools:
+        if self._given_tools is None:
+            raise refused(brief, "its host's own lvm cannot be used", "leave thinPool out, and size as it is")
+        return self._given_tools
+
+    def _group(self, brief: Brief) -> str:
+        """The volume group of an LVM disk, which has to be told by its component."""
+        folder = posixpath.dirname(str(brief.attributes["baseImage"])) if in_place(brief) else ""
+        group = brief.attributes.get("volumeGroup") or folder.removeprefix("/dev/")
+        if not group:
+            raise refused(brief, "it does not say in which group its volume is", "write volumeGroup")
+        return str(group)
 
     def make(self, brief: Brief) -> None:
         """Its volumes, of which what was left half made goes first; on a full disk nothing stays."""
         base, home = self.base(brief), self._home(brief)
-        names = self._names(brief)
-        self._storage.remove(home, names)
+        if in_place(brief):
+            self._check_place(brief, base)
+            return
+        self._clear(brief)
         try:
             self._fill(brief, base, home)
+            self._check_size(brief)
         except DeviceFailed:
-            self._storage.remove(home, names)
+            self._clear(brief)
             raise
 
     def _fill(self, brief: Brief, base: Base, home: str | None) -> None:
         name, size = volume(brief), brief.attributes.get("size")
-        if brief.kind == LVM:
+        if brief.attributes.get("thinPool"):
+            self._fill_thin(brief, base, name, size)
+        elif brief.kind == LVM:
             if brief.worth("snapshot") is True:
                 self._storage.snapshot(str(home), name, base.path, size)
             else:
@@ -136,6 +186,26 @@ class Disks:
         if swap := brief.attributes.get("swapSize"):
             self._storage.make_empty(home, volume(brief, SWAP), swap)
 
+    def _check_size(self, brief: Brief) -> None:
+        """Who says how large a disk is gets no larger one; a group of LVM's rounds up."""
+        size = brief.attributes.get("size")
+        if size is not None and self._size(brief) > size + (ROUNDED if brief.kind == LVM else 0):
+            raise refused(
+                brief, f"its base holds {self._size(brief)} bytes", f"write a size larger than {size}"
+            )
+
+    def _fill_thin(self, brief: Brief, base: Base, name: str, size: int | None) -> None:
+        """By the host's lvm; libvirt sees it from its next look on."""
+        tools, group = self._tools(brief), self._group(brief)
+        if brief.worth("snapshot") is True:
+            tools.snapshot(group, name, posixpath.basename(base.path))
+        else:
+            held = tools.size_of(base.path, base.kind)
+            tools.make(group, str(brief.attributes["thinPool"]), name, max(held, size or 0))
+            tools.copy(base.path, base.kind, f"/dev/{group}/{name}")
+        if self._size(brief) < (size or 0):
+            tools.grow(group, name, int(size or 0))
+
     def _shares(self, brief: Brief) -> bool:
         """Only a qcow2 file can share its base."""
         return brief.worth("format") == QCOW2 and brief.worth("backing") is not False
@@ -143,40 +213,94 @@ class Disks:
     def grow(self, brief: Brief, domain: str | None, target: str) -> None:
         """To the size that it says now, also while a domain runs by it, to which it is `target`."""
         size = brief.attributes.get("size")
+        home, name = self._home(brief), self._names(brief)[0]
+        if size is not None and brief.kind == LVM and 0 < self._size(brief) < size:
+            self._tools(brief).grow(self._group(brief), name, size)  # before a domain hears of it
         if size is None or (domain and self._hypervisor.tuning.grow_disk(domain, target, size)):
             return
-        if self._storage.size(self._home(brief), volume(brief)) < size:
-            self._storage.grow(self._home(brief), volume(brief), size)
+        if brief.kind != LVM and self._size(brief) < size:
+            self._storage.grow(home, name, size)
 
     def remove(self, brief: Brief) -> None:
         """Its volumes, unless they are to be kept."""
-        if brief.worth("keepOnTerminate") is not True:
-            self._storage.remove(self._home(brief), self._names(brief))
+        if not _stays(brief):
+            self._clear(brief)
+
+    def _clear(self, brief: Brief) -> None:
+        """Let there be none of its volumes."""
+        names = self._names(brief)
+        if _is_thin(brief):
+            self._tools(brief).remove(self._group(brief), names.pop(0))
+        if names:
+            self._storage.remove(self._home(brief), names)
 
     # ---- what a domain has of it
 
     def of(self, brief: Brief) -> tuple[Disk, ...]:
         """The disks of a back end. DeviceFailed when they are not there."""
-        found = {one.name: one for one in self._storage.find(self._home(brief), self._names(brief))}
-        main = found.get(volume(brief))
+        main = self._found(brief)
         if main is None:
             raise refused(brief, "its disk is not there any more", "terminate the pool, and apply it anew")
         kind = RAW if main.block or brief.kind == LVM else str(brief.worth("format"))
-        disks = [Disk(main, kind)]
-        if (swap := found.get(volume(brief, SWAP))) is not None:
-            disks.append(Disk(swap, RAW))
+        disks = [Disk(replace(main, name=volume(brief)), kind)]
+        disks += [Disk(swap, RAW) for swap in self._storage.find(self._home(brief), self._names(brief)[1:])]
         return tuple(disks)
 
+    def _found(self, brief: Brief) -> Volume | None:
+        """The disk itself; None when there is none. libvirt sees no thin volumes."""
+        name = self._names(brief)[0]
+        if not _is_thin(brief):
+            return next(iter(self._storage.find(self._home(brief), [name])), None)
+        there = self._tools(brief).size(self._group(brief), name)
+        return Volume(name, f"/dev/{self._group(brief)}/{name}", block=True) if there else None
+
+    def _size(self, brief: Brief) -> int:
+        """How many bytes the disk itself holds; 0 when there is none."""
+        name = self._names(brief)[0]
+        if brief.kind == LVM and self._given_tools is not None and brief.attributes.get("volumeGroup"):
+            return self._given_tools.size(self._group(brief), name)
+        return self._storage.size(self._home(brief), name)
+
     def _names(self, brief: Brief) -> list[str]:
+        if in_place(brief):
+            return [posixpath.basename(str(brief.attributes["baseImage"]))]
         return [volume(brief), volume(brief, SWAP)]
 
     def _home(self, brief: Brief) -> str | None:
         """Libvirt's pool in which its volumes are."""
+        if in_place(brief):
+            return self._around(brief, posixpath.dirname(str(brief.attributes["baseImage"])))
         if group := brief.attributes.get("volumeGroup"):
             return self._storage.volume_group(str(group))
         if folder := brief.attributes.get("imageDir"):
             return self._storage.folder(str(folder))
         return self._pool
+
+    def _around(self, brief: Brief, folder: str) -> str:
+        """The pool that is the folder, or the volume group, in which a disk in place lies."""
+        if brief.kind != LVM:
+            return self._storage.folder(folder)
+        group = folder.removeprefix("/dev/")
+        if not group or "/" in group or group == "mapper":
+            raise refused(brief, f"{folder} is no volume group", "name the disk as /dev/GROUP/VOLUME")
+        return self._storage.volume_group(group)
+
+
+def _is_thin(brief: Brief) -> bool:
+    return brief.attributes.get("thinPool") is not None
+
+
+def in_place(brief: Brief) -> bool:
+    """Whether its disk was there before."""
+    return brief.worth("inPlace") is True
+
+
+def _stays(brief: Brief) -> bool:
+    """Whether its disk stays when the part ends; it does when a domain does that has it."""
+    if brief.user is not None and brief.user.attributes.get("keepOnTerminate") is True:
+        return True
+    said = brief.attributes.get("keepOnTerminate")
+    return said if isinstance(said, bool) else in_place(brief)
 
 
 def seed_disk(seed: Volume) -> Disk:

@@ -7,21 +7,25 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 import logging
 import re
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from nm import machine_xml, poolseed
 from nm.errors import DeviceFailed, Invalid
+from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import SEED, WHOLE, Nic, mac_of
 from nm.making import Maker, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
+from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
 from nm.poolseed import Told
+from nm.poolwires import Wires, move
 from nm.records import Record
 from nm.waiting import Clock, wait_until
 
@@ -35,14 +39,33 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a domain's NIC is: its bridge, None: nowhere; ovs: Open vSwitch's, vlan: its tag there."""
+
+    bridge: str | None = None
+    ovs: bool = False
+    vlan: int | None = None
+
+    def described(self, mac: str) -> Nic:
+        """The NIC for a description."""
+        kind = "ovs" if self.ovs else "bridge"
+        return Nic(mac, None if self.bridge is None else {kind: self.bridge}, vlan=self.vlan)
+
+    def seen(self, mac: str) -> Seen:
+        """The NIC as it is read of a domain that runs."""
+        trunk = self.ovs and self.vlan is None
+        return Seen(mac, self.bridge, self.vlan, link_up=self.bridge is not None, trunk=trunk)
+
+
+@dataclass(frozen=True)
 class DomainPlan:
-    """A domain as it is to be; a plan of nm/making.py. bridge: where its NIC is; base: of its disk."""
+    """A domain as it is to be; a plan of nm/making.py. place: where its NIC is; base: of its disk."""
 
     brief: Brief
     disks: tuple[Disk, ...]
     base: Base | None
     mac: str
-    bridge: str | None
+    place: Place
     folders: tuple[str, ...]
 
     @property
@@ -96,7 +119,7 @@ class DomainPlan:
             most_vcpus=_most(self.brief, "maxVcpus", vcpus),
             boot=self._boot(),
             attributes=looks(self.brief),
-            nic=Nic(self.mac, None if self.bridge is None else {"bridge": self.bridge}),
+            nic=self.place.described(self.mac),
             disks=(*self.disks, *map(seed_disk, volumes)) if state == WHOLE else (),
         )
         return description(guest)
@@ -115,9 +138,24 @@ def looks(brief: Brief) -> dict[str, Any]:
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
 
 
+def _place(brief: Brief, nic: Seen) -> Value | None:
+    """Where its NIC is on a group's network."""
+    return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
+
+
 def _most(brief: Brief, name: str, least: int) -> int:
     given = brief.attributes.get(name)
     return max(int(given) if given is not None else 2 * least, least)
+
+
+def _says(brief: Brief, wanted: Seen) -> bool:
+    """Whether the component of a domain that was adopted says which NIC is to be where."""
+    return brief.group is not None or (bool(brief.attributes.get("mac")) and wanted.bridge is not None)
+
+
+def _by_network(brief: Brief, wanted: Seen) -> Seen:
+    """How the NIC of one that was adopted may be there: in a network by its name, and not by its bridge."""
+    return replace(wanted, bridge=f"network:{brief.attributes.get('network')}")
 
 
 class Domains:
@@ -131,14 +169,19 @@ class Domains:
         disks: Disks,
         folders: tuple[str, ...],
         clock: Clock,
+        wires: Wires,
     ) -> None:
         self._host = name
+        self._wires = wires
         self._pool: str | None = host.get("pool")
         self._hypervisor = hypervisor
         self._disks = disks
         self._folders = folders
         self._clock = clock
         self._maker = Maker(name, host, hypervisor, PoolMark)
+        self._adopter = Adopter(name, hypervisor)
+        network = host.get("network") or {}
+        self._ovs = network.get("device") if network.get("kind") == "ovs" else None
         self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down
 
     # ---- looking
@@ -162,11 +205,15 @@ class Domains:
                 raise refused(brief, f"{word} is {brief.worth(word)}", "write a positive number")
         if brief.disk is not None:
             self._disks.base(brief.disk)
-        self._own(brief)
+        mark = self._own(brief)
+        if is_adopted(mark) or (mark is None and brief.adopt):
+            self._adopter.check(brief)
         self._plan(brief, ()).check()
 
     def _own(self, brief: Brief) -> PoolMark | None:
-        """The mark of its domain, if there is one; DeviceFailed when that is another's."""
+        """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
+        if brief.adopt and self._adopter.free(domain_name(brief.attributes)):
+            return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
             raise refused(
@@ -179,57 +226,115 @@ class Domains:
     # ---- making
 
     def make(self, brief: Brief) -> None:
-        """Described, with its seed; off."""
-        self._own(brief)
-        self._maker.make(self._plan(brief, self._disks_of(brief)))
+        """Described, with its seed; off. One that is there already is taken as it is."""
+        mark, plan = self._own(brief), self._plan(brief, self._disks_of(brief))
+        if is_adopted(mark) or (mark is None and brief.adopt and self._adopter.free(plan.domain)):
+            self._adopter.take(brief, plan.mark(ADOPTED))
+        else:
+            self._maker.make(plan)
 
-    def start(self, brief: Brief) -> None:
-        """As it is described now; read back."""
-        self._define(brief)
-        name = domain_name(brief.attributes)
-        self._hypervisor.start(name)
-        state = self._state(name)
-        if state is None or not state.running or state.paused:
-            raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+    def start(self, brief: Brief) -> Value | None:
+        """As it is described now; read back. Answers where its NIC is, on a group's network."""
+        with self._placed(brief) as wanted:
+            self._define(brief, wanted)
+            name = domain_name(brief.attributes)
+            self._hypervisor.start(name)
+            state = self._state(name)
+            if state is None or not state.running or state.paused:
+                raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
+            if brief.group is not None and wanted not in state.nics:
+                raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
+        return _place(brief, wanted)
 
-    def change(self, brief: Brief) -> None:
+    def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
-        if self._own(brief) is None:
+        mark = self._own(brief)
+        if mark is None:
             raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
-            return  # it is described anew when it starts, when its disk is there again
-        self._define(brief)
+            return None  # it is described anew when it starts, when its disk is there again
         try:
-            self._change_live(brief, name, state)
+            with self._placed(brief) as wanted:
+                self._define(brief, wanted)
+                self._change_nic(brief, name, state, wanted, is_adopted(mark))
+                self._change_live(brief, name, is_adopted(mark))
+            return _place(brief, wanted)
         except NotLive as reason:
             what = "next start" if brief.gentle else "restart"
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
-            if not brief.gentle:
-                self.stop(brief)
-                self.start(brief)
+            if brief.gentle:
+                return None
+        self.stop(brief)
+        return self.start(brief)
 
-    def _change_live(self, brief: Brief, name: str, state: DomainState) -> None:
-        mac, bridge = self._mac(brief), self._bridge(brief)
-        wanted = Seen(mac, bridge, link_up=bridge is not None)
-        if all(nic.mac != mac for nic in state.nics):
-            raise NotLive(f"domain {name} has no NIC {mac}")
-        if wanted not in state.nics:
+    def wire(self, brief: Brief) -> Value | None:
+        """Let its NIC be where its group's network is by now; nothing else changes."""
+        name = domain_name(brief.attributes)
+        if self._own(brief) is None or not self._runs(name):
+            return None
+        with self._placed(brief) as wanted:
+            self._hypervisor.set_next_nic(name, wanted)
+            move(self._hypervisor, name, wanted)
+        return _place(brief, wanted)
+
+    @contextmanager
+    def _placed(self, brief: Brief) -> Iterator[Seen]:
+        """Where its NIC is to be. A network of a group's stays there for as long as this lasts."""
+        mac = self._mac(brief)
+        if brief.group is not None:
+            with self._wires.gate:
+                yield self._wires.nic(brief, mac)
+            return
+        yield self._chosen(brief).seen(mac)
+
+    def _change_nic(self, brief: Brief, name: str, state: DomainState, wanted: Seen, adopted: bool) -> None:
+        """Of one that was adopted only when its component says which NIC is to be where."""
+        if adopted and not _says(brief, wanted):
+            return
+        there = next((nic for nic in state.nics if nic.mac == wanted.mac), None)
+        if there is None:
+            raise NotLive(f"domain {name} has no NIC {wanted.mac}")
+        if brief.group is not None:
+            move(self._hypervisor, name, wanted)
+        elif there not in (wanted, _by_network(brief, wanted)):
             self._hypervisor.set_nic(name, wanted)
-        self._hypervisor.tuning.give(name, int(brief.worth("memory")), int(brief.worth("vcpus")))
 
-    def _define(self, brief: Brief) -> None:
+    def _change_live(self, brief: Brief, name: str, adopted: bool) -> None:
+        """Memory and processors; of one that was adopted those that its component gives."""
+        worth = brief.attributes.get if adopted else brief.worth
+        memory, vcpus = worth("memory"), worth("vcpus")
+        if memory is not None and vcpus is not None:
+            self._hypervisor.tuning.give(name, int(memory), int(vcpus))
+
+    def _define(self, brief: Brief, wanted: Seen) -> None:
+        """Described anew. On a VLAN it is put behind that, never on a bridge of all VLANs first."""
         plan = self._plan(brief, self._disks_of(brief))
+        if is_adopted(self._own(brief)):
+            self._define_adopted(brief, wanted)
+            return
         seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
         if not seed:
             raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
         self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
+        if brief.group is not None:
+            self._hypervisor.set_next_nic(plan.domain, wanted)
         self._hypervisor.set_autostart(plan.domain, brief.worth("autostart") is True)
+
+    def _define_adopted(self, brief: Brief, wanted: Seen) -> None:
+        name = domain_name(brief.attributes)
+        self._adopter.describe(brief)
+        state = self._state(name)
+        there = state.next_nics if state is not None else ()
+        if _says(brief, wanted) and not {wanted, _by_network(brief, wanted)} & set(there):
+            self._hypervisor.set_next_nic(name, wanted)
+        if (autostart := brief.attributes.get("autostart")) is not None:
+            self._hypervisor.set_autostart(name, autostart is True)
 
     def _plan(self, brief: Brief, disks: tuple[Disk, ...]) -> DomainPlan:
         base = self._disks.base(brief.disk) if brief.disk is not None else None
-        return DomainPlan(brief, disks, base, self._mac(brief), self._bridge(brief), self._folders)
+        return DomainPlan(brief, disks, base, self._mac(brief), self._chosen(brief), self._folders)
 
     def _disks_of(self, brief: Brief) -> tuple[Disk, ...]:
         return self._disks.of(brief.disk) if brief.disk is not None else ()
@@ -238,12 +343,18 @@ class Domains:
         chosen = brief.attributes.get("mac")
         return str(chosen).lower() if chosen else mac_of(self._host, f"{brief.pool}/{brief.fact}")
 
-    def _bridge(self, brief: Brief) -> str | None:
-        """Where its NIC is; None: on nothing."""
-        if bridge := brief.attributes.get("bridge"):
-            return str(bridge)
-        network = brief.attributes.get("network")
-        return self._hypervisor.bridge_of(str(network)) if network else None
+    def _chosen(self, brief: Brief) -> Place:
+        """Where its NIC is, as its attributes say. DeviceFailed where it may not be."""
+        network, vlan = brief.attributes.get("network"), brief.attributes.get("vlan")
+        if not (bridge := brief.attributes.get("bridge")):
+            return Place(self._hypervisor.bridge_of(str(network)) if network else None)
+        if bridge == self._ovs and vlan is None:
+            raise refused(
+                brief, f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
+            )
+        kind = brief.attributes.get("bridgeKind")
+        ovs = kind == "ovs" or (kind is None and (vlan is not None or bridge == self._ovs))
+        return Place(str(bridge), ovs, None if vlan is None else int(vlan))
 
     # ---- taking down
 
@@ -252,7 +363,8 @@ class Domains:
         for brief in briefs:
             try:
                 name = domain_name(brief.attributes)
-                if self._own(brief) is not None and self._runs(name):
+                mark = self._own(brief)
+                if mark is not None and not self._stays(brief, mark) and self._runs(name):
                     self._hypervisor.ask_to_stop(name)
                     self._asked[name] = self._clock.now()
             except DeviceFailed:
@@ -277,16 +389,26 @@ class Domains:
             raise DeviceFailed(f"domain {name} on host {self._host} runs after it was stopped")
 
     def remove(self, brief: Brief) -> None:
-        """Gone; another's of that name stays."""
+        """Gone, or let go; another's of that name stays."""
         try:
             mark = self._own(brief)
         except DeviceFailed as error:
             if error.passing:
                 raise
             return
-        if mark is not None:
-            self.stop(brief)
-            self._maker.remove(domain_name(brief.attributes))
+        name = domain_name(brief.attributes)
+        if mark is None or mark.identity != brief.identity:
+            return  # what has come in its place since is another life's
+        if self._stays(brief, mark):
+            self._adopter.let_go(name)
+            return
+        self.stop(brief)
+        self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+
+    def _stays(self, brief: Brief, mark: PoolMark) -> bool:
+        """Whether it stays as it is when its part ends."""
+        said = brief.attributes.get("keepOnTerminate")
+        return said if isinstance(said, bool) else is_adopted(mark)
 
     def _state(self, name: str) -> DomainState | None:
         """Without a stand-in being made of that name."""

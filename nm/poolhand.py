@@ -2,29 +2,39 @@
 
 An order's value is {"what": a stage or a step of nm/pools/lifecycle.py, "brief": nm/pools/briefs.Brief}. Any
 may come again after a crash, and does no harm then. construct and prepare look whether it can be done, and
-make nothing; deploy makes, start starts, terminate leaves nothing but what is to be kept. Called by the one
+make nothing; deploy makes, start starts, wire puts a running domain on its group's VLAN, terminate leaves
+nothing but what is to be kept. Called by the one
 worker thread of the host's pools; holds no lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from nm import libvirt_host, machine_xml
 from nm.errors import NMError
 from nm.facts import Order, Outcome, Value
-from nm.hypervisor import Hypervisor, is_remote
+from nm.hypervisor import Hypervisor, Listed, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
-from nm.pools.briefs import DISKS, DOMAINS, Brief, domain_name
+from nm.pools import existing
+from nm.pools.briefs import Brief, domain_name
+from nm.pools.existing import Existing
+from nm.pools.kinds import DISKS, DOMAINS
+from nm.poolwires import Wires, no_vlan
 from nm.records import Record
+from nm.thin import Tools
 from nm.waiting import REAL, Clock
 
-Act = Callable[[Brief], None]
+Act = Callable[[Brief], Value | None]
 
 
 class PoolHand:
-    """Parts of pools on a host. `image`: an image's record by name; `folders`: where bases may lie."""
+    """Parts of pools on a host. `image`: an image's record by name; `folders`: where bases may lie.
+
+    `vlan`, `gate`: see nm/poolwires.py. `tools`: of the host's, for logical volumes.
+    """
 
     def __init__(
         self,
@@ -35,11 +45,15 @@ class PoolHand:
         *,
         connect: Callable[[str], Hypervisor] = libvirt_host.connect,
         clock: Clock = REAL,
+        vlan: Callable[[Brief], int] = no_vlan,
+        gate: AbstractContextManager[object] | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._hypervisor = connect(host["uri"])
-        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]))
+        wires = Wires(host["network"], vlan, gate or nullcontext())
+        disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]), tools)
         self._disks = disks
-        self._domains = Domains(name, host, self._hypervisor, disks, folders, clock)
+        self._domains = Domains(name, host, self._hypervisor, disks, folders, clock, wires)
         domains = self._domains
         of_domains: Mapping[str, Act] = {
             "prepare": domains.check,
@@ -47,6 +61,7 @@ class PoolHand:
             "deploy": domains.make,
             "start": domains.start,
             "change": domains.change,
+            "wire": domains.wire,
             "stop": domains.stop,
             "terminate": domains.remove,
         }
@@ -70,16 +85,19 @@ class PoolHand:
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
-        """Of each domain {"running", "shut_down"}, or None when there is none; by one listing."""
+        """Of each domain {"running", "shut_down", "unheard"}, or None when there is none; by one listing."""
         try:
             listed = self._hypervisor.listed(PoolMark.SPACE)
         except NMError as error:
             return [Outcome(error=error) for _ in facts]
         found = {machine_xml.mark_in(one.mark, PoolMark).part: one for one in listed}
-        return [
-            Outcome(seen={"running": one.running, "shut_down": one.shut_down} if one is not None else None)
-            for one in (found.get(fact.partition("/")[2]) for fact in facts)
-        ]
+        listed_as = (found.get(fact.partition("/")[2]) for fact in facts)
+        return [Outcome(seen=_looks(one) if one is not None else None) for one in listed_as]
+
+    def domains(self, names: Sequence[str]) -> list[Existing]:
+        """The domains of these names as they are; all that run, when none is named."""
+        found = self._hypervisor.descriptions(names)
+        return [existing.read(text, running=runs) for text, runs in found if names or runs]
 
     def close(self) -> None:
         """Let go of the host."""
@@ -92,9 +110,7 @@ class PoolHand:
             return None
         brief, what = _brief(order), _what(order)
         act = self._acts[brief.kind].get(what)
-        if act is not None:
-            act(brief)
-        return {}
+        return (act(brief) if act is not None else None) or {}
 
     def _prepare_disk(self, brief: Brief) -> None:
         self._disks.check(brief)
@@ -104,6 +120,10 @@ class PoolHand:
         user = brief.user
         domain = domain_name(user.attributes) if user is not None else None
         self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
+
+
+def _looks(one: Listed) -> Value:
+    return {"running": one.running, "shut_down": one.shut_down, "unheard": one.unheard}
 
 
 def _value(order: Order) -> Value:

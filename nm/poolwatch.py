@@ -16,14 +16,14 @@ from nm.facts import Outcome
 from nm.poolbook import Book
 from nm.poolcarriers import domains_of
 from nm.pools import keeping
-from nm.pools.briefs import DOMAINS
-from nm.pools.kinds import KINDS, worth
+from nm.pools.kinds import DOMAINS, KINDS, worth
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
 from nm.pools.tree import Path, spell
 from nm.records import name_of
 from nm.workers import Reading
 
+ON_REBOOT = "onReboot"
 DELAY, FACTOR = "sfLivenessDelay", "sfLivenessFactor"
 
 
@@ -117,6 +117,8 @@ def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:
             *events,
             Event("ended", path, status="abnormal", words=f"{spell(path)} is not there any more"),
         ]
+    if seen.get("unheard") and book.tree.value(path, ON_REBOOT) != "end":
+        return [*events, Event("rebooted", path)]
     if not seen["running"]:
         well = seen["shut_down"]
         words = f"{spell(path)} {'shut down' if well else 'does not run any more'}"

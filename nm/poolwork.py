@@ -10,26 +10,30 @@ are; a taking down for ever.
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nm import jobs
+from nm import jobs, poolgroupwatch
 from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
-from nm.poolcarriers import CARRIERS, NOT_YET
-from nm.pools import keeping, lifecycle
-from nm.pools.kinds import KINDS
+from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
+from nm.poolfollow import Follower
+from nm.poolprogress import Progress
+from nm.pools import keeping, leftovers, lifecycle
+from nm.pools.following import broken
+from nm.pools.kinds import DISKS, DOMAINS
 from nm.pools.life import STAGES, Entry, standing
 from nm.pools.life import Order as Wanted
 from nm.pools.lifecycle import Event
+from nm.pools.places import host_of
 from nm.pools.plan import Step, plan, step_id
-from nm.pools.tree import ROOT, Path, Tree, spell
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 from nm.poolwatch import PoolWatch
-from nm.records import Record, changed
+from nm.records import Record, changed, name_of, record_key
 from nm.store import Transaction
 from nm.workers import Errand
 
@@ -59,10 +63,14 @@ class _Sent:
 
     wanted: Wanted
     begun: float  # by Tools.up
-    unwanted: bool = False  # its part goes: whoever is at it may end it
+    unwanted: bool = False  # whoever is at it may end it
     tries: int = 0
     again: float | None = None  # when, by Tools.up; None: it is under way
     error: str = ""
+
+    def called_off(self) -> bool:
+        """Whether its part goes."""
+        return self.unwanted
 
 
 class PoolWorker:
@@ -73,6 +81,8 @@ class PoolWorker:
         self._book: Book | None = None
         self._sent: dict[Path, _Sent] = {}
         self._watch = PoolWatch(tools, name)
+        self._progress: Progress | None = None  # of the job that is at work
+        self._follower = Follower(tools, name)
         self._begins: int | None = None  # the job that is begun with what is written next
         self._wake: float | None = None  # when time matters next, since 1970
 
@@ -85,14 +95,17 @@ class PoolWorker:
             events.append(Event("resumed"))
         if book is None:
             return None
+        if self._progress is None and (job := keeping.busy(self._store, book.pool)) is not None:
+            self._progress = Progress.of(job)
         events.extend(event for item in batch for event in self._heard(book, item))
-        events.extend(self._job(book))
+        events.extend(poolgroupwatch.ended(self._store, book, self._tools.now()))
         events.extend(self._due(book))
-        if not self._live(book, events):
+        if not self._live(book, events) or not self._live(book, deque(self._job(book))):
             self._forget()  # it is gone
             return None
         self._watch.look(book)
-        return self._pause()
+        self._follower.look(book)
+        return self._pause(book)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Begin from the records the next time; answers that were lost are asked for again."""
@@ -104,13 +117,16 @@ class PoolWorker:
 
     def _forget(self) -> None:
         self._book, self._sent, self._wake, self._begins = None, {}, None, None
+        self._progress = None
         self._watch.forget()
+        self._follower.forget()
 
     # ---- what came
 
     def _heard(self, book: Book, item: Any) -> list[Event]:
         if isinstance(item, _Answer):
             return self._answered(book, item)
+        self._follower.heard(item)
         return self._watch.heard(book, item)
 
     def _answered(self, book: Book, answer: _Answer) -> list[Event]:
@@ -119,6 +135,9 @@ class PoolWorker:
         if self._sent.get(path) is not sent:
             return []  # it was ordered anew since
         goes = bool(book.state.get(path, {}).get("going"))
+        if error is not None and goes and self._forgo(book, sent, str(error)):
+            del self._sent[path]
+            return [Event("done", path, what)]
         if error is not None and self._patient(sent, error, goes):
             sent.again = self._tools.up() + self._growing(sent)
             sent.tries, sent.error = sent.tries + 1, str(error)
@@ -126,8 +145,33 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
-        book.done(path, what)
+        self._carried_out(book, path, what)
+        self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
+
+    def _forgo(self, book: Book, sent: _Sent, error: str) -> bool:
+        """Whether a taking down by force goes on without this part, which is owed then."""
+        path, what = sent.wanted.path, sent.wanted.what
+        job = keeping.busy(self._store, book.pool)
+        if what != "terminate" or not keeping.forced(job) or not self._may_forgo(book, path):
+            return False
+        part = book.part(path, what)
+        host = host_of(self._store, part.host) if part.kind in (*DOMAINS, *DISKS) else None
+        if host is not None:
+            brief, name = book.brief(part, what), name_of(host["record_key"])
+            now = self._tools.now()
+            self._store.transact(lambda tx: leftovers.owe(tx, book.pool, brief, name, error, now))
+            self._tools.send(leftovers.SUBJECT, Wake())
+        return True
+
+    def _may_forgo(self, book: Book, path: Path) -> bool:
+        """Groups have ways of their own to be taken apart by force."""
+        return book.part(path, "terminate").kind not in LET_GO
+
+    def _carried_out(self, book: Book, path: Path, what: str) -> None:
+        book.done(path, what)
+        if self._progress is not None:
+            self._progress.one()
 
     def _patient(self, sent: _Sent, error: NMError, goes: bool) -> bool:
         """Whether it is tried again: what has to go, always; else what may pass, for a time."""
@@ -145,17 +189,25 @@ class PoolWorker:
         found = []
         for path, sent in list(self._sent.items()):
             what = sent.wanted.what
-            if sent.again is None:
-                continue
-            if what != "terminate" and book.state.get(path, {}).get("going"):
+            if sent.again is not None and self._forgo(book, sent, sent.error):
+                del self._sent[path]
+                found.append(Event("done", path, what))
+            elif self._is_let_go(book, sent):
                 del self._sent[path]
                 found.append(Event("failed", path, what, words=sent.error))
-            elif sent.again <= self._tools.up():
+            elif sent.again is not None and sent.again <= self._tools.up():
                 sent.again = None
-                self._send(book, sent)
+                self._send(book, [sent])
         if self._wake is not None and self._wake <= self._tools.now():
             found.append(Event("time"))
         return found
+
+    def _is_let_go(self, book: Book, sent: _Sent) -> bool:
+        """Whether nobody wants it any more, and it is not just being done by a hand."""
+        path, what = sent.wanted.path, sent.wanted.what
+        if what == "terminate" or not book.state.get(path, {}).get("going"):
+            return False
+        return sent.again is not None or book.part(path, what).kind in LET_GO
 
     # ---- jobs
 
@@ -165,12 +217,15 @@ class PoolWorker:
         job = keeping.busy(self._store, pool) if pool is not None else None
         if pool is None or job is None or job["state"] != "queued":
             return []
+        if job["kind"] in ("update", "set") and any("doing" in entry for entry in book.state.values()):
+            return []  # what combinators make, or what has ended, is done first; its answers come here
         try:
             events = self._begun(book, pool, job)
         except NMError as error:
             self._give_up(book, pool, job, error)
             return []
         self._begins = int(job["id"])
+        self._progress = Progress.begun(self._begins, events, book.tree, book.state)
         return events
 
     def _begun(self, book: Book, pool: Record, job: Record) -> list[Event]:
@@ -187,6 +242,7 @@ class PoolWorker:
         reference = bool(pool["options"].get("reference"))
         standings = book.standings()
         if job["kind"] == "set":
+            _check_assertions(target)
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target), standings, reference=reference).steps
@@ -234,10 +290,10 @@ class PoolWorker:
                 self._put(book, _nothing)
         if not self._write(book):
             return False
-        for order in orders:
-            if book.state.get(order.path, {}).get("doing") == order.what:
-                sent = self._sent[order.path] = _Sent(order, self._tools.up())
-                self._send(book, sent)
+        going = [order for order in orders if book.state.get(order.path, {}).get("doing") == order.what]
+        sent = {order.path: _Sent(order, self._tools.up()) for order in going}
+        self._sent |= sent
+        self._send(book, sent.values())
         return True
 
     def _call_off(self, changes: Mapping[Path, Entry]) -> None:
@@ -251,32 +307,38 @@ class PoolWorker:
         part = book.part(order.path, order.what)
         if part.kind in CARRIERS:
             return None
-        if part.kind in NOT_YET and order.what in ("construct", "prepare"):
-            words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
-            return Event("failed", order.path, order.what, words=words)
-        book.done(order.path, order.what)
+        self._carried_out(book, order.path, order.what)
         return Event("done", order.path, order.what)
 
-    def _send(self, book: Book, sent: _Sent) -> None:
-        """To the worker that carries out orders for the part."""
-        wanted = sent.wanted
-        part = book.part(wanted.path, wanted.what)
-        reply = partial(self._reply, sent)
-        try:
-            subject = CARRIERS[part.kind](self._store, self._name, part)
-        except NMError as error:
-            reply([Outcome(error=error)])
-            return
+    def _send(self, book: Book, sent: Iterable[_Sent]) -> None:
+        """To the workers that carry out orders for these parts; what is one change of a group's, together."""
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        brief = replace(book.brief(part), gentle=gentle)
-        stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
-        value = {"what": wanted.what, "brief": brief, "unwanted": lambda: sent.unwanted}
-        order = Order(brief.fact, value, moot=stale)
-        self._tools.send(subject, Errand([order], reply))
+        adopt = book.pool["options"].get("adopt") is True
+        errands: dict[tuple[str, Path | None], list[tuple[_Sent, Order]]] = {}
+        for one in sent:
+            wanted = one.wanted
+            part = book.part(wanted.path, wanted.what)
+            try:
+                brief = replace(book.brief(part, wanted.what), gentle=gentle, adopt=adopt)
+                subject = CARRIERS[part.kind](self._store, part, brief)
+            except NMError as error:
+                self._reply([one], [Outcome(error=error)])
+                continue
+            value = {"what": wanted.what, "brief": brief, "unwanted": one.called_off}
+            order = Order(brief.fact, value, moot=partial(self._stale, one))
+            apart = None if part.kind in TOGETHER else wanted.path
+            errands.setdefault((subject, apart), []).append((one, order))
+        for (subject, _), pairs in errands.items():
+            reply = partial(self._reply, [one for one, _ in pairs])
+            self._tools.send(subject, Errand([order for _, order in pairs], reply))
 
-    def _reply(self, sent: _Sent, outcomes: list[Outcome]) -> None:
-        self._tools.send(keeping.subject(self._name), _Answer(sent, outcomes[0]))
+    def _stale(self, sent: _Sent) -> bool:
+        return self._sent.get(sent.wanted.path) is not sent
+
+    def _reply(self, sent: Sequence[_Sent], outcomes: list[Outcome]) -> None:
+        for one, outcome in zip(sent, outcomes, strict=True):
+            self._tools.send(keeping.subject(self._name), _Answer(one, outcome))
 
     # ---- what is written with it
 
@@ -289,7 +351,9 @@ class PoolWorker:
             return False
         if job is not None and (job["state"] != "queued" or job["id"] == self._begins):
             if job["kind"] == "terminate" and now_is in keeping.GONE:
-                book.delete(lambda tx, now: _over(tx, job["id"], now, None))
+                total = self._progress.total if self._progress is not None else 0
+                left = leftovers.of_pool(self._store, self._name, pool["created"])
+                book.delete(lambda tx, now: _over(tx, job["id"], now, None, total, {"left": left}))
                 return False
             if job["kind"] in MAKING and _is_over(book, now_is):
                 return self._conclude(book, pool, job, now_is)
@@ -300,11 +364,14 @@ class PoolWorker:
 
     def _put(self, book: Book, finish: Finish) -> bool:
         """Write what has changed; and with it that a job was begun."""
-        begins = self._begins
+        begins, progress = self._begins, self._progress
+        news = progress.news() if progress is not None else {}
 
         def write(tx: Transaction, pool: Record, now: float) -> None:
-            if begins is not None:
-                jobs.advance(tx, begins, now, state="running")
+            if begins is not None and progress is not None:
+                jobs.advance(tx, begins, now, state="running", total=progress.total, **news)
+            elif news and progress is not None:
+                jobs.advance(tx, progress.job, now, **news)
             finish(tx, pool, now)
 
         there = book.write(write)
@@ -333,13 +400,17 @@ class PoolWorker:
 
         return self._put(book, write)
 
-    def _pause(self) -> float | None:
+    def _pause(self, book: Book) -> float | None:
         up = self._tools.up()
         waits = [sent.again - up for sent in self._sent.values() if sent.again is not None]
+        waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
+        if keeping.forced(keeping.busy(self._store, book.pool)):
+            tried = (sent.wanted for sent in self._sent.values() if sent.again is not None)
+            waits += [0.0 for one in tried if one.what == "terminate" and self._may_forgo(book, one.path)]
         if self._wake is not None:
             waits.append(self._wake - self._tools.now())
-        if (look := self._watch.next_look) is not None:
-            waits.append(look - up)
+        looks = (self._watch.next_look, self._follower.next_look)
+        waits += [look - up for look in looks if look is not None]
         if self._sent and not waits:
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None
@@ -351,6 +422,13 @@ def _is_over(book: Book, now_is: str) -> bool:
     return now_is in ("running", *keeping.GONE) and not (
         abandoned and any("doing" in entry for entry in book.state.values())
     )
+
+
+def _check_assertions(parts: Sequence[Part]) -> None:
+    """Conflict when one does not hold with what is set."""
+    wrong = [f"{spell(path)}: {words}" for path, words in broken({part.path: part for part in parts}).items()]
+    if wrong:
+        raise Conflict("; ".join(wrong), "set it to what the description allows")
 
 
 def _in_place(path: Path) -> list[Step]:
@@ -393,8 +471,12 @@ def _given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
     keeping.given_up(tx, pool, now, words)
 
 
-def _over(tx: Transaction, job: int, now: float, words: str | None) -> None:
+def _over(
+    tx: Transaction, job: int, now: float, words: str | None, total: int = 0, result: Any = None
+) -> None:
     if words is None:
-        jobs.advance(tx, job, now, state="done")
+        known = tx.get(record_key("job", job)) or {"total": 0}
+        total = max(total, known["total"])
+        jobs.advance(tx, job, now, state="done", done=total, total=total, result=result)
     else:
         jobs.advance(tx, job, now, state="failed", error={"code": DeviceFailed.code, "text": words})

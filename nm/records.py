@@ -29,6 +29,7 @@ KINDS = (
     "text",  # the text that a pool is made of; named POOL.REVISION
     "piece",  # some parts of a pool, as they are deployed; named POOL.NUMBER
     "life",  # how as many parts of it live; named POOL.NUMBER
+    "leftover",  # what a pool may have left on a host; named by its identity
     "image",
     "job",  # a piece of work and how far it is; named by its number
     "debt",  # something to undo on a device that cannot be reached now

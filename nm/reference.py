@@ -297,6 +297,7 @@ STRUCTS = (
         domains: int; how many of them are domains
         memory: int; MiB of these together
         set: list of [component, attribute]; what was set or removed since the text
+        end: struct; while it is taken down, and afterwards: as a component has it; else {}
         created: a time
         changed: a time""",
     ),
@@ -313,7 +314,8 @@ STRUCTS = (
         effects: struct; attribute to when a change counts: now, restart, replace or termination
         begun: struct; the values with which it was started of what was changed since
         needs: struct; attribute to the component it leads to, or nil
-        notes: struct; words (why it goes), trouble, unreachable, abandoned, as far as there is such""",
+        notes: struct; words (why it goes), trouble, unreachable, abandoned, as far as there is such
+        end: struct; why it goes or went: {type (normal, abnormal), description, id (the first), cause}""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """

@@ -13,6 +13,7 @@ from nm import groups, loans, people, slivers
 from nm.calls import SERVING, Call
 from nm.errors import Invalid, NotFound
 from nm.jobs import KEPT
+from nm.pools.allowing import ADOPT, Allowed
 from nm.records import Record, record_key
 from nm.store import Reader
 
@@ -134,6 +135,13 @@ def _head_member_or_reader(reader: Reader, call: Call, arguments: Sequence[Any])
 def _describe(_reader: Reader, call: Call, _arguments: Sequence[Any]) -> None:
     if not (call.caller.admin or "describe" in call.rights):
         raise call.denied("an administrator or the right describe")
+
+
+def _adopter(_reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
+    """Who may take domains of that host into descriptions, and so learn which there are."""
+    allowed = Allowed.to(call)
+    if not (allowed.has(ADOPT) and allowed.lists("hosts", arguments[0], unsaid=False)):
+        raise call.denied("an administrator, or the right describe with adopt and that host")
 
 
 def _describer(reader: Reader, call: Call, arguments: Sequence[Any]) -> None:
@@ -272,6 +280,7 @@ SLIVER_LOOK = Right("member of the sliver, reader", _sliver_member_or_reader)
 OWN_SLIVER = Right("a sliver's own account", _own_sliver)
 OWN_SLIVERS = Right("members (own slivers), reader", _anyone)
 DESCRIBE = Right("admin, or describe (within its limits; the caller is the owner)", _describe)
+ADOPTER = Right("admin, or describe with adopt (on hosts that it lists)", _adopter)
 DESCRIBER = Right("owner of the description, with the right describe", _describer)
 POOL_OWNER = Right("owner of the description", _pool_owner)
 POOL_LOOK = Right("owner of the description, reader", _pool_look)
@@ -313,8 +322,9 @@ _ROWS: Mapping[Right, str] = {
     OWN_JOBS: "GetJobs",
     OWN_EVENTS: "GetEvents",
     DESCRIBE: "PlanDescription ApplyDescription",
+    ADOPTER: "InspectDomains",
     DESCRIBER: "SetAttribute RemoveAttribute",
-    POOL_OWNER: "TerminateDescription",
+    POOL_OWNER: "TerminateDescription GetDescription",
     POOL_LOOK: "GetComponents",
     OWN_POOLS: "GetDescriptions",
     JOB: "GetJob WaitJob",

@@ -9,6 +9,7 @@ import random
 import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from nm import (
     imports,
     jobs,
     leases,
+    leftoverwork,
     lending,
     mails,
     mailwork,
@@ -38,6 +40,8 @@ from nm import (
     people,
     pool,
     poolcarriers,
+    poolgroups,
+    poolgroupwork,
     poolwork,
     power,
     promisework,
@@ -63,7 +67,7 @@ from nm.importwork import ImportWorker, carry_out
 from nm.management.command import in_folder
 from nm.nodework import NodeWorker
 from nm.plcwork import Look, PlcWorker
-from nm.pools import keeping
+from nm.pools import keeping, leftovers
 from nm.recording import unfinished
 from nm.records import Record, kind_of, name_of, record_key
 from nm.secrets import Secrets, nobody
@@ -117,6 +121,7 @@ class Service:
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._breakers: dict[str, Breaker] = {}  # by switch
+        self._host_gates = defaultdict[str, threading.Lock](threading.Lock)  # see nm/poolwires.py
         self._power_gate = threading.BoundedSemaphore(config.power.at_once)
         self._metrics = _metrics(config)
         self.database = Database.open(
@@ -319,6 +324,8 @@ class Service:
                 self.crew.send(lending.SUBJECT, look)
             if (step := self._federation.concerned(key, record)) is not None:
                 self.crew.send(following.SUBJECT, step)
+            if record is not None and (pool := poolgroups.concerned(record)) is not None:
+                self.crew.send(keeping.subject(pool), poolwork.Wake())
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -346,6 +353,8 @@ class Service:
                 self._wake(paying)
             else:
                 self.crew.send(patrol.SUBJECT, families.ChildOver(parent, job["id"]))
+        if (group := poolgroups.woken(self.database, job)) is not None:
+            self.crew.send(poolgroups.subject(group), poolgroupwork.Look())
         if self._metrics:
             self._metrics.job_over(job["kind"], job["state"])
 
@@ -378,6 +387,7 @@ class Service:
 
     def _resume_pools(self) -> None:
         """Each goes on, or is watched again."""
+        self.crew.send(leftovers.SUBJECT, poolwork.Wake())
         for described in self.database.range("pool"):
             self.crew.send(keeping.subject(name_of(described["record_key"])), poolwork.Wake())
 
@@ -457,8 +467,12 @@ class Service:
             return AccountsWorker(System(configured.places(self._config)), self._tools)
         if kind == "debt":
             return debtwork.SwitchDebtWorker(name, self._tools)
+        if subject == leftovers.SUBJECT:
+            return leftoverwork.LeftoverWorker(self._tools)
         if kind == "pool":
             return poolwork.PoolWorker(name, self._tools)
+        if subject == poolgroups.subject(name):
+            return poolgroupwork.DescribedGroup(name, self._tools, self._owner, self._site)
         return self._device(kind, name)
 
     def _device(self, kind: str, name: str) -> Handler:
@@ -481,13 +495,17 @@ class Service:
         if kind == "console":
             return ConsoleWorker(name, self.database, self._consoles)
         if kind == "domains":
-            return hands.pools_worker(name, self.database, partial(configured.base_folders, self._config))
+            folders = partial(configured.base_folders, self._config)
+            locks = Path(self._config.daemon.database) / "runs"
+            gate, secret = self._host_gates[name], self._secrets.lookup
+            return hands.pools_worker(name, self.database, folders, gate, secret, locks)
         if kind == poolcarriers.SCRIPTS:
             locks = Path(self._config.daemon.database) / "scripts"
             settings = lambda: self._config.descriptions  # noqa: E731 - as it is when a script runs
             ends = self._ends.is_set
             return hands.scripts_worker(name, self.database, self._secrets.lookup, settings, locks, ends)
-        return hands.host_worker(name, self.database, self._secrets.lookup, configured.heads(self._config))
+        heads = configured.heads(self._config)
+        return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
 
     def _breaker(self, switch: str) -> Breaker:
         """It remembers, while the switch's worker comes and goes."""
@@ -518,6 +536,12 @@ class Service:
     def _people(self, config: Config) -> People:
         own = partial(people.is_own, self.database, configured.accounts_of(config)["uids"])
         return People(config.api.admin_group, config.api.tcp_admin, is_own=own)
+
+    def _owner(self, person: Record) -> Caller:
+        """Somebody in whose name something is done, as they may call now."""
+        known = self._people(self._config).caller(person["uid"], "unix", time.monotonic())
+        admin = known.admin and known.name == person["name"]
+        return Caller(person["uid"], person["name"], admin, "daemon")
 
     def _site(self) -> Site:
         return configured.site_of(self._config, self._registry)

@@ -2,8 +2,9 @@
 
 A spec is {"networks": {"main": {"vlan", "nics", "tagged"}, ...}, "nodes": [names], "headnode": name
 or None}, with "image" (what its nodes boot) and "images" ({node: what just that one boots}) where some are
-asked for, and "since" ({node: a word that is another one each time it comes}). A group has three: wanted,
-target, and (as facts) deployed. What any of the three speaks of is claimed: the claim is the owner field of
+asked for, "since" ({node: a word that is another one each time it comes}), and "hosts" ({network: [hosts]}),
+on which it is for domains of the description that made the group. A group has three: wanted, target, and (as
+facts) deployed. What any of the three speaks of is claimed: the claim is the owner field of
 the claimed thing's own record. Called by operations and by the workers' recording, inside transactions only.
 """
 
@@ -59,6 +60,21 @@ def dated(group: Record, wanted: Spec) -> Spec:
     old = {*group["wanted"]["nodes"], *target["nodes"]}
     word = f"{int(group['created'] * 1000)}.{group['revision'] + 1}"
     return with_since(wanted, {**dict.fromkeys((n for n in wanted["nodes"] if n not in old), word), **before})
+
+
+def with_hosts(spec: Spec, network: str, hosts: Iterable[str]) -> Spec:
+    """The spec with that network on these hosts, and on no others."""
+    rest = {key: part for key, part in spec.items() if key != "hosts"}
+    every = {**spec.get("hosts", {}), network: sorted(set(hosts))}
+    kept = {name: found for name, found in every.items() if found}
+    return {**rest, **({"hosts": kept} if kept else {})}
+
+
+def hosts_of(spec: Spec | None, network: str) -> list[str]:
+    """The hosts that carry that network of the spec for domains; none when it has no such network."""
+    if not spec or network not in spec["networks"]:
+        return []
+    return list(spec.get("hosts", {}).get(network, ()))
 
 
 def with_image(spec: Spec, image: str | None, nodes: Collection[str]) -> Spec:

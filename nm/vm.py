@@ -10,6 +10,7 @@ other domains, are left as they are. Called by the host's one worker thread; hol
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
 from nm.listfolder import FOLDER
 from nm.machine_xml import WHOLE, Mark, mac_of, management_mac_of
 from nm.making import Blueprint, Maker
+from nm.poolwires import take_off
 from nm.records import Record
 from nm.seed import Seed
 from nm.seeds import Seeds
@@ -35,7 +37,8 @@ class HostHand:
     """Makes `bridge/HOST/ID`, `head/NAME` and `list/NAME` true on one host.
 
     `headnode` answers a head node's record by its name; `blueprint` what one is made from; `seed` what an
-    existing one is told; `lists` is where nm/export.py writes; `connect` opens a hypervisor.
+    existing one is told; `lists` is where nm/export.py writes; `connect` opens a hypervisor; `gate` is held
+    while a VLAN is taken away (nm/poolwires.py).
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class HostHand:
         network: Callable[[Record], hostnet.HostNetwork] = hostnet.network_of,
         grace: float = GRACE,
         clock: Clock = REAL,
+        gate: AbstractContextManager[object] | None = None,
     ) -> None:
         self._name = name
+        self._gate = gate or nullcontext()
         self._headnode = headnode
         self._network = network(host)
         self._hypervisor = connect(host["uri"])
@@ -107,7 +112,9 @@ class HostHand:
             if not self._network.present(vlan):
                 raise DeviceFailed(f"host {self._name}: VLAN {vlan} is not there after it was made")
             return {}
-        self._network.unmake(vlan)
+        with self._gate:
+            take_off(self._hypervisor, self._network, vlan)
+            self._network.unmake(vlan)
         return None
 
     def _record(self, name: str) -> Record:

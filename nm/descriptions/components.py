@@ -29,6 +29,7 @@ OWN = (
     "Vlan",
     "HeadNode",
 )
+GIVEN = ("sfHost", "sfLivenessDelay", "sfLivenessFactor")  # attributes that every component has when it runs
 KINDS = {
     f"{CORE}prim.PrimImpl": "Prim",
     f"{CORE}compound.CompoundImpl": "Compound",
@@ -140,8 +141,14 @@ def _needs(
         if isinstance(value, Reference) and value.lazy and not value.data:
             yield before + name, _target(finder, scope, value)
         elif isinstance(value, Component):
-            inner = {spoken(key): item.value for key, item in value.attributes.items()}
-            yield from _needs(finder, scope.below(value, name), inner, f"{before}{name}:")
+            yield from _inner_needs(finder, scope.below(value, name), f"{before}{name}:")
+        elif isinstance(value, Function) and value.lazy and not value.data:
+            yield from _inner_needs(finder, scope.below(value.component, name), f"{before}{name}:")
+
+
+def _inner_needs(finder: Finder, scope: Scope, before: str) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    inner = {spoken(key): item.value for key, item in scope.component.attributes.items()}
+    yield from _needs(finder, scope, inner, before)
 
 
 def _target(finder: Finder, scope: Scope, reference: Reference) -> tuple[str, ...] | None:
@@ -149,7 +156,11 @@ def _target(finder: Finder, scope: Scope, reference: Reference) -> tuple[str, ..
     for parts in (reference.parts, reference.parts[:-1]):
         try:
             found = finder.follow(scope, Reference(parts)) if parts else None
-        except (Unresolved, LazyMet):
+        except LazyMet:
+            continue  # known when that is followed: whose attribute it is counts
+        except Unresolved:
+            if parts and parts[-1].name in GIVEN and parts is reference.parts:
+                continue
             return None
         if isinstance(found, Scope):
             return found.names()

@@ -8,7 +8,7 @@ from typing import Any
 from nm import hypervisor, keys, paths, views
 from nm.calls import NM, Call
 from nm.errors import Conflict
-from nm.pool import values
+from nm.pool import uses, values
 from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
 from nm.records import Record, changed, in_order, new
 from nm.store import Reader, Transaction
@@ -83,6 +83,7 @@ def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
                     f"host {name} runs head node {views.named(head)} of group {head['group']}",
                     "give the group another head node, or change only available and reason",
                 )
+        _check_unused(tx, name)
     if hypervisor.canonical_uri(after["uri"]) != hypervisor.canonical_uri(record["uri"]):
         unclaim(tx, "uri", hypervisor.canonical_uri(record["uri"]))
         _claim_libvirt(tx, call, after)
@@ -107,10 +108,20 @@ def unregister_host(tx: Transaction, call: Call, name: str) -> int:
     for trunk in tx.range("trunk"):
         if f"host:{name}" in paths.ends(trunk):
             raise Conflict(f"host {name} is an end of trunk {views.named(trunk)}", "UnregisterTrunk first")
+    _check_unused(tx, name)
     unclaim(tx, "uri", hypervisor.canonical_uri(record["uri"]))
     tx.delete(record["record_key"])
     tell(tx, call, "host", name, "unregistered")
     return 1
+
+
+def _check_unused(tx: Transaction, name: str) -> None:
+    """Conflict while a group has its network there."""
+    if (group := uses.host(tx, name)) is not None:
+        raise Conflict(
+            f"host {name} has the network of group {group}",
+            "take its head node or domains away, or destroy it",
+        )
 
 
 def _head_nodes(tx: Transaction, host: str) -> list[Record]:

@@ -6,7 +6,7 @@ costs a look at every group, which is why only calls that remove or reset someth
 
 from collections.abc import Iterable, Iterator
 
-from nm import facts, paths, views
+from nm import facts, paths, specs, views
 from nm.errors import Conflict
 from nm.records import Record, name_of, record_key
 from nm.store import Reader
@@ -128,7 +128,21 @@ def _places(reader: Reader, group: Record) -> Iterator[set[str]]:
                 if views.in_network(views.named(found), nic, network)
             }
             head = reader.get(record_key("headnode", spec["headnode"])) if name == "main" else None
-            yield places | ({f"host:{head['host']}"} if head is not None else set())
+            yield places | {f"host:{host}" for host in specs.hosts_of(spec, name)} | _host_of(head)
+
+
+def _host_of(head: Record | None) -> set[str]:
+    return {f"host:{head['host']}"} if head is not None else set()
+
+
+def host(reader: Reader, name: str) -> str | None:
+    """The group that has its network on that host, for domains of its description; None when none has."""
+    for group in reader.range("group"):
+        specs_of = [spec for spec in (group["wanted"], group["target"]) if spec]
+        wanted = any(name in hosts for spec in specs_of for hosts in spec.get("hosts", {}).values())
+        if wanted or any(fact.startswith(f"bridge/{name}/") for fact in group["deployed"]):
+            return name_of(group["record_key"])
+    return None
 
 
 def _spanned(trunks: list[Record], places: set[str]) -> list[str]:

@@ -6,27 +6,30 @@ leads is seen too late.
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm.calls import Call
 from nm.errors import LimitReached
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
-from nm.pools.kinds import KINDS, worth
+from nm.pools.grouping import HOSTS, NETWORK, network_of
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
 from nm.pools.places import host_of
 from nm.pools.scripting import TIMEOUT
-from nm.pools.tree import Part
+from nm.pools.tree import Part, Path
 from nm.records import Record, name_of, record_key
 from nm.store import Reader
 
-DOMAINS = ("Domain", "XenDomain")
-OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")
 IMAGE = "baseImage"
 FILES = ("kernel", "ramdisk", "imageDir")
-DEVICES = ("bridge", "network", "volumeGroup", "thinPool", "keepOnTerminate")
-COUNTED = ("pools", "components", "domains", "memory")
+DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool", "keepOnTerminate")
+ADOPT, IN_PLACE = "adopt", "inPlace"
+OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
+COUNTED = ("pools", "components", "domains", "memory", "disk")
+MIB = 1 << 20
 ASK = "an administrator may, or ask one for this in your right describe"
 
 Wrong = tuple[str, str]  # what is wrong, and what to do
@@ -60,16 +63,33 @@ def findings(reader: Reader, call: Call, parts: Iterable[Part]) -> Iterator[Find
     """What the caller may not describe, or nobody may."""
     allowed = Allowed.to(call)
     hosts: set[str] = set()
-    for part in parts:
-        for text, hint in _of_part(reader, call, allowed, part, hosts):
+    given = {part.path: part for part in parts}
+    for part in given.values():
+        for text, hint in _of_part(reader, call, allowed, _looked_at(given, part), hosts):
             yield Finding("error", part.path, text, hint, part.line)
+
+
+def _looked_at(parts: Mapping[Path, Part], part: Part) -> Part:
+    """The part without a network that is its own group's: whoever may have the group may have that.
+
+    Of a part that is given by itself, as one of which an attribute is set, the whole was looked at before.
+    """
+    target = part.needs.get(NETWORK) if part.kind in DOMAINS else None
+    if target is not None and (target not in parts or network_of(parts, part) is not None):
+        return replace(part, attributes={**part.attributes, NETWORK: None})
+    return part
 
 
 def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: set[str]) -> Iterator[Wrong]:
     yield from _of_kind(call, allowed, part)
-    if part.host and part.host not in hosts:  # each is told once
-        hosts.add(part.host)
-        yield from _host(reader, allowed, call, part)
+    named = part.attributes.get(HOSTS) if part.kind in OF_GROUPS else None
+    for host in (part.host, *(named if isinstance(named, list) else ())):
+        if host and host not in hosts:  # each is told once
+            hosts.add(host)
+            yield from _host(reader, allowed, call, str(host))
+    yield from _sizes(allowed, part)
+    yield from _in_place(reader, call, allowed, part)
+    yield from _bridge(reader, part)
     for name, value in part.attributes.items():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
@@ -91,11 +111,56 @@ def _of_kind(call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
         yield f"{call.caller.name} may not make groups ({part.kind})", "ask for the right reserve"
 
 
-def _host(reader: Reader, allowed: Allowed, call: Call, part: Part) -> Iterator[Wrong]:
-    host = host_of(reader, part.host)
+def _host(reader: Reader, allowed: Allowed, call: Call, name: str) -> Iterator[Wrong]:
+    host = host_of(reader, name)
     if host is None or not allowed.lists("hosts", name_of(host["record_key"]), unsaid=False):
         hint = "GetHosts lists the hosts; the right describe has to list it" if host else "RegisterHost it"
-        yield f"no host {part.host!r} that {call.caller.name} may describe anything on", hint
+        yield f"no host {name!r} that {call.caller.name} may describe anything on", hint
+
+
+def _sizes(allowed: Allowed, part: Part) -> Iterator[Wrong]:
+    """Whose disks are counted says how large each is; nobody knows it beforehand otherwise."""
+    if part.kind not in DISKS or allowed.everything or "disk" not in allowed.limits:
+        return
+    for name in ("size", "swapSize"):
+        value = part.attributes.get(name)
+        if is_lazy(value) or (name == "size" and value is None and part.attributes.get(IN_PLACE) is not True):
+            yield f"{name} is not said", "write the number of bytes, for it is counted"
+
+
+def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
+    """A disk that is there already is written to, as no image may be."""
+    said, base = part.attributes.get(IN_PLACE), part.attributes.get(IMAGE)
+    if said is None or said is False:
+        return
+    if is_lazy(said):
+        yield f"{IN_PLACE} is a reference that is followed later", "write the value itself"
+    if not allowed.has(ADOPT):
+        yield f"{call.caller.name} may not take disks that are there already ({IN_PLACE})", ASK
+    images = {image.get("disk"): name_of(image["record_key"]) for image in reader.range("image")}
+    if base in images or base in images.values():
+        yield (
+            f"{base} is an image ({images.get(base, base)}), and cannot be a domain's disk {IN_PLACE}",
+            f"leave {IN_PLACE} out: then a disk is made of it",
+        )
+
+
+def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
+    """What nm itself puts on VLANs is not for those whom a description puts there."""
+    bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
+    if not isinstance(bridge, str):
+        return
+    hint = "let network lead to a Group or Vlan of the description"
+    if OWN_BRIDGE.fullmatch(bridge):
+        yield f"bridge {bridge} is a group's", hint
+    host = host_of(reader, part.host)
+    network = host["network"] if host is not None else {}
+    if network.get("kind") != "ovs" or network.get("device") != bridge:
+        return
+    if vlan is None:
+        yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
+    elif reader.get(record_key("vlan", vlan)) is not None:
+        yield f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", hint
 
 
 def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Value) -> Iterator[Wrong]:
@@ -136,7 +201,7 @@ def below(path: str, folders: Iterable[str]) -> bool:
 
 
 def uses(parts: Iterable[Part]) -> dict[str, int]:
-    """What a pool counts in its owner's limits; memory in MiB."""
+    """What a pool counts in its owner's limits; memory and disks in MiB. Disks in place were there before."""
     counts = dict.fromkeys(COUNTED, 0) | {"pools": 1}
     for part in parts:
         counts["components"] += 1
@@ -144,6 +209,9 @@ def uses(parts: Iterable[Part]) -> dict[str, int]:
             counts["domains"] += 1
             given = (worth(KINDS[part.kind], part.attributes, name) for name in ("memory", "maxMemory"))
             counts["memory"] += max((value for value in given if isinstance(value, int)), default=0)
+        if part.kind in DISKS and part.attributes.get(IN_PLACE) is not True:
+            held = (part.attributes.get(name) for name in ("size", "swapSize"))
+            counts["disk"] += sum(-(-value // MIB) for value in held if isinstance(value, int))
     return counts
 
 
@@ -158,9 +226,9 @@ def check_limits(reader: Reader, call: Call, name: str, wanted: Mapping[str, int
         if call.caller.is_(pool["owner"]) and name_of(pool["record_key"]) != name
     ]
     for word in COUNTED:
-        count = wanted[word] + sum(pool["uses"][word] for pool in others)
+        count = wanted[word] + sum(pool["uses"].get(word, 0) for pool in others)
         if word in limits and count > limits[word]:
-            unit = "MiB of memory" if word == "memory" else word
+            unit = f"MiB of {word}" if word in ("memory", "disk") else word
             raise LimitReached(
                 f"{call.caller.name} may describe {limits[word]} {unit} at most, and this makes {count}",
                 "terminate what is not needed any more, or ask an administrator for more",

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.pools.attributes import Value, is_component, is_lazy
-from nm.pools.kinds import KINDS, worth
-from nm.pools.tree import Part, Path, Tree, spell
+from nm.errors import Invalid, NotFound
+from nm.pools.attributes import Attribute, leads
+from nm.pools.grouping import GROUP, MAIN, NETWORK, group_around, group_name, network_name, network_of
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
-DOMAINS = ("Domain", "XenDomain")
-DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
 BACKEND, SHELL = "storageBackend", "shell"
 DIGITS = 12
 
@@ -26,8 +26,11 @@ class Brief:
 
     attributes: plain values, lazy references followed, without those that lead to components. disk: of a
     domain, the brief of its back end. user: of a back end, the brief of the domain that has its disk. keys:
-    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. shell: of a
-    script, the brief of its shell. deployed: whether this life of the part was to be deployed, ever.
+    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. adopt: a domain
+    of that name that is nobody's is taken as it is. group: of what is a group's, the brief of that; of a
+    domain, that of the group on whose network it is. network: which of the group's. ending: that group is
+    being taken down. shell: of a script, the brief of its shell. deployed: whether this life of the part was
+    to be deployed, ever.
     """
 
     pool: str
@@ -40,6 +43,10 @@ class Brief:
     user: "Brief | None" = None
     keys: tuple[str, ...] = ()
     gentle: bool = False
+    adopt: bool = False
+    group: "Brief | None" = None
+    network: str = ""
+    ending: bool = False
     shell: "Brief | None" = None
     deployed: bool = False
 
@@ -58,6 +65,11 @@ class Brief:
     def fact(self) -> str:
         """The name of what a hand makes true of it."""
         return f"part/{self.pool}/{spell(self.path)}"
+
+    @property
+    def group_name(self) -> str:
+        """What its group is called; "" when it has to do with none."""
+        return group_name(self.group.path, self.group.attributes, self.pool) if self.group is not None else ""
 
     def worth(self, name: str) -> Any:
         """An attribute as given, else its default."""
@@ -86,39 +98,65 @@ class Briefing:
         domains = (part for part in self.tree.parts.values() if part.kind in DOMAINS)
         return {disk: part.path for part in domains if (disk := part.needs.get(BACKEND)) is not None}
 
-    def of(self, part: Part) -> Brief:
-        """The brief of a part as it is given; references are followed in the tree."""
-        made = self._alone(part)
+    def of(self, part: Part, *, strict: bool = True) -> Brief:
+        """The brief of a part as it is given; references are followed in the tree.
+
+        strict: NotFound or Invalid when an attribute that counts leads to nothing that it may be.
+        """
+        made = self._grouped(part, self.alone(part, strict=strict))
         if part.kind in DOMAINS:
             other = self.tree.parts.get(part.needs.get(BACKEND) or part.path)
             if other is not None and other.kind in DISKS:
-                return replace(made, disk=self._alone(other))
+                return replace(made, disk=self.alone(other))
         if part.kind in DISKS and (user := self._users.get(part.path)) is not None:
-            return replace(made, user=self._alone(self.tree.parts[user]))
+            return replace(made, user=self.alone(self.tree.parts[user]))
         if part.kind == "Script" and (shell := self.tree.parts.get(part.needs.get(SHELL) or part.path)):
-            return replace(made, shell=self._alone(shell), deployed=part.path in self.deployed)
+            return replace(made, shell=self.alone(shell), deployed=part.path in self.deployed)
         return made
 
-    def _alone(self, part: Part) -> Brief:
+    def _grouped(self, part: Part, made: Brief) -> Brief:
+        """With the group that it has to do with."""
+        parts = self.tree.parts
+        if part.kind == GROUP:
+            return replace(made, group=made, network=MAIN)
+        if part.kind in OF_GROUPS and (around := group_around(parts, part.parent or ROOT)) is not None:
+            return replace(made, group=self.alone(parts[around]), network=network_name(part))
+        if part.kind in DOMAINS and (network := network_of(parts, part)) is not None:
+            kept = {name: value for name, value in made.attributes.items() if name != NETWORK}
+            return replace(made, attributes=kept, group=self.alone(parts[network[0]]), network=network[1])
+        return made
+
+    def alone(self, part: Part, *, strict: bool = False) -> Brief:
+        """The brief of a part without those of others."""
         life = self.lives.get(part.path, 0)
-        attributes = resolved(self.tree, part)
+        attributes = resolved(self.tree, part, strict=strict)
         return Brief(self.pool, self.born, part.path, part.kind, life, attributes, keys=self.keys)
 
 
-def resolved(tree: Tree, part: Part) -> dict[str, Any]:
-    """The attributes of a part, with what lazy references lead to; without those that lead to nothing."""
+def resolved(tree: Tree, part: Part, *, strict: bool = False) -> dict[str, Any]:
+    """The attributes of a part, with what lazy ones are worth; without those that lead to parts, or nowhere.
+
+    strict: see Briefing.of.
+    """
     found = {}
+    known = KINDS[part.kind].known() if part.kind in KINDS else {}
     for name, value in part.attributes.items():
-        worth_now = tree.followed(part, name) if is_lazy(value) else _inside(tree, part, name, value)
+        worth_now = worth_of(tree, part, known.get(name), name, strict) if leads(value) else value
         if worth_now is not None:
             found[name] = worth_now
     return found
 
 
-def _inside(tree: Tree, part: Part, name: str, value: Value) -> Value:
-    """A value with what lazy references in it lead to; one that leads to nothing stays."""
-    if is_component(value):
-        items = value["attributes"].items()
-        return {**value, "attributes": {key: _inside(tree, part, f"{name}:{key}", it) for key, it in items}}
-    led = tree.led(value, part.needs.get(name))
-    return value if led is None else led
+def worth_of(tree: Tree, part: Part, attribute: Attribute | None, name: str, strict: bool) -> Any:
+    """What a lazy attribute is worth; None when it leads to a part, or nowhere and that does not matter."""
+    try:
+        value = tree.followed(part, name)
+    except NotFound:
+        if strict and attribute is not None and not attribute.lazy:
+            raise
+        return None
+    if strict and attribute is not None and not attribute.lazy and not attribute.fits(value):
+        raise Invalid(
+            f"{name} leads to what is no {attribute.type}", "let it lead to one, or write the value"
+        )
+    return value

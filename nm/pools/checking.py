@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nm.errors import Invalid
-from nm.pools.attributes import Attribute, Value, is_component, is_lazy
+from nm.errors import Invalid, NotFound
+from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
+from nm.pools.following import broken
+from nm.pools.grouping import wrong
 from nm.pools.kinds import KINDS, Kind
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
 from nm.pools.tree import Part, Path, Tree, spell
@@ -15,10 +17,13 @@ NO_VALUE_SHOWN = "(not shown)"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "whenUnreachable": ("keep", "terminate"),
     "format": ("raw", "qcow2"),
+    "onReboot": ("start", "end"),
     "onCrash": ("destroy", "restart"),
     "graphics": ("none", "vnc", "spice"),
     "diskBus": ("virtio", "scsi", "sata", "ide"),
+    "bridgeKind": ("linux", "ovs"),
 }
+LAST_VLAN = 4094
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -45,7 +50,34 @@ class Finding:
 def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
-    return [*found, *_of_shells(tree), *_of_order(tree)]
+    found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
+    return [*found, *_of_shells(tree), *_of_lazy(tree), *_of_order(tree)]
+
+
+def of_one(part: Part) -> list[Finding]:
+    """What is wrong with one part, for all that is known of it alone."""
+    return list(_of_part(part))
+
+
+def _of_lazy(tree: Tree) -> Iterator[Finding]:
+    """Where lazy values lead that count for their component, and assertions that do not hold."""
+    for part in tree.parts.values():
+        known = KINDS[part.kind].known() if part.kind in KINDS else {}
+        for name, value in part.attributes.items():
+            if name in known and not known[name].lazy and is_lazy(value):
+                yield from _of_value_there(tree, part, known[name])
+    for path, words in broken(tree.parts).items():
+        yield _error(tree.parts[path], words, "correct what it is about")
+
+
+def _of_value_there(tree: Tree, part: Part, attribute: Attribute) -> Iterator[Finding]:
+    try:
+        value = tree.followed(part, attribute.name)
+    except NotFound as error:
+        yield _error(part, f"{attribute.name} leads nowhere: {error.message}", error.hint)
+        return
+    if value is not None and attribute.type not in ("CD", "Reference"):
+        yield from _of_value(part, attribute, value)
 
 
 def _of_part(part: Part) -> Iterator[Finding]:
@@ -54,8 +86,6 @@ def _of_part(part: Part) -> Iterator[Finding]:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
         yield _error(part, "nm knows no such kind of component", hint)
         return
-    if kind.left_out:
-        yield _error(part, f"{kind.name} is not deployed", kind.left_out)
     known = kind.known()
     for name, attribute in known.items():
         if attribute.must and name not in part.attributes:
@@ -63,6 +93,8 @@ def _of_part(part: Part) -> Iterator[Finding]:
     for name, value in part.attributes.items():
         if name in known:
             yield from _of_value(part, known[name], value)
+    if part.kind in ("Domain", "XenDomain"):
+        yield from _of_nic(part)
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
@@ -86,7 +118,7 @@ def _of_shells(tree: Tree) -> Iterator[Finding]:
         elif part.kind == "Script":
             for name in SCRIPTS.values():
                 value = part.attributes.get(name)
-                if value is not None and not _leads(value):
+                if value is not None and not leads(value):
                     yield from _read(part, script_text, value, f"{name}: ")
             yield from _of_shell(part, tree.parts.get(part.needs.get("shell") or part.path))
 
@@ -109,11 +141,13 @@ def _of_shell(part: Part, shell: Part | None) -> Iterator[Finding]:
         yield _error(part, text, "a script runs where its shell is: describe both on one host")
 
 
-def _leads(value: Value) -> bool:
-    """Whether something of it is followed later."""
-    if is_component(value):
-        return any(map(_leads, value["attributes"].values()))
-    return is_lazy(value) or (isinstance(value, list) and any(map(_leads, value)))
+def _of_nic(part: Part) -> Iterator[Finding]:
+    """Tags are Open vSwitch's."""
+    vlan, kind = part.attributes.get("vlan"), part.attributes.get("bridgeKind")
+    if isinstance(vlan, int) and not 1 <= vlan <= LAST_VLAN:
+        yield _error(part, f"vlan is {vlan}", f"it is one of 1 to {LAST_VLAN}")
+    if vlan is not None and (kind == "linux" or "bridge" not in part.attributes):
+        yield _error(part, "vlan is of a bridge of Open vSwitch only", "name such a bridge, or leave it out")
 
 
 def _a(name: str) -> str:

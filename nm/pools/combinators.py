@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nm.pools import updating
-from nm.pools.life import NOTHING, STAGES, Life, Status, alive
-from nm.pools.tree import ACTION, ACTIONS, Path, spell
+from nm.pools.life import NOTHING, STAGES, End, Life, Status, alive, timers_in
+from nm.pools.tree import ACTION, ACTIONS, ROOT, Path, spell
 
 Step = Callable[[Life, Path], None]
 
@@ -32,12 +32,12 @@ def _remember(life: Life, path: Path, **values: Any) -> None:
     life.write(path, run={key: value for key, value in run.items() if value is not None} or None)
 
 
-def finish(life: Life, path: Path, status: Status, words: str = "") -> None:
+def finish(life: Life, path: Path, end: End) -> None:
     """A combinator has come to its end; while it is still being made, a bad one means that it cannot be."""
-    if status == "abnormal" and "stage" in life.get(path):
-        life.fail(path, words)
-    elif status == "abnormal" or life.worth(path, "sfShouldTerminate") is not False:
-        life.down(path, status, words)
+    if end.status == "abnormal" and "stage" in life.get(path):
+        life.fail(path, end.words, end.first)
+    elif end.status == "abnormal" or life.worth(path, "sfShouldTerminate") is not False:
+        life.down(path, end)
 
 
 # ---- when it has started
@@ -54,7 +54,7 @@ def _one_action(life: Life, path: Path) -> None:
         life.launch(actions[0])
     else:
         life.passed(path)
-        finish(life, path, "normal")
+        finish(life, path, End("normal"))
 
 
 def _number(life: Life, path: Path, name: str) -> float:
@@ -98,14 +98,14 @@ def _terminator(life: Life, path: Path) -> None:
         life.fail(path, "what it is to end is not there")
         return
     life.passed(path)
-    life.down(target, "normal", "it was ended by another component")
-    finish(life, path, "normal")
+    life.down(target, End("normal", f"it was ended by {spell(path)}", path))
+    finish(life, path, End("normal"))
 
 
 def _script(life: Life, path: Path) -> None:
     life.passed(path)
     if life.worth(path, "autoTerminate") is True:
-        life.down(path, "normal", "its script has run")
+        life.down(path, End("normal", "its script has run", path))
 
 
 STARTED: Mapping[str, Step] = {
@@ -115,6 +115,8 @@ STARTED: Mapping[str, Step] = {
     "Repeat": _one_action,
     "Try": _one_action,
     "Finally": _one_action,
+    "Run": _one_action,
+    "Deployer": _one_action,
     "Timeout": _in_time,
     "During": _in_time,
     "Delay": _delayed,
@@ -158,18 +160,40 @@ def group_passed(life: Life, path: Path) -> None:
 def child_gone(life: Life, path: Path, child: Path) -> None:
     """A child is down, and its parent is not being taken down."""
     entry, role = life.get(child), life.tree.parts[child].role
-    status, words = entry.get("going", "normal"), entry.get("words", "")
-    kind = _kind(life, path)
-    if kind == "FireBreak":
+    end, kind = End.of(child, entry), _kind(life, path)
+    if kind == "FireBreak" or _is_detached(life, path, child):
         _without(life, path, child)
+        _destruct(life, path)
+    elif role and child in life.tree.leaving:
+        return  # the end of the update sees to what comes in its place
     elif role in {ACTIONS, ACTION}:
-        ENDED[kind](life, path, child, status)
+        ENDED[kind](life, path, child, end)
     elif role:
-        finish(life, path, status, words)
+        finish(life, path, end)
     elif entry.get("failed") and life.worth(path, "keepOnFailure") is True:
         _without(life, path, child)
     else:
-        life.down(path, status, words)
+        life.down(path, end)
+
+
+def _is_detached(life: Life, path: Path, child: Path) -> bool:
+    """Whether a DetachingCompound that runs has let go of its parent, or of its parts."""
+    upwards = _kind(life, child) == "DetachingCompound" and life.worth(child, "detachUpwards") is True
+    if upwards and life.get(child).get("passed") == STAGES[-1] and not life.get(child).get("failed"):
+        return True
+    runs = life.get(path).get("state") == "running" and "stage" not in life.get(path)
+    return runs and _lets_go(life, path)
+
+
+def _lets_go(life: Life, path: Path) -> bool:
+    return _kind(life, path) == "DetachingCompound" and life.worth(path, "detachDownwards") is True
+
+
+def _destruct(life: Life, path: Path) -> None:
+    """A DetachingCompound that is to, ends with the last of its parts."""
+    wanted = _lets_go(life, path) and life.worth(path, "autoDestruct") is True
+    if wanted and not any(alive(life.get(child)) for child in life.tree.inside(path)):
+        finish(life, path, End("normal"))
 
 
 def _without(life: Life, path: Path, child: Path) -> None:
@@ -182,39 +206,35 @@ def _without(life: Life, path: Path, child: Path) -> None:
         entry = life.get(other)
         if entry.get("state") == "ended":
             continue
-        words = f"it needs {spell(child)}"
-        life.fail_with(other)
+        why = End.of(child, life.get(child))
+        end = End("abnormal", f"it needs {spell(child)}", why.first, why.words)
+        life.fail_with(other, end)
         if alive(entry):
-            life.down(other, "abnormal", words)
+            life.down(other, end)
         else:
-            life.write(other, going="abnormal", words=words)
+            life.write(other, going="abnormal", words=end.words, first=end.first, cause=end.cause or None)
             life.gone(other)
     if life.get(child).get("passed") != stage:
         life.count(path, child, stage)
 
 
-Ended = Callable[[Life, Path, Path, Status], None]
+Ended = Callable[[Life, Path, Path, End], None]
 
 
-def _words(life: Life, child: Path) -> str:
-    words: str = life.get(child).get("words", "")
-    return words
-
-
-def _next_turn(life: Life, path: Path, child: Path, status: Status) -> None:
+def _next_turn(life: Life, path: Path, child: Path, end: End) -> None:
     actions = life.tree.actions(path)
     turn = actions.index(child) + 1
-    if status == "abnormal" or turn == len(actions):
-        finish(life, path, status, _words(life, child))
+    if end.status == "abnormal" or turn == len(actions):
+        finish(life, path, end)
     else:
         life.launch(actions[turn])
 
 
-def _one_over(life: Life, path: Path, child: Path, status: Status) -> None:
+def _one_over(life: Life, path: Path, child: Path, end: End) -> None:
     failed = life.get(child).get("failed")
     name = "terminateOnAbnormalChildDeploy" if failed else "terminateOnAbnormalChildTermination"
-    if status == "abnormal" and life.worth(path, name) is not False:
-        finish(life, path, "abnormal", _words(life, child))
+    if end.status == "abnormal" and life.worth(path, name) is not False:
+        finish(life, path, end)
         return
     _remember(life, path, over=_run(life, path).get("over", 0) + 1)
     if "group" in _run(life, path):
@@ -225,33 +245,33 @@ def _one_over(life: Life, path: Path, child: Path, status: Status) -> None:
 
 def _all_over(life: Life, path: Path) -> None:
     if _run(life, path).get("over") == len(life.tree.actions(path)):
-        finish(life, path, "normal")
+        finish(life, path, End("normal"))
 
 
 def _again(wanted: Status, attribute: str, more: int) -> Ended:
     """Run the action again when it ended like that, so many times as an attribute says and more."""
 
-    def ended(life: Life, path: Path, child: Path, status: Status) -> None:
+    def ended(life: Life, path: Path, child: Path, end: End) -> None:
         tries = _run(life, path).get("tries", 0) + 1
-        if status == wanted and tries < _number(life, path, attribute) + more:
+        if end.status == wanted and tries < _number(life, path, attribute) + more:
             _remember(life, path, tries=tries)
             life.launch(child)
         else:
-            finish(life, path, status, _words(life, child))
+            finish(life, path, end)
 
     return ended
 
 
-def _handled(life: Life, path: Path, child: Path, status: Status) -> None:
+def _handled(life: Life, path: Path, _child: Path, end: End) -> None:
     for other in life.tree.inside(path):
-        if life.tree.parts[other].role == status:
+        if life.tree.parts[other].role == end.status:
             life.launch(other)
             return
-    finish(life, path, status, _words(life, child))
+    finish(life, path, end)
 
 
-def _as_it(life: Life, path: Path, child: Path, status: Status) -> None:
-    finish(life, path, status, _words(life, child))
+def _as_it(life: Life, path: Path, _child: Path, end: End) -> None:
+    finish(life, path, end)
 
 
 ENDED: Mapping[str, Ended] = {
@@ -264,6 +284,8 @@ ENDED: Mapping[str, Ended] = {
     "During": _as_it,
     "Delay": _as_it,
     "Finally": _as_it,
+    "Run": _as_it,
+    "Deployer": _as_it,
 }
 
 
@@ -274,9 +296,10 @@ def due(life: Life, path: Path) -> None:
     """The time has come that a part waited for."""
     kind = _kind(life, path)
     if kind == "Timeout":
-        finish(life, path, "abnormal", f"it took longer than {life.worth(path, 'time')} ms")
+        words = f"it took longer than {life.worth(path, 'time')} ms"
+        finish(life, path, End("abnormal", words, path))
     elif kind == "During":
-        finish(life, path, "normal")
+        finish(life, path, End("normal"))
     elif kind == "Delay":
         _one_action(life, path)
 
@@ -297,6 +320,33 @@ def acted(life: Life, path: Path) -> None:
     """Something inside a part that goes has passed a stage: a Finally had its action started."""
     if _run(life, path).get("acted") and "left" not in life.get(path):
         life.go_on(path)
+
+
+def updated(life: Life) -> None:
+    """An update has come to its end: what it left out may have been somebody's turn."""
+    for path, part in life.tree.parts.items():
+        entry = life.get(path)
+        if part.kind in ENDED and entry.get("state") == "running" and not entry.get("going"):
+            _without_those(life, path)
+
+
+def _without_those(life: Life, path: Path) -> None:
+    """Go on with the actions that are still described."""
+    actions = life.tree.actions(path)
+    ended = [action for action in actions if life.get(action).get("state") == "ended"]
+    if _kind(life, path) == "Parallel":
+        _remember(life, path, over=len(ended) or None)
+        over = bool(ended) and len(ended) == len(actions)
+    elif path in timers_in(life.get(ROOT)) and _kind(life, path) == "Delay":
+        return
+    else:
+        over = bool(ended) and actions[-1] == ended[-1]
+    if any(alive(life.get(child)) for child in life.tree.inside(path)):
+        return
+    if over or not actions:
+        finish(life, path, End("normal"))
+    elif _kind(life, path) != "Parallel":
+        life.launch(actions[actions.index(ended[-1]) + 1 if ended else 0])
 
 
 def dropped(life: Life, todo: Sequence[Any]) -> None:

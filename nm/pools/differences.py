@@ -29,6 +29,11 @@ class Standing:
         return self.state == "running"
 
     @property
+    def there(self) -> bool:
+        """Whether something was made of it, if it runs or not: what a Finally keeps ready does not."""
+        return self.state not in ("", "ended")
+
+    @property
     def started(self) -> Mapping[str, Value]:
         """The attributes with which it was started."""
         return {**self.part.attributes, **self.begun} if self.begun else self.part.attributes

@@ -13,6 +13,7 @@ from nm.errors import Denied, Invalid
 from nm.pools import allowing
 from nm.pools.attributes import Value
 from nm.pools.checking import Finding, findings
+from nm.pools.grouping import hosted
 from nm.pools.keeping import Text, on_host
 from nm.pools.tree import Part, Tree, parts_of
 
@@ -72,7 +73,7 @@ def draft(
     check_files(files)
     ours, theirs = _Noted(library), _Noted(files)
     description = Text(text, theirs, ours, properties).compiled(name, bounds)
-    parts = on_host(parts_of(description.pieces()), host)
+    parts = hosted(on_host(parts_of(description.pieces()), host))
     if len(parts) > most:
         raise Invalid(
             f"the description has {len(parts)} components; {most} are allowed",

@@ -12,7 +12,8 @@
                    job, error the job that is at it, or None; why it is as it is, or None
                    count      the numbers of its parts are below that
                    options    {"reference": whether updates are as strict as the reference implementation's,
-                              "host": where those are made that name no host}
+                              "host": where those are made that name no host,
+                              "adopt": whether domains that are there already are taken as they are}
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun": of Standing,
@@ -37,6 +38,7 @@ from nm.errors import NotFound
 from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
+from nm.pools.grouping import hosted
 from nm.pools.tree import Part, Path, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
@@ -108,6 +110,11 @@ def busy(reader: Reader, pool: Record) -> Record | None:
     return job if job is not None and job["state"] not in OVER else None
 
 
+def forced(job: Record | None) -> bool:
+    """Whether it takes a pool down without waiting for hosts that do not answer."""
+    return job is not None and job["kind"] == "terminate" and job["arguments"].get("force") is True
+
+
 # ---- what is to be there
 
 
@@ -123,7 +130,7 @@ def target_parts(reader: Reader, pool: Record) -> list[Part]:
     if text is None:
         raise NotFound(f"the text of pool {name} is not there", "apply its description anew")
     parts = on_host(parts_of(Text.of(text).compiled(name).pieces()), pool["options"]["host"])
-    return with_changes(parts, pool["set"])
+    return hosted(with_changes(parts, pool["set"]))
 
 
 def on_host(parts: list[Part], host: str) -> list[Part]:
@@ -182,6 +189,13 @@ def entries(reader: Reader, pool: Record) -> dict[Path, dict[str, Any]]:
     by_number = {number: tuple(item["path"]) for number, item in _pieces(reader, pool)}
     lives = chunks.items(reader.get, "life", _name(pool), pool["count"])
     return {by_number[number]: entry for number, entry in lives}
+
+
+def entry_of_whole(reader: Reader, pool: Record) -> dict[str, Any]:
+    """The entry of the whole, which has the first number as long as there is something of the pool."""
+    life = reader.get(chunks.key("life", _name(pool), 0))
+    found: dict[str, Any] = life["items"].get(0, {}) if life is not None else {}
+    return found
 
 
 def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:

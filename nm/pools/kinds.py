@@ -12,6 +12,9 @@ from nm.pools.attributes import Attribute, Value, growing, within
 
 Inside = Literal["nothing", "parts", "actions"]
 
+DOMAINS = ("Domain", "XenDomain")
+DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
+OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
 COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
@@ -29,7 +32,6 @@ class Kind:
     when it has started ("actions"). handlers: attributes whose components it makes when it comes to that.
     open: whether it may hold attributes of any name, for what is inside to link to. privileged: whether it
     acts on a host as no plain domain does, so that an administrator or a listed allowance is needed.
-    left_out: why nm makes none.
     """
 
     name: str
@@ -41,7 +43,6 @@ class Kind:
     handlers: tuple[str, ...] = ()
     open: bool = False
     privileged: bool = False
-    left_out: str = ""
 
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
@@ -137,7 +138,19 @@ DOMAIN = (
     ),
     Attribute("mac", "String", "the address of its interface", "now"),
     Attribute("bridge", "String", "the bridge that its interface is in", "now"),
-    Attribute("network", "String", "the network that its interface is in", "now"),
+    Attribute(
+        "bridgeKind",
+        "String",
+        "how that bridge is made: linux or ovs; else ovs for the host's own of that kind, or with vlan",
+        "now",
+    ),
+    Attribute("vlan", "Integer", "the VLAN of its interface on a bridge of Open vSwitch", "now"),
+    Attribute(
+        "network",
+        "String",
+        "the network that its interface is in, or LAZY a Group or Vlan",
+        "now",
+    ),
     Attribute(
         "diskBus", "String", "how its disk is attached: virtio, scsi, sata, ide", "restart", default="virtio"
     ),
@@ -155,11 +168,25 @@ DOMAIN = (
     ),
     Attribute("autostart", "Boolean", "whether it starts with its host", "now", default=False),
     Attribute(
+        "onReboot",
+        "String",
+        "what becomes of it when its host was booted: start or end",
+        "now",
+        default="start",
+    ),
+    Attribute(
         "shutdownTimeout",
         "Integer",
         "seconds that the guest has to shut down before it is switched off",
         "termination",
         default=60,
+    ),
+    Attribute(
+        "keepOnTerminate",
+        "Boolean",
+        "whether the domain stays as it is when the component ends, and nm lets go of it",
+        "termination",
+        default="true of one that was adopted",
     ),
     Attribute("userData", "String", "cloud-init's user-data", "replace", quiet=True),
     Attribute("metaData", "String", "cloud-init's meta-data", "replace", quiet=True),
@@ -179,11 +206,18 @@ STORAGE = (
     ),
     Attribute("swapSize", "Long", "bytes of a swap disk", "replace"),
     Attribute(
+        "inPlace",
+        "Boolean",
+        "whether baseImage is the disk itself, and no copy made of it",
+        "replace",
+        default=False,
+    ),
+    Attribute(
         "keepOnTerminate",
         "Boolean",
         "whether the disk stays when the component ends",
         "termination",
-        default=False,
+        default="true of one in place",
     ),
 )
 
@@ -246,8 +280,14 @@ PARALLEL = (
 RETRY = Attribute("retry", "Integer", "how many times again", "now", must=True)
 REPEAT = Attribute("repeat", "Integer", "how many times", "now", must=True)
 KILL = Attribute("kill", "Reference", "what to end", "now", must=True, lazy=True)
-DETACHED = "a pool is one tree: put what is to live by itself into a description of its own"
-ELSEWHERE = "nm makes a component where it is described: write it there"
+DETACHING = tuple(
+    Attribute(name, "Boolean", text, "now", default=False)
+    for name, text in (
+        ("detachUpwards", "whether its end ends nothing that is around it"),
+        ("detachDownwards", "whether each of its parts ends alone"),
+        ("autoDestruct", "whether it ends with the last of its parts, when each ends alone"),
+    )
+)
 
 
 def _combinator(name: str, text: str, *attributes: Attribute, handlers: tuple[str, ...] = ()) -> Kind:
@@ -255,26 +295,29 @@ def _combinator(name: str, text: str, *attributes: Attribute, handlers: tuple[st
     return Kind(name, text, COMBINATORS, own, inside="actions", handlers=handlers, open=True)
 
 
-def _left_out(name: str, why: str) -> Kind:
-    return Kind(name, "", COMBINATORS, COMPOUND, inside="actions", open=True, left_out=why)
-
-
 # ---- nm's own
 
+HOSTS = Attribute("hosts", "Vector", "hosts that have its network; those of domains on it are added", "now")
 GROUP = (
     Attribute("groupName", "String", "the group's name; else the component's", "replace"),
-    Attribute("vlan", "Integer", "the group's VLAN", "now"),
-    Attribute("expires", "String", "when it ends", "now"),
+    Attribute("vlan", "Integer", "the group's VLAN; else nm chooses a free one", "now"),
+    Attribute("expires", "String", "when it ends, as +30d or 2027-01-31; else as long as may be", "now"),
+    HOSTS,
 )
 NODE = (
     Attribute("node", "String", "the machine, by its name in the pool", "replace", must=True),
     Attribute("image", "String", "what it boots", "restart"),
 )
 VLAN = (
-    Attribute("vlan", "Integer", "the VLAN, 2 to 4094", "replace", must=True),
+    Attribute("vlan", "Integer", "the VLAN, 2 to 4094; else nm chooses a free one", "now"),
     Attribute(
         "network", "String", "the network of the group that it is; else main", "replace", default="main"
     ),
+    Attribute(
+        "nics", "Vector", "names or roles of its nodes' NICs that are on it; else the data NICs", "now"
+    ),
+    Attribute("tagged", "Boolean", "whether they are on it with a tag", "now", default=False),
+    HOSTS,
 )
 HEADNODE = (Attribute("headNode", "String", "the head node, by its name in the pool", "replace", must=True),)
 
@@ -329,9 +372,16 @@ ALL = (
         open=True,
     ),
     _combinator("Terminator", "the end of another component", KILL),
-    _left_out("DetachingCompound", DETACHED),
-    _left_out("Run", ELSEWHERE),
-    _left_out("Deployer", ELSEWHERE),
+    Kind(
+        "DetachingCompound",
+        "its parts, of which each may be on its own when they run",
+        COMBINATORS,
+        (*COMPOUND, *DETACHING),
+        inside="parts",
+        open=True,
+    ),
+    _combinator("Run", "its action, made where it is described"),
+    _combinator("Deployer", "the same"),
     Kind(
         "Group",
         "a group of nm's: machines on a VLAN of their own",

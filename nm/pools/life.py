@@ -26,9 +26,30 @@ class Order:
     path: Path
 
 
+@dataclass(frozen=True)
+class End:
+    """Why a part goes: the reference's termination record. first: the part that ended first."""
+
+    status: Status
+    words: str = ""
+    first: Path | None = None
+    cause: str = ""
+
+    @classmethod
+    def of(cls, path: Path, entry: Entry) -> "End":
+        """That of a part which goes, or has gone."""
+        words, cause = entry.get("words", ""), entry.get("cause", "")
+        return cls(entry.get("going", "normal"), words, tuple(entry.get("first", path)), cause)
+
+
 def alive(entry: Entry) -> bool:
     """Whether there is, or may be, something of that part."""
     return bool(entry) and entry["state"] != "ended"
+
+
+def timers_in(whole: Entry) -> dict[Path, float]:
+    """When which parts are to be woken, as the entry of the whole has it."""
+    return {tuple(path): at for path, at in whole.get("timers", ())}
 
 
 def standing(state: State) -> str:
@@ -65,6 +86,9 @@ class Ways(Protocol):
 
     def acted(self, life: "Life", path: Path) -> None:
         """Something inside a part that goes has passed a stage."""
+
+    def updated(self, life: "Life") -> None:
+        """An update has come to its end: what it left out may have been somebody's turn."""
 
     def dropped(self, life: "Life", todo: Sequence[Any]) -> None:
         """What an update had to do for a part is not done, for the part goes."""
@@ -111,11 +135,11 @@ class Life:
 
     def timer(self, path: Path, at: float | None) -> None:
         """Wake that part at that time, or not at all."""
-        timers = dict(self.get(ROOT).get("timers", {}))
+        timers = timers_in(self.get(ROOT))
         timers.pop(path, None)
         if at is not None:
             timers[path] = at
-        self.write(ROOT, timers=timers or None)
+        self.write(ROOT, timers=[[list(other), time] for other, time in timers.items()] or None)
 
     # ---- making
 
@@ -188,6 +212,8 @@ class Life:
         entry = self.write(parent)
         entry["left"] -= 1
         for other in self.tree.after(child):
+            if other in self.tree.leaving:
+                continue
             known = self.get(other)
             begun = known.get("stage") == stage or known.get("passed") == stage
             if begun or known.get("going") or (stage != "construct" and not alive(known)):
@@ -209,34 +235,41 @@ class Life:
 
     # ---- failing
 
-    def fail(self, path: Path, words: str) -> None:
-        """A part could not be made: what was made with it is taken down, as far as the description says."""
+    def fail(self, path: Path, words: str, first: Path | None = None) -> None:
+        """A part could not be made: what was made with it is taken down, as far as the description says.
+
+        first: the part inside it because of which that is so.
+        """
         head = path
         while (parent := self.tree.parts[head].parent) is not None:
             if self.tree.parts[head].role or self.worth(parent, "keepOnFailure") is True:
                 break
             head = parent
-        self.fail_with(head)
-        self.down(head, "abnormal", words)
+        end = End("abnormal", words, path if first is None else first)
+        self.fail_with(head, end)
+        self.down(head, end)
 
-    def fail_with(self, path: Path) -> None:
+    def fail_with(self, path: Path, end: End) -> None:
         """It has failed, and so have those that need it; they go first."""
         self.write(path, failed=True)
+        needing = End("abnormal", f"it needs {spell(path)}", end.first, end.words)
         for other in self.tree.needing(path):
             if alive(self.get(other)) and not self.get(other).get("going"):
-                self.fail_with(other)
-                self.down(other, "abnormal", f"it needs {spell(path)}")
+                self.fail_with(other, needing)
+                self.down(other, needing)
 
     # ---- taking down
 
-    def down(self, path: Path, status: Status, words: str = "") -> None:
+    def down(self, path: Path, end: End) -> None:
         """Take a part down, with all inside it."""
         entry = self.get(path)
         if not alive(entry) or entry.get("going"):
             return
-        words = words or entry.get("words", "")
+        words = end.words or entry.get("words", "")
+        first = end.first if end.first not in (None, path) else None
         todo = entry.get("todo", ())
-        entry = self.write(path, going=status, words=words or None, stage=None, left=None, todo=None)
+        self.write(path, going=end.status, words=words or None, first=first, cause=end.cause or None)
+        entry = self.write(path, stage=None, left=None, todo=None)
         if path == ROOT:
             self.write(ROOT, update=None)
         self.ways.dropped(self, todo)
@@ -255,7 +288,7 @@ class Life:
         self.write(path, left=len(living))
         for child in reversed(living):
             if not self._needed_yet(child):
-                self.down(child, entry["going"], entry.get("words", ""))
+                self.down(child, End.of(path, entry))
 
     def _take_away(self, path: Path) -> None:
         """Nothing is inside any more; what was never constructed needs no taking down.
@@ -297,14 +330,16 @@ class Life:
     def gone(self, path: Path) -> None:
         """A part is down; what waited for that goes on."""
         entry = self.write(path, state="ended", doing=None, left=None, stage=None, unreachable=None)
-        if path in self.get(ROOT).get("timers", {}):
+        if path in timers_in(self.get(ROOT)):
             self.timer(path, None)
         parent = self.tree.parts[path].parent
         if parent is None:
             return
+        went = self.get(parent).get("going")
         if entry.get("failed"):  # all that failed with it is cleared away before anything else is made
             self._free_needed(path)
-        self._tell_around(parent, path)
+        if went or not self.get(parent).get("going"):  # else its parent has begun to go without it
+            self._tell_around(parent, path)
         self._free_needed(path)
 
     def _tell_around(self, parent: Path, path: Path) -> None:
@@ -336,7 +371,7 @@ class Life:
             return
         for other in self._before(path):
             if not self.get(other).get("going") and not self._needed_yet(other):
-                self.down(other, around["going"], around.get("words", ""))
+                self.down(other, End.of(parent, around))
 
     def _before(self, path: Path) -> list[Path]:
         """The living siblings that may have waited for it to go."""

@@ -14,9 +14,12 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   clear    it ended in its turn, so nothing is left that had to go before it
   failed   its making failed, so what is around it was never told that it is there
   words    why it goes, or what is in the way; trouble: what taking it down met
-  run      what its combinator remembers (see combinators); timers: of all parts, in the whole's entry
+  first    the part that ended first, when that was another one; cause: why that one did (see life.End)
+  run      what its combinator remembers (see combinators); timers: [path, time] of all parts, in the whole's
+           entry
   todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating);
            abandoned: there too, why the last one came to its end before it was done
+  again    it starts again, for its host was booted
   unreachable  its host cannot be reached, and it may be running
 
 Making: the whole tree passes one stage, what is around before what is inside, before the next begins. When a
@@ -32,7 +35,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nm.pools import combinators, updating
-from nm.pools.life import Entry, Life, Order, State, Status, alive
+from nm.pools.life import End, Entry, Life, Order, State, Status, alive, timers_in
 from nm.pools.plan import Step
 from nm.pools.tree import ROOT, Path, Tree
 
@@ -45,6 +48,7 @@ class Event:
 
     deploy: the tree is to be made. done, failed: an order was carried out, or was not (`what`, `words`).
     ended: a part ended by itself, or was found dead (`status`). unreachable, reached: the host of a part.
+    rebooted: the host of a part was booted, so that part is off and is to start again.
     terminate: somebody wants a part taken down, the whole mostly. time: it passes. resumed: after a restart.
     update: the steps of a plan are to be done; the tree has what goes as well as what comes (`both`).
     """
@@ -56,6 +60,7 @@ class Event:
         "ended",
         "unreachable",
         "reached",
+        "rebooted",
         "terminate",
         "time",
         "resumed",
@@ -81,7 +86,7 @@ def happened(tree: Tree, state: State, event: Event, now: float) -> Outcome:
     """What follows from an event. now: seconds since 1970. Neither argument is changed."""
     life = Life(tree, state, now, combinators)
     TAKERS[event.name](life, event)
-    timers = life.get(ROOT).get("timers", {})
+    timers = timers_in(life.get(ROOT))
     return Outcome(life.changes, life.orders, min(timers.values(), default=None))
 
 
@@ -98,6 +103,8 @@ def _done(life: Life, event: Event) -> None:
     entry["state"] = BECOMES.get(event.what, entry["state"])
     if entry.get("going"):
         life.gone(event.path) if event.what == "terminate" else life.go_on(event.path)
+    elif "again" in entry:
+        life.write(event.path, again=None)
     elif "stage" in entry:
         life.stage_done(event.path, event.what)
     else:
@@ -114,6 +121,9 @@ def _failed(life: Life, event: Event) -> None:
     life.write(event.path, doing=None, words=event.words)
     if entry.get("going"):
         life.go_on(event.path)
+    elif "again" in entry:
+        life.write(event.path, again=None)
+        life.down(event.path, End("abnormal", event.words, event.path))
     elif "stage" in entry:
         life.fail(event.path, event.words)
     else:
@@ -121,7 +131,7 @@ def _failed(life: Life, event: Event) -> None:
 
 
 def _ended(life: Life, event: Event) -> None:
-    life.down(event.path, event.status, event.words)
+    life.down(event.path, End(event.status, event.words, event.path))
 
 
 def _unreachable(life: Life, event: Event) -> None:
@@ -133,7 +143,7 @@ def _unreachable(life: Life, event: Event) -> None:
             break
         path = life.tree.parts[path].parent
     if path is not None and life.worth(path, "whenUnreachable") == "terminate":
-        life.down(event.path, "abnormal", event.words)
+        life.down(event.path, End("abnormal", event.words, event.path))
     else:
         life.write(event.path, unreachable=event.words or "its host cannot be reached")
 
@@ -143,8 +153,15 @@ def _reached(life: Life, event: Event) -> None:
         life.write(event.path, unreachable=None)
 
 
+def _rebooted(life: Life, event: Event) -> None:
+    entry = life.get(event.path)
+    if entry.get("state") == "running" and not {"doing", "going", "todo"} & set(entry):
+        life.write(event.path, again=True, unreachable=None)
+        life.order(event.path, "start")
+
+
 def _time(life: Life, _event: Event) -> None:
-    for path, at in sorted(life.get(ROOT).get("timers", {}).items(), key=lambda item: item[1]):
+    for path, at in sorted(timers_in(life.get(ROOT)).items(), key=lambda item: item[1]):
         if at <= life.now:
             life.timer(path, None)
             if alive(life.get(path)) and not life.get(path).get("going"):
@@ -175,6 +192,7 @@ TAKERS: Mapping[str, Callable[[Life, Event], None]] = {
     "terminate": _ended,
     "unreachable": _unreachable,
     "reached": _reached,
+    "rebooted": _rebooted,
     "time": _time,
     "resumed": _resumed,
     "update": _update,

@@ -4,24 +4,24 @@ Compiling and planning are done outside of any transaction, on records that were
 writes sees whether these are still so, and says when they have moved. So a long text holds up nobody.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
 from nm.pools import allowing, keeping
-from nm.pools.checking import Finding, findings
+from nm.pools.checking import Finding, of_one
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
 from nm.pools.kinds import KINDS
 from nm.pools.plan import Plan, plan
-from nm.pools.tree import Part, Path, Tree, spell
+from nm.pools.tree import Part, Path, spell
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
-OPTIONS = {"if_plan": str, "reference": bool, "host": str}
+OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool}
 LONGEST_OPTION = 255  # characters, as of a host's name
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
@@ -51,8 +51,8 @@ def planned(draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
     return plan(draft.tree, seen.standings, reference=options.get("reference") is True)
 
 
-def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options of ApplyDescription; Invalid for others."""
+def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of ApplyDescription; Invalid for others, Denied what the caller may not."""
     for name, value in options.items():
         if name not in OPTIONS:
             raise Invalid(f"no option {name[:70]!r}", f"options are {', '.join(OPTIONS)}")
@@ -64,6 +64,8 @@ def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
             raise Invalid(
                 f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
             )
+    if options.get("adopt") is True and not allowing.Allowed.to(call).has(allowing.ADOPT):
+        raise call.denied("an administrator, or the right describe with adopt")
     return options
 
 
@@ -105,20 +107,28 @@ def apply(
     if pool is not None and pool["state"] != "running" and pool["text"] is not None:
         tx.delete(keeping.text_key(name, pool["text"]))
     tx.put(draft.text.record(name, number, call.now))
-    _begin(tx, call, record, job, "updating" if there else "deploying", **fields, options=_kept(options))
+    _begin(
+        tx,
+        call,
+        record,
+        job,
+        "updating" if there else "deploying",
+        **fields,
+        options=_kept(call, options, record),
+    )
     _tell(tx, call, name, "applied", f"revision {number}, job {job}")
     return job
 
 
-def terminate(tx: Transaction, call: Call, name: str) -> int:
-    """Take a pool down, whatever it is at; then it is gone."""
+def terminate(tx: Transaction, call: Call, name: str, force: bool = False) -> int:
+    """Take a pool down, whatever it is at; then it is gone. `force`: what does not go now is owed."""
     pool = need(tx, name)
     at_work = keeping.busy(tx, pool)
-    if at_work is not None and at_work["kind"] == "terminate":
+    if at_work is not None and at_work["kind"] == "terminate" and not (force and not keeping.forced(at_work)):
         return int(at_work["id"])
     if at_work is not None:
         jobs.advance(tx, at_work["id"], call.now, state="superseded")
-    job = jobs.submit(tx, call, keeping.subject(name), "terminate")
+    job = jobs.submit(tx, call, keeping.subject(name), "terminate", force=force)
     _begin(tx, call, pool, job, "terminating", target=None, before=None)
     _tell(tx, call, name, "terminated", f"job {job}")
     return job
@@ -181,7 +191,7 @@ def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribu
 
 
 def _findings(part: Part) -> list[Finding]:
-    return findings(Tree([Part((), None, part.kind, part.attributes, part.role, {}, part.host)]))
+    return of_one(replace(part, needs={}))
 
 
 def _is_plain(value: Any) -> bool:
@@ -198,6 +208,16 @@ def _deployed(reader: Reader, pool: Record, path: Path, name: str) -> Standing:
             "write COMPONENT:ATTRIBUTE, as a:b:memory; GetComponents lists the components",
         )
     return standing
+
+
+def inspect_domains(tx: Transaction, call: Call, host: str, names: Sequence[Any] = ()) -> int:
+    """Let the domains of a host be looked at; the job's result is a list of Existing.struct()."""
+    if tx.get(record_key("host", host)) is None:
+        raise NotFound(f"no host {host}", "GetHosts lists them")
+    wrong = next((name for name in names if not isinstance(name, str) or not name.isprintable()), None)
+    if wrong is not None:
+        raise Invalid(f"{str(wrong)[:70]!r} is no domain's name", "name domains as virsh list does")
+    return jobs.submit(tx, call, f"domains:{host}", "inspect", names=list(names))
 
 
 # ---- what they have in common
@@ -254,8 +274,14 @@ def _new_pool(call: Call, name: str) -> Record:
     )
 
 
-def _kept(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"reference": options.get("reference") is True, "host": options.get("host", "")}
+def _kept(call: Call, options: Mapping[str, Any], pool: Record) -> dict[str, Any]:
+    """The options that go with the target. Who adopted goes on to, until told otherwise, if still allowed."""
+    before = pool["options"].get("adopt") is True and allowing.Allowed.to(call).has(allowing.ADOPT)
+    return {
+        "reference": options.get("reference") is True,
+        "host": options.get("host", ""),
+        "adopt": options.get("adopt", before) is True,
+    }
 
 
 def _tell(tx: Transaction, call: Call, name: str, what: str, detail: str) -> None:

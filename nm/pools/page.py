@@ -46,7 +46,7 @@ def _every() -> Iterator[str]:
 
 
 def _kind(kind: Kind) -> Iterator[str]:
-    if kind.left_out or kind.name in ALIASES:
+    if kind.name in ALIASES:
         return
     yield f"## {' or '.join(kind.written or (kind.name,))}\n"
     yield f'{kind.text[0].upper()}{kind.text[1:]}. `#include "{kind.include}"`\n'
@@ -95,9 +95,6 @@ def _default(attribute: Attribute) -> str:
 
 def _left_out() -> Iterator[str]:
     yield "## Left out\n"
-    for kind in ALL:
-        if kind.left_out:
-            yield f"- {kind.name}: {kind.left_out}."
     yield "- EventSend, OnEvent, EventCounter and their like: nm has no events between components.\n"
 
 

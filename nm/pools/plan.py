@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 from nm.pools.attributes import Effect
 from nm.pools.differences import Difference, Standing, differences, worst
-from nm.pools.kinds import KINDS, worth
+from nm.pools.grouping import NETWORK
+from nm.pools.kinds import KINDS, OF_GROUPS, worth
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around, spell
 
 Action = Literal["create", "change", "restart", "replace", "destroy", "later"]
@@ -139,7 +140,7 @@ class _Comparison:
         ordered = {path: self._found[path] for path in self._target.parts if path in self._found}
         gone = (path for path in self._deployed if path not in self._target.parts)
         for path in gone:
-            if self._deployed[path].state not in {"", "ended"}:
+            if self._deployed[path].there:
                 part = self._deployed[path].part
                 ordered[path] = Change(path, part.kind, "destroy", part.host)
         return ordered
@@ -158,10 +159,10 @@ class _Comparison:
 
     def _made_with(self, around: Change, part: Part, standing: Standing | None) -> None:
         """What is inside something new is new as well; a combinator makes its actions when it has started."""
-        up = standing is not None and standing.up
-        action: Action = "replace" if up else "create"
+        there = standing is not None and standing.there
+        action: Action = "replace" if there else "create"
         if part.role or around.action in {"later", "destroy"}:
-            action = "destroy" if up else "later"
+            action = "destroy" if there else "later"
         self._found[part.path] = Change(part.path, part.kind, action, part.host, why=_why(around))
 
     def _make(self, part: Part, standing: Standing | None) -> None:
@@ -181,7 +182,7 @@ class _Comparison:
 
     def _follow(self) -> None:
         """What needs something that is made anew starts again, or is made anew itself."""
-        waiting = [change for change in self._found.values() if change.action in {"create", "replace"}]
+        waiting = [change for change in self._found.values() if _is_followed(change)]
         if not waiting:
             return
         needed = self._needed()
@@ -190,8 +191,18 @@ class _Comparison:
             if change.action == "replace":
                 waiting.extend(self._replace_inside(change))
             for path, name in needed.get(change.path, ()):
-                effect = self._effect(path, name)
-                waiting.extend(self._harden(path, BY_EFFECT[effect], change))
+                if (action := self._follows(change, path, name)) is not None:
+                    waiting.extend(self._harden(path, action, change))
+
+    def _follows(self, change: Change, path: Path, name: str) -> Action | None:
+        """What becomes of a part that needs what changes by that attribute; None: nothing.
+
+        A domain leaves the network of a group that is made anew before that goes.
+        """
+        if name == NETWORK and change.kind in OF_GROUPS:
+            return "change" if change.action == "change" else "restart"
+        action = BY_EFFECT[self._effect(path, name)] if change.action != "change" else None
+        return action if action in {"restart", "replace"} else None
 
     def _needed(self) -> dict[Path, list[tuple[Path, str]]]:
         needed: dict[Path, list[tuple[Path, str]]] = {}
@@ -208,10 +219,10 @@ class _Comparison:
         started = standing.started if standing is not None else {}
         return attribute.effect_of(started, None, None) if attribute is not None else "now"
 
-    def _harden(self, path: Path, action: Action | None, cause: Change) -> Iterator[Change]:
+    def _harden(self, path: Path, action: Action, cause: Change) -> Iterator[Change]:
         """Let at least that be done to a part that runs; yields it when it has to be made anew."""
         standing, old = self._deployed.get(path), self._found.get(path)
-        if standing is None or not standing.up or action not in {"restart", "replace"}:
+        if standing is None or not standing.up:
             return
         if HARDER.index(action) > HARDER.index(old.action if old is not None else None):
             part = self._target.parts[path]
@@ -225,7 +236,7 @@ class _Comparison:
         """What is inside something that is made anew, is made anew with it, or by it when it has started."""
         for child in self._target.inside(cause.path):
             part, standing = self._target.parts[child], self._deployed.get(child)
-            if part.role and standing is not None and standing.up:
+            if part.role and standing is not None and standing.there:
                 self._made_with(cause, part, standing)
             else:
                 yield from self._harden(child, "replace", cause)
@@ -250,8 +261,15 @@ class _Comparison:
             yield "the whole refuses the update: what begins with sf differs"
 
 
+def _is_followed(change: Change) -> bool:
+    """Whether what needs it has to do with the change: it is another one, or a network on another VLAN."""
+    moved = any(difference.name == "vlan" for difference in change.differences)
+    return change.action in {"create", "replace"} or (change.kind in OF_GROUPS and moved)
+
+
 def _why(cause: Change) -> str:
-    return f"{spell(cause.path)} is {'created' if cause.action == 'create' else 'made anew'}"
+    words = {"create": "created", "change": "changed"}
+    return f"{spell(cause.path)} is {words.get(cause.action, 'made anew')}"
 
 
 # ---- steps
@@ -285,14 +303,20 @@ def _steps(changes: Mapping[Path, Change], target: Tree, deployed: Mapping[Path,
 
 def _made(tree: Tree, what: What, paths: set[Path]) -> Iterator[Step]:
     """The steps that do something for each of these, what is around and what is needed first."""
-    last: dict[str, Path] = {}
+    last: dict[str | Path, Path] = {}
     done: set[Path] = set()
     for path in (path for path in tree.parts if path in paths):
         part = tree.parts[path]
-        needs = {part.parent, *part.needs.values(), last.get(part.host)} & done
+        place = _place(part)
+        needs = {part.parent, *part.needs.values(), last.get(place)} & done
         yield Step(step_id(what, path), path, what, STAGES[what], _ids(what, needs))
-        last[part.host] = path
+        last[place] = path
         done.add(path)
+
+
+def _place(part: Part) -> str | Path:
+    """Where one thing is done after the other: its host; nm's own things are on none, each by itself."""
+    return part.path if part.kind in OF_GROUPS else part.host
 
 
 def _tree_of(paths: Iterable[Path], deployed: Mapping[Path, Standing]) -> Tree:
@@ -304,14 +328,15 @@ def _tree_of(paths: Iterable[Path], deployed: Mapping[Path, Standing]) -> Tree:
 def _taken_down(tree: Tree, down: Mapping[Path, What]) -> Iterator[Step]:
     """The steps that take these down, what is inside and what needs them first."""
     first: dict[Path, set[Path]] = {path: set() for path in down}
-    last: dict[str, Path] = {}
+    last: dict[str | Path, Path] = {}
     done: set[Path] = set()
     for path in reversed([path for path in tree.parts if path in down]):
         part, what = tree.parts[path], down[path]
-        needs = {*first[path], last.get(part.host)}
+        place = _place(part)
+        needs = {*first[path], last.get(place)}
         ids = frozenset(step_id(down[other], other) for other in done & needs)
         yield Step(step_id(what, path), path, what, STAGES[what], ids)
-        last[part.host] = path
+        last[place] = path
         done.add(path)
         for outer in first.keys() & {part.parent, *part.needs.values()}:
             first[outer].add(path)

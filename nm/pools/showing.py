@@ -16,7 +16,7 @@ from nm.pools.attributes import Attribute, Value
 from nm.pools.differences import SHOWN_NOT, Standing
 from nm.pools.drafting import Draft
 from nm.pools.kinds import KINDS
-from nm.pools.life import Entry
+from nm.pools.life import End, Entry
 from nm.pools.operations import need
 from nm.pools.plan import Plan
 from nm.pools.tree import Path, is_around, spell
@@ -30,19 +30,35 @@ def get_descriptions(reader: Reader, call: Call, filter: Record) -> list[Record]
     """The deployed descriptions that the caller may see, where the filter matches."""
     views.check_filter(filter, views.FIELDS["pool"])
     mine = (pool for pool in reader.range("pool") if call.reader or call.caller.owns(pool))
-    found = views.select(map(_struct, mine), filter, views.FIELDS["pool"])
+    found = views.select((_struct(reader, pool) for pool in mine), filter, views.FIELDS["pool"])
     return sorted(found, key=lambda pool: natural(pool["name"]))
 
 
-def _struct(pool: Record) -> Record:
+def get_description(reader: Reader, _call: Call, name: str) -> Record:
+    """The text that is deployed, or just being deployed, with all that it includes of the caller's."""
+    pool = need(reader, name)
+    number = pool["text"] if pool["text"] is not None else pool["revision"]
+    kept = reader.get(keeping.text_key(name, number))
+    if kept is None:
+        raise NotFound(f"the text of {name} is not there", "apply it anew")
+    changes = [
+        {"path": f"{spell(tuple(path))}:{attribute}", **({} if change is None else wire(change))}
+        for path, attribute, change in pool["set"]
+    ]
+    told = {"revision": number, "text": kept["text"], "files": dict(kept["files"]), "set": changes}
+    return {"name": name, **told, "options": {key: value for key, value in pool["options"].items() if value}}
+
+
+def _struct(reader: Reader, pool: Record) -> Record:
     names = ("owner", "state", "revision", "target", "deployed", "job", "error")
-    counts = {name: pool["uses"].get(name, 0) for name in ("components", "domains", "memory")}
+    counts = {name: pool["uses"].get(name, 0) for name in ("components", "domains", "memory", "disk")}
     changes = [[spell(tuple(path)), name] for path, name, _ in pool["set"]]
     return {
         "name": name_of(pool["record_key"]),
         **{name: pool[name] for name in names},
         **counts,
         "set": changes,
+        "end": _end((), keeping.entry_of_whole(reader, pool)),
         "created": int(pool["created"]),
         "changed": pool["timestamp"],
     }
@@ -81,7 +97,17 @@ def _component(standing: Standing, entry: Entry) -> Record:
         "begun": {name: wire(value) for name, value in standing.begun.items() if not _quiet(known, name)},
         "needs": {name: None if to is None else spell(to) for name, to in part.needs.items()},
         "notes": {key: str(entry[key]) for key in OF_LIFE if key in entry},
+        "end": _end(part.path, entry),
     }
+
+
+def _end(path: Path, entry: Entry) -> Record:
+    """Why a part goes, or went: the reference's termination record; nothing while it does not."""
+    if not entry.get("going"):
+        return {}
+    end = End.of(path, entry)
+    first = spell(end.first) if end.first is not None else ""
+    return {"type": end.status, "description": end.words, "id": first, "cause": end.cause}
 
 
 def _quiet(known: Mapping[str, Attribute], name: str) -> bool:

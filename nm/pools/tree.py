@@ -4,7 +4,8 @@ A *part* is a component as it is deployed: a piece of the description, or a comp
 combinator's `actions` or `action` and is made when that has started. Its path is that of the description.
 
 A tree says of each part which of its siblings are made before it: those that stand before it, on a host
-where it has something too, for a host does one thing after the other; and those that it, or something in
+where it has something too, for a host does one thing after the other (nm's own things are on none, so
+nodes of a group come and go together); and those that it, or something in
 it, needs by a lazy reference, wherever they stand. So siblings on different hosts know nothing of each other.
 What is taken down goes the same ways backwards.
 """
@@ -14,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
-from nm.pools.attributes import Value, is_component, is_lazy
-from nm.pools.kinds import KINDS
+from nm.errors import NotFound
+from nm.pools.attributes import Value, is_component, is_lazy, leads
+from nm.pools.following import Led, Live
+from nm.pools.kinds import KINDS, OF_GROUPS
 
-FOLLOWED = 16  # lazy references in a row
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
 ROOT: Path = ()
@@ -120,6 +122,10 @@ def _makes(kind: str, name: str, value: Value) -> bool:
     return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and _acts(kind))
 
 
+def _is_known(value: Value) -> bool:
+    return value is not None and not isinstance(value, dict)
+
+
 def _acts(kind: str) -> bool:
     return KINDS[kind].inside == "actions" or kind == "FireBreak"
 
@@ -153,10 +159,15 @@ def _host(attributes: Mapping[str, Value], around: str) -> str:
 
 
 class Tree:
-    """Parts in the order in which they are made; see the module. It is never changed."""
+    """Parts in the order in which they are made; see the module. It is never changed.
 
-    def __init__(self, parts: Iterable[Part]) -> None:
+    leaving: those that an update leaves out, which the tree has until it is done; they are given last, so
+    nothing that is described waits for them.
+    """
+
+    def __init__(self, parts: Iterable[Part], leaving: Iterable[Path] = ()) -> None:
         described = {part.path: part for part in parts}
+        self.leaving = frozenset(leaving)
         self._children: dict[Path, list[Path]] = {}
         self._chosen: dict[tuple[Path, str], list[Path]] = {}
         for part in described.values():
@@ -205,11 +216,11 @@ class Tree:
             waiting.extend(reversed(self.inside(path)))
 
     def plain(self, path: Path) -> Sequence[Path]:
-        """The parts inside one that are made with it."""
+        """The parts inside one that are made with it, without those that leave."""
         return self._of_role(path, "plain", {""})
 
     def actions(self, path: Path) -> Sequence[Path]:
-        """The parts inside one that it makes when it has started, without handlers."""
+        """The parts inside one that it makes when it has started, without handlers and those that leave."""
         return self._of_role(path, ACTIONS, {ACTIONS, ACTION})
 
     def _of_role(self, path: Path, name: str, roles: set[str]) -> Sequence[Path]:
@@ -217,37 +228,49 @@ class Tree:
         if path not in self._children:
             return ()
         if (path, name) not in self._chosen:
-            chosen = [child for child in self.inside(path) if self.parts[child].role in roles]
+            chosen = [
+                child
+                for child in self.inside(path)
+                if self.parts[child].role in roles and child not in self.leaving
+            ]
             self._chosen[path, name] = chosen
         return self._chosen[path, name]
 
     def value(self, path: Path, name: str) -> Value:
-        """The value of a part's attribute, or of that to which a lazy reference leads; None: none."""
-        return self.followed(self.parts[path], name)
+        """The value of a part's attribute, or of that to which a lazy one leads; None: none."""
+        try:
+            return self.followed(self.parts[path], name)
+        except NotFound:
+            return None
 
     def followed(self, part: Part, name: str) -> Value:
-        """The same of a part that may be another one than the tree has."""
-        return self.led(part.attributes.get(name), part.needs.get(name))
+        """The same of a part that may be another one than the tree has; None when it leads to a part.
 
-    def led(self, value: Value, target: Path | None) -> Value:
-        """What a value is worth, when it is a lazy reference to that part or to an attribute of it."""
-        for _ in range(FOLLOWED):
-            if value is None or not is_lazy(value):
-                return value
-            if target is None or target not in self.parts:
+        NotFound when what it should lead to is not there.
+        """
+        value: Any = part.attributes.get(name)
+        if not leads(value):
+            return value
+        target = self.parts.get(part.needs.get(name) or part.path) if is_lazy(value) else None
+        if target is not None and target.path != part.path:  # as most are, and quickly found
+            last = str(value["reference"]).replace(":", " ").split()[-1]
+            if last not in target.attributes and target.path[-1:] == (last,):
                 return None
-            part, name = self.parts[target], str(value["reference"]).replace(":", " ").split()[-1]
-            value, target = part.attributes.get(name), part.needs.get(name)
-        return None
+            if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
+                return found
+        led = Live(self.parts).worth(part.path, name, part)
+        return None if isinstance(led, Led) else led
 
     def _hosts(self) -> dict[Path, frozenset[str]]:
         """On which hosts a part and all inside it have something."""
         hosts: dict[Path, frozenset[str]] = {}
         alone = {host: frozenset({host}) for host in {part.host for part in self._described.values()}}
+        nowhere: frozenset[str] = frozenset()
         for path in reversed(self._described):
             children = self._children.get(path)
             if children is None:
-                hosts[path] = alone[self._described[path].host]
+                part = self._described[path]
+                hosts[path] = nowhere if part.kind in OF_GROUPS else alone[part.host]
             else:
                 hosts[path] = frozenset().union(*{hosts[child] for child in children})
         return hosts

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nm.errors import Conflict
-from nm.pools.life import Entry, Life, alive, standing
+from nm.pools.life import End, Entry, Life, alive, standing
 from nm.pools.plan import STAGES, Step
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
@@ -25,7 +25,8 @@ def both(target: Iterable[Part], deployed: Iterable[Part]) -> Tree:
     """The tree of an update: what is described, and what goes."""
     described = list(target)
     kept = {part.path for part in described}
-    return Tree([*described, *(part for part in deployed if part.path not in kept)])
+    leaving = [part for part in deployed if part.path not in kept]
+    return Tree([*described, *leaving], (part.path for part in leaving))
 
 
 def begin(life: Life, steps: Sequence[Step]) -> None:
@@ -33,6 +34,12 @@ def begin(life: Life, steps: Sequence[Step]) -> None:
     now = standing({ROOT: life.get(ROOT)})
     if now != "running":
         raise Conflict(f"the pool is {now}", "wait until it runs, or terminate it")
+    for step in steps:
+        entry = life.get(step.path)
+        if "doing" in entry or (alive(entry) and entry.get("going")):
+            raise Conflict(f"{spell(step.path)} is just made or taken down", "wait until that is over")
+        if not alive(entry):
+            life.changes[step.path] = {}  # of a former life nothing counts
     left = [0] * (LAST + 1)
     then: dict[str, list[Path]] = {}
     for step in steps:
@@ -55,6 +62,7 @@ def _next_stage(life: Life) -> None:
     stage = next((n for n in range(update["stage"] + 1, LAST + 1) if left[n]), None)
     if stage is None:
         life.write(ROOT, update=None)
+        life.ways.updated(life)
         return
     life.write(ROOT, update={**update, "stage": stage})
     for path in life.tree.parts:
@@ -126,9 +134,10 @@ def failed(life: Life, path: Path, what: str, words: str) -> None:
     _give_up(life, words, prepared=False)
     if life.worth(ROOT, "keepOnFailure") is True:
         life.write(path, failed=True)
-        life.down(path, "abnormal", words)
+        life.down(path, End("abnormal", words, path))
+        life.ways.updated(life)
     else:
-        life.down(ROOT, "abnormal", words)
+        life.down(ROOT, End("abnormal", words, path))
 
 
 def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:

@@ -59,6 +59,8 @@ def diff(session: Session, _command: Command, options: Options) -> int:
 def apply(session: Session, command: Command, options: Options) -> int:
     """Deploy a description when somebody has seen the plan and says so; or tell that nothing is to do."""
     described, chosen = _described(options.file), _options(options)
+    if options.wait:
+        _idle(session, options.name)
     if "if_plan" not in chosen:
         found = _asked(session, "PlanDescription", options.name, *described, chosen)
         if not session.output.json:
@@ -87,6 +89,7 @@ def update(session: Session, command: Command, options: Options) -> int:
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
     chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
+    _idle(session, options.name)
     number = _asked(session, "ApplyDescription", options.name, *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
@@ -94,6 +97,7 @@ def start(session: Session, command: Command, options: Options) -> int:
 def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
+    _idle(session, options.name)
     number = _asked(session, "ApplyDescription", options.name, *_described(options.file), {})
     return _waited(session, command, options, number)
 
@@ -101,6 +105,13 @@ def run(session: Session, command: Command, options: Options) -> int:
 def stop(session: Session, command: Command, options: Options) -> int:
     """Take down as sfTerminate does: the host does not matter, for one daemon has them all."""
     return _waited(session, command, options, session.call("TerminateDescription", options.name))
+
+
+def _idle(session: Session, name: str) -> None:
+    """Wait until nothing is at a description any more: one thing is done to it at a time."""
+    while (found := session.call("GetDescriptions", {"name": name})) and found[0]["job"] is not None:
+        number = found[0]["job"]
+        jobs.wait(session, number, f"{name} is {found[0]['state']} (job {number})")
 
 
 def _asked(session: Session, method: str, *arguments: Any) -> Any:
@@ -130,6 +141,7 @@ def _described(path: str) -> tuple[str, dict[str, str]]:
 def _options(options: Options) -> dict[str, Any]:
     """The options of the call, as far as they are given."""
     found = {"if_plan": getattr(options, "if_plan", None), "host": options.on, "reference": options.reference}
+    found["adopt"] = options.adopt
     return {name: value for name, value in found.items() if value}
 
 
@@ -198,6 +210,26 @@ def status(session: Session, _command: Command, options: Options) -> int:
     return show_answer(session, {**(found[0] if found else {}), "parts": components}, _tree, options)
 
 
+def show(session: Session, _command: Command, options: Options) -> int:
+    """The text of a deployed description, or of a file that it includes."""
+    found = session.call("GetDescription", options.name)
+    if session.output.json:
+        session.output.result(found)
+        return OK
+    if options.file is not None and options.file not in found["files"]:
+        names = ", ".join(sorted(found["files"])) or "nothing"
+        raise Failure(f"{options.name} includes no {options.file}", f"it includes {names}", NOT_FOUND, 106)
+    text = found["text"] if options.file is None else found["files"][options.file]
+    session.output.show([Line(line) for line in text.split("\n")])
+    if options.file is None:
+        for name in sorted(found["files"]):
+            session.output.note(f"it includes {name}")
+        for change in found["set"]:
+            value = _value(change["value"]) if "value" in change else "(removed)"
+            session.output.note(f"set since: {change['path']} {value}")
+    return OK
+
+
 def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
     lines = [Line(f"{answer['name']}: {answer['state']}", "bold")]
     if answer["error"]:
@@ -216,11 +248,18 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     name = part["path"].rpartition(":")[2]
     lines = [Line(f"{indent}{name} ({part['kind']}){place}: {part['state']}{doing}", state)]
     lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in part["notes"].items()]
+    if part["end"] and part["end"]["id"] != part["path"]:
+        lines.append(Line(f"{indent}    {_end(part['end'])}", "yellow"))
     if attributes:
         for key, value in part["attributes"].items():
             begun = f"; it was started with {_value(part['begun'][key])}" if key in part["begun"] else ""
             lines.append(Line(f"{indent}    {key} {_value(value)}  ({part['effects'][key]}{begun})"))
     return lines
+
+
+def _end(end: Struct) -> str:
+    """Why it goes, when that is because of another one."""
+    return f"it goes with {end['id']}" + (f": {end['cause']}" if end["cause"] else "")
 
 
 def _value(value: Any) -> str:
@@ -232,30 +271,36 @@ def _value(value: Any) -> str:
 NAME = word("name", "the description's name where it is deployed")
 ON = option("on", "the host on which those are made that name none", key="", metavar="HOST")
 STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=True)
+ADOPT = option("adopt", "take domains as they are that are there already and that nm has not", flag=True)
 PLANNED = option("if-plan", "do just that plan, by its hash; nobody is asked", metavar="HASH")
 YES = Arg("--yes", "do not ask", flag=True)
+FORCED = Arg("--force", "what cannot be taken away now is left, and taken away later", flag=True,
+             spare=True)  # fmt: skip
 ATTRIBUTE = word("path", "the component's path and the attribute, as a:b:memory")
 MACHINE = word("machine", "the host on which those are made that name none; localhost: nmd's own",
                metavar="HOST")  # fmt: skip
 
 COMMANDS = (
     Command("sf plan", "", "tell what applying a description would do; exit status 2: something",
-            (NAME, FILE, ON, STRICT), run=plan, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT), run=plan, uses=("PlanDescription",),
             epilog="nmctl sf plan web pool.sf"),
     Command("sf diff", "", "tell in what a description differs from what is deployed; exit status 2: it does",
-            (NAME, FILE, ON, STRICT), run=diff, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT), run=diff, uses=("PlanDescription",),
             epilog="nmctl sf diff web pool.sf"),
     Command("sf apply", "", "deploy a description, or change what is deployed into it",
-            (NAME, FILE, ON, STRICT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
             uses=("ApplyDescription", "PlanDescription"), epilog="nmctl sf apply web pool.sf --yes --wait"),
     Command("sf update", "", "the same, of one that is deployed already",
-            (NAME, FILE, ON, STRICT, PLANNED, YES, WAIT), run=update, say="update {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=update, say="update {name}",
             uses=("ApplyDescription", "PlanDescription", "GetDescriptions"),
             epilog="nmctl sf update web pool.sf --wait"),
     Command("sf status", "", "list deployed descriptions; of one, its components and how they stand",
             (word("name", "one description", count="?"), word("path", "only that component", count="?"),
              Arg("--attributes", "with attributes, and when a change of each takes effect", flag=True)),
             run=status, uses=("GetDescriptions", "GetComponents"), epilog="nmctl sf status web"),
+    Command("sf show", "", "the text of a deployed description, as it was applied",
+            (NAME, word("file", "a file that it includes", count="?")), run=show, uses=("GetDescription",),
+            epilog="nmctl sf show web"),
     Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",
@@ -264,8 +309,8 @@ COMMANDS = (
     Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),
             job=True, say="remove {path} of {name}"),
     Command("sf terminate", "TerminateDescription", "take descriptions down, in the reverse order",
-            (names("name", "the descriptions' names", each=True), WAIT), job=True, say="terminate {name}",
-            epilog="nmctl sf terminate web --wait"),
+            (names("name", "the descriptions' names", each=True), FORCED, WAIT), job=True,
+            say="terminate {name}", epilog="nmctl sf terminate web --wait"),
     Command("sf start", "", "deploy as SmartFrog's sfStart does", (MACHINE, NAME, FILE), run=start,
             say="start {name}", uses=("ApplyDescription",),
             epilog="nmctl sf start localhost web pool.sf"),

@@ -1,4 +1,6 @@
-"""The commands for descriptions that need no daemon. The compiler is loaded when it is asked for.
+"""The commands for descriptions as texts. The compiler is loaded when it is asked for.
+
+They need no daemon, but for `import --host`.
 
 What a description includes is looked for here, as the language says: from the folder in which one is, never
 from that of the including file; and in nm's library.
@@ -9,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nm.counted import counted
-from nm.shell.failures import GENERAL, NOT_FOUND, OK, USAGE, Failure
+from nm.shell.failures import CONFLICT, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line, Table, clean
 from nm.shell.replacing import replace
 from nm.shell.run import show_answer
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from nm.descriptions.components import Piece
     from nm.descriptions.problems import Flawed, Problem
     from nm.pools.checking import Finding
+    from nm.pools.existing import Existing
 
-INVALID_CODE, MISSING_CODE = 102, 106
+INVALID_CODE, CONFLICT_CODE, MISSING_CODE = 102, 105, 106
 PHASES = ("raw", "type", "place", "function", "sfConfig", "link", "compile")
 FILE = word("file", "the description")
 DECIMALS = option("decimals", "what a number as 1.25 is; `reference`: a Float without its last digit",
@@ -143,11 +146,48 @@ def _drawn(session: Session, text: str, options: Options) -> int:
 
 
 def import_domains(session: Session, _command: Command, options: Options) -> int:
-    """Write a description of libvirt's domains, of what virsh dumpxml says of them."""
-    from nm.shell.domains import description, read
+    """Write a description of libvirt's domains: of what virsh dumpxml says of them, or a host now."""
+    from nm.shell.domains import description
 
-    found = [read(_read(path), path) for path in options.files]
-    return _drawn(session, description(found, options.on), options)
+    if options.host is None and (options.all or not options.names):
+        raise Usage("no file is named", "name files with domains' XML, or say --host HOST")
+    if options.host is None:
+        return _drawn(session, description([_existing(path) for path in options.names], options.on), options)
+    if not options.all and not options.names:
+        raise Usage("no domain is named", "name some, or say --all")
+    found = _asked_for(session, options.host, [] if options.all else list(options.names))
+    return _drawn(session, description(found, options.on or options.host), options)
+
+
+def _existing(path: str) -> "Existing":
+    from nm.errors import Invalid
+    from nm.pools.existing import read
+
+    try:
+        return read(_read(path), running=True)
+    except Invalid as error:
+        raise Failure(f"{clean(path)}: {error.message}", error.hint, USAGE, INVALID_CODE) from None
+
+
+def _asked_for(session: Session, host: str, names: list[str]) -> list["Existing"]:
+    """The domains of a host as they are now; of all of them those that no hand of nm's has."""
+    from nm.pools.existing import Existing
+    from nm.shell import jobs
+
+    title = f"look at the domains of host {host}"
+    job = jobs.wait(session, session.call("InspectDomains", host, names), title)
+    if failure := jobs.trouble(job, title):
+        raise failure
+    found = [Existing.of(struct) for struct in job["result"]]
+    free = [domain for domain in found if not domain.nm]
+    taken = [domain.name for domain in found if domain.nm]
+    if names and taken:
+        raise Failure(f"nm has {', '.join(taken)} already", "leave them out", CONFLICT, CONFLICT_CODE)
+    if not free:
+        raise Failure(
+            f"host {host} has no domain that nm has not", "see virsh list --all", NOT_FOUND, MISSING_CODE
+        )
+    return free
 
 
 def texts_of(path: str) -> tuple[str, dict[str, str], Any]:
@@ -256,10 +296,13 @@ COMMANDS = (
     Command("sf graph", "", "draw a description as SVG: components, and what needs what",
             (FILE, DECIMALS, OUTPUT, Arg("--dot", "as text for Graphviz's dot, which draws it", flag=True)),
             run=graph, epilog="nmctl sf graph pool.sf -o pool.svg"),
-    Command("sf import", "", "describe domains that libvirt has, of what virsh dumpxml writes",
-            (word("files", "files with domains' XML", count="+", metavar="FILE"), OUTPUT,
-             option("on", "the host on which they are", key="", metavar="HOST")),
-            run=import_domains, epilog="nmctl sf import web1.xml web2.xml -o pool.sf"),
+    Command("sf import", "", "describe domains that a host has, or files of what virsh dumpxml writes",
+            (word("names", "domains, or without --host files with their XML", count="*", metavar="NAME"),
+             option("host", "the host that has them; it is asked", key="", metavar="HOST"),
+             Arg("--all", "all of its domains that nm has not", flag=True), OUTPUT,
+             option("on", "the host on which they are to be", key="", metavar="HOST")),
+            run=import_domains, uses=("InspectDomains",),
+            epilog="nmctl sf import --host h1 web db -o pool.sf"),
     Command("sf fmt", "", "show descriptions in canonical layout, or write them so",
             (word("files", "the descriptions", count="+", metavar="FILE"),
              Arg("--write", "replace the files that are not laid out so", flag=True),

@@ -43,7 +43,7 @@ ROWS: dict[str, str] = {
         RegisterImage UnregisterImage RegisterHost UpdateHost UnregisterHost RegisterNode UpdateNode
         UnregisterNode ConnectNic RegisterVlan
         UpdateVlan UnregisterVlan RegisterHeadNode UpdateHeadNode UnregisterHeadNode ClearHeadNode Backup
-        InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
+        InspectDomains InspectSwitch ResetPorts AdoptPorts ReleaseNode ReleaseSwitch ReplaceSwitch ClearNode
         ConfirmExpiry ConfirmSlivers GetHolds AskSource AdminTicket GeniReady GeniReopen
         Create CreateSliver Destroy DestroySliver DeleteSliver Start Stop ReCreate SetLoans
         AuditAll RepairAll RepairSwitch RepairPort CheckImport Import Export
@@ -57,6 +57,7 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reserve": "CreateGroup",
     f"{ADMINS} describe": """
         PlanDescription ApplyDescription SetAttribute RemoveAttribute TerminateDescription
+        GetDescription
         """,
     f"{ADMINS} describe reader": "GetComponents",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
@@ -84,7 +85,7 @@ SECRET = {
 
 
 # Methods of a description: only its owner, and readers, are told that it is there.
-DESCRIBED = {"SetAttribute", "RemoveAttribute", "TerminateDescription", "GetComponents"}
+DESCRIBED = {"SetAttribute", "RemoveAttribute", "TerminateDescription", "GetDescription", "GetComponents"}
 # Methods of a sliver: nobody but its members is told whether there is one.
 SLIVERS_OWN = SLIVERS - {"GetRecord", "GetSSHKeys", "ConfirmSlivers"}
 

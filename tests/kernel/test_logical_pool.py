@@ -2,6 +2,8 @@
 
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief
 from nm.records import Record
 from nm.seed import Seed
+from nm.thin import Tools
 from nm.vm import HostHand
 
 DOMAIN = "nm-h1"
@@ -40,7 +43,7 @@ def sh(command: str) -> str:
 def group(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A volume group on a loop device, a libvirtd with a pool of it, a trunk; all end with the VM."""
     place = tmp_path_factory.mktemp("lvm")
-    for module in ("dm_mod", "loop", "dummy", "tun"):
+    for module in ("dm_mod", "dm_thin_pool", "loop", "dummy", "tun"):
         sh(f"modprobe {module}")
     sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
     sh("mountpoint -q /dev/pts || mount -t devpts devpts /dev/pts")
@@ -138,3 +141,81 @@ def test_a_described_domain_on_a_logical_volume(tmp_path: Path, snapshot: bool) 
     finally:
         hand.close()
         sh("virsh destroy guest; virsh undefine guest; lvremove -qfy heads; true")
+
+
+@pytest.fixture
+def pool() -> Iterator[None]:
+    """A thin pool, and a thin volume in it to make snapshots of."""
+    sh("lvcreate -q -y -L 96M -T heads/thin")
+    sh("lvcreate -q -y -kn -V 24M -n base --thinpool thin heads")
+    yield
+    sh("virsh destroy guest; virsh undefine guest; lvremove -qfy heads; true")
+
+
+def lvs(name: str, *fields: str) -> list[str]:
+    told = sh(f"lvs --noheadings --units b --nosuffix --separator , -o {','.join(fields)} heads/{name}")
+    return [word.strip() for word in told.split(",")]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["qcow2", "raw", "snapshot"])
+def test_a_described_domain_on_a_thin_volume(tmp_path: Path, pool: None, kind: str) -> None:
+    content = b"the base's first bytes"
+    raw = tmp_path / "base.raw"
+    raw.write_bytes(content.ljust(SIZE, b"\0"))
+    base = {"raw": str(raw), "qcow2": f"{tmp_path}/base.qcow2", "snapshot": "/dev/heads/base"}[kind]
+    if kind == "qcow2":
+        sh(f"qemu-img convert -O qcow2 {raw} {base}")
+    elif kind == "snapshot":
+        sh(f"dd if={raw} of={base} bs=1M conv=fsync status=none")
+    settings: dict[str, Any] = {"baseImage": base, "volumeGroup": "heads", "thinPool": "thin"}
+    settings |= {"size": 48 << 20, "snapshot": kind == "snapshot"}
+    disk = Brief("web", 1.0, ("lvm",), "LVMStorageBackend", 1, settings)
+    attributes = {"hostname": "guest", "memory": 32, "shutdownTimeout": 0}
+    domain = Brief("web", 1.0, ("guest",), "Domain", 1, attributes, disk=disk)
+    tools = Tools("vmhost", tmp_path / "locks")
+    hand = PoolHand("vmhost", HOST, lambda name: None, (str(tmp_path), "/dev/heads"), tools=tools)
+
+    def do(what: str, *briefs: Brief) -> list[Any]:
+        done = hand.run([Order(brief.fact, {"what": what, "brief": brief}) for brief in briefs], 1)
+        return [one.error for one in done]
+
+    try:
+        for what in ("prepare", "construct", "deploy", "deploy", "start"):
+            assert do(what, disk, domain) == [None, None]
+        name = pooldisks.volume(disk)
+        assert lvs(name, "pool_lv", "lv_size") == ["thin", str(48 << 20)]
+        assert float(lvs(name, "data_percent")[0]) < 5  # what is zero takes no room
+        with open(f"/dev/heads/{name}", "rb") as copied:
+            assert copied.read(len(content)) == content
+        assert f"/dev/heads/{name}" in sh("virsh -q domblklist guest")
+        larger = replace(disk, attributes={**settings, "size": 64 << 20}, user=domain)
+        assert do("prepare", larger) + do("change", larger) == [None, None]
+        assert lvs(name, "lv_size") == [str(64 << 20)]
+        assert sh("virsh domblkinfo guest vda | head -1").split()[1] == str(64 << 20)
+        assert do("terminate", domain) + do("terminate", disk) == [None, None]
+        assert sh("ls /dev/heads") == "base"
+    finally:
+        hand.close()
+
+
+def test_what_is_no_thin_pool_is_refused(tmp_path: Path, pool: None) -> None:
+    (tmp_path / "base.raw").write_bytes(bytes(1 << 20))
+    tools = Tools("vmhost", tmp_path / "locks")
+    hand = PoolHand("vmhost", HOST, lambda name: None, (str(tmp_path), "/dev/heads"), tools=tools)
+    settings: dict[str, Any] = {"baseImage": f"{tmp_path}/base.raw", "volumeGroup": "heads"}
+    for more, words in (
+        ({"thinPool": "base"}, "no thin pool base"),
+        ({"thinPool": "thin", "volumeGroup": "nowhere"}, "nowhere"),
+        ({"thinPool": "-x"}, "write volumeGroup and thinPool"),
+        ({"thinPool": "thin", "snapshot": True}, "is no volume of group heads"),
+    ):
+        disk = Brief("web", 1.0, ("lvm",), "LVMStorageBackend", 1, {**settings, **more})
+        [one] = hand.run([Order(disk.fact, {"what": "construct", "brief": disk})], 1)
+        assert words in str(one.error), one
+    nothing = {**settings, "thinPool": "thin", "snapshot": True, "baseImage": "/dev/heads/none"}
+    disk = Brief("web", 1.0, ("lvm",), "LVMStorageBackend", 1, nothing)
+    [one] = hand.run([Order(disk.fact, {"what": "deploy", "brief": disk})], 1)
+    assert "none" in str(one.error)
+    assert sorted(sh("ls /dev/heads").split()) == ["base"]
+    hand.close()

@@ -7,7 +7,6 @@ database, as kill -9 does.
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from nm.converge import Patience, Tools
 from nm.database import Database
 from nm.descriptiondesk import DescriptionDesk
 from nm.export import ExportHand
-from nm.pools import keeping, operations
+from nm.leftoverwork import LeftoverWorker
+from nm.pools import keeping, leftovers, operations
 from nm.pools.tree import spell
 from nm.poolwork import PoolWorker, Wake
 from nm.records import Record, name_of, record_key
@@ -76,10 +76,14 @@ class Lifetime:
         self._send(keeping.subject(name), Job(job))
         return job
 
-    def terminate(self, name: str) -> int:
-        job: int = self.operate(operations.terminate, name)
+    def terminate(self, name: str, force: bool = False) -> int:
+        job: int = self.operate(operations.terminate, name, force)
         self._send(keeping.subject(name), Job(job))
         return job
+
+    def owe(self) -> None:
+        """Let what is owed be taken away, as a start of nmd does."""
+        self._send(leftovers.SUBJECT, Wake())
 
     # ---- what is there
 
@@ -112,7 +116,7 @@ class Lifetime:
         subject, item = self.queue.popleft()
         if isinstance(item, Errand):
             self.done += [_said(order) for order in item.orders if not order.moot()]
-        pause = self._worker(subject).handle([item])
+        pause = self.worker(subject).handle([item])
         if pause is None:
             self.wakes.pop(subject, None)
         else:
@@ -132,7 +136,7 @@ class Lifetime:
         while (due := min(self.wakes.values(), default=end)) < end:
             self.up = max(self.up, due)
             for subject in [subject for subject, at in self.wakes.items() if at <= self.up]:
-                pause = self._worker(subject).handle([])
+                pause = self.worker(subject).handle([])
                 self.wakes.pop(subject)
                 if pause is not None:
                     self.wakes[subject] = self.up + max(pause, 0.01)
@@ -155,11 +159,15 @@ class Lifetime:
         for record in list(self.database.range("pool")):
             self._send(keeping.subject(name_of(record["record_key"])), Wake())
 
-    def _worker(self, subject: str) -> Handler:
+    def worker(self, subject: str) -> Handler:
+        """Whoever takes what is sent to that subject."""
         if subject not in self.workers:
             kind, _, name = subject.partition(":")
-            make = partial(PoolWorker, name, self._tools) if kind == "pool" else partial(self.open_hand, name)
-            self.workers[subject] = make()
+            makers: dict[str, Callable[[], Handler]] = {
+                "pool": lambda: PoolWorker(name, self._tools),
+                "leftovers": lambda: LeftoverWorker(self._tools),
+            }
+            self.workers[subject] = makers.get(kind, lambda: self.open_hand(name))()
         return self.workers[subject]
 
     def close(self) -> None:

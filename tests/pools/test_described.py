@@ -92,7 +92,7 @@ def test_what_is_applied_is_kept_with_the_job_that_deploys_it(bench: Bench) -> N
     record = pool(bench)
     assert (record["target"], record["deployed"], record["state"]) == (1, None, "deploying")
     assert record["owner"] == {"name": "root", "uid": 0}
-    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 512}
+    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 512, "disk": 0}
     parts = keeping.target_parts(bench.store, record)
     assert [(part.path, part.kind) for part in parts] == [((), "Compound"), (("d",), "Domain")]
 
@@ -287,7 +287,7 @@ def test_others_describe_plain_domains_only(bench: Bench, inside: str, words: st
 def test_what_the_right_lists_is_allowed(bench: Bench) -> None:
     allow(bench, FOLDERS)
     describer(bench, hosts=["h0"], shells=True, paths=True, devices=True, images=["spare"])
-    inside = domain(more='sfProcessHost "h0"; kernel "/data/vmlinuz"; bridge "br0";') + "s extends BashShell;"
+    inside = domain(more='sfProcessHost "h0"; kernel "/data/vmlinuz"; bridge "x";') + "s extends BashShell;"
     assert apply(bench, inside + 'l extends LoopbackStorageBackend { baseImage "spare"; }', caller=ALICE)
     describer(bench, images=[])
     with refused(bench, Denied, "no image 'spare'"):
@@ -306,6 +306,62 @@ def test_what_the_right_lists_is_allowed(bench: Bench) -> None:
 def test_what_the_site_does_not_say_nobody_may(bench: Bench, inside: str, words: str) -> None:
     with refused(bench, Denied, words):
         apply(bench, inside)
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"),
+    [
+        ('bridge "nmbr101";', "bridge nmbr101 is a group's"),
+        ('bridge "br0";', "would be on all"),
+        ('bridge "br0"; vlan 101;', "VLAN 101 on bridge br0 is one that nm gives to groups"),
+    ],
+)
+def test_no_domain_is_put_by_hand_where_groups_are(bench: Bench, inside: str, words: str) -> None:
+    with refused(bench, Denied, words):
+        apply(bench, domain(more=f'sfProcessHost "h0"; {inside}'))
+    assert apply(bench, domain(more='sfProcessHost "h0"; bridge "br0"; vlan 4000;'))
+
+
+@pytest.mark.parametrize(
+    "more", ["vlan 4000;", 'bridge "b"; vlan 4095;', 'bridge "b"; bridgeKind "linux"; vlan 5;']
+)
+def test_a_tag_is_of_a_bridge_of_open_vswitch(bench: Bench, more: str) -> None:
+    with refused(bench, Invalid, "vlan"):
+        apply(bench, domain(more=more))
+
+
+def test_who_may_adopt(bench: Bench) -> None:
+    allow(bench, FOLDERS)
+    disk = 'l extends LoopbackStorageBackend { baseImage "/data/old.img"; inPlace true; }'
+    describer(bench, hosts=["h0"], paths=True, devices=True)
+    with refused(bench, Denied, "adopt"):
+        apply(bench, domain(), caller=ALICE, adopt=True)
+    with refused(bench, Denied, "inPlace"):
+        apply(bench, disk, caller=ALICE, host="h0")
+    with refused(bench, Denied, "adopt"):
+        bench.call("InspectDomains", "h0", caller=ALICE)
+    describer(bench, hosts=["h0"], paths=True, adopt=True)
+    assert apply(bench, disk, caller=ALICE, host="h0", adopt=True)
+    job = bench.get(f"job_{bench.call('InspectDomains', 'h0', caller=ALICE)}")
+    assert (job["subject"], job["kind"]) == ("domains:h0", "inspect")
+    image = bench.get("image_spare")["disk"]
+    allow(bench, Describing(folders=(str(image).rpartition("/")[0],)))
+    for base in ("spare", image):
+        with refused(bench, Denied, "is an image"):
+            apply(bench, disk.replace("/data/old.img", base), "other")
+
+
+def test_who_adopts_goes_on_to(bench: Bench) -> None:
+    def adopts() -> bool:
+        return bool(pool(bench)["options"]["adopt"])
+
+    apply(bench, domain(), adopt=True)
+    bring_up(bench.memory, "pool", NOW)
+    apply(bench, domain(more="memory 600;"))
+    assert adopts()
+    bring_up(bench.memory, "pool", NOW)
+    apply(bench, domain(more="memory 700;"), adopt=False)
+    assert not adopts()
 
 
 def test_a_file_is_below_the_folder_in_one_spelling(bench: Bench) -> None:
@@ -371,6 +427,32 @@ def test_attributes_are_set_and_removed_until_the_next_description(bench: Bench)
     run(bench, domain(more="memory 500;"))
     assert bench.call("GetDescriptions", {"name": "pool"})[0]["set"] == []
     assert bench.call("GetComponents", "pool", "d")[0]["attributes"]["memory"] == 500
+
+
+def test_bytes_of_disks_are_a_limit_and_have_to_be_said(bench: Bench) -> None:
+    allow(bench, FOLDERS)
+    describer(bench, disk=100, adopt=True, paths=True)
+
+    def disk(size: str, name: str = "l") -> str:
+        return f'{name} extends LoopbackStorageBackend {{ baseImage "spare"; {size} }}'
+
+    for missing in ("", "size LAZY x; x 5L;", "size 1048576L; swapSize LAZY x; x 5L;"):
+        with refused(bench, Denied, "is not said"):
+            apply(bench, disk(missing), caller=ALICE)
+    with refused(bench, LimitReached, "100 MiB of disk at most, and this makes 101"):
+        apply(bench, disk("size 104857601L;"), caller=ALICE)
+    run(bench, disk("size 62914560L; swapSize 1048576L;"), "one", ALICE)
+    assert pool(bench, "one")["uses"]["disk"] == 61
+    with refused(bench, LimitReached, "this makes 101"):
+        apply(bench, disk("size 41943040L;"), "two", ALICE)
+    with refused(bench, LimitReached, "this makes 102"):
+        bench.call("SetAttribute", "one", "l:size", 105906176, caller=ALICE)
+    kept = disk("inPlace true;").replace("spare", "/data/x")
+    run(bench, kept, "two", ALICE)
+    assert pool(bench, "two")["uses"]["disk"] == 0
+    told = bench.call("WhoAmI", caller=ALICE)
+    assert told["describe"] == {"disk": 100, "adopt": True, "paths": True} and told["rights"] == ["describe"]
+    assert "describe" not in bench.call("WhoAmI", caller=BOB)
 
 
 @pytest.mark.parametrize(

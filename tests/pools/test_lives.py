@@ -24,6 +24,7 @@ KINDS = (
     "Retry",
 )
 HOLDERS = {"Compound", "FireBreak", "Sequence", "Parallel", "Finally", "Retry"}
+WHATS = ("prepare", "stop", "change", *STAGES)
 RUNNERS = {"Sequence", "Parallel", "Finally", "Retry"}
 
 
@@ -46,7 +47,7 @@ def trees(draw: st.DrawFn) -> Tree:
 @st.composite
 def attributes(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     """Attributes that say how it is taken down and what becomes of failures."""
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"sfClass": kind, "x": draw(st.integers(0, 1))}
     for name in ("sfSyncTerminate", "keepOnFailure") if kind in HOLDERS else ():
         if draw(st.booleans()):
             said[name] = draw(st.booleans())
@@ -70,8 +71,8 @@ class Watched(World):
         super().happen(event)
         note(f"{event.name} {event.what} {event.path} {event.status}: {self.batches[-1:]}")
         for order in self.waiting:
-            entry, parent = self.state[order.path], self.tree.parts[order.path].parent
-            alone = parent is not None and not self.state[parent].get("going")
+            entry, parent = self.state.get(order.path, {}), self.tree.parts[order.path].parent
+            alone = parent is not None and not self.state.get(parent, {}).get("going")
             if order.what == "terminate" and alone and not entry.get("failed"):
                 self.by_themselves.add(order.path)
 
@@ -124,6 +125,38 @@ def test_whatever_happens_the_order_is_kept_and_nothing_is_left(tree: Tree, data
     assert not world.made
     assert not any(alive(entry) for entry in world.state.values())
     assert world.standing in {"ended", "failed"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(trees(), st.lists(trees(), min_size=1, max_size=3), st.data())
+def test_whatever_it_is_changed_into_it_comes_to_an_end(
+    first: Tree, others: list[Tree], data: st.DataObject
+) -> None:
+    """Updates between whatever else happens: nothing waits for ever, and nothing is left."""
+    world = Watched(first, data)
+    world.tell(Event("deploy"))
+    for other in others:
+        steps = [f"{what} {':'.join(path) or '.'}" for path in other.parts for what in WHATS]
+        world.fails = data.draw(st.lists(st.sampled_from(steps), max_size=2))
+        for _ in range(data.draw(st.integers(0, 2))):
+            paths = [path for path, entry in world.state.items() if entry["state"] == "running"]
+            if paths:
+                status: Any = data.draw(st.sampled_from(["normal", "abnormal"]))
+                world.tell(Event("ended", data.draw(st.sampled_from(paths)), status=status))
+        if world.standing != "running":
+            break
+        world.begin_update(list(other.parts.values()))
+        note(f"update to {list(other.parts.values())}: {world.batches[-1:]}")
+        for _ in range(data.draw(st.integers(0, 2))):
+            world.work(data.draw(st.integers(0, 8)))
+            world.crash()
+            one_at_a_time(world)
+        world.work(2000)
+        world.end_update(list(other.parts.values()))
+        settled(world)
+    world.tell(Event("terminate"))
+    assert not world.made
+    assert world.standing in {"ended", "failed", "absent"}
 
 
 def one_at_a_time(world: World) -> None:

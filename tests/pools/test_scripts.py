@@ -60,7 +60,7 @@ def test_scripts_run_in_the_stages_of_their_lives(lab: Scripts) -> None:
 def test_a_script_is_a_text_a_list_or_data_whose_attributes_are_lines(lab: Scripts) -> None:
     data = """extends DATA {
         first "x=1";
-        more ["x=${x}2", ["echo", "$x", who, 5, true, ">>", "FOLDER/said"]];
+        more ["x=${x}2", ["echo", "$x", LAZY who, 5, true, ">>", "FOLDER/said"]];
         last LAZY PARENT:PARENT:line;
     }"""
     text = (

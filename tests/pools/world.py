@@ -9,7 +9,7 @@ from functools import cache
 
 from nm.descriptions.compiler import compile as compile_description
 from nm.pools.differences import Standing
-from nm.pools.life import Entry, Order, alive, standing
+from nm.pools.life import Entry, Order, standing
 from nm.pools.lifecycle import Event, Outcome, happened
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, Tree, parts_of
@@ -69,6 +69,7 @@ class World:
         self.batches: list[list[Order]] = []
         self.crash_at: int | None = None  # all but the state is lost before that answer
         self.answered = 0
+        self._before = tree  # the tree that an update began with
 
     def tell(self, event: Event) -> None:
         """Let something happen, and carry out what is ordered, until nothing is."""
@@ -128,16 +129,31 @@ class World:
 
     def update(self, text: Sequence[Part]) -> Plan:
         """Change what runs to what is described; the plan of that."""
-        before = self.tree
-        deployed = {path: part for path, part in before.parts.items() if alive(self.state.get(path, {}))}
+        made = self.begin_update(text)
+        self.work()
+        self.end_update(text)
+        return made
+
+    def begin_update(self, text: Sequence[Part]) -> Plan:
+        """Order what changes it first."""
+        self._before = self.tree
+        deployed = {path: part for path, part in self.tree.parts.items() if self.state.get(path)}
         standings = {path: Standing(part, self.state[path]["state"]) for path, part in deployed.items()}
         made = plan(Tree(text), standings)
         self.tree = both(text, deployed.values())
-        self.tell(Event("update", steps=made.steps))
-        if self.standing == "running":
-            abandoned = "abandoned" in self.state[()]
-            self.tree = before if abandoned and "prepare" in self.state[()]["abandoned"] else Tree(text)
+        self.happen(Event("update", steps=made.steps))
         return made
+
+    def end_update(self, text: Sequence[Part]) -> None:
+        """What is deployed then, as far as it is known."""
+        if self.standing != "running":
+            return
+        words = self.state[()].get("abandoned")
+        if words is None:
+            self.tree = Tree(text)
+        elif words.startswith("prepare"):
+            self.tree = self._before
+        self.state = {path: entry for path, entry in self.state.items() if path in self.tree.parts}
 
     @property
     def standing(self) -> str:

@@ -50,11 +50,16 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert "memory 600  (now" in nmctl("sf", "status", "web", "--attributes").out
     assert "b (Prim): running" in nmctl("sf", "status", "web", "b").out
     assert "running" in nmctl("sf", "status").out
+    assert nmctl("sf", "show", "web").out.rstrip("\n") == pool.read_text()
+    assert nmctl("sf", "show", "web", str(common)).out.rstrip("\n") == COMMON.rstrip("\n")
+    assert nmctl("sf", "show", "web", "--json").json["result"]["files"] == {str(common): COMMON}
+    nmctl("sf", "show", "web", "other.sf", status=5)
     assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
     nmctl("sf", "set", "web", "a:memory", "700", "--wait")
     assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
+    assert "a:memory (removed)" in nmctl("sf", "show", "web").err
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
 

@@ -1,0 +1,112 @@
+"""Domains of a description follow the networks of its groups: to another VLAN, back when they were cut off.
+
+A helper of the pool's worker, called by its thread only. Hands answer where they put a domain's interface.
+Where that is not, or not known to be, where the group's network is by now, its host is asked to move it; the
+pool's worker is woken whenever a group of its own has come to rest. What cannot be done is tried again later.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nm import poolgroups
+from nm.converge import Tools
+from nm.errors import DeviceFailed
+from nm.facts import Order, Outcome
+from nm.hostnet import place_of
+from nm.poolbook import Book
+from nm.poolcarriers import domains_of
+from nm.pools import keeping
+from nm.pools.briefs import Brief
+from nm.pools.grouping import GROUP, network_of
+from nm.pools.kinds import DOMAINS
+from nm.pools.places import host_of
+from nm.pools.tree import Path
+from nm.records import Record, name_of
+from nm.workers import Errand
+
+log = logging.getLogger("nm.poolfollow")
+
+Place = list[Any]  # a bridge, and the tag there or None
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A host's answer about a domain."""
+
+    path: Path
+    outcome: Outcome
+
+
+class Follower:
+    """Moves domains of one pool."""
+
+    def __init__(self, tools: Tools, name: str) -> None:
+        self._tools, self._name = tools, name
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: where a domain is, is asked of its host."""
+        self._places: dict[Path, Place] = {}
+        self._asked: set[Path] = set()
+        self._again: dict[Path, float] = {}  # what failed, and when to try it again, by Tools.up
+
+    def placed(self, path: Path, outcome: Outcome) -> None:
+        """What a hand answered to an order of the pool's life."""
+        if (place := (outcome.seen or {}).get("place")) is not None:
+            self._places[path] = place
+
+    @property
+    def next_look(self) -> float | None:
+        """When to try again what failed, by Tools.up."""
+        return min(self._again.values(), default=None)
+
+    def heard(self, item: Any) -> None:
+        """Take in an answer; other things are nobody's business here."""
+        if not isinstance(item, _Moved):
+            return
+        self._asked.discard(item.path)
+        self._again.pop(item.path, None)
+        self.placed(item.path, item.outcome)
+        if item.outcome.error is not None:
+            why = str(item.outcome.error)
+            log.warning("a domain does not follow its group", extra={"pool": self._name, "why": why})
+            self._again[item.path] = self._tools.up() + self._tools.patience.longest_pause
+
+    def look(self, book: Book) -> None:
+        """Let those be moved that are not where they should be."""
+        parts = book.tree.parts
+        if not any(part.kind == GROUP for part in parts.values()):
+            return
+        for path, entry in book.state.items():
+            part = parts.get(path)
+            rests = entry.get("state") == "running" and "doing" not in entry and "going" not in entry
+            if part is None or part.kind not in DOMAINS or not rests or path in self._asked:
+                self._again.pop(path, None)
+                continue
+            if network_of(parts, part) is not None and self._again.get(path, 0.0) <= self._tools.up():
+                self._move(book, path)
+
+    def _move(self, book: Book, path: Path) -> None:
+        part = book.part(path, "stop")
+        brief, host = book.brief(part, "stop"), host_of(self._tools.store, part.host)
+        place = self._place(brief, host) if host is not None else None
+        self._again.pop(path, None)
+        if host is None or place is None or place == self._places.get(path):
+            return
+        self._asked.add(path)
+        order = Order(brief.fact, {"what": "wire", "brief": brief}, moot=lambda: path not in self._asked)
+        reply = partial(self._reply, path)
+        self._tools.send(domains_of(name_of(host["record_key"])), Errand([order], reply))
+
+    def _place(self, brief: Brief, host: Record) -> Place | None:
+        """Where its interface is to be; None while its group has no network there."""
+        try:
+            vlan = poolgroups.vlan_at(self._tools.store, brief, name_of(host["record_key"]))
+        except DeviceFailed:
+            return None
+        return [*place_of(host["network"], vlan)]
+
+    def _reply(self, path: Path, outcomes: list[Outcome]) -> None:
+        self._tools.send(keeping.subject(self._name), _Moved(path, outcomes[0]))

@@ -1,0 +1,240 @@
+"""What lazy values are worth while a pool runs: links and functions, followed from part to part. Pure.
+
+The language's own linker does it, over parts as they are now. A part's attributes are looked at when a walk
+comes to them, so following one reference costs the same in a small pool and in a large one. Beside what is
+described, each part has what its place gives it (`GIVEN`), as it has in the reference implementation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+from nm.descriptions.components import KINDS as CLASSES
+from nm.descriptions.components import plain_value
+from nm.descriptions.limits import Budget, Limits
+from nm.descriptions.linking import Linker, Surroundings
+from nm.descriptions.problems import Unresolved
+from nm.descriptions.reading import Reader
+from nm.descriptions.result import Converter
+from nm.descriptions.schemas import Rule, absent
+from nm.descriptions.values import (
+    TBD,
+    Attribute,
+    Component,
+    Function,
+    Key,
+    Long,
+    Reference,
+    Scope,
+    Vector,
+)
+from nm.errors import NotFound
+from nm.pools.attributes import Value, is_component, is_lazy
+
+Path = tuple[str, ...]
+ACTIONS = "actions"
+ASSERTS = "LAZY ASSERT "
+INT_MAX = 2**31 - 1
+WIDER: Mapping[type, str] = {int: "java.lang.Long", float: "java.lang.Float"}  # it may have been that
+LIVENESS: Mapping[str, Value] = {"sfLivenessDelay": 15, "sfLivenessFactor": 2}  # without anything around
+
+
+class Placed(Protocol):
+    """A part, as far as this is concerned."""
+
+    @property
+    def attributes(self) -> Mapping[str, Value]:
+        """Plain values."""
+
+    @property
+    def host(self) -> str:
+        """Where it is made."""
+
+
+@dataclass(frozen=True)
+class Led:
+    """A part to which a reference leads."""
+
+    path: Path
+
+
+class Live:
+    """Parts as they are now. What was found is kept, so a Live is over with the next change."""
+
+    def __init__(self, parts: Mapping[Path, Placed]) -> None:
+        self._parts = parts
+        budget = Budget(Limits())
+        reader = Reader({}, {}, budget)
+        self._linker = _RunTime(budget, reader, Surroundings(), Converter(budget))
+        self._root = Scope(Component(_Place(self, (), parts.get(()))))
+
+    def worth(self, path: Path, name: str, part: Placed | None = None) -> Value | Led:
+        """What an attribute is worth; `part`: as which the part at that path is taken.
+
+        NotFound when a link leads nowhere, a function has no such arguments, or an assertion does not hold.
+        """
+        try:
+            return self._plain(self._linker.read(self._scope(path, part), name))
+        except Unresolved as error:
+            problem = error.problem
+            hint = problem.hint or (problem.guess() if problem.guess else "")
+            raise NotFound(problem.message, hint or "correct the description") from None
+
+    def attribute(self, path: Path, part: Placed | None, name: str) -> Attribute | None:
+        """An attribute that a part has, or the place of a part inside it."""
+        inner = (*path, name)
+        if inner in self._parts:
+            return Attribute(Component(_Place(self, inner, self._parts[inner])))
+        if part is not None and name in part.attributes:
+            return Attribute(_raw(part.attributes[name]))
+        given = GIVEN.get(name)
+        if given is not None and part is not None:
+            return Attribute(given(self, path, name))
+        if name == ACTIONS and part is not None and _acts(part):
+            return Attribute(Component(_Place(self, inner, None), data=True))
+        return None
+
+    def around(self, path: Path, name: str) -> Value:
+        """A number of a part, or of the nearest one around it that says it."""
+        for depth in range(len(path), -1, -1):
+            part = self._parts.get(path[:depth])
+            value = part.attributes.get(name) if part is not None else None
+            if is_lazy(value):
+                value = self._linker.read(self._scope(path[:depth], None), name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return value
+        return LIVENESS[name]
+
+    def host(self, path: Path, _name: str) -> Value:
+        """The host of a part, as sfHost has it."""
+        return self._parts[path].host or "localhost"
+
+    def _scope(self, path: Path, part: Placed | None) -> Scope:
+        """The place of a part."""
+        scope = self._root
+        for name in path if part is None else path[:-1]:
+            found = self._linker.read(scope, name)
+            if not isinstance(found, Scope):
+                raise NotFound(f"{':'.join(path)} is no component any more", "look at what runs")
+            scope = found
+        if part is None:
+            return scope
+        component = Component(_Place(self, path, part))
+        return scope.below(component, path[-1]) if path else Scope(component)
+
+    def _plain(self, value: Any) -> Value | Led:
+        if isinstance(value, Scope):
+            if value.names() in self._parts:
+                return Led(value.names())
+            inner = value.component
+            attributes = {
+                str(key): self._plain(self._linker.read(value, key))
+                for key in inner.attributes
+                if isinstance(key, str)
+            }
+            return {"attributes": attributes, "data": inner.data, "tags": {}}
+        if isinstance(value, Vector):
+            return [self._plain(item) for item in value]
+        return True if isinstance(value, Function) else plain_value(value)
+
+
+GIVEN: Mapping[str, Callable[[Live, Path, str], Value]] = {
+    "sfHost": Live.host,
+    **dict.fromkeys(LIVENESS, Live.around),
+}
+
+
+def is_assertion(value: Value) -> bool:
+    """Whether it is to be checked while the pool runs."""
+    return is_lazy(value) and str(value["reference"]).startswith(ASSERTS)
+
+
+def broken(parts: Mapping[Path, Placed]) -> dict[Path, str]:
+    """The parts of which an assertion does not hold, and the words for it."""
+    live, found = Live(parts), {}
+    for path, part in parts.items():
+        for name in [name for name, value in part.attributes.items() if is_assertion(value)]:
+            try:
+                live.worth(path, name)
+            except NotFound as error:
+                found[path] = error.message
+    return found
+
+
+def _acts(part: Placed) -> bool:
+    kind = CLASSES.get(str(part.attributes.get("sfClass")), "")
+    return kind not in {"", "Prim", "Compound"}
+
+
+class _Place(dict[Key, Attribute]):
+    """The attributes of a part, each made when somebody looks for it."""
+
+    def __init__(self, live: Live, path: Path, part: Placed | None) -> None:
+        super().__init__()
+        self._live, self._path, self._part = live, path, part
+
+    def get(self, name: Key, default: Any = None) -> Any:
+        """The attribute of that name."""
+        found = self._live.attribute(self._path, self._part, name) if isinstance(name, str) else None
+        return default if found is None else found
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __getitem__(self, name: Key) -> Attribute:
+        found: Attribute | None = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+class _RunTime(Linker):
+    """The linker when nothing is lazy any more, and numbers have lost by what name they were written."""
+
+    def _check(self, holder: Scope, rule: Rule) -> None:
+        attribute = holder.component.attributes.get(rule.name)
+        if attribute is None:
+            return absent(rule)
+        if rule.binding == "lazy" or any(name.endswith(".Reference") for name in rule.classes):
+            return None
+        value = self.read(holder, rule.name)
+        return None if WIDER.get(type(value)) in rule.classes else super()._check(holder, rule)
+
+
+# ---- plain values as the linker has them
+
+
+def _raw(value: Value) -> Any:
+    if is_lazy(value):
+        return _read(value["reference"])
+    if is_component(value):
+        items: dict[Key, Attribute] = {
+            name: Attribute(_raw(inner)) for name, inner in value["attributes"].items()
+        }
+        return Component(items, data=value["data"])
+    if isinstance(value, dict):
+        return TBD
+    if isinstance(value, list):
+        return Vector(map(_raw, value))
+    if isinstance(value, int) and not isinstance(value, bool) and not -INT_MAX <= value <= INT_MAX:
+        return Long(value)
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Any:
+    """What a reference's text is, to be followed now."""
+    read = Reader({}, {}, Budget(Limits())).read("", f"value {text};")
+    return _eager(read.attributes["value"].value)
+
+
+def _eager(value: Any) -> Any:
+    if isinstance(value, Reference):
+        return value if value.data else replace(value, lazy=False)
+    if isinstance(value, Function):
+        return value if value.data else replace(value, component=_eager(value.component), lazy=False)
+    if isinstance(value, Component):
+        items = {key: item._replace(value=_eager(item.value)) for key, item in value.attributes.items()}
+        return Component(items, data=value.data)
+    return value

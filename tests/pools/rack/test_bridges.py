@@ -1,0 +1,71 @@
+"""Domains on bridges of Open vSwitch, with a tag and without; what they are on while they run."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from nm.errors import Denied
+from nm.pools import operations
+from tests.hosts.rack.conftest import bridge, sh  # noqa: F401 - a fixture
+from tests.pools.rack.conftest import Rack, domains, virsh
+
+ONE = """
+sfConfig extends Compound {{
+  a extends Domain {{ hostname "a"; memory 32; mac "52:54:00:0b:00:01"; shutdownTimeout 0; {} }}
+}}
+"""
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    """A bridge of Open vSwitch that is not the host's own."""
+    sh("ovs-vsctl", "add-br", "other0", "--", "set", "bridge", "other0", "datapath_type=netdev")
+    yield "other0"
+    sh("ovs-vsctl", "del-br", "other0")
+
+
+def one(more: str) -> str:
+    return ONE.format(more)
+
+
+def ports(of: str) -> list[str]:
+    return sh("ovs-vsctl", "list-ports", of).split()
+
+
+def tag(of: str) -> str:
+    """That of its one port."""
+    [port] = ports(of)
+    return sh("ovs-vsctl", "get", "port", port, "tag")
+
+
+def test_a_tag_is_given_and_changed_while_it_runs(rack: Rack, other: str) -> None:
+    job = rack.run(rack.apply("web", one('bridge "rack0"; vlan 3000;')))
+    assert (job["state"], job["error"]) == ("done", None)
+    number = virsh("domid", "a")
+    assert tag("rack0") == "3000"
+    assert rack.run(rack.set("web", "a:vlan", 3001))["error"] is None
+    assert tag("rack0") == "3001" and virsh("domid", "a") == number
+    assert rack.run(rack.apply("web", one('bridge "other0"; bridgeKind "ovs";')))["error"] is None
+    assert tag(other) == "[]"
+    rack.run(rack.terminate("web"))
+    assert (domains("--all"), ports("rack0"), ports(other), rack.left()) == ([], [], [], [])
+
+
+def test_it_starts_on_a_bridge_without_a_tag_and_where_it_was_put_last(rack: Rack, other: str) -> None:
+    assert rack.run(rack.apply("web", one('bridge "other0"; bridgeKind "ovs";')))["error"] is None
+    assert len(ports(other)) == 1
+    assert rack.run(rack.apply("web", one('bridge "other0"; vlan 7; graphics "vnc";')))["error"] is None
+    assert tag(other) == "7"
+    assert "openvswitch" in virsh("dumpxml", "--inactive", "a")
+    rack.run(rack.terminate("web"))
+    assert ports(other) == []
+
+
+def test_none_is_put_on_all_vlans_of_the_hosts_own_bridge(rack: Rack) -> None:
+    with pytest.raises(Denied, match="would be on all of them"):
+        rack.apply("web", one('sfProcessHost "h0"; bridge "rack0"; bridgeKind "linux";'))
+    assert ports("rack0") == []
+    rack.run(rack.apply("web", one('bridge "rack0"; vlan 3000;')))
+    with pytest.raises(Denied, match="would be on all of them"):
+        rack.operate(operations.remove_attribute, "web", "a:vlan")
+    assert tag("rack0") == "3000"

@@ -1,0 +1,113 @@
+"""The worker of a pool of which no part needs a host, turn by turn; killed where that could matter."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nm import records
+from nm.facts import Outcome
+from nm.pools import showing
+from nm.workers import Errand
+from tests.pools.lifetime import Lifetime, site
+
+CORE = '#include "org/smartfrog/predicates.sf"\n'
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Lifetime]:
+    made = Lifetime(tmp_path, site())
+    yield made
+    made.close()
+
+
+def run(here: Lifetime, inside: str) -> None:
+    job = here.run(here.apply("web", f"{CORE}sfConfig extends Compound {{ {inside} }}"))
+    assert (job["state"], job["error"]) == ("done", None)
+
+
+def test_what_is_set_may_break_no_assertion(here: Lifetime) -> None:
+    run(here, "a extends Prim { v 3; } b extends Prim { s extends Assertions { ok (LAZY a:v > 2); } }")
+    job = here.run(here.set("web", "a:v", 1))
+    assert (job["state"], "b: the assertion ok does not hold" in job["error"]["text"]) == ("failed", True)
+    pool = here.pool("web")
+    assert pool is not None and (pool["state"], pool["set"]) == ("running", [])
+    job = here.run(here.set("web", "a:v", 4))
+    assert (job["state"], job["error"]) == ("done", None)
+
+
+def test_a_job_tells_how_far_it_is(here: Lifetime) -> None:
+    parts = " ".join(f"p{n} extends Prim;" for n in range(500))
+    number = here.apply("web", f"{CORE}sfConfig extends Compound {{ {parts} }}")
+    here.turn()
+    job = here.job(number)
+    assert (job["state"], job["done"], job["total"]) == ("done", 1503, 1503)
+    job = here.run(here.set("web", "p3:v", 1))
+    assert (job["done"], job["total"]) == (2, 2)
+    job = here.run(here.terminate("web"))
+    assert (job["done"], job["total"]) == (501, 501)
+
+
+def test_who_ended_first_is_told_of_all_that_go_with_it(here: Lifetime) -> None:
+    inside = "t extends Timeout { time 1; action extends DATA Delay { time 60000; } } a extends Prim;"
+    run(here, inside)
+    here.later(5.0)
+    [pool] = here.operate(showing.get_descriptions, {})
+    why = {"type": "abnormal", "description": "it took longer than 1 ms", "id": "t", "cause": ""}
+    assert (pool["state"], pool["end"]) == ("failed", why)
+    ends = {one["path"]: one["end"] for one in here.operate(showing.get_components, "web")}
+    assert ends["a"] == ends["t"] == ends["t:action"] == why
+
+
+class Held:
+    """A host's worker that does all at once, until it is held."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.waiting: list[Errand] = []
+
+    def handle(self, batch: Sequence[Any]) -> float | None:
+        self.waiting += [item for item in batch if isinstance(item, Errand)]
+        if not self.held:
+            self.release()
+        return None
+
+    def release(self) -> None:
+        self.held = False
+        while self.waiting:
+            errand = self.waiting.pop(0)
+            errand.reply([Outcome(seen={}) for _ in errand.orders])
+
+    def failed(self, batch: Sequence[Any], words: str) -> None:
+        """Never."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
+    """One thing at a time for a part: also when it is not a job that is at it."""
+    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
+    here.database.transact(lambda tx: tx.put(host))
+    here.open_hand = lambda _host: hand
+    end = "t extends Delay { time 1; action extends DATA Terminator { kill LAZY f:d; } }"
+    fire = 'd extends Domain { hostname "d"; sfLivenessDelay 0; } b extends Prim;'
+    run(here, f"x extends FireBreak {{ {end} }} f extends FireBreak {{ {fire} }}")
+    hand.held = True
+    here.later(5.0)
+    assert here.done[-1] == "terminate f:d"
+    job = here.set("web", "f:b:v", 1)
+    here.settle()
+    assert here.job(job)["state"] == "queued"
+    hand.release()
+    here.settle()
+    assert (here.job(job)["state"], here.states("web")["f:d"]) == ("done", "ended")
+
+
+def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
+    run(here, "a extends Prim { v 1; }")
+    here.run(here.set("web", "a:v", 2))
+    found = here.operate(showing.get_description, "web")
+    assert "sfConfig extends Compound { a extends Prim { v 1; } }" in found["text"]
+    assert (found["set"], found["options"], found["revision"]) == ([{"path": "a:v", "value": 2}], {}, 1)
