@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, poolgroups, seed
 from nm import switchwork as work
+from nm.configdescriptions import Descriptions
 from nm.errors import DeviceFailed, Invalid, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
@@ -22,6 +23,8 @@ from nm.listfolder import FOLDER
 from nm.making import Blueprint
 from nm.poolhand import PoolHand
 from nm.records import Record, name_of, record_key
+from nm.scripts import ScriptHand
+from nm.scriptwork import ScriptWorker
 from nm.seed import Door
 from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
@@ -113,6 +116,26 @@ def pools_worker(
         _advance(store, number, state="done", done=1, result=[domain.struct() for domain in found])
 
     return HandWorker(open_hand, store.epoch, look, partial(_fail, store), device=device)
+
+
+def scripts_worker(
+    name: str,
+    store: Store,
+    secret: Callable[[str], str],
+    settings: Callable[[], Descriptions],
+    locks: Path,
+    ends: Callable[[], bool],
+) -> ScriptWorker:
+    """The handler of pools' scripts on a host; "" is nmd's own machine."""
+
+    def login() -> Login | None:
+        record = _record(store, "host", name) if name else None
+        if record is None or not is_remote(record["uri"]):
+            return None
+        return Login(record, f"host {name}", secret, partial(_meet_host, store, name, _host(store, name)))
+
+    hand = ScriptHand(settings, locks, login, ends)
+    return ScriptWorker(hand, store.epoch, lambda: settings().scripts_at_once, ends)
 
 
 def _host(reader: Reader, name: str) -> Record:

@@ -10,7 +10,7 @@ are; a taking down for ever.
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,14 +20,14 @@ from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
-from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
+from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.poolfollow import Follower
 from nm.poolprogress import Progress
 from nm.pools import keeping, leftovers, lifecycle, reality
 from nm.pools.following import broken
-from nm.pools.kinds import DISKS, DOMAINS, KINDS
+from nm.pools.kinds import DISKS, DOMAINS
+from nm.pools.life import STAGES, Entry, alive, standing
 from nm.pools.life import Order as Wanted
-from nm.pools.life import alive, standing
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
 from nm.pools.plan import Step, plan, step_id
@@ -64,9 +64,14 @@ class _Sent:
 
     wanted: Wanted
     begun: float  # by Tools.up
+    unwanted: bool = False  # whoever is at it may end it
     tries: int = 0
     again: float | None = None  # when, by Tools.up; None: it is under way
     error: str = ""
+
+    def called_off(self) -> bool:
+        """Whether its part goes."""
+        return self.unwanted
 
 
 class PoolWorker:
@@ -276,9 +281,12 @@ class PoolWorker:
             outcome = lifecycle.happened(book.tree, book.state, event, self._tools.now())
             book.take(outcome)
             self._wake = outcome.wake
+            self._call_off(outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
                     book.born(order.path)
+                elif order.what == "deploy" and book.tree.parts[order.path].kind == "Script":
+                    book.to_deploy(order.path)
                 answer = self._at_once(book, order)
                 if answer is None:
                     orders.append(order)
@@ -294,14 +302,17 @@ class PoolWorker:
         self._send(book, sent.values())
         return True
 
+    def _call_off(self, changes: Mapping[Path, Entry]) -> None:
+        """What is just being made, and goes, is not wanted any more; whether that is ended is the hand's."""
+        for path, entry in changes.items():
+            if entry.get("going") and (sent := self._sent.get(path)) is not None:
+                sent.unwanted = sent.wanted.what in STAGES
+
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
         """The answer to an order for something that needs nobody (see nm/poolcarriers.py)."""
         part = book.part(order.path, order.what)
         if part.kind in CARRIERS:
             return None
-        if part.kind in NOT_YET and order.what in ("construct", "prepare"):
-            words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
-            return Event("failed", order.path, order.what, words=words)
         self._carried_out(book, order.path, order.what)
         return Event("done", order.path, order.what)
 
@@ -320,7 +331,8 @@ class PoolWorker:
             except NMError as error:
                 self._reply([one], [Outcome(error=error)])
                 continue
-            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
+            value = {"what": wanted.what, "brief": brief, "unwanted": one.called_off}
+            order = Order(brief.fact, value, moot=partial(self._stale, one))
             apart = None if part.kind in TOGETHER else wanted.path
             errands.setdefault((subject, apart), []).append((one, order))
         for (subject, _), pairs in errands.items():

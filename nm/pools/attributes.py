@@ -51,6 +51,13 @@ def is_lazy(value: Value) -> bool:
     return isinstance(value, dict) and "reference" in value
 
 
+def leads(value: Value) -> bool:
+    """Whether something of a plain value is followed at run time."""
+    if is_component(value):
+        return any(map(leads, value["attributes"].values()))
+    return is_lazy(value) or (isinstance(value, list) and any(map(leads, value)))
+
+
 def is_component(value: Value) -> bool:
     """Whether a plain value is a component, or data that is written as one."""
     return isinstance(value, dict) and "attributes" in value

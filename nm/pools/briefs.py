@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Any
 
 from nm.errors import Invalid, NotFound
-from nm.pools.attributes import Attribute, is_lazy
+from nm.pools.attributes import Attribute, leads
 from nm.pools.grouping import GROUP, MAIN, NETWORK, group_around, group_name, network_name, network_of
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
-BACKEND = "storageBackend"
+BACKEND, SHELL = "storageBackend", "shell"
 DIGITS = 12
 
 
@@ -29,7 +29,8 @@ class Brief:
     by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. adopt: a domain
     of that name that is nobody's is taken as it is. group: of what is a group's, the brief of that; of a
     domain, that of the group on whose network it is. network: which of the group's. ending: that group is
-    being taken down.
+    being taken down. shell: of a script, the brief of its shell. deployed: whether this life of the part was
+    to be deployed, ever.
     """
 
     pool: str
@@ -46,6 +47,8 @@ class Brief:
     group: "Brief | None" = None
     network: str = ""
     ending: bool = False
+    shell: "Brief | None" = None
+    deployed: bool = False
 
     @cached_property
     def identity(self) -> str:
@@ -80,13 +83,14 @@ def domain_name(attributes: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Briefing:
-    """Makes the briefs of one pool. lives: by path; keys: the owner's."""
+    """Makes the briefs of one pool. lives: by path; keys: the owner's; deployed: parts that were to be."""
 
     pool: str
     born: float
     tree: Tree
     lives: Mapping[Path, int]
     keys: tuple[str, ...] = ()
+    deployed: frozenset[Path] = frozenset()
 
     @cached_property
     def _users(self) -> dict[Path, Path]:
@@ -106,6 +110,8 @@ class Briefing:
                 return replace(made, disk=self.alone(other))
         if part.kind in DISKS and (user := self._users.get(part.path)) is not None:
             return replace(made, user=self.alone(self.tree.parts[user]))
+        if part.kind == "Script" and (shell := self.tree.parts.get(part.needs.get(SHELL) or part.path)):
+            return replace(made, shell=self.alone(shell), deployed=part.path in self.deployed)
         return made
 
     def _grouped(self, part: Part, made: Brief) -> Brief:
@@ -135,7 +141,7 @@ def resolved(tree: Tree, part: Part, *, strict: bool = False) -> dict[str, Any]:
     found = {}
     known = KINDS[part.kind].known() if part.kind in KINDS else {}
     for name, value in part.attributes.items():
-        worth_now = value if not is_lazy(value) else worth_of(tree, part, known.get(name), name, strict)
+        worth_now = worth_of(tree, part, known.get(name), name, strict) if leads(value) else value
         if worth_now is not None:
             found[name] = worth_now
     return found

@@ -104,7 +104,14 @@ def _terminator(life: Life, path: Path) -> None:
     finish(life, path, End("normal"))
 
 
+def _script(life: Life, path: Path) -> None:
+    life.passed(path)
+    if life.worth(path, "autoTerminate") is True:
+        life.down(path, End("normal", "its script has run", path))
+
+
 STARTED: Mapping[str, Step] = {
+    "Script": _script,
     "Sequence": _one_action,
     "Retry": _one_action,
     "Repeat": _one_action,

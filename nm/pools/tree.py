@@ -16,7 +16,7 @@ from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
 from nm.errors import NotFound
-from nm.pools.attributes import Value, is_component, is_lazy
+from nm.pools.attributes import Value, is_component, is_lazy, leads
 from nm.pools.following import Led, Live
 from nm.pools.kinds import KINDS, OF_GROUPS
 
@@ -257,11 +257,11 @@ class Tree:
         NotFound when what it should lead to is not there.
         """
         value: Any = part.attributes.get(name)
-        if not is_lazy(value):
+        if not leads(value):
             return value
-        last = str(value["reference"]).replace(":", " ").split()[-1]
-        target = self.parts.get(part.needs.get(name) or part.path)
+        target = self.parts.get(part.needs.get(name) or part.path) if is_lazy(value) else None
         if target is not None and target.path != part.path:  # as most are, and quickly found
+            last = str(value["reference"]).replace(":", " ").split()[-1]
             if last not in target.attributes and target.path[-1:] == (last,):
                 return None
             if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
