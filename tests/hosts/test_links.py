@@ -6,6 +6,7 @@ This kernel may have no 802.1q links; with them, and frames: tests/kernel/test_h
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ def _register(store: MemoryStore, sshd: Sshd, **more: Any) -> None:
 def _make(store: MemoryStore, sshd: Sshd) -> Outcome:
     """What the host's worker answers to the order of a bridge."""
     answers: list[Outcome] = []
-    worker = host_worker("vm", store, {"vm-key": sshd.key}.__getitem__, HeadSettings("192.168.10.1/24", ()))
+    settings = HeadSettings("192.168.10.1/24", ())
+    worker = host_worker("vm", store, {"vm-key": sshd.key}.__getitem__, settings, nullcontext())
     worker.handle([Errand([Order("bridge/vm/101", {})], answers.extend)])
     worker.close()
     return answers[0]

@@ -1,6 +1,7 @@
 """The volumes of lists: what is not nm's stays, and what was half written is written anew."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -106,7 +107,7 @@ def test_a_host_that_was_given_another_pool_is_looked_at_there() -> None:
     store = MemoryStore()
     store.transact(lambda tx: tx.put(new("host", "h", 0.0, **HOST)))
     store.transact(lambda tx: tx.put(new("headnode", "made", 0.0, host="h", image="i", domain=None)))
-    worker = hands.host_worker("h", store, lambda name: "", hands.HeadSettings("", ()))
+    worker = hands.host_worker("h", store, lambda name: "", hands.HeadSettings("", ()), nullcontext())
     found: list[Outcome] = []
     worker.handle([Reading(["list/made"], found.extend)])
     store.transact(lambda tx: tx.put(new("host", "h", 1.0, **{**HOST, "pool": "other"})))
