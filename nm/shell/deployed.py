@@ -12,7 +12,7 @@ from typing import Any
 
 from nm.shell import columns, jobs, values
 from nm.shell.descriptions import FILE, tell, texts_of
-from nm.shell.failures import GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.failures import DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
 from nm.shell.run import show_answer, show_job, wait_for
@@ -199,7 +199,7 @@ def _changes(lines: Sequence[str]) -> list[Line]:
 
 
 def status(session: Session, _command: Command, options: Options) -> int:
-    """List descriptions; of one that is named, the tree of its components."""
+    """List descriptions; of one that is named, the tree of its components: exit status 7, it has failed."""
     if options.name is None:
         return show_answer(
             session, session.call("GetDescriptions", {}), columns.listed("descriptions"), options
@@ -207,7 +207,9 @@ def status(session: Session, _command: Command, options: Options) -> int:
     found = session.call("GetDescriptions", {"name": options.name})
     within = [options.path] if options.path else []
     components = session.call("GetComponents", options.name, *within)
-    return show_answer(session, {**(found[0] if found else {}), "parts": components}, _tree, options)
+    about = found[0] if found else {}
+    shown = show_answer(session, {**about, "parts": components}, _tree, options)
+    return DEVICE if about.get("state") == "failed" else shown
 
 
 def show(session: Session, _command: Command, options: Options) -> int:

@@ -8,6 +8,7 @@ from nm.shell import smartfrog
 from tests.shell.conftest import Nmctl
 
 COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
+COMBINATORS = '#include "org/smartfrog/sfcore/workflow/combinators/components.sf"\n'
 DOMAINS = '#include "ch/cern/openlab/smartdomains/components.sf"\n'
 XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB'>1048576</memory>
 <vcpu>2</vcpu><os><type machine='pc'>hvm</type></os><on_crash>preserve</on_crash><devices>
@@ -68,6 +69,11 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "end", "web", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
+    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
+    nmctl("sf", "apply", "late", str(pool), "--yes")
+    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
+    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
+    nmctl("sf", "terminate", "late", "--wait")
 
 
 def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
