@@ -2,8 +2,8 @@
 
 One table, so that a new kind of component needs a row here, and a worker that takes errands. An order is
 of the fact `part/POOL/PATH`, with the value {"what": a stage of nm/pools/life.py or a step of an update,
-"brief": nm/pools/briefs.Brief}; it may come again after a crash. A kind that is not in the table needs
-nobody: what is ordered for it is done at once.
+"brief": nm/pools/briefs.Brief, "unwanted": asked by who is long at it, whether it may be ended}; it may come
+again after a crash. A kind that is not in the table needs nobody: what is ordered for it is done at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ from nm.pools.tree import Part
 from nm.records import name_of
 from nm.store import Reader
 
+SCRIPTS = "scripts"
 Subject = Callable[[Reader, Part, Brief], str]  # of the records, a part and its brief. NotFound: nobody
 
 
@@ -37,10 +38,18 @@ def _at_group(_reader: Reader, _part: Part, brief: Brief) -> str:
     return poolgroups.subject(brief.group_name)
 
 
+def _scripts(reader: Reader, part: Part, _brief: Brief) -> str:
+    """On nmd's own machine they need no libvirt, so that need not be registered."""
+    host = host_of(reader, part.host)
+    if host is None and part.host:
+        raise NotFound(f"no host {part.host} is registered", "RegisterHost it")
+    return f"{SCRIPTS}:{name_of(host['record_key']) if host is not None else ''}"
+
+
 CARRIERS: Mapping[str, Subject] = {
     **dict.fromkeys((*DOMAINS, *DISKS), _at_host),
     **dict.fromkeys(OF_GROUPS, _at_group),
+    "Script": _scripts,
 }
 TOGETHER = OF_GROUPS  # orders that are given at once are one errand, and so one change
 LET_GO = OF_GROUPS  # what waits for jobs only, so that who wants it no more need not wait for the answer
-NOT_YET = ("Script",)  # nothing makes these yet

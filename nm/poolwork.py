@@ -10,7 +10,7 @@ are; a taking down for ever.
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,12 +20,12 @@ from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
-from nm.poolcarriers import CARRIERS, LET_GO, NOT_YET, TOGETHER
+from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.poolfollow import Follower
 from nm.pools import keeping, lifecycle, reality
-from nm.pools.kinds import KINDS
+from nm.pools.briefs import Brief
+from nm.pools.life import STAGES, Entry, standing
 from nm.pools.life import Order as Wanted
-from nm.pools.life import standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Path, Tree, spell
@@ -60,6 +60,7 @@ class _Sent:
 
     wanted: Wanted
     begun: float  # by Tools.up
+    unwanted: bool = False  # its part goes: whoever is at it may end it
     tries: int = 0
     again: float | None = None  # when, by Tools.up; None: it is under way
     error: str = ""
@@ -232,9 +233,12 @@ class PoolWorker:
             outcome = lifecycle.happened(book.tree, book.state, event, self._tools.now())
             book.take(outcome)
             self._wake = outcome.wake
+            self._call_off(outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
                     book.born(order.path)
+                elif order.what == "deploy" and book.tree.parts[order.path].kind == "Script":
+                    book.to_deploy(order.path)
                 answer = self._at_once(book, order)
                 if answer is None:
                     orders.append(order)
@@ -250,14 +254,17 @@ class PoolWorker:
         self._send(book, sent.values())
         return True
 
+    def _call_off(self, changes: Mapping[Path, Entry]) -> None:
+        """What is just being made, and goes, is not wanted any more; whether that is ended is the hand's."""
+        for path, entry in changes.items():
+            if entry.get("going") and (sent := self._sent.get(path)) is not None:
+                sent.unwanted = sent.wanted.what in STAGES
+
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
         """The answer to an order for something that needs nobody (see nm/poolcarriers.py)."""
         part = book.part(order.path, order.what)
         if part.kind in CARRIERS:
             return None
-        if part.kind in NOT_YET and order.what in ("construct", "prepare"):
-            words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
-            return Event("failed", order.path, order.what, words=words)
         book.done(order.path, order.what)
         return Event("done", order.path, order.what)
 
@@ -267,20 +274,22 @@ class PoolWorker:
         gentle = job is not None and job["kind"] == "set"
         errands: dict[tuple[str, Path | None], list[tuple[_Sent, Order]]] = {}
         for one in sent:
-            wanted = one.wanted
-            part = book.part(wanted.path, wanted.what)
-            brief = replace(book.brief(part, wanted.what), gentle=gentle)
-            order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=partial(self._stale, one))
+            part = book.part(one.wanted.path, one.wanted.what)
+            brief = replace(book.brief(part, one.wanted.what), gentle=gentle)
             try:
                 subject = CARRIERS[part.kind](self._store, part, brief)
             except NMError as error:
                 self._reply([one], [Outcome(error=error)])
                 continue
-            apart = None if part.kind in TOGETHER else wanted.path
-            errands.setdefault((subject, apart), []).append((one, order))
+            apart = None if part.kind in TOGETHER else part.path
+            errands.setdefault((subject, apart), []).append((one, self._order(one, brief)))
         for (subject, _), pairs in errands.items():
             reply = partial(self._reply, [one for one, _ in pairs])
             self._tools.send(subject, Errand([order for _, order in pairs], reply))
+
+    def _order(self, sent: _Sent, brief: Brief) -> Order:
+        value = {"what": sent.wanted.what, "brief": brief, "unwanted": lambda: sent.unwanted}
+        return Order(brief.fact, value, moot=partial(self._stale, sent))
 
     def _stale(self, sent: _Sent) -> bool:
         return self._sent.get(sent.wanted.path) is not sent

@@ -38,6 +38,7 @@ from nm import (
     patrol,
     people,
     pool,
+    poolcarriers,
     poolgroups,
     poolgroupwork,
     poolwork,
@@ -150,6 +151,7 @@ class Service:
         self._federation = federationwork.FederationWorker(self._tools)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
+        self._ends = threading.Event()
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
@@ -221,6 +223,7 @@ class Service:
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
+        self._ends.set()  # and so with scripts
         self._plc.end()
         self._mail.end()
         drained = self.crew.stop(seconds)
@@ -473,7 +476,7 @@ class Service:
             return NodeWorker(name, self._tools, self._power_hand, self._act)
         if kind == hooks.HAND:
             return HookWorker(name, self.database, self._gate, Path(self._config.daemon.database) / "hooks")
-        if kind in ("host", "console", "domains"):
+        if kind in ("host", "console", "domains", poolcarriers.SCRIPTS):
             return self._host_handler(kind, name)
         return hands.switch_worker(
             name,
@@ -490,6 +493,11 @@ class Service:
         if kind == "domains":
             folders = partial(configured.base_folders, self._config)
             return hands.pools_worker(name, self.database, folders, self._host_gates[name])
+        if kind == poolcarriers.SCRIPTS:
+            locks = Path(self._config.daemon.database) / "scripts"
+            settings = lambda: self._config.descriptions  # noqa: E731 - as it is when a script runs
+            ends = self._ends.is_set
+            return hands.scripts_worker(name, self.database, self._secrets.lookup, settings, locks, ends)
         heads = configured.heads(self._config)
         return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
 

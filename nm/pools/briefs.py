@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.pools.attributes import is_lazy
+from nm.pools.attributes import Value, is_component, is_lazy
 from nm.pools.grouping import GROUP, MAIN, NETWORK, group_around, group_name, network_name, network_of
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
-BACKEND = "storageBackend"
+BACKEND, SHELL = "storageBackend", "shell"
 DIGITS = 12
 
 
@@ -25,9 +25,10 @@ class Brief:
 
     attributes: plain values, lazy references followed, without those that lead to components. disk: of a
     domain, the brief of its back end. user: of a back end, the brief of the domain that has its disk. keys:
-    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. group: of what
-    is a group's, the brief of that; of a domain, that of the group on whose network it is. network: which of
-    the group's. ending: that group is being taken down.
+    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. shell: of a
+    script, the brief of its shell. deployed: whether this life of the part was to be deployed, ever. group:
+    of what is a group's, the brief of that; of a domain, that of the group on whose network it is. network:
+    which of the group's. ending: that group is being taken down.
     """
 
     pool: str
@@ -40,6 +41,8 @@ class Brief:
     user: "Brief | None" = None
     keys: tuple[str, ...] = ()
     gentle: bool = False
+    shell: "Brief | None" = None
+    deployed: bool = False
     group: "Brief | None" = None
     network: str = ""
     ending: bool = False
@@ -77,13 +80,14 @@ def domain_name(attributes: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Briefing:
-    """Makes the briefs of one pool. lives: by path; keys: the owner's."""
+    """Makes the briefs of one pool. lives: by path; keys: the owner's; deployed: parts that were to be."""
 
     pool: str
     born: float
     tree: Tree
     lives: Mapping[Path, int]
     keys: tuple[str, ...] = ()
+    deployed: frozenset[Path] = frozenset()
 
     @cached_property
     def _users(self) -> dict[Path, Path]:
@@ -100,6 +104,8 @@ class Briefing:
                 return replace(made, disk=self.alone(other))
         if part.kind in DISKS and (user := self._users.get(part.path)) is not None:
             return replace(made, user=self.alone(self.tree.parts[user]))
+        if part.kind == "Script" and (shell := self.tree.parts.get(part.needs.get(SHELL) or part.path)):
+            return replace(made, shell=self.alone(shell), deployed=part.path in self.deployed)
         return made
 
     def _grouped(self, part: Part, made: Brief) -> Brief:
@@ -125,7 +131,16 @@ def resolved(tree: Tree, part: Part) -> dict[str, Any]:
     """The attributes of a part, with what lazy references lead to; without those that lead to nothing."""
     found = {}
     for name, value in part.attributes.items():
-        worth_now = tree.followed(part, name) if is_lazy(value) else value
+        worth_now = tree.followed(part, name) if is_lazy(value) else _inside(tree, part, name, value)
         if worth_now is not None:
             found[name] = worth_now
     return found
+
+
+def _inside(tree: Tree, part: Part, name: str, value: Value) -> Value:
+    """A value with what lazy references in it lead to; one that leads to nothing stays."""
+    if is_component(value):
+        items = value["attributes"].items()
+        return {**value, "attributes": {key: _inside(tree, part, f"{name}:{key}", it) for key, it in items}}
+    led = tree.led(value, part.needs.get(name))
+    return value if led is None else led

@@ -15,7 +15,6 @@ from tests.descriptions.say import LIBRARY
 from tests.pools.world import pool
 
 JAVA = {
-    "java.util.Vector": "Vector",
     "anyClass": "Any",
     "java.lang.Boolean": "Boolean",
     "java.lang.Integer": "Integer",
