@@ -84,8 +84,7 @@ def make_group(
         created=call.now,
         checks={},
         account=None if of_slice else _account(tx, call, name, keys),
-        **({"slice": name} if of_slice else {}),
-        **({"described": described} if described else {}),
+        **({"slice": name} if of_slice else {"described": described} if described else {}),
         _audit=None,
     )
     people.check_limits(tx, call, None, group)
