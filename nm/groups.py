@@ -44,12 +44,11 @@ def make_group(
 ) -> int:
     """The same; `as_it_is` (an import's): of things that may be unverified, dirty or out of service.
 
-    `of_slice`: it belongs to the slice of that name (nm/slicegroups.py), whose account is that of its sliver.
+    `of_slice`: it belongs to the slice of that name (nm/slicegroups.py), whose account is that of its sliver;
     `described`: the mark of the description's component that it is (nm/poolgroups.py).
     """
     check_name(name, "group")
-    unknown = set(settings) - set(SETTINGS)
-    if unknown:
+    if unknown := set(settings) - set(SETTINGS):
         raise Invalid(f"unknown setting {min(unknown)!r}", f"a group has {', '.join(SETTINGS)}")
     if (there := find(tx, name)) is not None:
         hint = "wait until it is gone" if there["destroying"] else "choose another name, or destroy it first"
@@ -85,8 +84,7 @@ def make_group(
         created=call.now,
         checks={},
         account=None if of_slice else _account(tx, call, name, keys),
-        **({"slice": name} if of_slice else {}),
-        **({"described": dict(described)} if described else {}),
+        **({"slice": name} if of_slice else {"described": described} if described else {}),
         _audit=None,
     )
     people.check_limits(tx, call, None, group)

@@ -50,7 +50,11 @@ class HeadSettings:
 
 
 def host_worker(
-    name: str, store: Store, secret: Callable[[str], str], settings: HeadSettings, gate: Gate
+    name: str,
+    store: Store,
+    secret: Callable[[str], str],
+    settings: HeadSettings,
+    gate: Gate | None = None,
 ) -> HandWorker:
     """The handler of a host. It has no jobs. `gate`: see nm/poolwires.py."""
     device = partial(_host, store, name)

@@ -20,7 +20,7 @@ from nm.poolbook import Book
 from nm.poolcarriers import domains_of
 from nm.pools import keeping
 from nm.pools.briefs import Brief
-from nm.pools.grouping import GROUP, network_of
+from nm.pools.grouping import network_of
 from nm.pools.kinds import DOMAINS
 from nm.pools.places import host_of
 from nm.pools.tree import Path
@@ -90,7 +90,7 @@ class Follower:
     def look(self, book: Book) -> None:
         """Let those be moved that are not where they should be."""
         parts = book.tree.parts
-        if not any(part.kind == GROUP for part in parts.values()):
+        if not book.tree.groups:
             return
         for path, entry in book.state.items():
             part = parts.get(path)

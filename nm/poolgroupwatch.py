@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from nm import poolgroups
 from nm.poolbook import Book
-from nm.pools.grouping import GROUP, network_of
+from nm.pools.grouping import network_of
 from nm.pools.life import Entry, Status
 from nm.pools.lifecycle import Event
 from nm.pools.tree import Path
@@ -19,8 +19,7 @@ from nm.store import Reader
 
 def ended(reader: Reader, book: Book, now: float) -> Iterator[Event]:
     """What ran and is no more, or goes: domains first, then their groups."""
-    groups = [path for path, part in book.tree.parts.items() if part.kind == GROUP]
-    ends = {path: end for path in groups if (end := _end(reader, book, path, now)) is not None}
+    ends = {path: end for path in book.tree.groups if (end := _end(reader, book, path, now)) is not None}
     if not ends:
         return
     for path, part in book.tree.parts.items():

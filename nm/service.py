@@ -116,8 +116,7 @@ class Service:
         open_guests: sliverservice.OpenGuests = briefs.open_guests,
     ) -> None:
         self._config = config
-        self._start_heads = start_heads
-        self._first_site = site
+        self._start_heads, self._first_site = start_heads, site
         self._secrets = Secrets(config.secrets.folder, tell=hide)
         self._registry = builtin()
         self._breakers: dict[str, Breaker] = {}  # by switch

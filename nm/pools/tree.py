@@ -12,6 +12,7 @@ What is taken down goes the same ways backwards.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
@@ -186,6 +187,11 @@ class Tree:
             self._arrange(parent, hosts, needs)
         walk = self.below(ROOT) if ROOT in described else ()
         self.parts: dict[Path, Part] = {path: described[path] for path in walk}
+
+    @cached_property
+    def groups(self) -> tuple[Path, ...]:
+        """Where its Groups are; found once."""
+        return tuple(path for path, part in self.parts.items() if part.kind == OF_GROUPS[0])
 
     def inside(self, path: Path) -> Sequence[Path]:
         """The parts directly inside one, in their order."""

@@ -98,7 +98,7 @@ GOOD: dict[str, list[Any]] = {
     "SetImage": ["alpha", "netboot", ["n1"]],
     "PlanDeploy": ["alpha"],
     "Deploy": ["alpha", {}],
-    "DestroyGroup": ["alpha"],
+    "DestroyGroup": ["alpha", True],
     "SetDelegations": ["alpha", ["alice"]],
     "SetKeys": [
         "alpha",

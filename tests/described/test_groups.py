@@ -142,6 +142,20 @@ def test_somebody_elses_group_is_refused_and_never_touched(here: Rack) -> None:
     assert the_group(here, "other")["nodes"] == ["n1"]
 
 
+def test_attributes_of_a_group_are_set_while_it_runs(here: Rack) -> None:
+    apply(here, group("vlan 105;" + nodes("n0")))
+    assert here.wait(here.call("SetAttribute", "web", "grp:vlan", 112))["state"] == "done"
+    assert the_group(here)["vlan"] == 112 and untagged(here, "n0") == 112
+    assert here.wait(here.call("SetAttribute", "web", "grp:expires", "+1h"))["state"] == "done"
+    assert the_group(here)["expires"] < time.time() + 3700
+    job = here.wait(here.call("SetAttribute", "web", "grp:vlan", 300))
+    assert job["state"] == "failed" and "300" in str(job["error"])
+    assert the_group(here)["vlan"] == 112 and here.call("GetDescriptions", {})[0]["state"] == "running"
+    assert planned(here, group("vlan 105;" + nodes("n0"))) == ["change grp vlan expires"]
+    apply(here, group("vlan 105;" + nodes("n0")))
+    assert untagged(here, "n0") == 105
+
+
 # ---- in the owner's name
 
 
