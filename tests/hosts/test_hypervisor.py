@@ -17,7 +17,7 @@ BAD = (
     7,
     "",
     "qemu",
-    "xen:///system",
+    "xen:///etc",
     "qemu:///session",
     "qemu:///system ",
     "qemu:///system\n",

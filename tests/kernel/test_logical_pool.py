@@ -157,7 +157,7 @@ def lvs(name: str, *fields: str) -> list[str]:
     return [word.strip() for word in told.split(",")]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["qcow2", "raw", "snapshot"])
 def test_a_described_domain_on_a_thin_volume(tmp_path: Path, pool: None, kind: str) -> None:
     content = b"the base's first bytes"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nm import pool
-from tests.hosts.rack.conftest import libvirtd, start_libvirtd
+from tests.hosts.rack.conftest import bridge, libvirtd, start_libvirtd  # noqa: F401 - a fixture
 from tests.pools.lifetime import Lifetime, site
 
 if "RACK" not in os.environ:

@@ -14,7 +14,6 @@ from nm.pools import operations
 from nm.pools.existing import Existing
 from nm.shell.domains import description
 from nm.workers import Job
-from tests.hosts.rack.conftest import bridge  # noqa: F401 - a fixture
 from tests.pools.rack.conftest import Rack, domains, virsh
 from tests.pools.rack.test_life import xml
 

@@ -6,7 +6,7 @@ import pytest
 
 from nm.errors import Denied
 from nm.pools import operations
-from tests.hosts.rack.conftest import bridge, sh  # noqa: F401 - a fixture
+from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, virsh
 
 ONE = """
