@@ -297,6 +297,8 @@ STRUCTS = (
         domains: int; how many of them are domains
         memory: int; MiB of these together
         set: list of [component, attribute]; what was set or removed since the text
+        may_set: boolean; whether the caller may set attributes
+        consoles: list of {path, root, title, editable}; what it names as a console of the component `root`
         created: a time
         changed: a time""",
     ),
@@ -314,6 +316,17 @@ STRUCTS = (
         begun: struct; the values with which it was started of what was changed since
         needs: struct; attribute to the component it leads to, or nil
         notes: struct; words (why it goes), trouble, unreachable, abandoned, as far as there is such""",
+    ),
+    Struct(
+        "A description in a console", "GetComponentTree", "", """
+        description: struct; as GetDescriptions has it
+        path: string; what was asked for
+        root: string; the component from which it is shown
+        title: string; what a console is called, else the path
+        editable: boolean; false where a console is for looking only
+        rows: list of components, with waiting, inside and below instead of attributes, effects, begun, needs
+        matching: int; of how many that match `find` these rows are the first
+        chosen: nil, or a component with waiting, locked and known""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """

@@ -315,7 +315,7 @@ _ROWS: Mapping[Right, str] = {
     DESCRIBE: "PlanDescription ApplyDescription",
     DESCRIBER: "SetAttribute RemoveAttribute",
     POOL_OWNER: "TerminateDescription",
-    POOL_LOOK: "GetComponents",
+    POOL_LOOK: "GetComponents GetComponentTree",
     OWN_POOLS: "GetDescriptions",
     JOB: "GetJob WaitJob",
     ANYONE: """

@@ -339,3 +339,12 @@ ALL = (
     Kind("HeadNode", "the head node of the group around", OWN, HEADNODE),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in ALL}
+QUIET = frozenset(attribute.name for kind in ALL for attribute in kind.attributes if attribute.quiet)
+SHOWN_NOT = "(not shown)"
+
+
+def told(value: Value) -> Value:
+    """A value as it may be told: what may be secret is left out, also where it is only passed on."""
+    if isinstance(value, dict):
+        return {name: SHOWN_NOT if name in QUIET else told(inner) for name, inner in value.items()}
+    return [told(inner) for inner in value] if isinstance(value, list) else value

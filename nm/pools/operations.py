@@ -12,6 +12,7 @@ from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
 from nm.pools import allowing, keeping
+from nm.pools.attributes import COUNTS, Effect
 from nm.pools.checking import Finding, findings
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
@@ -143,23 +144,39 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
     if change is None and attribute not in old.part.attributes:
         raise NotFound(f"{spell(where)} has no attribute {attribute}", "GetComponents lists them")
     new_part = keeping.changed_part(old.part, {attribute: change})
-    _check_change(tx, call, old, new_part, attribute)
+    effect = _checked_change(tx, call, old, new_part, attribute)
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
     uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
     allowing.check_limits(tx, call, name, uses)
     number = pool["revision"] + 1
     kept = [item for item in pool["set"] if (tuple(item[0]), item[1]) != (where, attribute)]
     job = jobs.submit(
-        tx, call, keeping.subject(name), "set", path=list(where), attribute=attribute, revision=number
+        tx,
+        call,
+        keeping.subject(name),
+        "set",
+        path=list(where),
+        attribute=attribute,
+        effect=effect,
+        revision=number,
     )
     after = [*kept, [list(where), attribute, change]]
     _begin(tx, call, pool, job, "updating", revision=number, target=number, set=after, uses=uses)
-    _tell(tx, call, name, "attribute set" if change else "attribute removed", f"{path}, job {job}")
+    _tell(
+        tx,
+        call,
+        name,
+        "attribute set" if change else "attribute removed",
+        f"{path}: {COUNTS[effect]}, job {job}",
+    )
     return job
 
 
-def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> None:
-    """Invalid or Denied when the component may not be like that, Conflict when it had to be made anew."""
+def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> Effect:
+    """When the change counts.
+
+    Invalid or Denied when the component may not be like that, Conflict when it had to be made anew.
+    """
     if not attribute or attribute == "sfClass":
         raise Invalid(f"{attribute or 'nothing'} cannot be set", "name an attribute of the component")
     value = part.attributes.get(attribute)
@@ -171,13 +188,14 @@ def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribu
     kind = KINDS.get(part.kind)
     known = kind.known().get(attribute) if kind is not None else None
     if known is None:
-        return
+        return "now"
     effect = known.effect_of(old.started, old.part.attributes.get(attribute), value)
     if effect == "replace":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot change while it is there",
             "change the description and apply it: the component is made anew",
         )
+    return effect
 
 
 def _findings(part: Part) -> list[Finding]:

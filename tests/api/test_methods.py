@@ -148,6 +148,7 @@ GOOD: dict[str, list[Any]] = {
     "TerminateDescription": ["web"],
     "GetDescriptions": [{"name": "web"}],
     "GetComponents": ["web", "a"],
+    "GetComponentTree": ["web", {"chosen": "a"}],
     "SetAttribute": ["web", "a:memory", 600],
     "RemoveAttribute": ["web", "a:memory"],
     "CreateDelegate": [

@@ -58,7 +58,7 @@ ROWS: dict[str, str] = {
     f"{ADMINS} describe": """
         PlanDescription ApplyDescription SetAttribute RemoveAttribute TerminateDescription
         """,
-    f"{ADMINS} describe reader": "GetComponents",
+    f"{ADMINS} describe reader": "GetComponents GetComponentTree",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
     MEMBERS: """
         AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
@@ -84,7 +84,7 @@ SECRET = {
 
 
 # Methods of a description: only its owner, and readers, are told that it is there.
-DESCRIBED = {"SetAttribute", "RemoveAttribute", "TerminateDescription", "GetComponents"}
+DESCRIBED = {"SetAttribute", "RemoveAttribute", "TerminateDescription", "GetComponents", "GetComponentTree"}
 # Methods of a sliver: nobody but its members is told whether there is one.
 SLIVERS_OWN = SLIVERS - {"GetRecord", "GetSSHKeys", "ConfirmSlivers"}
 
