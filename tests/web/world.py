@@ -17,6 +17,7 @@ from nm.shell.feed import Feed
 from nm.shell.lookout import Lookout
 from nm.shell.output import Output
 from nm.shell.session import Choice, Session
+from nm.shell.web.desk import Desk
 from nm.shell.web.server import PageServer
 from tests.rack import ROOT, Rack
 
@@ -190,6 +191,9 @@ class Seat(Session):
         self.open.set()
         self.refusal = ""
 
+    def another(self) -> "Seat":
+        return self
+
     def call(self, method: str, *parameters: Any) -> Any:
         self.asked.append(method)
         assert self.open.wait(60)
@@ -224,7 +228,8 @@ def served(session: Session) -> Iterator[Page]:
     look = Lookout(session)
     look.refresh()
     feed = Feed(look)
-    server = PageServer(0, feed)
+    desk = Desk(session.another())
+    server = PageServer(0, feed, desk)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     feed.start()
     thread.start()
@@ -235,6 +240,7 @@ def served(session: Session) -> Iterator[Page]:
         server.shutdown()
         thread.join()
         server.server_close()
+        desk.close()
 
 
 @contextmanager
