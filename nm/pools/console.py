@@ -29,10 +29,11 @@ VIEW = {"root": str, "open": list, "find": str, "most": int, "chosen": str}
 MOST = 200  # components that are found at once, and that are shown of what is inside one
 ROWS = 2000  # in one answer
 BELOW = ("components", "running", "busy", "bad", "waiting")  # what is counted
+BAD = frozenset(("trouble", "unreachable", "failed"))  # of an entry
 WAITING = ("restart", "replace")  # a change that counts when the component starts again
 
 
-@dataclass
+@dataclass(slots=True)
 class _Kept:
     """A component as it is kept, and what is inside it. tally: of it and all inside it, by BELOW."""
 
@@ -118,9 +119,7 @@ def _count(one: _Kept) -> None:
 
 
 def _is_bad(entry: Entry) -> bool:
-    return entry.get("going") == "abnormal" or any(
-        key in entry for key in ("trouble", "unreachable", "failed")
-    )
+    return entry.get("going") == "abnormal" or not BAD.isdisjoint(entry)
 
 
 def _standing(one: _Kept) -> Standing:

@@ -56,7 +56,10 @@ class Described(Rack):
     def begun(self, name: str, path: str, kind: str, **values: Any) -> None:
         """Let a component be of that kind, and have started with these values."""
         self._edit(
-            name, path, "piece", lambda item: {**item, "part": {**item["part"], "kind": kind}, "begun": values}
+            name,
+            path,
+            "piece",
+            lambda item: {**item, "part": {**item["part"], "kind": kind}, "begun": values},
         )
 
     def _edit(self, name: str, path: str, kind: chunks.Kind, new: Any) -> None:

@@ -20,6 +20,7 @@ from nm.shell.session import Choice, Session
 from nm.shell.web.desk import Desk
 from nm.shell.web.server import PageServer
 from tests.rack import ROOT, Rack
+from tests.web.described import Described
 
 LEAVES = ("leaf1", "leaf2")
 PORTS = 24
@@ -173,7 +174,7 @@ class Stack(Rack):
         """None."""
 
 
-Made = TypeVar("Made", Laboratory, Hall, Stack)
+Made = TypeVar("Made", Laboratory, Hall, Stack, Described)
 
 
 class Seat(Session):

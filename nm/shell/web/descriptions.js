@@ -37,7 +37,7 @@ function drawConsoles() {
   keep(one("consoles"), items, byId, ({id}) => {
     const item = make("li");
     const way = make("a", "console");
-    way.href = `#${id.split("/").map(encodeURIComponent).join("/")}`;
+    way.href = `#/${id.split("/").map(encodeURIComponent).join("/")}`;
     way.append(make("span", "title"), make("span", "state"), make("span", "about"));
     item.append(way);
     return item;
@@ -149,8 +149,10 @@ function standingOf({state, job, error, set, revision}) {
 
 // ---- what somebody does
 
+// The console that the address names, as #/DESCRIPTION or #/DESCRIPTION/CONSOLE.
 function follow() {
-  const [name, ...path] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  if (!location.hash.startsWith("#/")) return;
+  const [name, ...path] = location.hash.slice(2).split("/").map(decodeURIComponent);
   if (name && (shown?.name !== name || shown.root !== path.join("/"))) show(name, path.join("/"));
 }
 

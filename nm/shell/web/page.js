@@ -256,7 +256,7 @@ function drawDescriptions() {
   keep(one("pools"), list("pools"), byId, (pool) => {
     const item = make("li");
     const way = make("a", "title", pool.name);
-    way.href = `/descriptions#${encodeURIComponent(pool.name)}`;
+    way.href = `/descriptions#/${encodeURIComponent(pool.name)}`;
     item.append(way, make("span", "state"), make("span", "about"));
     return item;
   }, (item, pool) => {
