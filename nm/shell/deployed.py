@@ -200,6 +200,10 @@ def status(session: Session, _command: Command, options: Options) -> int:
 
 def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
     lines = [Line(f"{answer['name']}: {answer['state']}", "bold")]
+    for one in answer["consoles"]:
+        way = f"nmctl sf console {answer['name']} {one['path']}"
+        looking = "" if one["editable"] else ", for looking only"
+        lines.append(Line(f"  console {one['title']}: of {one['root']}{looking}; {way}"))
     if answer["error"]:
         lines.append(Line(f"  {answer['error']}", "red"))
     first = answer["parts"][0]["path"].count(":") if answer["parts"] else 0
@@ -229,6 +233,13 @@ def _value(value: Any) -> str:
     return json.dumps(value)
 
 
+def console(session: Session, _command: Command, options: Options) -> int:
+    """The same live, and changed."""
+    from nm.shell import console
+
+    return console.console(session, options)
+
+
 NAME = word("name", "the description's name where it is deployed")
 ON = option("on", "the host on which those are made that name none", key="", metavar="HOST")
 STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=True)
@@ -256,6 +267,10 @@ COMMANDS = (
             (word("name", "one description", count="?"), word("path", "only that component", count="?"),
              Arg("--attributes", "with attributes, and when a change of each takes effect", flag=True)),
             run=status, uses=("GetDescriptions", "GetComponents"), epilog="nmctl sf status web"),
+    Command("sf console", "", "show one live on the terminal; attributes can be changed, added and deleted",
+            (NAME, word("path", "only that component, or what that console of it shows", count="?")),
+            run=console, uses=("GetComponentTree", "DryRun", "GetJob", "SetAttribute", "RemoveAttribute"),
+            epilog="nmctl sf console web host1"),
     Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",

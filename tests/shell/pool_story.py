@@ -55,6 +55,9 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
+    assert "it counts at once" in nmctl("sf", "set", "web", "a:memory", "5", "--dry-run").out
+    assert "a console needs a terminal" in nmctl("sf", "console", "web", "a", status=2).err
+    nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
 
