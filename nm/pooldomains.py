@@ -192,23 +192,28 @@ class Domains:
         if state is None or not state.running or state.paused:
             raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
 
-    def change(self, brief: Brief) -> None:
-        """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
+    def change(self, brief: Brief) -> str | None:
+        """Let it be as its attributes say now: at once where it runs and can, else by a restart.
+
+        Why that waits for the next start, when nothing may be stopped for it.
+        """
         if self._own(brief) is None:
             raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
-            return  # it is described anew when it starts, when its disk is there again
+            return None  # it is described anew when it starts, when its disk is there again
         self._define(brief)
         try:
             self._change_live(brief, name, state)
         except NotLive as reason:
             what = "next start" if brief.gentle else "restart"
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
-            if not brief.gentle:
-                self.stop(brief)
-                self.start(brief)
+            if brief.gentle:
+                return reason.message
+            self.stop(brief)
+            self.start(brief)
+        return None
 
     def _change_live(self, brief: Brief, name: str, state: DomainState) -> None:
         mac, bridge = self._mac(brief), self._bridge(brief)

@@ -20,7 +20,7 @@ from nm.pools.briefs import DISKS, DOMAINS, Brief, domain_name
 from nm.records import Record
 from nm.waiting import REAL, Clock
 
-Act = Callable[[Brief], None]
+Act = Callable[[Brief], object]  # a text: why what has changed counts at the next start only
 
 
 class PoolHand:
@@ -92,9 +92,8 @@ class PoolHand:
             return None
         brief, what = _brief(order), _what(order)
         act = self._acts[brief.kind].get(what)
-        if act is not None:
-            act(brief)
-        return {}
+        waits = act(brief) if act is not None else None
+        return {"waits": waits} if isinstance(waits, str) else {}
 
     def _prepare_disk(self, brief: Brief) -> None:
         self._disks.check(brief)

@@ -127,7 +127,7 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
-        book.done(path, what)
+        book.done(path, what, waits=str((answer.outcome.seen or {}).get("waits", "")))
         return [Event("done", path, what)]
 
     def _patient(self, sent: _Sent, error: NMError, goes: bool) -> bool:

@@ -40,6 +40,7 @@ class _Kept:
     path: Path
     part: Mapping[str, Any]
     begun: Mapping[str, Value]
+    late: Mapping[str, str]
     entry: Entry
     inside: list["_Kept"] = field(default_factory=list)
     below: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BELOW, 0))
@@ -96,7 +97,8 @@ def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
     for number, item in chunks.items(reader.get, "piece", name, count):
         if item["part"] is not None:
             path = tuple(item["path"])
-            found[path] = _Kept(path, item["part"], item["begun"], lives.get(number, {}))
+            late = item.get("late", {})
+            found[path] = _Kept(path, item["part"], item["begun"], late, lives.get(number, {}))
     for one in sorted(found.values(), key=lambda one: -len(one.path)):  # inside before around
         _count(one)
         parent = one.part["parent"]
@@ -115,7 +117,7 @@ def _count(one: _Kept) -> None:
     below["running"] += entry.get("state") == "running"
     below["busy"] += "doing" in entry
     below["bad"] += _is_bad(entry)
-    below["waiting"] += bool(one.begun) and bool(waiting(_standing(one)))
+    below["waiting"] += bool(one.begun) and bool(_waiting(one))
 
 
 def _is_bad(entry: Entry) -> bool:
@@ -126,18 +128,25 @@ def _standing(one: _Kept) -> Standing:
     return Standing(Part.of({**one.part, "path": list(one.path)}), one.entry.get("state", ""), one.begun)
 
 
-def waiting(standing: Standing) -> list[str]:
+def _waiting(one: _Kept) -> list[str]:
     """The attributes that were changed since the component started, and count when it starts again."""
+    standing = _standing(one)
     kind = KINDS.get(standing.part.kind)
     known = kind.known() if kind is not None else {}
-    return [name for name, old in standing.begun.items() if _waits(standing, known.get(name), name, old)]
+    return [name for name, old in one.begun.items() if _waits(one, standing, known.get(name), name, old)]
 
 
-def _waits(standing: Standing, known: Attribute | None, name: str, old: Value) -> bool:
+def _waits(one: _Kept, standing: Standing, known: Attribute | None, name: str, old: Value) -> bool:
     new = standing.part.attributes.get(name)
-    if known is None or not standing.up or same(old, new):
+    if not standing.up or same(old, new):
         return False
-    return known.effect_of(standing.started, old, new) in WAITING
+    return name in one.late or (known is not None and known.effect_of(standing.started, old, new) in WAITING)
+
+
+def _notes(one: _Kept) -> Record:
+    """What there is to say of it."""
+    late = {"waits": "; ".join(sorted(set(one.late.values())))} if one.late else {}
+    return {**showing.notes(one.entry), **late}
 
 
 # ---- what of that is shown
@@ -188,8 +197,8 @@ def _row(one: _Kept) -> Record:
         "state": entry.get("state") or "absent",
         "doing": entry.get("doing"),
         "going": entry.get("going"),
-        "notes": showing.notes(entry),
-        "waiting": waiting(_standing(one)) if one.begun else [],
+        "notes": _notes(one),
+        "waiting": _waiting(one) if one.begun else [],
         "inside": len(one.inside),
         "below": one.below,
     }
@@ -202,7 +211,8 @@ def _chosen(one: _Kept) -> Record:
     known = kind.known() if kind is not None else {}
     return {
         **showing.component(standing, one.entry),
-        "waiting": waiting(standing),
+        "notes": _notes(one),
+        "waiting": _waiting(one),
         "locked": [name for name, value in attributes.items() if _is_locked(known, name, value)],
         "known": [_known(attribute) for attribute in known.values() if _may_be_set(attribute)],
     }

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
+from nm.pools.console import get_component_tree
 from tests.pools.rack.conftest import Rack, domains, long, virsh
 
 PAIR = """
@@ -69,6 +70,21 @@ def test_memory_and_processors_are_changed_while_they_run(rack: Rack) -> None:
     assert (job["state"], job["error"]) == ("done", None)
     rack.run(rack.terminate("web"))
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
+def test_what_does_not_change_in_place_waits_when_it_is_set(rack: Rack) -> None:
+    """A processor less is up to the guest, and there is none that would give it away."""
+    rack.run(rack.apply("web", pair("vcpus 2;")))
+    number = virsh("domid", "a")
+    job = rack.run(rack.set("web", "a:vcpus", 1))
+    assert (job["state"], virsh("domid", "a")) == ("done", number)
+    view = {"chosen": "a", "find": "domain"}
+    told = get_component_tree(rack.database, rack.call("GetComponentTree"), "web", view)
+    assert told["chosen"]["waiting"] == ["vcpus"] and "waits" in told["chosen"]["notes"]
+    assert [row["below"]["waiting"] for row in told["rows"]] == [1, 0]
+    rack.run(rack.set("web", "a:vcpus", 2))
+    told = get_component_tree(rack.database, rack.call("GetComponentTree"), "web", view)
+    assert told["chosen"]["waiting"] == [] and "waits" not in told["chosen"]["notes"]
 
 
 def test_killed_behind_every_order_it_comes_to_the_same(rack: Rack) -> None:
