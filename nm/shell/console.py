@@ -62,6 +62,7 @@ class _Screen:
         self.session, self.view = session, view
         self.job: int | None = None
         self._doing = ""  # what the job does, in words
+        self._changed = ""  # the attribute that it changes
         self._asked_at = time.monotonic()
         self._wanted = view.wanted()
 
@@ -79,6 +80,9 @@ class _Screen:
             if self.job is not None:
                 self._follow(self.job)
             self.view.take(_asked(self.session, self.view))
+            if self._changed and self.job is None:
+                self.view.changed(self._changed)
+                self._changed = ""
         except Failure as failure:
             if failure.status not in (UNREACHABLE, NOT_FOUND):
                 raise
@@ -92,6 +96,7 @@ class _Screen:
             self.job = None
             failed = jobs.trouble(job, self._doing)
             words = failed.message if failed is not None else f"done: {self._doing}"
+            self._changed = "" if failed is not None else self._changed
             self.view.say(words, wrong=failed is not None)
 
     def ask(self, ask: Ask) -> None:
@@ -103,6 +108,7 @@ class _Screen:
                 self._doing = self.view.said
             else:
                 self.job = self.session.call(ask.method, *ask.arguments)
+                self._changed = ask.arguments[1].rpartition(":")[2]
                 self.view.say(f"job {self.job}: {self._doing}")
         except Failure as failure:
             hint = f"; {failure.hint}" if failure.hint else ""

@@ -177,6 +177,12 @@ class View:
         self.tried = ask
         self.say(f"{self.spoken(ask)}: {'; '.join(remarks)}")
 
+    def changed(self, attribute: str) -> None:
+        """An attribute was changed: tell when it waits, though it was to count at once."""
+        component = self.answer["chosen"]
+        if component is not None and attribute in component["waiting"] and "waits" in component["notes"]:
+            self.say(f"{attribute} is set, and waits for the next start: {component['notes']['waits']}")
+
     def spoken(self, ask: Ask) -> str:
         """A change in words."""
         way = ask.arguments[1].removeprefix("sfConfig:")

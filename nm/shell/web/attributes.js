@@ -194,14 +194,23 @@ async function carryOut() {
   follow(begun.result, words, what);
 }
 
-async function follow(job, words, {name, path}) {
+async function follow(job, words, what) {
   const told = await ask("/job.json", {id: job});
   const state = told.ok ? told.result.state : "unknown";
-  if (state === "queued" || state === "running") return setTimeout(() => follow(job, words, {name, path}), AGAIN);
+  if (state === "queued" || state === "running") return setTimeout(() => follow(job, words, what), AGAIN);
   changed();
-  if (shown?.name !== name || shown.component.path !== path) return;
-  if (state === "done") say(`${words} (job ${job} is done)`);
-  else say(`job ${job} is ${state}: ${told.ok ? told.result.error?.text ?? told.result.error ?? "" : saidOf(told.error)}`, true);
+  const failed = `job ${job} is ${state}: ${told.ok ? told.result.error?.text ?? "" : saidOf(told.error)}`;
+  const ended = state === "done" ? `${await truly(what) || words} (job ${job} is done)` : failed;
+  if (shown?.name === what.name && shown.component.path === what.path) say(ended, state !== "done");
+}
+
+// What to say when the change could not be in place; "": it was as was told before.
+async function truly({name, path, attribute}) {
+  const told = await ask("/components.json", {name, view: JSON.stringify({chosen: path, open: []})});
+  const component = told.ok && told.result.chosen;
+  if (!component || !component.waiting.includes(attribute)) return "";
+  const why = component.notes.waits ? `: ${component.notes.waits}` : "";
+  return `${attribute} of ${path} is set, and counts when the component starts again${why}`;
 }
 
 function say(words, bad = false) {
