@@ -11,6 +11,7 @@ false. That is how it is shown; what may be changed, rights say alone.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import add
 from typing import Any
 
 from nm.calls import Call
@@ -43,7 +44,7 @@ class _Kept:
     late: Mapping[str, str]
     entry: Entry
     inside: list["_Kept"] = field(default_factory=list)
-    below: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BELOW, 0))
+    below: list[int] = field(default_factory=lambda: [0] * len(BELOW))
 
 
 # ---- what calls answer
@@ -60,7 +61,7 @@ def get_component_tree(reader: Reader, call: Call, name: str, view: Record | Non
     rows, matching = _rows(kept, root, chosen_view) if kept else ([], 0)
     chosen = kept.get(_path(chosen_view["chosen"])) if "chosen" in chosen_view else None
     return {
-        "description": showing.description(reader, call, pool),
+        "description": showing.description(call, pool, ((one.path, one.part) for one in kept.values())),
         **console,
         "rows": [_row(one) for one in rows],
         "matching": matching,
@@ -105,19 +106,21 @@ def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
         around = found.get(tuple(parent)) if parent is not None else None
         if around is not None:
             around.inside.append(one)
-            for word, number in one.below.items():
-                around.below[word] += number
+            around.below = list(map(add, around.below, one.below))
     return found
 
 
 def _count(one: _Kept) -> None:
-    """Add a component to what was counted inside it."""
-    entry, below = one.entry, one.below
-    below["components"] += 1
-    below["running"] += entry.get("state") == "running"
-    below["busy"] += "doing" in entry
-    below["bad"] += _is_bad(entry)
-    below["waiting"] += bool(one.begun) and bool(_waiting(one))
+    """Add a component to what was counted inside it, as BELOW has it."""
+    entry = one.entry
+    own = (
+        1,
+        entry.get("state") == "running",
+        "doing" in entry,
+        _is_bad(entry),
+        bool(one.begun) and bool(_waiting(one)),
+    )
+    one.below = list(map(add, one.below, own))
 
 
 def _is_bad(entry: Entry) -> bool:
@@ -200,7 +203,7 @@ def _row(one: _Kept) -> Record:
         "notes": _notes(one),
         "waiting": _waiting(one) if one.begun else [],
         "inside": len(one.inside),
-        "below": one.below,
+        "below": dict(zip(BELOW, one.below, strict=True)),
     }
 
 

@@ -4,7 +4,7 @@ The wire has 32-bit ints and no bytes: what does not fit becomes a double, or a 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nm import views
@@ -31,13 +31,13 @@ def get_descriptions(reader: Reader, call: Call, filter: Record) -> list[Record]
     """The deployed descriptions that the caller may see, where the filter matches."""
     views.check_filter(filter, views.FIELDS["pool"])
     mine = (pool for pool in reader.range("pool") if call.reader or call.caller.owns(pool))
-    structs = (description(reader, call, pool) for pool in mine)
+    structs = (description(call, pool, _parts(reader, pool)) for pool in mine)
     found = views.select(structs, filter, views.FIELDS["pool"])
     return sorted(found, key=lambda pool: natural(pool["name"]))
 
 
-def description(reader: Reader, call: Call, pool: Record) -> Record:
-    """The struct of one."""
+def description(call: Call, pool: Record, parts: Iterable[tuple[Path, Mapping[str, Any]]]) -> Record:
+    """The struct of one, whose parts are kept like that."""
     names = ("owner", "state", "revision", "target", "deployed", "job", "error")
     counts = {name: pool["uses"].get(name, 0) for name in ("components", "domains", "memory")}
     changes = [[spell(tuple(path)), name] for path, name, _ in pool["set"]]
@@ -46,7 +46,7 @@ def description(reader: Reader, call: Call, pool: Record) -> Record:
         **{name: pool[name] for name in names},
         **counts,
         "set": changes,
-        "consoles": [console(path, part) for path, part in _parts(reader, pool) if part["kind"] == CONSOLE],
+        "consoles": [console(path, part) for path, part in parts if part["kind"] == CONSOLE],
         "may_set": call.caller.owns(pool) and (call.caller.admin or "describe" in call.rights),
         "created": int(pool["created"]),
         "changed": pool["timestamp"],
