@@ -16,6 +16,7 @@ import pytest
 
 from nm.shell.consoleview import View, draw
 from nm.shell.keyboard import keys
+from tests.shell.conftest import run
 from tests.web.described import Described
 from tests.web.world import furnished
 
@@ -155,6 +156,15 @@ def test_a_console_of_the_description_that_is_for_looking_only(rack: Described) 
         terminal.close()
 
 
+def test_consoles_are_listed(rack: Described, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NM_ADDRESS", str(rack.folder / "api.sock"))
+    listed = [line for line in run("sf", "status", "web").out.splitlines() if "; nmctl" in line]
+    assert listed == [
+        "  console The front: of front; nmctl sf console web front:console",
+        "  console All behind: of back, for looking only; nmctl sf console web back:display",
+    ]
+
+
 def test_without_a_terminal_it_is_refused_and_json_follows(rack: Described) -> None:
     words = ["sf", "console", "web", "front"]
     program = [sys.executable, "-m", "nm.shell.main", "--address", str(rack.folder / "api.sock"), *words]
@@ -171,6 +181,7 @@ def test_without_a_terminal_it_is_refused_and_json_follows(rack: Described) -> N
             process.kill()
 
 
+@pytest.mark.timeout(400)
 def test_ten_thousand_components_are_drawn_as_far_as_they_are_seen(rack: Described) -> None:
     inside = "".join(f"p{number} extends Prim;" for number in range(10_000))
     rack.apply("wide", f"sfConfig extends Compound {{ {inside} }}")

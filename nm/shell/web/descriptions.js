@@ -158,6 +158,9 @@ function follow() {
 
 addEventListener("hashchange", follow);
 one("search").addEventListener("input", () => refresh());
+one("search").addEventListener("keydown", (event) => {
+  if (event.key === "Enter") tree.go(tree.items[0]);
+});
 one("close").addEventListener("click", back);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && chosen && event.target.closest?.("#component")) back();
