@@ -11,6 +11,7 @@ from typing import Any
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
+from nm.marshal import MAX_INT
 from nm.pools import allowing, keeping
 from nm.pools.attributes import COUNTS, Effect
 from nm.pools.checking import Finding, findings
@@ -143,6 +144,8 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
     old = _deployed(tx, pool, where, name)
     if change is None and attribute not in old.part.attributes:
         raise NotFound(f"{spell(where)} has no attribute {attribute}", "GetComponents lists them")
+    if change is not None:
+        change = {"value": _long(old.part.kind, attribute, change["value"])}
     new_part = keeping.changed_part(old.part, {attribute: change})
     effect = _checked_change(tx, call, old, new_part, attribute)
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
@@ -196,6 +199,13 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
             "change the description and apply it: the component is made anew",
         )
     return effect
+
+
+def _long(kind: str, attribute: str, value: Any) -> Any:
+    """The value; as an int where one is wanted that the wire carries as a double, for its ints are short."""
+    known = KINDS[kind].known().get(attribute) if kind in KINDS else None
+    wide = isinstance(value, float) and value.is_integer() and MAX_INT < abs(value) < 2**63
+    return int(value) if wide and known is not None and known.type in ("Integer", "Long") else value
 
 
 def _findings(part: Part) -> list[Finding]:

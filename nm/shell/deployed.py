@@ -15,9 +15,9 @@ from nm.shell.descriptions import FILE, tell, texts_of
 from nm.shell.failures import GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
-from nm.shell.run import show_answer, show_job, wait_for
+from nm.shell.run import run_calls, show_answer, show_job, wait_for
 from nm.shell.session import Session
-from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, option, word
+from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, option, parameters, word
 
 LARGEST = (1 << 20) - 1024  # bytes of texts in a request, which has 1 MiB
 MARKS = {
@@ -240,6 +240,14 @@ def console(session: Session, _command: Command, options: Options) -> int:
     return console.console(session, options)
 
 
+def change(session: Session, command: Command, options: Options) -> int:
+    """Set an attribute or remove it; told first is when that counts."""
+    [(_, given)] = parameters(command, options)
+    told = session.call("DryRun", command.method, list(given))
+    session.output.note(f"{command.told(options)}: {'; '.join(told['remarks'])}")
+    return run_calls(session, command, options)
+
+
 NAME = word("name", "the description's name where it is deployed")
 ON = option("on", "the host on which those are made that name none", key="", metavar="HOST")
 STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=True)
@@ -275,9 +283,10 @@ COMMANDS = (
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",
             (NAME, ATTRIBUTE, word("value", "true, 5, text, or JSON", parse=values.typed), WAIT), job=True,
-            say="set {path} of {name}", epilog="nmctl sf set web host1:domain2:memory 1024"),
+            say="set {path} of {name}", run=change, uses=("DryRun",),
+            epilog="nmctl sf set web host1:domain2:memory 1024"),
     Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),
-            job=True, say="remove {path} of {name}"),
+            job=True, say="remove {path} of {name}", run=change, uses=("DryRun",)),
     Command("sf terminate", "TerminateDescription", "take descriptions down, in the reverse order",
             (names("name", "the descriptions' names", each=True), WAIT), job=True, say="terminate {name}",
             epilog="nmctl sf terminate web --wait"),

@@ -51,7 +51,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert "b (Prim): running" in nmctl("sf", "status", "web", "b").out
     assert "running" in nmctl("sf", "status").out
     assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
-    nmctl("sf", "set", "web", "a:memory", "700", "--wait")
+    said = nmctl("sf", "set", "web", "a:memory", "700", "--wait").err
+    assert said.startswith("set a:memory of web: it counts at once")
     assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]

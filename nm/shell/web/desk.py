@@ -6,6 +6,7 @@ silent. Everything is asked with the rights of who started nmctl, and refused by
 """
 
 import json
+import math
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -79,10 +80,7 @@ def value_of(type: str, text: str) -> Any:
         return _WORDS[word]
     if type == "number" and _WHOLE.fullmatch(word):
         return int(word)
-    try:
-        found = json.loads(word) if type in ("number", "list") else None
-    except ValueError:
-        found = None
+    found = _json(word) if type in ("number", "list") else None
     if (type == "number" and isinstance(found, float)) or (type == "list" and isinstance(found, list)):
         return found
     hints = {"number": "as 5 or 0.5", "boolean": "write true or false", "list": 'as ["a", 5, true]'}
@@ -96,11 +94,21 @@ def _told(ask: Callable[[], Any]) -> Document:
         return {"ok": False, "error": error_document(failure)}
 
 
-def _struct(text: str | bytes) -> Mapping[str, Any]:
+def _json(text: str | bytes) -> Any:
+    """What the text says; None when it is no JSON, or nested too deep, or has numbers that are none."""
     try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
+        found = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(word)
+
+
+def _struct(text: str | bytes) -> Mapping[str, Any]:
+    found = _json(text)
     if not isinstance(found, dict):
         raise Failure("the page asked for nothing that makes sense", "load it again", USAGE, 102)
     return found
