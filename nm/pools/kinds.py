@@ -210,14 +210,13 @@ SCRIPT = (
     Attribute("autoTerminate", "Boolean", "whether it ends when its script has run", "now", default=False),
 )
 
-DISPLAY = tuple(
-    Attribute(name, kind, "", "now")  # type: ignore[arg-type]  # literals, seen one by one
-    for name, kind in (
-        ("nameDisplay", "String"),
-        ("positionDisplay", "String"),
-        ("redirectStd", "Boolean"),
-        ("screenEditable", "Boolean"),
-    )
+DISPLAY = (
+    Attribute("nameDisplay", "String", "the title of the console", "now"),
+    Attribute("positionDisplay", "String", "nothing to nm", "now"),
+    Attribute("redirectStd", "Boolean", "nothing to nm", "now"),
+    Attribute(
+        "screenEditable", "Boolean", "whether attributes are changed in the console", "now", default=True
+    ),
 )
 
 # ---- combinators: what is inside them is made when they have started
