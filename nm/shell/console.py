@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FRESH = {True: 0.5, False: 2.0}  # seconds that what is shown is good: while something is at it, else
+PATIENCE = 10.0  # seconds without an answer until the picture says that it is old
 STYLES = {"bad": "bold red", "good": "green", "moving": "yellow", "dim": "dim", "bold": "bold"}
 
 
@@ -32,8 +33,14 @@ def console(session: Session, options: Options) -> int:
         hint = f"nmctl sf status {options.name} --attributes; or --json for a document with every change"
         raise Usage("a console needs a terminal", hint)
     session.hush()  # it would write into the drawing
-    with keyboard.opened() as keys:
-        return _watch(session, view, keys)
+    session.timeout = min(session.timeout or PATIENCE, PATIENCE)
+    session.close()  # the next connection has that patience
+    try:
+        with keyboard.opened() as keys:
+            _watch(session, view, keys)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK
 
 
 def _asked(session: Session, view: View) -> dict[str, Any]:
@@ -86,7 +93,7 @@ class _Screen:
         except Failure as failure:
             if failure.status not in (UNREACHABLE, NOT_FOUND):
                 raise
-            self.view.trouble = f"{failure.message}; what is shown is old"
+            self.view.trouble = f"what is shown is old: {failure.message}"
         self._asked_at, self._wanted = time.monotonic(), wanted
 
     def _follow(self, number: int) -> None:
@@ -115,7 +122,7 @@ class _Screen:
             self.view.say(f"{failure.message}{hint}", wrong=True)
 
 
-def _watch(session: Session, view: View, keys: keyboard.Keyboard) -> int:
+def _watch(session: Session, view: View, keys: keyboard.Keyboard) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -129,7 +136,6 @@ def _watch(session: Session, view: View, keys: keyboard.Keyboard) -> int:
                 ask = view.press(key)
                 if ask is not None:
                     screen.ask(ask)
-    return OK
 
 
 def _rich(view: View, width: int, height: int) -> "Text":

@@ -122,7 +122,7 @@ class View:
             return self._confirmed(key)
         if self.typed is not None:
             return self._type(self.typed, key)
-        if key in ("q", "ctrl-c"):
+        if key == "q":
             self.over = True
         elif self.answer and self.chosen:
             return self._walk_component(key)

@@ -15,7 +15,7 @@ _ESCAPED = {
     "[5~": "page up", "[6~": "page down",
 }  # fmt: skip
 _NAMED = {
-    "\r": "enter", "\n": "enter", "\x7f": "backspace", "\x08": "backspace", "\x03": "ctrl-c", "\x04": "q",
+    "\r": "enter", "\n": "enter", "\x7f": "backspace", "\x08": "backspace", "\x04": "q",
 }  # fmt: skip
 ESCAPE = "\x1b"
 LONGEST = 4096  # bytes that are read at once
@@ -38,13 +38,10 @@ class Keyboard:
 
 @contextmanager
 def opened() -> Iterator[Keyboard]:
-    """Keys come one by one, and are not shown; also Ctrl-C is one."""
+    """Keys come one by one and are not shown; Ctrl-C is a KeyboardInterrupt, as ever."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    tty.setraw(descriptor, termios.TCSADRAIN)
-    after = termios.tcgetattr(descriptor)
-    after[1] |= termios.OPOST  # what is written looks as ever
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, after)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)
     try:
         yield Keyboard(descriptor)
     finally:

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from nm.shell.consoleview import View, draw
+from nm.shell.failures import INTERRUPTED
 from nm.shell.keyboard import keys
 from tests.shell.conftest import run
 from tests.web.described import Described
@@ -132,6 +134,18 @@ def test_it_is_live_and_gives_the_terminal_back(rack: Described, terminal: Termi
     assert termios.tcgetattr(terminal.slave) == terminal.before
 
 
+def test_the_daemon_goes_and_comes_back_and_ctrl_c_ends_it(rack: Described, terminal: Terminal) -> None:
+    rack.stop()
+    terminal.until("what is shown is old", "front")
+    rack.start()
+    rack.live("web", "back:store", state="ended", going="abnormal", words="it broke")
+    terminal.until("1 in trouble")
+    assert "is old" not in terminal.screen
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.process.wait(PATIENCE) == INTERRUPTED
+    assert termios.tcgetattr(terminal.slave) == terminal.before
+
+
 def test_what_is_refused_is_told(rack: Described, terminal: Terminal) -> None:
     before = rack.attributes("web", "front:balancer")
     at_balancer(terminal)
@@ -212,7 +226,7 @@ def test_text_that_would_steer_the_terminal(rack: Described) -> None:
         ("\x1b", ["escape"]),
         ("\x1b[15~x", ["x"]),
         ("\x1b[1;5Cy", ["y"]),
-        ("\r\x7f\x03", ["enter", "backspace", "ctrl-c"]),
+        ("\r\n\x7f\x04", ["enter", "enter", "backspace", "q"]),
         ("é", ["é"]),
     ],
 )
