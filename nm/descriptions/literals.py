@@ -13,6 +13,7 @@ BASES = {"HEX": (2, 16), "DEC": (3, 10), "OCT": (3, 8), "BIN": (8, 2)}
 DIGITS = frozenset("0123456789abcdef")
 PLAIN_FROM, PLAIN_TO = 1e-3, 1e7  # between them Java writes no exponent
 BYTE = 256
+EXACT = 48  # bits of an int that a Double holds, and far more than a Float does
 
 
 def integer(text: str) -> int:
@@ -46,7 +47,11 @@ def decimal(text: str, decimals: Decimals) -> float:
 
 
 def single(value: float) -> Float:
-    """The nearest Float."""
+    """The nearest Float; that of an int, too, which is not rounded to a Double on the way."""
+    if isinstance(value, int) and (low := value.bit_length() - EXACT) > 0:
+        size = abs(value)
+        rounded = (size >> low | bool(size & ((1 << low) - 1))) << low  # whether there was a rest, is kept
+        value = rounded if value > 0 else -rounded
     try:
         return Float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError:

@@ -100,7 +100,7 @@ class Reader:
         self._budget.down()
         included = self._text(name, text, place).attributes
         self._budget.up()
-        if not any(isinstance(key, str) and key.startswith(ANONYMOUS) for key in included):
+        if not any((key if isinstance(key, str) else key[-1]).startswith(ANONYMOUS) for key in included):
             self._spliced[name, place] = included  # those without a name are new ones each time
         return included
 
