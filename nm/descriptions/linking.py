@@ -17,7 +17,7 @@ from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.literals import refuse_unless, wrapped
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
-from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle
+from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle, within_itself
 from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
@@ -81,7 +81,9 @@ class Linker(Finder):
             except Unresolved as error:
                 self.findings.add(error.problem)
             else:
-                if isinstance(value, Scope):
+                if id(value) in self._open:
+                    self.findings.add(within_itself(value).at(attribute.mark, scope.path()))
+                elif isinstance(value, Scope):
                     self.link(value)
                 elif isinstance(value, Vector) and value.components:
                     self._link_all(value)

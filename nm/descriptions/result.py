@@ -44,6 +44,12 @@ def in_a_circle(scope: Scope, name: Key) -> Wrong:
     return Wrong(Problem(f"{scope.path()}:{spoken(name)} goes round in a circle".lstrip(":"), hint))
 
 
+def within_itself(scope: Scope) -> Problem:
+    """What is wrong when a component is linked to from inside."""
+    hint = "a link gives a copy, so it leads to nothing around it; write LAZY, or name one attribute"
+    return Problem(f"{scope.path()} would contain itself", hint)
+
+
 class Converter:
     """Makes components of scopes whose values are known. temporary: whether temporary attributes stay."""
 
@@ -70,8 +76,7 @@ class Converter:
         if done is not None:
             return done[1], done[2]
         if id(scope) in self._open:
-            hint = "a link gives a copy, so it leads to nothing around it; write LAZY, or name one attribute"
-            raise Wrong(Problem(f"{scope.path()} would contain itself", hint))
+            raise Wrong(within_itself(scope))
         self._open.add(id(scope))
         self._budget.down()
         try:
