@@ -18,7 +18,9 @@ from nm.shell.table import Arg, Command, Options, Scene, option, word
 
 if TYPE_CHECKING:
     from nm.descriptions.problems import Flawed, Problem
+    from nm.pools.checking import Finding
 
+MOST_TOLD = 20  # mistakes
 INVALID_CODE, MISSING_CODE = 102, 106
 PHASES = ("raw", "type", "place", "function", "sfConfig", "link", "compile")
 FILE = word("file", "the description")
@@ -30,12 +32,17 @@ def check(session: Session, _command: Command, options: Options) -> int:
     """Tell whether a description holds together, and what it would deploy."""
     from nm.descriptions.compiler import compile as compile_description
     from nm.descriptions.problems import Flawed
+    from nm.pools.checking import findings
+    from nm.pools.tree import Tree, parts_of
 
     text, files, library = texts_of(options.file)
     try:
         made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
     except Flawed as error:
         return refuse(session, error)
+    noticed = findings(Tree(parts_of(made.pieces())))
+    if wrong := [finding for finding in noticed if finding.level == "error"][:MOST_TOLD]:
+        return _refused(session, list(map(_noticed, wrong)), "\n".join(map(str, wrong)))
     found = [
         {
             "component": ":".join(piece.path),
@@ -45,10 +52,10 @@ def check(session: Session, _command: Command, options: Options) -> int:
         for piece in made.pieces()
     ]
     if session.output.json:
-        told = [_told(problem) for problem in made.warnings]
+        told = [*map(_told, made.warnings), *map(_noticed, noticed)]
         session.output.document({"ok": True, "result": found, "warnings": told})
         return OK
-    tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
+    tell(session, "\n".join([*(f"warning: {problem}" for problem in made.warnings), *map(str, noticed)]))
     return show_answer(session, found, _components, options)
 
 
@@ -172,14 +179,25 @@ def _read(path: str) -> str:
 
 def refuse(session: Session, error: "Flawed") -> int:
     """Tell all that is wrong with it."""
+    return _refused(session, list(map(_told, error.problems)), str(error))
+
+
+def _refused(session: Session, problems: list[dict[str, Any]], text: str) -> int:
     if session.output.json:
-        first = error.problems[0]
-        document = {"code": INVALID_CODE, "message": first.message, "hint": first.advice}
-        told = [_told(problem) for problem in error.problems]
-        session.output.document({"ok": False, "error": document, "problems": told})
+        first = problems[0]
+        document = {"code": INVALID_CODE, "message": first["message"], "hint": first["hint"]}
+        session.output.document({"ok": False, "error": document, "problems": problems})
     else:
-        tell(session, str(error))
+        tell(session, text)
     return USAGE
+
+
+def _noticed(finding: "Finding") -> dict[str, Any]:
+    from nm.pools.tree import spell
+
+    file, line = finding.line
+    return {"file": file, "line": line, "column": 0, "where": spell(finding.path),
+            "message": finding.text, "hint": finding.hint}  # fmt: skip
 
 
 def _told(problem: "Problem") -> dict[str, Any]:
