@@ -6,6 +6,7 @@ shared by the result, so it is not larger than the description; its weight count
 
 from dataclasses import dataclass
 
+from nm.descriptions.javatext import component_text
 from nm.descriptions.limits import Budget
 from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import (
@@ -65,11 +66,9 @@ class Converter:
 
     def text(self, scope: Scope) -> str:
         """The component's text, for a function that wants one."""
-        from nm.descriptions.printer import value_text
-
         component, weight = self._converted(scope)
         self._budget.weigh(weight)
-        return value_text(component)
+        return component_text(component)
 
     def _converted(self, scope: Scope) -> tuple[Component, int]:
         done = self._done.get(id(scope))
