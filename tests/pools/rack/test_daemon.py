@@ -19,6 +19,7 @@ from tests.hosts.rack.conftest import sh, until
 from tests.pools.lifetime import INCLUDES
 from tests.pools.rack.conftest import URI, domains
 from tests.pools.rack.test_life import pair
+from tests.pools.scripted import LINGERING, described, lines, scratch, script, stages
 
 INIT = Path(__file__).with_name("pool-init.sh")
 MODULES = (*guest.MODULES, "virtio_blk", "isofs", "nls_utf8")
@@ -36,7 +37,7 @@ class Daemon:
             f'[daemon]\ndatabase = "{folder}/db"\nlock = "{folder}/lock"\n'
             f'pid_file = "{folder}/pid"\nlog = ""\n'
             f'[api]\nsocket = "{self.socket}"\ntcp = false\n[export]\nfolder = "{folder}/export"\n'
-            f'[images]\nfolders = ["{images}"]\n'
+            f'[images]\nfolders = ["{images}"]\n[descriptions]\nshells = true\n'
         )
         self.start()
 
@@ -113,6 +114,22 @@ def test_killed_at_any_moment_it_comes_to_the_same(daemon: Daemon, folder: Path)
             assert domains() == end
         assert (domains("--all"), list((folder / "disks").iterdir())) == ([], [])
         assert daemon.call("GetDescriptions", {}) == []
+
+
+def test_a_slow_script_holds_up_no_domain(daemon: Daemon) -> None:
+    with scratch() as place:
+        slow = described(place, script("a", startScript=LINGERING, timeout="600"))
+        waiting = daemon.call("ApplyDescription", "slow", slow, {}, {})
+        until(lambda: lines(place / "runs") == ["began"], 120)
+        inside = pair().partition("sfSyncTerminate true;")[2].rpartition("}")[0]
+        mixed = pair().replace(inside, f"{inside} sh extends BashShell; {stages('c')}")
+        mixed = mixed.replace("FOLDER", str(place))
+        assert daemon.over(daemon.call("ApplyDescription", "web", INCLUDES + mixed, {}, {}))["error"] is None
+        assert domains() == ["a", "other"] and lines(place / "said") == ["deploy c", "start c"]
+        assert daemon.call("GetJobs", {"id": waiting})[0]["state"] == "running"
+        assert daemon.over(daemon.call("TerminateDescription", "web"))["error"] is None
+        assert (domains("--all"), lines(place / "said")[2:]) == ([], ["terminate c"])
+        assert daemon.over(daemon.call("TerminateDescription", "slow"))["error"] is None
 
 
 @pytest.fixture
