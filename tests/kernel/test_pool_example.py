@@ -77,9 +77,9 @@ def killed(daemon: Daemon, job: int, *, libvirtd_too: bool) -> None:
     assert (over["state"], over["error"]) == ("done", None)
 
 
-def numbers() -> dict[str, str]:
-    """Domain -> the number that libvirt gave it when it was started."""
-    return {name: sh(f"virsh domid {name}") for name in DOMAINS}
+def processes() -> dict[str, str]:
+    """Domain -> its QEMU: another one after each start."""
+    return {name: Path(f"/run/libvirt/qemu/{name}.pid").read_text() for name in DOMAINS}
 
 
 @pytest.mark.timeout(1300)
@@ -92,10 +92,10 @@ def test_two_domains_on_a_file_and_on_a_volume(daemon: Daemon, tmp_path: Path) -
     assert f"{tmp_path}/disks/nm-pool-web-" in sh(f"virsh -q domblklist {DOMAINS[0]}")
     all_answer()
 
-    before = numbers()
+    before = processes()
     changed = f'{TEXT}sfConfig:domain1:memory 112;\nsfConfig:domain2:graphics "vnc";\n'
     killed(daemon, daemon.call("ApplyDescription", "web", changed, {}), libvirtd_too=True)
-    after = numbers()
+    after = processes()
     assert after[DOMAINS[0]] == before[DOMAINS[0]] and after[DOMAINS[1]] != before[DOMAINS[1]]
     assert f"<currentMemory unit='KiB'>{112 << 10}<" in sh(f"virsh dumpxml --inactive {DOMAINS[0]}")
     all_answer()
