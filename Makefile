@@ -26,7 +26,7 @@ help:  ## this list
 setup:  ## Debian packages (asks first) and the Python environment .venv
 	@scripts/setup.sh
 
-demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
+demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get, pools as a text; ARGS=slivers or pools: these alone
 	@$(python) -m nm.demo $(ARGS)
 
 demo-geni: setup  ## people from elsewhere, with certificates of GENI's: they reserve nodes of a rack on this machine, and use them
