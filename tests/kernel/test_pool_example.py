@@ -64,14 +64,13 @@ def all_answer() -> None:
         until(partial(answers, address), PATIENCE)
 
 
-def killed(daemon: Daemon, job: int, *, libvirtd_too: bool) -> None:
+def killed(daemon: Daemon, job: int) -> None:
     """Both are killed in the middle of it, and it is done all the same."""
     until(lambda: daemon.call("GetJobs", {"id": job})[0]["state"] == "running", PATIENCE)
     daemon.kill()
-    if libvirtd_too:
-        kill_libvirtd()
-        sh("libvirtd -d")
-        wait_for_libvirtd()
+    kill_libvirtd()
+    sh("libvirtd -d")
+    wait_for_libvirtd()
     daemon.start()
     over = daemon.over(job)
     assert (over["state"], over["error"]) == ("done", None)
@@ -84,7 +83,7 @@ def processes() -> dict[str, str]:
 
 @pytest.mark.timeout(1300)
 def test_two_domains_on_a_file_and_on_a_volume(daemon: Daemon, tmp_path: Path) -> None:
-    killed(daemon, daemon.call("ApplyDescription", "web", TEXT, {}), libvirtd_too=True)
+    killed(daemon, daemon.call("ApplyDescription", "web", TEXT, {}))
     assert sh("virsh -q list --name").split() == DOMAINS
     [volume] = sh(f"lvs --noheadings -o lv_name {GROUP}").split()
     assert re.fullmatch(r"nm-pool-web-\w+\+disk", volume)
@@ -94,12 +93,12 @@ def test_two_domains_on_a_file_and_on_a_volume(daemon: Daemon, tmp_path: Path) -
 
     before = processes()
     changed = f'{TEXT}sfConfig:domain1:memory 112;\nsfConfig:domain2:graphics "vnc";\n'
-    killed(daemon, daemon.call("ApplyDescription", "web", changed, {}), libvirtd_too=True)
+    killed(daemon, daemon.call("ApplyDescription", "web", changed, {}))
     after = processes()
     assert after[DOMAINS[0]] == before[DOMAINS[0]] and after[DOMAINS[1]] != before[DOMAINS[1]]
     assert f"<currentMemory unit='KiB'>{112 << 10}<" in sh(f"virsh dumpxml --inactive {DOMAINS[0]}")
     all_answer()
 
-    killed(daemon, daemon.call("TerminateDescription", "web"), libvirtd_too=False)
+    killed(daemon, daemon.call("TerminateDescription", "web"))
     assert sh("virsh -q list --all --name") == "" and sh(f"lvs --noheadings {GROUP}") == ""
     assert list((tmp_path / "disks").iterdir()) == [] and daemon.call("GetDescriptions", {}) == []

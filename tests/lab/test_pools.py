@@ -1,6 +1,8 @@
 """docs/examples in a lab with two hosts, the second by SSH: started, changed, taken down, killed."""
 
 import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
@@ -88,6 +90,15 @@ def test_one_domain_with_every_attribute_on_another_host(here: Pools) -> None:
     kept = here.files(OTHER)
     assert sorted(name.rpartition("+")[2] for name in kept) == ["disk", "swap"]
     assert here.on(OTHER, f"ls {DISKS}").split() == kept and here.on(OTHER, f"ls /run/{POOL}") == ""
+
+
+def test_the_demo_plays_it() -> None:
+    if (why := obstacle(pools=True)) is not None:
+        pytest.skip(str(why))
+    demo = [sys.executable, "-m", "nm.demo", "pools"]
+    done = subprocess.run(demo, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("so it is") == 3 and done.stdout.count(" answers") >= 3
 
 
 def test_everything_is_killed_in_the_middle_of_everything(here: Pools) -> None:
