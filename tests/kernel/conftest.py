@@ -19,7 +19,7 @@ def sh(command: str) -> str:
 @pytest.fixture(scope="session")
 def libvirtd() -> None:
     """The device mapper, udev and libvirtd; they end with the VM."""
-    for module in ("dm_mod", "loop", "dummy", "tun"):
+    for module in ("dm_mod", "dm_thin_pool", "loop", "dummy", "tun"):
         sh(f"modprobe {module}")
     sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
     sh("mountpoint -q /dev/pts || mount -t devpts devpts /dev/pts")

@@ -96,16 +96,19 @@ class Pools:
 
     # ---- troubles
 
-    def kill(self) -> None:
-        """Nmd and both libvirtds at once, as a power cut that machines survive."""
+    def kill(self, *hosts: str) -> None:
+        """Nmd, and the libvirtds of these hosts; machines survive that."""
         daemon.kill(self.lab)
-        for host, file in PIDS.items():
+        for host in hosts:
+            file = PIDS[host]
             self.on(host, f"kill -9 $(cat {file}); while kill -0 $(cat {file}) 2>&-; do sleep 0.1; done")
 
     def start(self) -> None:
         """All of them again."""
         for host, file in PIDS.items():
-            self.on(host, f"libvirtd --daemon --pid-file {file} >/dev/null 2>&1")
+            self.on(
+                host, f"kill -0 $(cat {file}) 2>&- || libvirtd --daemon --pid-file {file} >/dev/null 2>&1"
+            )
         daemon.start(self.lab)
 
     def reset(self) -> None:

@@ -1,8 +1,10 @@
 """docs/examples in a lab with two hosts, the second by SSH: started, changed, taken down, killed."""
 
 import os
+import random
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
@@ -18,6 +20,11 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 LOCAL = ["10.79.1.1", "10.79.1.2"]
 SPREAD = ["10.79.1.11", "10.79.1.12", "10.79.1.13"]
 FAR = "10.79.1.21"
+ROUNDS = 6
+MORE = (  # one is changed, one gets its disk anew, one is restarted
+    "sfConfig:computer1:domain1:memory 112;\nsfConfig:computer1:lvm:swapSize 1048576L;\n"
+    'sfConfig:computer2:domain2:graphics "vnc";\n'
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,24 +108,42 @@ def test_the_demo_plays_it() -> None:
     assert done.stdout.count("so it is") == 3 and done.stdout.count(" answers") >= 3
 
 
+@pytest.mark.timeout(3000)
+@pytest.mark.skipif(not os.environ.get("NM_TEST_POOLS"), reason="minutes long: make test-pools")
+def test_everything_is_killed_at_any_moment(here: Pools) -> None:
+    """Nmd, and the libvirtd of one host or of both."""
+    chance, never = random.Random(), threading.Event()
+    for _ in range(ROUNDS):
+        for begin in (
+            lambda: apply(here),
+            lambda: apply(here, MORE),
+            lambda: here.call("TerminateDescription", "dist"),
+        ):
+            job = begin()
+            never.wait(chance.uniform(0, 4))
+            here.kill(*chance.choice([(), (HOST,), (OTHER,), (HOST, OTHER)]))
+            here.start()
+            assert here.over(job)["error"] is None
+            if here.call("GetDescriptions", {}):
+                assert here.domains(HOST) == ["host0-dom1", "host0-dom2"]
+                assert here.domains(OTHER) == ["host1-dom2"]
+        assert here.left() == []
+
+
 def test_everything_is_killed_in_the_middle_of_everything(here: Pools) -> None:
     """Nmd and both hosts' libvirtds: of an apply, an update and a termination."""
     job = apply(here)
     here.until(lambda: here.domains(HOST) != [], "the first domain runs")
-    here.kill()
+    here.kill(HOST, OTHER)
     here.start()
     assert here.over(job)["error"] is None
     assert here.domains(HOST) == ["host0-dom1", "host0-dom2"] and here.domains(OTHER) == ["host1-dom2"]
     here.answer(*SPREAD)
 
     before = [here.process(HOST, "host0-dom1"), here.process(OTHER, "host1-dom2")]
-    more = (
-        "sfConfig:computer1:domain1:memory 112;\nsfConfig:computer1:lvm:swapSize 1048576L;\n"
-        'sfConfig:computer2:domain2:graphics "vnc";\n'
-    )
-    job = apply(here, more)
+    job = apply(here, MORE)
     here.until(lambda: here.domains(HOST) == ["host0-dom1"], "the domain whose disk is made anew is off")
-    here.kill()
+    here.kill(HOST, OTHER)
     here.start()
     assert here.over(job)["error"] is None
     after = [here.process(HOST, "host0-dom1"), here.process(OTHER, "host1-dom2")]
@@ -128,7 +153,7 @@ def test_everything_is_killed_in_the_middle_of_everything(here: Pools) -> None:
 
     job = here.call("TerminateDescription", "dist")
     here.until(lambda: here.domains(HOST) == ["host0-dom1"], "the second domain is down")
-    here.kill()
+    here.kill(HOST, OTHER)
     here.start()
     assert here.over(job)["error"] is None
     assert here.left() == []
