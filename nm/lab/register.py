@@ -18,6 +18,7 @@ from nm.lab.place import Lab
 
 PATIENCE = 20  # seconds for the ports of a switch to be reset
 SLIVERS = 60.0  # seconds for the source to be heard and slivers to start
+BOOT = 60.0  # seconds for the second host
 Settings = dict[str, Any]
 Job = dict[str, Any]
 
@@ -56,7 +57,7 @@ def pool(lab: Lab) -> None:
         rack(nm, layout, parts)
         if layout.pools:
             nm.RegisterImage(pools.IMAGE, pools.image())
-            watch.until(lambda: pools.is_up(lab.folder), PATIENCE, f"{OTHER} is up")
+            watch.until(lambda: pools.is_up(lab.folder), BOOT, f"{OTHER} is up (log/{OTHER}.log)")
             nm.RegisterHost(OTHER, pools.other_host(lab.folder))
         if layout.slivers:
             _wait_for_slivers(nm)
