@@ -23,7 +23,7 @@ GROUP = "guests"
 TEXT = f'{EXAMPLE.read_text()}\nsfConfig:lvm:volumeGroup "{GROUP}";\n'
 DOMAINS = ["machine9-dom1", "machine9-dom2"]
 ADDRESSES = ["10.79.1.1", "10.79.1.2"]
-PATIENCE = 500.0
+PATIENCE = 1200.0
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def processes() -> dict[str, str]:
     return {name: Path(f"/run/libvirt/qemu/{name}.pid").read_text() for name in DOMAINS}
 
 
-@pytest.mark.timeout(1300)
+@pytest.mark.timeout(3000)
 def test_two_domains_on_a_file_and_on_a_volume(daemon: Daemon, tmp_path: Path) -> None:
     killed(daemon, daemon.call("ApplyDescription", "web", TEXT, {}))
     assert sh("virsh -q list --name").split() == DOMAINS
