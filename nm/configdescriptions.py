@@ -12,6 +12,11 @@ def properties(value: tuple[str, ...]) -> str | None:
     return None if fits and "" not in named and len(set(named)) == len(named) else "each NAME=VALUE, once"
 
 
+def unprivileged(value: str) -> str | None:
+    """It can be an account's name, and is not root's."""
+    return "that of an account, and never root" if value == "root" else account_name(value)
+
+
 @dataclass(frozen=True)
 class Descriptions:
     """Pools of machines that are described in SmartFrog's language (docs/descriptions.md)."""
@@ -23,7 +28,19 @@ class Descriptions:
         live=True,
     )
     user: str = key(
-        "nobody", "The account on the hosts as which those commands run.", account_name, live=True
+        "nobody",
+        "The account on the hosts as which those commands run; never root.",
+        unprivileged,
+        live=True,
+    )
+    script_seconds: float = key(
+        3600.0,
+        "Most seconds that a script may take; what still runs then is ended with all that it started.",
+        between(1, 86_400),
+        live=True,
+    )
+    scripts_at_once: int = key(
+        4, "How many scripts run on a host at once; others wait.", between(1, 1000), live=True
     )
     folders: tuple[str, ...] = key(
         (),

@@ -39,7 +39,7 @@ def describing(config: Config) -> Describing:
     found = config.descriptions
     pairs = (text.partition("=") for text in found.properties)
     properties = {name: value for name, _, value in pairs}
-    return Describing(found.shells, found.folders, found.components, properties)
+    return Describing(found.shells, found.folders, found.components, properties, found.script_seconds)
 
 
 def base_folders(config: Config) -> tuple[str, ...]:

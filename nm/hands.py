@@ -12,13 +12,18 @@ from typing import Any, cast
 
 from nm import debts, facts, hostnet, jobs, machine_xml, people, pool, seed
 from nm import switchwork as work
+from nm.configdescriptions import Descriptions
 from nm.errors import DeviceFailed, NMError, NotFound
 from nm.facts import Hand, Order
 from nm.headdoor import HeadDoor
+from nm.hostlogin import Login
+from nm.hypervisor import is_remote
 from nm.listfolder import FOLDER
 from nm.making import Blueprint
 from nm.poolhand import PoolHand
 from nm.records import Record, name_of, record_key
+from nm.scripts import ScriptHand
+from nm.scriptwork import ScriptWorker
 from nm.seed import Door
 from nm.store import Reader, Store, Transaction
 from nm.switch import Registry
@@ -70,6 +75,26 @@ def pools_worker(name: str, store: Store, folders: Callable[[], tuple[str, ...]]
         return PoolHand(name, _record(store, "host", name), image, folders())
 
     return HandWorker(open_hand, store.epoch, lambda hand, number: None, partial(_fail, store), device=device)
+
+
+def scripts_worker(
+    name: str,
+    store: Store,
+    secret: Callable[[str], str],
+    settings: Callable[[], Descriptions],
+    locks: Path,
+    ends: Callable[[], bool],
+) -> ScriptWorker:
+    """The handler of pools' scripts on a host; "" is nmd's own machine."""
+
+    def login() -> Login | None:
+        record = _record(store, "host", name) if name else None
+        if record is None or not is_remote(record["uri"]):
+            return None
+        return Login(record, f"host {name}", secret, partial(_meet_host, store, name, _host(store, name)))
+
+    hand = ScriptHand(settings, locks, login, ends)
+    return ScriptWorker(hand, store.epoch, lambda: settings().scripts_at_once, ends)
 
 
 def _host(reader: Reader, name: str) -> Record:

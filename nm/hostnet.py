@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
 from nm.errors import DeviceFailed
-from nm.hypervisor import check_network, check_uri, is_remote, ssh_of
+from nm.hostlogin import Login
+from nm.hypervisor import check_network, check_uri, is_remote
 from nm.links import Add, Delete, Link, Up, Way
 from nm.links.here import Here
 from nm.records import Record
@@ -188,16 +189,12 @@ def network_of(
         return OvsNetwork(network["device"])
     if host["uri"].startswith("test:"):
         return NoNetwork(network["device"])
-    return LinuxNetwork(
-        network["device"], _there(host, who, secret, meet) if is_remote(host["uri"]) else None
-    )
+    login = Login(host, who, secret, meet)
+    return LinuxNetwork(network["device"], _there(login) if is_remote(host["uri"]) else None)
 
 
-def _there(host: Record, who: str, secret: Callable[[str], str], meet: Callable[[str], None]) -> Way:
+def _there(login: Login) -> Way:
     """SSH's library is loaded where a host needs it."""
     from nm.links.there import There
-    from nm.remote import Remote
 
-    known = host.get("host_key") or host.get("_host_key") or ""
-    secrets = {key: secret(name) for key, name in (host.get("secrets") or {}).items()}
-    return There(who, Remote(who, {**ssh_of(host["uri"]), "host_key": known}, secrets), meet)
+    return There(login.who, login.machine(), login.meet)

@@ -396,12 +396,11 @@ def ssh_of(uri: str) -> dict[str, str | int]:
 
 def check_way(host: Mapping[str, Any]) -> None:
     """Invalid when the host's record says how to log in to a machine where nm never does so."""
-    used = is_remote(host["uri"]) and host["network"]["kind"] == "linux"
     given = [key for key in ("host_key", "secrets") if host.get(key)]
-    if given and not used:
+    if given and not is_remote(host["uri"]):
         raise Invalid(
-            f"{given[0]} is of use to a host over SSH with a network of kind linux only",
-            "leave it out; libvirt itself logs in with root's own keys",
+            f"{given[0]} is of use to a host over SSH only",
+            "leave it out; nm does not log in to its own machine",
         )
     if unknown := sorted(set(host.get("secrets") or ()) - {"key", "password"}):
         raise Invalid(f"a host has no secret {unknown[0]!r}", "use key or password")

@@ -1,16 +1,17 @@
-"""Keeps one run of a site's own program: a program of its own, so that nothing of the run outlives nmd.
+"""Keeps one run of a program: a program of its own, so that nothing of the run outlives who wants it.
 
-nm/kept.py starts it (`python -I -S keeper.py`) for each run, writes one line of JSON to its standard
-input and leaves that open; when it closes, because nmd says so or is dead, the run ends. All that the
-program starts stays below the keeper (it is their subreaper) and is killed with it: at the time limit, at the
-program's own end, at nmd's. It holds a lock on a file (of the node's, of the processor's) from before the
-program starts until the last of its processes is gone, so that a new nmd's run cannot begin beside an old
-one's.
+nm/kept.py starts it (`python -I -S keeper.py`) for each run, nm/keptthere.py on another machine; they write
+one line of JSON to its standard input and leave that open. When it closes, because nmd says so, is dead, or
+its connection ended, the run ends. All that the program starts stays below the keeper (it is their subreaper)
+and is killed with it: at the time limit, at the program's own end, at nmd's. It holds a lock on a file (of a
+node, of a processor) from before the program starts until the last of its processes is gone, so that a new
+nmd's run cannot begin beside an old one's; then it removes the file.
 
-In: {command, environment, input, seconds, lock, most, apart}. Out: {how, status, said}; how is "exit",
-"signal", "time" (the limit), "stopped", "busy" (the last run does not end) or "error"; said is the last
-`most` bytes of both streams together or, when they are to be kept apart, of each. Standard library only, for
-it starts often; nobody imports it.
+In: {command, environment, input, seconds, lock, most, apart, folder, user}. Out: {how, status, said}; how is
+"exit", "signal", "time" (the limit), "stopped", "busy" (the last run does not end) or "error"; said is the
+last `most` bytes of both streams together or, when they are to be kept apart, of each. `user`: the account
+that the program runs as, never root, with no rights or Unix groups of the keeper's and no way to more; "": as
+the keeper. Standard library only, for it starts often; nobody imports it.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import ctypes
 import fcntl
 import json
 import os
+import pwd
 import selectors
 import signal
 import subprocess
@@ -25,7 +27,7 @@ import sys
 import time
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 NMD, PROGRAM = "nmd", "program"  # whom the keeper hears
 LAST_SECONDS = 10.0  # for killed processes to be gone
 PAUSE = 0.02
@@ -53,19 +55,31 @@ def _nmd_is_gone(selector: selectors.BaseSelector, seconds: float) -> bool:
     return any(key.data == NMD for key, _ in selector.select(seconds))
 
 
-def _locked(file: int, seconds: float) -> str | None:
-    """Lock the file: the node's last run has ended. Else why not: it is busy, or nmd stops the waiting."""
+def _lock(path: str) -> int | None:
+    """The file, locked; None while another run holds it. Not one that the last run has just removed."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file), os.stat(path, follow_symlinks=False)):
+            return file
+    os.close(file)
+    return None
+
+
+def _locked(path: str, seconds: float) -> str | None:
+    """Lock the file: the last run has ended. Else why not: it is busy, or nmd stops the waiting."""
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    if os.stat(os.path.dirname(path), follow_symlinks=False).st_uid != os.geteuid():
+        raise PermissionError(0, f"{os.path.dirname(path)} is somebody else's folder")
     until = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ, NMD)
-        while True:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return None
+        while _lock(path) is None:
             if _nmd_is_gone(selector, PAUSE):
                 return "stopped"
             if time.monotonic() > until:
                 return "busy"
+    return None
 
 
 def _input(text: str) -> int:
@@ -77,7 +91,48 @@ def _input(text: str) -> int:
     return file
 
 
+class _Somebody:
+    """Who the program is to be. KeyError: nobody has that name; PermissionError: it cannot be."""
+
+    def __init__(self, name: str) -> None:
+        entry = pwd.getpwnam(name)
+        self.uid, self.gid = entry.pw_uid, entry.pw_gid
+        self.environment = {"HOME": entry.pw_dir, "USER": name, "LOGNAME": name}
+        if 0 in (self.uid, self.gid):
+            raise PermissionError(0, f"{name} is root, and root runs none")
+        if os.geteuid() not in (0, self.uid):
+            raise PermissionError(0, f"{pwd.getpwuid(os.geteuid()).pw_name} cannot become {name}")
+
+    def become(self) -> None:
+        """Be nobody else any more."""
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setresgid(self.gid, self.gid, self.gid)
+            os.setresuid(self.uid, self.uid, self.uid)
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _somebody(name: str) -> _Somebody | None:
+    try:
+        return _Somebody(name) if name else None
+    except KeyError:
+        raise PermissionError(0, f"there is no account {name}") from None
+
+
+def _begin(user: _Somebody | None, folder: str) -> None:
+    """In the program's process, before it is the program: what fails here is the last that it says."""
+    try:
+        if user is not None:
+            user.become()
+        os.chdir(folder)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # behind the change of user, which would clear it
+    except OSError as error:
+        os.write(2, f"{error.strerror}: {error.filename or 'change of user'}\n".encode())
+        os._exit(126)
+
+
 def _start(request: dict[str, Any], output: int, complaints: int) -> "subprocess.Popen[bytes]":
+    user = _somebody(request["user"])
     given = _input(request["input"])
     try:
         return subprocess.Popen(
@@ -85,11 +140,10 @@ def _start(request: dict[str, Any], output: int, complaints: int) -> "subprocess
             stdin=given,
             stdout=output,
             stderr=complaints,
-            env=request["environment"],
-            cwd="/",
+            env={**(user.environment if user else {}), **request["environment"]},
             umask=0o077,
             start_new_session=True,
-            preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - one thread
+            preexec_fn=lambda: _begin(user, request["folder"]),  # noqa: PLW1509 - one thread
         )
     finally:
         os.close(given)
@@ -167,21 +221,20 @@ def _end_all() -> None:
 
 
 def _run(request: dict[str, Any]) -> dict[str, Any]:
-    lock = os.open(request["lock"], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    if why := _locked(lock, request["seconds"]):
+    """Between lock and answer. OSError when it could not be started."""
+    if why := _locked(request["lock"], request["seconds"]):
         return {"how": why, "status": 0, "said": [""]}
     pipes = [os.pipe() for _ in range(2 if request["apart"] else 1)]
     tails = [_Tail(reading, request["most"]) for reading, _ in pipes]
     try:
         process = _start(request, pipes[0][1], pipes[-1][1])
-    except (OSError, subprocess.SubprocessError) as error:
-        words = getattr(error, "strerror", None) or str(error)
-        return {"how": "error", "status": 0, "said": [words]}
-    finally:
         for _, writing in pipes:
             os.close(writing)
-    how, status = _watch(process, tails, request["seconds"])
-    _end_all()
+        how, status = _watch(process, tails, request["seconds"])
+        _end_all()
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(request["lock"])
     for tail in tails:
         while tail.take():
             pass
@@ -194,7 +247,11 @@ def main() -> None:
         signal.signal(number, lambda *_: None)  # nmd ends it; a handler is not inherited by the program
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    answer = _run(_request())
+    try:
+        answer = _run(_request())
+    except (OSError, subprocess.SubprocessError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        answer = {"how": "error", "status": 0, "said": [words]}
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(json.dumps(answer))
         sys.stdout.flush()

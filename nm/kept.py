@@ -1,7 +1,7 @@
-"""Runs of a site's own programs, kept: bounded in time and in what they say, and none outlives nmd.
+"""Runs of programs, kept: bounded in time and in what they say, and none outlives nmd.
 
 Each run is below a process of its own (nm/keeper.py), which ends all of it. Used by those who run programs:
-nm/hookwork.py and nm/management/command.py.
+nm/hookwork.py, nm/management/command.py and nm/scripts.py.
 """
 
 import contextlib
@@ -26,7 +26,10 @@ LOOK = 0.2  # seconds between two looks whether the run is still wanted
 
 @dataclass(frozen=True)
 class Run:
-    """What to run: no two runs with the same `lock` (a file) at once. `apart`: keep its two streams apart."""
+    """What to run: no two runs with the same `lock` (a file) at once. `apart`: keep its two streams apart.
+
+    folder: where it runs. user: the account that it runs as; "" is nmd's own.
+    """
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -35,6 +38,13 @@ class Run:
     lock: str
     apart: bool = False
     most: int = MOST_OUTPUT
+    folder: str = "/"
+    user: str = ""
+
+    @property
+    def line(self) -> bytes:
+        """As its keeper reads it."""
+        return json.dumps(vars(self)).encode() + b"\n"
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Ended:
             "busy": "did not run: the last one does not end",
             "killed": "was ended: somebody killed its keeper",
             "error": "could not be started",
+            "stopped": "was ended: it is not wanted any more",
         }[self.how]
         last = self.said[-1].strip().rpartition("\n")[2].strip()[:200]
         return f"{words}: {last}" if last else words
@@ -63,7 +74,6 @@ class Ended:
 
 def keep(run: Run, unwanted: Callable[[], bool] = never) -> Ended:
     """Have a keeper run it. `unwanted` is asked all the while: when it says so, all is ended ("stopped")."""
-    Path(run.lock).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     until = time.monotonic() + 2 * run.seconds + LATE  # it may wait for the last run first
     keeper = subprocess.Popen(
         [sys.executable, "-I", "-S", str(KEEPER)],
@@ -75,7 +85,7 @@ def keep(run: Run, unwanted: Callable[[], bool] = never) -> Ended:
     with keeper:
         to, back = cast("IO[bytes]", keeper.stdin), cast("IO[bytes]", keeper.stdout)
         with contextlib.suppress(BrokenPipeError):
-            to.write(json.dumps(vars(run)).encode() + b"\n")
+            to.write(run.line)
             to.flush()
         answered = select.poll()
         answered.register(back, select.POLLIN | select.POLLHUP)
@@ -86,6 +96,11 @@ def keep(run: Run, unwanted: Callable[[], bool] = never) -> Ended:
             if time.monotonic() > until:
                 keeper.kill()
         said = back.read()
+    return ended(said)
+
+
+def ended(said: bytes | str) -> Ended:
+    """What a keeper answers; nothing, when it was killed."""
     try:
         return Ended(**json.loads(said))
     except ValueError:

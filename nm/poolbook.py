@@ -90,7 +90,8 @@ class Book:
             lives = {path: item.get("life", 0) for path, item in self._items.items()}
             account = self._store.get(people.account_key(str(self.pool["owner"]["name"])))
             keys = tuple(account["keys"]) if account is not None else ()
-            self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys)
+            deployed = frozenset(path for path, item in self._items.items() if item.get("deployed"))
+            self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys, deployed)
         return self._briefing.of(part)
 
     # ---- what changes
@@ -133,7 +134,12 @@ class Book:
 
     def born(self, path: Path) -> None:
         """A part is just to be constructed: that is another life of it."""
-        self._put_item(path, life=self._items[path].get("life", 0) + 1)
+        self._put_item(path, life=self._items[path].get("life", 0) + 1, deployed=False)
+        self._briefing = None
+
+    def to_deploy(self, path: Path) -> None:
+        """A part is just to be deployed, so something may be there from now on."""
+        self._put_item(path, deployed=True)
         self._briefing = None
 
     def done(self, path: Path, what: str) -> None:

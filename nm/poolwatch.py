@@ -14,6 +14,7 @@ from nm import facts
 from nm.converge import Tools
 from nm.facts import Outcome
 from nm.poolbook import Book
+from nm.poolcarriers import domains_of
 from nm.pools import keeping
 from nm.pools.briefs import DOMAINS
 from nm.pools.kinds import KINDS, worth
@@ -68,7 +69,7 @@ class PoolWatch:
             self._asked.add(host)
             names = [facts.name("part", self._name, spell(path)) for path in paths]
             reading = Reading(names, partial(self._reply, host, paths))
-            self._tools.send(f"domains:{name_of(record['record_key'])}", reading)
+            self._tools.send(domains_of(name_of(record["record_key"])), reading)
 
     def _reply(self, host: str, paths: Sequence[Path], outcomes: list[Outcome]) -> None:
         self._tools.send(keeping.subject(self._name), _Seen(host, paths, outcomes))

@@ -2,42 +2,40 @@
 
 The handler of "pool:NAME". It is driven by what comes into its queue: jobs, answers of hands, looks at
 hosts. Each event goes through nm/pools/lifecycle.py; what follows is written down before any order of it goes
-out, so after a crash "resumed" gives the orders again that were not answered. Orders go to the hosts' own
-workers ("domains:HOST"), so hosts work beside each other; what has no hand is done at once. What passes (a
-libvirtd that is just being restarted) is tried again for as long as jobs are; a taking down for ever.
+out, so after a crash "resumed" gives the orders again that were not answered. Orders go to the workers that
+nm/poolcarriers.py names, mostly the hosts' own ("domains:HOST"), so hosts work beside each other; what needs
+none is done at once. What passes (a libvirtd that is just being restarted) is tried again for as long as jobs
+are; a taking down for ever.
 """
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from nm import jobs
 from nm.converge import Tools
-from nm.errors import Conflict, DeviceFailed, NMError, NotFound
+from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.poolbook import Book, Finish, open_book
+from nm.poolcarriers import CARRIERS, NOT_YET
 from nm.pools import keeping, lifecycle
-from nm.pools.briefs import DISKS, DOMAINS
 from nm.pools.kinds import KINDS
+from nm.pools.life import STAGES, Entry, standing
 from nm.pools.life import Order as Wanted
-from nm.pools.life import standing
 from nm.pools.lifecycle import Event
-from nm.pools.places import host_of
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Path, Tree, spell
 from nm.poolwatch import PoolWatch
-from nm.records import Record, changed, name_of
+from nm.records import Record, changed
 from nm.store import Transaction
 from nm.workers import Errand
 
 log = logging.getLogger("nm.poolwork")
 
 HEAVY = 60  # records that are written before anything else is thought about
-BY_HOSTS = (*DOMAINS, *DISKS)
-NOT_YET = ("Script", "Group", "Node", "Vlan", "HeadNode")  # nothing makes these yet
 UNPREPARED = "prepare "  # how the words begin by which updating.py says that nothing has changed
 MAKING = ("apply", "update", "set")
 
@@ -61,6 +59,7 @@ class _Sent:
 
     wanted: Wanted
     begun: float  # by Tools.up
+    unwanted: bool = False  # its part goes: whoever is at it may end it
     tries: int = 0
     again: float | None = None  # when, by Tools.up; None: it is under way
     error: str = ""
@@ -220,9 +219,12 @@ class PoolWorker:
             outcome = lifecycle.happened(book.tree, book.state, event, self._tools.now())
             book.take(outcome)
             self._wake = outcome.wake
+            self._call_off(outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
                     book.born(order.path)
+                elif order.what == "deploy" and book.tree.parts[order.path].kind == "Script":
+                    book.to_deploy(order.path)
                 answer = self._at_once(book, order)
                 if answer is None:
                     orders.append(order)
@@ -238,10 +240,16 @@ class PoolWorker:
                 self._send(book, sent)
         return True
 
+    def _call_off(self, changes: Mapping[Path, Entry]) -> None:
+        """What is just being made, and goes, is not wanted any more; whether that is ended is the hand's."""
+        for path, entry in changes.items():
+            if entry.get("going") and (sent := self._sent.get(path)) is not None:
+                sent.unwanted = sent.wanted.what in STAGES
+
     def _at_once(self, book: Book, order: Wanted) -> Event | None:
-        """The answer to an order for something that no hand makes."""
+        """The answer to an order for something that needs nobody (see nm/poolcarriers.py)."""
         part = book.part(order.path, order.what)
-        if part.kind in BY_HOSTS:
+        if part.kind in CARRIERS:
             return None
         if part.kind in NOT_YET and order.what in ("construct", "prepare"):
             words = f"nm makes no {KINDS[part.kind].name} by descriptions yet"
@@ -250,22 +258,22 @@ class PoolWorker:
         return Event("done", order.path, order.what)
 
     def _send(self, book: Book, sent: _Sent) -> None:
-        """To the worker of the host on which the part is."""
+        """To the worker that carries out orders for the part."""
         wanted = sent.wanted
         part = book.part(wanted.path, wanted.what)
         reply = partial(self._reply, sent)
-        host = host_of(self._store, part.host)
-        if host is None:
-            words = f"no host {part.host} is registered" if part.host else "nmd's own machine is no host"
-            error = NotFound(words, "RegisterHost it, as qemu:///system where nmd runs")
+        try:
+            subject = CARRIERS[part.kind](self._store, self._name, part)
+        except NMError as error:
             reply([Outcome(error=error)])
             return
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
         brief = replace(book.brief(part), gentle=gentle)
         stale = lambda: self._sent.get(wanted.path) is not sent  # noqa: E731
-        order = Order(brief.fact, {"what": wanted.what, "brief": brief}, moot=stale)
-        self._tools.send(host_subject(name_of(host["record_key"])), Errand([order], reply))
+        value = {"what": wanted.what, "brief": brief, "unwanted": lambda: sent.unwanted}
+        order = Order(brief.fact, value, moot=stale)
+        self._tools.send(subject, Errand([order], reply))
 
     def _reply(self, sent: _Sent, outcomes: list[Outcome]) -> None:
         self._tools.send(keeping.subject(self._name), _Answer(sent, outcomes[0]))
@@ -335,11 +343,6 @@ class PoolWorker:
         if self._sent and not waits:
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None
-
-
-def host_subject(host: str) -> str:
-    """The subject of what pools have on a host."""
-    return f"domains:{host}"
 
 
 def _is_over(book: Book, now_is: str) -> bool:

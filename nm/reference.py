@@ -401,8 +401,8 @@ SETTINGS = (
         "a host", "RegisterHost", """
         uri*: string; libvirt's, as qemu:///system
         network*: struct; {kind: linux or ovs, device}
-        host_key: string; over SSH with kind linux: the key that it must show, as `TYPE BASE64`
-        secrets: struct; for the same: names of secrets by what they are for: key, password
+        host_key: string; over SSH: the key that it must show to nm, as `TYPE BASE64`
+        secrets: struct; with which nm logs in there: names of secrets by what they are for: key, password
         pool: string; libvirt's storage pool for head nodes made from images; nm's own when left out
         emulate: boolean; such head nodes are emulated, though the host says that it has KVM
         available: boolean; false takes it out of service

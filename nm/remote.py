@@ -24,6 +24,7 @@ from nm.keys import bare
 
 SSH_PORT = 22
 CHUNK = 1 << 16
+LOOK = 0.2  # seconds between two looks whether a command is still wanted
 LARGEST = 1 << 26  # bytes that a command may say
 KINDS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)  # of private keys
 
@@ -96,6 +97,28 @@ class Remote:
                 raise EOFError("the connection ended before the command")
         return answer
 
+    def hold(self, command: str, text: bytes, seconds: float, unwanted: Callable[[], bool]) -> Answer:
+        """As `run`, for a command that takes up to `seconds`, and ends when its input does.
+
+        That stays open behind the text until `unwanted`, which is asked all the while, says so.
+        """
+        with self._in_time("carry out a command", seconds):
+            if self._transport is None:
+                raise EOFError("nobody is logged in")
+            channel = self._transport.open_session(timeout=2 * self._timeout)
+            try:
+                channel.exec_command(command)
+                channel.sendall(text)
+                while not channel.status_event.wait(LOOK):
+                    if unwanted():
+                        channel.shutdown_write()
+                answer = Answer(*_receive(channel), channel.recv_exit_status())
+            finally:
+                channel.close()
+            if answer.status < 0 or self._late:
+                raise EOFError("the connection ended before the command")
+        return answer
+
     def close(self) -> None:
         """End the connection and paramiko's thread."""
         transport, self._transport = self._transport, None
@@ -159,10 +182,11 @@ class Remote:
         )
 
     @contextlib.contextmanager
-    def _in_time(self, what: str) -> Iterator[None]:
+    def _in_time(self, what: str, seconds: float | None = None) -> Iterator[None]:
         """Paramiko does not wait everywhere with a deadline; so the connection ends when the time is over."""
         self._late = False
-        timer = threading.Timer(self._timeout, self._give_up)
+        limit = self._timeout if seconds is None else seconds
+        timer = threading.Timer(limit, self._give_up)
         timer.daemon = True
         timer.start()
         try:
@@ -170,10 +194,10 @@ class Remote:
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
             late = self._is_late(error)
-            words = f"no answer within {self._timeout:g} s" if late else _reason(error)
+            words = f"no answer within {limit:g} s" if late else _reason(error)
             message = f"{self._who}: {self.host} port {self._port} cannot {what}: {words}"
             hint = "look whether sshd runs there and lets this machine in"
-            failed = Unanswered(message, hint, self._timeout) if late else DeviceFailed(message, hint)
+            failed = Unanswered(message, hint, limit) if late else DeviceFailed(message, hint)
             raise failed from error
         except BaseException:
             self.close()

@@ -37,6 +37,7 @@ from nm import (
     patrol,
     people,
     pool,
+    poolcarriers,
     poolwork,
     power,
     promisework,
@@ -146,6 +147,7 @@ class Service:
         self._federation = federationwork.FederationWorker(self._tools)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
+        self._ends = threading.Event()
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
@@ -217,6 +219,7 @@ class Service:
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
         self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
+        self._ends.set()  # and so with scripts
         self._plc.end()
         self._mail.end()
         drained = self.crew.stop(seconds)
@@ -463,7 +466,7 @@ class Service:
             return NodeWorker(name, self._tools, self._power_hand, self._act)
         if kind == hooks.HAND:
             return HookWorker(name, self.database, self._gate, Path(self._config.daemon.database) / "hooks")
-        if kind in ("host", "console", "domains"):
+        if kind in ("host", "console", "domains", poolcarriers.SCRIPTS):
             return self._host_handler(kind, name)
         return hands.switch_worker(
             name,
@@ -479,6 +482,11 @@ class Service:
             return ConsoleWorker(name, self.database, self._consoles)
         if kind == "domains":
             return hands.pools_worker(name, self.database, partial(configured.base_folders, self._config))
+        if kind == poolcarriers.SCRIPTS:
+            locks = Path(self._config.daemon.database) / "scripts"
+            settings = lambda: self._config.descriptions  # noqa: E731 - as it is when a script runs
+            ends = self._ends.is_set
+            return hands.scripts_worker(name, self.database, self._secrets.lookup, settings, locks, ends)
         return hands.host_worker(name, self.database, self._secrets.lookup, configured.heads(self._config))
 
     def _breaker(self, switch: str) -> Breaker:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nm import api, briefs, config, service
 from nm.calls import Caller
+from nm.configdescriptions import Descriptions
 from nm.configgeni import Federation, Geni
 from nm.configoutside import Bowl, Mail
 from nm.sliverservice import OpenGuests
@@ -46,6 +47,7 @@ class Rack:
         power: config.Power | None = None,
         bowl: Bowl | None = None,
         mail: Mail | None = None,
+        descriptions: Descriptions | None = None,
         **jobs: float,
     ) -> None:
         self.folder = folder
@@ -71,6 +73,7 @@ class Rack:
             power=power or config.Power(),
             bowl=bowl or Bowl(),
             mail=mail or Mail(),
+            descriptions=descriptions or Descriptions(),
         )
         self.startup = False  # whether it is started as by nmd --startup
         self._open_guests = open_guests or briefs.open_guests

@@ -7,6 +7,7 @@ asked of it. Called by nm/hostnet.py.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from nm.hostlogin import log_in
 from nm.iproute2 import Iproute2
 from nm.links import Add, Delete, Edit, Link, Up, no_such_kind
 from nm.remote import Remote
@@ -51,14 +52,8 @@ class There:
         self._remote.close()
 
     def _log_in(self) -> None:
-        if self._remote.is_open:
-            return
-        key = self._remote.open()
-        try:
-            self._meet(key)
-        except BaseException:
-            self._remote.close()
-            raise
+        if not self._remote.is_open:
+            log_in(self._remote, self._meet)
 
 
 def line(edit: Edit) -> str:

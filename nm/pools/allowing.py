@@ -16,6 +16,7 @@ from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.kinds import KINDS, worth
 from nm.pools.places import host_of
+from nm.pools.scripting import TIMEOUT
 from nm.pools.tree import Part
 from nm.records import Record, name_of, record_key
 from nm.store import Reader
@@ -83,6 +84,9 @@ def _of_kind(call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
             yield f"{kind.name} runs commands on hosts", "descriptions.shells of the configuration allows it"
         elif not allowed.has("shells"):
             yield f"{call.caller.name} may not run commands on hosts ({kind.name})", ASK
+    seconds, most = part.attributes.get(TIMEOUT), call.site.describing.script_seconds
+    if part.kind == "Script" and isinstance(seconds, int) and not 0 < seconds <= most:
+        yield f"{TIMEOUT} is {seconds}", f"it is 1 to {most:g} seconds here (descriptions.script_seconds)"
     if part.kind in OF_GROUPS and not allowed.reserve:
         yield f"{call.caller.name} may not make groups ({part.kind})", "ask for the right reserve"
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.pools.attributes import is_lazy
+from nm.pools.attributes import Value, is_component, is_lazy
 from nm.pools.kinds import KINDS, worth
 from nm.pools.tree import Part, Path, Tree, spell
 
 DOMAINS = ("Domain", "XenDomain")
 DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
-BACKEND = "storageBackend"
+BACKEND, SHELL = "storageBackend", "shell"
 DIGITS = 12
 
 
@@ -26,7 +26,8 @@ class Brief:
 
     attributes: plain values, lazy references followed, without those that lead to components. disk: of a
     domain, the brief of its back end. user: of a back end, the brief of the domain that has its disk. keys:
-    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change.
+    by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. shell: of a
+    script, the brief of its shell. deployed: whether this life of the part was to be deployed, ever.
     """
 
     pool: str
@@ -39,6 +40,8 @@ class Brief:
     user: "Brief | None" = None
     keys: tuple[str, ...] = ()
     gentle: bool = False
+    shell: "Brief | None" = None
+    deployed: bool = False
 
     @cached_property
     def identity(self) -> str:
@@ -68,13 +71,14 @@ def domain_name(attributes: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Briefing:
-    """Makes the briefs of one pool. lives: by path; keys: the owner's."""
+    """Makes the briefs of one pool. lives: by path; keys: the owner's; deployed: parts that were to be."""
 
     pool: str
     born: float
     tree: Tree
     lives: Mapping[Path, int]
     keys: tuple[str, ...] = ()
+    deployed: frozenset[Path] = frozenset()
 
     @cached_property
     def _users(self) -> dict[Path, Path]:
@@ -91,6 +95,8 @@ class Briefing:
                 return replace(made, disk=self._alone(other))
         if part.kind in DISKS and (user := self._users.get(part.path)) is not None:
             return replace(made, user=self._alone(self.tree.parts[user]))
+        if part.kind == "Script" and (shell := self.tree.parts.get(part.needs.get(SHELL) or part.path)):
+            return replace(made, shell=self._alone(shell), deployed=part.path in self.deployed)
         return made
 
     def _alone(self, part: Part) -> Brief:
@@ -103,7 +109,16 @@ def resolved(tree: Tree, part: Part) -> dict[str, Any]:
     """The attributes of a part, with what lazy references lead to; without those that lead to nothing."""
     found = {}
     for name, value in part.attributes.items():
-        worth_now = tree.followed(part, name) if is_lazy(value) else value
+        worth_now = tree.followed(part, name) if is_lazy(value) else _inside(tree, part, name, value)
         if worth_now is not None:
             found[name] = worth_now
     return found
+
+
+def _inside(tree: Tree, part: Part, name: str, value: Value) -> Value:
+    """A value with what lazy references in it lead to; one that leads to nothing stays."""
+    if is_component(value):
+        items = value["attributes"].items()
+        return {**value, "attributes": {key: _inside(tree, part, f"{name}:{key}", it) for key, it in items}}
+    led = tree.led(value, part.needs.get(name))
+    return value if led is None else led

@@ -1,12 +1,14 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from nm.pools.attributes import Attribute, Value, is_component
+from nm.errors import Invalid
+from nm.pools.attributes import Attribute, Value, is_component, is_lazy
 from nm.pools.kinds import KINDS, Kind
+from nm.pools.scripting import SCRIPTS, script_text, shell_of
 from nm.pools.tree import Part, Path, Tree, spell
 
 NO_VALUE_SHOWN = "(not shown)"
@@ -43,7 +45,7 @@ class Finding:
 def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
-    return found + list(_of_order(tree))
+    return [*found, *_of_shells(tree), *_of_order(tree)]
 
 
 def _of_part(part: Part) -> Iterator[Finding]:
@@ -74,6 +76,44 @@ def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Findin
         yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
+
+
+def _of_shells(tree: Tree) -> Iterator[Finding]:
+    """What could never be run."""
+    for part in tree.parts.values():
+        if part.kind == "Shell":
+            yield from _read(part, shell_of, part.attributes)
+        elif part.kind == "Script":
+            for name in SCRIPTS.values():
+                value = part.attributes.get(name)
+                if value is not None and not _leads(value):
+                    yield from _read(part, script_text, value, f"{name}: ")
+            yield from _of_shell(part, tree.parts.get(part.needs.get("shell") or part.path))
+
+
+def _read(part: Part, read: Callable[[Any], object], value: Value, before: str = "") -> Iterator[Finding]:
+    try:
+        read(value)
+    except Invalid as error:
+        yield _error(part, f"{before}{error.message}", error.hint)
+
+
+def _of_shell(part: Part, shell: Part | None) -> Iterator[Finding]:
+    """The shell of a script; what leads nowhere is told already."""
+    if shell is None or shell is part:
+        return
+    if shell.kind != "Shell":
+        yield _error(part, f"shell leads to a {shell.kind}", "let it lead to a BashShell")
+    elif shell.host != part.host:
+        text = f"its shell is on {shell.host or 'another host'}"
+        yield _error(part, text, "a script runs where its shell is: describe both on one host")
+
+
+def _leads(value: Value) -> bool:
+    """Whether something of it is followed later."""
+    if is_component(value):
+        return any(map(_leads, value["attributes"].values()))
+    return is_lazy(value) or (isinstance(value, list) and any(map(_leads, value)))
 
 
 def _a(name: str) -> str:

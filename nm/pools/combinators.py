@@ -102,7 +102,14 @@ def _terminator(life: Life, path: Path) -> None:
     finish(life, path, "normal")
 
 
+def _script(life: Life, path: Path) -> None:
+    life.passed(path)
+    if life.worth(path, "autoTerminate") is True:
+        life.down(path, "normal", "its script has run")
+
+
 STARTED: Mapping[str, Step] = {
+    "Script": _script,
     "Sequence": _one_action,
     "Retry": _one_action,
     "Repeat": _one_action,

@@ -201,13 +201,15 @@ LVM = (
 
 # ---- commands on hosts, the console
 
-EXEC = Attribute("exec", "CD", "", "replace")
+SCRIPT_SECONDS = 60
+EXEC = Attribute("exec", "CD", "the program: cmd, dir and envProperties of it", "now")
 SCRIPT = (
     Attribute("shell", "Reference", "the shell that runs the script", "now", must=True, lazy=True),
     Attribute("deployScript", "Any", "run when it is made: a string, or a list of lines", "replace"),
     Attribute("startScript", "Any", "run when it starts", "restart"),
     Attribute("terminateScript", "Any", "run when it ends", "termination"),
     Attribute("autoTerminate", "Boolean", "whether it ends when its script has run", "now", default=False),
+    Attribute("timeout", "Integer", "seconds that each of them may take", "now", default=SCRIPT_SECONDS),
 )
 
 DISPLAY = tuple(
@@ -294,7 +296,11 @@ ALL = (
         "Shell", "a shell on a host, which scripts use", SHELLSCRIPT, (EXEC,), ("BashShell",), privileged=True
     ),
     Kind(
-        "Script", "commands on a host, when it is made, starts and ends", SHELLSCRIPT, SCRIPT, privileged=True
+        "Script",
+        "commands on a host, run when it is made, starts and ends",
+        SHELLSCRIPT,
+        SCRIPT,
+        privileged=True,
     ),
     Kind("Display", "nothing: there to be described", MANAGEMENT, DISPLAY),
     Kind(

@@ -227,13 +227,17 @@ class Tree:
 
     def followed(self, part: Part, name: str) -> Value:
         """The same of a part that may be another one than the tree has."""
+        return self.led(part.attributes.get(name), part.needs.get(name))
+
+    def led(self, value: Value, target: Path | None) -> Value:
+        """What a value is worth, when it is a lazy reference to that part or to an attribute of it."""
         for _ in range(FOLLOWED):
-            value, target = part.attributes.get(name), part.needs.get(name)
             if value is None or not is_lazy(value):
                 return value
             if target is None or target not in self.parts:
                 return None
             part, name = self.parts[target], str(value["reference"]).replace(":", " ").split()[-1]
+            value, target = part.attributes.get(name), part.needs.get(name)
         return None
 
     def _hosts(self) -> dict[Path, frozenset[str]]:

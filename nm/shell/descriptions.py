@@ -17,7 +17,9 @@ from nm.shell.session import Session
 from nm.shell.table import Arg, Command, Options, Scene, option, word
 
 if TYPE_CHECKING:
+    from nm.descriptions.components import Piece
     from nm.descriptions.problems import Flawed, Problem
+    from nm.pools.checking import Finding
 
 INVALID_CODE, MISSING_CODE = 102, 106
 PHASES = ("raw", "type", "place", "function", "sfConfig", "link", "compile")
@@ -36,20 +38,36 @@ def check(session: Session, _command: Command, options: Options) -> int:
         made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
     except Flawed as error:
         return refuse(session, error)
+    pieces = made.pieces()
+    wrong, odd = _judged(pieces)
     found = [
         {
             "component": ":".join(piece.path),
             "kind": piece.kind,
             "needs": {name: None if path is None else ":".join(path) for name, path in piece.needs.items()},
         }
-        for piece in made.pieces()
+        for piece in pieces
     ]
     if session.output.json:
-        told = [_told(problem) for problem in made.warnings]
-        session.output.document({"ok": True, "result": found, "warnings": told})
-        return OK
-    tell(session, "\n".join(f"warning: {problem}" for problem in made.warnings))
-    return show_answer(session, found, _components, options)
+        told = [*map(_told, made.warnings), *map(_told_of_part, odd)]
+        if wrong:
+            _document(session, wrong[0].text, wrong[0].hint, [*map(_told_of_part, wrong)])
+        else:
+            session.output.document({"ok": True, "result": found, "warnings": told})
+        return USAGE if wrong else OK
+    tell(
+        session, "\n".join([*(f"warning: {problem}" for problem in made.warnings), *map(str, [*wrong, *odd])])
+    )
+    return USAGE if wrong else show_answer(session, found, _components, options)
+
+
+def _judged(pieces: Sequence["Piece"]) -> tuple[list["Finding"], list["Finding"]]:
+    """What is wrong with components, and what is odd."""
+    from nm.pools.checking import findings
+    from nm.pools.tree import Tree, parts_of
+
+    found = findings(Tree(parts_of(pieces)))
+    return [one for one in found if one.level == "error"], [one for one in found if one.level != "error"]
 
 
 def resolve(session: Session, _command: Command, options: Options) -> int:
@@ -174,12 +192,21 @@ def refuse(session: Session, error: "Flawed") -> int:
     """Tell all that is wrong with it."""
     if session.output.json:
         first = error.problems[0]
-        document = {"code": INVALID_CODE, "message": first.message, "hint": first.advice}
-        told = [_told(problem) for problem in error.problems]
-        session.output.document({"ok": False, "error": document, "problems": told})
+        _document(session, first.message, first.advice, [_told(problem) for problem in error.problems])
     else:
         tell(session, str(error))
     return USAGE
+
+
+def _document(session: Session, message: str, hint: str, problems: list[dict[str, Any]]) -> None:
+    error = {"code": INVALID_CODE, "message": message, "hint": hint}
+    session.output.document({"ok": False, "error": error, "problems": problems})
+
+
+def _told_of_part(finding: "Finding") -> dict[str, Any]:
+    file, line = finding.line
+    return {"file": file, "line": line, "column": 1, "where": ":".join(finding.path) or "sfConfig",
+            "message": finding.text, "hint": finding.hint}  # fmt: skip
 
 
 def _told(problem: "Problem") -> dict[str, Any]:

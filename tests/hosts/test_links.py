@@ -191,7 +191,6 @@ def test_a_host_that_does_not_answer_is_tried_again(there: Sshd, tmp_path: Path)
     ("settings", "told"),
     [
         ({"uri": "qemu:///system"}, "of use to a host over SSH"),
-        ({"network": {"kind": "ovs", "device": "br0"}}, "of use to a host over SSH"),
         ({"secrets": {"token": "x"}}, "no secret 'token'"),
         ({"host_key": "ssh-ed25519 nonsense"}, "is no host key"),
     ],

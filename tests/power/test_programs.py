@@ -125,11 +125,12 @@ def test_it_does_not_outlive_an_nmd_that_is_killed(program: Program) -> None:
 
 
 def test_a_run_does_not_begin_beside_an_old_one(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    program.write()
+    program.write("ls locks > lock")
     assert program.ask("status") == "on"
+    assert list((program.folder / "locks").iterdir()) == []
     monkeypatch.setattr(command, "ANSWER", 0.3)
-    (lock,) = (program.folder / "locks").iterdir()
-    with lock.open("w") as held:
+    lock = (program.folder / "lock").read_text().strip()
+    with (program.folder / "locks" / lock).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(DeviceFailed, match="the last one does not end") as failure:
             program.ask("status")

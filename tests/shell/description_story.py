@@ -41,6 +41,15 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("sf", "fmt", "--write", "--check", str(common), str(pool)).out == ""
     laid_out = nmctl("sf", "fmt", str(common), "--json").json["result"]
     assert laid_out == [{"file": str(common), "changed": False, "text": tidy}]
+    shell = '#include "org/smartfrog/services/shellscript/components.sf"\n'
+    pool.write_text(f"{shell}sfConfig extends BashShell {{ exec:cmd 5; }}")
+    told = nmctl("sf", "check", str(pool), status=2).err
+    assert told.startswith(f"{pool}:2: error: sfConfig: exec:cmd is no command; ")
+    wrong = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"]
+    assert [(one["line"], one["where"], one["message"]) for one in wrong] == [
+        (2, "sfConfig", "exec:cmd is no command")
+    ]
+    pool.write_text(f'#include "{common}"\nsfConfig extends Compound {{ {guest} }}')
     common.write_text("Guest extends Domian { }\n")
     said = nmctl("sf", "check", str(pool), status=2)
     assert said.err.splitlines()[:2] == [

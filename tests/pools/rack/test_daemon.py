@@ -15,6 +15,7 @@ from tests.pools.daemon import Daemon
 from tests.pools.lifetime import INCLUDES
 from tests.pools.rack.conftest import URI, domains
 from tests.pools.rack.test_life import pair
+from tests.pools.scripted import LINGERING, described, lines, scratch, script, stages
 
 KILLS = 12
 
@@ -58,6 +59,22 @@ def test_killed_at_any_moment_it_comes_to_the_same(daemon: Daemon, folder: Path)
             assert domains() == end
         assert (domains("--all"), list((folder / "disks").iterdir())) == ([], [])
         assert daemon.call("GetDescriptions", {}) == []
+
+
+def test_a_slow_script_holds_up_no_domain(daemon: Daemon) -> None:
+    with scratch() as place:
+        slow = described(place, script("a", startScript=LINGERING, timeout="600"))
+        waiting = daemon.call("ApplyDescription", "slow", slow, {}, {})
+        until(lambda: lines(place / "runs") == ["began"], 120)
+        inside = pair().partition("sfSyncTerminate true;")[2].rpartition("}")[0]
+        mixed = pair().replace(inside, f"{inside} sh extends BashShell; {stages('c')}")
+        mixed = mixed.replace("FOLDER", str(place))
+        assert daemon.over(daemon.call("ApplyDescription", "web", INCLUDES + mixed, {}, {}))["error"] is None
+        assert domains() == ["a", "other"] and lines(place / "said") == ["deploy c", "start c"]
+        assert daemon.call("GetJobs", {"id": waiting})[0]["state"] == "running"
+        assert daemon.over(daemon.call("TerminateDescription", "web"))["error"] is None
+        assert (domains("--all"), lines(place / "said")[2:]) == ([], ["terminate c"])
+        assert daemon.over(daemon.call("TerminateDescription", "slow"))["error"] is None
 
 
 @pytest.fixture
