@@ -28,7 +28,7 @@ PATIENCE = 1200.0
 
 @pytest.fixture
 def daemon(tmp_path: Path, libvirtd: None) -> Iterator[Daemon]:
-    """nmd, a volume group and what the example names; all but nmd ends with the VM."""
+    """nmd, a volume group and what the example names."""
     volume_group(GROUP, str(tmp_path / "disk"))
     disks = tmp_path / "disks"
     disks.mkdir(mode=0o711)
@@ -46,6 +46,10 @@ def daemon(tmp_path: Path, libvirtd: None) -> Iterator[Daemon]:
     )
     yield made
     made.stop()
+    for name in sh("virsh -q list --all --name").split():
+        sh(f"virsh destroy {name}; virsh undefine {name}; true")
+    sh(f"virsh pool-destroy disks; virsh pool-undefine disks; lvremove -qfy {GROUP}; true")
+    sh(f"ip link del {pools.BRIDGE}; umount {pools.FILES}")
 
 
 def kill_libvirtd() -> None:
