@@ -164,8 +164,15 @@ def _plan(found: Struct, options: Options) -> list[Block]:
         return [*warned, Line(NOTHING)]
     counts = _counted(found["changes"])
     said = ", ".join(f"{counts[word]} to {word}" for word in WORDS if counts[word])
-    how = f"to do just this: nmctl sf apply {options.name} {options.file} --if-plan {found['hash']}"
-    return [*warned, *_changes(found["lines"]), *refused, Line(f"Plan: {said}.", "bold"), Line(how)]
+    again = f"nmctl sf apply {options.name} {options.file}{_chosen(options)} --if-plan {found['hash']}"
+    last = [Line(f"Plan: {said}.", "bold"), Line(f"to do just this: {again}")]
+    return [*warned, *_changes(found["lines"]), *refused, *last]
+
+
+def _chosen(options: Options) -> str:
+    """The options that make a plan what it is, as they are given again."""
+    on = f" --on {options.on}" if options.on else ""
+    return f"{on} --reference" if options.reference else on
 
 
 def _counted(changes: Sequence[Struct]) -> Counter[str]:

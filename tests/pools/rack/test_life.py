@@ -134,6 +134,40 @@ def test_what_cannot_be_made_leaves_nothing_or_what_is_to_be_kept(rack: Rack) ->
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
 
+FIVE = """
+Small extends Domain {{ memory 32; shutdownTimeout 0; }}
+sfConfig extends Compound {{
+  sfSyncTerminate true; {more}
+  d1 extends Small {{ hostname "one"; }}
+  d2 extends Small {{ hostname "two"; }}
+  d3 extends Small {{ hostname "three"; kernel "{kernel}"; }}
+  d4 extends Small {{ hostname "four"; }}
+  d5 extends Small {{ hostname "five"; }}
+}}
+"""
+
+
+def test_the_third_of_five_does_not_start(rack: Rack) -> None:
+    """What was made before it goes in the reverse order, or stays when the description says so."""
+    kernel = rack.images / "no-kernel"
+    kernel.write_bytes(b"this is none")
+    kernel.chmod(0o644)
+    job = rack.run(rack.apply("web", FIVE.format(more="", kernel=kernel)))
+    assert job["state"] == "failed" and "kernel" in job["error"]["text"]
+    begun = [f"{what} d{number}" for what in ("construct", "deploy") for number in range(1, 6)]
+    undone = [f"terminate d{number}" for number in range(5, 0, -1)]
+    assert list(dict.fromkeys(rack.done)) == [*begun, "start d1", "start d2", "start d3", *undone]
+    assert (domains("--all"), rack.files()) == ([], [])
+    pool = rack.pool("web")
+    assert pool is not None and pool["state"] == "failed"
+    kept = FIVE.format(more="keepOnFailure true;", kernel=kernel)
+    job = rack.run(rack.apply("web", kept))
+    assert job["state"] == "failed" and "d3" in job["error"]["text"]
+    assert domains() == ["five", "four", "one", "two"] and domains("--all") == domains()
+    assert rack.run(rack.terminate("web"))["state"] == "done"
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
 def test_an_update_that_cannot_be_prepared_changes_nothing(rack: Rack) -> None:
     rack.run(rack.apply("web", pair()))
     number = virsh("domid", "a")
