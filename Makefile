@@ -26,7 +26,7 @@ help:  ## this list
 setup:  ## Debian packages (asks first) and the Python environment .venv
 	@scripts/setup.sh
 
-demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get; ARGS=slivers: these alone
+demo: setup  ## a rack on this machine: groups deployed for real, who reaches whom, who boots from whom, what slivers get, pools as a text; ARGS=slivers or pools: these alone
 	@$(python) -m nm.demo $(ARGS)
 
 demo-geni: setup  ## people from elsewhere, with certificates of GENI's: they reserve nodes of a rack on this machine, and use them
@@ -74,7 +74,7 @@ test-guests: setup forward  ## slivers' guests: every step killed, machines boot
 	@NM_TEST_GUESTS=1 $(python) -m pytest --timeout 900 tests/guests
 
 test-pools: setup  ## described pools: nmd and libvirtd killed at any moment, guests that boot and answer
-	@NM_TEST_POOLS=1 $(python) -m pytest --timeout 1300 tests/pools/test_in_rack.py tests/described
+	@NM_TEST_POOLS=1 $(python) -m pytest --timeout 1300 tests/pools/test_in_rack.py tests/described tests/lab/test_pools.py
 
 test-kernel: setup  ## head nodes' host network, Linux bridges, slivers' rates on a stock kernel, in a VM
 	@tests/kernel/run.sh

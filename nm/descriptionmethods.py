@@ -13,7 +13,7 @@ from nm.arguments import (
     read_row,
     write_row,
 )
-from nm.pools import operations, showing
+from nm.pools import console, operations, showing
 
 _NAME = Param("name", NAME, "the description's")
 _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
@@ -96,6 +96,27 @@ DESCRIPTIONS = (
         "The components of a deployed description, around before inside.",
         _NAME,
         Param("path", ATTRIBUTE, "only that one and what is inside it", optional=True),
+        since=9,
+    ),
+    read_row(
+        "GetComponentTree",
+        console.get_component_tree,
+        "struct",
+        "What a console shows of a deployed description: of its tree what is unfolded, and the one component "
+        "that is chosen. A component in it has waiting (attributes that were changed since it started and "
+        "count when it starts again; notes.waits tells why some do that would count at once), one of rows "
+        "inside (how many are directly inside it) and below ({components, running, busy, bad, waiting}, "
+        "counted with all inside it), the chosen one locked (attributes that cannot be set while it is "
+        "there) and known (those that it may be given: list of {name, type, must, default, effect, text}).",
+        _NAME,
+        Param(
+            "view",
+            STRUCT,
+            "root: the component from which it is shown, or a console; open: list of [path, count], of "
+            "each of these so many that are inside it; find: words, instead of that those whose path, kind, "
+            "host and state have them all, `most` of them; chosen: a component's path",
+            optional=True,
+        ),
         since=9,
     ),
     write_row(

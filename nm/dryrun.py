@@ -12,6 +12,7 @@ from typing import Any
 from nm import audits, drift, groups, plan, planwords
 from nm.calls import Call
 from nm.errors import NMError
+from nm.pools.attributes import COUNTS
 from nm.records import Record, kind_of, name_of
 from nm.scratch import Scratch
 from nm.store import Reader, check_writes
@@ -41,8 +42,14 @@ def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> 
         "jobs": [{"kind": job["kind"], "subject": job["subject"]} for job in jobs],
         "steps": [step for plan in plans for step in plan.get("steps", ())],
         "plan": [change for plan in plans for change in plan.get("changes", ())],
-        "remarks": [remark for plan in plans for remark in plan.get("remarks", ())],
+        "remarks": [*_counts(jobs), *(remark for plan in plans for remark in plan.get("remarks", ()))],
     }
+
+
+def _counts(jobs: list[Record]) -> list[str]:
+    """When attributes count that would be set."""
+    effects = [job["arguments"]["effect"] for job in jobs if job["kind"] == "set"]
+    return [COUNTS[effect] for effect in effects]
 
 
 def _keys(before: Record | None, after: Record | None) -> list[str]:

@@ -147,20 +147,24 @@ class Book:
         self._put_item(path, deployed=True)
         self._briefing = None
 
-    def done(self, path: Path, what: str) -> None:
-        """An order was carried out: a part is from now on as the order had it."""
+    def done(self, path: Path, what: str, waits: str = "") -> None:
+        """An order was carried out: a part is from now on as the order had it.
+
+        waits: why what has changed counts at the next start only, when it does.
+        """
         item, part = self._items.get(path), self.tree.parts.get(path)
         if item is None or part is None:
             return
         if what == "construct":
-            self._put_item(path, part=part.record(), begun={})
+            self._put_item(path, part=part.record(), begun={}, late={})
         elif what == "start" and item["begun"]:
-            self._put_item(path, begun={})
+            self._put_item(path, begun={}, late={})
         elif what == "change" and item["part"] is not None:
             state = self.state.get(path, {}).get("state", "")
             old = Standing(Part.of(item["part"]), state, item["begun"])
             before = {one.name: one.old for one in differences(old, part)} if old.up else {}
-            self._put_item(path, part=part.record(), begun={**before, **item["begun"]})
+            late = {**item.get("late", {}), **dict.fromkeys(before, waits)} if waits else {}
+            self._put_item(path, part=part.record(), begun={**before, **item["begun"]}, late=late)
         self._briefing = None
 
     def _describe(self, target: list[Part] | None) -> None:

@@ -247,7 +247,11 @@ class Domains:
         return _place(brief, wanted)
 
     def change(self, brief: Brief) -> Value | None:
-        """Let it be as its attributes say now: at once where it runs and can, else by a restart."""
+        """Let it be as its attributes say now: at once where it runs and can, else by a restart.
+
+        Answers where its NIC is, on a group's network, or why it `waits` for the next start when nothing may
+        be stopped for it.
+        """
         mark = self._own(brief)
         if mark is None:
             raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
@@ -265,7 +269,7 @@ class Domains:
             what = "next start" if brief.gentle else "restart"
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
             if brief.gentle:
-                return None
+                return {"waits": reason.message}
         self.stop(brief)
         return self.start(brief)
 

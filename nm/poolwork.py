@@ -148,7 +148,7 @@ class PoolWorker:
             return [Event("failed", path, what, words=str(error))]
         if what in ("stop", "terminate"):
             self._follower.left(book, path)
-        self._carried_out(book, path, what)
+        self._carried_out(book, path, what, str((answer.outcome.seen or {}).get("waits", "")))
         self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
 
@@ -171,8 +171,8 @@ class PoolWorker:
         """Groups have ways of their own to be taken apart by force."""
         return book.part(path, "terminate").kind not in LET_GO
 
-    def _carried_out(self, book: Book, path: Path, what: str) -> None:
-        book.done(path, what)
+    def _carried_out(self, book: Book, path: Path, what: str, waits: str = "") -> None:
+        book.done(path, what, waits=waits)
         if self._progress is not None:
             self._progress.one()
 

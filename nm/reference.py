@@ -300,6 +300,8 @@ STRUCTS = (
         disk: int; MiB of their disks, as far as their sizes are said
         set: list of [component, attribute]; what was set or removed since the text
         end: struct; while it is taken down, and afterwards: as a component has it; else {}
+        may_set: boolean; whether the caller may set attributes
+        consoles: list of {path, root, title, editable}; what it names as a console of the component `root`
         created: a time
         changed: a time""",
     ),
@@ -318,6 +320,17 @@ STRUCTS = (
         needs: struct; attribute to the component it leads to, or nil
         notes: struct; words (why it goes), trouble, unreachable, abandoned, drift; what there is of it
         end: struct; why it goes or went: {type (normal, abnormal), description, id (the first), cause}""",
+    ),
+    Struct(
+        "A description in a console", "GetComponentTree", "", """
+        description: struct; as GetDescriptions has it
+        path: string; what was asked for
+        root: string; the component from which it is shown
+        title: string; what a console is called, else the path
+        editable: boolean; false where a console is for looking only
+        rows: list of components, with waiting, inside and below instead of attributes, effects, begun, needs
+        matching: int; of how many that match `find` these rows are the first
+        chosen: nil, or a component with waiting, locked and known""",
     ),
     Struct(
         "A delegate, or an account with rights", "GetDelegates", "account", """

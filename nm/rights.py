@@ -325,7 +325,7 @@ _ROWS: Mapping[Right, str] = {
     ADOPTER: "InspectDomains",
     DESCRIBER: "SetAttribute RemoveAttribute",
     POOL_OWNER: "TerminateDescription TerminateComponent GetDescription",
-    POOL_LOOK: "GetComponents",
+    POOL_LOOK: "GetComponents GetComponentTree",
     OWN_POOLS: "GetDescriptions",
     JOB: "GetJob WaitJob",
     ANYONE: """

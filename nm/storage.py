@@ -75,10 +75,12 @@ class LibvirtStorage:
                 return _told(_copy(found, name, base, size))
             source = _as_volume(found.connect(), base)
             target = f"<target><format type='{kind}'/>{_PRIVATE}</target>"
-            capacity = f"<capacity>{max(int(source.info()[1]), size or 0)}</capacity>"
-            sparse = "<allocation>0</allocation>"
-            text = f"<volume><name>{name}</name>{capacity}{sparse}{target}</volume>"
-            return _told(found.createXMLFrom(text, source))
+            least = max(int(source.info()[1]), size or 0)
+            sizes = f"<capacity>{least}</capacity><allocation>0</allocation>"
+            made = found.createXMLFrom(f"<volume><name>{name}</name>{sizes}{target}</volume>", source)
+            if int(made.info()[1]) < least:  # what is converted has its source's size
+                made.resize(least)
+            return _told(made)
 
         return self._in(pool, make, COPY_SECONDS)
 

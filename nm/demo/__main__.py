@@ -10,7 +10,7 @@ from xmlrpc.client import Fault
 from rich.console import Console
 
 from nm.client import ClientError
-from nm.demo import booting, federation, slices
+from nm.demo import booting, federation, pools, slices
 from nm.demo.racks import LabWorld
 from nm.demo.show import Show
 from nm.demo.story import DemoFailed, Story, World
@@ -24,19 +24,22 @@ def main() -> int:
     """0: all as it must be; 1: it is not, or the demo could not go on; 130: interrupted."""
     parser = argparse.ArgumentParser(
         prog="nm.demo",
-        description="who reaches whom, who boots from whom, what slivers get, and who comes from elsewhere",
+        description="who reaches whom, who boots from whom, what slivers get, who comes from elsewhere, "
+        "what a text becomes",
     )
     parser.add_argument(
         "--simulated", action="store_true", help="simulated switches, even where a lab can be"
     )
-    parser.add_argument("act", nargs="?", choices=("slivers", "geni"), help="play this act alone")
+    parser.add_argument("act", nargs="?", choices=("slivers", "geni", "pools"), help="play this act alone")
     arguments = parser.parse_args()
     simulated = arguments.simulated
     show = Show(Console(highlight=False))
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     if arguments.act is not None:
-        return _finish(show, lambda: {"slivers": _slices, "geni": _all_federation}[arguments.act](show))
+        return _finish(
+            show, lambda: {"slivers": _slices, "geni": _all_federation, "pools": _pools}[arguments.act](show)
+        )
     if not simulated and (why := obstacle()) is not None:
         show.say(f"No real rack: {why}. The same story on simulated switches:", "bold yellow")
         simulated = True
@@ -76,11 +79,19 @@ def _federation(show: Show) -> bool:
     return federation.play(show)
 
 
+def _pools(show: Show) -> bool:
+    """The act of described pools, where it can be played."""
+    if (why := obstacle(pools=True)) is not None:
+        show.say(f"\ni. Described pools: left out, for {why}", "bold yellow")
+        return True
+    return pools.play(show)
+
+
 def _all_federation(show: Show) -> bool:
     """The same, and with nodes that boot, where that can be."""
     good = _federation(show)
     if (why := obstacle(boot=True)) is not None:
-        show.say(f"\ni. Federation, and nodes that boot: left out, for {why}", "bold yellow")
+        show.say(f"\nj. Federation, and nodes that boot: left out, for {why}", "bold yellow")
         return good
     return federation.boot(show) and good
 
@@ -96,6 +107,7 @@ def _play(show: Show, simulated: bool) -> bool:
             good = _boot(show) and good
             good = _slices(show) and good
             good = _federation(show) and good
+            good = _pools(show) and good
         return good
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted

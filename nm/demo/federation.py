@@ -41,7 +41,7 @@ def play(show: Show) -> bool:
 
 def boot(show: Show) -> bool:
     """Whether nodes boot by being provisioned."""
-    show.act("i. Federation, and nodes that boot", "What is provisioned is wired, and switched on.")
+    show.act("j. Federation, and nodes that boot", "What is provisioned is wired, and switched on.")
     with lifecycle.passing(f"demo-geni-boot-{os.getpid()}", BOOTING) as lab:
         return _booted(lab, show, _guests(lab, show)[0])
 

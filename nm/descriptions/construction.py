@@ -17,6 +17,7 @@ FUNCTION, SCHEMA, ASSERTIONS = (
 CLASS, WHEN = "sfFunctionClass", "sfAssertionPhase"
 ABOUT = frozenset({PHASE, WHEN, "sfSchemaDescription"})  # what is said about a schema, all else are elements
 CHECK_ALL = PHASES + "functions.CheckAssertions"
+CHECKING = Attribute(CHECK_ALL)
 DYNAMIC = "dynamic"
 Items = Mapping[Key, Attribute]
 
@@ -86,10 +87,13 @@ def _constructed(items: Items, action: Value) -> Function:
         return Function(Component(kept, state=State.DONE), Form.APPLY, lazy=lazy)
     if action == SCHEMA:
         elements = {key: item for key, item in items.items() if key not in ABOUT}
-        return _assertion(items, {key: _named(key, item) for key, item in elements.items()})
+        named = {key: _named(key, item) for key, item in elements.items()}
+        return _assertion({**named, CLASS: CHECKING, WHEN: items.get(WHEN, Attribute(DYNAMIC))})
     if action == ASSERTIONS:
-        checks = {key: item for key, item in items.items() if not spoken(key).startswith(("sf", PHASE))}
-        return _assertion(items, checks)
+        checks = {
+            key: item for key, item in items.items() if key != CLASS and not spoken(key).startswith(PHASE)
+        }
+        return _assertion({CLASS: CHECKING, **checks})
     hint = "nm has ConstructFunction, ConstructSchema and ConstructAssertions; it runs no classes of others"
     raise Wrong(Problem(f"{PHASE} says {action!r}, which nm does not know", hint))
 
@@ -108,8 +112,5 @@ def _named(key: Key, item: Attribute) -> Attribute:
     return item._replace(value=Function(named, item.value.form, lazy=item.value.lazy))
 
 
-def _assertion(items: Items, checks: dict[Key, Attribute]) -> Function:
-    when = items.get(WHEN, Attribute(DYNAMIC))
-    return Function(
-        Component({**checks, CLASS: Attribute(CHECK_ALL), WHEN: when}, state=State.DONE), Form.ASSERT
-    )
+def _assertion(items: dict[Key, Attribute]) -> Function:
+    return Function(Component(items, state=State.DONE), Form.ASSERT)

@@ -44,6 +44,14 @@ def _number(value: Value) -> int | float:
     return value
 
 
+def _alike(left: Value, right: Value) -> tuple[int | float, int | float]:
+    """Both in the wider of their kinds, as Java promotes them: 16777217 is 1.6777216E7 beside a Float."""
+    numbers = _number(left), _number(right)
+    kinds = set(map(type, numbers))
+    widen = float if float in kinds else single if Float in kinds else None
+    return numbers if widen is None else (widen(numbers[0]), widen(numbers[1]))
+
+
 def _as_wide(result: float, *values: float) -> int | float:
     """The result in the widest of the values' kinds."""
     kinds = set(map(type, values))
@@ -59,10 +67,10 @@ def _folded(fold: Callable[[float, float], float]) -> Compute:
         refuse_unless(bool(arguments), "nothing to compute with", "give at least one number")
         if len(arguments) == 1:
             return next(iter(arguments.values()))  # whatever it is
-        values = [_number(value) for value in arguments.values()]
-        total = values[0]
-        for value in values[1:]:
-            total = _as_wide(_floating(fold, total, value), total, value)
+        total, *rest = arguments.values()
+        for value in rest:
+            left, right = _alike(total, value)
+            total = _as_wide(_floating(fold, left, right), left, right)
         return total
 
     return fold_all
@@ -84,12 +92,12 @@ def _two(arguments: Arguments) -> tuple[Value, Value]:
 
 
 def _minus(arguments: Arguments, _budget: Budget) -> Value:
-    left, right = map(_number, _two(arguments))
+    left, right = _alike(*_two(arguments))
     return _as_wide(_floating(operator.sub, left, right), left, right)
 
 
 def _divide(arguments: Arguments, _budget: Budget) -> Value:
-    left, right = map(_number, _two(arguments))
+    left, right = _alike(*_two(arguments))
     if isinstance(left, float) or isinstance(right, float):
         if right:
             return _as_wide(_floating(operator.truediv, left, right), left, right)
@@ -103,7 +111,7 @@ def _divide(arguments: Arguments, _budget: Budget) -> Value:
 
 
 def _modulo(arguments: Arguments, _budget: Budget) -> Value:
-    left, right = map(_number, _two(arguments))
+    left, right = _alike(*_two(arguments))
     refuse_unless(isinstance(left, int) and isinstance(right, int), "% takes integers", "take / for others")
     refuse_unless(bool(right), "division by zero", "divide by something else")
     rest = abs(left) % abs(right)
@@ -112,8 +120,7 @@ def _modulo(arguments: Arguments, _budget: Budget) -> Value:
 
 def _compared(holds: Callable[[float, float], bool]) -> Compute:
     def compare(arguments: Arguments, _budget: Budget) -> Value:
-        left, right = map(_number, _two(arguments))
-        return holds(left, right)
+        return holds(*_alike(*_two(arguments)))
 
     return compare
 

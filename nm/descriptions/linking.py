@@ -17,7 +17,7 @@ from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.literals import refuse_unless, wrapped
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
-from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle
+from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle, within_itself
 from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
@@ -32,6 +32,7 @@ from nm.descriptions.values import (
 )
 
 STATIC, STATIC_LAZY = "static", "staticLazy"
+SET = frozenset({"setMin", "setMax", "setInc", "setSize", "setElem", "setPrefix"})
 A_COMPONENT = 4  # steps: a scope of its own takes the time of so many attributes
 
 
@@ -57,6 +58,7 @@ class Linker(Finder):
         self._surroundings = surroundings
         self._converter = converter
         self._walked: set[int] = set()
+        self._open: set[int] = set()  # those whose insides are just computed
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
         self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
         self._last_number = -1
@@ -66,6 +68,7 @@ class Linker(Finder):
         if id(scope) in self._walked:
             return
         self._walked.add(id(scope))
+        self._open.add(id(scope))
         self.budget.step(A_COMPONENT + len(scope.component.attributes))
         self.budget.down()
         for name, attribute in scope.component.attributes.items():
@@ -78,11 +81,14 @@ class Linker(Finder):
             except Unresolved as error:
                 self.findings.add(error.problem)
             else:
-                if isinstance(value, Scope):
+                if id(value) in self._open:
+                    self.findings.add(within_itself(value).at(attribute.mark, scope.path()))
+                elif isinstance(value, Scope):
                     self.link(value)
                 elif isinstance(value, Vector) and value.components:
                     self._link_all(value)
         self.budget.up()
+        self._open.discard(id(scope))
 
     def _link_all(self, vector: Vector) -> None:
         """Compute what is in the components of a list."""
@@ -173,7 +179,21 @@ class Linker(Finder):
             for key in inner.component.attributes
             if isinstance(key, str) and key != CLASS
         }
+        for value in values.values():
+            self._complete(value)
         return values, any(map(_is_lazy, values.values()))
+
+    def _complete(self, value: Value) -> None:
+        """Compute all that is in a function's argument: a mistake in there is one, whatever comes of it."""
+        if isinstance(value, Scope):
+            if id(value) in self._open:
+                hint = "a function takes whole components; name the attribute that it is about"
+                raise Wrong(Problem(f"{value.path()} is needed for itself", hint))
+            self.link(value)
+        elif isinstance(value, Vector) and value.components:
+            self.budget.step(len(value))
+            for item in value:
+                self._complete(item)
 
     def _class(self, inner: Scope) -> str:
         kind = self.read(inner, CLASS) if CLASS in inner.component.attributes else None
@@ -311,24 +331,25 @@ class Linker(Finder):
         )
 
     def set_of(self, inner: Scope, values: Mapping[str, Value]) -> Value:
-        """A component with copies of an element, numbered."""
-        low, step = values.get("setMin", 0), values.get("setInc", 1)
-        high = values.get("setMax", values.get("setSize"))
+        """The function's own component, with copies of an element that are numbered."""
         prefix = values.get("setPrefix", "elem")
-        bounds = [bound for bound in (low, high, step) if type(bound) is int]
-        refuse_unless(len(bounds) == 3 and step > 0, "a set without bounds", "give setSize a number")
         most = self.budget.limits.name
         refuse_unless(
             isinstance(prefix, str) and len(prefix) <= most, "setPrefix is no name", "give it a word"
         )
-        self.budget.step(max(0, (high - low) // step))
-        made = inner.below(Component(), "set")
         element = values.get("setElem")
-        if isinstance(element, Scope):  # as data; one for all, for they are the same
-            element = Scope(
-                replace(element.component, data=True), element.parent, element.name, element.values
-            )
-        for number in range(low, high, step):
+        if not isinstance(element, Scope):
+            raise Unresolved(Problem("a set without setElem", "give it setElem extends { ... }"))
+        # As data; one for all, for they are the same.
+        element = Scope(replace(element.component, data=True), element.parent, element.name, element.values)
+        others = {
+            key: item for key, item in inner.component.attributes.items() if key != CLASS and key not in SET
+        }
+        made = inner.below(Component(others), "set")
+        made.values |= {key: inner.values[key] for key in others}
+        numbers = _numbers(values)
+        self.budget.step(len(others) + len(numbers))
+        for number in numbers:
             made.component.attributes[f"{prefix}{number}"] = Attribute(element)
             made.values[f"{prefix}{number}"] = element
         return made
@@ -352,6 +373,18 @@ class Linker(Finder):
         self.vocabulary.schema(holder, self._kept.setdefault(rule, (rule,)))
         self._check(holder, rule)
         return True
+
+
+def _numbers(values: Mapping[str, Value]) -> range:
+    """The numbers of a set's elements: so many as setSize says, or up to setMax."""
+    low, step = values.get("setMin", 0), values.get("setInc", 1)
+    given = [values[name] for name in ("setSize", "setMax") if name in values]
+    refuse_unless(len(given) == 1, "a set without bounds", "give it setSize or setMax, not both")
+    whole = all(type(bound) is int for bound in (low, step, *given))
+    refuse_unless(whole and step, "what bounds a set is a number, and setInc is not 0", "correct it")
+    count = given[0] if "setSize" in values else 1 + int((given[0] - low) / step)
+    refuse_unless(count >= 0, "a set of less than nothing", "correct setSize, setMax or setInc")
+    return range(low, low + count * step, step)
 
 
 def _is_lazy(value: Value) -> bool:

@@ -4,6 +4,7 @@ import math
 import struct
 from typing import Literal
 
+from nm.descriptions.digits import DOUBLE, FLOAT, digits_of
 from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import Float, Long
 
@@ -11,8 +12,9 @@ Decimals = Literal["double", "reference"]  # what 1.25 is; see `decimal`
 INTEGERS, LONGS = 1 << 31, 1 << 63
 BASES = {"HEX": (2, 16), "DEC": (3, 10), "OCT": (3, 8), "BIN": (8, 2)}
 DIGITS = frozenset("0123456789abcdef")
-PLAIN_FROM, PLAIN_TO = 1e-3, 1e7  # between them Java writes no exponent
+PLAIN_FROM, PLAIN_TO = -3, 7  # powers of ten; between them Java writes none
 BYTE = 256
+EXACT = 48  # bits of an int that a Double holds, and far more than a Float does
 
 
 def integer(text: str) -> int:
@@ -46,7 +48,11 @@ def decimal(text: str, decimals: Decimals) -> float:
 
 
 def single(value: float) -> Float:
-    """The nearest Float."""
+    """The nearest Float; that of an int, too, which is not rounded to a Double on the way."""
+    if isinstance(value, int) and (low := value.bit_length() - EXACT) > 0:
+        size = abs(value)
+        rounded = (size >> low | bool(size & ((1 << low) - 1))) << low  # whether there was a rest, is kept
+        value = rounded if value > 0 else -rounded
     try:
         return Float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError:
@@ -78,26 +84,13 @@ def java(value: float) -> str:
     size = abs(value)
     if not size:
         return f"{sign}0.0"
-    digits, exponent = _shortest(size, isinstance(value, Float))
-    if PLAIN_FROM <= size < PLAIN_TO:
+    digits, exponent = digits_of(size, FLOAT if isinstance(value, Float) else DOUBLE)
+    if PLAIN_FROM <= exponent < PLAIN_TO:
         if exponent < 0:
             return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
         whole, rest = digits[: exponent + 1].ljust(exponent + 1, "0"), digits[exponent + 1 :]
         return f"{sign}{whole}.{rest or '0'}"
     return f"{sign}{digits[0]}.{digits[1:] or '0'}E{exponent}"
-
-
-def _shortest(size: float, single_precision: bool) -> tuple[str, int]:
-    """The fewest digits that tell the number from its neighbours, and the power of ten of the first one.
-
-    Java writes at least two: of those that tell it, the nearest to it, so 4.9E-324 and not 5E-324.
-    """
-    if single_precision:
-        written = next(said for places in range(1, 10) if single(float(said := f"{size:.{places}e}")) == size)
-    else:
-        written = next(said for places in range(1, 18) if float(said := f"{size:.{places}e}") == size)
-    digits, _, exponent = written.partition("e")
-    return digits.replace(".", "").rstrip("0") or "0", int(exponent)
 
 
 def wrapped(value: int, long: bool) -> int:

@@ -209,15 +209,20 @@ class Parser:
         return frozenset(found)
 
     def _name(self) -> Key:
-        token = self._peek()
-        if token.kind == ANONYMOUS:
-            self._next()
-            return f"{ANONYMOUS}{self._number()}"
         path: list[str] = []
         while True:
             token = self._peek()
+            if token.kind == ANONYMOUS:
+                self._next()
+                path.append(f"{ANONYMOUS}{self._number()}")
+                break
             if token.kind == "string":
-                path.append(self._named(self._next()))
+                path.append(self._named(token))
+                if path[-1].startswith(ANONYMOUS) and path[-1].removeprefix(ANONYMOUS).isdecimal():
+                    self._fail(
+                        f"{token.text} is what nm calls an attribute without a name", "call it otherwise"
+                    )
+                self._next()
                 break
             if token.kind != "word":
                 reserved = token.text.isalpha()

@@ -5,11 +5,13 @@ the order of the attributes, again until nothing moves any more; what is left th
 prototypes too.
 """
 
+from dataclasses import replace
+
 from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.problems import Findings, Problem, Unresolved
 from nm.descriptions.prototypes import FINAL, OVERRIDE
-from nm.descriptions.values import Attribute, Component, Part, Reference, Scope, spoken
+from nm.descriptions.values import Attribute, Component, Function, Part, Reference, Scope, inside, spoken
 
 Path = tuple[str, ...]
 
@@ -49,7 +51,7 @@ class _Placer(Finder):
         for key, attribute in component.attributes.items():
             if isinstance(key, tuple):
                 found = True
-            if isinstance(attribute.value, Component) and self._look(attribute.value):
+            if (inner := inside(attribute.value)) is not None and self._look(inner):
                 found = True
         self.budget.up()
         if found:
@@ -67,8 +69,8 @@ class _Placer(Finder):
             if isinstance(key, tuple):
                 if self._place(scope, key, attribute):
                     del component.attributes[key]
-            elif isinstance(attribute.value, Component) and id(attribute.value) in self._unplaced:
-                self._visit(scope.below(attribute.value, key))
+            elif (inner := inside(attribute.value)) is not None and id(inner) in self._unplaced:
+                self._visit(scope.below(inner, key))
         self.budget.up()
 
     def _place(self, scope: Scope, path: Path, attribute: Attribute) -> bool:
@@ -115,7 +117,7 @@ class _Placer(Finder):
         tags = attribute.tags | before.tags if before is not None else attribute.tags
         self.budget.step(len(tags))
         target.attributes[name] = attribute._replace(tags=tags)
-        if isinstance(attribute.value, Component) and self._look(attribute.value):
+        if (inner := inside(attribute.value)) is not None and self._look(inner):
             self._left = (
                 True  # it has attributes to be placed, and may stand where this round has been already
             )
@@ -130,7 +132,8 @@ class _Placer(Finder):
             return scope.component
         holder = self._own(scope.parent)
         attribute = holder.attributes[scope.name]
-        component: Component = attribute.value
+        function = attribute.value if isinstance(attribute.value, Function) else None
+        component: Component = attribute.value if function is None else function.component
         if component.shared:
             unplaced = id(component) in self._unplaced
             component = component.copy()
@@ -138,7 +141,8 @@ class _Placer(Finder):
             if unplaced:
                 self._unplaced[id(component)] = component
             self.budget.step(1 + len(component.attributes))
-            holder.attributes[scope.name] = attribute._replace(value=component)
+            value = component if function is None else replace(function, component=component)
+            holder.attributes[scope.name] = attribute._replace(value=value)
         scope.component = component
         return component
 

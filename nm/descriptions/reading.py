@@ -5,6 +5,7 @@ without its leading slash. It is never relative to the file that includes it.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import count, pairwise
 
 from nm.descriptions.lexer import Report, refuse, source, tokens
@@ -93,16 +94,26 @@ class Reader:
         if text is None:
             if optional:
                 return {}
-            hint = "send it along under this very name; nm's own library has " + ", ".join(
-                sorted(self._library)[:12]
+            raise Wrong(
+                Problem(
+                    f"no file {name} came with the description", mark=mark, guess=partial(self._nearest, name)
+                )
             )
-            raise Wrong(Problem(f"no file {name} came with the description", hint, mark))
         self._budget.down()
         included = self._text(name, text, place).attributes
         self._budget.up()
-        if not any(isinstance(key, str) and key.startswith(ANONYMOUS) for key in included):
+        if not any((key if isinstance(key, str) else key[-1]).startswith(ANONYMOUS) for key in included):
             self._spliced[name, place] = included  # those without a name are new ones each time
         return included
+
+    def _nearest(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        known = sorted({*self._library, *self._files})
+        near = get_close_matches(name[:100], known, 1, 0.8)
+        ours = ", ".join(sorted(self._library)[:12])
+        there = f"did you mean {near[0]}?" if near else f"nm's own library has {ours}"
+        return f"send it along under this very name; {there}"
 
 
 def included_names(text: str) -> list[str]:

@@ -6,6 +6,7 @@ shared by the result, so it is not larger than the description; its weight count
 
 from dataclasses import dataclass
 
+from nm.descriptions.javatext import component_text
 from nm.descriptions.limits import Budget
 from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import (
@@ -44,6 +45,12 @@ def in_a_circle(scope: Scope, name: Key) -> Wrong:
     return Wrong(Problem(f"{scope.path()}:{spoken(name)} goes round in a circle".lstrip(":"), hint))
 
 
+def within_itself(scope: Scope) -> Problem:
+    """What is wrong when a component is linked to from inside."""
+    hint = "a link gives a copy, so it leads to nothing around it; write LAZY, or name one attribute"
+    return Problem(f"{scope.path()} would contain itself", hint)
+
+
 class Converter:
     """Makes components of scopes whose values are known. temporary: whether temporary attributes stay."""
 
@@ -59,19 +66,16 @@ class Converter:
 
     def text(self, scope: Scope) -> str:
         """The component's text, for a function that wants one."""
-        from nm.descriptions.printer import value_text
-
         component, weight = self._converted(scope)
         self._budget.weigh(weight)
-        return value_text(component)
+        return component_text(component)
 
     def _converted(self, scope: Scope) -> tuple[Component, int]:
         done = self._done.get(id(scope))
         if done is not None:
             return done[1], done[2]
         if id(scope) in self._open:
-            hint = "a link gives a copy, so it leads to nothing around it; write LAZY, or name one attribute"
-            raise Wrong(Problem(f"{scope.path()} would contain itself", hint))
+            raise Wrong(within_itself(scope))
         self._open.add(id(scope))
         self._budget.down()
         try:

@@ -181,8 +181,8 @@ class Component:
     def share(self) -> None:
         """Everything that hangs here hangs elsewhere too, from now on."""
         for attribute in self.attributes.values():
-            if isinstance(attribute.value, Component):
-                attribute.value.shared = True
+            if (inner := inside(attribute.value)) is not None:
+                inner.shared = True
 
     def copy(self) -> "Component":
         """A component for one place; what is below is shared."""
@@ -218,6 +218,13 @@ class Scope:
     def below(self, component: Component, name: Key) -> "Scope":
         """A component that stands in this one."""
         return Scope(component, self, name)
+
+
+def inside(value: Value) -> Component | None:
+    """The component that a value is, or that has the arguments of an operator, a list, an IF or a SWITCH."""
+    if isinstance(value, Function):
+        return None if value.form in {Form.APPLY, Form.ASSERT} else value.component
+    return value if isinstance(value, Component) else None
 
 
 def spoken(key: Key) -> str:

@@ -72,7 +72,7 @@ def start(kind: str, nodes: Sequence[Node]) -> None:
     """The processors of all nodes, and the file with their password."""
     password = secrets.token_hex(8)  # 16 characters: all that IPMI 1.5 can have
     kept = Path(INSIDE, "secrets")
-    kept.mkdir(mode=0o700)
+    kept.mkdir(mode=0o700, exist_ok=True)
     _write(kept / SECRET, password)
     FOLDER.mkdir(mode=0o700)
     KINDS[kind].start(nodes, password)

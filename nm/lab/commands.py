@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nm.client import ClientError
 from nm.counted import counted
-from nm.lab.layout import BMCS, Layout
+from nm.lab.layout import BMCS, OTHER, Layout
 from nm.lab.place import Lab, environment, labs
 
 DEFAULT_NAME = "lab"
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--geni", action="store_true", help="it is an aggregate of GENI's, for two people of its world"
     )
+    up.add_argument("--pools", action="store_true", help="described domains can be made, on two hosts")
     execute = verbs.add_parser("exec", help="run a command inside a lab")
     execute.add_argument("name")
     execute.add_argument("--node", help="inside this node's network, or the world's")
@@ -70,7 +71,8 @@ def _up(args: argparse.Namespace) -> int:
     from nm.lab.running import INSIDE
 
     began = time.monotonic()
-    layout = Layout(args.switches, args.nodes, args.headnodes, args.boot, args.bmc, args.slivers, args.geni)
+    wants = {word: getattr(args, word) for word in ("boot", "bmc", "slivers", "geni", "pools")}
+    layout = Layout(args.switches, args.nodes, args.headnodes, **wants)
     lab = lifecycle.up(args.name, layout)
     print(
         f"lab {lab.name} is up after {time.monotonic() - began:.1f} s: "
@@ -85,6 +87,8 @@ def _up(args: argparse.Namespace) -> int:
         )
     if layout.geni:
         _tell_guests(lab.name)
+    if layout.pools:
+        print(f"a pool in it: nmctl --lab {lab.name} sf apply web docs/examples/localVirtualPool.sf --wait")
     if layout.slivers:
         key = f"{INSIDE}/{slices.KEYS}/{slices.PEOPLE[0]}"
         print(f"into a sliver: nmctl lab exec {lab.name} -- ssh -i {key} demo_web@{world.HOST}")
@@ -134,11 +138,21 @@ def _status(args: argparse.Namespace) -> int:
         place = "made when it is deployed" if boot else f"{head.address}\t{head.mac}"
         power = _power(bool(running & {head.name, f"nm-{head.name}"}))
         print(f"head node  {head.name}\t{place}\t{power}")
+    if lab.layout.pools:
+        _status_of_pools(lab)
     if lab.layout.geni:
         _status_of_federation(lab)
     if lab.layout.slivers:
         _status_of_slivers(lab)
     return 0
+
+
+def _status_of_pools(lab: Lab) -> None:
+    from nm.lab import pools
+
+    print(f"bridge     {pools.BRIDGE}\t{pools.GATEWAY}/{pools.NETWORK_BITS}, for domains")
+    print(f"host       {OTHER}\t{pools.OTHER_ADDRESS}\tnmctl lab exec {lab.name} -- ssh {OTHER}")
+    print(f"files      {pools.FILES}: {', '.join(pools.NAMES)}; {pools.DISKS} for disks")
 
 
 def _status_of_federation(lab: Lab) -> None:

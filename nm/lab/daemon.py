@@ -4,13 +4,14 @@ Its configuration is written anew at each start.
 """
 
 import contextlib
+import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from nm.client import ClientError, connect
-from nm.lab import federation, management, sessions, slices
+from nm.lab import federation, management, pools, sessions, slices
 from nm.lab.archive import CACHE
 from nm.lab.errors import LabError
 from nm.lab.layout import HEAD_ADDRESS, PREFIX, Layout
@@ -45,9 +46,9 @@ shell = "{forwarder}"
 _ENTERED = """\
 sliver_shell = "{folder}/sliver_shell"
 """
-_IMAGES = f"""\
+_IMAGES = """\
 [images]
-folders = ["{CACHE}"]
+folders = {folders}
 """
 _HEADS = f"""\
 [headnodes]
@@ -79,8 +80,10 @@ def _configuration(layout: Layout) -> str:
         parts += [_SHELL.format(forwarder=forwarder())]
     if layout.slivers:
         parts += [_ENTERED.format(folder=sessions.shells()), slices.configuration()]
-    if layout.boot or layout.slivers:
-        parts += [_IMAGES]
+    if layout.boot or layout.slivers or layout.pools:
+        parts += [_IMAGES.format(folders=json.dumps([str(CACHE), *([pools.FILES] if layout.pools else [])]))]
+    if layout.pools:
+        parts += [pools.configuration()]
     if layout.geni:
         parts += [federation.configuration(layout.boot)]
     return "".join([*parts, *([_HEADS] if layout.boot else [])])

@@ -1,6 +1,6 @@
-"""The head nodes of a lab that boots nothing: small domains that answer who they reach.
+"""What runs in a lab's small domains: head nodes that answer who they reach, and guests of described pools.
 
-Called when the rack is built, and by the probe.
+One kernel and initial file system for both. Called when the rack is built, by the probe, and by pools.
 """
 
 from pathlib import Path
@@ -10,19 +10,22 @@ from nm.lab.layout import PREFIX, HeadNode
 
 AGENTS = "/run/nm-agents"  # inside the lab: the sockets of the guests' second serial ports
 MEMORY = 96  # MiB
+DISK = 8  # MiB, with nothing on it
 CMDLINE = "console=ttyS0 quiet panic=1 mitigations=off cryptomgr.notests"
-MODULES = ("virtio_pci", "virtio_net", "button", "evdev")
+MODULES = ("virtio_pci", "virtio_net", "button", "evdev", "virtio_blk", "isofs", "nls_utf8")
 
 
 def image() -> Path:
-    """The folder with vmlinux and initrd, made when it is not there."""
+    """The folder with vmlinux, initrd and an empty disk, guest.img, made when it is not there."""
     packed, modules = kernel()
     reach = ("reach.sh", 0o100644, (HERE / "reach.sh").read_bytes())
-    initrd = archive([*base(HERE / "guest-init.sh", modules, MODULES), reach])
+    initrd = archive([*base(HERE / "guest-init.sh", modules, MODULES), ("seed", 0o040755, b""), reach])
 
     def make(folder: Path) -> None:
         (folder / "vmlinux").write_bytes(unpacked(packed.read_bytes()))
         (folder / "initrd").write_bytes(initrd)
+        with (folder / "guest.img").open("wb") as disk:  # for who is to have one
+            disk.truncate(DISK << 20)
 
     return kept([packed.read_bytes(), initrd], make)
 

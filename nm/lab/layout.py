@@ -16,6 +16,7 @@ HOST = "host0"  # the VM host's bridge, and its name in the pool
 POOL = "nm-disks"  # libvirt's pool for disks: nm's own name for it, so that what names none is in the lab too
 HEAD_ADDRESS = "10.9.254.1"  # of every head node that is made from an image; each is alone on its VLAN
 BMCS = ("ipmi", "redfish", "virtualbmc")
+OTHER = "host1"  # another VM host, by SSH, where a lab has described pools; also the name of its network
 WORLD = "world"  # the network behind the outer bridge, where a lab has slivers or is federated
 LIMITS = {"switches": (1, 32), "nodes": (0, 250), "headnodes": (0, 32)}
 
@@ -54,7 +55,8 @@ class Layout:
     """A rack by its sizes.
 
     One that boots has machines as nodes, and makes its head nodes from an image; one with `slivers` also has
-    what slices want of a machine; one with `geni` is an aggregate of GENI's.
+    what slices want of a machine; one with `geni` is an aggregate of GENI's; one with `pools` has what is
+    wanted for described pools of domains.
     """
 
     switches: int = 2
@@ -64,6 +66,7 @@ class Layout:
     bmc: str = "ipmi"  # what kind the management processors are
     slivers: bool = False
     geni: bool = False
+    pools: bool = False
 
     def __post_init__(self) -> None:
         for word, (lowest, highest) in LIMITS.items():
@@ -107,9 +110,9 @@ class Layout:
 
     @cached_property
     def places(self) -> list[str]:
-        """The networks beside the lab's own: a node's each, and the world."""
+        """The networks beside the lab's own: a node's each, the world, the second host."""
         nodes = [] if self.boot else [node.name for node in self.rack]
-        return [*nodes, *([WORLD] if self.outside else [])]
+        return [*nodes, *([WORLD] if self.outside else []), *([OTHER] if self.pools else [])]
 
     @cached_property
     def trunks(self) -> list[Trunk]:

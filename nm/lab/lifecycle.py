@@ -31,7 +31,7 @@ _held: dict[str, subprocess.Popen[str]] = {}  # the labs that this very process 
 def up(name: str, layout: Layout) -> Lab:
     """A rack with its daemon running and its pool registered. Nothing is left of it when that fails."""
     lab = Lab(name)
-    if (why := obstacle(layout.boot, layout.slivers)) is not None:
+    if (why := obstacle(layout.boot, layout.slivers, layout.pools)) is not None:
         raise why
     FOLDER.mkdir(mode=0o755, exist_ok=True)
     try:

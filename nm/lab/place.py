@@ -156,6 +156,7 @@ NEEDED_FOR_SLIVERS = {
     "cc": "gcc",
     "tc": "iproute2",
 }
+NEEDED_FOR_POOLS = {"sshd": "openssh-server", "ssh": "openssh-client"}
 NEEDED_TO_BOOT = {
     "ipmi_sim": "openipmi",
     "dnsmasq": "dnsmasq-base",
@@ -172,11 +173,12 @@ IPXE = Path("/usr/lib/ipxe/qemu/efi-virtio.rom")  # what a node's NIC boots by
 CONTAINERS = "libvirt/connection-driver/libvirt_driver_lxc.so"  # below /usr/lib/ARCHITECTURE
 
 
-def obstacle(boot: bool = False, slivers: bool = False) -> LabError | None:
-    """Why no lab, or none that boots or has slivers, can run here. None when one can."""
+def obstacle(boot: bool = False, slivers: bool = False, pools: bool = False) -> LabError | None:
+    """Why no lab, or none that boots or has slivers or described pools, can run here. None when one can."""
     if os.geteuid() != 0:
         return LabError("a lab needs root, for its namespaces", "run it with sudo")
     needed = NEEDED | (NEEDED_TO_BOOT if boot else {}) | (NEEDED_FOR_SLIVERS if slivers else {})
+    needed |= NEEDED_FOR_POOLS if pools else {}
     missing = sorted({package for tool, package in needed.items() if not shutil.which(tool, path=PATH)})
     if boot and not IPXE.exists():
         missing.append("ipxe-qemu")

@@ -14,7 +14,19 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nm.lab import bmc, confinement, door, federation, guest, machines, management, sessions, slices, world
+from nm.lab import (
+    bmc,
+    confinement,
+    door,
+    federation,
+    guest,
+    machines,
+    management,
+    pools,
+    sessions,
+    slices,
+    world,
+)
 from nm.lab.archive import CACHE
 from nm.lab.layout import HOST, POOL, PREFIX, Layout, Node
 from nm.lab.place import Lab
@@ -39,6 +51,8 @@ stdio_handler = "file"
 def build(lab: Lab, layout: Layout) -> None:
     """The whole rack, every switch port as it comes from the factory, every domain off."""
     image = guest.image() if layout.heads and not layout.boot else Path()
+    if layout.pools:
+        pools.mount()
     _mount(lab)
     _be_deaf()
     run("ip", "link", "set", "lo", "up")
@@ -51,6 +65,8 @@ def build(lab: Lab, layout: Layout) -> None:
         sessions.allow()
         slices.prepare(Path(INSIDE))
     _build_machines(layout, image)
+    if layout.pools:
+        pools.build()
     accounts = layout.boot or layout.slivers
     doors = [management.DOOR] * layout.boot + [world.HOST] * (accounts and layout.outside)
     if doors:

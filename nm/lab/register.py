@@ -11,13 +11,14 @@ from typing import Any
 from xmlrpc.client import Fault
 
 from nm.client import connect
-from nm.lab import bmc, images, management, tree, watch
+from nm.lab import bmc, images, management, pools, tree, watch
 from nm.lab.errors import LabError
-from nm.lab.layout import HOST, POOL, VLANS, HeadNode, Layout, Node
+from nm.lab.layout import HOST, OTHER, POOL, VLANS, HeadNode, Layout, Node
 from nm.lab.place import Lab
 
 PATIENCE = 20  # seconds for the ports of a switch to be reset
 SLIVERS = 60.0  # seconds for the source to be heard and slivers to start
+BOOT = 60.0  # seconds for the second host
 Settings = dict[str, Any]
 Job = dict[str, Any]
 
@@ -39,13 +40,10 @@ def pool(lab: Lab) -> None:
         switch=lambda name: {"driver": "ovs", "address": "unix:/run/openvswitch/db.sock", "bridge": name},
         host={"uri": "qemu:///system", "network": {"kind": "ovs", "device": HOST}, "pool": POOL},
     )
-    if layout.boot:  # the guests of a lab need no KVM, which may be there and not work
-        parts = replace(
-            parts,
-            node=partial(_node, layout.bmc),
-            head=_head,
-            host={**parts.host, "emulate": True},
-        )
+    if layout.boot or layout.pools:  # the guests of a lab need no KVM, which may be there and not work
+        parts = replace(parts, host={**parts.host, "emulate": True})
+    if layout.boot:
+        parts = replace(parts, node=partial(_node, layout.bmc), head=_head)
     if layout.geni:  # BOWL's portals name nodes by number
         numbers = {node.name: number for number, node in enumerate(layout.rack, 1)}
         told = parts.node
@@ -57,6 +55,10 @@ def pool(lab: Lab) -> None:
         if layout.slivers:
             nm.RegisterImage(tree.NAME, tree.settings())
         rack(nm, layout, parts)
+        if layout.pools:
+            nm.RegisterImage(pools.IMAGE, pools.image())
+            watch.until(lambda: pools.is_up(lab.folder), BOOT, f"{OTHER} is up (log/{OTHER}.log)")
+            nm.RegisterHost(OTHER, pools.other_host(lab.folder))
         if layout.slivers:
             _wait_for_slivers(nm)
 

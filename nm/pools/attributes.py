@@ -11,6 +11,12 @@ Type = Literal["Any", "Boolean", "CD", "Integer", "Long", "Reference", "String",
 # another component that takes its place; when it ends, which nothing has to be done for.
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
 Rule = Callable[[Mapping[str, Value], Value, Value], Effect]
+COUNTS: Mapping[str, str] = {
+    "now": "it counts at once",
+    "restart": "it counts when the component starts again",
+    "replace": "it needs another component",
+    "termination": "it counts when the component ends",
+}
 
 
 @dataclass(frozen=True)

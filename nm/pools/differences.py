@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nm.pools.attributes import EFFECTS, Effect, Value, is_lazy
-from nm.pools.kinds import KINDS
+from nm.pools.kinds import KINDS, QUIET, SHOWN_NOT, told
 from nm.pools.tree import Part
 
 How = Literal["added", "changed", "removed"]
-SHOWN_NOT = "(not shown)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Difference:
 
     def public(self) -> dict[str, Any]:
         """For the API; without what there is not."""
-        shown = {"old": self.old, "new": self.new}
+        shown = {"old": told(self.old), "new": told(self.new)}
         if self.quiet:
             shown = dict.fromkeys(shown, SHOWN_NOT)
         shown.pop({"added": "old", "removed": "new"}.get(self.how, ""), None)
@@ -111,7 +110,7 @@ def _differences(old: Standing, new: Part, reference: bool) -> Iterator[Differen
             effect = "now"
         else:
             effect = attribute.effect_of(old.started, one, other)
-        yield Difference(name, how, one, other, effect, attribute is not None and attribute.quiet)
+        yield Difference(name, how, one, other, effect, name in QUIET)
 
 
 def _as_good(default: Value, one: Value, other: Value) -> bool:

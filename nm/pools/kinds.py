@@ -246,14 +246,13 @@ SCRIPT = (
     Attribute("timeout", "Integer", "seconds that each of them may take", "now", default=SCRIPT_SECONDS),
 )
 
-DISPLAY = tuple(
-    Attribute(name, kind, "", "now")  # type: ignore[arg-type]  # literals, seen one by one
-    for name, kind in (
-        ("nameDisplay", "String"),
-        ("positionDisplay", "String"),
-        ("redirectStd", "Boolean"),
-        ("screenEditable", "Boolean"),
-    )
+DISPLAY = (
+    Attribute("nameDisplay", "String", "the title of the console", "now"),
+    Attribute("positionDisplay", "String", "nothing to nm", "now"),
+    Attribute("redirectStd", "Boolean", "nothing to nm", "now"),
+    Attribute(
+        "screenEditable", "Boolean", "whether attributes are changed in the console", "now", default=True
+    ),
 )
 
 # ---- combinators: what is inside them is made when they have started
@@ -393,3 +392,12 @@ ALL = (
     Kind("HeadNode", "the head node of the group around", OWN, HEADNODE),
 )
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in ALL}
+QUIET = frozenset(attribute.name for kind in ALL for attribute in kind.attributes if attribute.quiet)
+SHOWN_NOT = "(not shown)"
+
+
+def told(value: Value) -> Value:
+    """A value as it may be told: what may be secret is left out, also where it is only passed on."""
+    if isinstance(value, dict):
+        return {name: SHOWN_NOT if name in QUIET else told(inner) for name, inner in value.items()}
+    return [told(inner) for inner in value] if isinstance(value, list) else value

@@ -11,7 +11,9 @@ from typing import Any
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
+from nm.marshal import MAX_INT
 from nm.pools import allowing, keeping, reality
+from nm.pools.attributes import COUNTS, Effect
 from nm.pools.checking import Finding, of_one
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
@@ -176,24 +178,42 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
     old = _deployed(tx, pool, where, name)
     if change is None and attribute not in old.part.attributes:
         raise NotFound(f"{spell(where)} has no attribute {attribute}", "GetComponents lists them")
+    if change is not None:
+        change = {"value": _long(old.part.kind, attribute, change["value"])}
     new_part = keeping.changed_part(old.part, {attribute: change})
-    _check_change(tx, call, old, new_part, attribute)
+    effect = _checked_change(tx, call, old, new_part, attribute)
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
     uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
     allowing.check_limits(tx, call, name, uses)
     number = pool["revision"] + 1
     kept = [item for item in pool["set"] if (tuple(item[0]), item[1]) != (where, attribute)]
     job = jobs.submit(
-        tx, call, keeping.subject(name), "set", path=list(where), attribute=attribute, revision=number
+        tx,
+        call,
+        keeping.subject(name),
+        "set",
+        path=list(where),
+        attribute=attribute,
+        effect=effect,
+        revision=number,
     )
     after = [*kept, [list(where), attribute, change]]
     _begin(tx, call, pool, job, "updating", revision=number, target=number, set=after, uses=uses)
-    _tell(tx, call, name, "attribute set" if change else "attribute removed", f"{path}, job {job}")
+    _tell(
+        tx,
+        call,
+        name,
+        "attribute set" if change else "attribute removed",
+        f"{path}: {COUNTS[effect]}, job {job}",
+    )
     return job
 
 
-def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> None:
-    """Invalid or Denied when the component may not be like that, Conflict when it had to be made anew."""
+def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> Effect:
+    """When the change counts.
+
+    Invalid or Denied when the component may not be like that, Conflict when it had to be made anew.
+    """
     if not attribute or attribute == "sfClass":
         raise Invalid(f"{attribute or 'nothing'} cannot be set", "name an attribute of the component")
     value = part.attributes.get(attribute)
@@ -205,13 +225,21 @@ def _check_change(reader: Reader, call: Call, old: Standing, part: Part, attribu
     kind = KINDS.get(part.kind)
     known = kind.known().get(attribute) if kind is not None else None
     if known is None:
-        return
+        return "now"
     effect = known.effect_of(old.started, old.part.attributes.get(attribute), value)
     if effect == "replace":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot change while it is there",
             "change the description and apply it: the component is made anew",
         )
+    return effect
+
+
+def _long(kind: str, attribute: str, value: Any) -> Any:
+    """The value; as an int where one is wanted that the wire carries as a double, for its ints are short."""
+    known = KINDS[kind].known().get(attribute) if kind in KINDS else None
+    wide = isinstance(value, float) and value.is_integer() and MAX_INT < abs(value) < 2**63
+    return int(value) if wide and known is not None and known.type in ("Integer", "Long") else value
 
 
 def _findings(part: Part) -> list[Finding]:

@@ -4,18 +4,18 @@ The wire has 32-bit ints and no bytes: what does not fit becomes a double, or a 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nm import views
 from nm.calls import Call
 from nm.errors import NotFound
 from nm.marshal import MAX_INT
-from nm.pools import keeping, reality
+from nm.pools import chunks, keeping, reality
 from nm.pools.attributes import Attribute, Value
-from nm.pools.differences import SHOWN_NOT, Standing
+from nm.pools.differences import Standing
 from nm.pools.drafting import Draft
-from nm.pools.kinds import KINDS
+from nm.pools.kinds import KINDS, QUIET, told
 from nm.pools.life import End, Entry
 from nm.pools.operations import need
 from nm.pools.plan import Plan
@@ -23,6 +23,7 @@ from nm.pools.tree import Path, is_around, spell
 from nm.records import Record, name_of, natural
 from nm.store import Reader
 
+CONSOLE = "DeployManagement"
 OF_LIFE = ("words", "trouble", "unreachable", "abandoned")
 
 
@@ -30,7 +31,8 @@ def get_descriptions(reader: Reader, call: Call, filter: Record) -> list[Record]
     """The deployed descriptions that the caller may see, where the filter matches."""
     views.check_filter(filter, views.FIELDS["pool"])
     mine = (pool for pool in reader.range("pool") if call.reader or call.caller.owns(pool))
-    found = views.select((_struct(reader, pool) for pool in mine), filter, views.FIELDS["pool"])
+    structs = (description(reader, call, pool, _parts(reader, pool)) for pool in mine)
+    found = views.select(structs, filter, views.FIELDS["pool"])
     return sorted(found, key=lambda pool: natural(pool["name"]))
 
 
@@ -49,7 +51,10 @@ def get_description(reader: Reader, _call: Call, name: str) -> Record:
     return {"name": name, **told, "options": {key: value for key, value in pool["options"].items() if value}}
 
 
-def _struct(reader: Reader, pool: Record) -> Record:
+def description(
+    reader: Reader, call: Call, pool: Record, parts: Iterable[tuple[Path, Mapping[str, Any]]]
+) -> Record:
+    """The struct of one, whose parts are kept like that."""
     names = ("owner", "state", "revision", "target", "deployed", "job", "error")
     counts = {name: pool["uses"].get(name, 0) for name in ("components", "domains", "memory", "disk")}
     changes = [[spell(tuple(path)), name] for path, name, _ in pool["set"]]
@@ -59,8 +64,30 @@ def _struct(reader: Reader, pool: Record) -> Record:
         **counts,
         "set": changes,
         "end": _end((), keeping.entry_of_whole(reader, pool)),
+        "consoles": [console(path, part) for path, part in parts if part["kind"] == CONSOLE],
+        "may_set": call.caller.owns(pool) and (call.caller.admin or "describe" in call.rights),
         "created": int(pool["created"]),
         "changed": pool["timestamp"],
+    }
+
+
+def _parts(reader: Reader, pool: Record) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Its parts as they are kept."""
+    for _, item in chunks.items(reader.get, "piece", name_of(pool["record_key"]), pool["count"]):
+        if item["part"] is not None:
+            yield tuple(item["path"]), item["part"]
+
+
+def console(path: Path, part: Mapping[str, Any]) -> Record:
+    """A part that is a console of others: which, under which title, and whether it is more than a display."""
+    attributes = part["attributes"]
+    leads, around = part["needs"].get("root"), part["parent"] if part["parent"] is not None else path
+    title = attributes.get("nameDisplay")
+    return {
+        "path": spell(path),
+        "root": spell(tuple(around if leads is None else leads)),
+        "title": title if isinstance(title, str) and title else spell(path),
+        "editable": attributes.get("screenEditable") is not False,
     }
 
 
@@ -73,13 +100,14 @@ def get_components(reader: Reader, _call: Call, name: str, path: str = "") -> li
         raise NotFound(f"no component {path} in {name}", "GetComponents without a path lists all")
     drift = reality.drift(reader, name, standings)
     return [
-        _component(standing, lives.get(one, {}), drift.get(one))
+        component(standing, lives.get(one, {}), drift.get(one))
         for one, standing in standings.items()
         if is_around(within, one)
     ]
 
 
-def _component(standing: Standing, entry: Entry, drift: str | None) -> Record:
+def component(standing: Standing, entry: Entry, drift: str | None = None) -> Record:
+    """The struct of one."""
     part = standing.part
     kind = KINDS.get(part.kind)
     known = kind.known() if kind is not None else {}
@@ -91,16 +119,11 @@ def _component(standing: Standing, entry: Entry, drift: str | None) -> Record:
         "state": standing.state or "absent",
         "doing": entry.get("doing"),
         "going": entry.get("going"),
-        "attributes": {
-            name: SHOWN_NOT if _quiet(known, name) else wire(value) for name, value in part.attributes.items()
-        },
-        "effects": {name: _effects(known.get(name)) for name in part.attributes},
-        "begun": {name: wire(value) for name, value in standing.begun.items() if not _quiet(known, name)},
+        "attributes": wire(told(part.attributes)),
+        "effects": {name: effects(known.get(name)) for name in part.attributes},
+        "begun": {name: wire(told(value)) for name, value in standing.begun.items() if name not in QUIET},
         "needs": {name: None if to is None else spell(to) for name, to in part.needs.items()},
-        "notes": {
-            **{key: str(entry[key]) for key in OF_LIFE if key in entry},
-            **({"drift": drift} if drift is not None else {}),
-        },
+        "notes": {**notes(entry), **({"drift": drift} if drift is not None else {})},
         "end": _end(part.path, entry),
     }
 
@@ -114,11 +137,12 @@ def _end(path: Path, entry: Entry) -> Record:
     return {"type": end.status, "description": end.words, "id": first, "cause": end.cause}
 
 
-def _quiet(known: Mapping[str, Attribute], name: str) -> bool:
-    return name in known and known[name].quiet
+def notes(entry: Entry) -> Record:
+    """What there is to say of a life."""
+    return {key: str(entry[key]) for key in OF_LIFE if key in entry}
 
 
-def _effects(attribute: Attribute | None) -> str:
+def effects(attribute: Attribute | None) -> str:
     """When a change of it takes effect, in one word or several."""
     if attribute is None:
         return "now"

@@ -15,9 +15,9 @@ from nm.shell.descriptions import FILE, tell, texts_of
 from nm.shell.failures import DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
-from nm.shell.run import show_answer, show_job, wait_for
+from nm.shell.run import run_calls, show_answer, show_job, wait_for
 from nm.shell.session import Session
-from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, option, word
+from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, option, parameters, word
 
 LARGEST = (1 << 20) - 1024  # bytes of texts in a request, which has 1 MiB
 MARKS = {
@@ -176,8 +176,15 @@ def _plan(found: Struct, options: Options) -> list[Block]:
         return [*warned, Line(NOTHING)]
     counts = _counted(found["changes"])
     said = ", ".join(f"{counts[word]} to {word}" for word in WORDS if counts[word])
-    how = f"to do just this: nmctl sf apply {options.name} {options.file} --if-plan {found['hash']}"
-    return [*warned, *_changes(found["lines"]), *refused, Line(f"Plan: {said}.", "bold"), Line(how)]
+    again = f"nmctl sf apply {options.name} {options.file}{_chosen(options)} --if-plan {found['hash']}"
+    last = [Line(f"Plan: {said}.", "bold"), Line(f"to do just this: {again}")]
+    return [*warned, *_changes(found["lines"]), *refused, *last]
+
+
+def _chosen(options: Options) -> str:
+    """The options that make a plan what it is, as they are given again."""
+    on = f" --on {options.on}" if options.on else ""
+    return f"{on} --reference" if options.reference else on
 
 
 def _counted(changes: Sequence[Struct]) -> Counter[str]:
@@ -234,6 +241,10 @@ def show(session: Session, _command: Command, options: Options) -> int:
 
 def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
     lines = [Line(f"{answer['name']}: {answer['state']}", "bold")]
+    for one in answer["consoles"]:
+        way = f"nmctl sf console {answer['name']} {one['path']}"
+        looking = "" if one["editable"] else ", for looking only"
+        lines.append(Line(f"  console {one['title']}: of {one['root']}{looking}; {way}"))
     if answer["error"]:
         lines.append(Line(f"  {answer['error']}", "red"))
     first = answer["parts"][0]["path"].count(":") if answer["parts"] else 0
@@ -270,6 +281,21 @@ def _value(value: Any) -> str:
     return json.dumps(value)
 
 
+def console(session: Session, _command: Command, options: Options) -> int:
+    """The same live, and changed."""
+    from nm.shell import console
+
+    return console.console(session, options)
+
+
+def change(session: Session, command: Command, options: Options) -> int:
+    """Set an attribute or remove it; told first is when that counts."""
+    [(_, given)] = parameters(command, options)
+    told = session.call("DryRun", command.method, list(given))
+    session.output.note(f"{command.told(options)}: {'; '.join(told['remarks'])}")
+    return run_calls(session, command, options)
+
+
 NAME = word("name", "the description's name where it is deployed")
 ON = option("on", "the host on which those are made that name none", key="", metavar="HOST")
 STRICT = option("reference", "refuse updates that SmartFrog would refuse", flag=True)
@@ -303,13 +329,18 @@ COMMANDS = (
     Command("sf show", "", "the text of a deployed description, as it was applied",
             (NAME, word("file", "a file that it includes", count="?")), run=show, uses=("GetDescription",),
             epilog="nmctl sf show web"),
+    Command("sf console", "", "show one live on the terminal; attributes can be changed, added and deleted",
+            (NAME, word("path", "only that component, or what that console of it shows", count="?")),
+            run=console, uses=("GetComponentTree", "DryRun", "GetJob", "SetAttribute", "RemoveAttribute"),
+            epilog="nmctl sf console web host1"),
     Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",
             (NAME, ATTRIBUTE, word("value", "true, 5, text, or JSON", parse=values.typed), WAIT), job=True,
-            say="set {path} of {name}", epilog="nmctl sf set web host1:domain2:memory 1024"),
+            say="set {path} of {name}", run=change, uses=("DryRun",),
+            epilog="nmctl sf set web host1:domain2:memory 1024"),
     Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),
-            job=True, say="remove {path} of {name}"),
+            job=True, say="remove {path} of {name}", run=change, uses=("DryRun",)),
     Command("sf terminate", "TerminateDescription", "take descriptions down, in the reverse order",
             (names("name", "the descriptions' names", each=True), FORCED, WAIT), job=True,
             say="terminate {name}", epilog="nmctl sf terminate web --wait"),

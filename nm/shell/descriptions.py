@@ -267,7 +267,7 @@ def _components(found: Sequence[dict[str, Any]], _scene: Scene) -> Sequence[Bloc
         [
             item["component"] or "sfConfig",
             item["kind"] or "-",
-            ", ".join(f"{name} -> {path or 'nowhere'}" for name, path in item["needs"].items()) or "-",
+            ", ".join(f"{name} -> {_end(path)}" for name, path in item["needs"].items()) or "-",
         ]
         for item in found
     ]
@@ -275,6 +275,11 @@ def _components(found: Sequence[dict[str, Any]], _scene: Scene) -> Sequence[Bloc
         Line(f"the description is good: {counted(len(rows), 'component')}"),
         Table(["COMPONENT", "KIND", "NEEDS"], rows),
     ]
+
+
+def _end(path: str | None) -> str:
+    """Where a reference leads; None: to nothing in this description."""
+    return "nowhere" if path is None else path or "sfConfig"
 
 
 def _without_bytes(value: Any) -> Any:

@@ -33,6 +33,7 @@ PARTS = {
     "hosts": "GetHosts",
     "headnodes": "GetHeadNodes",
     "vlans": "GetVlans",
+    "pools": "GetDescriptions",
 }
 
 

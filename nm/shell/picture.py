@@ -29,8 +29,22 @@ KINDS = (
     "nodes",
     "vlans",
     "groups",
+    "pools",
     "jobs",
     "events",
+)
+
+OF_POOL = (
+    "name",
+    "owner",
+    "state",
+    "revision",
+    "error",
+    "job",
+    "components",
+    "domains",
+    "consoles",
+    "may_set",
 )
 
 # Fill and ink of a group's colour: Okabe and Ito's, which every kind of eye can tell apart, and one more.
@@ -77,6 +91,7 @@ class Answers:
     headnodes: Structs = ()
     vlans: Structs = ()
     groups: Structs = ()
+    pools: Structs = ()  # described ones
     jobs: Structs = ()
     events: Structs = ()
     drift: Mapping[str, Structs] = field(default_factory=dict)
@@ -152,6 +167,7 @@ def build(answers: Answers, before: Mapping[str, Mark] | None = None) -> tuple[P
         "nodes": [_node(node) for node in _sorted(answers.nodes)],
         "vlans": [_vlan(vlan) for vlan in sorted(answers.vlans, key=lambda vlan: int(vlan["id"]))],
         "groups": [_group(group, found, answers.drift) for group in _sorted(answers.groups)],
+        "pools": [{"id": pool["name"], **{key: pool[key] for key in OF_POOL}} for pool in answers.pools],
         "jobs": [_job(job) for job in answers.jobs],
         "events": [dict(event) for event in answers.events],
     }

@@ -30,7 +30,7 @@ COMMANDS = (
             (option("watch", "draw it anew whenever something has changed, until Ctrl-C", flag=True),),
             run=draw_map,
             uses=("GetSwitches", "GetTrunks", "GetHosts", "GetNodes", "GetHeadNodes", "GetVlans", "GetGroups",
-                  "GetAudit", "GetDrift", "GetJobs", "GetEvents", "WhoAmI")),
+                  "GetAudit", "GetDescriptions", "GetDrift", "GetJobs", "GetEvents", "WhoAmI")),
     Command("web", "", "show the same live in a browser, on this machine alone, by a one-time link",
             (option("port", "the page's port on 127.0.0.1; a free one when left out", parse=_port_number,
                     default=0, metavar="PORT"),

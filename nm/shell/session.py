@@ -137,6 +137,14 @@ class Session:
         """Tell nobody that the daemon is slow: somebody else does."""
         self._told = True
 
+    def another(self) -> "Session":
+        """A second one to the same daemon, for another thread."""
+        made = Session(
+            Choice(self.address, self._origin), self.output, self.clock, self.timeout, self.identity
+        )
+        made.hush()
+        return made
+
     def move(self, choice: Choice) -> None:
         """Talk to another daemon from now on."""
         self.close()

@@ -36,6 +36,14 @@ def typed(text: str) -> Any:
     return text
 
 
+def typed_plainly(text: str) -> bool:
+    """Whether a text, typed as it is, is that text."""
+    try:
+        return bool(typed(text) == text)
+    except Usage:
+        return False
+
+
 def parse_json(text: str) -> Any:
     """A JSON value."""
     try:

@@ -151,6 +151,7 @@ GOOD: dict[str, list[Any]] = {
     "GetDescriptions": [{"name": "web"}],
     "GetDescription": ["web"],
     "GetComponents": ["web", "a"],
+    "GetComponentTree": ["web", {"chosen": "a"}],
     "SetAttribute": ["web", "a:memory", 600],
     "RemoveAttribute": ["web", "a:memory"],
     "CreateDelegate": [

@@ -59,7 +59,7 @@ ROWS: dict[str, str] = {
         PlanDescription ApplyDescription SetAttribute RemoveAttribute TerminateDescription
         GetDescription TerminateComponent
         """,
-    f"{ADMINS} describe reader": "GetComponents",
+    f"{ADMINS} describe reader": "GetComponents GetComponentTree",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
     MEMBERS: """
         AddNodes RemoveNodes SetVlan SetNetworks SetHeadNode SetImage Deploy StartAudit Repair
@@ -92,6 +92,7 @@ DESCRIBED = {
     "TerminateComponent",
     "GetDescription",
     "GetComponents",
+    "GetComponentTree",
 }
 # Methods of a sliver: nobody but its members is told whether there is one.
 SLIVERS_OWN = SLIVERS - {"GetRecord", "GetSSHKeys", "ConfirmSlivers"}

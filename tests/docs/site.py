@@ -43,7 +43,8 @@ def site(folder: Path) -> Iterator["Site"]:
     """A rack whose nodes are switched off or given up soon."""
     with rack(folder, management=True) as made:
         made.stop()
-        made.config = replace(made.config, power=config.Power(off_seconds=0.3))
+        images = config.Images(folders=(str(folder / "images"),))
+        made.config = replace(made.config, power=config.Power(off_seconds=0.3), images=images)
         made.start()
         here = Site(made)
         with patch.dict(os.environ, here.environment):
@@ -69,8 +70,9 @@ class Site:
     def __init__(self, rack: Rack) -> None:
         self.rack = rack
         self.folder = rack.folder / "page"
-        for folder in (self.folder, rack.folder / "backups", rack.folder / "bin"):
+        for folder in (self.folder, *(rack.folder / name for name in ("backups", "bin", "images"))):
             folder.mkdir()
+        (rack.folder / "images" / "debian.qcow2").write_bytes(bytes(1 << 20))
         (rack.folder / "secrets").mkdir(mode=0o700)
         self._fakes: list[FakeSwitch] = []
         shim = rack.folder / "bin" / "nmctl"
@@ -82,6 +84,7 @@ class Site:
             ),
             "qemu:///system": "test:///default",
             "address=192.0.2.7": f"file={rack.folder}/new.json",
+            "/var/lib/nm-images": str(rack.folder / "images"),
             "/var/lib/nm": str(rack.folder / "db"),
             "/etc/nm/secrets": str(rack.folder / "secrets"),
             "/var/backups": str(rack.folder / "backups"),

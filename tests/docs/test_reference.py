@@ -32,6 +32,7 @@ def answers(here: Rack) -> dict[str, Any]:
         **{name: found[0] for name, found in lists.items()},
         "PlanDeploy": plan,
         "GetComponents": Bench().call("GetComponents", "web")[0],
+        "GetComponentTree": Bench().call("GetComponentTree", "web"),
         "GetJob": deployed,
         "GetStatus": here.call("GetStatus", "alpha"),
         "GetAudit": here.call("GetAudit", "alpha"),

@@ -7,7 +7,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
-seconds=${SECONDS_ALLOWED:-1500}
+seconds=${SECONDS_ALLOWED:-5400}
 
 die() {
     printf 'test-kernel: %s\n' "$1" >&2

@@ -1,7 +1,5 @@
 """Head nodes made from an image in a logical pool, which needs a kernel that has the device mapper."""
 
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from nm.records import Record
 from nm.seed import Seed
 from nm.thin import Tools
 from nm.vm import HostHand
+from tests.kernel.conftest import sh, volume_group
 
 DOMAIN = "nm-h1"
 MAC = machine_xml.mac_of("vmhost", DOMAIN)
@@ -33,29 +32,11 @@ HOST: Record = {
 VALUE: Value = {"host": "vmhost", "domain": DOMAIN, "vlan": 101, "image": "tiny"}
 
 
-def sh(command: str) -> str:
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, (command, done.stdout + done.stderr)
-    return done.stdout.strip()
-
-
 @pytest.fixture(scope="module", autouse=True)
-def group(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A volume group on a loop device, a libvirtd with a pool of it, a trunk; all end with the VM."""
-    place = tmp_path_factory.mktemp("lvm")
-    for module in ("dm_mod", "dm_thin_pool", "loop", "dummy", "tun"):
-        sh(f"modprobe {module}")
-    sh("/lib/systemd/systemd-udevd --daemon; mkdir -p /run/lock/lvm /run/libvirt /var/lib/libvirt/qemu")
-    sh("mountpoint -q /dev/pts || mount -t devpts devpts /dev/pts")
-    sh("virtlogd -d && libvirtd -d")
-    sh(f"truncate -s 256M {place}/disk && losetup /dev/loop0 {place}/disk")
-    sh("pvcreate -q /dev/loop0 && vgcreate -q heads /dev/loop0")
+def group(tmp_path_factory: pytest.TempPathFactory, libvirtd: None) -> None:
+    """A volume group, with what others wrote there before, and a trunk; all end with the VM."""
+    volume_group("heads", str(tmp_path_factory.mktemp("lvm") / "disk"))
     sh("ip link show trunk0 >/dev/null 2>&1 || ip link add trunk0 type dummy; ip link set trunk0 up")
-    end = time.monotonic() + 100
-    while subprocess.run(["virsh", "-q", "version"], capture_output=True, check=False).returncode:
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    sh("virsh -q pool-define-as heads logical --source-name heads --target /dev/heads")
     sh("lvcreate -q -Wn -Zn -n former -l 100%FREE heads")  # what another group wrote there
     sh("tr '\\0' X </dev/zero | dd of=/dev/heads/former bs=1M iflag=fullblock 2>/dev/null; true")
     sh("lvremove -qfy heads/former")

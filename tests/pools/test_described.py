@@ -473,6 +473,18 @@ def test_what_cannot_be_set(bench: Bench, path: str, value: Any, error: type[NME
         bench.call("SetAttribute", "pool", path, value)
 
 
+def test_a_long_is_set_though_the_wire_has_none(bench: Bench) -> None:
+    run(bench, 'l extends LoopbackStorageBackend { baseImage "spare"; size 1000; } ' + domain())
+    bench.call("SetAttribute", "pool", "l:size", 5e9)
+    assert pool(bench)["set"] == [[["l"], "size", {"value": 5_000_000_000}]]
+    assert type(pool(bench)["set"][0][2]["value"]) is int
+    bring_up(bench.memory, "pool", NOW)
+    with refused(bench, Invalid, "size is 5.5"):
+        bench.call("SetAttribute", "pool", "l:size", 5.5)
+    bench.call("SetAttribute", "pool", "d:ratio", 5e9)
+    assert type(pool(bench)["set"][-1][2]["value"]) is float
+
+
 def test_the_whole_is_called_sfconfig(bench: Bench) -> None:
     run(bench, domain())
     assert bench.call("SetAttribute", "pool", "sfConfig:colour", "red")

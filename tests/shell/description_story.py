@@ -28,6 +28,7 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     warned = nmctl("sf", "check", str(pool))
     assert warned.err.splitlines()[0].endswith("Domain knows no mnemory (in sfConfig:a)")
     assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["hint"] == "did you mean memory?"
+    _knows_components(nmctl, folder / "disks.sf")
     tidy = common.read_text().replace("{ memory 512; }", "{\n  memory 512;\n}\n")
     assert nmctl("sf", "fmt", str(common)).out == tidy
     assert nmctl("sf", "fmt", "--check", str(common), str(pool), status=1).out.splitlines() == [
@@ -64,3 +65,22 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "check", str(folder / "none.sf"), status=5)
     pool.write_bytes(b"\xff")
     assert "not a text in UTF-8" in nmctl("sf", "check", str(pool), status=2).err
+
+
+def _knows_components(nmctl: Nmctl, pool: Path) -> None:
+    """What could not be deployed is refused, with all that is wrong; what is oddly placed is warned of."""
+    disk = 'd extends LoopbackStorageBackend { baseImage "base"; }'
+    start = '#include "ch/cern/openlab/smartdomains/components.sf"\nsfConfig extends Compound {'
+    pool.write_text(
+        f'{start} a extends Domain {{ hostname "a"; storageBackend LAZY ATTRIB e; onCrash "x"; }} {disk} }}'
+    )
+    assert nmctl("sf", "check", str(pool), status=2).err.splitlines() == [
+        f"{pool}:2: error: a: storageBackend leads nowhere; name a component of this description",
+        f"{pool}:2: error: a: onCrash is 'x'; it is one of destroy, restart",
+    ]
+    told = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"]
+    assert [problem["message"] for problem in told] == ["storageBackend leads nowhere", "onCrash is 'x'"]
+    pool.write_text(f'{start} a extends Domain {{ hostname "a"; storageBackend LAZY ATTRIB d; }} {disk} }}')
+    warned = nmctl("sf", "check", str(pool)).err
+    assert "a: it needs d, which stands behind it and is made first; describe d before it" in warned
+    assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["where"] == "a"

@@ -57,7 +57,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl("sf", "show", "web", "--json").json["result"]["files"] == {str(common): COMMON}
     nmctl("sf", "show", "web", "other.sf", status=5)
     assert nmctl("sf", "list", "state=running", "--json").json["result"][0]["name"] == "web"
-    nmctl("sf", "set", "web", "a:memory", "700", "--wait")
+    said = nmctl("sf", "set", "web", "a:memory", "700", "--wait").err
+    assert said.startswith("set a:memory of web: it counts at once")
     assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
@@ -67,6 +68,9 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
     assert "b (Prim): running" in nmctl("sf", "status", "web").out
     nmctl("sf", "end", "web", "nowhere", status=5)
+    assert "it counts at once" in nmctl("sf", "set", "web", "a:memory", "5", "--dry-run").out
+    assert "a console needs a terminal" in nmctl("sf", "console", "web", "a", status=2).err
+    nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
     pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")

@@ -1,4 +1,4 @@
-"""The pictures in docs/images: python -m tests.web.screenshots. They show the racks that the tests have."""
+"""The pictures in docs/images, of the racks that tests have: python -m tests.web.screenshots [NAME...]."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.web.conftest import CHROMIUM, NARROW, SANDBOX, WIDE
+from tests.web.described import Described
 from tests.web.world import Hall, Laboratory, Page, furnished, shown
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
@@ -61,12 +62,33 @@ def hall(browser: Browser, folder: Path) -> None:
         shot(entered(browser, page), "web-2000-ports", "project03")
 
 
+def console(browser: Browser, folder: Path) -> None:
+    """A description, with an attribute that is being changed."""
+    with furnished(Described(folder)) as rack, shown(rack) as page:
+        rack.begun("web", "back:store", "Domain", cmdline="quiet")
+        rack.live("web", "back:deep:two", state="ended", going="abnormal", words="it does not run any more")
+        context = entered(browser, page)
+        tab = context.pages[0]
+        tab.wait_for_selector("#live:not(.lost)")
+        tab.goto(f"{page.base}descriptions#/web")
+        for path in ("front", "back", "back:deep"):
+            tab.click(f'[role="treeitem"][data-id="{path}"] .sign')
+            tab.wait_for_selector(f'[role="treeitem"][data-id="{path}"][aria-expanded="true"]')
+        tab.click('[role="treeitem"][data-id="front:balancer"]')
+        tab.click('button[aria-label="Change memory"]')
+        tab.fill("#edit-text", "1024")
+        tab.wait_for_selector("#effect:not(:empty)")
+        shot(context, "web-console")
+
+
 def main() -> int:
     """Make them all."""
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SANDBOX)
-        for name, rack in (("laboratory", laboratory), ("hall", hall)):
+        for name, rack in (("laboratory", laboratory), ("hall", hall), ("console", console)):
+            if sys.argv[1:] and name not in sys.argv[1:]:
+                continue
             home = Path(folder, name)
             home.mkdir()
             rack(browser, home)

@@ -14,12 +14,14 @@ import pytest
 import nm.shell.web.server
 from nm.shell import lookout
 from nm.shell.picture import COLOURS
-from nm.shell.web.server import CROWDED, MOST, STREAMS
+from nm.shell.web.server import CROWDED, LARGEST, MOST, STREAMS
+from nm.shell.web.server import FILES as SERVED
 from tests.web.world import Laboratory, Page, Seat, served
 
 FOLDER = Path(nm.shell.web.server.__file__).parent
-FILES = ("/", "/style.css", "/page.js", "/elements.js", "/link.js", "/icon.svg", "/picture.json")
+FILES = ("/", *SERVED, "/picture.json", "/components.json", "/job.json")
 PATHS = (*FILES, "/live", "/nothing")
+CHANGE = '{"name": "web", "path": "a", "attribute": "memory", "type": "text", "text": "x"}'
 Answer = tuple[int, http.client.HTTPMessage, bytes]
 
 
@@ -112,6 +114,82 @@ def test_only_get(page: Page, cookie: str, method: str) -> None:
     assert (status, headers["Allow"]) == (405, "GET")
 
 
+def change(page: Page, body: str = CHANGE, path: str = "/attribute", **headers: str) -> Answer:
+    """What comes of a request that would change an attribute."""
+    connection = http.client.HTTPConnection("127.0.0.1", page.server.server_port, timeout=20)
+    with closing(connection):
+        told = {name.replace("_", "-"): text for name, text in headers.items() if text}
+        connection.request("POST", path, body, headers=told)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+@pytest.fixture
+def own(page: Page, cookie: str) -> dict[str, str]:
+    """The headers of a change by the page itself."""
+    return {
+        "Cookie": cookie,
+        "Origin": page.base.removesuffix("/"),
+        "Sec_Fetch_Site": "same-origin",
+        "Content_Type": "application/json",
+        "X_Nm_Write": page.server.gate.write_token,
+    }
+
+
+def test_a_change_by_the_page_itself_comes_to_the_daemon(page: Page, own: dict[str, str]) -> None:
+    status, _, body = change(page, **own)
+    assert (status, json.loads(body)["error"]["code"]) == (200, 106)  # there is no such description
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ("Cookie", ""),
+        ("Cookie", "nm_1=guessed"),
+        ("Origin", ""),
+        ("Origin", "null"),
+        ("Origin", "http://127.0.0.1:1"),
+        ("Origin", "http://example.org"),
+        ("Sec_Fetch_Site", "same-site"),
+        ("Sec_Fetch_Site", "cross-site"),
+        ("X_Nm_Write", ""),
+        ("X_Nm_Write", "guessed"),
+        ("Host", "example.org"),
+    ],
+)
+def test_a_change_that_is_not_by_the_page_is_refused(
+    page: Page, own: dict[str, str], header: str, text: str
+) -> None:
+    status, _, body = change(page, **{**own, header: text})
+    assert (status, b"error" in body) == (403, False)
+
+
+def test_a_change_has_to_be_json_and_short(page: Page, own: dict[str, str]) -> None:
+    assert change(page, **{**own, "Content_Type": "text/plain"})[0] == 400
+    assert change(page, "x" * (LARGEST + 1), **own)[0] == 400
+    for body in ("", "[]", "{", "[" * 50_000, '{"name": 5}', CHANGE.replace("text", "else")):
+        status, _, told = change(page, body, **own)
+        assert (status, json.loads(told)["error"]["code"]) == (200, 102), body
+
+
+def test_the_write_token_is_told_once_and_to_who_had_the_link(page: Page) -> None:
+    token = page.server.gate.write_token.encode()
+    _, headers, body = ask(page, token_path(page))
+    assert token in body
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    for path in FILES:
+        _, told, body = ask(page, path, Cookie=cookie)
+        assert token not in body and token.decode() not in str(told)
+    assert token.decode() not in page.url + cookie
+
+
+def test_nothing_else_is_changed_by_anything(page: Page, own: dict[str, str]) -> None:
+    for path in (*FILES, "/live"):
+        assert change(page, path=path, **own)[0] == 405
+    status, headers, _ = ask(page, "/attribute", "PUT", Cookie=own["Cookie"])
+    assert (status, headers["Allow"]) == (405, "POST")
+
+
 def test_what_the_browser_is_told(page: Page, cookie: str) -> None:
     for path in FILES:
         _, headers, _ = ask(page, path, Cookie=cookie)
@@ -124,7 +202,7 @@ def test_what_the_browser_is_told(page: Page, cookie: str) -> None:
 
 
 def test_the_page_needs_nobody_else() -> None:
-    for name in ("page.html", "page.js", "elements.js", "link.js", "style.css", "icon.svg"):
+    for name in ("page.html", *(name for name, _ in SERVED.values())):
         text = (FOLDER / name).read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?:|//[a-z]+\.|@import|<script(?! src=\"/)| style=|innerHTML", text), name
 

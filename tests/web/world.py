@@ -17,8 +17,10 @@ from nm.shell.feed import Feed
 from nm.shell.lookout import Lookout
 from nm.shell.output import Output
 from nm.shell.session import Choice, Session
+from nm.shell.web.desk import Desk
 from nm.shell.web.server import PageServer
 from tests.rack import ROOT, Rack
+from tests.web.described import Described
 
 LEAVES = ("leaf1", "leaf2")
 PORTS = 24
@@ -172,7 +174,7 @@ class Stack(Rack):
         """None."""
 
 
-Made = TypeVar("Made", Laboratory, Hall, Stack)
+Made = TypeVar("Made", Laboratory, Hall, Stack, Described)
 
 
 class Seat(Session):
@@ -189,6 +191,9 @@ class Seat(Session):
         self.open = threading.Event()
         self.open.set()
         self.refusal = ""
+
+    def another(self) -> "Seat":
+        return self
 
     def call(self, method: str, *parameters: Any) -> Any:
         self.asked.append(method)
@@ -224,7 +229,8 @@ def served(session: Session) -> Iterator[Page]:
     look = Lookout(session)
     look.refresh()
     feed = Feed(look)
-    server = PageServer(0, feed)
+    desk = Desk(session.another())
+    server = PageServer(0, feed, desk)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     feed.start()
     thread.start()
@@ -235,6 +241,7 @@ def served(session: Session) -> Iterator[Page]:
         server.shutdown()
         thread.join()
         server.server_close()
+        desk.close()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-// What page.js is built with: words and signs of states, elements that change only where they must,
+// What the pages are built with: words and signs of states, elements that change only where they must,
 // texts, and the keyboard's way over the ports of a face plate.
 
 export const SIGNS = {free: "·", unused: "", taken: "•", trunk: "=", unverified: "?", out: "×", failed: "!", dirty: "%"};
@@ -84,6 +84,17 @@ export function until(seconds) {
   if (seconds === null) return "";
   const left = seconds - Date.now() / 1000;
   return left > 0 ? `ends in ${span(left)}` : "its end has come";
+}
+
+// Whether what is shown is true, and if not, since when. `rack`: the picture's struct of that.
+export function tellLive(link, {trouble, as_of: asOf} = {}) {
+  const [mark, banner] = ["live", "banner"].map((id) => document.getElementById(id));
+  const words = link.trouble || trouble || "";
+  const since = moment(trouble ? asOf : link.trueAt);
+  put(mark, words ? `old, of ${since}` : link.open ? "live" : "connecting");
+  dress(mark, link.open && !words ? "" : "lost");
+  banner.hidden = !words;
+  put(banner, words && `${words}; what is shown is of ${since}`);
 }
 
 // Go where the key leads; whether it leads anywhere.

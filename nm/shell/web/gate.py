@@ -1,9 +1,14 @@
-"""Who may look at the page: a token that is good once, a cookie for it, and headers that must be right.
+"""Who may look at the page: a token that is good once, a cookie for it, headers that must be right.
 
 Anybody on this machine can connect to a port on 127.0.0.1, and any page in the browser can make it send
 requests there. So a request needs the cookie that was given for the token. It must name this machine as its
 host, for a stranger's name that leads to 127.0.0.1 would make that stranger's page the same origin. And it
-must not come from another page. Asked by the server's threads; `_lock` guards the token.
+must not come from another page.
+
+Browsers send a cookie to all ports of a machine, so another server here may have learned it. Therefore a
+request that changes something also brings the write token, in a header: it is told in the one answer to the
+link, the page keeps it where only its own origin, which has the port, can read it, and it is never sent but
+with a change. Asked by the server's threads; `_lock` guards the token.
 """
 
 import re
@@ -12,6 +17,7 @@ import threading
 from email.message import Message
 
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+WRITE = "X-Nm-Write"  # the header with the write token: one that no form of another page can send
 OWN_SITE = ("same-origin", "none")  # of Sec-Fetch-Site: our page, or the person at the address bar
 
 
@@ -22,6 +28,7 @@ class Gate:
         self.token = secrets.token_urlsafe(32)
         self.cookie = f"nm_{port}"
         self._session = secrets.token_urlsafe(32)
+        self.write_token = secrets.token_urlsafe(32)
         self._used = False
         self._lock = threading.Lock()
 
@@ -40,6 +47,11 @@ class Gate:
             name == self.cookie and secrets.compare_digest(value.encode(), self._session.encode())
             for name, _, value in cookies
         )
+
+    def lets_write(self, headers: Message) -> bool:
+        """Whether a request that is `is_own` says that our page sends it, and brings the write token."""
+        given = headers.get(WRITE, "").encode("utf-8", "surrogateescape")
+        return headers.get("Origin", "") != "" and secrets.compare_digest(given, self.write_token.encode())
 
 
 def is_here(headers: Message) -> bool:

@@ -1,4 +1,5 @@
-// The page's way to the server: the picture whole, then what changes, and whether both still come.
+// The pages' way to the server: the picture whole, then what changes, and whether both still come; questions of a
+// page's own; and attributes that are changed.
 
 const SILENCE = 7000;  // ms without a word from the server, which says something every other second
 const AGAIN = 5000;    // ms until a page that was turned away asks again
@@ -9,8 +10,10 @@ const TROUBLE = {
 };
 
 export class Link {
-  // `take` is given pictures and changes, `tell` is called whenever something may be told differently.
-  constructor(take, tell) {
+  // `take` is given pictures and changes, `tell` is called whenever something may be told differently. `only`: the
+  // kinds of things that the page wants, with , between them; else all.
+  constructor(take, tell, only = "") {
+    this.only = only && `only=${only}`;
     this.take = take;
     this.tell = tell;
     this.revision = 0;
@@ -25,7 +28,7 @@ export class Link {
     this.source?.close();
     clearTimeout(this.timer);
     if (document.hidden) return this.become(false);
-    const source = this.source = new EventSource(`/live?after=${this.revision}`);
+    const source = this.source = new EventSource(`/live?after=${this.revision}&${this.only}`);
     this.expect();
     source.onmessage = (event) => {
       this.expect();
@@ -57,7 +60,7 @@ export class Link {
 
   // Take the picture whole; the answer's status, 0 when there is none.
   async fetch() {
-    const answer = await fetch("/picture.json").catch(() => null);
+    const answer = await fetch(`/picture.json?${this.only}`).catch(() => null);
     if (answer?.ok) {
       const {revision, picture} = await answer.json();
       this.receive({revision, all: picture});
@@ -78,3 +81,31 @@ export class Link {
     this.tell();
   }
 }
+
+// ---- questions and changes: answers are {ok, result} or {ok, error: {message, hint}}
+
+const LOST = {ok: false, error: {message: TROUBLE.silent, hint: ""}};
+const LOOKING = {message: "this page may only look", hint: "open the link of a new `nmctl web`"};
+const TOKEN = "write";
+
+// Keep what changes are made by, which only the answer to the link tells.
+export function keepToken() {
+  const given = document.querySelector("meta[name=write]")?.content;
+  if (given) localStorage.setItem(TOKEN, given);
+}
+
+export const mayWrite = () => localStorage.getItem(TOKEN) !== null;
+
+export async function ask(path, parameters) {
+  const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`).catch(() => null);
+  return answer?.ok ? answer.json() : LOST;
+}
+
+export async function change(asked) {
+  const headers = {"Content-Type": "application/json", "X-Nm-Write": localStorage.getItem(TOKEN) ?? ""};
+  const answer = await fetch("/attribute", {method: "POST", headers, body: JSON.stringify(asked)}).catch(() => null);
+  if (answer?.status === 403) return {ok: false, error: LOOKING};
+  return answer?.ok ? answer.json() : LOST;
+}
+
+export const saidOf = ({message, hint}) => [message, hint].filter(Boolean).join("; ");

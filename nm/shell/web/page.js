@@ -5,11 +5,11 @@
 
 import {
   SIGNS, WORDS, LEGEND, BESIDE, make, put, dress, note, keep, byId,
-  count, moment, span, some, until, walk, step,
+  count, moment, span, some, until, walk, step, tellLive,
 } from "/elements.js";
-import {Link} from "/link.js";
+import {Link, keepToken} from "/link.js";
 
-const KINDS = ["rack", "switches", "ports", "trunks", "hosts", "headnodes", "nodes", "vlans", "groups", "jobs", "events"];
+const KINDS = ["rack", "switches", "ports", "trunks", "hosts", "headnodes", "nodes", "vlans", "groups", "pools", "jobs", "events"];
 const rack = Object.fromEntries(KINDS.map((kind) => [kind, new Map()]));
 const MANY_PORTS = 250;   // from so many on, ports are drawn small
 const MANY_NODES = 120;   // from so many on, only the machines of what is chosen are shown
@@ -251,6 +251,22 @@ function drawGroups() {
   });
 }
 
+function drawDescriptions() {
+  one("described").hidden = rack.pools.size === 0;
+  keep(one("pools"), list("pools"), byId, (pool) => {
+    const item = make("li");
+    const way = make("a", "title", pool.name);
+    way.href = `/descriptions#/${encodeURIComponent(pool.name)}`;
+    item.append(way, make("span", "state"), make("span", "about"));
+    return item;
+  }, (item, pool) => {
+    const [, state, about] = item.children;
+    put(state, pool.state);
+    dress(state, `state ${pool.error ? "bad" : pool.job ? "moving" : pool.state === "running" ? "good" : ""}`);
+    put(about, pool.error || `${count(pool.components, "component")}, ${count(pool.domains, "domain")}`);
+  });
+}
+
 function drawJobs() {
   const jobs = list("jobs").reverse();
   one("no-jobs").hidden = jobs.length > 0;
@@ -322,17 +338,6 @@ function drawAbout() {
   const {daemon, who, sees, audited} = rack.rack.get("rack") ?? {};
   const parts = [daemon, count(rack.switches.size, "switch").replace("switchs", "switches"), count(rack.ports.size, "port"), count(rack.nodes.size, "node"), count(rack.groups.size, "group"), who && `seen as ${who}`, audited && `audited ${moment(audited)}`];
   put(one("about"), parts.filter(Boolean).join(" · ") + (sees === false ? " (names and availability, and your own groups)" : ""));
-}
-
-// Whether what is shown is true, and if not, since when.
-function drawLive() {
-  const {trouble, as_of: asOf} = rack.rack.get("rack") ?? {};
-  const words = link.trouble || trouble || "";
-  const since = moment(trouble ? asOf : link.trueAt);
-  put(one("live"), words ? `old, of ${since}` : link.open ? "live" : "connecting");
-  dress(one("live"), link.open && !words ? "" : "lost");
-  one("banner").hidden = !words;
-  put(one("banner"), words && `${words}; what is shown is of ${since}`);
 }
 
 // ---- what is chosen, what is looked for
@@ -596,6 +601,7 @@ function draw() {
   drawLegend();
   drawMachines();
   drawGroups();
+  drawDescriptions();
   drawJobs();
   drawEvents();
   drawTrouble();
@@ -614,10 +620,11 @@ function take(message) {
   draw();
 }
 
-const link = new Link(take, drawLive);
+const link = new Link(take, () => tellLive(link, rack.rack.get("rack")));
 
 setInterval(() => { drawGroups(); drawDetails(); }, 30000); // what tells how long
 
+keepToken();
 history.replaceState(null, "", "/"); // the token is used, and nobody's business
 await link.fetch();
 requestAnimationFrame(() => setTimeout(() => performance.mark("first-picture"))); // it has been painted

@@ -1,4 +1,4 @@
-"""HTTP for the page, on 127.0.0.1 only: GET, for whoever has the cookie, a bounded number of connections.
+"""HTTP for the pages, on 127.0.0.1 only: GET for whoever has the cookie, one POST, few connections.
 
 The standard library's server is not meant to face a network. It does not: it serves the browser of the one
 person who started it, on the loopback, for as long as nmctl runs; whoever else connects learns nothing
@@ -6,6 +6,7 @@ person who started it, on the loopback, for as long as nmctl runs; whoever else 
 /live goes on.
 """
 
+import hashlib
 import json
 import socketserver
 import sys
@@ -22,7 +23,9 @@ from nm.shell.failures import CONFLICT, OK, Failure
 from nm.shell.feed import Feed
 from nm.shell.lookout import Lookout
 from nm.shell.output import Line
+from nm.shell.picture import Picture
 from nm.shell.session import Session
+from nm.shell.web.desk import Desk
 from nm.shell.web.gate import Gate, is_here, is_own
 
 ADDRESS = "127.0.0.1"
@@ -30,12 +33,18 @@ MOST = 64  # connections
 STREAMS = 32  # of them on /live, so that whatever else is asked for finds room
 SLOW = 10.0  # seconds without a byte: the browser is gone
 HEARTBEAT = 2.0  # seconds after which who waits for changes hears that there is none
+LARGEST = 64 << 10  # bytes of a change
 FOLDER = Path(__file__).parent
+CHANGES = "/attribute"  # the one place to which anything is sent
 FILES = {
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/elements.js": ("elements.js", "text/javascript; charset=utf-8"),
     "/link.js": ("link.js", "text/javascript; charset=utf-8"),
+    "/descriptions": ("descriptions.html", "text/html; charset=utf-8"),
+    "/descriptions.js": ("descriptions.js", "text/javascript; charset=utf-8"),
+    "/tree.js": ("tree.js", "text/javascript; charset=utf-8"),
+    "/attributes.js": ("attributes.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {
@@ -62,9 +71,10 @@ class PageServer(ThreadingHTTPServer):
     request_queue_size = MOST  # who finds the queue full waits for a second
     block_on_close = False  # a browser that does not read holds nobody up
 
-    def __init__(self, port: int, feed: Feed) -> None:
+    def __init__(self, port: int, feed: Feed, desk: Desk) -> None:
         super().__init__((ADDRESS, port), Handler)
         self.feed = feed
+        self.desk = desk
         self.gate = Gate(self.server_address[1])
         self.streams = threading.BoundedSemaphore(STREAMS)
         self._room = threading.BoundedSemaphore(MOST)
@@ -121,25 +131,35 @@ class Handler(BaseHTTPRequestHandler):
         if cookie is None and not self.server.gate.knows(self.headers):
             return self._refuse(REFUSAL)
         if url.path == "/":
-            self.server.feed.ask()  # while the browser reads the page
-            return self._file(
-                "page.html", "text/html; charset=utf-8", {"Set-Cookie": cookie} if cookie else {}
-            )
+            return self._page(cookie)
         if url.path in FILES:
             return self._file(*FILES[url.path])
         if self.server.feed.stopped:
             return self._say(HTTPStatus.SERVICE_UNAVAILABLE, "nmctl web is about to end\n")
-        if url.path == "/picture.json":
-            return self._picture()
-        if url.path == "/live":
-            return self._live(query.get("after", [""])[0])
-        return self._say(HTTPStatus.NOT_FOUND, "no such page\n")
+        return self._data(url.path, {name: texts[0] for name, texts in query.items()})
+
+    def do_POST(self) -> None:
+        """Change an attribute, when who asks may do so by this page."""
+        path = urlsplit(self.path).path
+        if path != CHANGES:
+            return self._other_method()
+        body = self._body()
+        if not is_here(self.headers):
+            return self._refuse("this page is on this machine only\n")
+        if not (is_own(self.headers) and self.server.gate.knows(self.headers)):
+            return self._refuse("another page may not ask\n")
+        if not self.server.gate.lets_write(self.headers):
+            return self._refuse("this page may only look\n")
+        if body is None or self.headers.get_content_type() != "application/json":
+            return self._say(HTTPStatus.BAD_REQUEST, f"give JSON of at most {LARGEST} bytes\n")
+        return self._document(self.server.desk.change(body))
 
     def _other_method(self) -> None:
-        self._say(HTTPStatus.METHOD_NOT_ALLOWED, "only GET\n", {"Allow": "GET"})
+        only = "POST" if urlsplit(self.path).path == CHANGES else "GET"
+        self._say(HTTPStatus.METHOD_NOT_ALLOWED, f"only {only}\n", {"Allow": only})
 
     # The library calls these by the method's name.
-    do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = _other_method  # noqa: N815
+    do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = _other_method  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: the first one has the token in it."""
@@ -153,8 +173,46 @@ class Handler(BaseHTTPRequestHandler):
     def _file(self, name: str, kind: str, more: Mapping[str, str] | None = None) -> None:
         self._answer(HTTPStatus.OK, (FOLDER / name).read_bytes(), kind, more)
 
-    def _picture(self) -> None:
+    def _page(self, cookie: str | None) -> None:
+        """The first page; to whom the link was for, with what changes are made by."""
+        self.server.feed.ask()  # while the browser reads the page
+        text = (FOLDER / "page.html").read_bytes()
+        given = self.server.gate.write_token if cookie else ""
+        body = text.replace(b'name="write" content=""', f'name="write" content="{given}"'.encode())
+        self._answer(
+            HTTPStatus.OK, body, "text/html; charset=utf-8", {"Set-Cookie": cookie} if cookie else {}
+        )
+
+    def _data(self, path: str, asked: Mapping[str, str]) -> None:
+        """What pages are drawn from."""
+        if path == "/picture.json":
+            return self._picture(asked.get("only", ""))
+        if path == "/live":
+            return self._live(asked.get("after", ""), asked.get("only", ""))
+        if path == "/components.json":
+            return self._document(self.server.desk.tree(asked.get("name", ""), asked.get("view", "{}")))
+        if path == "/job.json":
+            return self._document(self.server.desk.job(asked.get("id", "")))
+        return self._say(HTTPStatus.NOT_FOUND, "no such page\n")
+
+    def _body(self) -> bytes | None:
+        """What came with the request; None when it is too long, or of no length."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit() and int(length) <= LARGEST):
+            return None
+        return self.rfile.read(int(length))
+
+    def _document(self, found: Mapping[str, Any]) -> None:
+        """An answer of the desk's; nothing when the page has the same already."""
+        body = _json(found)
+        tag = f'"{hashlib.sha256(body).hexdigest()}"'
+        if self.headers.get("If-None-Match") == tag:
+            return self._answer(HTTPStatus.NOT_MODIFIED, b"", "application/json", {"ETag": tag})
+        return self._answer(HTTPStatus.OK, body, "application/json", {"ETag": tag})
+
+    def _picture(self, only: str) -> None:
         revision, found = self.server.feed.current()
+        found = _part(found, only)
         tag = f'"{self.server.gate.cookie}-{revision}"'
         if self.headers.get("If-None-Match") == tag:
             return self._answer(HTTPStatus.NOT_MODIFIED, b"", "application/json", {"ETag": tag})
@@ -173,30 +231,38 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    def _live(self, after: str) -> None:
+    def _live(self, after: str, only: str) -> None:
         """Changes as server-sent events, until one side leaves. `after`: the revision that the page has."""
         if not self.server.streams.acquire(blocking=False):
             return self._say(HTTPStatus.SERVICE_UNAVAILABLE, CROWDED)
         try:
             self._head(HTTPStatus.OK, {"Content-Type": "text/event-stream"})
             with self.server.feed.watching():
-                for message in self._changes(after):
+                for message in self._changes(after, only):
                     self.wfile.write(message)
         finally:
             self.server.streams.release()
 
-    def _changes(self, after: str) -> Iterator[bytes]:
+    def _changes(self, after: str, only: str) -> Iterator[bytes]:
         feed = self.server.feed
         revision, shown = feed.current()
+        shown = _part(shown, only)
         told = picture.difference({} if after != str(revision) else shown, shown)
         yield b"retry: 1000\n\n" + _message(revision, told)
         for found in feed.changes(revision, HEARTBEAT):
             if found is None:
                 yield b"data: {}\n\n"
                 continue
-            told = picture.difference(shown, found[1])
-            revision, shown = found
+            revision, before = found[0], shown
+            shown = _part(found[1], only)
+            told = picture.difference(before, shown)
             yield _message(revision, told)
+
+
+def _part(found: Picture, only: str) -> Picture:
+    """What a page wants of the picture: some kinds of things, with , between them, or all."""
+    kinds = only.split(",")
+    return {kind: structs for kind, structs in found.items() if kind in kinds} if only else found
 
 
 def _json(value: Any) -> bytes:
@@ -214,9 +280,9 @@ def serve(session: Session, port: int, browse: bool) -> int:
     """Serve the page until Ctrl-C. Failure when the daemon does not answer, or the port is taken."""
     look = Lookout(session)
     look.refresh()  # what is wrong with the daemon is told here, not in the browser
-    feed = Feed(look)
+    feed, desk = Feed(look), Desk(session.another())
     try:
-        server = PageServer(port, feed)
+        server = PageServer(port, feed, desk)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Failure(
@@ -231,6 +297,7 @@ def serve(session: Session, port: int, browse: bool) -> int:
     finally:
         feed.stop()
         server.server_close()
+        desk.close()
     return OK
 
 

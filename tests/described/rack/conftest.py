@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from nm import config
-from nm.lab import archive
+from nm.lab import guest
 from tests.hosts.rack.conftest import BRIDGE, HOST, sh
-from tests.pools.rack.test_daemon import CMDLINE, INIT, MODULES
 from tests.rack import Rack
 
 if "RACK" not in os.environ:
@@ -86,9 +85,8 @@ def images() -> Path:
     made = Path(os.environ["RACK"]) / "images"
     made.mkdir(mode=0o755)
     sh("qemu-img", "create", "-q", "-f", "qcow2", made / "empty.qcow2", "8M")
-    kernel, modules = archive.kernel()
-    (made / "vmlinux").write_bytes(archive.unpacked(kernel.read_bytes()))
-    (made / "initrd").write_bytes(archive.archive(archive.base(INIT, modules, MODULES)))
+    for name in ("vmlinux", "initrd"):
+        (made / name).write_bytes((guest.image() / name).read_bytes())
     for file in made.iterdir():
         file.chmod(0o644)
     return made
@@ -113,7 +111,7 @@ def housed(kind: type[H], folder: Path, images: Path) -> Iterator[H]:
         made.config = replace(made.config, images=config.Images((str(images),)))
         made.start()
         made.register()
-        boot = {"kernel": f"{images}/vmlinux", "initrd": f"{images}/initrd", "cmdline": CMDLINE}
+        boot = {"kernel": f"{images}/vmlinux", "initrd": f"{images}/initrd", "cmdline": guest.CMDLINE}
         disk = {"kind": "disk", "disk": f"{images}/empty.qcow2"}
         made.call("RegisterImage", "empty", disk)
         made.call("RegisterImage", "guests", {**disk, **boot})

@@ -1,4 +1,5 @@
-"""Small descriptions with what they mean, or what is wrong with them: one file for each part of the language.
+"""Small descriptions with what they mean, or what is wrong with them: one file for each part of the language,
+and second-reading.txt, whose results were written down before anybody looked at what nm makes of them.
 
 A file consists of cases with empty lines between them. `## ` begins what the cases behind it show. Of a
 case's lines come first, when there are any,

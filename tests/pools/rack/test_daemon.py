@@ -2,76 +2,22 @@
 
 import random
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nm.client import ClientError, connect
-from nm.jobs import OVER
-from nm.lab import archive, guest
+from nm.lab import guest
 from tests.hosts.rack.conftest import sh, until
+from tests.pools.daemon import Daemon
 from tests.pools.lifetime import INCLUDES
 from tests.pools.rack.conftest import URI, domains
 from tests.pools.rack.test_life import pair
 from tests.pools.scripted import LINGERING, described, lines, scratch, script, stages
 
-INIT = Path(__file__).with_name("pool-init.sh")
-MODULES = (*guest.MODULES, "virtio_blk", "isofs", "nls_utf8")
-CMDLINE = "console=ttyS0 quiet panic=1 mitigations=off cryptomgr.notests"
 KILLS = 12
-
-
-class Daemon:
-    """nmd in a folder of its own, which may be killed."""
-
-    def __init__(self, folder: Path, images: Path) -> None:
-        self.socket = folder / "api.sock"
-        self._config, self._said = folder / "nm.toml", folder / "said"
-        self._config.write_text(
-            f'[daemon]\ndatabase = "{folder}/db"\nlock = "{folder}/lock"\n'
-            f'pid_file = "{folder}/pid"\nlog = ""\n'
-            f'[api]\nsocket = "{self.socket}"\ntcp = false\n[export]\nfolder = "{folder}/export"\n'
-            f'[images]\nfolders = ["{images}"]\n[descriptions]\nshells = true\n'
-        )
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "nm.daemon", "--config", str(self._config)]
-        with open(self._said, "a") as said:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
-        until(self._answers, 60)
-
-    def _answers(self) -> bool:
-        try:
-            self.call("GetHosts", {})
-        except (ClientError, OSError):
-            return False
-        return True
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        with connect(str(self.socket)) as proxy:
-            return getattr(proxy, method)(*arguments)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(30)
-
-    def over(self, job: int) -> dict[str, Any]:
-        with suppress(AssertionError):
-            until(lambda: self.call("GetJobs", {"id": job})[0]["state"] in OVER, 120)
-        found: dict[str, Any] = self.call("GetJobs", {"id": job})[0]
-        assert found["state"] in OVER, (
-            found,
-            self.call("GetDescriptions", {}),
-            self._said.read_text()[-8000:],
-        )
-        return found
 
 
 @pytest.fixture
@@ -85,8 +31,7 @@ def daemon(tmp_path: Path, folder: Path, images: Path) -> Iterator[Daemon]:
     })  # fmt: skip
     made.call("RegisterImage", "empty", {"kind": "disk", "disk": f"{images}/empty.qcow2"})
     yield made
-    made.process.terminate()
-    made.process.wait(60)
+    made.stop()
     for name in domains("--all"):
         sh("sh", "-c", f"virsh destroy {name}; virsh undefine {name}; true")
     sh("sh", "-c", f"virsh pool-destroy pools; virsh pool-undefine pools; rm -rf {disks}; true")
@@ -135,10 +80,8 @@ def test_a_slow_script_holds_up_no_domain(daemon: Daemon) -> None:
 @pytest.fixture
 def bootable(images: Path) -> str:
     """An image whose guests take their addresses from their seeds."""
-    kernel, modules = archive.kernel()
-    (images / "vmlinux").write_bytes(archive.unpacked(kernel.read_bytes()))
-    (images / "initrd").write_bytes(archive.archive(archive.base(INIT, modules, MODULES)))
     for name in ("vmlinux", "initrd"):
+        (images / name).write_bytes((guest.image() / name).read_bytes())
         (images / name).chmod(0o644)
     return "guests"
 
@@ -147,7 +90,7 @@ def test_guests_start_answer_and_shut_down(daemon: Daemon, images: Path, bootabl
     sh("ip", "link", "add", "lan0", "type", "bridge")
     sh("ip", "link", "set", "lan0", "up")
     sh("ip", "address", "add", "10.0.0.1/16", "dev", "lan0")
-    boot = {"kernel": f"{images}/vmlinux", "initrd": f"{images}/initrd", "cmdline": CMDLINE}
+    boot = {"kernel": f"{images}/vmlinux", "initrd": f"{images}/initrd", "cmdline": guest.CMDLINE}
     settings = {"kind": "disk", "disk": f"{images}/empty.qcow2", **boot}
     daemon.call("RegisterImage", bootable, settings)
     text = """

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
+from nm.pools.console import get_component_tree
 from tests.pools.rack.conftest import Rack, domains, long, virsh
 
 PAIR = """
@@ -71,6 +72,21 @@ def test_memory_and_processors_are_changed_while_they_run(rack: Rack) -> None:
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
 
+def test_what_does_not_change_in_place_waits_when_it_is_set(rack: Rack) -> None:
+    """A processor less is up to the guest, and there is none that would give it away."""
+    rack.run(rack.apply("web", pair("vcpus 2;")))
+    number = virsh("domid", "a")
+    job = rack.run(rack.set("web", "a:vcpus", 1))
+    assert (job["state"], virsh("domid", "a")) == ("done", number)
+    view = {"chosen": "a", "find": "domain"}
+    told = get_component_tree(rack.database, rack.call("GetComponentTree"), "web", view)
+    assert told["chosen"]["waiting"] == ["vcpus"] and "waits" in told["chosen"]["notes"]
+    assert [row["below"]["waiting"] for row in told["rows"]] == [1, 0]
+    rack.run(rack.set("web", "a:vcpus", 2))
+    told = get_component_tree(rack.database, rack.call("GetComponentTree"), "web", view)
+    assert told["chosen"]["waiting"] == [] and "waits" not in told["chosen"]["notes"]
+
+
 def test_killed_behind_every_order_it_comes_to_the_same(rack: Rack) -> None:
     """No order's answer is heard the first time, so all of it is done twice."""
     changed = pair('graphics "vnc";', 'format "raw";')
@@ -114,6 +130,40 @@ def test_what_cannot_be_made_leaves_nothing_or_what_is_to_be_kept(rack: Rack) ->
     assert job["state"] == "failed" and domains("--all") == ["a"]
     pool = rack.pool("web")
     assert pool is not None and pool["state"] == "running" and "nm-" in pool["error"]
+    assert rack.run(rack.terminate("web"))["state"] == "done"
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
+FIVE = """
+Small extends Domain {{ memory 32; shutdownTimeout 0; }}
+sfConfig extends Compound {{
+  sfSyncTerminate true; {more}
+  d1 extends Small {{ hostname "one"; }}
+  d2 extends Small {{ hostname "two"; }}
+  d3 extends Small {{ hostname "three"; kernel "{kernel}"; }}
+  d4 extends Small {{ hostname "four"; }}
+  d5 extends Small {{ hostname "five"; }}
+}}
+"""
+
+
+def test_the_third_of_five_does_not_start(rack: Rack) -> None:
+    """What was made before it goes in the reverse order, or stays when the description says so."""
+    kernel = rack.images / "no-kernel"
+    kernel.write_bytes(b"this is none")
+    kernel.chmod(0o644)
+    job = rack.run(rack.apply("web", FIVE.format(more="", kernel=kernel)))
+    assert job["state"] == "failed" and "kernel" in job["error"]["text"]
+    begun = [f"{what} d{number}" for what in ("construct", "deploy") for number in range(1, 6)]
+    undone = [f"terminate d{number}" for number in range(5, 0, -1)]
+    assert list(dict.fromkeys(rack.done)) == [*begun, "start d1", "start d2", "start d3", *undone]
+    assert (domains("--all"), rack.files()) == ([], [])
+    pool = rack.pool("web")
+    assert pool is not None and pool["state"] == "failed"
+    kept = FIVE.format(more="keepOnFailure true;", kernel=kernel)
+    job = rack.run(rack.apply("web", kept))
+    assert job["state"] == "failed" and "d3" in job["error"]["text"]
+    assert domains() == ["five", "four", "one", "two"] and domains("--all") == domains()
     assert rack.run(rack.terminate("web"))["state"] == "done"
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 

@@ -43,6 +43,36 @@ def test_libvirtd_is_killed_while_a_pool_is_made_and_taken_down(rack: Rack, orde
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
 
+CHANGED = pair('memory 48; graphics "vnc";', "swapSize 1048576L;").replace(
+    'format "raw"; backing false;', 'format "raw"; backing false; size 16777216L;'
+)
+
+
+@pytest.mark.parametrize("orders", [0, 1, 3, 5, 7, 9, 11, 13] if LONG else [6])
+def test_libvirtd_is_killed_while_a_pool_is_changed(rack: Rack, orders: int) -> None:
+    """A disk is made anew and one grows, domains are restarted; the end is as if nothing had been."""
+    rack.run(rack.apply("web", pair()))
+    before = virsh("domuuid", "a"), rack.files()
+    job = rack.apply("web", CHANGED)
+    handled(rack, orders)
+    kill_libvirtd()
+    rack.later(5)
+    start_libvirtd()
+    over = rack.run(job)
+    assert (over["state"], over["error"]) == ("done", None)
+    pool = rack.pool("web")
+    assert pool is not None and (pool["state"], pool["deployed"]) == ("running", 2)
+    assert domains() == ["a", "other"] and set(rack.states("web").values()) == {"running"}
+    assert virsh("domblkinfo", "other", "vda").split()[1] == "16777216"
+    for name in ("a", "other"):
+        assert "type='vnc'" in virsh("dumpxml", name)
+    purposes = sorted(name.rpartition("+")[2] for name in rack.files())
+    assert purposes == ["disk", "disk", "seed", "seed", "swap"]
+    assert virsh("domuuid", "a") == before[0] and rack.files() != before[1]
+    assert rack.run(rack.terminate("web"))["state"] == "done"
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
 @pytest.mark.parametrize("what", ["keep", pytest.param("terminate", marks=long)])
 def test_a_host_that_cannot_be_reached(rack: Rack, what: str) -> None:
     rack.run(rack.apply("web", pair(f'whenUnreachable "{what}";')))

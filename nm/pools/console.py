@@ -1,0 +1,246 @@
+"""What a console shows of a pool: of its tree what is unfolded, and all of the one that is chosen. Pure.
+
+A pool may have 10,000 components, and whoever looks, looks again every second. So parts are read here as
+they are kept, counted where they stand, and only those that are shown become structs: an answer is as large
+as what is on the screen.
+
+A DeployManagement in a description is a console of its own: of the part that `root` leads to, else of the
+one that it is in, under the title that `nameDisplay` says, and to be looked at only when `screenEditable` is
+false. That is how it is shown; what may be changed, rights say alone.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from operator import add
+from typing import Any
+
+from nm.calls import Call
+from nm.errors import Invalid, NotFound
+from nm.pools import chunks, showing
+from nm.pools.attributes import Attribute, Value, is_component
+from nm.pools.differences import Standing, same
+from nm.pools.kinds import KINDS
+from nm.pools.life import Entry
+from nm.pools.operations import need
+from nm.pools.tree import ROOT, Part, Path, is_around, spell
+from nm.records import Record, name_of
+from nm.store import Reader
+
+VIEW = {"root": str, "open": list, "find": str, "most": int, "chosen": str}
+MOST = 200  # components that are found at once, and that are shown of what is inside one
+ROWS = 2000  # in one answer
+BELOW = ("components", "running", "busy", "bad", "waiting")  # what is counted
+BAD = frozenset(("trouble", "unreachable", "failed"))  # of an entry
+WAITING = ("restart", "replace")  # a change that counts when the component starts again
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A component as it is kept, and what is inside it. tally: of it and all inside it, by BELOW."""
+
+    path: Path
+    part: Mapping[str, Any]
+    begun: Mapping[str, Value]
+    late: Mapping[str, str]
+    entry: Entry
+    inside: list["_Kept"] = field(default_factory=list)
+    below: list[int] = field(default_factory=lambda: [0] * len(BELOW))
+
+
+# ---- what calls answer
+
+
+def get_component_tree(reader: Reader, call: Call, name: str, view: Record | None = None) -> Record:
+    """What is to be seen of a description's components; see VIEW."""
+    pool, chosen_view = need(reader, name), _checked(view or {})
+    kept = _kept(reader, pool)
+    console = _of_console(kept, _path(chosen_view.get("root", "")))
+    root: Path = () if console["root"] in ("sfConfig", "") else tuple(console["root"].split(":"))
+    if kept and root not in kept:
+        raise NotFound(f"no component {spell(root)} in {name}", "GetDescriptions tells the consoles")
+    rows, matching = _rows(kept, root, chosen_view) if kept else ([], 0)
+    chosen = kept.get(_path(chosen_view["chosen"])) if "chosen" in chosen_view else None
+    return {
+        "description": showing.description(
+            reader, call, pool, ((one.path, one.part) for one in kept.values())
+        ),
+        **console,
+        "rows": [_row(one) for one in rows],
+        "matching": matching,
+        "chosen": None if chosen is None else _chosen(chosen),
+    }
+
+
+def _checked(view: Record) -> Record:
+    for key, value in view.items():
+        if key not in VIEW:
+            raise Invalid(f"a view has no {key[:70]!r}", f"it may say {', '.join(VIEW)}")
+        if type(value) is not VIEW[key]:
+            raise Invalid(
+                f"{key} of a view is not of type {VIEW[key].__name__}", "as {'open': [['a:b', 50]]}"
+            )
+    for item in view.get("open", ()):
+        if not (isinstance(item, list) and [type(one) for one in item] == [str, int]):
+            raise Invalid("open of a view is not a list of [path, count]", "as {'open': [['a:b', 50]]}")
+    return view
+
+
+def _path(spelled: str) -> Path:
+    return tuple(spelled.split(":")) if spelled not in ("", "sfConfig") else ROOT
+
+
+# ---- all that is kept
+
+
+def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
+    """Every component by its path, each with what is inside it."""
+    name, count = name_of(pool["record_key"]), pool["count"]
+    lives = dict(chunks.items(reader.get, "life", name, count))
+    found: dict[Path, _Kept] = {}
+    for number, item in chunks.items(reader.get, "piece", name, count):
+        if item["part"] is not None:
+            path = tuple(item["path"])
+            late = item.get("late", {})
+            found[path] = _Kept(path, item["part"], item["begun"], late, lives.get(number, {}))
+    for one in sorted(found.values(), key=lambda one: -len(one.path)):  # inside before around
+        _count(one)
+        parent = one.part["parent"]
+        around = found.get(tuple(parent)) if parent is not None else None
+        if around is not None:
+            around.inside.append(one)
+            around.below = list(map(add, around.below, one.below))
+    return found
+
+
+def _count(one: _Kept) -> None:
+    """Add a component to what was counted inside it, as BELOW has it."""
+    entry = one.entry
+    own = (
+        1,
+        entry.get("state") == "running",
+        "doing" in entry,
+        _is_bad(entry),
+        bool(one.begun) and bool(_waiting(one)),
+    )
+    one.below = list(map(add, one.below, own))
+
+
+def _is_bad(entry: Entry) -> bool:
+    return entry.get("going") == "abnormal" or not BAD.isdisjoint(entry)
+
+
+def _standing(one: _Kept) -> Standing:
+    return Standing(Part.of({**one.part, "path": list(one.path)}), one.entry.get("state", ""), one.begun)
+
+
+def _waiting(one: _Kept) -> list[str]:
+    """The attributes that were changed since the component started, and count when it starts again."""
+    standing = _standing(one)
+    kind = KINDS.get(standing.part.kind)
+    known = kind.known() if kind is not None else {}
+    return [name for name, old in one.begun.items() if _waits(one, standing, known.get(name), name, old)]
+
+
+def _waits(one: _Kept, standing: Standing, known: Attribute | None, name: str, old: Value) -> bool:
+    new = standing.part.attributes.get(name)
+    if not standing.up or same(old, new):
+        return False
+    return name in one.late or (known is not None and known.effect_of(standing.started, old, new) in WAITING)
+
+
+def _notes(one: _Kept) -> Record:
+    """What there is to say of it."""
+    late = {"waits": "; ".join(sorted(set(one.late.values())))} if one.late else {}
+    return {**showing.notes(one.entry), **late}
+
+
+# ---- what of that is shown
+
+
+def _of_console(kept: Mapping[Path, _Kept], root: Path) -> Record:
+    """What is shown: of a component that is a console what that shows, else the component itself."""
+    one = kept.get(root)
+    if one is not None and one.part["kind"] == showing.CONSOLE:
+        return showing.console(root, one.part)
+    return {"path": spell(root), "root": spell(root), "title": spell(root), "editable": True}
+
+
+def _rows(kept: Mapping[Path, _Kept], root: Path, view: Record) -> tuple[list[_Kept], int]:
+    """What is shown, and of how many it is when something is looked for."""
+    words = str(view.get("find", "")).lower().split()
+    if words:
+        found = [one for one in kept.values() if is_around(root, one.path) and _matches(one, words)]
+        return found[: min(view.get("most", MOST), ROWS)], len(found)
+    unfolded = {_path(path): most for path, most in view.get("open", [[spell(root), MOST]])}
+    return list(_unfolded(kept[root], unfolded)), 0
+
+
+def _matches(one: _Kept, words: Iterable[str]) -> bool:
+    kind, host = one.part["kind"], one.part["host"]
+    texts = " ".join((spell(one.path), kind, host, one.entry.get("state", "absent"))).lower()
+    return all(word in texts for word in words)
+
+
+def _unfolded(root: _Kept, unfolded: Mapping[Path, int]) -> Iterator[_Kept]:
+    """The root and what is unfolded in it, as a tree is read from the top."""
+    left = ROWS
+    ahead = [root]
+    while ahead and left > 0:
+        one = ahead.pop()
+        yield one
+        left -= 1
+        ahead.extend(reversed(one.inside[: max(0, unfolded.get(one.path, 0))]))
+
+
+def _row(one: _Kept) -> Record:
+    part, entry = one.part, one.entry
+    return {
+        "path": spell(one.path),
+        "parent": None if part["parent"] is None else spell(tuple(part["parent"])),
+        "kind": part["kind"],
+        "host": part["host"],
+        "state": entry.get("state") or "absent",
+        "doing": entry.get("doing"),
+        "going": entry.get("going"),
+        "notes": _notes(one),
+        "waiting": _waiting(one) if one.begun else [],
+        "inside": len(one.inside),
+        "below": dict(zip(BELOW, one.below, strict=True)),
+    }
+
+
+def _chosen(one: _Kept) -> Record:
+    """The component as GetComponents has it; what changes of it wait; what else it may be given."""
+    standing = _standing(one)
+    kind, attributes = KINDS.get(standing.part.kind), standing.part.attributes
+    known = kind.known() if kind is not None else {}
+    return {
+        **showing.component(standing, one.entry),
+        "notes": _notes(one),
+        "waiting": _waiting(one),
+        "locked": [name for name, value in attributes.items() if _is_locked(known, name, value)],
+        "known": [_known(attribute) for attribute in known.values() if _may_be_set(attribute)],
+    }
+
+
+def _is_locked(known: Mapping[str, Attribute], name: str, value: Value) -> bool:
+    """Whether no value can be set in its place while the component is there."""
+    attribute = known.get(name)
+    return name == "sfClass" or is_component(value) or (attribute is not None and not _may_be_set(attribute))
+
+
+def _may_be_set(attribute: Attribute) -> bool:
+    """Whether a call may set it, to some value at least."""
+    plain = attribute.type not in ("CD", "Reference") and not attribute.lazy
+    return plain and attribute.name != "sfClass" and attribute.effect != "replace"
+
+
+def _known(attribute: Attribute) -> Record:
+    return {
+        "name": attribute.name,
+        "type": attribute.type,
+        "must": attribute.must,
+        "default": "" if attribute.default is None else str(attribute.default),
+        "effect": showing.effects(attribute),
+        "text": attribute.text,
+    }
