@@ -50,7 +50,6 @@ CARRIERS: Mapping[str, Subject] = {
     **dict.fromkeys((*DOMAINS, *DISKS), _at_host),
     "Script": _scripts,
     **dict.fromkeys(OF_GROUPS, _at_group),
-    "Script": _scripts,
 }
 TOGETHER = OF_GROUPS  # orders that are given at once are one errand, and so one change
 LET_GO = OF_GROUPS  # what waits for jobs only, so that who wants it no more need not wait for the answer
