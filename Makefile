@@ -74,7 +74,7 @@ test-guests: setup forward  ## slivers' guests: every step killed, machines boot
 	@NM_TEST_GUESTS=1 $(python) -m pytest --timeout 900 tests/guests
 
 test-pools: setup  ## described pools: nmd and libvirtd killed at any moment, guests that boot and answer
-	@NM_TEST_POOLS=1 $(python) -m pytest --timeout 1300 tests/pools/test_in_rack.py
+	@NM_TEST_POOLS=1 $(python) -m pytest --timeout 1300 tests/pools/test_in_rack.py tests/described
 
 test-kernel: setup  ## head nodes' host network, Linux bridges, slivers' rates on a stock kernel, in a VM
 	@tests/kernel/run.sh

@@ -60,6 +60,17 @@ DESCRIPTIONS = (
         Param("force", FLAG, "what cannot be taken away now is left, and taken away later", optional=True),
         since=9,
     ),
+    write_row(
+        "TerminateComponent",
+        operations.terminate_component,
+        "Takes one component of a description down with all inside it, and what is around it as the "
+        "language has it; with detach, nothing around it. The next ApplyDescription makes it again. "
+        "Answers a job's id.",
+        _NAME,
+        Param("path", ATTRIBUTE, "the component, as a:b"),
+        Param("options", STRUCT, "detach: true or false", optional=True),
+        since=9,
+    ),
     read_row(
         "GetDescriptions",
         showing.get_descriptions,

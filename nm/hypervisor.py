@@ -20,6 +20,8 @@ URIS: Mapping[str, tuple[str, re.Pattern[str]]] = {
     "qemu": ("qemu:///system", re.compile(r"qemu:///system")),
     "qemu+ssh": ("qemu+ssh://USER@HOST/system", re.compile(rf"qemu\+ssh://{_REMOTE}/system")),
     "test": ("test:///default", re.compile(r"test:///default")),
+    "xen": ("xen:///system", re.compile(r"xen:///system")),
+    "xen+ssh": ("xen+ssh://USER@HOST/system", re.compile(rf"xen\+ssh://{_REMOTE}/system")),
 }
 """Scheme -> how such a URI looks, for people and for machines. No parameters: some run programs."""
 

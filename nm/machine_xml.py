@@ -214,7 +214,7 @@ def _disk(devices: ET.Element, volume: Volume, target: str) -> None:
         add(disk, "readonly")
 
 
-def add_nic(devices: ET.Element, wanted: Nic) -> None:
+def add_nic(devices: ET.Element, wanted: Nic, model: str = "virtio") -> None:
     """A NIC on a bridge (of Open vSwitch: ovs) or a libvirt network; without a place on nothing, and down.
 
     One that is `alone` shares its place with NICs of others, from which it is kept apart on a Linux bridge:
@@ -224,7 +224,7 @@ def add_nic(devices: ET.Element, wanted: Nic) -> None:
     kind, name = ("ethernet", None) if wanted.place is None else next(iter(wanted.place.items()))
     nic = add(devices, "interface", type="bridge" if kind == "ovs" else kind)
     add(nic, "mac", address=wanted.mac)
-    add(nic, "model", type="virtio")
+    add(nic, "model", type=model)
     if wanted.device is not None:
         add(nic, "target", dev=wanted.device)
     if name is None:

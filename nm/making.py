@@ -76,6 +76,10 @@ class Blueprint:
 
     def describe(self, kind: str, state: str, volumes: tuple[Volume, ...] = ()) -> str:
         """A machine with a NIC on nothing yet, and another one that leads to nm."""
+        if kind == "xen":
+            raise DeviceFailed(
+                f"head node {self.headnode}: nm makes none on Xen", "choose another host", passing=False
+            )
         nics = [Nic(self.seed.mac)]
         if self.management is not None and self.seed.management_mac is not None:
             nics.append(Nic(self.seed.management_mac, self.management, alone=True))

@@ -9,6 +9,7 @@ from nm import drift, groups, leases, lending, pool, sliverops
 from nm.accountmethods import ACCOUNTS
 from nm.arguments import (
     COUNT,
+    FLAG,
     GROUP,
     KEYS,
     LIST,
@@ -373,6 +374,7 @@ _GROUPS = (
         groups.destroy_group,
         "Ends a group at once; it is gone when all its nodes are isolated again. Answers a job's id.",
         _NAME,
+        Param("force", FLAG, "also a component of a description, which ends with it", optional=True),
     ),
     _write(
         "SetDelegations",

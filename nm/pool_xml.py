@@ -8,12 +8,18 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nm import machine_xml
+from nm import machine_xml, xen_xml
 from nm.hypervisor import Volume
 from nm.machine_xml import SEED, Nic, add
 
 REAL = ("kvm", "qemu")
-DEVICES = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd"}  # bus: how its disks are called
+DEVICES = {
+    "virtio": "vd",
+    "scsi": "sd",
+    "sata": "sd",
+    "ide": "hd",
+    "xen": "xvd",
+}  # bus: how its disks are called
 SPARE = "abcdefgh"
 
 
@@ -69,17 +75,25 @@ def description(guest: Guest) -> str:
     add(root, "memory", str(guest.most_memory), unit="MiB")
     add(root, "currentMemory", str(guest.memory), unit="MiB")
     add(root, "vcpu", str(guest.most_vcpus), current=str(guest.vcpus))
-    _system(root, guest)
+    xen = guest.kind == xen_xml.KIND
+    if xen:
+        xen_xml.add_system(root, guest.boot, str(guest.attributes["onCrash"]))
+    else:
+        _system(root, guest)
     devices = add(root, "devices")
     bus = str(guest.attributes["diskBus"])
+    bus = xen_xml.bus(bus) if xen else bus
     if bus != "ide":
         machine_xml.add_controllers(devices, guest.kind)
     if bus == "scsi":
         add(devices, "controller", type="scsi", model="virtio-scsi")
     for disk, target in zip(guest.disks, _targets(guest, bus), strict=False):
         _disk(devices, disk, bus, target)
-    machine_xml.add_nic(devices, guest.nic)
-    machine_xml.add_console(devices, guest.name)
+    machine_xml.add_nic(devices, guest.nic, xen_xml.NIC_MODEL if xen else "virtio")
+    if xen:
+        xen_xml.add_console(devices, paravirtual=bool(guest.boot.get("kernel")))
+    else:
+        machine_xml.add_console(devices, guest.name)
     _graphics(devices, str(guest.attributes["graphics"]))
     return ET.tostring(root, encoding="unicode")
 
@@ -91,7 +105,7 @@ def target_of(attributes: dict[str, Any]) -> str:
 
 def _targets(guest: Guest, bus: str) -> list[str]:
     """One name each: the first one may be chosen."""
-    first = target_of(guest.attributes)
+    first = str(guest.attributes.get("diskTarget") or f"{DEVICES[bus]}a")
     return [first, *(name for letter in SPARE if (name := f"{DEVICES[bus]}{letter}") != first)]
 
 
@@ -125,10 +139,11 @@ def _processor(root: ET.Element, guest: Guest) -> None:
 def _disk(devices: ET.Element, disk: Disk, bus: str, target: str) -> None:
     volume = disk.volume
     found = add(devices, "disk", type="block" if volume.block else "file", device="disk")
-    add(found, "driver", name="qemu", type=disk.format, discard="unmap")
+    add(found, "driver", name="qemu", type=disk.format, **({} if bus == "xen" else {"discard": "unmap"}))
     add(found, "source", **{"dev" if volume.block else "file": volume.path})
     add(found, "target", dev=target, bus=bus)
-    add(found, "serial", f"nm-{volume.name.rpartition('+')[2] or SEED}")
+    if bus != "xen":
+        add(found, "serial", f"nm-{volume.name.rpartition('+')[2] or SEED}")
     if not disk.writable:
         add(found, "readonly")
 

@@ -150,7 +150,7 @@ class Disks:
         """The volume group of an LVM disk, which has to be told by its component."""
         folder = posixpath.dirname(str(brief.attributes["baseImage"])) if in_place(brief) else ""
         group = brief.attributes.get("volumeGroup") or folder.removeprefix("/dev/")
-        if not group:
+        if not group or not NAME.fullmatch(str(group)):
             raise refused(brief, "it does not say in which group its volume is", "write volumeGroup")
         return str(group)
 

@@ -2,7 +2,8 @@
 
 A helper of the pool's worker, called by its thread only. Hands answer where they put a domain's interface.
 Where that is not, or not known to be, where the group's network is by now, its host is asked to move it; the
-pool's worker is woken whenever a group of its own has come to rest. What cannot be done is tried again later.
+pool's worker is woken whenever a group of its own has come to rest, or cannot go on. What cannot be done is
+tried again later. A group that waits for a domain to be off its VLAN is told when it is.
 """
 
 import logging
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from nm import poolgroups
-from nm.converge import Tools
+from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed
 from nm.facts import Order, Outcome
 from nm.hostnet import place_of
@@ -36,6 +37,7 @@ class _Moved:
     """A host's answer about a domain."""
 
     path: Path
+    brief: Brief
     outcome: Outcome
 
 
@@ -62,6 +64,16 @@ class Follower:
         """When to try again what failed, by Tools.up."""
         return min(self._again.values(), default=None)
 
+    def left(self, book: Book, path: Path) -> None:
+        """A domain is off, or gone: its group may have waited for that."""
+        self._places.pop(path, None)
+        part = book.part(path, "stop")
+        if network_of(book.tree.parts, part) is not None:
+            self._wake(book.brief(part, "stop"))
+
+    def _wake(self, brief: Brief) -> None:
+        self._tools.send(f"group:{brief.group_name}", Wake(urgent=True))
+
     def heard(self, item: Any) -> None:
         """Take in an answer; other things are nobody's business here."""
         if not isinstance(item, _Moved):
@@ -69,6 +81,7 @@ class Follower:
         self._asked.discard(item.path)
         self._again.pop(item.path, None)
         self.placed(item.path, item.outcome)
+        self._wake(item.brief)
         if item.outcome.error is not None:
             why = str(item.outcome.error)
             log.warning("a domain does not follow its group", extra={"pool": self._name, "why": why})
@@ -97,7 +110,7 @@ class Follower:
             return
         self._asked.add(path)
         order = Order(brief.fact, {"what": "wire", "brief": brief}, moot=lambda: path not in self._asked)
-        reply = partial(self._reply, path)
+        reply = partial(self._reply, path, brief)
         self._tools.send(domains_of(name_of(host["record_key"])), Errand([order], reply))
 
     def _place(self, brief: Brief, host: Record) -> Place | None:
@@ -108,5 +121,5 @@ class Follower:
             return None
         return [*place_of(host["network"], vlan)]
 
-    def _reply(self, path: Path, outcomes: list[Outcome]) -> None:
-        self._tools.send(keeping.subject(self._name), _Moved(path, outcomes[0]))
+    def _reply(self, path: Path, brief: Brief, outcomes: list[Outcome]) -> None:
+        self._tools.send(keeping.subject(self._name), _Moved(path, brief, outcomes[0]))

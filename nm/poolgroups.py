@@ -49,10 +49,15 @@ def owned(brief: Brief, group: Record | None) -> bool:
 
 
 def concerned(record: Record) -> str | None:
-    """The description whose component a group is that goes, or has come to where it was to be."""
+    """The description that has something to do with what became of its group; None when none has.
+
+    Its group has come to where it was to be, or not (a domain may be in the way), or goes.
+    """
     mark = record.get("described")
-    rests = mark is not None and record["revision"] == record["deployed_revision"]
-    return str(mark["pool"]) if mark is not None and (rests or record["destroying"]) else None
+    if mark is None:
+        return None
+    rests = record["revision"] == record["deployed_revision"]
+    return str(mark["pool"]) if rests or record["destroying"] or record["error"] else None
 
 
 def woken(reader: Reader, job: Record) -> str | None:
@@ -108,7 +113,8 @@ def _comes_from_own(reader: Reader, brief: Brief) -> bool:
     thing = reader.get(record_key(kind, str(_named(brief)))) if kind is not None else None
     holder = reader.get(record_key("group", thing["group"])) if thing is not None and thing["group"] else None
     mark = (holder or {}).get("described")
-    return mark is not None and mark["pool"] == brief.pool and not owned(brief, holder)
+    other = holder is not None and holder["record_key"] != record_key("group", brief.group_name)
+    return mark is not None and mark["pool"] == brief.pool and other
 
 
 def carry_out(tx: Transaction, call: Call, what: str, brief: Brief) -> None:
@@ -224,10 +230,10 @@ def _shape_vlan(tx: Transaction, call: Call, brief: Brief, name: str) -> None:
     if _is_main(brief):
         _set_vlan(tx, call, brief, name)
         return
-    networks, given = _wanted(tx, name)["networks"], brief.attributes
+    networks = _wanted(tx, name)["networks"]
     old = networks.get(brief.network, {})
-    new = {"nics": list(given.get("nics") or ["data"]), "tagged": brief.worth("tagged") is True}
-    vlan = given.get("vlan", old.get("vlan"))
+    new = {"nics": list(brief.worth("nics")), "tagged": brief.worth("tagged") is True}
+    vlan = brief.attributes.get("vlan", old.get("vlan"))
     new |= {"vlan": vlan} if vlan is not None else {}
     if new != old:
         allowed = _allowed(tx, call, "SetNetworks", name)

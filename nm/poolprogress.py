@@ -10,7 +10,7 @@ from typing import Any
 
 from nm.pools.life import STAGES, State, alive
 from nm.pools.lifecycle import Event
-from nm.pools.tree import ROOT, Path, Tree
+from nm.pools.tree import ROOT, Path, Tree, is_around
 from nm.records import Record
 
 TOLD = 100  # times that it is written, at most
@@ -51,7 +51,7 @@ def _orders(event: Event, tree: Tree, state: State) -> int:
     if event.name == "deploy":
         return len(STAGES) * len(_made_with(tree))
     if event.name == "terminate":
-        return sum(map(alive, state.values()))
+        return sum(is_around(event.path, path) and alive(entry) for path, entry in state.items())
     return len(event.steps)
 
 

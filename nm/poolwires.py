@@ -1,12 +1,11 @@
 """How domains of descriptions hang on VLANs of groups, on one host.
 
 The VLAN is asked of the records right before a domain is put on it, while nobody takes VLANs off this host
-(`gate`): so a domain comes to no VLAN that its group has not, or is just to lose. `take_off` is the other
-side: nothing of a description's is on a VLAN any more when that is given back, whatever became of the domain.
-Called by nm/poolhand.py and nm/vm.py, on the host's worker threads; both hold the gate meanwhile.
+(`gate`): so a domain comes to no VLAN that its group has not, or is just to lose. `check_off` is the other
+side: no VLAN is given back while a domain of a description is on it, whatever became of its group. Called by
+nm/poolhand.py and nm/vm.py, on the host's worker threads; both hold the gate meanwhile.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -17,8 +16,6 @@ from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
 from nm.pool_xml import PoolMark
 from nm.pools.briefs import Brief
 from nm.records import Record
-
-_log = logging.getLogger(__name__)
 
 
 def no_vlan(brief: Brief) -> int:
@@ -64,8 +61,11 @@ def _nic(state: DomainState | None, mac: str) -> Nic | None:
     return next((nic for nic in state.nics if nic.mac == mac), None) if state is not None else None
 
 
-def take_off(hypervisor: Hypervisor, network: HostNetwork, vlan: int) -> None:
-    """No domain of a description is on that VLAN, nor will be by its next start; read back."""
+def check_off(hypervisor: Hypervisor, network: HostNetwork, vlan: int) -> None:
+    """No domain of a description is on that VLAN, nor will be by its next start; else DeviceFailed, for now.
+
+    One that runs is moved, or taken down, by its description; then this is tried again.
+    """
 
     def on(nics: tuple[Nic, ...]) -> list[Nic]:
         return [nic for nic in nics if network.vlan_at(nic.bridge, nic.vlan) == vlan]
@@ -74,21 +74,13 @@ def take_off(hypervisor: Hypervisor, network: HostNetwork, vlan: int) -> None:
         state = hypervisor.state(one.name)
         if state is None:
             continue
-        for nic in on(state.next_nics):
-            hypervisor.set_next_nic(one.name, Nic(nic.mac, None, link_up=False))
         if state.running and on(state.nics):
-            _cut(hypervisor, one.name, on(state.nics))
+            raise DeviceFailed(
+                f"VLAN {vlan} stays on the host: domain {one.name} of a description is on it",
+                "it goes when its description has taken the domain off it",
+            )
+        for nic in on(state.next_nics):  # it is described anew before it starts
+            hypervisor.set_next_nic(one.name, Nic(nic.mac, None, link_up=False))
         left = hypervisor.state(one.name)
-        if left is not None and (on(left.next_nics) or (left.running and on(left.nics))):
+        if left is not None and on(left.next_nics):
             raise DeviceFailed(f"domain {one.name} is not off VLAN {vlan} after it was taken off")
-
-
-def _cut(hypervisor: Hypervisor, domain: str, nics: list[Nic]) -> None:
-    """On nothing while it runs; where that cannot be, its power goes."""
-    _log.warning("domain=%s is cut off: its group's network goes", domain)
-    try:
-        for nic in nics:
-            _set(hypervisor, domain, Nic(nic.mac, None, link_up=False))
-    except NotLive as reason:
-        _log.warning("stop of domain=%s: %s", domain, reason.message)
-        hypervisor.stop(domain)

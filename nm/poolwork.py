@@ -23,10 +23,10 @@ from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.poolfollow import Follower
 from nm.poolprogress import Progress
-from nm.pools import keeping, leftovers, lifecycle
+from nm.pools import keeping, leftovers, lifecycle, reality
 from nm.pools.following import broken
 from nm.pools.kinds import DISKS, DOMAINS
-from nm.pools.life import STAGES, Entry, standing
+from nm.pools.life import STAGES, Entry, alive, standing
 from nm.pools.life import Order as Wanted
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
@@ -41,6 +41,7 @@ log = logging.getLogger("nm.poolwork")
 
 HEAVY = 60  # records that are written before anything else is thought about
 UNPREPARED = "prepare "  # how the words begin by which updating.py says that nothing has changed
+ASKED = "it was asked for"  # why something goes
 MAKING = ("apply", "update", "set")
 
 
@@ -145,6 +146,8 @@ class PoolWorker:
         del self._sent[path]
         if error is not None:
             return [Event("failed", path, what, words=str(error))]
+        if what in ("stop", "terminate"):
+            self._follower.left(book, path)
         self._carried_out(book, path, what)
         self._follower.placed(path, answer.outcome)
         return [Event("done", path, what)]
@@ -230,7 +233,10 @@ class PoolWorker:
 
     def _begun(self, book: Book, pool: Record, job: Record) -> list[Event]:
         if job["kind"] == "terminate":
-            return [Event("terminate", words="it was asked for")]
+            return [Event("terminate", words=ASKED)]
+        if job["kind"] == "end":
+            asked = job["arguments"]
+            return [Event("terminate", tuple(asked["path"]), words=ASKED, alone=asked["detach"])]
         known = book.target if book.pool is pool else None
         target = known if known is not None else keeping.target_parts(self._store, pool)
         book.pool = pool
@@ -240,7 +246,7 @@ class PoolWorker:
         if (now_is := standing(book.state)) != "running":
             raise Conflict(f"the pool is {now_is}", "terminate it, or apply its description anew")
         reference = bool(pool["options"].get("reference"))
-        standings = book.standings()
+        standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
             _check_assertions(target)
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
@@ -355,6 +361,8 @@ class PoolWorker:
                 left = leftovers.of_pool(self._store, self._name, pool["created"])
                 book.delete(lambda tx, now: _over(tx, job["id"], now, None, total, {"left": left}))
                 return False
+            if job["kind"] == "end" and _is_down(book, tuple(job["arguments"]["path"]), now_is):
+                return self._put(book, partial(_reached_and_over, state=now_is, job=job["id"]))
             if job["kind"] in MAKING and _is_over(book, now_is):
                 return self._conclude(book, pool, job, now_is)
         shown = _shown(pool, job, now_is)
@@ -431,6 +439,11 @@ def _check_assertions(parts: Sequence[Part]) -> None:
         raise Conflict("; ".join(wrong), "set it to what the description allows")
 
 
+def _is_down(book: Book, path: Path, now_is: str) -> bool:
+    """Whether a part that was to end has, and what follows of that, too."""
+    return not alive(book.state.get(path, {})) and now_is in ("running", *keeping.GONE)
+
+
 def _in_place(path: Path) -> list[Step]:
     """The steps by which an attribute is set: nothing stops for it."""
     first = Step(step_id("prepare", path), path, "prepare", 0)
@@ -465,6 +478,11 @@ def _stands(tx: Transaction, pool: Record, now: float, shown: str, words: str | 
 
 def _reached(tx: Transaction, pool: Record, now: float, state: str, error: str | None) -> None:
     keeping.reached(tx, pool, now, state, error)
+
+
+def _reached_and_over(tx: Transaction, pool: Record, now: float, state: str, job: int) -> None:
+    keeping.reached(tx, pool, now, state)
+    _over(tx, job, now, None)
 
 
 def _given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:

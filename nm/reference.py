@@ -143,6 +143,7 @@ STRUCTS = (
         owner: struct; {name, uid}
         account: string or nil; the Unix account of its people
         slice: string or nil; the slice whose source says what it has
+        description: string or nil; the description whose component it is
         expires: when it ends, or nil
         delegations: list of {name, uid, method}; method is nil for all
         state: staged, deploying, deployed, failed, destroying
@@ -296,6 +297,7 @@ STRUCTS = (
         components: int; how many it has
         domains: int; how many of them are domains
         memory: int; MiB of these together
+        disk: int; MiB of their disks, as far as their sizes are said
         set: list of [component, attribute]; what was set or removed since the text
         end: struct; while it is taken down, and afterwards: as a component has it; else {}
         created: a time
@@ -314,7 +316,7 @@ STRUCTS = (
         effects: struct; attribute to when a change counts: now, restart, replace or termination
         begun: struct; the values with which it was started of what was changed since
         needs: struct; attribute to the component it leads to, or nil
-        notes: struct; words (why it goes), trouble, unreachable, abandoned, as far as there is such
+        notes: struct; words (why it goes), trouble, unreachable, abandoned, drift; what there is of it
         end: struct; why it goes or went: {type (normal, abnormal), description, id (the first), cause}""",
     ),
     Struct(

@@ -324,7 +324,7 @@ _ROWS: Mapping[Right, str] = {
     DESCRIBE: "PlanDescription ApplyDescription",
     ADOPTER: "InspectDomains",
     DESCRIBER: "SetAttribute RemoveAttribute",
-    POOL_OWNER: "TerminateDescription GetDescription",
+    POOL_OWNER: "TerminateDescription TerminateComponent GetDescription",
     POOL_LOOK: "GetComponents",
     OWN_POOLS: "GetDescriptions",
     JOB: "GetJob WaitJob",

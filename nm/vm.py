@@ -21,7 +21,7 @@ from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
 from nm.listfolder import FOLDER
 from nm.machine_xml import WHOLE, Mark, mac_of, management_mac_of
 from nm.making import Blueprint, Maker
-from nm.poolwires import take_off
+from nm.poolwires import check_off
 from nm.records import Record
 from nm.seed import Seed
 from nm.seeds import Seeds
@@ -113,7 +113,7 @@ class HostHand:
                 raise DeviceFailed(f"host {self._name}: VLAN {vlan} is not there after it was made")
             return {}
         with self._gate:
-            take_off(self._hypervisor, self._network, vlan)
+            check_off(self._hypervisor, self._network, vlan)
             self._network.unmake(vlan)
         return None
 

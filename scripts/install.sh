@@ -93,7 +93,7 @@ manuals() {
         "$tools" -m nm.manual "$page" >"$work/$page"
         put 644 "$work/$page" "$prefix/share/man/man${page##*.}/$page"
     done
-    for page in sfStart sfTerminate sfParse sfRun; do # each is one of nmctl's commands
+    for page in sfStart sfTerminate sfDetachAndTerminate sfParse sfRun; do # each is one of nmctl's commands
         echo ".so man1/nmctl.1" >"$work/$page.1"
         put 644 "$work/$page.1" "$prefix/share/man/man1/$page.1"
     done
@@ -111,6 +111,7 @@ sudo_rule
 program nm-ticket nm.ticketmaker "$prefix/bin"
 program sfStart nm.shell.smartfrog "$prefix/bin" start
 program sfTerminate nm.shell.smartfrog "$prefix/bin" terminate
+program sfDetachAndTerminate nm.shell.smartfrog "$prefix/bin" detach_and_terminate
 program sfParse nm.shell.smartfrog "$prefix/bin" parse
 program sfRun nm.shell.smartfrog "$prefix/bin" run
 service

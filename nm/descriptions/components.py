@@ -5,7 +5,7 @@ Here the language ends. What the components mean, and what is done for them, oth
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Limits
@@ -104,7 +104,7 @@ def pieces(tree: Component) -> list[Piece]:
 
     Data is not deployed, nor is what is inside data.
     """
-    finder = Finder(
+    finder = _Through(
         Budget(Limits(steps=sys.maxsize))
     )  # each walk is short, and there are as many as lazy references
     found: list[Piece] = []
@@ -128,6 +128,15 @@ def pieces(tree: Component) -> list[Piece]:
 
     visit(Scope(tree), ())
     return found
+
+
+class _Through(Finder):
+    """Goes on behind a lazy reference to where that leads."""
+
+    def worth(self, scope: Scope, name: str, value: Value) -> Value:
+        if isinstance(value, Reference) and value.lazy and not value.data:
+            return self.follow(scope, replace(value, lazy=False))
+        return super().worth(scope, name, value)
 
 
 def _deployed(value: Value) -> bool:

@@ -88,12 +88,14 @@ def _parallel(life: Life, path: Path) -> None:
     elif life.worth(path, "asynchCreateChild") is True:
         _all_alone(life, path)
     else:
+        for action in actions:
+            life.forget(action)
         _remember(life, path, group=STAGES[0])
         life.start_children(path, actions, STAGES[0])
 
 
 def _terminator(life: Life, path: Path) -> None:
-    target = life.tree.parts[path].needs.get("kill")
+    target = life.tree.led(path, "kill")
     if target is None:
         life.fail(path, "what it is to end is not there")
         return
@@ -177,7 +179,12 @@ def child_gone(life: Life, path: Path, child: Path) -> None:
 
 
 def _is_detached(life: Life, path: Path, child: Path) -> bool:
-    """Whether a DetachingCompound that runs has let go of its parent, or of its parts."""
+    """Whether it was, by a call; or a DetachingCompound that runs has let go of its parent, or of its parts.
+
+    An action is not: its combinator would wait for it for ever.
+    """
+    if life.get(child).get("alone") and not life.tree.parts[child].role:
+        return True
     upwards = _kind(life, child) == "DetachingCompound" and life.worth(child, "detachUpwards") is True
     if upwards and life.get(child).get("passed") == STAGES[-1] and not life.get(child).get("failed"):
         return True

@@ -22,7 +22,7 @@
 
 A part has its number from before its first order until it is forgotten, so a piece is first written with
 `part` None. Whoever applies writes pool, text and job in one transaction; all else is the worker's. Jobs have
-the subject pool:NAME and are of four kinds, of which `KINDS` tells. While one is at work no other is begun,
+the subject pool:NAME and are of five kinds, of which `KINDS` tells. While one is at work no other is begun,
 but that "terminate" supersedes any. Pure.
 """
 
@@ -47,6 +47,7 @@ KINDS = {
     "apply": "nothing of the pool is there: make what target says",
     "update": "it runs: make it what target says",
     "set": "it runs: one attribute is changed (arguments: path, attribute), nothing is stopped for that",
+    "end": "it runs: one component is taken down (arguments: path, detach: nothing around it follows)",
     "terminate": "take it down; then all its records go",
 }
 SUBJECT = "pool:"

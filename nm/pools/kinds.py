@@ -313,9 +313,7 @@ VLAN = (
     Attribute(
         "network", "String", "the network of the group that it is; else main", "replace", default="main"
     ),
-    Attribute(
-        "nics", "Vector", "names or roles of its nodes' NICs that are on it; else the data NICs", "now"
-    ),
+    Attribute("nics", "Vector", "names or roles of its nodes' NICs that are on it", "now", default=["data"]),
     Attribute("tagged", "Boolean", "whether they are on it with a tag", "now", default=False),
     HOSTS,
 )

@@ -145,10 +145,14 @@ class Life:
 
     def launch(self, path: Path) -> None:
         """Make a part and all inside it, from the beginning; nothing of it is there."""
+        self.forget(path)
+        self.begin(path, "construct")
+
+    def forget(self, path: Path) -> None:
+        """Of a former life of a part, and of all inside it, nothing counts."""
         for inner in self.tree.below(path):
             if self.get(inner):
                 self.changes[inner] = {}
-        self.begin(path, "construct")
 
     def begin(self, path: Path, stage: str) -> None:
         """Let a part and all inside it pass a stage."""

@@ -12,6 +12,7 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   left     how many parts inside are still to pass the stage, or to end before it may
   going    it is being taken down, or ended so; "normal" or "abnormal"
   clear    it ended in its turn, so nothing is left that had to go before it
+  alone    it was detached before it is taken down, so that nothing around it follows
   failed   its making failed, so what is around it was never told that it is there
   words    why it goes, or what is in the way; trouble: what taking it down met
   first    the part that ended first, when that was another one; cause: why that one did (see life.End)
@@ -49,7 +50,8 @@ class Event:
     deploy: the tree is to be made. done, failed: an order was carried out, or was not (`what`, `words`).
     ended: a part ended by itself, or was found dead (`status`). unreachable, reached: the host of a part.
     rebooted: the host of a part was booted, so that part is off and is to start again.
-    terminate: somebody wants a part taken down, the whole mostly. time: it passes. resumed: after a restart.
+    terminate: somebody wants a part taken down, the whole mostly; alone: nothing around it follows.
+    time: it passes. resumed: after a restart.
     update: the steps of a plan are to be done; the tree has what goes as well as what comes (`both`).
     """
 
@@ -71,6 +73,7 @@ class Event:
     status: Status = "normal"
     words: str = ""
     steps: Sequence[Step] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ def _failed(life: Life, event: Event) -> None:
 
 
 def _ended(life: Life, event: Event) -> None:
+    if event.alone and alive(life.get(event.path)):
+        life.write(event.path, alone=True)
     life.down(event.path, End(event.status, event.words, event.path))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
-from nm.pools import allowing, keeping
+from nm.pools import allowing, keeping, reality
 from nm.pools.checking import Finding, of_one
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
@@ -42,8 +42,10 @@ class Seen:
 def look(reader: Reader, name: str) -> Seen:
     """The pool of that name as it is now."""
     pool = keeping.find(reader, name)
+    standings = keeping.standings(reader, pool)
     keys = [record_key("pool", name), *(keeping.kept(pool) if pool is not None else ())]
-    return Seen(pool, {key: reader.get(key) for key in keys}, keeping.standings(reader, pool))
+    keys += reality.keys(name, standings)
+    return Seen(pool, {key: reader.get(key) for key in keys}, reality.seen(reader, name, standings))
 
 
 def planned(draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
@@ -131,6 +133,28 @@ def terminate(tx: Transaction, call: Call, name: str, force: bool = False) -> in
     job = jobs.submit(tx, call, keeping.subject(name), "terminate", force=force)
     _begin(tx, call, pool, job, "terminating", target=None, before=None)
     _tell(tx, call, name, "terminated", f"job {job}")
+    return job
+
+
+def terminate_component(
+    tx: Transaction, call: Call, name: str, path: str, options: Mapping[str, Any] | None = None
+) -> int:
+    """Take one component down with all inside it; what is around follows, unless it is detached first."""
+    chosen = dict(options or {})
+    if set(chosen) - {"detach"} or not isinstance(chosen.get("detach", False), bool):
+        raise Invalid("options are wrong", "the only one is detach, true or false")
+    pool = need(tx, name)
+    _check_idle(tx, pool)
+    where = () if path == "sfConfig" else tuple(path.split(":"))
+    if not where:
+        raise Invalid("that is the whole description", "TerminateDescription takes it down")
+    standing = keeping.standing_of(tx, pool, where)
+    if standing is None or not standing.there:
+        raise NotFound(f"there is no component {path} in {name}", "GetComponents lists them")
+    detach = chosen.get("detach", False)
+    job = jobs.submit(tx, call, keeping.subject(name), "end", path=list(where), detach=detach)
+    _begin(tx, call, pool, job, "updating")
+    _tell(tx, call, name, "component terminated", f"{path}, job {job}")
     return job
 
 

@@ -90,6 +90,8 @@ def _cells(attribute: Attribute) -> Iterator[str]:
 def _default(attribute: Attribute) -> str:
     if isinstance(attribute.default, bool):
         return str(attribute.default).lower()
+    if isinstance(attribute.default, list):
+        return ", ".join(map(str, attribute.default))
     return "" if attribute.default is None else str(attribute.default)
 
 

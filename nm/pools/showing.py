@@ -11,7 +11,7 @@ from nm import views
 from nm.calls import Call
 from nm.errors import NotFound
 from nm.marshal import MAX_INT
-from nm.pools import keeping
+from nm.pools import keeping, reality
 from nm.pools.attributes import Attribute, Value
 from nm.pools.differences import SHOWN_NOT, Standing
 from nm.pools.drafting import Draft
@@ -71,14 +71,15 @@ def get_components(reader: Reader, _call: Call, name: str, path: str = "") -> li
     within: Path = tuple(path.split(":")) if path not in ("", "sfConfig") else ()
     if within and within not in standings:
         raise NotFound(f"no component {path} in {name}", "GetComponents without a path lists all")
+    drift = reality.drift(reader, name, standings)
     return [
-        _component(standing, lives.get(one, {}))
+        _component(standing, lives.get(one, {}), drift.get(one))
         for one, standing in standings.items()
         if is_around(within, one)
     ]
 
 
-def _component(standing: Standing, entry: Entry) -> Record:
+def _component(standing: Standing, entry: Entry, drift: str | None) -> Record:
     part = standing.part
     kind = KINDS.get(part.kind)
     known = kind.known() if kind is not None else {}
@@ -96,7 +97,10 @@ def _component(standing: Standing, entry: Entry) -> Record:
         "effects": {name: _effects(known.get(name)) for name in part.attributes},
         "begun": {name: wire(value) for name, value in standing.begun.items() if not _quiet(known, name)},
         "needs": {name: None if to is None else spell(to) for name, to in part.needs.items()},
-        "notes": {key: str(entry[key]) for key in OF_LIFE if key in entry},
+        "notes": {
+            **{key: str(entry[key]) for key in OF_LIFE if key in entry},
+            **({"drift": drift} if drift is not None else {}),
+        },
         "end": _end(part.path, entry),
     }
 

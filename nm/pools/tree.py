@@ -243,6 +243,14 @@ class Tree:
         except NotFound:
             return None
 
+    def led(self, path: Path, name: str) -> Path | None:
+        """The part to which a part's attribute leads now; None when that is none."""
+        try:
+            found = Live(self.parts).worth(path, name)
+        except NotFound:
+            return None
+        return found.path if isinstance(found, Led) else None
+
     def followed(self, part: Part, name: str) -> Value:
         """The same of a part that may be another one than the tree has; None when it leads to a part.
 

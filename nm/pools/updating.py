@@ -133,8 +133,9 @@ def failed(life: Life, path: Path, what: str, words: str) -> None:
         return
     _give_up(life, words, prepared=False)
     if life.worth(ROOT, "keepOnFailure") is True:
-        life.write(path, failed=True)
-        life.down(path, End("abnormal", words, path))
+        end = End("abnormal", words, path)
+        life.fail_with(path, end)
+        life.down(path, end)
         life.ways.updated(life)
     else:
         life.down(ROOT, End("abnormal", words, path))

@@ -15,6 +15,11 @@ def terminate() -> int:
     return main(["sf", "stop", *sys.argv[1:]])
 
 
+def detach_and_terminate() -> int:
+    """The same: sfDetachAndTerminate HOST NAME. What is deployed has nothing around it that would follow."""
+    return main(["sf", "stop", *sys.argv[1:]])
+
+
 def parse() -> int:
     """Check a description: sfParse FILE."""
     return main(["sf", "check", *sys.argv[1:]])

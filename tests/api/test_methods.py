@@ -146,6 +146,7 @@ GOOD: dict[str, list[Any]] = {
     "PlanDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False}],
     "ApplyDescription": ["fresh", POOL, {"common.sf": GUEST}, {"reference": False, "host": ""}],
     "TerminateDescription": ["web", False],
+    "TerminateComponent": ["web", "a", {"detach": True}],
     "InspectDomains": ["h0", ["web"]],
     "GetDescriptions": [{"name": "web"}],
     "GetDescription": ["web"],

@@ -57,7 +57,7 @@ ROWS: dict[str, str] = {
     f"{ADMINS} reserve": "CreateGroup",
     f"{ADMINS} describe": """
         PlanDescription ApplyDescription SetAttribute RemoveAttribute TerminateDescription
-        GetDescription
+        GetDescription TerminateComponent
         """,
     f"{ADMINS} describe reader": "GetComponents",
     OWNERS: "DestroyGroup SetDelegations SetKeys RenewGroup LendNodes",
@@ -85,7 +85,14 @@ SECRET = {
 
 
 # Methods of a description: only its owner, and readers, are told that it is there.
-DESCRIBED = {"SetAttribute", "RemoveAttribute", "TerminateDescription", "GetDescription", "GetComponents"}
+DESCRIBED = {
+    "SetAttribute",
+    "RemoveAttribute",
+    "TerminateDescription",
+    "TerminateComponent",
+    "GetDescription",
+    "GetComponents",
+}
 # Methods of a sliver: nobody but its members is told whether there is one.
 SLIVERS_OWN = SLIVERS - {"GetRecord", "GetSSHKeys", "ConfirmSlivers"}
 

@@ -185,7 +185,8 @@ def test_a_described_domain_on_a_thin_volume(tmp_path: Path, pool: None, kind: s
             assert do(what, disk, domain) == [None, None]
         name = pooldisks.volume(disk)
         assert lvs(name, "pool_lv", "lv_size") == ["thin", str(48 << 20)]
-        assert float(lvs(name, "data_percent")[0]) < 5  # what is zero takes no room
+        if kind != "snapshot":  # which has all blocks of its base
+            assert float(lvs(name, "data_percent")[0]) < 5  # what is zero takes no room
         with open(f"/dev/heads/{name}", "rb") as copied:
             assert copied.read(len(content)) == content
         assert f"/dev/heads/{name}" in sh("virsh -q domblklist guest")

@@ -45,7 +45,7 @@ class Lifetime:
         self.up = 0.0
         self.patience = Patience(deadline=60.0, first_pause=1.0, longest_pause=8.0)
         self._tools = Tools(
-            self.database, self._send, ExportHand(folder), time.time, lambda: self.up, self.patience
+            self.database, self.send, ExportHand(folder), time.time, lambda: self.up, self.patience
         )
         self.queue: deque[tuple[str, Any]] = deque()
         self.workers: dict[str, Handler] = {}
@@ -68,22 +68,22 @@ class Lifetime:
         """The job, which is begun with the next turn."""
         desk = DescriptionDesk(self.database)
         job = desk.apply(self.call("ApplyDescription"), name, INCLUDES + text, {}, options)
-        self._send(keeping.subject(name), Job(job))
+        self.send(keeping.subject(name), Job(job))
         return job
 
     def set(self, name: str, path: str, value: Any) -> int:
         job: int = self.operate(operations.set_attribute, name, path, value)
-        self._send(keeping.subject(name), Job(job))
+        self.send(keeping.subject(name), Job(job))
         return job
 
     def terminate(self, name: str, force: bool = False) -> int:
         job: int = self.operate(operations.terminate, name, force)
-        self._send(keeping.subject(name), Job(job))
+        self.send(keeping.subject(name), Job(job))
         return job
 
     def owe(self) -> None:
         """Let what is owed be taken away, as a start of nmd does."""
-        self._send(leftovers.SUBJECT, Wake())
+        self.send(leftovers.SUBJECT, Wake())
 
     # ---- what is there
 
@@ -108,7 +108,7 @@ class Lifetime:
 
     # ---- time
 
-    def _send(self, subject: str, item: Any) -> None:
+    def send(self, subject: str, item: Any) -> None:
         self.queue.append((subject, item))
 
     def turn(self) -> None:
@@ -157,7 +157,7 @@ class Lifetime:
         self.wakes.clear()
         self.workers.clear()
         for record in list(self.database.range("pool")):
-            self._send(keeping.subject(name_of(record["record_key"])), Wake())
+            self.send(keeping.subject(name_of(record["record_key"])), Wake())
 
     def worker(self, subject: str) -> Handler:
         """Whoever takes what is sent to that subject."""

@@ -97,6 +97,19 @@ def test_what_a_function_needs_is_made_first() -> None:
     assert list(tree.parts) == [(), ("a",), ("c",), ("b",)]
 
 
+def test_what_is_needed_is_found_behind_other_links() -> None:
+    tree = pool(
+        'd extends Domain { hostname "d"; storageBackend LAZY ATTRIB mine; } mine LAZY ATTRIB disk;'
+        ' disk extends LoopbackStorageBackend { baseImage "/a"; } x LAZY y; y LAZY x;'
+        " p extends P { n LAZY ATTRIB x; m (1 + LAZY d:memory); }"
+    )
+    assert tree.parts["d",].needs == {"storageBackend": ("disk",)}
+    assert list(tree.parts) == [(), ("disk",), ("d",), ("p",)]
+    assert tree.parts["p",].needs["n"] is None
+    with pytest.raises(NotFound):
+        Live(tree.parts).worth(("p",), "n")
+
+
 def test_one_link_costs_the_same_in_a_large_pool() -> None:
     """Only what a walk comes to is looked at."""
     wide = Tree(parts_of_many(3000))

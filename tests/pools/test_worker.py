@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from nm import records
+from nm.errors import NMError
 from nm.facts import Outcome
-from nm.pools import showing
-from nm.workers import Errand
+from nm.pools import keeping, operations, showing
+from nm.workers import Errand, Job
 from tests.pools.lifetime import Lifetime, site
 
 CORE = '#include "org/smartfrog/predicates.sf"\n'
@@ -111,3 +112,38 @@ def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
     found = here.operate(showing.get_description, "web")
     assert "sfConfig extends Compound { a extends Prim { v 1; } }" in found["text"]
     assert (found["set"], found["options"], found["revision"]) == ([{"path": "a:v", "value": 2}], {}, 1)
+
+
+def ended(here: Lifetime, path: str, **options: bool) -> str:
+    """How it stands with the pool when that component was taken down."""
+    job: int = here.operate(operations.terminate_component, "web", path, options)
+    here.send(keeping.subject("web"), Job(job))
+    over = here.run(job)
+    assert (over["state"], over["error"]) == ("done", None)
+    return str(here.pool("web")["state"])  # type: ignore[index]  # it is there
+
+
+def test_a_component_is_taken_down_alone_or_with_what_is_around(here: Lifetime) -> None:
+    run(
+        here, "a extends Prim; c extends Compound { b extends Prim; } f extends FireBreak { d extends Prim; }"
+    )
+    assert ended(here, "f:d") == "running"
+    assert ended(here, "c", detach=True) == "running"
+    assert here.states("web") == {
+        "sfConfig": "running", "a": "running", "c": "ended", "c:b": "ended", "f": "running", "f:d": "ended"
+    }  # fmt: skip
+    job = here.run(here.apply("web", f"{CORE}sfConfig extends Compound {{ a extends Prim; }}"))
+    assert (job["state"], here.states("web")) == ("done", {"sfConfig": "running", "a": "running"})
+    assert ended(here, "a") == "ended"
+    here.run(here.terminate("web"))
+    assert here.left() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "words"),
+    [("x", {}, "no component x"), ("sfConfig", {}, "whole"), ("a", {"detach": 1}, "detach")],
+)
+def test_what_cannot_be_taken_down(here: Lifetime, path: str, options: Any, words: str) -> None:
+    run(here, "a extends Prim;")
+    with pytest.raises(NMError, match=words):
+        here.operate(operations.terminate_component, "web", path, options)

@@ -1,5 +1,6 @@
 """The stories of descriptions that are deployed, told by test_commands.py."""
 
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -60,6 +61,11 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
     assert "a:memory (removed)" in nmctl("sf", "show", "web").err
+    nmctl("sf", "end", "web", "b", "--detach", "--wait")
+    assert "b (Prim): ended" in nmctl("sf", "status", "web").out
+    nmctl("sf", "update", "web", str(pool), "--yes", "--wait")
+    assert "b (Prim): running" in nmctl("sf", "status", "web").out
+    nmctl("sf", "end", "web", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
 
@@ -91,7 +97,8 @@ def smartfrogs_words(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
     nmctl("sf", "stop", "localhost", "web")
     assert [one["name"] for one in nmctl.rack.call("GetDescriptions", {})] == ["pool"]
-    assert all(callable(getattr(smartfrog, word)) for word in ("start", "terminate", "parse", "run"))
+    words = ("start", "terminate", "detach_and_terminate", "parse", "run")
+    assert all(callable(getattr(smartfrog, word)) for word in words)
 
 
 def pictures_of_descriptions(nmctl: Nmctl, folder: Path) -> None:
@@ -131,3 +138,27 @@ def domains_as_descriptions(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "import", str(source), status=2)
     source.write_text("<!DOCTYPE x [<!ENTITY e 'x'>]><domain><name>&e;</name></domain>")
     nmctl("sf", "import", str(source), status=2)
+    _domains_of_hosts(nmctl, folder)
+
+
+def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
+    """Domains that a host has become a description, and components, and are let go again."""
+    pool = folder / "pool.sf"
+    nmctl("sf", "import", "--host", "vm", status=2)
+    nmctl("sf", "import", "--all", status=2)
+    nmctl("sf", "import", "--host", "vm", "nobody", status=7)
+    nmctl("sf", "import", "--host", "vm", "--all", "-o", str(pool))
+    text = pool.read_text()
+    assert 'sfProcessHost "vm";' in text and "test extends Domain {" in text
+    assert nmctl("sf", "import", "--host", "vm", "test").out == text
+    without_disk = re.sub(r"  test-disk .*?\n  }\n|    storageBackend .*?\n", "", text, flags=re.DOTALL)
+    pool.write_text(without_disk)  # which is in none of the folders
+    assert "nothing to do" not in nmctl("sf", "plan", "old", str(pool), "--adopt", status=2).out
+    nmctl("sf", "apply", "old", str(pool), "--yes", "--wait", status=7)
+    nmctl("sf", "terminate", "old", "--force", "--wait")
+    nmctl("sf", "apply", "old", str(pool), "--yes", "--adopt", "--wait")
+    assert "test (Domain) on vm: running" in nmctl("sf", "status", "old").out
+    nmctl("sf", "import", "--host", "vm", "test", status=6)
+    nmctl("sf", "import", "--host", "vm", "--all", status=5)
+    nmctl("sf", "terminate", "old", "--wait")
+    assert nmctl("sf", "import", "--host", "vm", "test").out == text

@@ -477,7 +477,7 @@ story("port register")(all_ports_of_a_switch)
 story("health")(health)
 story("sf check", "sf resolve", "sf fmt")(descriptions)
 story("sf plan", "sf apply", "sf update", "sf status", "sf list", "sf set", "sf unset",
-      "sf show", "sf terminate")(pools)  # fmt: skip
+      "sf show", "sf end", "sf terminate")(pools)  # fmt: skip
 story("sf diff")(mistakes_in_pools)
 story("sf start", "sf stop", "sf run")(smartfrogs_words)
 story("sf graph")(pictures_of_descriptions)

@@ -36,6 +36,7 @@ LINES = {
     "headnode update": "h1 reason=", "headnode unregister": "h1", "delegate create": "x spy",
     "delegate keys": "x --none", "geni ready": "alpha.n0.1", "geni reopen": "alpha",
     "delegate destroy": "x", "rights set": "daemon spy", "sf terminate": "web",
+    "sf end": "web a --detach",
     "sf set": "web a:memory 512", "sf unset": "web a:memory",
 }  # fmt: skip
 COMMANDS = {command.words: command for command in guide.commands()}

@@ -69,7 +69,7 @@ def olds(rack: Rack) -> Iterator[Olds]:
 
 def looked(rack: Rack, *names: str) -> list[Existing]:
     job = rack.operate(operations.inspect_domains, "h0", list(names), method="InspectDomains")
-    rack._send("domains:h0", Job(job))
+    rack.send("domains:h0", Job(job))
     over = rack.run(job)
     assert (over["state"], over["error"]) == ("done", None)
     return [Existing.of(struct) for struct in over["result"]]
@@ -91,7 +91,7 @@ def test_domains_are_described_as_they_are(rack: Rack, olds: Olds) -> None:
     assert found[1].disk["baseImage"] == f"{rack.images}/web.qcow2" and found[1].disk["inPlace"] is True
     assert found[1].left == ("disk 2",)
     job = rack.operate(operations.inspect_domains, "h0", ["nobody"], method="InspectDomains")
-    rack._send("domains:h0", Job(job))
+    rack.send("domains:h0", Job(job))
     assert rack.run(job)["state"] == "failed"
 
 

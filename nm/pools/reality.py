@@ -1,0 +1,113 @@
+"""What of a description's groups is otherwise than the description has made it: changed by hand since. Pure.
+
+Groups are edited by calls, too. What a call changed of what the description says is seen here, so that a plan
+tells it, and applying the description again makes it as described. What it does not speak of is let be.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from nm import specs
+from nm.pools.attributes import Value
+from nm.pools.differences import Standing, same
+from nm.pools.grouping import (
+    GROUP,
+    HEADNODE,
+    HOSTS,
+    MAIN,
+    NODE,
+    VLAN,
+    group_around,
+    group_name,
+    network_name,
+)
+from nm.pools.kinds import KINDS, OF_GROUPS, worth
+from nm.pools.places import host_of
+from nm.pools.tree import Part, Path, spell
+from nm.records import Record, name_of, record_key
+from nm.store import Reader
+
+Standings = Mapping[Path, Standing]
+OUT = "ended"  # the state of what is not in its group any more
+
+
+def keys(pool: str, standings: Standings) -> Iterator[str]:
+    """The keys of the records of its groups."""
+    for path, standing in standings.items():
+        if standing.part.kind == GROUP:
+            yield record_key("group", group_name(path, standing.part.attributes, pool))
+
+
+def seen(reader: Reader, pool: str, standings: Standings) -> dict[Path, Standing]:
+    """The standings, with groups and what is in them as they are."""
+    parts = {path: standing.part for path, standing in standings.items()}
+    found = dict(standings)
+    for path, standing in standings.items():
+        around = group_around(parts, path) if standing.part.kind in OF_GROUPS and standing.up else None
+        if around is not None and (group := _group(reader, pool, parts[around])) is not None:
+            found[path] = _as_it_is(reader, standing, group["wanted"])
+    return found
+
+
+def drift(reader: Reader, pool: str, standings: Standings) -> dict[Path, str]:
+    """What differs, in words."""
+    found: dict[Path, str] = {}
+    for path, now in seen(reader, pool, standings).items():
+        before = standings[path]
+        if now.state != before.state:
+            found[path] = "it is not in its group any more"
+        elif now.part is not before.part:
+            old, new = before.part.attributes, now.part.attributes
+            said = [f"{name} is {new.get(name)!r}" for name in new if new[name] != old.get(name)]
+            found[path] = ", ".join(said)
+    return found
+
+
+def _group(reader: Reader, pool: str, part: Part) -> Record | None:
+    """The group, when it is there and the description's own."""
+    group = reader.get(record_key("group", group_name(part.path, part.attributes, pool)))
+    mark = (group or {}).get("described") or {}
+    mine = group is not None and not group["destroying"]
+    return group if mine and (mark.get("pool"), mark.get("part")) == (pool, spell(part.path)) else None
+
+
+def _as_it_is(reader: Reader, standing: Standing, wanted: specs.Spec) -> Standing:
+    part, name = standing.part, standing.part.attributes.get("node")
+    if part.kind == NODE:
+        if name not in wanted["nodes"]:
+            return replace(standing, state=OUT)
+        return _with(standing, {"image": wanted.get("images", {}).get(name)})
+    if part.kind == HEADNODE:
+        there = part.attributes.get("headNode") == wanted["headnode"]
+        return standing if there else replace(standing, state=OUT)
+    network = MAIN if part.kind == GROUP else network_name(part)
+    if network not in wanted["networks"]:
+        return replace(standing, state=OUT)
+    return _with(standing, _of_network(reader, part, wanted, network))
+
+
+def _of_network(reader: Reader, part: Part, wanted: specs.Spec, network: str) -> dict[str, Value]:
+    """What a Group or a Vlan says of its network, as that is; not what it leaves to nm."""
+    entry, said = wanted["networks"][network], part.attributes
+    found: dict[str, Value] = {"vlan": entry["vlan"]} if said.get("vlan") is not None else {}
+    if part.kind == VLAN and network == MAIN:
+        return found
+    if part.kind == VLAN:
+        found |= {"nics": entry["nics"], "tagged": entry["tagged"]}
+    hosts = specs.hosts_of(wanted, network)
+    named = {name_of(host["record_key"]) for one in said.get(HOSTS) or () if (host := host_of(reader, one))}
+    return found if set(hosts) == named else {**found, HOSTS: hosts}
+
+
+def _with(standing: Standing, actual: Mapping[str, Any]) -> Standing:
+    """With those values that differ from what it is worth."""
+    part = standing.part
+    differing = {
+        name: value
+        for name, value in actual.items()
+        if not same(value, worth(KINDS[part.kind], part.attributes, name))
+    }
+    if not differing:
+        return standing
+    return replace(standing, part=replace(part, attributes={**part.attributes, **differing}))
