@@ -151,7 +151,6 @@ class Service:
         self._federation = federationwork.FederationWorker(self._tools)
         self._patrol = patrol.Patrol(self._tools, configured.rounds(config), random.random)
         self._gate = Gate(config.hooks)
-        self._ends = threading.Event()
         self._plc = PlcWorker(
             self.database, config, self._secrets.lookup, time.time, time.monotonic, random.random
         )
@@ -222,8 +221,7 @@ class Service:
             self._metrics.close()
         if self._listens:
             Path(self._config.api.socket).unlink(missing_ok=True)
-        self._gate.close()  # what runs of them is ended, and begun anew by the next nmd
-        self._ends.set()  # and so with scripts
+        self._gate.close()  # what runs of programs and scripts is ended, and begun anew by the next nmd
         self._plc.end()
         self._mail.end()
         drained = self.crew.stop(seconds)
@@ -501,7 +499,7 @@ class Service:
         if kind == poolcarriers.SCRIPTS:
             locks = Path(self._config.daemon.database) / "scripts"
             settings = lambda: self._config.descriptions  # noqa: E731 - as it is when a script runs
-            ends = self._ends.is_set
+            ends = lambda: self._gate.closed  # noqa: E731
             return hands.scripts_worker(name, self.database, self._secrets.lookup, settings, locks, ends)
         heads = configured.heads(self._config)
         return hands.host_worker(name, self.database, self._secrets.lookup, heads, self._host_gates[name])
