@@ -1,6 +1,6 @@
 """The commands for descriptions as texts. The compiler is loaded when it is asked for.
 
-They need no daemon, but for `import --host`.
+They need no daemon, but for `import --source`.
 
 What a description includes is looked for here, as the language says: from the folder in which one is, never
 from that of the including file; and in nm's library.
@@ -149,14 +149,14 @@ def import_domains(session: Session, _command: Command, options: Options) -> int
     """Write a description of libvirt's domains: of what virsh dumpxml says of them, or a host now."""
     from nm.shell.domains import description
 
-    if options.host is None and (options.all or not options.names):
-        raise Usage("no file is named", "name files with domains' XML, or say --host HOST")
-    if options.host is None:
+    if options.source is None and (options.all or not options.names):
+        raise Usage("no file is named", "name files with domains' XML, or say --source HOST")
+    if options.source is None:
         return _drawn(session, description([_existing(path) for path in options.names], options.on), options)
     if not options.all and not options.names:
         raise Usage("no domain is named", "name some, or say --all")
-    found = _asked_for(session, options.host, [] if options.all else list(options.names))
-    return _drawn(session, description(found, options.on or options.host), options)
+    found = _asked_for(session, options.source, [] if options.all else list(options.names))
+    return _drawn(session, description(found, options.on or options.source), options)
 
 
 def _existing(path: str) -> "Existing":
@@ -302,12 +302,12 @@ COMMANDS = (
             (FILE, DECIMALS, OUTPUT, Arg("--dot", "as text for Graphviz's dot, which draws it", flag=True)),
             run=graph, epilog="nmctl sf graph pool.sf -o pool.svg"),
     Command("sf import", "", "describe domains that a host has, or files of what virsh dumpxml writes",
-            (word("names", "domains, or without --host files with their XML", count="*", metavar="NAME"),
-             option("host", "the host that has them; it is asked", key="", metavar="HOST"),
+            (word("names", "domains, or without --source files with their XML", count="*", metavar="NAME"),
+             Arg("--source", "the host that has them; it is asked", metavar="HOST"),
              Arg("--all", "all of its domains that nm has not", flag=True), OUTPUT,
              option("on", "the host on which they are to be", key="", metavar="HOST")),
             run=import_domains, uses=("InspectDomains",),
-            epilog="nmctl sf import --host h1 web db -o pool.sf"),
+            epilog="nmctl sf import --source h1 web db -o pool.sf"),
     Command("sf fmt", "", "show descriptions in canonical layout, or write them so",
             (word("files", "the descriptions", count="+", metavar="FILE"),
              Arg("--write", "replace the files that are not laid out so", flag=True),

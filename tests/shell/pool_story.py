@@ -154,13 +154,13 @@ def domains_as_descriptions(nmctl: Nmctl, folder: Path) -> None:
 def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     """Domains that a host has become a description, and components, and are let go again."""
     pool = folder / "pool.sf"
-    nmctl("sf", "import", "--host", "vm", status=2)
+    nmctl("sf", "import", "--source", "vm", status=2)
     nmctl("sf", "import", "--all", status=2)
-    nmctl("sf", "import", "--host", "vm", "nobody", status=7)
-    nmctl("sf", "import", "--host", "vm", "--all", "-o", str(pool))
+    nmctl("sf", "import", "--source", "vm", "nobody", status=7)
+    nmctl("sf", "import", "--source", "vm", "--all", "-o", str(pool))
     text = pool.read_text()
     assert 'sfProcessHost "vm";' in text and "test extends Domain {" in text
-    assert nmctl("sf", "import", "--host", "vm", "test").out == text
+    assert nmctl("sf", "import", "--source", "vm", "test").out == text
     without_disk = re.sub(r"  test-disk .*?\n  }\n|    storageBackend .*?\n", "", text, flags=re.DOTALL)
     pool.write_text(without_disk)  # which is in none of the folders
     assert "nothing to do" not in nmctl("sf", "plan", "old", str(pool), "--adopt", status=2).out
@@ -168,7 +168,7 @@ def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "terminate", "old", "--force", "--wait")
     nmctl("sf", "apply", "old", str(pool), "--yes", "--adopt", "--wait")
     assert "test (Domain) on vm: running" in nmctl("sf", "status", "old").out
-    nmctl("sf", "import", "--host", "vm", "test", status=6)
-    nmctl("sf", "import", "--host", "vm", "--all", status=5)
+    nmctl("sf", "import", "--source", "vm", "test", status=6)
+    nmctl("sf", "import", "--source", "vm", "--all", status=5)
     nmctl("sf", "terminate", "old", "--wait")
-    assert nmctl("sf", "import", "--host", "vm", "test").out == text
+    assert nmctl("sf", "import", "--source", "vm", "test").out == text
