@@ -24,6 +24,7 @@ from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
+from nm.pools.kinds import most
 from nm.poolseed import Told
 from nm.poolwires import Wires, move
 from nm.records import Record
@@ -114,9 +115,9 @@ class DomainPlan:
             kind=kind,
             mark=self.mark(state),
             memory=memory,
-            most_memory=_most(self.brief, "maxMemory", memory),
+            most_memory=most(self.brief.attributes, "memory"),
             vcpus=vcpus,
-            most_vcpus=_most(self.brief, "maxVcpus", vcpus),
+            most_vcpus=most(self.brief.attributes, "vcpus"),
             boot=self._boot(),
             attributes=looks(self.brief),
             nic=self.place.described(self.mac),
@@ -141,11 +142,6 @@ def looks(brief: Brief) -> dict[str, Any]:
 def _place(brief: Brief, nic: Seen) -> Value | None:
     """Where its NIC is on a group's network."""
     return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
-
-
-def _most(brief: Brief, name: str, least: int) -> int:
-    given = brief.attributes.get(name)
-    return max(int(given) if given is not None else 2 * least, least)
 
 
 def _says(brief: Brief, wanted: Seen) -> bool:

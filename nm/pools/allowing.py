@@ -16,7 +16,7 @@ from nm.errors import LimitReached
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.grouping import HOSTS, NETWORK, network_of
-from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, most
 from nm.pools.places import host_of
 from nm.pools.scripting import TIMEOUT
 from nm.pools.tree import Part, Path
@@ -83,6 +83,8 @@ def _looked_at(parts: Mapping[Path, Part], part: Part) -> Part:
 def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: set[str]) -> Iterator[Wrong]:
     yield from _of_kind(call, allowed, part)
     named = part.attributes.get(HOSTS) if part.kind in OF_GROUPS else None
+    if is_lazy(named) and not allowed.everything:
+        yield f"{HOSTS} is a reference", "write the names of the hosts, for each has to be allowed"
     for host in (part.host, *(named if isinstance(named, list) else ())):
         if host and host not in hosts:  # each is told once
             hosts.add(host)
@@ -207,8 +209,7 @@ def uses(parts: Iterable[Part]) -> dict[str, int]:
         counts["components"] += 1
         if part.kind in DOMAINS:
             counts["domains"] += 1
-            given = (worth(KINDS[part.kind], part.attributes, name) for name in ("memory", "maxMemory"))
-            counts["memory"] += max((value for value in given if isinstance(value, int)), default=0)
+            counts["memory"] += most(part.attributes, "memory")
         if part.kind in DISKS and part.attributes.get(IN_PLACE) is not True:
             held = (part.attributes.get(name) for name in ("size", "swapSize"))
             counts["disk"] += sum(-(-value // MIB) for value in held if isinstance(value, int))
