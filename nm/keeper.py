@@ -106,7 +106,7 @@ class _Somebody:
             raise PermissionError(0, f"{pwd.getpwuid(os.geteuid()).pw_name} cannot become {name}")
 
     def become(self) -> None:
-        """Be nobody else any more, with processes that are counted, and the first to go where memory is short."""
+        """Be nobody else any more, of counted processes, and the first to go where memory is short."""
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
         most = resource.getrlimit(resource.RLIMIT_NPROC)[1]

@@ -166,6 +166,7 @@ class Domains:
         folders: tuple[str, ...],
         clock: Clock,
         wires: Wires,
+        adopter: Adopter,
     ) -> None:
         self._host = name
         self._wires = wires
@@ -175,7 +176,7 @@ class Domains:
         self._folders = folders
         self._clock = clock
         self._maker = Maker(name, host, hypervisor, PoolMark)
-        self._adopter = Adopter(name, hypervisor)
+        self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
         self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down

@@ -127,9 +127,7 @@ DOMAIN = (
     Attribute("ramdisk", "String", "the initial RAM disk, a path on the host", "restart"),
     Attribute("cmdline", "String", "the kernel's command line", "restart"),
     Attribute("domainName", "String", "the domain's name; else the hostname", "replace"),
-    Attribute(
-        "memory", "Integer", "MiB", _growing("memory"), default=MEMORY, effects=("now", "restart")
-    ),
+    Attribute("memory", "Integer", "MiB", _growing("memory"), default=MEMORY, effects=("now", "restart")),
     Attribute(
         "maxMemory",
         "Integer",
@@ -137,9 +135,7 @@ DOMAIN = (
         "restart",
         default="twice memory",
     ),
-    Attribute(
-        "vcpus", "Integer", "processors", _growing("vcpus"), default=VCPUS, effects=("now", "restart")
-    ),
+    Attribute("vcpus", "Integer", "processors", _growing("vcpus"), default=VCPUS, effects=("now", "restart")),
     Attribute(
         "maxVcpus",
         "Integer",
