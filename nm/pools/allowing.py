@@ -16,7 +16,7 @@ from nm.errors import LimitReached
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.grouping import HOSTS, NETWORK, network_of
-from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, most
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, most, worth
 from nm.pools.places import host_of
 from nm.pools.scripting import TIMEOUT
 from nm.pools.tree import Part, Path
@@ -27,7 +27,9 @@ IMAGE = "baseImage"
 FILES = ("kernel", "ramdisk", "imageDir")
 DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool", "keepOnTerminate")
 ADOPT, IN_PLACE = "adopt", "inPlace"
+LOOPBACK = DISKS[0]
 OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
+MADE = re.compile(r"\+(disk|seed|swap)$")  # ends the names of the volumes that nm makes
 COUNTED = ("pools", "components", "domains", "memory", "disk")
 MIB = 1 << 20
 ASK = "an administrator may, or ask one for this in your right describe"
@@ -145,6 +147,17 @@ def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Itera
             f"{base} is an image ({images.get(base, base)}), and cannot be a domain's disk {IN_PLACE}",
             f"leave {IN_PLACE} out: then a disk is made of it",
         )
+    if part.kind == LOOPBACK and not allowed.everything and not _is_as_named(part):
+        yield (
+            f"of the file {base} only its name is known: it is qcow2 if that ends so, else raw",
+            'write format "raw" or "qcow2", or ask an administrator',
+        )
+
+
+def _is_as_named(part: Part) -> bool:
+    """A guest that had it as raw data has written what it likes: as qcow2 that may lead to any file there."""
+    kind = worth(KINDS[part.kind], part.attributes, "format")
+    return bool(kind == ("qcow2" if str(part.attributes.get(IMAGE)).endswith(".qcow2") else "raw"))
 
 
 def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
@@ -181,6 +194,8 @@ def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Va
             )
     elif not allowed.has("paths"):
         yield f"{call.caller.name} may not name files of hosts ({name})", ASK
+    elif MADE.search(value) and not allowed.everything:
+        yield f"{value} may be the disk of somebody's machine", ASK
     elif not below(value, call.site.describing.folders):
         yield (
             f"{name} is below none of descriptions.folders",

@@ -379,6 +379,7 @@ def test_who_may_adopt(bench: Bench) -> None:
     with refused(bench, Denied, "adopt"):
         bench.call("InspectDomains", "h0", caller=ALICE)
     describer(bench, hosts=["h0"], paths=True, adopt=True)
+    disk = disk.replace("inPlace", 'format "raw"; inPlace')
     assert apply(bench, disk, caller=ALICE, host="h0", adopt=True)
     job = bench.get(f"job_{bench.call('InspectDomains', 'h0', caller=ALICE)}")
     assert (job["subject"], job["kind"]) == ("domains:h0", "inspect")
@@ -387,6 +388,31 @@ def test_who_may_adopt(bench: Bench) -> None:
     for base in ("spare", image):
         with refused(bench, Denied, "is an image"):
             apply(bench, disk.replace("/data/old.img", base), "other")
+
+
+@pytest.mark.parametrize(
+    ("file", "more"),
+    [("x.img", ""), ("x.img", 'format "qcow2";'), ("x.qcow2", 'format "raw";'),
+     ("x.img", 'f "raw"; format LAZY f;')],
+)  # fmt: skip
+def test_a_guests_data_is_read_as_nothing_else(bench: Bench, file: str, more: str) -> None:
+    """What a guest wrote to a raw disk would be followed as qcow2 to any file of the host's."""
+    allow(bench, FOLDERS)
+    disk = f'l extends LoopbackStorageBackend {{ baseImage "/data/{file}"; inPlace true; {more} }}'
+    describer(bench, hosts=["h0"], paths=True, adopt=True)
+    with refused(bench, Denied, "it is qcow2 if that ends so"):
+        apply(bench, disk, caller=ALICE, host="h0")
+    assert apply(bench, disk, host="h0")
+
+
+def test_disks_that_nm_made_are_not_for_others(bench: Bench) -> None:
+    allow(bench, FOLDERS)
+    describer(bench, hosts=["h0"], paths=True, adopt=True)
+    for file in ("nm-front+disk", "web+seed", "nm-pool-p-0a+swap"):
+        inside = f'l extends LoopbackStorageBackend {{ baseImage "/data/{file}"; }}'
+        with refused(bench, Denied, "somebody's machine"):
+            apply(bench, inside, caller=ALICE, host="h0")
+        assert apply(bench, inside, file.partition("+")[0], host="h0")
 
 
 def test_who_adopts_goes_on_to(bench: Bench) -> None:
@@ -487,7 +513,7 @@ def test_bytes_of_disks_are_a_limit_and_have_to_be_said(bench: Bench) -> None:
         apply(bench, disk("size 41943040L;"), "two", ALICE)
     with refused(bench, LimitReached, "this makes 102"):
         bench.call("SetAttribute", "one", "l:size", 105906176, caller=ALICE)
-    kept = disk("inPlace true;").replace("spare", "/data/x")
+    kept = disk('inPlace true; format "raw";').replace("spare", "/data/x")
     run(bench, kept, "two", ALICE)
     assert pool(bench, "two")["uses"]["disk"] == 0
     told = bench.call("WhoAmI", caller=ALICE)
