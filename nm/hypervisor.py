@@ -167,7 +167,7 @@ class Storage(Protocol):
     def copy(
         self, pool: str | None, name: str, base: str, kind: str, to: str, size: int | None = None
     ) -> Volume:
-        """A new volume with the data of a file or block device of that kind; `to`: its own where it is a file.
+        """A new volume with the data of a file or block device of that kind; `to`: its own, for a file.
 
         Kinds are qcow2 and raw. It holds so many bytes, if that is more than the base's. DeviceFailed when
         the base's data looks like another kind.

@@ -13,6 +13,7 @@ from typing import Any
 
 from nm.calls import Call
 from nm.errors import LimitReached
+from nm.pools import tags
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.grouping import HOSTS, NETWORK, network_of
@@ -93,7 +94,7 @@ def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: se
             yield from _host(reader, allowed, call, str(host))
     yield from _sizes(allowed, part)
     yield from _in_place(reader, call, allowed, part)
-    yield from _bridge(reader, part)
+    yield from _bridge(reader, call, part)
     for name, value in part.attributes.items():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
@@ -160,7 +161,7 @@ def _is_as_named(part: Part) -> bool:
     return bool(kind == ("qcow2" if str(part.attributes.get(IMAGE)).endswith(".qcow2") else "raw"))
 
 
-def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
+def _bridge(reader: Reader, call: Call, part: Part) -> Iterator[Wrong]:
     """What nm itself puts on VLANs is not for those whom a description puts there."""
     bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
     if not isinstance(bridge, str):
@@ -168,14 +169,14 @@ def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
     hint = "let network lead to a Group or Vlan of the description"
     if OWN_BRIDGE.fullmatch(bridge):
         yield f"bridge {bridge} is a group's", hint
-    host = host_of(reader, part.host)
-    network = host["network"] if host is not None else {}
-    if network.get("kind") != "ovs" or network.get("device") != bridge:
+    if not tags.is_shared(reader, part.host, bridge):
         return
     if vlan is None:
         yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
     elif reader.get(record_key("vlan", vlan)) is not None:
         yield f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", hint
+    elif isinstance(vlan, int) and (why := tags.reserved(reader, call, vlan)) is not None:
+        yield why
 
 
 def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Value) -> Iterator[Wrong]:

@@ -352,12 +352,23 @@ def test_what_the_site_does_not_say_nobody_may(bench: Bench, inside: str, words:
         ('bridge "nmbr101";', "bridge nmbr101 is a group's"),
         ('bridge "br0";', "would be on all"),
         ('bridge "br0"; vlan 101;', "VLAN 101 on bridge br0 is one that nm gives to groups"),
+        ('bridge "br0"; vlan 999;', "VLAN 999 is the native VLAN of trunk t0"),
+        ('bridge "br0"; vlan 4000;', "switch sw0 parks isolated ports on VLAN 4000"),
     ],
 )
 def test_no_domain_is_put_by_hand_where_groups_are(bench: Bench, inside: str, words: str) -> None:
     with refused(bench, Denied, words):
         apply(bench, domain(more=f'sfProcessHost "h0"; {inside}'))
-    assert apply(bench, domain(more='sfProcessHost "h0"; bridge "br0"; vlan 4000;'))
+    assert apply(bench, domain(more='sfProcessHost "h0"; bridge "br0"; vlan 3000;'))
+
+
+def test_no_group_gets_a_vlan_on_which_a_domain_was_put_by_hand(bench: Bench) -> None:
+    inside = domain(more='sfProcessHost "h0"; bridge "br0"; vlan 3000;')
+    run(bench, inside)
+    with refused(bench, Conflict, "a domain of description pool is on VLAN 3000"):
+        bench.call("RegisterVlan", 3000)
+    run(bench, inside.replace("3000", "3001"))
+    assert bench.call("RegisterVlan", 3000)
 
 
 @pytest.mark.parametrize(
