@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol, TypeVar
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import libvirt
@@ -104,7 +105,7 @@ class LibvirtStorage:
 
         def find(connection: libvirt.virConnect) -> str:
             known = _pool_at(connection, "dir", path)
-            name = known or FOLDERS + path.replace("/", "-")
+            name = known or _named(FOLDERS, path)
             if known is None:
                 _passing_pool(connection, name, path)
             return name
@@ -406,7 +407,7 @@ def _volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageV
         if error.get_error_code() not in _GONE:
             raise
     folder = str(PurePosixPath(path).parent)
-    _passing_pool(connection, BASES + folder.replace("/", "-"), folder)
+    _passing_pool(connection, _named(BASES, folder), folder)
     return connection.storageVolLookupByPath(path)
 
 
@@ -419,6 +420,11 @@ def _pool_at(connection: libvirt.virConnect, kind: str, path: str) -> str | None
                 pool.create()
             return str(pool.name())
     return None
+
+
+def _named(begun: str, folder: str) -> str:
+    """What the pool of a folder is called: no other folder's is."""
+    return f"{begun}-{quote(folder, safe='')}"
 
 
 def _passing_pool(connection: libvirt.virConnect, name: str, folder: str) -> libvirt.virStoragePool:

@@ -142,7 +142,12 @@ def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Itera
         yield f"{IN_PLACE} is a reference that is followed later", "write the value itself"
     if not allowed.has(ADOPT):
         yield f"{call.caller.name} may not take disks that are there already ({IN_PLACE})", ASK
-    images = {image.get("disk"): name_of(image["record_key"]) for image in reader.range("image")}
+    images = {
+        image[key]: name_of(image["record_key"])
+        for image in reader.range("image")
+        for key in ("disk", "kernel", "initrd", "root")
+        if image.get(key)
+    }
     if base in images or base in images.values():
         yield (
             f"{base} is an image ({images.get(base, base)}), and cannot be a domain's disk {IN_PLACE}",

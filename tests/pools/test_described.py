@@ -394,9 +394,10 @@ def test_who_may_adopt(bench: Bench) -> None:
     assert apply(bench, disk, caller=ALICE, host="h0", adopt=True)
     job = bench.get(f"job_{bench.call('InspectDomains', 'h0', caller=ALICE)}")
     assert (job["subject"], job["kind"]) == ("domains:h0", "inspect")
+    bench.edit("image_spare", kernel="/images/vmlinuz")
     image = bench.get("image_spare")["disk"]
-    allow(bench, Describing(folders=(str(image).rpartition("/")[0],)))
-    for base in ("spare", image):
+    allow(bench, Describing(folders=(str(image).rpartition("/")[0], "/images")))
+    for base in ("spare", image, "/images/vmlinuz"):
         with refused(bench, Denied, "is an image"):
             apply(bench, disk.replace("/data/old.img", base), "other")
 

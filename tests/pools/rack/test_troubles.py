@@ -223,3 +223,18 @@ def test_what_is_written_in_a_raw_disk_leads_to_no_other_file(rack: Rack, more: 
     other.unlink()
     assert job["state"] == "failed" and "is to be raw, and what is in it is qcow2" in job["error"]["text"]
     assert rack.files() == []
+
+
+def test_folders_of_like_names_are_two(rack: Rack) -> None:
+    places = [rack.images / "a-b", rack.images / "a" / "b"]
+    for place in places:
+        place.mkdir(parents=True)
+    disks = "".join(
+        f'd{number} extends LoopbackStorageBackend {{ baseImage "empty"; imageDir "{place}"; }}'
+        for number, place in enumerate(places)
+    )
+    job = rack.run(rack.apply("web", f'sfConfig extends Compound {{ sfProcessHost "h0"; {disks} }}'))
+    found = [len(list(place.iterdir())) for place in places]
+    rack.run(rack.terminate("web"))
+    assert (job["state"], found) == ("done", [1, 1])
+    assert [list(place.iterdir()) for place in places] == [[], []]
