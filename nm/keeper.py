@@ -107,7 +107,7 @@ class _Somebody:
 
     def become(self) -> None:
         """Be nobody else any more, of counted processes, and the first to go where memory is short."""
-        with open("/proc/self/oom_score_adj", "w") as file:
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
         most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
         most = MOST_PROCESSES if most == resource.RLIM_INFINITY else min(most, MOST_PROCESSES)
