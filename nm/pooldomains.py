@@ -401,10 +401,25 @@ class Domains:
         if mark is None or mark.identity != brief.identity:
             return  # what has come in its place since is another life's
         if self._stays(brief, mark):
+            self._take_off(brief, name)
             self._adopter.let_go(name)
             return
         self.stop(brief)
         self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+
+    def _take_off(self, brief: Brief, name: str) -> None:
+        """Off its group's network, where nobody would look for it who gives that to others."""
+        state = self._state(name) if brief.group is not None else None
+        if state is None:
+            return
+        nowhere = Place().seen(self._mac(brief))
+        if any(nic.mac == nowhere.mac for nic in state.next_nics):
+            self._hypervisor.set_next_nic(name, nowhere)
+        if state.running and any(nic.mac == nowhere.mac for nic in state.nics):
+            try:
+                move(self._hypervisor, name, nowhere)
+            except NotLive:
+                self.stop(brief)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends."""
