@@ -408,18 +408,16 @@ class Domains:
         self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
 
     def _take_off(self, brief: Brief, name: str) -> None:
-        """Off its group's network, where nobody would look for it who gives that to others."""
-        state = self._state(name) if brief.group is not None else None
-        if state is None:
+        """Off its group's network, where nobody would look for it who gives that to others.
+
+        It is shut down for that: no interface of a running domain can be led from a bridge to nothing.
+        """
+        if brief.group is None:
             return
-        nowhere = Place().seen(self._mac(brief))
-        if any(nic.mac == nowhere.mac for nic in state.next_nics):
+        self.stop(brief)
+        nowhere, state = Place().seen(self._mac(brief)), self._state(name)
+        if state is not None and any(nic.mac == nowhere.mac for nic in state.next_nics):
             self._hypervisor.set_next_nic(name, nowhere)
-        if state.running and any(nic.mac == nowhere.mac for nic in state.nics):
-            try:
-                move(self._hypervisor, name, nowhere)
-            except NotLive:
-                self.stop(brief)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends."""

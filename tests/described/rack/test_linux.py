@@ -112,6 +112,6 @@ def test_a_domain_that_is_let_go_is_on_no_groups_vlan(host: Host, owed: bool) ->
         record = leftovers.record({"owner": {"name": "root", "uid": 0}}, stays, "h0", "no answer", 1.0)
         stays = leftovers.brief_of(record)
     assert host.order("terminate", stays).error is None
-    assert ports(105) == [] and sh("virsh", "domstate", "vm").split() == ["running"]
+    assert ports(105) == []
     assert "nmbr105" not in sh("virsh", "dumpxml", "vm") + sh("virsh", "dumpxml", "--inactive", "vm")
     assert mark_of(sh("virsh", "dumpxml", "--inactive", "vm"), PoolMark) is None
