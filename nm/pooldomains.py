@@ -25,7 +25,7 @@ from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
 from nm.poolseed import Told
-from nm.poolwires import Wires, move
+from nm.poolwires import Wires, move, take_off
 from nm.records import Record
 from nm.waiting import Clock, wait_until
 
@@ -404,10 +404,22 @@ class Domains:
         if mark is None or mark.identity != brief.identity:
             return  # what has come in its place since is another life's
         if self._stays(brief, mark):
+            if brief.network:
+                self._take_off(brief)
             self._adopter.let_go(name)
             return
         self.stop(brief)
         self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+
+    def _take_off(self, brief: Brief) -> None:
+        """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
+        name = domain_name(brief.attributes)
+        try:
+            take_off(self._hypervisor, name, self._mac(brief))
+        except NotLive as reason:
+            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+            self.stop(brief)
+            self._hypervisor.start(name)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends."""

@@ -97,6 +97,23 @@ def test_a_domain_that_does_not_go_keeps_the_vlan_its_groups(house: House) -> No
     house.terminate()
 
 
+def test_a_domain_that_stays_is_let_go_off_the_vlan(house: House) -> None:
+    """Nobody knows of it afterwards, and the VLAN may be another group's by then."""
+    kept = vm(PLACE, more=f"{OFF_AT_ONCE} keepOnTerminate true;")
+    house.apply(text(f"vlan 105; {NODE}", place="", more=kept))
+    assert tag() == "105"
+    try:
+        house.terminate()
+        assert house.call("GetVlans", {"id": 105})[0]["free"] and house.trunks() == set()
+        assert sh("virsh", "-q", "list", "--name").split() == ["vm"] and tag() != "105"
+        assert "105" not in sh("virsh", "dumpxml", "--inactive", "vm")
+    finally:
+        sh("sh", "-c", "virsh destroy vm; virsh undefine vm; true")
+        for volume in sh("virsh", "-q", "vol-list", "described").split("\n"):
+            if volume.strip():
+                sh("virsh", "vol-delete", "--pool", "described", volume.split()[0])
+
+
 def node(name: str) -> str:
     return f'{name} extends Node {{ node "{name}"; }} '
 
