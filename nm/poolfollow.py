@@ -22,6 +22,7 @@ from nm.pools import keeping
 from nm.pools.briefs import Brief
 from nm.pools.grouping import network_of
 from nm.pools.kinds import DOMAINS
+from nm.pools.life import Order as Wanted
 from nm.pools.places import host_of
 from nm.pools.tree import Path
 from nm.records import Record, name_of
@@ -29,6 +30,7 @@ from nm.workers import Errand
 
 log = logging.getLogger("nm.poolfollow")
 
+DOWN = ("stop", "terminate")  # behind these a domain is off
 Place = list[Any]  # a bridge, and the tag there or None
 
 
@@ -54,8 +56,13 @@ class Follower:
         self._asked: set[Path] = set()
         self._again: dict[Path, float] = {}  # what failed, and when to try it again, by Tools.up
 
-    def placed(self, path: Path, outcome: Outcome) -> None:
-        """What a hand answered to an order of the pool's life."""
+    def answered(self, book: Book, order: Wanted, outcome: Outcome) -> None:
+        """An order of the pool's life was carried out."""
+        if order.what in DOWN:
+            self._left(book, order.path)
+        self._placed(order.path, outcome)
+
+    def _placed(self, path: Path, outcome: Outcome) -> None:
         if (place := (outcome.seen or {}).get("place")) is not None:
             self._places[path] = place
 
@@ -64,7 +71,7 @@ class Follower:
         """When to try again what failed, by Tools.up."""
         return min(self._again.values(), default=None)
 
-    def left(self, book: Book, path: Path) -> None:
+    def _left(self, book: Book, path: Path) -> None:
         """A domain is off, or gone: its group may have waited for that."""
         self._places.pop(path, None)
         part = book.part(path, "stop")
@@ -80,7 +87,7 @@ class Follower:
             return
         self._asked.discard(item.path)
         self._again.pop(item.path, None)
-        self.placed(item.path, item.outcome)
+        self._placed(item.path, item.outcome)
         self._wake(item.brief)
         if item.outcome.error is not None:
             why = str(item.outcome.error)
