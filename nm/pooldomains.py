@@ -234,10 +234,15 @@ class Domains:
             self._maker.make(plan)
 
     def start(self, brief: Brief) -> Value | None:
-        """As it is described now; read back. Answers where its NIC is, on a group's network."""
+        """As it is described now; read back. Answers where its NIC is, on a group's network.
+
+        One that runs already, for nmd was killed before it knew, follows its group's network.
+        """
+        name = domain_name(brief.attributes)
         with self._placed(brief) as wanted:
             self._define(brief, wanted)
-            name = domain_name(brief.attributes)
+            if brief.group is not None and self._runs(name):
+                self._follow(brief, name, wanted)
             self._hypervisor.start(name)
             state = self._state(name)
             if state is None or not state.running or state.paused:
@@ -245,6 +250,13 @@ class Domains:
             if brief.group is not None and wanted not in state.nics:
                 raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
         return _place(brief, wanted)
+
+    def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
+        try:
+            move(self._hypervisor, name, wanted)
+        except NotLive as reason:
+            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+            self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
