@@ -11,7 +11,6 @@ false. That is how it is shown; what may be changed, rights say alone.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from operator import add
 from typing import Any
 
 from nm.calls import Call
@@ -36,15 +35,15 @@ WAITING = ("restart", "replace")  # a change that counts when the component star
 
 @dataclass(slots=True)
 class _Kept:
-    """A component as it is kept, and what is inside it. tally: of it and all inside it, by BELOW."""
+    """A component as it is kept, and what is inside it. below: of it and all inside it, by BELOW."""
 
     path: Path
     part: Mapping[str, Any]
     begun: Mapping[str, Value]
     late: Mapping[str, str]
     entry: Entry
+    below: tuple[int, ...] = ()
     inside: list["_Kept"] = field(default_factory=list)
-    below: list[int] = field(default_factory=lambda: [0] * len(BELOW))
 
 
 # ---- what calls answer
@@ -93,36 +92,32 @@ def _path(spelled: str) -> Path:
 
 
 def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
-    """Every component by its path, each with what is inside it."""
+    """Every component by its path, as they are described, each with what is inside it."""
     name, count = name_of(pool["record_key"]), pool["count"]
     lives = dict(chunks.items(reader.get, "life", name, count))
+    pieces = chunks.items(reader.get, "piece", name, count)
+    there = [(number, item) for number, item in pieces if item["part"] is not None]
     found: dict[Path, _Kept] = {}
-    for number, item in chunks.items(reader.get, "piece", name, count):
-        if item["part"] is not None:
-            path = tuple(item["path"])
-            late = item.get("late", {})
-            found[path] = _Kept(path, item["part"], item["begun"], late, lives.get(number, {}))
-    for one in sorted(found.values(), key=lambda one: -len(one.path)):  # inside before around
-        _count(one)
+    for number, item in sorted(there, key=lambda one: int(one[1]["part"]["place"])):
+        path = tuple(item["path"])
+        one = _Kept(path, item["part"], item["begun"], item.get("late", {}), lives.get(number, {}))
+        one.below = _own(one)
+        found[path] = one
+    for one in found.values():
         parent = one.part["parent"]
-        around = found.get(tuple(parent)) if parent is not None else None
-        if around is not None:
+        if parent is not None and (around := found.get(tuple(parent))) is not None:
             around.inside.append(one)
-            around.below = list(map(add, around.below, one.below))
+    outer = [one for one in found.values() if one.inside]
+    for one in sorted(outer, key=lambda one: len(one.path), reverse=True):  # inside before around
+        one.below = tuple(map(sum, zip(one.below, *(inner.below for inner in one.inside), strict=True)))
     return found
 
 
-def _count(one: _Kept) -> None:
-    """Add a component to what was counted inside it, as BELOW has it."""
+def _own(one: _Kept) -> tuple[int, ...]:
+    """What it counts itself, as BELOW has it."""
     entry = one.entry
-    own = (
-        1,
-        entry.get("state") == "running",
-        "doing" in entry,
-        _is_bad(entry),
-        bool(one.begun) and bool(_waiting(one)),
-    )
-    one.below = list(map(add, one.below, own))
+    waits = bool(one.begun) and bool(_waiting(one))
+    return (1, entry.get("state") == "running", "doing" in entry, _is_bad(entry), waits)
 
 
 def _is_bad(entry: Entry) -> bool:
