@@ -78,7 +78,7 @@ def test_what_is_folded_is_counted(bench: Bench) -> None:
     live(bench, "a:y:z", state="ended", going="abnormal", words="it broke")
     live(bench, "a:x", doing="change")
     root, a, _ = look(bench)["rows"]
-    assert root["below"] == {"components": 6, "running": 5, "busy": 1, "bad": 1, "waiting": 0}
+    assert root["below"] == {"components": 6, "running": 5, "busy": 1, "bad": 1, "waiting": 0, "drifted": 0}
     assert a["below"]["components"] == 4
     [found] = look(bench, find="a:y:z")["rows"]
     assert (found["state"], found["notes"]) == ("ended", {"words": "it broke"})
