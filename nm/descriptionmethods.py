@@ -106,8 +106,9 @@ DESCRIPTIONS = (
         "that is chosen. A component in it has waiting (attributes that were changed since it started and "
         "count when it starts again; notes.waits tells why some do that would count at once), one of rows "
         "inside (how many are directly inside it) and below ({components, running, busy, bad, waiting, "
-        "drifted}, counted with all inside it), the chosen one locked (attributes that cannot be set while it is "
-        "there) and known (those that it may be given: list of {name, type, must, default, effect, text}).",
+        "drifted}, counted with all inside it), the chosen one locked (attributes that cannot be set while "
+        "it is there) and known (those that it may be given: list of {name, type, must, default, effect, "
+        "text}).",
         _NAME,
         Param(
             "view",

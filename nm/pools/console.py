@@ -158,7 +158,7 @@ def _waiting(one: _Kept) -> list[str]:
     """The attributes that were changed since the component started, and count when it starts again."""
     standing = _standing(one)
     kind = KINDS.get(standing.part.kind)
-    known = kind.known() if kind is not None else {}
+    known = kind.known if kind is not None else {}
     return [name for name, old in one.begun.items() if _waits(one, standing, known.get(name), name, old)]
 
 
@@ -234,7 +234,7 @@ def _chosen(one: _Kept) -> Record:
     """The component as GetComponents has it; what changes of it wait; what else it may be given."""
     standing = _standing(one)
     kind, attributes = KINDS.get(standing.part.kind), standing.part.attributes
-    known = kind.known() if kind is not None else {}
+    known = kind.known if kind is not None else {}
     return {
         **showing.component(standing, one.entry),
         "notes": _notes(one),

@@ -204,14 +204,14 @@ def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
     """What is deployed, around before inside, as it is described: for plan.plan."""
     if pool is None:
         return {}
-    lives = entries(reader, pool)
-    found = {}
-    for _, item in _pieces(reader, pool):
-        if item["part"] is not None:
-            part = Part.of(item["part"])
-            state = lives.get(part.path, {}).get("state", "")
-            found[part.path] = Standing(part, state, item["begun"])
-    return dict(sorted(found.items(), key=lambda pair: by_place(pair[1].part)))
+    lives = dict(chunks.items(reader.get, "life", _name(pool), pool["count"]))
+    found = [
+        Standing(Part.of(item["part"]), lives.get(number, {}).get("state", ""), item["begun"])
+        for number, item in _pieces(reader, pool)
+        if item["part"] is not None
+    ]
+    found.sort(key=lambda standing: by_place(standing.part))
+    return {standing.part.path: standing for standing in found}
 
 
 def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:

@@ -119,18 +119,18 @@ def _expanded(
 ) -> Iterator[Part]:
     """The part of a piece, and those of its actions."""
     host = _host(piece.attributes, around)
-    own = {name: value for name, value in piece.attributes.items() if not _makes(piece.kind, name, value)}
+    makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
+    own = {name: value for name, value in piece.attributes.items() if name not in makes}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
     yield Part(piece.path, parent, piece.kind, own, role, needs, host, piece.line, next(places))
-    for name in piece.attributes:
-        for inner, its_role in _inside(piece, name) if name not in own else ():
+    for name in piece.attributes if makes else ():
+        for inner, its_role in _inside(piece, name) if name in makes else ():
             yield from _expanded(inner, piece.path, its_role, host, places)
 
 
 def _makes(kind: str, name: str, value: Value) -> bool:
     """Whether a component makes others of that attribute."""
-    known = KINDS.get(kind)
-    if known is None or not is_component(value):
+    if not is_component(value) or (known := KINDS.get(kind)) is None:
         return False
     return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and _acts(kind))
 
