@@ -110,7 +110,7 @@ def component(standing: Standing, entry: Entry, drift: str | None = None) -> Rec
     """The struct of one."""
     part = standing.part
     kind = KINDS.get(part.kind)
-    known = kind.known() if kind is not None else {}
+    known = kind.known if kind is not None else {}
     return {
         "path": spell(part.path),
         "parent": None if part.parent is None else spell(part.parent),
