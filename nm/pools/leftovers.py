@@ -1,8 +1,8 @@
 """What a pool may have left on a host that did not answer when it was taken down by force, as records. Pure.
 
     leftover_IDENTITY   pool, path, part (its kind), host (a record's name), born, life, attributes (those by
-                        which a hand finds it), group (the path of that on whose network it is, or None),
-                        owner, error (why it could not be taken away), since
+                        which a hand finds it), network (of a group, on which it was, or ""), owner,
+                        error (why it could not be taken away), since
 
 Made in the name of nm/poolwork.py, and paid by nm/leftoverwork.py. The identity is that of a life of a part
 (nm/pools/briefs.py), so nothing that came later is ever taken for it.
@@ -11,14 +11,13 @@ Made in the name of nm/poolwork.py, and paid by nm/leftoverwork.py. The identity
 from typing import Any
 
 from nm.pools.briefs import Brief
-from nm.pools.grouping import GROUP
 from nm.pools.tree import spell
 from nm.records import Record, new, record_key
 from nm.store import Event, Reader, Transaction
 
 SUBJECT = "leftovers:"
 FOUND_BY = (
-    "hostname", "domainName", "shutdownTimeout", "mac",
+    "hostname", "domainName", "mac", "shutdownTimeout",
     "baseImage", "inPlace", "imageDir", "volumeGroup", "thinPool", "swapSize", "keepOnTerminate",
 )  # fmt: skip
 
@@ -28,46 +27,42 @@ def key(brief: Brief) -> str:
     return record_key("leftover", brief.identity)
 
 
-def record(pool: Record, brief: Brief, host: str, error: str, now: float) -> Record:
-    """What may be left of that life of a part."""
+def owe(tx: Transaction, pool: Record, brief: Brief, host: str, error: str, now: float) -> None:
+    """Note that it is to be taken away when its host is there again."""
     attributes = {name: brief.attributes[name] for name in FOUND_BY if name in brief.attributes}
     if brief.user is not None and brief.user.attributes.get("keepOnTerminate") is True:
         attributes["keepOnTerminate"] = True  # the disk of a domain that stays
-    return new(
-        "leftover",
-        brief.identity,
-        now,
-        pool=brief.pool,
-        path=list(brief.path),
-        part=brief.kind,
-        host=host,
-        born=brief.born,
-        life=brief.life,
-        attributes=attributes,
-        group=None if brief.group is None else list(brief.group.path),
-        owner=pool["owner"],
-        error=error,
-        since=int(now),
+    tx.put(
+        new(
+            "leftover",
+            brief.identity,
+            now,
+            pool=brief.pool,
+            path=list(brief.path),
+            part=brief.kind,
+            host=host,
+            born=brief.born,
+            life=brief.life,
+            attributes=attributes,
+            network=brief.network,
+            owner=pool["owner"],
+            error=error,
+            since=int(now),
+        )
     )
-
-
-def owe(tx: Transaction, pool: Record, brief: Brief, host: str, error: str, now: float) -> None:
-    """Note that it is to be taken away when its host is there again."""
-    tx.put(record(pool, brief, host, error, now))
     tx.tell(Event("nm", f"pool {brief.pool}", "left behind", f"{said(brief.path)} on host {host}: {error}"))
 
 
 def brief_of(record: Record) -> Brief:
     """The brief by which a hand takes it away."""
-    pool, born, around = record["pool"], record["born"], record["group"]
     return Brief(
-        pool,
-        born,
+        record["pool"],
+        record["born"],
         tuple(record["path"]),
         record["part"],
         record["life"],
         record["attributes"],
-        group=None if around is None else Brief(pool, born, tuple(around), GROUP, 0),
+        network=record["network"],
     )
 
 

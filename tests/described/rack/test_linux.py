@@ -15,7 +15,6 @@ from nm.libvirt_host import LibvirtHost
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
 from nm.poolhand import PoolHand
-from nm.pools import leftovers
 from nm.pools.briefs import Brief
 from nm.poolwires import check_off
 from tests.hosts.rack.conftest import HOST, sh
@@ -101,16 +100,12 @@ def test_a_domain_is_on_the_bridge_of_its_groups_vlan(host: Host) -> None:
     host.check_off(106)
 
 
-@pytest.mark.parametrize("owed", [False, True])
-def test_a_domain_that_is_let_go_is_on_no_groups_vlan(host: Host, owed: bool) -> None:
+def test_a_domain_that_is_let_go_is_on_no_groups_vlan(host: Host) -> None:
     """It has no mark from then on, so nothing of nm's would ever look for it there."""
     host.vlan = 105
     assert (host.order("deploy").error, host.order("start").error) == (None, None)
     assert len(ports(105)) == 1
     stays = replace(VM, attributes={**ATTRIBUTES, "keepOnTerminate": True})
-    if owed:
-        record = leftovers.record({"owner": {"name": "root", "uid": 0}}, stays, "h0", "no answer", 1.0)
-        stays = leftovers.brief_of(record)
     assert host.order("terminate", stays).error is None
     assert ports(105) == []
     assert "nmbr105" not in sh("virsh", "dumpxml", "vm") + sh("virsh", "dumpxml", "--inactive", "vm")
