@@ -86,8 +86,6 @@ def _looked_at(parts: Mapping[Path, Part], part: Part) -> Part:
 def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: set[str]) -> Iterator[Wrong]:
     yield from _of_kind(call, allowed, part)
     named = part.attributes.get(HOSTS) if part.kind in OF_GROUPS else None
-    if is_lazy(named) and not allowed.everything:
-        yield f"{HOSTS} is a reference", "write the names of the hosts, for each has to be allowed"
     for host in (part.host, *(named if isinstance(named, list) else ())):
         if host and host not in hosts:  # each is told once
             hosts.add(host)

@@ -309,7 +309,7 @@ def test_hosts_of_groups_are_written_out(bench: Bench) -> None:
     bench.edit("account_alice", rights={"describe": {"hosts": ["h0"]}, "reserve": {}})
     with refused(bench, Denied, "no host 'h1' that alice"):
         apply(bench, 'g extends Group { hosts ["h1"]; }', caller=ALICE, host="h0")
-    with refused(bench, Denied, "hosts is a reference"):
+    with refused(bench, Invalid, "hosts is a reference"):
         apply(bench, 'where ["h1"]; g extends Group { hosts LAZY ATTRIB where; }', caller=ALICE, host="h0")
     assert apply(bench, 'g extends Group { hosts ["h0"]; }', caller=ALICE, host="h0")
     bring_up(bench.memory, "pool", NOW)
