@@ -130,7 +130,7 @@ def test_no_vlan_is_given_back_while_a_domain_is_put_on_it(
 
 def test_a_group_that_ends_alone_takes_the_domains_on_it_down_first(house: House) -> None:
     house.apply(text(f"vlan 105; {NODE}"))
-    job = house.wait(house.call("TerminateComponent", "web", "grp", True), 60)
+    job = house.wait(house.call("TerminateComponent", "web", "grp", {"detach": True}), 60)
     assert job["state"] == "done" and tag() == ""
     assert house.call("GetGroups", {}) == [] and house.call("GetVlans", {"id": 105})[0]["free"]
     house.terminate()
