@@ -221,6 +221,9 @@ def test_what_a_call_changes_is_drift_that_applying_mends(here: Rack) -> None:
     assert notes == {
         "sfConfig": None, "grp": "vlan is 111", "grp:n0": None, "grp:n1": gone, "grp:h": gone
     }  # fmt: skip
+    told = here.call("GetComponentTree", "web", {"open": [["sfConfig", 9], ["grp", 9]], "chosen": "grp:n1"})
+    assert {row["path"]: row["notes"].get("drift") for row in told["rows"]} == notes
+    assert told["rows"][0]["below"]["drifted"] == 3 and told["chosen"]["notes"]["drift"] == gone
     assert planned(here, text) == ["change grp vlan", "create grp:n1", "create grp:h"]
     here.call("ClearHeadNode", "h1")
     apply(here, text)

@@ -36,6 +36,7 @@ def steps(here: TurnHouse, kills_behind: int | None) -> int:
     return max(most, taken)
 
 
+@pytest.mark.timeout(900)
 def test_killed_behind_any_turn_a_domain_comes_to_the_same(turns: TurnHouse) -> None:
     for behind in some_of(steps(turns, None)):
         steps(turns, behind)
