@@ -24,6 +24,7 @@ from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
+from nm.pools.kinds import most
 from nm.poolseed import Told
 from nm.poolwires import Wires, move, take_off
 from nm.records import Record
@@ -114,9 +115,9 @@ class DomainPlan:
             kind=kind,
             mark=self.mark(state),
             memory=memory,
-            most_memory=_most(self.brief, "maxMemory", memory),
+            most_memory=most(self.brief.attributes, "memory"),
             vcpus=vcpus,
-            most_vcpus=_most(self.brief, "maxVcpus", vcpus),
+            most_vcpus=most(self.brief.attributes, "vcpus"),
             boot=self._boot(),
             attributes=looks(self.brief),
             nic=self.place.described(self.mac),
@@ -143,11 +144,6 @@ def _place(brief: Brief, nic: Seen) -> Value | None:
     return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
 
 
-def _most(brief: Brief, name: str, least: int) -> int:
-    given = brief.attributes.get(name)
-    return max(int(given) if given is not None else 2 * least, least)
-
-
 def _says(brief: Brief, wanted: Seen) -> bool:
     """Whether the component of a domain that was adopted says which NIC is to be where."""
     return brief.group is not None or (bool(brief.attributes.get("mac")) and wanted.bridge is not None)
@@ -170,6 +166,7 @@ class Domains:
         folders: tuple[str, ...],
         clock: Clock,
         wires: Wires,
+        adopter: Adopter,
     ) -> None:
         self._host = name
         self._wires = wires
@@ -179,7 +176,7 @@ class Domains:
         self._folders = folders
         self._clock = clock
         self._maker = Maker(name, host, hypervisor, PoolMark)
-        self._adopter = Adopter(name, hypervisor)
+        self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
         self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down

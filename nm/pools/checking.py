@@ -1,6 +1,7 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,8 +9,8 @@ from typing import Any, Literal
 from nm.errors import Invalid, NotFound
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
-from nm.pools.grouping import wrong
-from nm.pools.kinds import KINDS, Kind
+from nm.pools.grouping import wrong, wrong_alone
+from nm.pools.kinds import DOMAINS, KINDS, Kind
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
 from nm.pools.tree import Part, Path, Tree, spell
 
@@ -22,6 +23,11 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "graphics": ("none", "vnc", "spice"),
     "diskBus": ("virtio", "scsi", "sata", "ide"),
     "bridgeKind": ("linux", "ovs"),
+}
+BOUNDS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("memory", "vcpus", "size"), (1, sys.maxsize)),
+    **dict.fromkeys(("maxMemory", "maxVcpus", "swapSize"), (0, sys.maxsize)),
+    "shutdownTimeout": (0, 600),  # the host's other pools wait meanwhile
 }
 LAST_VLAN = 4094
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
@@ -98,8 +104,10 @@ def _of_part(part: Part) -> Iterator[Finding]:
     for name, value in part.attributes.items():
         if name in known:
             yield from _of_value(part, known[name], value)
-    if part.kind in ("Domain", "XenDomain"):
+    if part.kind in DOMAINS:
         yield from _of_nic(part)
+    for text, hint in wrong_alone(part):
+        yield _error(part, text, hint)
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
@@ -111,12 +119,22 @@ def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Findin
     elif choices is not None and isinstance(value, str) and value not in choices:
         text = f"{attribute.name} is {_shown(attribute, value)}"
         yield _error(part, text, f"it is one of {', '.join(choices)}")
+    elif (bounds := _outside(attribute.name, value)) is not None:
+        yield _error(part, f"{attribute.name} is {_shown(attribute, value)}", bounds)
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
 
 
 def _shown(attribute: Attribute, value: Value) -> str:
     return NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
+
+
+def _outside(name: str, value: Value) -> str | None:
+    """Which numbers an attribute may be, when it is another one."""
+    least, most = BOUNDS.get(name, (0, 0))
+    if name not in BOUNDS or not isinstance(value, int) or least <= value <= most:
+        return None
+    return f"it is {least} at least" if most == sys.maxsize else f"it is {least} to {most}"
 
 
 def _of_shells(tree: Tree) -> Iterator[Finding]:

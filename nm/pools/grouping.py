@@ -126,14 +126,6 @@ def _of_group(parts: Parts, part: Part, taken: dict[tuple[Path, str], Path]) -> 
     what = _claimed(part)
     if what is not None and taken.setdefault((group, what), part.path) != part.path:
         yield part, f"its group has {what} already", "describe it once"
-    vlan = part.attributes.get("vlan")
-    if isinstance(vlan, int) and not 2 <= vlan <= 4094:
-        yield part, f"{vlan} is not a VLAN id", "use a number from 2 to 4094, or leave it out"
-    hosts = part.attributes.get(HOSTS)
-    if isinstance(hosts, list) and not all(isinstance(host, str) for host in hosts):
-        yield part, "hosts is no list of names", 'as ["h0"]'
-    if part.kind == GROUP:
-        yield from _of_names(part)
     if part.kind == VLAN and network_name(part) == MAIN and {"nics", "tagged"} & set(part.attributes):
         yield part, "nics and tagged are not for a group's main network", "name a further one by network"
 
@@ -147,13 +139,26 @@ def _claimed(part: Part) -> str | None:
     return f"node {named}" if isinstance(named, str) else None
 
 
-def _of_names(part: Part) -> Iterator[Wrong]:
+def wrong_alone(part: Part) -> Iterator[tuple[str, str]]:
+    """What cannot be meant of one part, whatever is around it, and what to do."""
+    if part.kind not in OF_GROUPS:
+        return
+    vlan, hosts = part.attributes.get("vlan"), part.attributes.get(HOSTS)
+    if isinstance(vlan, int) and not 2 <= vlan <= 4094:
+        yield f"{vlan} is not a VLAN id", "use a number from 2 to 4094, or leave it out"
+    if isinstance(hosts, list) and not all(isinstance(host, str) for host in hosts):
+        yield "hosts is no list of names", 'as ["h0"]'
+    if part.kind == GROUP:
+        yield from _of_names(part)
+
+
+def _of_names(part: Part) -> Iterator[tuple[str, str]]:
     expires = part.attributes.get("expires")
     try:
         check_name(group_name(part.path, part.attributes, "pool"), "group")
         end_of(expires if not is_lazy(expires) else None, 0.0)
     except NMError as error:
-        yield part, error.message, error.hint or "name it by groupName"
+        yield error.message, error.hint or "name it by groupName"
 
 
 def _of_domain(parts: Parts, part: Part) -> Iterator[Wrong]:
