@@ -36,6 +36,13 @@ def typed(text: str) -> Any:
     return text
 
 
+def spell(value: Any) -> str:
+    """A component's value as it is written in a description, or nearly."""
+    if isinstance(value, dict):
+        return str(value.get("reference", "{...}"))
+    return "NULL" if value is None else json.dumps(value)
+
+
 def typed_plainly(text: str) -> bool:
     """Whether a text, typed as it is, is that text."""
     try:
