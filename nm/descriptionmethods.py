@@ -93,7 +93,7 @@ DESCRIPTIONS = (
         "GetComponents",
         showing.get_components,
         "array",
-        "The components of a deployed description, around before inside.",
+        "The components of a deployed description, each before what is inside it.",
         _NAME,
         Param("path", ATTRIBUTE, "only that one and what is inside it", optional=True),
         since=9,

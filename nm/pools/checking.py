@@ -44,7 +44,12 @@ class Finding:
         return f"{file}:{line}: " if file else ""
 
     def __str__(self) -> str:
-        return f"{self.place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
+        return f"{self.place}{self.level}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What is said of it, where its place and level are known."""
+        return f"{spell(self.path)}: {self.text}; {self.hint}"
 
 
 def findings(tree: Tree) -> list[Finding]:

@@ -38,6 +38,13 @@ def test_what_is_set_may_break_no_assertion(here: Lifetime) -> None:
     assert (job["state"], job["error"]) == ("done", None)
 
 
+def test_components_are_told_as_a_tree(here: Lifetime) -> None:
+    run(here, "a extends Compound { b extends Prim; } c extends Compound { d extends Prim; } e extends Prim;")
+    told = [one["path"] for one in here.operate(showing.get_components, "web")]
+    assert told == ["sfConfig", "a", "a:b", "c", "c:d", "e"]
+    assert [one["path"] for one in here.operate(showing.get_components, "web", "c")] == ["c", "c:d"]
+
+
 def test_a_job_tells_how_far_it_is(here: Lifetime) -> None:
     parts = " ".join(f"p{n} extends Prim;" for n in range(500))
     number = here.apply("web", f"{CORE}sfConfig extends Compound {{ {parts} }}")
