@@ -191,7 +191,7 @@ class View:
     def spoken(self, ask: Ask) -> str:
         """A change in words."""
         way = ask.arguments[1].removeprefix("sfConfig:")
-        return f"set {way} {spell(ask.arguments[2])}" if len(ask.arguments) > 2 else f"delete {way}"
+        return f"set {way} {values.spell(ask.arguments[2])}" if len(ask.arguments) > 2 else f"delete {way}"
 
     def _walk_tree(self, key: str) -> None:
         rows = self.answer["rows"]
@@ -370,9 +370,9 @@ def _component(view: View) -> tuple[list[Line], int]:
 
 
 def _value(component: Struct, name: str, value: Any) -> Iterator[Piece]:
-    yield spell(value), ""
+    yield values.spell(value), ""
     if name in component["begun"]:
-        yield f"  (it was started with {spell(component['begun'][name])})", "dim"
+        yield f"  (it was started with {values.spell(component['begun'][name])})", "dim"
     if name in component["waiting"]:
         yield "  waits for the next start", "moving"
     effects = ["replace"] if name in component["locked"] else component["effects"][name].split(" or ")
@@ -389,11 +389,8 @@ def _cut(line: Line, width: int) -> Line:
     return cut
 
 
-def spell(value: Any) -> str:
-    """A value as it is written, or nearly."""
-    return str(value.get("reference", "{...}")) if isinstance(value, dict) else json.dumps(value)
-
-
 def written(value: Any) -> str:
     """A value as it is typed, so that it is the same again."""
+    if value is None:
+        return "nil"
     return value if isinstance(value, str) and values.typed_plainly(value) else json.dumps(value)

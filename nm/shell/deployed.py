@@ -3,7 +3,6 @@
 What a description includes is read here and sent along. `start` and `run` are SmartFrog's own words.
 """
 
-import json
 import re
 import sys
 from collections import Counter
@@ -246,7 +245,7 @@ def show(session: Session, _command: Command, options: Options) -> int:
         for name in sorted(found["files"]):
             session.output.note(f"it includes {name}")
         for change in found["set"]:
-            value = _value(change["value"]) if "value" in change else "(removed)"
+            value = values.spell(change["value"]) if "value" in change else "(removed)"
             session.output.note(f"set since: {change['path']} {value}")
     return OK
 
@@ -277,20 +276,16 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
         lines.append(Line(f"{indent}    {_end(part['end'])}", "yellow"))
     if attributes:
         for key, value in part["attributes"].items():
-            begun = f"; it was started with {_value(part['begun'][key])}" if key in part["begun"] else ""
-            lines.append(Line(f"{indent}    {key} {_value(value)}  ({part['effects'][key]}{begun})"))
+            begun = (
+                f"; it was started with {values.spell(part['begun'][key])}" if key in part["begun"] else ""
+            )
+            lines.append(Line(f"{indent}    {key} {values.spell(value)}  ({part['effects'][key]}{begun})"))
     return lines
 
 
 def _end(end: Struct) -> str:
     """Why it goes, when that is because of another one."""
     return f"it goes with {end['id']}" + (f": {end['cause']}" if end["cause"] else "")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("reference", "{...}"))
-    return json.dumps(value)
 
 
 def console(session: Session, _command: Command, options: Options) -> int:

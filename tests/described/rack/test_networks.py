@@ -1,9 +1,16 @@
 """Domains on their group's VLAN: put there, moved, taken down before it goes, and who reaches whom."""
 
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import current_thread
 
+import pytest
+
+from nm import poolgroups
+from nm.pools.briefs import Brief
+from nm.store import Reader
 from tests.described.rack.conftest import House
 from tests.hosts.rack.conftest import sh, until
 
@@ -94,6 +101,38 @@ def test_a_domain_that_does_not_go_keeps_the_vlan_its_groups(house: House) -> No
     sh("virsh", "destroy", "vm")
     house.until(lambda: house.call("GetGroups", {}) == [])
     assert house.trunks() == set()
+    house.terminate()
+
+
+def test_no_vlan_is_given_back_while_a_domain_is_put_on_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group is destroyed between the question on which VLAN the domain is to be and its start."""
+    ask = poolgroups.vlan_at
+    free: list[bool] = []
+
+    def asked(store: Reader, brief: Brief, host: str) -> int:
+        vlan = ask(store, brief, host)
+        if current_thread().name == "domains:h0" and not free:
+            house.call("DestroyGroup", "grp", True)
+            with suppress(AssertionError):
+                house.until(lambda: house.call("GetGroups", {}) == [], 3)
+            free.append(house.call("GetVlans", {"id": vlan})[0]["free"])
+        return vlan
+
+    monkeypatch.setattr(poolgroups, "vlan_at", asked)
+    house.wait(house.call("ApplyDescription", "web", text("vlan 105;"), {}), 90)
+    house.until(lambda: house.call("GetDescriptions", {})[0]["state"] == "failed")
+    house.until(lambda: house.call("GetGroups", {}) == [])
+    assert free == [False] and tag() == ""
+    house.terminate()
+
+
+def test_a_group_that_ends_alone_takes_the_domains_on_it_down_first(house: House) -> None:
+    house.apply(text(f"vlan 105; {NODE}"))
+    job = house.wait(house.call("TerminateComponent", "web", "grp", {"detach": True}), 60)
+    assert job["state"] == "done" and tag() == ""
+    assert house.call("GetGroups", {}) == [] and house.call("GetVlans", {"id": 105})[0]["free"]
     house.terminate()
 
 

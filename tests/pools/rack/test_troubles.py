@@ -158,7 +158,7 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     disk = Brief("web", 1.0, ("disk",), "LoopbackStorageBackend", 1, size)
     small = {"hostname": "a", "memory": 32, "shutdownTimeout": 0}
     domain = Brief("web", 1.0, ("a",), "Domain", 1, small, disk=disk)
-    host = {"uri": URI, "pool": "pools", "emulate": True}
+    host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
 
     def hand(at: int = 0) -> PoolHand:
         connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
