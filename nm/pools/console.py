@@ -41,6 +41,7 @@ class _Kept:
     path: Path
     part: Mapping[str, Any]
     begun: Mapping[str, Value]
+    worth: Mapping[str, Value] | None
     late: Mapping[str, str]
     entry: Entry
     inside: list["_Kept"] = field(default_factory=list)
@@ -100,8 +101,8 @@ def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
     for number, item in chunks.items(reader.get, "piece", name, count):
         if item["part"] is not None:
             path = tuple(item["path"])
-            late = item.get("late", {})
-            found[path] = _Kept(path, item["part"], item["begun"], late, lives.get(number, {}))
+            late, worth = item.get("late", {}), item.get("worth")
+            found[path] = _Kept(path, item["part"], item["begun"], worth, late, lives.get(number, {}))
     for one in sorted(found.values(), key=lambda one: -len(one.path)):  # inside before around
         _count(one)
         parent = one.part["parent"]
@@ -130,7 +131,8 @@ def _is_bad(entry: Entry) -> bool:
 
 
 def _standing(one: _Kept) -> Standing:
-    return Standing(Part.of({**one.part, "path": list(one.path)}), one.entry.get("state", ""), one.begun)
+    part = Part.of({**one.part, "path": list(one.path)})
+    return Standing(part, one.entry.get("state", ""), one.begun, one.worth)
 
 
 def _waiting(one: _Kept) -> list[str]:
@@ -142,7 +144,7 @@ def _waiting(one: _Kept) -> list[str]:
 
 
 def _waits(one: _Kept, standing: Standing, known: Attribute | None, name: str, old: Value) -> bool:
-    new = standing.part.attributes.get(name)
+    new = standing.now.get(name)
     if not standing.up or same(old, new):
         return False
     return name in one.late or (known is not None and known.effect_of(standing.started, old, new) in WAITING)

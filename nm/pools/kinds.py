@@ -6,6 +6,7 @@ docs/components.md says it to people. An attribute's text is the description of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from nm.pools.attributes import Attribute, Value, growing, within
@@ -46,6 +47,10 @@ class Kind:
 
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
+        return self._known
+
+    @cached_property
+    def _known(self) -> Mapping[str, Attribute]:
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
 
 
@@ -102,7 +107,11 @@ SHELL = Attribute("shell", "Reference", "the shell for commands on the host", "n
 
 
 def _twice(name: str, default: int) -> Value:
-    return within(f"max{name.capitalize()}", lambda started: 2 * (started.get(name) or default))
+    def limit(started: Mapping[str, Value]) -> int:
+        size = started.get(name)
+        return 2 * (size if isinstance(size, int) else default)  # nobody may know where it led
+
+    return within(f"max{name.capitalize()}", limit)
 
 
 DOMAIN = (

@@ -226,7 +226,7 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
     known = kind.known().get(attribute) if kind is not None else None
     if known is None:
         return "now"
-    effect = known.effect_of(old.started, old.part.attributes.get(attribute), value)
+    effect = known.effect_of(old.started, old.now.get(attribute), value)
     if effect == "replace":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot change while it is there",

@@ -244,10 +244,7 @@ class Tree:
 
     def value(self, path: Path, name: str) -> Value:
         """The value of a part's attribute, or of that to which a lazy one leads; None: none."""
-        try:
-            return self.followed(self.parts[path], name)
-        except NotFound:
-            return None
+        return self._found(self.parts[path], name)
 
     def led(self, path: Path, name: str) -> Path | None:
         """The part to which a part's attribute leads now; None when that is none."""
@@ -274,6 +271,19 @@ class Tree:
                 return found
         led = Live(self.parts).worth(part.path, name, part)
         return None if isinstance(led, Led) else led
+
+    def worths(self, part: Part) -> dict[str, Value]:
+        """What those of its lazy attributes are worth that count for it and lead to values."""
+        led = [name for name, value in part.attributes.items() if leads(value)]
+        known = KINDS[part.kind].known() if led and part.kind in KINDS else {}
+        found = {name: self._found(part, name) for name in led if name in known and not known[name].lazy}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _found(self, part: Part, name: str) -> Value:
+        try:
+            return self.followed(part, name)
+        except NotFound:
+            return None
 
     def _hosts(self) -> dict[Path, frozenset[str]]:
         """On which hosts a part and all inside it have something."""

@@ -14,7 +14,7 @@ DOMAIN = 'vm extends Domain { hostname "h"; storageBackend LAZY ATTRIB disk; }'
 def deployed(tree: Tree, **states: str) -> dict[Path, Standing]:
     """That tree as it runs, but for the parts that are named."""
     return {
-        path: Standing(part, state)
+        path: Standing(part, state, worth=tree.worths(part))
         for path, part in tree.parts.items()
         if (state := states.get("_".join(path) or "whole", "running"))
     }
@@ -65,6 +65,47 @@ def test_secrets_are_not_shown() -> None:
     made = planned(
         *(f'vm extends Domain {{ hostname "h"; userData "{word}"; }}' for word in ("old-1", "new-2"))
     )
+    assert "old-1" not in f"{made.public()}{said(made)}"
+    assert "new-2" not in f"{made.public()}{said(made)}"
+
+
+LED = 'a extends P { v 512; } vm extends Domain { hostname "h"; memory LAZY ATTRIB a:v; }'
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("v 1024;", "change vm: memory LAZY a:v leads to another value (now)"),
+        ("v 2048;", "restart vm: memory LAZY a:v leads to another value (restart)"),
+        ("v LAZY w; w 600;", "change vm: memory LAZY a:v leads to another value (now)"),
+        ("v LAZY w; w 512;", ""),
+        ("v 512; sfMine 1;", ""),
+    ],
+)
+def test_a_value_that_a_reference_leads_to_is_part_of_the_plan(after: str, expected: str) -> None:
+    _, *others = planned(LED, LED.replace("v 512;", after)).changes
+    said = [
+        f"{one.action} {one.path[-1]}: {one.differences[0]} ({one.differences[0].effect})" for one in others
+    ]
+    assert said == ([expected] if expected else [])
+
+
+def test_what_changes_it_comes_before_what_it_leads_to() -> None:
+    assert steps(planned(LED, LED.replace("512", "1024")))["change vm"] == {"change a"}
+
+
+def test_a_value_in_place_of_a_reference_is_measured_by_what_that_led_to() -> None:
+    for size, action in ((1024, "change"), (1025, "restart")):
+        made = planned(LED, LED.replace("LAZY ATTRIB a:v", str(size)))
+        assert [change.action for change in made.changes] == [action]
+
+
+def test_what_a_reference_leads_to_is_not_shown() -> None:
+    text = (
+        'a extends P {{ v LAZY ATTRIB userData; userData "{}"; }} vm extends Domain {{ hostname LAZY a:v; }}'
+    )
+    made = planned(*(text.format(word) for word in ("old-1", "new-2")))
+    assert [change.action for change in made.changes] == ["change", "replace"]  # a, and what it leads
     assert "old-1" not in f"{made.public()}{said(made)}"
     assert "new-2" not in f"{made.public()}{said(made)}"
 
@@ -139,6 +180,15 @@ def test_a_reference_that_leads_elsewhere_is_a_difference() -> None:
     assert said(planned(f"{DISK} {other} {DOMAIN}", f"{DISK} {other} {DOMAIN.replace('disk', 'other')}")) == [
         "~   restart vm (Domain)", "storageBackend LAZY disk -> LAZY other (restart)"
     ]  # fmt: skip
+
+
+def test_a_disk_that_a_reference_leads_to_no_more_is_off_before_it_goes() -> None:
+    inner = 'c extends C {{ {disk} vm extends Domain {{ hostname "h"; storageBackend LAZY ATTRIB disk; }} }}'
+    made = planned(f"{DISK} {inner.format(disk=DISK)}", f"{DISK} {inner.format(disk='')}")
+    assert [(change.path, change.action) for change in made.changes] == [
+        (("c", "vm"), "restart"), (("c", "disk"), "destroy")
+    ]  # fmt: skip
+    assert steps(made)["terminate c:disk"] == {"stop c:vm"}
 
 
 def test_all_inside_goes_with_what_is_replaced() -> None:

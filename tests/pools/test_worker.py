@@ -106,6 +106,23 @@ def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
     assert (here.job(job)["state"], here.states("web")["f:d"]) == ("done", "ended")
 
 
+def test_what_was_set_reaches_what_leads_to_it_with_the_next_update(here: Lifetime) -> None:
+    text = 'a extends Prim { n "one"; } t extends Display { nameDisplay LAZY a:n; }'
+
+    def told() -> Any:
+        pool = here.pool("web")
+        assert pool is not None
+        return keeping.standings(here.database, pool)["t",].worth
+
+    run(here, text)
+    assert told() == {"nameDisplay": "one"}
+    here.run(here.set("web", "a:n", "two"))
+    here.crash()
+    assert told() == {"nameDisplay": "one"}
+    run(here, text.replace("one", "two"))
+    assert told() == {"nameDisplay": "two"}
+
+
 def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
     run(here, "a extends Prim { v 1; }")
     here.run(here.set("web", "a:v", 2))
