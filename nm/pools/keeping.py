@@ -17,8 +17,8 @@
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
-                   Standing, "life": which of its lives it is, "deployed": of a Script, whether that life was to be,
-                   "late": attributes that were changed and could not be in place, with why}
+                   Standing, "life": which of its lives it is, "deployed": of a Script, whether that life was
+                   to be, "late": attributes that were changed and could not be in place, with why}
     life_NAME.N    by number the entry of a life
 
 A part has its number from before its first order until it is forgotten, so a piece is first written with
