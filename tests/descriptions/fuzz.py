@@ -118,8 +118,8 @@ class Trial:
         made = self._timed(
             behind, "fuzz", text, phase, FILES, self.limits, library=LIBRARY, surroundings=WORLD
         )
-        text: str = self._timed(made.text)
-        return text
+        said: str = self._timed(made.text)
+        return said
 
     def _timed(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
         begun = time.process_time()
