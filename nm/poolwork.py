@@ -23,7 +23,7 @@ from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.poolfollow import Follower
 from nm.poolprogress import Progress
-from nm.pools import keeping, leftovers, lifecycle, reality
+from nm.pools import keeping, leftovers, lifecycle, reality, updating
 from nm.pools.following import broken
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.pools.life import STAGES, Entry, alive, standing
@@ -220,7 +220,7 @@ class PoolWorker:
         job = keeping.busy(self._store, pool) if pool is not None else None
         if pool is None or job is None or job["state"] != "queued":
             return []
-        if job["kind"] in ("update", "set") and any("doing" in entry for entry in book.state.values()):
+        if job["kind"] in ("update", "set") and any(map(_is_under_way, book.state.values())):
             return []  # what combinators make, or what has ended, is done first; its answers come here
         try:
             events = self._begun(book, pool, job)
@@ -243,8 +243,6 @@ class PoolWorker:
         if job["kind"] == "apply":
             book.begin(target, anew=True)
             return [Event("deploy")]
-        if (now_is := standing(book.state)) != "running":
-            raise Conflict(f"the pool is {now_is}", "terminate it, or apply its description anew")
         reference = bool(pool["options"].get("reference"))
         standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
@@ -252,6 +250,7 @@ class PoolWorker:
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target), standings, reference=reference).steps
+        updating.check(book.state, steps)
         book.begin(target, anew=False)
         return [Event("update", steps=steps)]
 
@@ -422,6 +421,11 @@ class PoolWorker:
         if self._sent and not waits:
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None
+
+
+def _is_under_way(entry: Entry) -> bool:
+    """Whether something is being done for a part; what cannot be taken down may last for ever."""
+    return "doing" in entry and "trouble" not in entry
 
 
 def _is_over(book: Book, now_is: str) -> bool:

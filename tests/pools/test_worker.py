@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nm import records
-from nm.errors import NMError
+from nm.errors import DeviceFailed, NMError
 from nm.facts import Outcome
 from nm.pools import keeping, operations, showing
 from nm.workers import Errand, Job
@@ -66,6 +66,7 @@ class Held:
 
     def __init__(self) -> None:
         self.held = False
+        self.answers: NMError | None = None
         self.waiting: list[Errand] = []
 
     def handle(self, batch: Sequence[Any]) -> float | None:
@@ -78,7 +79,7 @@ class Held:
         self.held = False
         while self.waiting:
             errand = self.waiting.pop(0)
-            errand.reply([Outcome(seen={}) for _ in errand.orders])
+            errand.reply([Outcome(seen={}, error=self.answers) for _ in errand.orders])
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Never."""
@@ -87,14 +88,23 @@ class Held:
         """Nothing is open."""
 
 
-def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
-    """One thing at a time for a part: also when it is not a job that is at it."""
+END = "t extends Delay { time 1; action extends DATA Terminator { kill LAZY f:d; } }"
+FIRE = 'd extends Domain { hostname "d"; sfLivenessDelay 0; } b extends Prim;'
+ONE_THAT_ENDS = f"x extends FireBreak {{ {END} }} f extends FireBreak {{ {FIRE} }}"
+
+
+def _one_that_ends(here: Lifetime) -> Held:
+    """A description runs of which f:d is taken down when time passes."""
     host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
     here.database.transact(lambda tx: tx.put(host))
     here.open_hand = lambda _host: hand
-    end = "t extends Delay { time 1; action extends DATA Terminator { kill LAZY f:d; } }"
-    fire = 'd extends Domain { hostname "d"; sfLivenessDelay 0; } b extends Prim;'
-    run(here, f"x extends FireBreak {{ {end} }} f extends FireBreak {{ {fire} }}")
+    run(here, ONE_THAT_ENDS)
+    return hand
+
+
+def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
+    """One thing at a time for a part: also when it is not a job that is at it."""
+    hand = _one_that_ends(here)
     hand.held = True
     here.later(5.0)
     assert here.done[-1] == "terminate f:d"
@@ -104,6 +114,30 @@ def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
     hand.release()
     here.settle()
     assert (here.job(job)["state"], here.states("web")["f:d"]) == ("done", "ended")
+
+
+def test_no_change_waits_for_what_cannot_be_taken_down(here: Lifetime) -> None:
+    """It is done beside that; and refused when it concerns that."""
+    hand = _one_that_ends(here)
+    hand.answers = DeviceFailed("the host does not answer", passing=True)
+    here.later(5.0)
+    assert here.run(here.set("web", "f:b:v", 1))["state"] == "done"
+    text = f"{CORE}sfConfig extends Compound {{ {ONE_THAT_ENDS} }}"
+    job = here.run(here.apply("web", text.replace('"d"', '"e"')))
+    assert (job["state"], "f:d is just made or taken down" in job["error"]["text"]) == ("failed", True)
+    job = here.run(here.apply("web", text.replace("b extends Prim", "c extends Prim")))
+    states = here.states("web")
+    assert (job["state"], "f:b" in states, states["f:c"], states["f:d"]) == (
+        "done",
+        False,
+        "running",
+        "running",
+    )
+    hand.answers = None
+    here.later(60.0)
+    assert here.states("web")["f:d"] == "ended"
+    here.run(here.terminate("web"))
+    assert here.left() == []
 
 
 def test_what_was_set_reaches_what_leads_to_it_with_the_next_update(here: Lifetime) -> None:
