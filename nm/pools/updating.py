@@ -85,9 +85,10 @@ def done(life: Life, path: Path, what: str) -> None:
         _late(life, path, what == "prepare")
         return
     if what == "terminate":
-        life.changes[path] = {"state": ""} if len(todo) > 1 else {}
-    if len(todo) > 1 or what != "terminate":
-        life.write(path, todo=todo[1:] or None)
+        life.clear(path)
+    life.write(path, todo=todo[1:] or None)
+    if what == "terminate" and len(todo) == 1:
+        life.changes[path] = {}
     if what == "start":
         life.ways.started(life, path)
     _count(life, todo[0])

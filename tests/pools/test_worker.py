@@ -157,6 +157,12 @@ def test_what_was_set_reaches_what_leads_to_it_with_the_next_update(here: Lifeti
     assert told() == {"nameDisplay": "two"}
 
 
+def test_the_whole_is_made_anew(here: Lifetime) -> None:
+    run(here, "a extends Prim { v 1; }")
+    run(here, "sfMine 1; a extends Prim { v 1; }")
+    assert here.states("web") == {"sfConfig": "running", "a": "running"}
+
+
 def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
     run(here, "a extends Prim { v 1; }")
     here.run(here.set("web", "a:v", 2))
