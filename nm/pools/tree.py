@@ -11,7 +11,7 @@ What is taken down goes the same ways backwards.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -92,11 +92,10 @@ def parts_of(pieces: Sequence[Piece]) -> list[Part]:
     made: dict[Path, Part] = {}
     for piece in pieces:
         parent = piece.path[:-1] if piece.path else None
-        around = made[parent].host if parent is not None else ""
         role = _role_of_piece(made[parent].kind if parent is not None else "")
-        for part in _expanded(piece, parent, role, around):
+        for part in _expanded(piece, parent, role):
             made[part.path] = part
-    return list(made.values())
+    return _on_their_hosts(made)
 
 
 def _role_of_piece(kind: str) -> str:
@@ -104,15 +103,14 @@ def _role_of_piece(kind: str) -> str:
     return ACTIONS if kind in KINDS and KINDS[kind].inside == "actions" else ""
 
 
-def _expanded(piece: Piece, parent: Path | None, role: str, around: str) -> Iterator[Part]:
+def _expanded(piece: Piece, parent: Path | None, role: str) -> Iterator[Part]:
     """The part of a piece, and those of its actions."""
-    host = _host(piece.attributes, around)
     own = {name: value for name, value in piece.attributes.items() if not _makes(piece.kind, name, value)}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
-    yield Part(piece.path, parent, piece.kind, own, role, needs, host, piece.line)
+    yield Part(piece.path, parent, piece.kind, own, role, needs, line=piece.line)
     for name in piece.attributes:
         for inner, its_role in _inside(piece, name) if name not in own else ():
-            yield from _expanded(inner, piece.path, its_role, host)
+            yield from _expanded(inner, piece.path, its_role)
 
 
 def _makes(kind: str, name: str, value: Value) -> bool:
@@ -149,11 +147,21 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.line)
 
 
-def _host(attributes: Mapping[str, Value], around: str) -> str:
-    host = attributes.get(HOST)
-    if isinstance(host, dict) and "reference" in host:
-        return str(host["reference"])  # followed at run time: a host of its own, until then
-    return host if isinstance(host, str) else around
+def _on_their_hosts(parts: Mapping[Path, Part]) -> list[Part]:
+    """The parts, each with its own host, else with that of what is around it."""
+    live, hosts = Live(parts), dict[Path | None, str]({None: ""})
+    for path, part in parts.items():
+        named = part.attributes.get(HOST)
+        host = _led_to(live, path) if leads(named) else named
+        hosts[path] = host if isinstance(host, str) else hosts[part.parent]
+    return [replace(part, host=hosts[path]) if hosts[path] else part for path, part in parts.items()]
+
+
+def _led_to(live: Live, path: Path) -> Value:
+    try:
+        return live.worth(path, HOST)
+    except NotFound:
+        return None  # which is told when it is checked
 
 
 # ---- the tree
