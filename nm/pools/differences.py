@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nm.pools.attributes import EFFECTS, Effect, Value, is_lazy
-from nm.pools.kinds import KINDS, QUIET, SHOWN_NOT, told
-from nm.pools.tree import Part
+from nm.pools.kinds import KINDS, ON_HOSTS, QUIET, SHOWN_NOT, told
+from nm.pools.tree import HOST, Part
 
 How = Literal["added", "changed", "removed"]
 
@@ -106,8 +106,8 @@ def differences(
 
     reference: what begins with sf means what it does in the reference implementation.
     """
-    worth_alike = old.worth is None or same(old.worth, worth)
-    if worth_alike and new.needs == old.part.needs and same(old.part.attributes, new.attributes):
+    alike = old.part.host == new.host and (old.worth is None or same(old.worth, worth))
+    if alike and new.needs == old.part.needs and same(old.part.attributes, new.attributes):
         return []
     return list(_differences(old, new, worth, reference))
 
@@ -117,6 +117,7 @@ def _differences(
 ) -> Iterator[Difference]:
     before, after = old.part.attributes, new.attributes
     known = KINDS[new.kind].known() if new.kind in KINDS else {}
+    moved = new.kind in ON_HOSTS and old.part.host != new.host
     for name in (*after, *(name for name in before if name not in after)):
         how: How = "added" if name not in before else "removed" if name not in after else "changed"
         one, other = before.get(name), after.get(name)
@@ -132,7 +133,10 @@ def _differences(
             effect = "now"
         else:
             effect = attribute.effect_of(old.started, was, becomes)
+        moved = moved and name != HOST
         yield Difference(name, how, one, other, effect, name in QUIET)
+    if moved:
+        yield Difference(HOST, "changed", old.part.host, new.host, "replace")
 
 
 def _as_good(default: Value, one: Value, other: Value) -> bool:

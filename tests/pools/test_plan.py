@@ -3,6 +3,7 @@
 import pytest
 
 from nm.pools.differences import Standing, same
+from nm.pools.keeping import on_host
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Path, Tree
 from tests.pools.world import parts, pool
@@ -279,3 +280,17 @@ def test_a_plan_has_a_name_that_another_world_changes() -> None:
 def test_values_of_other_types_differ(one: object, other: object) -> None:
     assert same(one, one)
     assert not same(one, other)
+
+
+def test_what_is_to_be_on_another_host_is_made_anew_there() -> None:
+    found = parts(
+        f'sfConfig extends C {{ {DISK} {DOMAIN} p extends P; h extends C {{ sfProcessHost "h"; {DISK} }} }}'
+    )
+    one, other = Tree(on_host(found, "one")), Tree(on_host(found, "other"))
+    made = plan(other, deployed(one))
+    assert said(made) == [
+        "-/+ replace disk (LoopbackStorageBackend) on other", "sfProcessHost 'one' -> 'other' (replace)",
+        "-/+ replace vm (Domain) on other", "sfProcessHost 'one' -> 'other' (replace)",
+    ]  # fmt: skip
+    text = 'vm extends Domain {{ hostname "h"; sfProcessHost "{}"; }}'
+    assert len(planned(text.format("one"), text.format("other")).changes[0].differences) == 1

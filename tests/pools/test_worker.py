@@ -93,11 +93,17 @@ FIRE = 'd extends Domain { hostname "d"; sfLivenessDelay 0; } b extends Prim;'
 ONE_THAT_ENDS = f"x extends FireBreak {{ {END} }} f extends FireBreak {{ {FIRE} }}"
 
 
+def _host(here: Lifetime, name: str, hand: Held, uri: str = "") -> None:
+    """A host, whose worker is that."""
+    record = records.new("host", name, 0.0, uri=uri or f"qemu+ssh://{name}/system")
+    here.database.transact(lambda tx: tx.put(record))
+    here.open_hand = lambda _host: hand
+
+
 def _one_that_ends(here: Lifetime) -> Held:
     """A description runs of which f:d is taken down when time passes."""
-    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
-    here.database.transact(lambda tx: tx.put(host))
-    here.open_hand = lambda _host: hand
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
     run(here, ONE_THAT_ENDS)
     return hand
 
@@ -155,6 +161,19 @@ def test_what_was_set_reaches_what_leads_to_it_with_the_next_update(here: Lifeti
     assert told() == {"nameDisplay": "one"}
     run(here, text.replace("one", "two"))
     assert told() == {"nameDisplay": "two"}
+
+
+def test_what_names_no_host_stays_where_it_is(here: Lifetime) -> None:
+    _host(here, "lab", Held())
+    _host(here, "other", Held())
+    text = 'sfConfig extends Compound { d extends Domain { hostname "d"; sfLivenessDelay 0; } }'
+    here.run(here.apply("web", text, host="lab"))
+    here.run(here.apply("web", text))
+    assert [found["host"] for found in here.operate(showing.get_components, "web")] == ["lab", "lab"]
+    here.done.clear()
+    here.run(here.apply("web", text, host="other"))
+    assert here.done == [f"{what} d" for what in ("prepare", "terminate", "construct", "deploy", "start")]
+    assert [found["host"] for found in here.operate(showing.get_components, "web")] == ["other", "other"]
 
 
 def test_the_whole_is_made_anew(here: Lifetime) -> None:
