@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nm.errors import NMError
-from nm.pools.attributes import Value, is_lazy
+from nm.pools.attributes import Value, is_lazy, last_name
 from nm.pools.ends import end_of
 from nm.pools.kinds import DOMAINS, OF_GROUPS
 from nm.pools.tree import Part, Path
@@ -52,7 +52,7 @@ def network_of(parts: Parts, part: Part) -> Network | None:
 
 def _is_meant(target: Part, value: Value) -> bool:
     """Whether a lazy reference means a component itself, and not one of its attributes."""
-    last = str(value["reference"]).replace(":", " ").split()[-1] if is_lazy(value) else ""
+    last = last_name(value) if is_lazy(value) else ""
     return target.path[-1:] == (last,) or last not in target.attributes
 
 

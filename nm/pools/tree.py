@@ -17,7 +17,7 @@ from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
 from nm.errors import NotFound
-from nm.pools.attributes import Value, is_component, is_lazy, leads
+from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live
 from nm.pools.kinds import KINDS, OF_GROUPS
 
@@ -270,9 +270,10 @@ class Tree:
         value: Any = part.attributes.get(name)
         if not leads(value):
             return value
-        target = self.parts.get(part.needs.get(name) or part.path) if is_lazy(value) else None
+        needed = part.needs.get(name, part.path)
+        target = self.parts.get(needed) if is_lazy(value) and needed is not None else None
         if target is not None and target.path != part.path:  # as most are, and quickly found
-            last = str(value["reference"]).replace(":", " ").split()[-1]
+            last = last_name(value)
             if last not in target.attributes and target.path[-1:] == (last,):
                 return None
             if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
