@@ -9,7 +9,7 @@ import pytest
 from nm import records
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Outcome
-from nm.pools import keeping, operations, showing
+from nm.pools import console, keeping, operations, showing
 from nm.workers import Errand, Job
 from tests.pools.lifetime import Lifetime, site
 
@@ -174,6 +174,19 @@ def test_what_names_no_host_stays_where_it_is(here: Lifetime) -> None:
     here.run(here.apply("web", text, host="other"))
     assert here.done == [f"{what} d" for what in ("prepare", "terminate", "construct", "deploy", "start")]
     assert [found["host"] for found in here.operate(showing.get_components, "web")] == ["other", "other"]
+
+
+def test_a_lazy_value_that_grows_in_place_is_measured_by_how_it_started(here: Lifetime) -> None:
+    _host(here, "lab", Held(), "qemu:///system")
+    vm = 'd extends Domain { hostname "d"; memory LAZY a:v; sfLivenessDelay 0; }'
+    text = f"a extends Prim {{ v 512; }} {vm}"
+    run(here, text)
+    here.done.clear()
+    for size in (1024, 1025):
+        run(here, text.replace("512", str(size)))
+        rows = here.operate(console.get_component_tree, "web", {"open": [["sfConfig", 50]]})["rows"]
+        assert not any(row["waiting"] for row in rows)
+    assert here.done == [f"{what} d" for what in ("prepare", "change", "prepare", "stop", "change", "start")]
 
 
 def test_the_whole_is_made_anew(here: Lifetime) -> None:
