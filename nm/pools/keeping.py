@@ -40,7 +40,7 @@ from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
 from nm.pools.grouping import hosted
-from nm.pools.tree import Part, Path, parts_of
+from nm.pools.tree import Part, Path, by_place, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
 
@@ -206,16 +206,17 @@ def standing(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Standing:
 
 
 def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
-    """What is deployed, around before inside: for plan.plan."""
+    """What is deployed, around before inside, as it is described: for plan.plan."""
     if pool is None:
         return {}
-    lives = entries(reader, pool)
-    found = {}
-    for _, item in _pieces(reader, pool):
-        if item["part"] is not None:
-            path = tuple(item["path"])
-            found[path] = standing(item, lives.get(path, {}))
-    return dict(sorted(found.items(), key=lambda pair: len(pair[0])))
+    lives = dict(chunks.items(reader.get, "life", _name(pool), pool["count"]))
+    found = [
+        standing(item, lives.get(number, {}))
+        for number, item in _pieces(reader, pool)
+        if item["part"] is not None
+    ]
+    found.sort(key=lambda standing: by_place(standing.part))
+    return {standing.part.path: standing for standing in found}
 
 
 def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:

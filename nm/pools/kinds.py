@@ -46,19 +46,16 @@ class Kind:
     open: bool = False
     privileged: bool = False
 
+    @cached_property
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
-        return self._known
-
-    @cached_property
-    def _known(self) -> Mapping[str, Attribute]:
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
 
 
 def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
     """What an attribute of a component is worth: as given, else its default."""
     value = attributes.get(name)
-    if value is None and (known := kind.known().get(name)) is not None:
+    if value is None and (known := kind.known.get(name)) is not None:
         return known.default
     return value
 

@@ -35,7 +35,8 @@ class Part:
     parent: the part that it is inside of; None for the whole. role: the attribute of the parent through which
     it is made: ACTIONS, ACTION, a handler's name, or "" for a plain part. attributes: plain values, without
     the components that are parts themselves. needs: as of a Piece. host: where it is made, as sfProcessHost
-    of it or around it says; "" where nmd runs. line: where it is described.
+    of it or around it says; "" where nmd runs. line: where it is described. place: how many are described
+    before it.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Part:
     needs: Needs = field(default_factory=dict)
     host: str = ""
     line: tuple[str, int] = ("", 0)
+    place: int = 0
 
     def record(self) -> dict[str, Any]:
         """The part in builtin types."""
@@ -60,6 +62,7 @@ class Part:
             "needs": needs,
             "host": self.host,
             "line": list(self.line),
+            "place": self.place,
         }
 
     @classmethod
@@ -70,13 +73,18 @@ class Part:
         file, line = record["line"]
         return cls(
             tuple(record["path"]), parent, record["kind"], record["attributes"], record["role"], needs,
-            record["host"], (file, line),
+            record["host"], (file, line), record["place"],
         )  # fmt: skip
 
 
 def spell(path: Path) -> str:
     """A path for people and for the API; the whole is called as it is in the description."""
     return ":".join(path) or "sfConfig"
+
+
+def by_place(part: Part) -> tuple[int, int]:
+    """What parts are sorted by: around before inside, else as they are described."""
+    return len(part.path), part.place
 
 
 def is_around(outer: Path, inner: Path) -> bool:
@@ -95,7 +103,7 @@ def parts_of(pieces: Sequence[Piece]) -> list[Part]:
         role = _role_of_piece(made[parent].kind if parent is not None else "")
         for part in _expanded(piece, parent, role):
             made[part.path] = part
-    return _on_their_hosts(made)
+    return _placed(made)
 
 
 def _role_of_piece(kind: str) -> str:
@@ -105,18 +113,18 @@ def _role_of_piece(kind: str) -> str:
 
 def _expanded(piece: Piece, parent: Path | None, role: str) -> Iterator[Part]:
     """The part of a piece, and those of its actions."""
-    own = {name: value for name, value in piece.attributes.items() if not _makes(piece.kind, name, value)}
+    makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
+    own = {name: value for name, value in piece.attributes.items() if name not in makes}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
     yield Part(piece.path, parent, piece.kind, own, role, needs, line=piece.line)
-    for name in piece.attributes:
-        for inner, its_role in _inside(piece, name) if name not in own else ():
+    for name in piece.attributes if makes else ():
+        for inner, its_role in _inside(piece, name) if name in makes else ():
             yield from _expanded(inner, piece.path, its_role)
 
 
 def _makes(kind: str, name: str, value: Value) -> bool:
     """Whether a component makes others of that attribute."""
-    known = KINDS.get(kind)
-    if known is None or not is_component(value):
+    if not is_component(value) or (known := KINDS.get(kind)) is None:
         return False
     return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and _acts(kind))
 
@@ -147,14 +155,14 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.line)
 
 
-def _on_their_hosts(parts: Mapping[Path, Part]) -> list[Part]:
-    """The parts, each with its own host, else with that of what is around it."""
+def _placed(parts: Mapping[Path, Part]) -> list[Part]:
+    """The parts in their places, each with its own host, else with that of what is around it."""
     live, hosts = Live(parts), dict[Path | None, str]({None: ""})
     for path, part in parts.items():
         named = part.attributes.get(HOST)
         host = _led_to(live, path) if leads(named) else named
         hosts[path] = host if isinstance(host, str) else hosts[part.parent]
-    return [replace(part, host=hosts[path]) if hosts[path] else part for path, part in parts.items()]
+    return [replace(part, host=hosts[path], place=place) for place, (path, part) in enumerate(parts.items())]
 
 
 def _led_to(live: Live, path: Path) -> Value:
@@ -284,7 +292,7 @@ class Tree:
     def worths(self, part: Part) -> dict[str, Value]:
         """What those of its lazy attributes are worth that count for it and lead to values."""
         led = [name for name, value in part.attributes.items() if leads(value)]
-        known = KINDS[part.kind].known() if led and part.kind in KINDS else {}
+        known = KINDS[part.kind].known if led and part.kind in KINDS else {}
         found = {name: self._found(part, name) for name in led if name in known and not known[name].lazy}
         return {name: value for name, value in found.items() if value is not None}
 
