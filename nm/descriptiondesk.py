@@ -49,7 +49,7 @@ class DescriptionDesk:
     ) -> Record:
         """What applying it would do."""
         chosen = operations.checked_options(call, options or {})
-        with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
+        with self._drafted(call, name, text, files, chosen) as draft:
             operations.check_draft(self._store, call, draft)
             found = operations.planned(draft, operations.look(self._store, name), chosen)
             return showing.planned(draft, found)
@@ -64,7 +64,7 @@ class DescriptionDesk:
     ) -> int:
         """Let it be deployed. Answers the job's id."""
         chosen = operations.checked_options(call, options or {})
-        with self._drafted(call, name, text, files, chosen.get("host", "")) as draft:
+        with self._drafted(call, name, text, files, chosen) as draft:
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
                 found = operations.planned(draft, seen, chosen)
@@ -75,10 +75,11 @@ class DescriptionDesk:
 
     @contextmanager
     def _drafted(
-        self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str
+        self, call: Call, name: str, text: str, files: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Iterator[Draft]:
         """A place at the desk, and a draft of parts that the caller may describe."""
         with self._place(call.caller), uncollected():  # parts are as many and as lasting as components
+            host = operations.host_for(self._store, name, options)
             draft = self._draft(call, name, text, files, host)
             operations.check_parts(self._store, call, draft)
             yield draft

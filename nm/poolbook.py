@@ -72,9 +72,7 @@ class Book:
     def standings(self) -> dict[Path, Standing]:
         """For a plan."""
         return {
-            part.path: Standing(
-                part, self.state.get(part.path, {}).get("state", ""), self._items[part.path]["begun"]
-            )
+            part.path: keeping.standing(self._items[part.path], self.state.get(part.path, {}))
             for part in self.deployed()
         }
 
@@ -157,15 +155,19 @@ class Book:
         if item is None or part is None:
             return
         if what == "construct":
-            self._put_item(path, part=part.record(), begun={}, late={})
-        elif what == "start" and item["begun"]:
-            self._put_item(path, begun={}, late={})
+            self._put_item(path, part=part.record(), begun={}, late={}, worth=self.tree.worths(part))
+        elif what == "start":
+            started = {"begun": {}, "late": {}, "worth": self.tree.worths(part)}
+            if any(item.get(key, {}) != value for key, value in started.items()):
+                self._put_item(path, **started)
         elif what == "change" and item["part"] is not None:
-            state = self.state.get(path, {}).get("state", "")
-            old = Standing(Part.of(item["part"]), state, item["begun"])
-            before = {one.name: one.old for one in differences(old, part)} if old.up else {}
+            old, worth = keeping.standing(item, self.state.get(path, {})), self.tree.worths(part)
+            found = differences(old, part, worth) if old.up else []
+            before = {one.name: old.started.get(one.name) for one in found}
             late = {**item.get("late", {}), **dict.fromkeys(before, waits)} if waits else {}
-            self._put_item(path, part=part.record(), begun={**before, **item["begun"]}, late=late)
+            self._put_item(
+                path, part=part.record(), begun={**before, **item["begun"]}, late=late, worth=worth
+            )
         self._briefing = None
 
     def _describe(self, target: list[Part] | None) -> None:

@@ -14,9 +14,9 @@ from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.poolbook import Book, Finish
 from nm.poolprogress import Progress
-from nm.pools import keeping, leftovers, reality
+from nm.pools import keeping, leftovers, reality, updating
 from nm.pools.following import broken
-from nm.pools.life import alive, standing
+from nm.pools.life import Entry, alive, standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
@@ -60,7 +60,7 @@ class PoolJobs:
         job = keeping.busy(self._store, pool) if pool is not None else None
         if pool is None or job is None or job["state"] != "queued":
             return []
-        if job["kind"] in ("update", "set") and any("doing" in entry for entry in book.state.values()):
+        if job["kind"] in ("update", "set") and any(map(_is_under_way, book.state.values())):
             return []  # what combinators make, or what has ended, is done first; its answers come here
         try:
             events = self._begun(book, pool, job)
@@ -83,8 +83,6 @@ class PoolJobs:
         if job["kind"] == "apply":
             book.begin(target, anew=True)
             return [Event("deploy")]
-        if (now_is := standing(book.state)) != "running":
-            raise Conflict(f"the pool is {now_is}", "terminate it, or apply its description anew")
         reference = bool(pool["options"].get("reference"))
         standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
@@ -92,6 +90,7 @@ class PoolJobs:
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target), standings, reference=reference).steps
+        updating.check(book.state, steps)
         book.begin(target, anew=False)
         return [Event("update", steps=steps)]
 
@@ -170,6 +169,11 @@ class PoolJobs:
                 _over(tx, job["id"], now, None if now_is == "ended" else words)
 
         return self.put(book, write)
+
+
+def _is_under_way(entry: Entry) -> bool:
+    """Whether something is being done for a part; what cannot be taken down may last for ever."""
+    return "doing" in entry and "trouble" not in entry
 
 
 def _is_over(book: Book, now_is: str) -> bool:

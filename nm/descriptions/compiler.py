@@ -6,7 +6,8 @@ sfConfig  what is to be deployed is chosen               link      references ar
 compile   one plain tree
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -72,12 +73,8 @@ def compile(  # noqa: A001 (what it does; callers say compiler.compile)
 
     name: for errors. files: the texts that it includes, by the names under which it does. Raises Flawed.
     """
-    with uncollected():
-        run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
-        try:
-            return Description(name, run.compiled(), run.budget.steps, run.warnings())
-        finally:
-            run.let_go()
+    with _run(name, text, files, limits, library, surroundings, decimals) as run:
+        return Description(name, run.compiled(), run.budget.steps, run.warnings())
 
 
 @dataclass(frozen=True)
@@ -107,31 +104,27 @@ def behind(
     surroundings: Surroundings | None = None,
     decimals: Decimals = "double",
 ) -> Stage:
-    """A description behind a phase. Raises Flawed."""
+    """The same text as it is behind a phase. Raises Flawed."""
+    with _run(name, text, files, limits, library, surroundings, decimals) as run:
+        return run.behind(phase)
+
+
+@contextmanager
+def _run(
+    name: str,
+    text: str,
+    files: Mapping[str, str],
+    limits: Limits | None,
+    library: Mapping[str, str],
+    surroundings: Surroundings | None,
+    decimals: Decimals,
+) -> Iterator["_Run"]:
     with uncollected():
         run = _Run(name, text, files, limits or Limits(), library, surroundings or Surroundings(), decimals)
         try:
-            return run.behind(phase)
+            yield run
         finally:
             run.let_go()
-
-
-def stage(
-    name: str,
-    text: str,
-    phase: Phase,
-    files: Mapping[str, str] = NOTHING,
-    limits: Limits | None = None,
-    *,
-    library: Mapping[str, str] = NOTHING,
-    surroundings: Surroundings | None = None,
-    decimals: Decimals = "double",
-) -> str:
-    """The text of a description as it stands behind a phase. Raises Flawed."""
-    made = behind(
-        name, text, phase, files, limits, library=library, surroundings=surroundings, decimals=decimals
-    )
-    return made.text()
 
 
 class _Run:

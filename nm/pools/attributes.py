@@ -57,6 +57,11 @@ def is_lazy(value: Value) -> bool:
     return isinstance(value, dict) and "reference" in value
 
 
+def last_name(reference: Value) -> str:
+    """The last name of a lazy reference: that of a part, or of an attribute of one."""
+    return str(reference["reference"]).replace(":", " ").split()[-1]
+
+
 def leads(value: Value) -> bool:
     """Whether something of a plain value is followed at run time."""
     if is_component(value):

@@ -3,8 +3,9 @@
 A combinator makes its actions itself, and has started when the first of them has; a Parallel that makes each
 by itself has at once, and so has what waits for a time. What it remembers is `run` in its entry:
 
-  turn   which action of a Sequence it is at          tries  how many runs there were
-  over   how many actions of a Parallel have ended    group  the stage that a Parallel's actions pass together
+  tries  how many runs there were
+  over   how many actions of a Parallel have ended
+  group  the stage that a Parallel's actions pass together
   acted  whether a Finally had its action started
 """
 

@@ -45,6 +45,7 @@ class _Kept:
     path: Path
     part: Mapping[str, Any]
     begun: Mapping[str, Value]
+    worth: Mapping[str, Value] | None
     late: Mapping[str, str]
     entry: Entry
     drift: str = ""
@@ -107,8 +108,8 @@ def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
     found: dict[Path, _Kept] = {}
     for number, item in sorted(there, key=lambda one: int(one[1]["part"]["place"])):
         path = tuple(item["path"])
-        one = _Kept(path, item["part"], item["begun"], item.get("late", {}), lives.get(number, {}))
-        found[path] = one
+        late, worth = item.get("late", {}), item.get("worth")
+        found[path] = _Kept(path, item["part"], item["begun"], worth, late, lives.get(number, {}))
     for one in found.values():
         parent = one.part["parent"]
         if parent is not None and (around := found.get(tuple(parent))) is not None:
@@ -151,7 +152,8 @@ def _is_bad(entry: Entry) -> bool:
 
 
 def _standing(one: _Kept) -> Standing:
-    return Standing(Part.of({**one.part, "path": list(one.path)}), one.entry.get("state", ""), one.begun)
+    part = Part.of({**one.part, "path": list(one.path)})
+    return Standing(part, one.entry.get("state", ""), one.begun, one.worth)
 
 
 def _waiting(one: _Kept) -> list[str]:
@@ -163,7 +165,7 @@ def _waiting(one: _Kept) -> list[str]:
 
 
 def _waits(one: _Kept, standing: Standing, known: Attribute | None, name: str, old: Value) -> bool:
-    new = standing.part.attributes.get(name)
+    new = standing.now.get(name)
     if not standing.up or same(old, new):
         return False
     return name in one.late or (known is not None and known.effect_of(standing.started, old, new) in WAITING)

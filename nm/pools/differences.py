@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nm.pools.attributes import EFFECTS, Effect, Value, is_lazy
-from nm.pools.kinds import KINDS, QUIET, SHOWN_NOT, told
-from nm.pools.tree import Part
+from nm.pools.kinds import KINDS, ON_HOSTS, QUIET, SHOWN_NOT, told
+from nm.pools.tree import HOST, Part
 
 How = Literal["added", "changed", "removed"]
 
@@ -15,12 +15,14 @@ How = Literal["added", "changed", "removed"]
 class Standing:
     """A part as it is deployed: `part` as it is described now, `state` of lifecycle.
 
-    begun: the values with which it was started of what was changed since; None: it had none.
+    begun: the values with which it was started of what was changed since; None: it had none. worth: what its
+    lazy attributes were worth when a hand was last told of it, as Tree.worths; None: nobody knows any more.
     """
 
     part: Part
     state: str
     begun: Mapping[str, Value] = field(default_factory=dict)
+    worth: Mapping[str, Value] | None = None
 
     @property
     def up(self) -> bool:
@@ -33,14 +35,22 @@ class Standing:
         return self.state not in ("", "ended")
 
     @property
+    def now(self) -> Mapping[str, Value]:
+        """The attributes of which a hand was last told, lazy ones as what they were worth."""
+        return {**self.part.attributes, **self.worth} if self.worth else self.part.attributes
+
+    @property
     def started(self) -> Mapping[str, Value]:
-        """The attributes with which it was started."""
-        return {**self.part.attributes, **self.begun} if self.begun else self.part.attributes
+        """Those with which it was started."""
+        return {**self.now, **self.begun} if self.begun else self.now
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One attribute that differs; old and new are None where there is none. quiet: not to be shown."""
+    """One attribute that differs; old and new are None where there is none. quiet: not to be shown.
+
+    Where both are the same lazy reference, it leads to another value now. What that is may be secret.
+    """
 
     name: str
     how: How
@@ -58,6 +68,8 @@ class Difference:
         return {"name": self.name, "how": self.how, "effect": self.effect, **shown}
 
     def __str__(self) -> str:
+        if same(self.old, self.new):
+            return f"{self.name} {_text(self.new)} leads to another value"
         shown = self.public()
         way = " -> ".join(
             SHOWN_NOT if self.quiet else _text(shown[key]) for key in ("old", "new") if key in shown
@@ -90,35 +102,49 @@ def same(one: Value, other: Value) -> bool:
     return bool(one == other)
 
 
-def differences(old: Standing, new: Part, *, reference: bool = False) -> list[Difference]:
-    """What differs. reference: what begins with sf means what it does in the reference implementation."""
-    if new.needs == old.part.needs and same(old.part.attributes, new.attributes):
+def differences(
+    old: Standing, new: Part, worth: Mapping[str, Value], *, reference: bool = False
+) -> list[Difference]:
+    """What differs. worth: what lazy attributes of the new one are worth, as Tree.worths says.
+
+    reference: what begins with sf means what it does in the reference implementation.
+    """
+    alike = old.part.host == new.host and (old.worth is None or same(old.worth, worth))
+    if alike and new.needs == old.part.needs and same(old.part.attributes, new.attributes):
         return []
-    return list(_differences(old, new, reference))
+    return list(_differences(old, new, worth, reference))
 
 
-def _differences(old: Standing, new: Part, reference: bool) -> Iterator[Difference]:
+def _differences(
+    old: Standing, new: Part, worth: Mapping[str, Value], reference: bool
+) -> Iterator[Difference]:
     before, after = old.part.attributes, new.attributes
     known = KINDS[new.kind].known if new.kind in KINDS else {}
+    moved = new.kind in ON_HOSTS and old.part.host != new.host
     for name in (*after, *(name for name in before if name not in after)):
         how: How = "added" if name not in before else "removed" if name not in after else "changed"
-        leads_alike = old.part.needs.get(name) == new.needs.get(name)
-        if how == "changed" and leads_alike and same(before[name], after[name]):
-            continue
         one, other = before.get(name), after.get(name)
+        leads_alike = old.part.needs.get(name) == new.needs.get(name)
+        worth_alike = old.worth is None or same(old.worth.get(name), worth.get(name))
+        if how == "changed" and leads_alike and worth_alike and same(one, other):
+            continue
         attribute = known.get(name)
+        was, becomes = old.now.get(name), worth.get(name, other)
         if name.startswith("sf") and (reference or attribute is None):
             effect: Effect = "now" if how == "removed" else "replace"
-        elif attribute is None or _as_good(attribute.default, one, other):
+        elif attribute is None or _as_good(attribute.default, was, becomes):
             effect = "now"
         else:
-            effect = attribute.effect_of(old.started, one, other)
+            effect = attribute.effect_of(old.started, was, becomes)
+        moved = moved and name != HOST
         yield Difference(name, how, one, other, effect, name in QUIET)
+    if moved:
+        yield Difference(HOST, "changed", old.part.host, new.host, "replace")
 
 
 def _as_good(default: Value, one: Value, other: Value) -> bool:
     """Whether one value stands for the default that the other one says, or that is not said."""
-    return same(*(default if value is None else value for value in (one, other))) and one is not other
+    return (one is None) != (other is None) and same(default, other if one is None else one)
 
 
 def worst(found: list[Difference]) -> Effect | None:

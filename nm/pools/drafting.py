@@ -24,12 +24,16 @@ LONGEST_NAME = 255  # of a file that came along
 
 @dataclass(frozen=True)
 class Draft:
-    """A description that could be deployed, for all that is known without the world."""
+    """A description that could be deployed, for all that is known without the world.
+
+    host: where those parts are that name none.
+    """
 
     name: str
     text: Text
     parts: list[Part]
     warnings: list[str] = field(default_factory=list)
+    host: str = ""
 
     @cached_property
     def tree(self) -> Tree:
@@ -81,7 +85,7 @@ def draft(
         )
     _check_depth(parts)
     read = Text(text, _those(theirs), _those(ours), properties)
-    made = Draft(name, read, parts, [str(warning) for warning in description.warnings])
+    made = Draft(name, read, parts, [str(warning) for warning in description.warnings], host)
     noticed = findings(made.tree)
     refuse([finding for finding in noticed if finding.level == "error"])
     made.warnings.extend(f"{finding.place}{finding.words}" for finding in noticed)

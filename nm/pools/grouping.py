@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from nm.errors import NMError
 from nm.pools import kinds
-from nm.pools.attributes import Value, is_lazy
+from nm.pools.attributes import Value, is_lazy, last_name
 from nm.pools.ends import end_of
 from nm.pools.kinds import DOMAINS, OF_GROUPS
 from nm.pools.tree import Part, Path
@@ -54,7 +54,7 @@ def network_of(parts: Parts, part: Part) -> Network | None:
 
 def _is_meant(target: Part, value: Value) -> bool:
     """Whether a lazy reference means a component itself, and not one of its attributes."""
-    last = str(value["reference"]).replace(":", " ").split()[-1] if is_lazy(value) else ""
+    last = last_name(value) if is_lazy(value) else ""
     return target.path[-1:] == (last,) or last not in target.attributes
 
 

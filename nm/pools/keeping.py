@@ -16,9 +16,9 @@
                               "adopt": whether domains that are there already are taken as they are}
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
-    piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun": of Standing,
-                   "life": which of its lives it is, "deployed": of a Script, whether that life was to be,
-                   "late": attributes that were changed and could not be in place, with why}
+    piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
+                   Standing, "life": which of its lives it is, "deployed": of a Script, whether that life was
+                   to be, "late": attributes that were changed and could not be in place, with why}
     life_NAME.N    by number the entry of a life
 
 A part has its number from before its first order until it is forgotten, so a piece is first written with
@@ -200,13 +200,18 @@ def entry_of_whole(reader: Reader, pool: Record) -> dict[str, Any]:
     return found
 
 
+def standing(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Standing:
+    """How a part stands that is deployed, as its piece and its life have it."""
+    return Standing(Part.of(item["part"]), entry.get("state", ""), item["begun"], item.get("worth"))
+
+
 def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
     """What is deployed, around before inside, as it is described: for plan.plan."""
     if pool is None:
         return {}
     lives = dict(chunks.items(reader.get, "life", _name(pool), pool["count"]))
     found = [
-        Standing(Part.of(item["part"]), lives.get(number, {}).get("state", ""), item["begun"])
+        standing(item, lives.get(number, {}))
         for number, item in _pieces(reader, pool)
         if item["part"] is not None
     ]
@@ -221,7 +226,7 @@ def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:
         if item["path"] == spelled and item["part"] is not None:
             life = reader.get(chunks.key("life", _name(pool), number))
             entry = life["items"].get(number, {}) if life is not None else {}
-            return Standing(Part.of(item["part"]), entry.get("state", ""), item["begun"])
+            return standing(item, entry)
     return None
 
 

@@ -15,6 +15,7 @@ Inside = Literal["nothing", "parts", "actions"]
 
 DOMAINS = ("Domain", "XenDomain")
 DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
+ON_HOSTS = (*DOMAINS, *DISKS, "Shell", "Script")  # something of them is on their host
 OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"

@@ -15,6 +15,7 @@ Entry = dict[str, Any]
 State = Mapping[Path, Entry]
 Status = Literal["normal", "abnormal"]
 STAGES = ("construct", "deploy", "start")
+OF_WHOLE = ("timers", "update", "abandoned")  # in the entry of the whole, and not about that part itself
 NOTHING: Entry = {}
 
 
@@ -128,6 +129,12 @@ class Life:
         kind = KINDS.get(self.tree.parts[path].kind)
         return worth(kind, {name: value}, name) if kind is not None else value
 
+    def clear(self, path: Path) -> None:
+        """There is nothing of a part any more, and it has more to become."""
+        self.timer(path, None)
+        kept = self.get(path)
+        self.changes[path] = {"state": "", **{key: kept[key] for key in OF_WHOLE if key in kept}}
+
     def order(self, path: Path, what: str) -> None:
         """Let that be done; the answer is an event."""
         self.write(path, doing=what)
@@ -136,7 +143,8 @@ class Life:
     def timer(self, path: Path, at: float | None) -> None:
         """Wake that part at that time, or not at all."""
         timers = timers_in(self.get(ROOT))
-        timers.pop(path, None)
+        if timers.pop(path, at) is None:
+            return
         if at is not None:
             timers[path] = at
         self.write(ROOT, timers=[[list(other), time] for other, time in timers.items()] or None)
@@ -334,8 +342,7 @@ class Life:
     def gone(self, path: Path) -> None:
         """A part is down; what waited for that goes on."""
         entry = self.write(path, state="ended", doing=None, left=None, stage=None, unreachable=None)
-        if path in timers_in(self.get(ROOT)):
-            self.timer(path, None)
+        self.timer(path, None)
         parent = self.tree.parts[path].parent
         if parent is None:
             return

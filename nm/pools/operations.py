@@ -73,6 +73,14 @@ def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]
     return options
 
 
+def host_for(reader: Reader, name: str, options: Mapping[str, Any]) -> str:
+    """Where parts are made that name no host: as the options say, else where those of that pool are."""
+    pool = keeping.find(reader, name)
+    there = pool is not None and pool["state"] not in keeping.GONE
+    host: str = options.get("host", pool["options"].get("host", "") if pool is not None and there else "")
+    return "" if host == "localhost" else host
+
+
 def check_parts(reader: Reader, call: Call, draft: Draft) -> None:
     """Denied what the caller may not describe. As long as the draft is: nothing for a transaction."""
     refuse(list(allowing.findings(reader, call, draft.parts)), denied=True)
@@ -118,7 +126,7 @@ def apply(
         job,
         "updating" if there else "deploying",
         **fields,
-        options=_kept(call, options, record),
+        options=_kept(call, options, record, draft.host),
     )
     _tell(tx, call, name, "applied", f"revision {number}, job {job}")
     return job
@@ -226,7 +234,7 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
     known = kind.known.get(attribute) if kind is not None else None
     if known is None:
         return "now"
-    effect = known.effect_of(old.started, old.part.attributes.get(attribute), value)
+    effect = known.effect_of(old.started, old.now.get(attribute), value)
     if effect == "replace":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot change while it is there",
@@ -326,12 +334,12 @@ def _new_pool(call: Call, name: str) -> Record:
     )
 
 
-def _kept(call: Call, options: Mapping[str, Any], pool: Record) -> dict[str, Any]:
+def _kept(call: Call, options: Mapping[str, Any], pool: Record, host: str) -> dict[str, Any]:
     """The options that go with the target. Who adopted goes on to, until told otherwise, if still allowed."""
     before = pool["options"].get("adopt") is True and allowing.Allowed.to(call).has(allowing.ADOPT)
     return {
         "reference": options.get("reference") is True,
-        "host": options.get("host", ""),
+        "host": host,
         "adopt": options.get("adopt", before) is True,
     }
 

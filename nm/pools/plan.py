@@ -152,10 +152,13 @@ class _Comparison:
             self._made_with(around, part, standing)
         elif standing is None or not standing.up:
             self._make(part, standing)
-        elif found := differences(standing, part, reference=self._reference):
+        elif found := self._differences(standing, part):
             action = BY_EFFECT[worst(found)]
             if action is not None:
                 self._found[path] = Change(path, part.kind, action, part.host, tuple(found))
+
+    def _differences(self, standing: Standing, part: Part) -> list[Difference]:
+        return differences(standing, part, self._target.worths(part), reference=self._reference)
 
     def _made_with(self, around: Change, part: Part, standing: Standing | None) -> None:
         """What is inside something new is new as well; a combinator makes its actions when it has started."""
@@ -175,7 +178,7 @@ class _Comparison:
         action: Action = "later" if part.role and not joins else "create"
         found: list[Difference] = []
         if standing is not None and state in {"created", "initialized"}:
-            found = differences(standing, part, reference=self._reference)
+            found = self._differences(standing, part)
             action = "replace" if worst(found) == "replace" else "create"
         why = {"": "", "ended": "it has ended"}.get(state, "it was left half made")
         self._found[part.path] = Change(part.path, part.kind, action, part.host, tuple(found), why)
@@ -205,11 +208,15 @@ class _Comparison:
         return action if action in {"restart", "replace"} else None
 
     def _needed(self) -> dict[Path, list[tuple[Path, str]]]:
+        """Who needs a part, and by which attribute; of one that leads to a value only the value counts."""
         needed: dict[Path, list[tuple[Path, str]]] = {}
         for path, part in self._target.parts.items():
+            values = self._target.worths(part)
             for name, other in part.needs.items():
-                if other is not None and not is_around(other, path) and not is_around(path, other):
-                    needed.setdefault(other, []).append((path, name.partition(":")[0]))
+                attribute = name.partition(":")[0]
+                apart = other is not None and not is_around(other, path) and not is_around(path, other)
+                if other is not None and apart and attribute not in values:
+                    needed.setdefault(other, []).append((path, attribute))
         return needed
 
     def _effect(self, path: Path, name: str) -> Effect:

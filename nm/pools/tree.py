@@ -11,14 +11,13 @@ What is taken down goes the same ways backwards.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import count
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
 from nm.errors import NotFound
-from nm.pools.attributes import Value, is_component, is_lazy, leads
+from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live
 from nm.pools.kinds import KINDS, OF_GROUPS
 
@@ -99,14 +98,12 @@ def is_around(outer: Path, inner: Path) -> bool:
 def parts_of(pieces: Sequence[Piece]) -> list[Part]:
     """The parts of a description, around before inside, in the order in which they are described."""
     made: dict[Path, Part] = {}
-    places = count()
     for piece in pieces:
         parent = piece.path[:-1] if piece.path else None
-        around = made[parent].host if parent is not None else ""
         role = _role_of_piece(made[parent].kind if parent is not None else "")
-        for part in _expanded(piece, parent, role, around, places):
+        for part in _expanded(piece, parent, role):
             made[part.path] = part
-    return list(made.values())
+    return _placed(made)
 
 
 def _role_of_piece(kind: str) -> str:
@@ -114,18 +111,15 @@ def _role_of_piece(kind: str) -> str:
     return ACTIONS if kind in KINDS and KINDS[kind].inside == "actions" else ""
 
 
-def _expanded(
-    piece: Piece, parent: Path | None, role: str, around: str, places: Iterator[int]
-) -> Iterator[Part]:
+def _expanded(piece: Piece, parent: Path | None, role: str) -> Iterator[Part]:
     """The part of a piece, and those of its actions."""
-    host = _host(piece.attributes, around)
     makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
     own = {name: value for name, value in piece.attributes.items() if name not in makes}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
-    yield Part(piece.path, parent, piece.kind, own, role, needs, host, piece.line, next(places))
+    yield Part(piece.path, parent, piece.kind, own, role, needs, line=piece.line)
     for name in piece.attributes if makes else ():
         for inner, its_role in _inside(piece, name) if name in makes else ():
-            yield from _expanded(inner, piece.path, its_role, host, places)
+            yield from _expanded(inner, piece.path, its_role)
 
 
 def _makes(kind: str, name: str, value: Value) -> bool:
@@ -161,11 +155,21 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.line)
 
 
-def _host(attributes: Mapping[str, Value], around: str) -> str:
-    host = attributes.get(HOST)
-    if isinstance(host, dict) and "reference" in host:
-        return str(host["reference"])  # followed at run time: a host of its own, until then
-    return host if isinstance(host, str) else around
+def _placed(parts: Mapping[Path, Part]) -> list[Part]:
+    """The parts in their places, each with its own host, else with that of what is around it."""
+    live, hosts = Live(parts), dict[Path | None, str]({None: ""})
+    for path, part in parts.items():
+        named = part.attributes.get(HOST)
+        host = _led_to(live, path) if leads(named) else named
+        hosts[path] = host if isinstance(host, str) else hosts[part.parent]
+    return [replace(part, host=hosts[path], place=place) for place, (path, part) in enumerate(parts.items())]
+
+
+def _led_to(live: Live, path: Path) -> Value:
+    try:
+        return live.worth(path, HOST)
+    except NotFound:
+        return None  # which is told when it is checked
 
 
 # ---- the tree
@@ -256,10 +260,7 @@ class Tree:
 
     def value(self, path: Path, name: str) -> Value:
         """The value of a part's attribute, or of that to which a lazy one leads; None: none."""
-        try:
-            return self.followed(self.parts[path], name)
-        except NotFound:
-            return None
+        return self._found(self.parts[path], name)
 
     def led(self, path: Path, name: str) -> Path | None:
         """The part to which a part's attribute leads now; None when that is none."""
@@ -277,15 +278,29 @@ class Tree:
         value: Any = part.attributes.get(name)
         if not leads(value):
             return value
-        target = self.parts.get(part.needs.get(name) or part.path) if is_lazy(value) else None
+        needed = part.needs.get(name, part.path)
+        target = self.parts.get(needed) if is_lazy(value) and needed is not None else None
         if target is not None and target.path != part.path:  # as most are, and quickly found
-            last = str(value["reference"]).replace(":", " ").split()[-1]
+            last = last_name(value)
             if last not in target.attributes and target.path[-1:] == (last,):
                 return None
             if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
                 return found
         led = Live(self.parts).worth(part.path, name, part)
         return None if isinstance(led, Led) else led
+
+    def worths(self, part: Part) -> dict[str, Value]:
+        """What those of its lazy attributes are worth that count for it and lead to values."""
+        led = [name for name, value in part.attributes.items() if leads(value)]
+        known = KINDS[part.kind].known if led and part.kind in KINDS else {}
+        found = {name: self._found(part, name) for name in led if name in known and not known[name].lazy}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _found(self, part: Part, name: str) -> Value:
+        try:
+            return self.followed(part, name)
+        except NotFound:
+            return None
 
     def _hosts(self) -> dict[Path, frozenset[str]]:
         """On which hosts a part and all inside it have something."""

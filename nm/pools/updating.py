@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nm.errors import Conflict
-from nm.pools.life import End, Entry, Life, alive, standing
+from nm.pools.life import End, Entry, Life, State, alive, standing
 from nm.pools.plan import STAGES, Step
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
@@ -29,16 +29,23 @@ def both(target: Iterable[Part], deployed: Iterable[Part]) -> Tree:
     return Tree([*described, *leaving], (part.path for part in leaving))
 
 
-def begin(life: Life, steps: Sequence[Step]) -> None:
-    """Begin with the steps of a plan. Conflict while the whole does not simply run."""
-    now = standing({ROOT: life.get(ROOT)})
+def check(state: State, steps: Sequence[Step]) -> None:
+    """Conflict while the whole does not simply run, or what the steps of a plan are about does not."""
+    now = standing(state)
     if now != "running":
-        raise Conflict(f"the pool is {now}", "wait until it runs, or terminate it")
+        raise Conflict(f"the pool is {now}", "wait until it runs, or terminate it and apply it anew")
     for step in steps:
-        entry = life.get(step.path)
+        entry = state.get(step.path, {})
         if "doing" in entry or (alive(entry) and entry.get("going")):
-            raise Conflict(f"{spell(step.path)} is just made or taken down", "wait until that is over")
-        if not alive(entry):
+            why = f": {entry['trouble']}" if "trouble" in entry else ""
+            hint = "wait until that is over; where a host is dead for good, terminate all by force"
+            raise Conflict(f"{spell(step.path)} is just made or taken down{why}", hint)
+
+
+def begin(life: Life, steps: Sequence[Step]) -> None:
+    """Begin with the steps of a plan, which `check` has let pass."""
+    for step in steps:
+        if not alive(life.get(step.path)):
             life.changes[step.path] = {}  # of a former life nothing counts
     left = [0] * (LAST + 1)
     then: dict[str, list[Path]] = {}
@@ -78,9 +85,10 @@ def done(life: Life, path: Path, what: str) -> None:
         _late(life, path, what == "prepare")
         return
     if what == "terminate":
-        life.changes[path] = {"state": ""} if len(todo) > 1 else {}
-    if len(todo) > 1 or what != "terminate":
-        life.write(path, todo=todo[1:] or None)
+        life.clear(path)
+    life.write(path, todo=todo[1:] or None)
+    if what == "terminate" and len(todo) == 1:
+        life.changes[path] = {}
     if what == "start":
         life.ways.started(life, path)
     _count(life, todo[0])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
-from nm.descriptions.compiler import PHASES, Phase, stage
+from nm.descriptions.compiler import PHASES, Phase, behind
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.layout import laid_out
 from nm.descriptions.limits import Limits
@@ -115,9 +115,11 @@ class Trial:
         return "good"
 
     def _stage(self, text: str, phase: Phase) -> str:
-        return self._timed(
-            stage, "fuzz", text, phase, FILES, self.limits, library=LIBRARY, surroundings=WORLD
+        made = self._timed(
+            behind, "fuzz", text, phase, FILES, self.limits, library=LIBRARY, surroundings=WORLD
         )
+        said: str = self._timed(made.text)
+        return said
 
     def _timed(self, work: Callable[..., T], *given: Any, **named: Any) -> T:
         begun = time.process_time()

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from nm import sflibrary
+from nm.descriptions.compiler import Phase, behind
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.problems import Flawed
 
@@ -19,6 +20,11 @@ def meaning(text: str, **files: str) -> str:
     sent = {name.replace("_sf", ".sf"): content for name, content in files.items()}
     said = " ".join(compile_description("test.sf", text, sent, library=LIBRARY).text().split())
     return said.removeprefix("sfConfig extends {").removesuffix("}").strip()
+
+
+def text_behind(phase: Phase, text: str) -> str:
+    """What a description is behind a phase, as a description."""
+    return behind("test.sf", text, phase, library=LIBRARY).text()
 
 
 def inside(body: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nm.descriptions.compiler import PHASES, Phase, stage
+from nm.descriptions.compiler import PHASES, Phase, behind
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.limits import Limits
 from nm.descriptions.problems import Flawed
@@ -156,7 +156,7 @@ HOSTILE = {
 def test_hostile_texts_cost_what_is_counted(name: str, phase: Phase) -> None:
     def work() -> None:
         try:
-            said = stage("hostile", HOSTILE[name], phase, limits=SMALL, library=LIBRARY)
+            said = behind("hostile", HOSTILE[name], phase, limits=SMALL, library=LIBRARY).text()
         except Flawed as error:
             assert error.problems
             assert str(error)
@@ -306,7 +306,7 @@ WORDS = [
 
 def compiles_or_is_refused(text: str, phase: Phase = "compile") -> None:
     try:
-        stage("fuzz", text, phase, {"x.sf": "b extends { a 1; } c b:a;"}, SMALL, library=LIBRARY)
+        behind("fuzz", text, phase, {"x.sf": "b extends { a 1; } c b:a;"}, SMALL, library=LIBRARY).text()
     except Flawed as error:
         assert str(error)
 

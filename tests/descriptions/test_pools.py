@@ -1,7 +1,7 @@
 """The pools of the SmartDomains tutorial (addresses made legal), and what comes out of them."""
 
 from nm import sflibrary
-from nm.descriptions.compiler import PHASES, Description, stage
+from nm.descriptions.compiler import PHASES, Description, behind
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.components import KINDS
 from tests.descriptions.say import LIBRARY, meaning, mistakes, wrong
@@ -179,7 +179,7 @@ def test_a_mistake_in_a_pool_is_told_with_its_place() -> None:
 
 def test_every_text_of_the_library_is_good_and_in_canonical_use() -> None:
     for name in sflibrary.texts():
-        assert stage("t", f'#include "{name}"\nsfConfig extends {{ }}', "function", library=LIBRARY)
+        assert behind("t", f'#include "{name}"\nsfConfig extends {{ }}', "function", library=LIBRARY).text()
 
 
 def test_every_class_in_the_library_is_one_that_nm_knows() -> None:
@@ -250,11 +250,11 @@ RESOLVED = """sfConfig extends {
 
 def test_the_local_pool_resolved_is_this_text() -> None:
     assert described(LOCAL).text() == RESOLVED
-    assert stage("pool.sf", LOCAL, "link", library=LIBRARY) == RESOLVED
+    assert behind("pool.sf", LOCAL, "link", library=LIBRARY).text() == RESOLVED
 
 
 def test_the_local_pool_behind_each_phase() -> None:
-    text = {phase: stage("pool.sf", LOCAL, phase, library=LIBRARY) for phase in PHASES}
+    text = {phase: behind("pool.sf", LOCAL, phase, library=LIBRARY).text() for phase in PHASES}
     assert "  domain1 extends DefaultXenDomain {\n    ip" in text["raw"]
     for phase in ("type", "place"):
         assert text[phase].count('phase.function "org.smartfrog.sfcore.languages.sf.ConstructSchema";') > 10

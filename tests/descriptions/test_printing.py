@@ -6,19 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nm.descriptions.compiler import Phase, stage
+from nm.descriptions.compiler import Phase
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.literals import java, single
 from nm.descriptions.printer import string_text
 from nm.descriptions.values import Float
 from tests.descriptions.conformance import cases
 from tests.descriptions.grammar import Grammar
-from tests.descriptions.say import EXAMPLES, LIBRARY
+from tests.descriptions.say import EXAMPLES, LIBRARY, text_behind
 from tests.descriptions.sound import description
-
-
-def raw(text: str) -> str:
-    return stage("t", text, "raw", library=LIBRARY)
 
 
 def test_printing_is_reading_backwards() -> None:
@@ -26,16 +22,16 @@ def test_printing_is_reading_backwards() -> None:
     texts = [case.description() for case in good if case.phase == "compile"]
     assert len(texts) > 600
     for text in texts:
-        printed = raw(text)
-        assert raw(printed) == printed
-        assert stage("t", printed, "type", library=LIBRARY) == stage("t", text, "type", library=LIBRARY)
+        printed = text_behind("raw", text)
+        assert text_behind("raw", printed) == printed
+        assert text_behind("type", printed) == text_behind("type", text)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 2**32))
 def test_printing_any_description(seed: int) -> None:
-    printed = raw(Grammar(random.Random(seed), 2, exact=True).file())
-    assert raw(printed) == printed
+    printed = text_behind("raw", Grammar(random.Random(seed), 2, exact=True).file())
+    assert text_behind("raw", printed) == printed
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -50,7 +46,7 @@ def test_resolving_what_is_resolved_changes_nothing(seed: int) -> None:
 def test_a_phase_that_is_written_down_and_read_again_leads_to_the_same(seed: int, phase: Phase) -> None:
     """Written down, nothing is shared any more: so what shares trees and what copies them mean the same."""
     text = description(seed)
-    between = stage("t", text, phase, library=LIBRARY)
+    between = text_behind(phase, text)
     assert compile_description("t", between).text() == compile_description("t", text, library=LIBRARY).text()
 
 

@@ -168,3 +168,12 @@ def test_where_a_value_leads_that_counts_is_checked_before(value: str, words: st
             resolved(tree, tree.parts["d",], strict=True)
     else:
         assert resolved(tree, tree.parts["d",], strict=True)["memory"] == 512
+
+
+def test_a_host_may_be_a_lazy_one() -> None:
+    inner = 'c extends C { sfProcessHost LAZY ATTRIB h; a extends P; d extends P { sfProcessHost "two"; } }'
+    tree = pool(f'h "one"; {inner} b extends P {{ x LAZY c:a:sfHost; }}')
+    assert {path[-1]: part.host for path, part in tree.parts.items() if path} == {
+        "c": "one", "a": "one", "d": "two", "b": ""
+    }  # fmt: skip
+    assert Live(tree.parts).worth(("b",), "x") == "one"

@@ -48,6 +48,7 @@ def trees(draw: st.DrawFn) -> Tree:
 def attributes(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     """Attributes that say how it is taken down and what becomes of failures."""
     said: dict[str, Any] = {"sfClass": kind, "x": draw(st.integers(0, 1))}
+    said["sfX"] = draw(st.sampled_from([0, 0, 0, 1]))  # what an update makes anew for
     for name in ("sfSyncTerminate", "keepOnFailure") if kind in HOLDERS else ():
         if draw(st.booleans()):
             said[name] = draw(st.booleans())

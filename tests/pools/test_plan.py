@@ -3,6 +3,7 @@
 import pytest
 
 from nm.pools.differences import Standing, same
+from nm.pools.keeping import on_host
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Path, Tree
 from tests.pools.world import parts, pool
@@ -14,7 +15,7 @@ DOMAIN = 'vm extends Domain { hostname "h"; storageBackend LAZY ATTRIB disk; }'
 def deployed(tree: Tree, **states: str) -> dict[Path, Standing]:
     """That tree as it runs, but for the parts that are named."""
     return {
-        path: Standing(part, state)
+        path: Standing(part, state, worth=tree.worths(part))
         for path, part in tree.parts.items()
         if (state := states.get("_".join(path) or "whole", "running"))
     }
@@ -65,6 +66,47 @@ def test_secrets_are_not_shown() -> None:
     made = planned(
         *(f'vm extends Domain {{ hostname "h"; userData "{word}"; }}' for word in ("old-1", "new-2"))
     )
+    assert "old-1" not in f"{made.public()}{said(made)}"
+    assert "new-2" not in f"{made.public()}{said(made)}"
+
+
+LED = 'a extends P { v 512; } vm extends Domain { hostname "h"; memory LAZY ATTRIB a:v; }'
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("v 1024;", "change vm: memory LAZY a:v leads to another value (now)"),
+        ("v 2048;", "restart vm: memory LAZY a:v leads to another value (restart)"),
+        ("v LAZY w; w 600;", "change vm: memory LAZY a:v leads to another value (now)"),
+        ("v LAZY w; w 512;", ""),
+        ("v 512; sfMine 1;", ""),
+    ],
+)
+def test_a_value_that_a_reference_leads_to_is_part_of_the_plan(after: str, expected: str) -> None:
+    _, *others = planned(LED, LED.replace("v 512;", after)).changes
+    said = [
+        f"{one.action} {one.path[-1]}: {one.differences[0]} ({one.differences[0].effect})" for one in others
+    ]
+    assert said == ([expected] if expected else [])
+
+
+def test_what_changes_it_comes_before_what_it_leads_to() -> None:
+    assert steps(planned(LED, LED.replace("512", "1024")))["change vm"] == {"change a"}
+
+
+def test_a_value_in_place_of_a_reference_is_measured_by_what_that_led_to() -> None:
+    for size, action in ((1024, "change"), (1025, "restart")):
+        made = planned(LED, LED.replace("LAZY ATTRIB a:v", str(size)))
+        assert [change.action for change in made.changes] == [action]
+
+
+def test_what_a_reference_leads_to_is_not_shown() -> None:
+    text = (
+        'a extends P {{ v LAZY ATTRIB userData; userData "{}"; }} vm extends Domain {{ hostname LAZY a:v; }}'
+    )
+    made = planned(*(text.format(word) for word in ("old-1", "new-2")))
+    assert [change.action for change in made.changes] == ["change", "replace"]  # a, and what it leads
     assert "old-1" not in f"{made.public()}{said(made)}"
     assert "new-2" not in f"{made.public()}{said(made)}"
 
@@ -139,6 +181,15 @@ def test_a_reference_that_leads_elsewhere_is_a_difference() -> None:
     assert said(planned(f"{DISK} {other} {DOMAIN}", f"{DISK} {other} {DOMAIN.replace('disk', 'other')}")) == [
         "~   restart vm (Domain)", "storageBackend LAZY disk -> LAZY other (restart)"
     ]  # fmt: skip
+
+
+def test_a_disk_that_a_reference_leads_to_no_more_is_off_before_it_goes() -> None:
+    inner = 'c extends C {{ {disk} vm extends Domain {{ hostname "h"; storageBackend LAZY ATTRIB disk; }} }}'
+    made = planned(f"{DISK} {inner.format(disk=DISK)}", f"{DISK} {inner.format(disk='')}")
+    assert [(change.path, change.action) for change in made.changes] == [
+        (("c", "vm"), "restart"), (("c", "disk"), "destroy")
+    ]  # fmt: skip
+    assert steps(made)["terminate c:disk"] == {"stop c:vm"}
 
 
 def test_all_inside_goes_with_what_is_replaced() -> None:
@@ -229,3 +280,17 @@ def test_a_plan_has_a_name_that_another_world_changes() -> None:
 def test_values_of_other_types_differ(one: object, other: object) -> None:
     assert same(one, one)
     assert not same(one, other)
+
+
+def test_what_is_to_be_on_another_host_is_made_anew_there() -> None:
+    found = parts(
+        f'sfConfig extends C {{ {DISK} {DOMAIN} p extends P; h extends C {{ sfProcessHost "h"; {DISK} }} }}'
+    )
+    one, other = Tree(on_host(found, "one")), Tree(on_host(found, "other"))
+    made = plan(other, deployed(one))
+    assert said(made) == [
+        "-/+ replace disk (LoopbackStorageBackend) on other", "sfProcessHost 'one' -> 'other' (replace)",
+        "-/+ replace vm (Domain) on other", "sfProcessHost 'one' -> 'other' (replace)",
+    ]  # fmt: skip
+    text = 'vm extends Domain {{ hostname "h"; sfProcessHost "{}"; }}'
+    assert len(planned(text.format("one"), text.format("other")).changes[0].differences) == 1

@@ -9,13 +9,14 @@ from nm.pools.lifecycle import Event
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around
 from nm.pools.updating import both
-from tests.pools.world import World
+from tests.pools.world import World, pool
 
 
 @st.composite
 def descriptions(draw: st.DrawFn) -> list[Part]:
     """Some of ten parts, each with an attribute that changes in place and one that replaces it."""
-    made = [Part(ROOT, None, "Compound", {"sfSyncTerminate": draw(st.booleans())})]
+    whole = {"sfSyncTerminate": draw(st.booleans()), "sfX": draw(st.sampled_from([0, 0, 0, 1]))}
+    made = [Part(ROOT, None, "Compound", whole)]
     for number in range(10):
         holders = [part for part in made if part.kind == "Compound"]
         parent = holders[number % 3 % len(holders)]
@@ -86,3 +87,16 @@ def one_at_a_time(world: World) -> None:
     """What is under way is what the state says, one thing for a part."""
     waiting = [order.path for order in world.waiting]
     assert sorted(waiting) == sorted(path for path, entry in world.state.items() if "doing" in entry)
+
+
+def test_a_timeout_that_is_made_anew_has_all_its_time() -> None:
+    text = "t extends Timeout {{ sfMine {}; time 5000; a extends P; }}"
+    world = World(pool(text.format(1)))
+    world.tell(Event("deploy"))
+    world.now = 4.0
+    world.begin_update(list(pool(text.format(2)).parts.values()))
+    world.work(3)  # it is down
+    world.now = 6.0
+    world.happen(Event("time"))
+    world.work()
+    assert (world.standing, world.running, world.wake) == ("running", ". t t:a", 11.0)

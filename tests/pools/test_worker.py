@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from nm import records
-from nm.errors import NMError
+from nm.errors import DeviceFailed, NMError
 from nm.facts import Outcome
-from nm.pools import keeping, operations, showing
+from nm.pools import console, keeping, operations, showing
 from nm.workers import Errand, Job
 from tests.pools.lifetime import Lifetime, site
 
@@ -73,6 +73,7 @@ class Held:
 
     def __init__(self) -> None:
         self.held = False
+        self.answers: NMError | None = None
         self.waiting: list[Errand] = []
 
     def handle(self, batch: Sequence[Any]) -> float | None:
@@ -85,7 +86,7 @@ class Held:
         self.held = False
         while self.waiting:
             errand = self.waiting.pop(0)
-            errand.reply([Outcome(seen={}) for _ in errand.orders])
+            errand.reply([Outcome(seen={}, error=self.answers) for _ in errand.orders])
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Never."""
@@ -94,14 +95,29 @@ class Held:
         """Nothing is open."""
 
 
+END = "t extends Delay { time 1; action extends DATA Terminator { kill LAZY f:d; } }"
+FIRE = 'd extends Domain { hostname "d"; sfLivenessDelay 0; } b extends Prim;'
+ONE_THAT_ENDS = f"x extends FireBreak {{ {END} }} f extends FireBreak {{ {FIRE} }}"
+
+
+def _host(here: Lifetime, name: str, hand: Held, uri: str = "") -> None:
+    """A host, whose worker is that."""
+    record = records.new("host", name, 0.0, uri=uri or f"qemu+ssh://{name}/system")
+    here.database.transact(lambda tx: tx.put(record))
+    here.open_hand = lambda _host: hand
+
+
+def _one_that_ends(here: Lifetime) -> Held:
+    """A description runs of which f:d is taken down when time passes."""
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
+    run(here, ONE_THAT_ENDS)
+    return hand
+
+
 def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
     """One thing at a time for a part: also when it is not a job that is at it."""
-    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
-    here.database.transact(lambda tx: tx.put(host))
-    here.open_hand = lambda _host: hand
-    end = "t extends Delay { time 1; action extends DATA Terminator { kill LAZY f:d; } }"
-    fire = 'd extends Domain { hostname "d"; sfLivenessDelay 0; } b extends Prim;'
-    run(here, f"x extends FireBreak {{ {end} }} f extends FireBreak {{ {fire} }}")
+    hand = _one_that_ends(here)
     hand.held = True
     here.later(5.0)
     assert here.done[-1] == "terminate f:d"
@@ -111,6 +127,79 @@ def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:
     hand.release()
     here.settle()
     assert (here.job(job)["state"], here.states("web")["f:d"]) == ("done", "ended")
+
+
+def test_no_change_waits_for_what_cannot_be_taken_down(here: Lifetime) -> None:
+    """It is done beside that; and refused when it concerns that."""
+    hand = _one_that_ends(here)
+    hand.answers = DeviceFailed("the host does not answer", passing=True)
+    here.later(5.0)
+    assert here.run(here.set("web", "f:b:v", 1))["state"] == "done"
+    text = f"{CORE}sfConfig extends Compound {{ {ONE_THAT_ENDS} }}"
+    job = here.run(here.apply("web", text.replace('"d"', '"e"')))
+    assert (job["state"], "f:d is just made or taken down" in job["error"]["text"]) == ("failed", True)
+    job = here.run(here.apply("web", text.replace("b extends Prim", "c extends Prim")))
+    states = here.states("web")
+    assert (job["state"], "f:b" in states, states["f:c"], states["f:d"]) == (
+        "done",
+        False,
+        "running",
+        "running",
+    )
+    hand.answers = None
+    here.later(60.0)
+    assert here.states("web")["f:d"] == "ended"
+    here.run(here.terminate("web"))
+    assert here.left() == []
+
+
+def test_what_was_set_reaches_what_leads_to_it_with_the_next_update(here: Lifetime) -> None:
+    text = 'a extends Prim { n "one"; } t extends Display { nameDisplay LAZY a:n; }'
+
+    def told() -> Any:
+        pool = here.pool("web")
+        assert pool is not None
+        return keeping.standings(here.database, pool)["t",].worth
+
+    run(here, text)
+    assert told() == {"nameDisplay": "one"}
+    here.run(here.set("web", "a:n", "two"))
+    here.crash()
+    assert told() == {"nameDisplay": "one"}
+    run(here, text.replace("one", "two"))
+    assert told() == {"nameDisplay": "two"}
+
+
+def test_what_names_no_host_stays_where_it_is(here: Lifetime) -> None:
+    _host(here, "lab", Held())
+    _host(here, "other", Held())
+    text = 'sfConfig extends Compound { d extends Domain { hostname "d"; sfLivenessDelay 0; } }'
+    here.run(here.apply("web", text, host="lab"))
+    here.run(here.apply("web", text))
+    assert [found["host"] for found in here.operate(showing.get_components, "web")] == ["lab", "lab"]
+    here.done.clear()
+    here.run(here.apply("web", text, host="other"))
+    assert here.done == [f"{what} d" for what in ("prepare", "terminate", "construct", "deploy", "start")]
+    assert [found["host"] for found in here.operate(showing.get_components, "web")] == ["other", "other"]
+
+
+def test_a_lazy_value_that_grows_in_place_is_measured_by_how_it_started(here: Lifetime) -> None:
+    _host(here, "lab", Held(), "qemu:///system")
+    vm = 'd extends Domain { hostname "d"; memory LAZY a:v; sfLivenessDelay 0; }'
+    text = f"a extends Prim {{ v 512; }} {vm}"
+    run(here, text)
+    here.done.clear()
+    for size in (1024, 1025):
+        run(here, text.replace("512", str(size)))
+        rows = here.operate(console.get_component_tree, "web", {"open": [["sfConfig", 50]]})["rows"]
+        assert not any(row["waiting"] for row in rows)
+    assert here.done == [f"{what} d" for what in ("prepare", "change", "prepare", "stop", "change", "start")]
+
+
+def test_the_whole_is_made_anew(here: Lifetime) -> None:
+    run(here, "a extends Prim { v 1; }")
+    run(here, "sfMine 1; a extends Prim { v 1; }")
+    assert here.states("web") == {"sfConfig": "running", "a": "running"}
 
 
 def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
