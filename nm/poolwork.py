@@ -19,6 +19,7 @@ from nm import jobs, poolgroupwatch
 from nm.converge import Tools
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome
+from nm.hypervisor import Died
 from nm.poolbook import Book, Finish, open_book
 from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.poolfollow import Follower
@@ -40,6 +41,7 @@ from nm.workers import Errand
 log = logging.getLogger("nm.poolwork")
 
 HEAVY = 60  # records that are written before anything else is thought about
+STARTS = 3  # times a domain may be started whose own process ends at that
 UNPREPARED = "prepare "  # how the words begin by which updating.py says that nothing has changed
 ASKED = "it was asked for"  # why something goes
 MAKING = ("apply", "update", "set")
@@ -181,7 +183,8 @@ class PoolWorker:
         if goes:
             return sent.wanted.what == "terminate"
         late = self._tools.up() - sent.begun > self._tools.patience.deadline
-        return isinstance(error, DeviceFailed) and error.passing and not late
+        dead = isinstance(error, Died) and sent.tries + 1 >= STARTS
+        return isinstance(error, DeviceFailed) and error.passing and not late and not dead
 
     def _growing(self, sent: _Sent) -> float:
         patience = self._tools.patience

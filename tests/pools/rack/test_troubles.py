@@ -104,6 +104,17 @@ def test_a_full_disk_leaves_nothing(rack: Rack) -> None:
         subprocess.run(["umount", rack.disks], check=True)
 
 
+def test_what_cannot_start_is_not_tried_for_long(rack: Rack) -> None:
+    """QEMU itself has said why, and would say it again however often it is asked."""
+    kernel = rack.images / "no-kernel"
+    kernel.write_bytes(b"this is none")
+    kernel.chmod(0o644)
+    job = rack.run(rack.apply("web", pair(f'kernel "{kernel}";')))
+    assert job["state"] == "failed" and "invalid kernel header" in job["error"]["text"]
+    assert rack.done.count("start a") == 3  # room may have come meanwhile
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
 def test_two_hosts_know_nothing_of_each_other(rack: Rack) -> None:
     """The other one is libvirt's stand-in, over a connection of its own."""
     host = {"uri": "test:///default", "network": {"kind": "ovs", "device": "rack0"}, "pool": "default-pool"}
