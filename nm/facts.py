@@ -22,8 +22,7 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
 
     part/POOL/PATH         {"what", "brief"}                what is to be done for a part of a described pool
                                                             (nm/poolhand.py)
-    life/IDENTITY                                           only read: whether the domain of that life of a part
-                                                            runs (nm/pools/briefs.py)
+    life/IDENTITY          only read                        whether the domain of that life of a part runs
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """

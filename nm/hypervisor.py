@@ -70,7 +70,7 @@ class NotLive(DeviceFailed):
 
 
 class Died(DeviceFailed):
-    """The domain's own process ended as it was started, and said why. Room may come; a bad kernel stays one."""
+    """The domain's own process ended as it was started, and said why: there was no room, or it never can."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class PoolHand:
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
-        """Of each life's domain {"running", "shut_down", "unheard"}, or None: there is none; by one listing."""
+        """Of a life's domain {"running", "shut_down", "unheard"}, or None: there is none; by one listing."""
         try:
             listed = self._hypervisor.listed(PoolMark.SPACE)
         except NMError as error:
