@@ -61,7 +61,7 @@ def test_a_disk_takes_no_other_domains_name() -> None:
     found = parts(xml("web", "/images/a"), xml("web-disk", "/images/b"))
     kinds: dict[str, Any] = {name: part.kind for name, part in found.items()}
     assert sorted(kinds.values()) == ["Domain"] * 2 + ["LoopbackStorageBackend"] * 2
-    disks = {part.needs["storageBackend"][-1] for part in found.values() if part.kind == "Domain"}
+    disks = {(part.needs["storageBackend"] or ("",))[-1] for part in found.values() if part.kind == "Domain"}
     assert {found[name].attributes["baseImage"] for name in disks} == {"/images/a", "/images/b"}
 
 
