@@ -3,8 +3,7 @@
 An order's value is {"what": a stage or a step of nm/pools/lifecycle.py, "brief": nm/pools/briefs.Brief}. Any
 may come again after a crash, and does no harm then. construct and prepare look whether it can be done, and
 make nothing; deploy makes, start starts, wire puts a running domain on its group's VLAN, terminate leaves
-nothing but what is to be kept. Called by the one
-worker thread of the host's pools; holds no lock.
+nothing but what is to be kept. Called by the one worker thread of the host's pools; holds no lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -90,7 +90,7 @@ def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: se
     yield from _sizes(allowed, part)
     yield from _in_place(reader, call, allowed, part)
     yield from _bridge(reader, part)
-    for name, value in part.attributes.items():
+    for name, value in part.attributes.items() if part.kind not in OF_GROUPS else ():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
         elif name in ("memory", "maxMemory") and is_lazy(value) and not allowed.everything:

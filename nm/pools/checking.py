@@ -44,7 +44,12 @@ class Finding:
         return f"{file}:{line}: " if file else ""
 
     def __str__(self) -> str:
-        return f"{self.place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
+        return f"{self.place}{self.level}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What is said of it, where its place and level are known."""
+        return f"{spell(self.path)}: {self.text}; {self.hint}"
 
 
 def findings(tree: Tree) -> list[Finding]:
@@ -62,7 +67,7 @@ def of_one(part: Part) -> list[Finding]:
 def _of_lazy(tree: Tree) -> Iterator[Finding]:
     """Where lazy values lead that count for their component, and assertions that do not hold."""
     for part in tree.parts.values():
-        known = KINDS[part.kind].known() if part.kind in KINDS else {}
+        known = KINDS[part.kind].known if part.kind in KINDS else {}
         for name, value in part.attributes.items():
             if name in known and not known[name].lazy and is_lazy(value):
                 yield from _of_value_there(tree, part, known[name])
@@ -86,7 +91,7 @@ def _of_part(part: Part) -> Iterator[Finding]:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
         yield _error(part, "nm knows no such kind of component", hint)
         return
-    known = kind.known()
+    known = kind.known
     for name, attribute in known.items():
         if attribute.must and name not in part.attributes:
             yield _error(part, f"{name} is missing", attribute.text or f"give it a {attribute.type}")
@@ -98,16 +103,20 @@ def _of_part(part: Part) -> Iterator[Finding]:
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
-    shown = NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
     choices = CHOICES.get(attribute.name)
     if not attribute.fits(value):
         wanted = "a lazy reference" if attribute.lazy or attribute.type == "Reference" else _a(attribute.type)
         hint = "write LAZY and the way to it" if wanted == "a lazy reference" else attribute.text
-        yield _error(part, f"{attribute.name} is {shown}, and must be {wanted}", hint)
+        yield _error(part, f"{attribute.name} is {_shown(attribute, value)}, and must be {wanted}", hint)
     elif choices is not None and isinstance(value, str) and value not in choices:
-        yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
+        text = f"{attribute.name} is {_shown(attribute, value)}"
+        yield _error(part, text, f"it is one of {', '.join(choices)}")
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
+
+
+def _shown(attribute: Attribute, value: Value) -> str:
+    return NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
 
 
 def _of_shells(tree: Tree) -> Iterator[Finding]:
@@ -162,7 +171,7 @@ def unknown(part: Part) -> Iterator[Finding]:
     kind = KINDS.get(part.kind)
     if kind is None or kind.open:
         return
-    known = kind.known()
+    known = kind.known
     for name, value in part.attributes.items():
         if name not in known and not is_component(value):
             yield _unknown(part, kind, name, known)

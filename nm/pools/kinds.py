@@ -6,6 +6,7 @@ docs/components.md says it to people. An attribute's text is the description of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from nm.pools.attributes import Attribute, Value, growing, within
@@ -44,6 +45,7 @@ class Kind:
     open: bool = False
     privileged: bool = False
 
+    @cached_property
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
@@ -52,7 +54,7 @@ class Kind:
 def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
     """What an attribute of a component is worth: as given, else its default."""
     value = attributes.get(name)
-    if value is None and (known := kind.known().get(name)) is not None:
+    if value is None and (known := kind.known.get(name)) is not None:
         return known.default
     return value
 

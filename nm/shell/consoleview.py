@@ -26,7 +26,12 @@ COUNTS = {
     "replace": "only in a description that is applied",
     "termination": "when it ends",
 }
-BELOW = {"busy": "busy", "bad": "in trouble", "waiting": "waiting for a start"}
+BELOW = {
+    "busy": "busy",
+    "bad": "in trouble",
+    "waiting": "waiting for a start",
+    "drifted": "changed by hand",
+}
 KEYS = {
     "tree": "↑ ↓ move  → unfold  ← fold  Enter attributes  / find  q leave",
     "component": "↑ ↓ move  c change  a add  d delete  ← back  q leave",
@@ -339,7 +344,8 @@ def style_of(row: Struct) -> str:
     """How a component looks as it stands."""
     if row["going"] == "abnormal" or row["notes"].get("trouble") or row["notes"].get("unreachable"):
         return "bad"
-    return "moving" if row["doing"] or row["going"] else "good" if row["state"] == "running" else ""
+    moving = row["doing"] or row["going"] or row["notes"].get("drift")
+    return "moving" if moving else "good" if row["state"] == "running" else ""
 
 
 def _component(view: View) -> tuple[list[Line], int]:

@@ -4,6 +4,7 @@ What a description includes is read here and sent along. `start` and `run` are S
 """
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ Struct = Mapping[str, Any]
 
 def plan(session: Session, _command: Command, options: Options) -> int:
     """Tell what applying a description would do; exit status 2 when that is something."""
-    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
+    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
     if session.output.json:
         session.output.result(found)
     else:
@@ -47,7 +48,7 @@ def plan(session: Session, _command: Command, options: Options) -> int:
 
 def diff(session: Session, _command: Command, options: Options) -> int:
     """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
-    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
+    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
     changes = [change for change in found["changes"] if change["action"] != "later"]
     if session.output.json:
         session.output.result(changes)
@@ -62,7 +63,7 @@ def apply(session: Session, command: Command, options: Options) -> int:
     if options.wait:
         _idle(session, options.name)
     if "if_plan" not in chosen:
-        found = _asked(session, "PlanDescription", options.name, *described, chosen)
+        found = _asked(session, options, "PlanDescription", *described, chosen)
         if not session.output.json:
             session.output.show(_plan(found, options))
         if not _counted(found["changes"]):
@@ -73,7 +74,7 @@ def apply(session: Session, command: Command, options: Options) -> int:
             _ask(session, f"Do that to {options.name}?")
         chosen["if_plan"] = found["hash"]
     return _started(
-        session, command, options, _asked(session, "ApplyDescription", options.name, *described, chosen)
+        session, command, options, _asked(session, options, "ApplyDescription", *described, chosen)
     )
 
 
@@ -90,7 +91,7 @@ def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
     chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
     _idle(session, options.name)
-    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), chosen)
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
 
@@ -98,7 +99,7 @@ def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
     _idle(session, options.name)
-    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), {})
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), {})
     return _waited(session, command, options, number)
 
 
@@ -114,16 +115,23 @@ def _idle(session: Session, name: str) -> None:
         jobs.wait(session, number, f"{name} is {found[0]['state']} (job {number})")
 
 
-def _asked(session: Session, method: str, *arguments: Any) -> Any:
+def _asked(session: Session, options: Options, method: str, *arguments: Any) -> Any:
     """Call a method that may tell much of what is wrong: a line each, as they were told."""
     try:
-        return session.call(method, *arguments)
+        return session.call(method, options.name, *arguments)
     except Failure as failure:
-        told = "; ".join(filter(None, (failure.message, failure.hint))).split("\n")
-        if len(told) == 1 or session.output.json:
-            raise
-        tell(session, "\n".join(told[:-1]))
-        raise Failure(told[-1].strip(), "", failure.status, failure.code) from None
+        message, hint = _placed(failure.message, options), _placed(failure.hint, options)
+        told = "; ".join(filter(None, (message, hint)))
+        if "\n" not in told or session.output.json:
+            raise Failure(message, hint, failure.status, failure.code) from None
+        tell(session, told)
+        raise Failure("nothing was done", "", failure.status, failure.code) from None
+
+
+def _placed(told: str, options: Options) -> str:
+    """What the daemon tells of NAME.sf, as it calls the text that it was sent, told of the file here."""
+    here = re.compile(rf"^{re.escape(options.name)}\.sf(?=:\d)", re.MULTILINE)
+    return here.sub(lambda _: str(options.file), told)
 
 
 def _described(path: str) -> tuple[str, dict[str, str]]:
@@ -170,7 +178,11 @@ def _waited(session: Session, command: Command, options: Options, number: int) -
 
 
 def _plan(found: Struct, options: Options) -> list[Block]:
-    warned = [Line(f"warning: {warning}", "yellow") for warning in found["warnings"]]
+    warned = [
+        Line(line, "yellow")
+        for warning in found["warnings"]
+        for line in f"warning: {_placed(warning, options)}".split("\n")
+    ]
     refused = [Line(f"it may not be done: {words}", "red") for words in found["refused"]]
     if not _counted(found["changes"]):
         return [*warned, Line(NOTHING)]

@@ -97,6 +97,40 @@ def test_a_domain_that_does_not_go_keeps_the_vlan_its_groups(house: House) -> No
     house.terminate()
 
 
+def test_a_domain_that_libvirt_does_not_keep_any_more_holds_the_vlan_as_well(house: House) -> None:
+    slow = vm(PLACE, more=OFF_AT_ONCE.replace("0", "600"))
+    house.apply(text(f"vlan 105; {NODE}", place="", more=slow))
+    sh("virsh", "undefine", "vm")
+    house.call("DestroyGroup", "grp", True)
+    house.until(lambda: "domain vm" in str(house.call("GetGroups", {})[0]["error"]))
+    assert tag() == "105" and not house.call("GetVlans", {"id": 105})[0]["free"]
+    sh("virsh", "destroy", "vm")
+    house.until(lambda: house.call("GetGroups", {}) == [])
+    house.terminate()
+    empty()  # its seed is nobody's without the domain
+
+
+def empty() -> None:
+    """Take away what nm is to leave."""
+    for line in sh("virsh", "-q", "vol-list", "described").splitlines():
+        sh("virsh", "vol-delete", "--pool", "described", line.split()[0])
+
+
+def test_a_domain_that_stays_is_let_go_off_the_vlan(house: House) -> None:
+    """Nobody knows of it afterwards, and the VLAN may be another group's by then."""
+    kept = vm(PLACE, more=f"{OFF_AT_ONCE} keepOnTerminate true;")
+    house.apply(text(f"vlan 105; {NODE}", place="", more=kept))
+    assert tag() == "105"
+    try:
+        house.terminate()
+        assert house.call("GetVlans", {"id": 105})[0]["free"] and house.trunks() == set()
+        assert sh("virsh", "-q", "list", "--name").split() == ["vm"] and tag() != "105"
+        assert "105" not in sh("virsh", "dumpxml", "--inactive", "vm")
+    finally:
+        sh("sh", "-c", "virsh destroy vm; virsh undefine vm; true")
+        empty()
+
+
 def node(name: str) -> str:
     return f'{name} extends Node {{ node "{name}"; }} '
 
