@@ -21,7 +21,8 @@ their difference. A fact has a name (text) and a value (plain data). Kinds of fa
                             "memory", "disk": int}          the sliver's guest (nm/guesthand.py)
 
     part/POOL/PATH         {"what", "brief"}                what is to be done for a part of a described pool
-                                                            (nm/poolhand.py); read back: whether it runs
+                                                            (nm/poolhand.py)
+    life/IDENTITY          only read                        whether the domain of that life of a part runs
 
 PORT comes last because ports' names may contain slashes. Pure ground; imported by plan and hands.
 """
@@ -39,7 +40,7 @@ FIRST_ADDRESS = 10  # the sliver of index 1 has the 11th address of the network
 Value = dict[str, Any]
 _PARTS = {
     "node": 1, "vlan": 2, "trunk": 3, "port": 2, "bridge": 2, "head": 1, "export": 1, "list": 1, "account": 1,
-    "sliver": 1, "part": 2,
+    "sliver": 1, "part": 2, "life": 1,
 }  # fmt: skip
 
 

@@ -69,6 +69,10 @@ class NotLive(DeviceFailed):
     """The domain cannot change that while it runs; a restart can."""
 
 
+class Died(DeviceFailed):
+    """The domain's own process ended as it was started, and said why: there was no room, or it never can."""
+
+
 @dataclass(frozen=True)
 class Volume:
     """A volume of a storage pool. `block`: a block device, which holds raw data; else a file."""

@@ -1,10 +1,11 @@
 """What pools that were taken down by force have left on hosts is taken away when these answer again.
 
 The handler of "leftovers:". It asks the hosts' own workers, again and again, later and later, and begins
-from the records, so a restart goes on with it. What is of a host that is registered no more is forgotten.
+from the records, so a restart goes on with it. A pool's disks wait until its domains on that host are gone.
+What is of a host that is registered no more is forgotten.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from nm.poolcarriers import domains_of
 from nm.pools import leftovers
 from nm.pools.kinds import DOMAINS
 from nm.records import Record, record_key
+from nm.store import Transaction
 from nm.workers import Errand
 
 
@@ -49,7 +51,13 @@ class LeftoverWorker:
                 self._forget(records)
             elif host not in self._asked and self._next.get(host, 0.0) <= self._tools.up():
                 self._ask(host, records)
-        return self._tools.patience.longest_pause if by_host else None
+        return min(map(self._pause, by_host), default=None)
+
+    def _pause(self, host: str) -> float:
+        """How long nothing is to be done for that host; an answer comes by itself."""
+        if host in self._asked:
+            return self._tools.patience.longest_pause
+        return max(0.0, self._next.get(host, 0.0) - self._tools.up())
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """What was asked is asked again."""
@@ -59,12 +67,13 @@ class LeftoverWorker:
         """Nothing to let go of."""
 
     def _ask(self, host: str, records: list[Record]) -> None:
-        """Domains first: their disks go behind them."""
+        """For what may go now."""
         self._asked.add(host)
-        ordered = sorted(records, key=lambda record: record["part"] not in DOMAINS)
-        briefs = [leftovers.brief_of(record) for record in ordered]
+        lived = {_life(record) for record in records if record["part"] in DOMAINS}
+        due = [record for record in records if record["part"] in DOMAINS or _life(record) not in lived]
+        briefs = [leftovers.brief_of(record) for record in due]
         orders = [Order(brief.fact, {"what": "terminate", "brief": brief}) for brief in briefs]
-        reply = partial(self._reply, host, [record["record_key"] for record in ordered])
+        reply = partial(self._reply, host, [record["record_key"] for record in due])
         self._tools.send(domains_of(host), Errand(orders, reply))
 
     def _reply(self, host: str, keys: Sequence[str], outcomes: list[Outcome]) -> None:
@@ -74,14 +83,24 @@ class LeftoverWorker:
         self._asked.discard(answer.host)
         failed = False
         for key, outcome in zip(answer.keys, answer.outcomes, strict=True):
-            failed = failed or outcome.error is not None
-            if outcome.error is None and not outcome.moot:
-                self._tools.store.transact(partial(leftovers.paid, record_key=key))
+            if outcome.error is not None:
+                failed = True
+                self._write(partial(leftovers.stays, record_key=key, error=str(outcome.error)))
+            else:
+                self._write(partial(leftovers.paid, record_key=key))
         tries = self._tries[answer.host] = self._tries.get(answer.host, 0) + 1 if failed else 0
         patience = self._tools.patience
-        pause = min(patience.first_pause * 2.0 ** min(tries, 60), patience.longest_pause)
+        pause = min(patience.first_pause * 2.0 ** min(tries, 60), patience.longest_pause) if failed else 0.0
         self._next[answer.host] = self._tools.up() + pause
 
     def _forget(self, records: Sequence[Record]) -> None:
         for record in records:
-            self._tools.store.transact(partial(leftovers.paid, record_key=record["record_key"]))
+            self._write(partial(leftovers.forgotten, record_key=record["record_key"]))
+
+    def _write(self, what: Callable[[Transaction], None]) -> None:
+        self._tools.store.transact(what)
+
+
+def _life(record: Record) -> tuple[str, float]:
+    """Which pool's it is, of which birth."""
+    return record["pool"], record["born"]

@@ -8,6 +8,7 @@ started with the first real host) makes libvirt end such calls when the daemon o
 Used by one worker thread a host. `_loop_lock` is held while the event loop is started, nothing else.
 """
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from nm import domain_xml, share_xml
 from nm.errors import DeviceFailed
 from nm.facts import made_domain
 from nm.hypervisor import (
+    Died,
     DomainState,
     Hypervisor,
     Listed,
@@ -69,6 +71,8 @@ _WHOLE = (
 )
 
 _OUT_OF_SIGHT = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_SYSTEM_ERROR)  # none known, or an old one
+
+_DIED = re.compile(r"(?:connecting to|closed the) monitor.*: .")  # and then QEMU's own words
 
 _BOTH = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
@@ -244,7 +248,7 @@ class LibvirtHost:
         def create(found: libvirt.virDomain) -> None:
             if not found.isActive():
                 _forget_memory(found)
-                found.create()
+                _create(found)
             elif _is_paused(found):
                 found.resume()
 
@@ -475,6 +479,15 @@ def _in_hand(domain: libvirt.virDomain) -> bool:
             raise
         return False
     return True
+
+
+def _create(domain: libvirt.virDomain) -> None:
+    try:
+        domain.create()
+    except libvirt.libvirtError as error:
+        if _DIED.search(error.get_error_message()):
+            raise Died(f"{domain.name()}: {error.get_error_message()}", "see the host's log of it") from error
+        raise
 
 
 def _while_active(domain: libvirt.virDomain, end: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nm import people
 from nm.pools import chunks, keeping
-from nm.pools.briefs import Brief, Briefing
+from nm.pools.briefs import Brief, Briefing, identity_of
 from nm.pools.differences import Standing, differences
 from nm.pools.life import Entry
 from nm.pools.lifecycle import Outcome
@@ -97,6 +97,10 @@ class Book:
         around = found.group.path
         group = found if around == found.path else self._briefing.alone(self.part(around, what))
         return replace(found, group=group, ending=bool(self.state.get(around, {}).get("going")))
+
+    def identity(self, path: Path) -> str:
+        """By which what is made for this life of a part is called."""
+        return identity_of(self.name, self.pool["created"], path, self._items[path].get("life", 0))
 
     # ---- what changes
 

@@ -25,6 +25,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # of groups and volumes of L
 ROUNDED = 64 << 20  # bytes that a volume may be larger than was asked for
 SWAP = "swap"
 QCOW2, RAW = "qcow2", "raw"
+HEAD = 1 << 16  # bytes of a qcow2 file within which it says what it lies upon
+LONGEST_CHAIN = 8
 Image = Callable[[str], Mapping[str, Any] | None]
 
 
@@ -35,6 +37,15 @@ class Base:
     path: str
     kind: str
     boot: Mapping[str, str | None]
+
+
+def below_of(path: str, head: bytes) -> str | None:
+    """What a file that begins so lies upon, if it is qcow2; a relative name is one beside it."""
+    if not head.startswith(b"QFI\xfb") or len(head) < 20:
+        return None
+    start, length = int.from_bytes(head[8:16]), int.from_bytes(head[16:20])
+    said = head[start : start + length].decode(errors="replace")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), said)) if start else None
 
 
 def stem(brief: Brief) -> str:
@@ -124,6 +135,22 @@ class Disks:
         if self._found(brief) is None:
             hint = "name the disk as it lies on the host; of a thin volume write thinPool, too"
             raise refused(brief, f"there is no {base.path}", hint)
+        if brief.kind != LVM and brief.worth("format") == QCOW2:
+            self._check_chain(brief, base.path)
+
+    def _check_chain(self, brief: Brief, path: str) -> None:
+        """What a disk in place says it lies upon: a guest may have written that, and it would be read."""
+        for _ in range(LONGEST_CHAIN):
+            home = self._storage.folder(posixpath.dirname(path))
+            below = below_of(path, self._storage.get(home, posixpath.basename(path), HEAD))
+            if below is None:
+                return
+            path = below
+            if not any(path.startswith(f"{folder}/") for folder in self._folders):
+                hint = "put it into one of descriptions.folders"
+                raise refused(brief, f"its disk lies upon {path}, which is in no folder of images", hint)
+            self._check(path, {"disk": path})
+        raise refused(brief, f"its disk lies upon more than {LONGEST_CHAIN} others", "flatten it (qemu-img)")
 
     def _check_thin(self, brief: Brief, pool: str, base: Base) -> None:
         group = brief.attributes.get("volumeGroup")

@@ -18,7 +18,7 @@ from nm.errors import DeviceFailed, Invalid
 from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
 from nm.hypervisor import Nic as Seen
-from nm.machine_xml import SEED, WHOLE, Nic, mac_of
+from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
 from nm.making import Maker, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
@@ -431,7 +431,9 @@ class Domains:
             self._hypervisor.start(name)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
-        """Whether it stays as it is when its part ends."""
+        """Whether it stays as it is when its part ends; what is half made is of no use to anybody."""
+        if mark.state == HALF:
+            return False
         said = brief.attributes.get("keepOnTerminate")
         return said if isinstance(said, bool) else is_adopted(mark)
 

@@ -89,12 +89,12 @@ class PoolHand:
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
-        """Of each domain {"running", "shut_down", "unheard"}, or None when there is none; by one listing."""
+        """Of a life's domain {"running", "shut_down", "unheard"}, or None: there is none; by one listing."""
         try:
             listed = self._hypervisor.listed(PoolMark.SPACE)
         except NMError as error:
             return [Outcome(error=error) for _ in facts]
-        found = {machine_xml.mark_in(one.mark, PoolMark).part: one for one in listed}
+        found = {machine_xml.mark_in(one.mark, PoolMark).identity: one for one in listed}
         listed_as = (found.get(fact.partition("/")[2]) for fact in facts)
         return [Outcome(seen=_looks(one) if one is not None else None) for one in listed_as]
 

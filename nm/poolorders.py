@@ -13,6 +13,7 @@ from functools import partial
 from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
+from nm.hypervisor import Died
 from nm.poolbook import Book
 from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.pools import keeping, leftovers
@@ -24,6 +25,8 @@ from nm.pools.places import host_of
 from nm.pools.tree import Path
 from nm.records import name_of
 from nm.workers import Errand
+
+STARTS = 3  # times a domain may be started whose own process ends at that
 
 
 @dataclass
@@ -144,7 +147,8 @@ class Orders:
         if goes:
             return sent.wanted.what == "terminate"
         late = self._tools.up() - sent.begun > self._tools.patience.deadline
-        return isinstance(error, DeviceFailed) and error.passing and not late
+        dead = isinstance(error, Died) and sent.tries + 1 >= STARTS
+        return isinstance(error, DeviceFailed) and error.passing and not late and not dead
 
     def _growing(self, sent: Sent) -> float:
         patience = self._tools.patience

@@ -67,7 +67,7 @@ class PoolWatch:
                 self._next[host] = self._tools.up() + delay
                 continue
             self._asked.add(host)
-            names = [facts.name("part", self._name, spell(path)) for path in paths]
+            names = [facts.name("life", book.identity(path)) for path in paths]
             reading = Reading(names, partial(self._reply, host, paths))
             self._tools.send(domains_of(name_of(record["record_key"])), reading)
 

@@ -221,7 +221,8 @@ STRUCTS = (
         network: struct; {kind: linux or ovs, device}
         host_key: string or nil; of another machine: the key it showed itself by or was registered with
         pool: libvirt's storage pool for head nodes made from images, or nil for nm's own
-        emulate: boolean; such head nodes are emulated, though the host says that it has KVM""",
+        emulate: boolean; such head nodes are emulated, though the host says that it has KVM
+        left: list of {pool, path, kind, error, since}; what descriptions ended by force may have there""",
     ),
     Struct(
         "A VLAN", "GetVlans", "vlan", """

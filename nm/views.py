@@ -414,11 +414,12 @@ def trunk(call: Call, record: Record) -> Record:
     return struct
 
 
-def host(call: Call, record: Record) -> Record:
-    """A host: readers see how it is reached."""
+def host(call: Call, record: Record, left: list[Record]) -> Record:
+    """A host: readers see how it is reached, and what descriptions may have `left` there."""
     struct = {**_service(record), "free": record["available"]}
     if call.reader:
         struct.update(uri=record["uri"], network=dict(record["network"]), reason=record["reason"])
         struct["host_key"] = record.get("host_key") or record.get("_host_key")
         struct.update(pool=record.get("pool"), emulate=record.get("emulate", False))
+        struct["left"] = left
     return struct

@@ -10,7 +10,8 @@ from nm.calls import NM, Call
 from nm.errors import Conflict
 from nm.pool import uses, values
 from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
-from nm.records import Record, changed, in_order, new
+from nm.pools import leftovers
+from nm.records import Record, changed, in_order, name_of, new
 from nm.store import Reader, Transaction
 
 
@@ -130,4 +131,8 @@ def _head_nodes(tx: Transaction, host: str) -> list[Record]:
 
 def get_hosts(reader: Reader, call: Call, filter: Record) -> list[Record]:
     """The hosts that the filter matches."""
-    return views.find(reader, "host", filter, lambda record: views.host(call, record))
+
+    def view(record: Record) -> Record:
+        return views.host(call, record, leftovers.on_host(reader, name_of(record["record_key"])))
+
+    return views.find(reader, "host", filter, view)

@@ -53,8 +53,7 @@ class Brief:
     @cached_property
     def identity(self) -> str:
         """By which what is made for it is called."""
-        said = "\0".join((self.pool, repr(self.born), spell(self.path), str(self.life)))
-        return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
+        return identity_of(self.pool, self.born, self.path, self.life)
 
     @property
     def name(self) -> str:
@@ -74,6 +73,12 @@ class Brief:
     def worth(self, name: str) -> Any:
         """An attribute as given, else its default."""
         return worth(KINDS[self.kind], self.attributes, name)
+
+
+def identity_of(pool: str, born: float, path: Path, life: int) -> str:
+    """The identity of that life of a part."""
+    said = "\0".join((pool, repr(born), spell(path), str(life)))
+    return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
 
 def domain_name(attributes: Mapping[str, Any]) -> str:

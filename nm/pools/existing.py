@@ -26,6 +26,7 @@ KNOWN = {"emulator", "disk", "interface", "graphics", "console", "serial", "cont
          "memballoon", "rng", "channel", "audio", "watchdog"}  # fmt: skip
 VOLUME = re.compile(r"/dev/(?!mapper/|disk/)[^/]+/[^/]+")  # of a group, both as LVM names them
 BUSES = ("virtio", "scsi", "sata", "ide")
+MOST_TOLD = 80
 FORMATS = ("raw", "qcow2")
 
 Value = str | int | bool
@@ -72,6 +73,13 @@ def read(text: str, *, running: bool = False) -> Existing:
     name = root.findtext("name")
     if root.tag != "domain" or not name:
         raise Invalid("this describes no domain", hint)
+    try:
+        return _read(root, name, running)
+    except ValueError as error:  # of a number
+        raise Invalid(f"no XML of libvirt's: {str(error)[:MOST_TOLD]}", hint) from None
+
+
+def _read(root: Element, name: str, running: bool) -> Existing:
     left: list[str] = []
     most, now = _mib(root.find("memory")), _mib(root.find("currentMemory"))
     vcpus = root.find("vcpu")

@@ -66,22 +66,51 @@ def brief_of(record: Record) -> Brief:
     )
 
 
+def stays(tx: Transaction, record_key: str, error: str) -> None:
+    """It could not be taken away this time either."""
+    record = tx.get(record_key)
+    if record is not None and record["error"] != error:
+        tx.put({**record, "error": error})
+
+
 def paid(tx: Transaction, record_key: str) -> None:
     """It is not there any more."""
+    _gone(tx, record_key, "taken away later")
+
+
+def forgotten(tx: Transaction, record_key: str) -> None:
+    """Its host is none of nm's any more."""
+    _gone(tx, record_key, "forgotten")
+
+
+def _gone(tx: Transaction, record_key: str, how: str) -> None:
     record = tx.get(record_key)
     if record is not None:
         tx.delete(record_key)
         text = f"{said(record['path'])} on host {record['host']}"
-        tx.tell(Event("nm", f"pool {record['pool']}", "taken away later", text))
+        tx.tell(Event("nm", f"pool {record['pool']}", how, text))
 
 
 def of_pool(reader: Reader, pool: str, born: float) -> list[dict[str, Any]]:
     """What may be left of a pool, for a job's result."""
-    found = (one for one in reader.range("leftover") if (one["pool"], one["born"]) == (pool, born))
     return [
-        {"path": said(one["path"]), "kind": one["part"], "host": one["host"], "error": one["error"]}
-        for one in found
+        {**_told(one), "host": one["host"]}
+        for one in reader.range("leftover")
+        if (one["pool"], one["born"]) == (pool, born)
     ]
+
+
+def on_host(reader: Reader, host: str) -> list[dict[str, Any]]:
+    """What pools may have left on a host, for its struct."""
+    return [
+        {"pool": one["pool"], **_told(one), "since": one["since"]}
+        for one in reader.range("leftover")
+        if one["host"] == host
+    ]
+
+
+def _told(record: Record) -> dict[str, Any]:
+    return {"path": said(record["path"]), "kind": record["part"], "error": record["error"]}
 
 
 def said(path: Any) -> str:

@@ -15,10 +15,11 @@ mount -t devtmpfs devtmpfs /dev
 for module in /modules/*; do insmod "$module"; done
 way=$(sed 's/.*list.way=//' /proc/cmdline)
 echo "UP $way"
+# past its cache busybox reads whole pages only
 try() {
     case $way in
     disk)
-        now=$(dd if=/dev/vda bs=2048 count=1 iflag=direct 2>/dev/null | tr -d '\\0')
+        now=$(dd if=/dev/vda bs=4096 count=1 iflag=direct 2>/dev/null | head -c 2048 | tr -d '\\0')
         [ "$now" = "$head" ] && return
         umount -l /moc 2>/dev/null
         blockdev --flushbufs /dev/vda 2>/dev/null && mount -t iso9660 -o ro /dev/vda /moc && head=$now ;;

@@ -69,7 +69,10 @@ class Bench:
         document = (self.lists / group / "machines.json").read_bytes()
         told = "".join(f"{mac} 10.0.0.9;" for mac in macs)
         line = f"LIST {told} {hashlib.sha256(document).hexdigest()}"
-        until(lambda: any(said.startswith(line) for said in self.said(way)), seconds)
+        try:
+            until(lambda: any(said.startswith(line) for said in self.said(way)), seconds)
+        except AssertionError as late:
+            raise AssertionError("\n".join((f"awaited: {line}", *self.said(way)[-20:]))) from late
 
     def said(self, way: str) -> list[str]:
         return guest.console(f"list-{way}").read_text(errors="replace").splitlines()

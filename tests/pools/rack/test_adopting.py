@@ -205,3 +205,34 @@ def test_killed_behind_every_order_they_are_taken_all_the_same(rack: Rack, olds:
         assert rack.run(number)["state"] == "done"
         assert olds.numbers() == numbers
     assert mark("web") is None and rack.left() == []
+
+
+IN_PLACE = """
+sfConfig extends Compound {{
+  disk extends LoopbackStorageBackend {{ baseImage "{path}"; inPlace true; format "qcow2"; }}
+  a extends Domain {{ hostname "a"; memory 32; shutdownTimeout 0; storageBackend LAZY ATTRIB disk; }}
+}}
+"""
+
+
+def test_a_disk_in_place_leads_to_no_other_file_of_the_host(rack: Rack) -> None:
+    """A guest writes what its raw disk begins with, and so upon what it lies as qcow2."""
+    secret, images = rack.images.parent / "secret", rack.images
+    secret.write_bytes(b"secret".ljust(1 << 20))
+    lies_upon = {
+        "hop": (secret, "raw"),
+        "top": (images / "hop", "qcow2"),
+        "good": (images / "empty.raw", "raw"),
+    }
+    try:
+        for name, (base, kind) in lies_upon.items():
+            sh("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", kind, str(images / name))
+            job = rack.run(rack.apply("web", IN_PLACE.format(path=images / name)))
+            if name == "good":
+                assert (job["state"], job["error"]) == ("done", None)
+            else:
+                assert job["state"] == "failed" and f"lies upon {secret}" in job["error"]["text"]
+            rack.run(rack.terminate("web"))
+    finally:
+        for path in (secret, *(images / name for name in lies_upon)):
+            path.unlink(missing_ok=True)

@@ -1,6 +1,9 @@
 """What is in the way: libvirtd that is killed, hosts that cannot be reached, full disks, a hand cut short."""
 
+import os
+import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools import keeping
 from nm.pools.briefs import Brief
-from tests.hosts.rack.conftest import kill_libvirtd, start_libvirtd
+from tests.hosts.rack.conftest import kill_libvirtd, libvirtd, start_libvirtd
 from tests.hosts.rack.test_images import Killed
 from tests.pools.rack.conftest import LONG, URI, Rack, domains, long, virsh
 from tests.pools.rack.test_life import pair
@@ -102,6 +105,57 @@ def test_a_full_disk_leaves_nothing(rack: Rack) -> None:
         assert (domains("--all"), rack.files()) == ([], [])
     finally:
         subprocess.run(["umount", rack.disks], check=True)
+
+
+def test_what_cannot_start_is_not_tried_for_long(rack: Rack) -> None:
+    """QEMU itself has said why, and would say it again however often it is asked."""
+    kernel = rack.images / "no-kernel"
+    kernel.write_bytes(b"this is none")
+    kernel.chmod(0o644)
+    job = rack.run(rack.apply("web", pair(f'kernel "{kernel}";')))
+    assert job["state"] == "failed" and "invalid kernel header" in job["error"]["text"]
+    assert rack.done.count("start a") == 3  # room may have come meanwhile
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
+ONE = """
+sfConfig extends Compound {{
+  disk extends LoopbackStorageBackend {{ baseImage "empty"; }}
+  vm extends Domain {{ hostname "{name}"; memory 32; shutdownTimeout 0; storageBackend LAZY ATTRIB disk; }}
+}}
+"""
+
+
+@long
+def test_ten_pools_at_once_on_a_host(rack: Rack) -> None:
+    """Among them some that want one name, of which one has it."""
+    names = {f"p{number}": f"vm{max(number, 3)}" for number in range(10)}
+    jobs = {pool: rack.apply(pool, ONE.format(name=name)) for pool, name in names.items()}
+    over = {pool: rack.run(job) for pool, job in jobs.items()}
+    lost = [pool for pool, job in over.items() if job["state"] == "failed"]
+    assert len(lost) == 3 and set(lost) < {"p0", "p1", "p2", "p3"}
+    assert all("choose another domainName" in over[pool]["error"]["text"] for pool in lost)
+    assert domains() == sorted(set(names.values())) and len(rack.files()) == 2 * 7
+    ends = [rack.terminate(pool) for pool in names]
+    assert {rack.run(job)["state"] for job in ends} == {"done"}
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
+@long
+def test_libvirtd_hangs_for_a_while(rack: Rack) -> None:
+    """Nothing is done twice of what it was asked and yet does."""
+    job = rack.apply("web", pair())
+    handled(rack, 5)
+    os.kill(libvirtd(), signal.SIGSTOP)
+    wakes = threading.Timer(70, os.kill, (libvirtd(), signal.SIGCONT))
+    wakes.start()
+    try:
+        rack.turn()  # for as long as a call may take
+    finally:
+        wakes.join()
+    assert rack.run(job)["state"] == "done" and domains() == ["a", "other"]
+    rack.run(rack.terminate("web"))
+    assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
 
 def test_two_hosts_know_nothing_of_each_other(rack: Rack) -> None:
