@@ -6,7 +6,7 @@ then makes a tap that hangs on no bridge, whoever starts the domain.
 
 import xml.etree.ElementTree as ET
 
-from nm.hypervisor import Nic
+from nm.hypervisor import Has, Nic
 
 OVS = "openvswitch"  # as libvirt calls it
 _OFFLOADS = {
@@ -18,6 +18,18 @@ _OFFLOADS = {
 def nics(domain: str) -> tuple[Nic, ...]:
     """The NICs of a domain, in their order."""
     return tuple(_nic(interface) for interface in _parse(domain).findall("devices/interface"))
+
+
+def has(domain: str) -> Has:
+    """What the domain has by that description. Libvirt writes KiB."""
+    root = _parse(domain)
+    most = int(root.findtext("memory") or 0)
+    vcpus = root.find("vcpu")
+    count = 1 if vcpus is None else int(vcpus.get("current") or vcpus.text or 1)
+    sources = (source for source in root.findall("devices/disk/source"))
+    disks = tuple(path for source in sources if (path := source.get("file") or source.get("dev")))
+    now = int(root.findtext("currentMemory") or most)
+    return Has(now, most, count, tuple(map(_nic, root.findall("devices/interface"))), disks)
 
 
 def with_nic(domain: str, nic: Nic) -> str:

@@ -104,11 +104,23 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Has:
+    """What a domain has, by one of its descriptions. memory, most: KiB; disks: their files and devices."""
+
+    memory: int
+    most: int
+    vcpus: int
+    nics: tuple[Nic, ...]
+    disks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Listed:
     """A domain as a listing has it: does it run, is it paused, and the element of a mark in its metadata.
 
     One that the host has not in hand does not run. `shut_down`: it is off because its guest shut down.
-    `unheard`: it is off, and the host has not heard of it since it was booted itself.
+    `unheard`: it is off, and the host has not heard of it since it was booted itself. Of one that runs, when
+    that was asked for: what it has `now`; what is `stored`, None: it is not defined any more; `autostart`.
     """
 
     name: str
@@ -117,6 +129,9 @@ class Listed:
     mark: str
     shut_down: bool = False
     unheard: bool = False
+    now: Has | None = None
+    stored: Has | None = None
+    autostart: bool = False
 
 
 class Tuning(Protocol):
@@ -229,8 +244,8 @@ class Hypervisor(Protocol):
     def tuning(self) -> Tuning:
         """What its domains get of the host."""
 
-    def listed(self, space: str) -> list[Listed]:
-        """The domains with a mark of that XML namespace."""
+    def listed(self, space: str, whole: bool = False) -> list[Listed]:
+        """The domains with a mark of that XML namespace. whole: with what those have that run."""
 
     def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
         """What describes these domains, or all when none is named, and whether each runs. No secrets."""

@@ -11,6 +11,7 @@ Used by one worker thread a host. `_loop_lock` is held while the event loop is s
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from nm.facts import made_domain
 from nm.hypervisor import (
     Died,
     DomainState,
+    Has,
     Hypervisor,
     Listed,
     Nic,
@@ -115,22 +117,18 @@ class LibvirtHost:
         running, paused, now, later = seen
         return DomainState(running, domain_xml.nics(now), domain_xml.nics(later), paused)
 
-    def listed(self, space: str) -> list[Listed]:
-        """By one listing, and a look at each domain's metadata."""
+    def listed(self, space: str, whole: bool = False) -> list[Listed]:
+        """By one listing, and a look at each domain's metadata; and one for all that start with the host."""
 
         def look(connection: libvirt.virConnect) -> list[Listed]:
             found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
+            marked = [_listed(one, mark) for one, mark in found if mark is not None]
+            if not whole:
+                return [one for _, one in marked]
+            flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
+            starting = {one.name() for one in connection.listAllDomains(flag)}
             return [
-                Listed(
-                    one.name(),
-                    bool(one.isActive()) and _in_hand(one),
-                    _is_paused(one),
-                    mark,
-                    _shut_down(one),
-                    _unheard(one),
-                )
-                for one, mark in found
-                if mark is not None
+                _with_all(domain, one, one.name in starting) if one.running else one for domain, one in marked
             ]
 
         return self.call(look)
@@ -436,6 +434,26 @@ def _alive(connection: libvirt.virConnect) -> bool:
 
 def _stored(domain: libvirt.virDomain) -> str:
     return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if domain.isPersistent() else 0))
+
+
+def _listed(domain: libvirt.virDomain, mark: str) -> tuple[libvirt.virDomain, Listed]:
+    runs = bool(domain.isActive()) and _in_hand(domain)
+    how = _is_paused(domain), mark, _shut_down(domain), _unheard(domain)
+    return domain, Listed(domain.name(), runs, *how)
+
+
+def _with_all(domain: libvirt.virDomain, listed: Listed, autostart: bool) -> Listed:
+    """With what it has; without, when it has just ended."""
+    try:
+        stored = domain.isPersistent()
+        later = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if stored else None
+        now = domain_xml.has(domain.XMLDesc(0))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        return listed
+    kept: Has | None = None if later is None else domain_xml.has(later)
+    return replace(listed, now=now, stored=kept, autostart=autostart)
 
 
 def _is_paused(domain: libvirt.virDomain) -> bool:

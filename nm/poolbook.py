@@ -76,6 +76,11 @@ class Book:
             for part in self.deployed()
         }
 
+    def deployed_as(self, path: Path) -> tuple[Standing, Item]:
+        """How a part stands that is deployed, and its piece."""
+        item = self._items[path]
+        return keeping.standing(item, self.state.get(path, {})), item
+
     def part(self, path: Path, what: str) -> Part:
         """The part that an order is for."""
         item = self._items.get(path)
@@ -149,6 +154,11 @@ class Book:
         """A part is just to be deployed, so something may be there from now on."""
         self._put_item(path, deployed=True)
         self._briefing = None
+
+    def placed(self, path: Path, mac: str, place: list[Any]) -> None:
+        """A hand has put a domain's interface there: on a bridge, with a tag or None."""
+        if path in self._items and self._items[path].get("placed") != [mac, *place]:
+            self._put_item(path, placed=[mac, *place])
 
     def done(self, path: Path, what: str, waits: str = "") -> None:
         """An order was carried out: a part is from now on as the order had it.

@@ -7,12 +7,14 @@ made is removed and made anew. Called by nm/poolhand.py, on the one worker threa
 import os
 import posixpath
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nm import machine_xml
 from nm.errors import DeviceFailed
+from nm.facts import Value
 from nm.hypervisor import Hypervisor, Storage, Volume
 from nm.machine_xml import DISK
 from nm.making import check_files
@@ -247,6 +249,19 @@ class Disks:
             return
         if brief.kind != LVM and self._size(brief) < size:
             self._storage.grow(home, name, size)
+
+    def look_around(self, briefs: Iterable[Brief]) -> None:
+        """Let libvirt see what is there of these disks by now: one look for each of its pools."""
+        homes = set()
+        for brief in briefs:
+            with suppress(DeviceFailed):  # `look` says it
+                if not _is_thin(brief) and (home := self._home(brief)) not in homes:
+                    homes.add(home)
+                    self._storage.find(home, [])
+
+    def look(self, brief: Brief) -> Value:
+        """{"size": how many bytes the disk holds}; 0: there is none."""
+        return {"size": self._size(brief)}
 
     def remove(self, brief: Brief) -> None:
         """Its volumes, unless they are to be kept."""

@@ -139,9 +139,11 @@ def looks(brief: Brief) -> dict[str, Any]:
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
 
 
-def _place(brief: Brief, nic: Seen) -> Value | None:
-    """Where its NIC is on a group's network."""
-    return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
+def _place(brief: Brief, nic: Seen, adopted: bool = False) -> Value | None:
+    """Which NIC it has, and where that is; of one that was adopted only when its component says."""
+    if adopted and not _says(brief, nic):
+        return None
+    return {"mac": nic.mac, "place": [nic.bridge, nic.vlan]}
 
 
 def _says(brief: Brief, wanted: Seen) -> bool:
@@ -231,7 +233,7 @@ class Domains:
             self._maker.make(plan)
 
     def start(self, brief: Brief) -> Value | None:
-        """As it is described now; read back. Answers where its NIC is, on a group's network.
+        """As it is described now; read back. Answers where its NIC is.
 
         One that runs already, for nmd was killed before it knew, follows its group's network.
         """
@@ -246,7 +248,7 @@ class Domains:
                 raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
             if brief.group is not None and wanted not in state.nics:
                 raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
-        return _place(brief, wanted)
+        return _place(brief, wanted, is_adopted(self._own(brief)))
 
     def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
         try:
@@ -258,8 +260,7 @@ class Domains:
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
 
-        Answers where its NIC is, on a group's network, or why it `waits` for the next start when nothing may
-        be stopped for it.
+        Answers where its NIC is, or why it `waits` for the next start when nothing may be stopped for it.
         """
         mark = self._own(brief)
         if mark is None:
@@ -273,7 +274,7 @@ class Domains:
                 self._define(brief, wanted)
                 self._change_nic(brief, name, state, wanted, is_adopted(mark))
                 self._change_live(brief, name, is_adopted(mark))
-            return _place(brief, wanted)
+            return _place(brief, wanted, is_adopted(mark))
         except NotLive as reason:
             what = "next start" if brief.gentle else "restart"
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
@@ -307,7 +308,7 @@ class Domains:
         if adopted and not _says(brief, wanted):
             return
         there = next((nic for nic in state.nics if nic.mac == wanted.mac), None)
-        if there is None:
+        if there is None and (state.nics or brief.group is not None):
             raise NotLive(f"domain {name} has no NIC {wanted.mac}")
         if brief.group is not None:
             move(self._hypervisor, name, wanted)

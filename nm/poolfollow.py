@@ -60,11 +60,13 @@ class Follower:
         """An order of the pool's life was carried out."""
         if order.what in DOWN:
             self._left(book, order.path)
-        self._placed(order.path, outcome)
+        self._placed(book, order.path, outcome)
 
-    def _placed(self, path: Path, outcome: Outcome) -> None:
-        if (place := (outcome.seen or {}).get("place")) is not None:
+    def _placed(self, book: Book, path: Path, outcome: Outcome) -> None:
+        seen = outcome.seen or {}
+        if (place := seen.get("place")) is not None:
             self._places[path] = place
+            book.placed(path, seen["mac"], place)
 
     @property
     def next_look(self) -> float | None:
@@ -81,13 +83,13 @@ class Follower:
     def _wake(self, brief: Brief) -> None:
         self._tools.send(f"group:{brief.group_name}", Wake(urgent=True))
 
-    def heard(self, item: Any) -> None:
+    def heard(self, book: Book, item: Any) -> None:
         """Take in an answer; other things are nobody's business here."""
         if not isinstance(item, _Moved):
             return
         self._asked.discard(item.path)
         self._again.pop(item.path, None)
-        self._placed(item.path, item.outcome)
+        self._placed(book, item.path, item.outcome)
         self._wake(item.brief)
         if item.outcome.error is not None:
             why = str(item.outcome.error)

@@ -16,7 +16,7 @@ from nm.errors import NMError
 from nm.facts import Order, Outcome, Value
 from nm.hypervisor import Hypervisor, Listed, is_remote
 from nm.pool_xml import PoolMark, target_of
-from nm.pooladopting import Adopter, no_head
+from nm.pooladopting import Adopter, is_adopted, no_head
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
 from nm.pools import existing
@@ -74,6 +74,7 @@ class PoolHand:
             "construct": disks.check,
             "deploy": disks.make,
             "change": self._grow,
+            "look": disks.look,
             "terminate": disks.remove,
         }
         kinds = [*((kind, of_domains) for kind in DOMAINS), *((kind, of_disks) for kind in DISKS)]
@@ -82,21 +83,28 @@ class PoolHand:
     # ---- a hand's face
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
-        """Carry out the orders, each by itself; guests that are to stop are all asked first."""
+        """Carry out the orders, each by itself; guests that are to stop are all asked first.
+
+        look is a disk's: how many bytes it holds.
+        """
+        self._disks.look_around(_brief(order) for order in orders if _what(order) == "look")
         self._domains.ask(
             _brief(order) for order in orders if _stops(order) and _brief(order).kind in DOMAINS
         )
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
-        """Of a life's domain {"running", "shut_down", "unheard"}, or None: there is none; by one listing."""
+        """Of a life's domain {"running", "shut_down", "unheard"}, or None: there is none; by one listing.
+
+        Of one that runs also what it has (a Listed), and whether it was there before: "listed", "adopted".
+        """
         try:
-            listed = self._hypervisor.listed(PoolMark.SPACE)
+            listed = self._hypervisor.listed(PoolMark.SPACE, whole=True)
         except NMError as error:
             return [Outcome(error=error) for _ in facts]
-        found = {machine_xml.mark_in(one.mark, PoolMark).identity: one for one in listed}
-        listed_as = (found.get(fact.partition("/")[2]) for fact in facts)
-        return [Outcome(seen=_looks(one) if one is not None else None) for one in listed_as]
+        marks = ((machine_xml.mark_in(one.mark, PoolMark), one) for one in listed)
+        found = {mark.identity: _looks(one, mark) for mark, one in marks}
+        return [Outcome(seen=found.get(fact.partition("/")[2])) for fact in facts]
 
     def domains(self, names: Sequence[str]) -> list[Existing]:
         """The domains of these names as they are; all that run, when none is named."""
@@ -127,8 +135,9 @@ class PoolHand:
         self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
 
 
-def _looks(one: Listed) -> Value:
-    return {"running": one.running, "shut_down": one.shut_down, "unheard": one.unheard}
+def _looks(one: Listed, mark: PoolMark) -> Value:
+    seen = {"running": one.running, "shut_down": one.shut_down, "unheard": one.unheard}
+    return {**seen, "listed": one, "adopted": is_adopted(mark)}
 
 
 def _value(order: Order) -> Value:

@@ -1,30 +1,41 @@
-"""Whether a pool's domains are alive: asked of their hosts now and again, and what follows when they are not.
+"""Whether a pool's domains are alive, and as they were made: asked of their hosts now and again.
 
 A helper of the pool's worker. A domain that is off, and should run, has ended: well, when its guest shut
 down, else badly. A host that does not answer a few times in a row cannot be reached, which ends nothing by
-itself (see whenUnreachable).
+itself (see whenUnreachable). What was changed by hand is noted (see pools/drifting). Disks are looked at once
+in so many looks at their host, for that costs more.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nm import facts
 from nm.converge import Tools
-from nm.facts import Outcome
+from nm.facts import Order, Outcome
+from nm.hypervisor import Has, Listed
 from nm.poolbook import Book
 from nm.poolcarriers import domains_of
-from nm.pools import keeping
-from nm.pools.kinds import DOMAINS, KINDS, worth
+from nm.pools import drifting, keeping
+from nm.pools.briefs import BACKEND
+from nm.pools.drifting import Made
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, worth
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
-from nm.pools.tree import Path, spell
+from nm.pools.tree import Part, Path, spell
 from nm.records import name_of
-from nm.workers import Reading
+from nm.workers import Errand, Reading
 
 ON_REBOOT = "onReboot"
 DELAY, FACTOR = "sfLivenessDelay", "sfLivenessFactor"
+WATCHED = (*DOMAINS, *DISKS)
+
+
+DISKS_EVERY = 10  # looks at a host
+
+log = logging.getLogger("nm.poolwatch")
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,14 @@ class _Seen:
 
     host: str
     paths: Sequence[Path]
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True)
+class _SeenDisks:
+    """What a host said of these disks."""
+
+    identities: Mapping[Path, str]
     outcomes: Sequence[Outcome]
 
 
@@ -48,6 +67,8 @@ class PoolWatch:
         self._next: dict[str, float] = {}  # host -> when to look, by Tools.up
         self._asked: set[str] = set()
         self._misses: dict[str, int] = {}
+        self._looks: dict[str, int] = {}
+        self._had: dict[Path, Has] = {}  # what domains had at the last look
 
     @property
     def next_look(self) -> float | None:
@@ -67,19 +88,31 @@ class PoolWatch:
                 self._next[host] = self._tools.up() + delay
                 continue
             self._asked.add(host)
-            names = [facts.name("life", book.identity(path)) for path in paths]
-            reading = Reading(names, partial(self._reply, host, paths))
-            self._tools.send(domains_of(name_of(record["record_key"])), reading)
+            self._ask(book, host, domains_of(name_of(record["record_key"])), paths)
+
+    def _ask(self, book: Book, host: str, subject: str, paths: Sequence[Path]) -> None:
+        domains = [path for path in paths if book.tree.parts[path].kind in DOMAINS]
+        names = [facts.name("life", book.identity(path)) for path in domains]
+        self._tools.send(subject, Reading(names, partial(self._reply, host, domains)))
+        self._looks[host] = looks = self._looks.get(host, 0) + 1
+        if looks % DISKS_EVERY == 0 and (disks := [path for path in paths if path not in set(domains)]):
+            briefs = [book.brief(book.part(path, "terminate"), "terminate") for path in disks]
+            orders = [Order(brief.fact, {"what": "look", "brief": brief}) for brief in briefs]
+            told = {path: book.identity(path) for path in disks}
+            self._tools.send(subject, Errand(orders, partial(self._reply_disks, told)))
 
     def _reply(self, host: str, paths: Sequence[Path], outcomes: list[Outcome]) -> None:
         self._tools.send(keeping.subject(self._name), _Seen(host, paths, outcomes))
 
+    def _reply_disks(self, identities: Mapping[Path, str], outcomes: list[Outcome]) -> None:
+        self._tools.send(keeping.subject(self._name), _SeenDisks(identities, outcomes))
+
     def _watched(self, book: Book) -> dict[str, tuple[list[Path], float]]:
-        """Host -> domains that should run there, and the seconds between two looks."""
+        """Host -> domains and disks that should be there, and the seconds between two looks."""
         found: dict[str, tuple[list[Path], float]] = {}
         for path, entry in book.state.items():
             part = book.tree.parts.get(path)
-            if part is None or part.kind not in DOMAINS or not _runs(entry):
+            if part is None or part.kind not in WATCHED or not _runs(entry):
                 continue
             delay = float(_around(book, path, DELAY))
             if delay > 0:
@@ -90,6 +123,8 @@ class PoolWatch:
 
     def heard(self, book: Book, item: Any) -> list[Event]:
         """What follows from an answer; nothing from other things."""
+        if isinstance(item, _SeenDisks):
+            return self._of_disks(book, item)
         if not isinstance(item, _Seen):
             return []
         self._asked.discard(item.host)
@@ -106,7 +141,57 @@ class PoolWatch:
             ]
         self._misses.pop(item.host, None)
         seen = dict(zip(item.paths, item.outcomes, strict=True))
-        return [event for path in paths for event in _events(book, path, seen[path])]
+        events = [event for path in paths for event in _events(book, path, seen[path])]
+        return [
+            *events,
+            *(event for path in paths for event in self._drift(book, path, seen[path].seen or {})),
+        ]
+
+    # ---- what was changed by hand
+
+    def _drift(self, book: Book, path: Path, seen: Mapping[str, Any]) -> Iterator[Event]:
+        """Of a domain that runs."""
+        listed: Listed | None = seen.get("listed")
+        before = self._had.pop(path, None)
+        if listed is None or listed.now is None:
+            return
+        self._had[path] = listed.now
+        standing, item = book.deployed_as(path)
+        made = Made(
+            seen["adopted"], item.get("late"), item.get("placed") or (), _disk_of(book, standing.part)
+        )
+        yield from _looked(book, path, drifting.of_domain(standing, made, listed, before))
+
+    def _of_disks(self, book: Book, seen: _SeenDisks) -> list[Event]:
+        """Of disks that are still those that were asked for."""
+        events: list[Event] = []
+        for (path, identity), outcome in zip(seen.identities.items(), seen.outcomes, strict=True):
+            there = path in book.state and _runs(book.state[path]) and book.identity(path) == identity
+            if there and outcome.error is None and outcome.seen is not None:
+                standing, _ = book.deployed_as(path)
+                events += _looked(book, path, drifting.of_disk(standing, outcome.seen["size"]))
+        return events
+
+
+def _looked(book: Book, path: Path, drift: drifting.Drift) -> Iterator[Event]:
+    """An event when something else was changed than was known."""
+    if drift != book.state[path].get("drift", {}):
+        if drift:
+            log.warning(
+                "changed by hand", extra={"part": f"{spell(path)} of {book.name}", "what": str(drift)}
+            )
+        yield Event("looked", path, drift=drift)
+
+
+def _disk_of(book: Book, part: Part) -> str:
+    """How the path of the disk ends that a domain was made with; "" when no component has it."""
+    path = part.needs.get(BACKEND)
+    disk = book.tree.parts.get(path) if path is not None else None
+    if path is None or disk is None or disk.kind not in DISKS:
+        return ""
+    if worth(KINDS[disk.kind], disk.attributes, "inPlace") is True:
+        return str(disk.attributes.get("baseImage", ""))
+    return f"{book.name}-{book.identity(path)}+disk"
 
 
 def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:

@@ -73,7 +73,7 @@ class PoolWorker:
     def _heard(self, book: Book, item: Any) -> list[Event]:
         if isinstance(item, Answer):
             return self._answered(book, item)
-        self._follower.heard(item)
+        self._follower.heard(book, item)
         return self._watch.heard(book, item)
 
     def _answered(self, book: Book, answer: Answer) -> list[Event]:

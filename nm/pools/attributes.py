@@ -92,10 +92,11 @@ _FITS: Mapping[Type, Callable[[Value], bool]] = {
 # ---- rules for what depends
 
 
-def within(most: Callable[[Mapping[str, Value]], int]) -> Rule:
+def within(most: Callable[[Mapping[str, Value]], int], default: int) -> Rule:
     """In place up to the limit with which the component was started, behind that at its next start."""
 
     def rule(started: Mapping[str, Value], _old: Value, new: Value) -> Effect:
+        new = default if new is None else new
         return "now" if _whole(new) and new <= most(started) else "restart"
 
     return rule

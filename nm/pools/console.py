@@ -18,7 +18,7 @@ from nm.descriptions.collection import uncollected
 from nm.errors import Invalid, NotFound
 from nm.pools import chunks, reality, showing
 from nm.pools.attributes import Attribute, Value, is_component
-from nm.pools.differences import Standing, same
+from nm.pools.differences import Standing, waiting
 from nm.pools.grouping import GROUP
 from nm.pools.kinds import KINDS
 from nm.pools.life import Entry
@@ -32,7 +32,6 @@ MOST = 200  # components that are found at once, and that are shown of what is i
 ROWS = 2000  # in one answer
 BELOW = ("components", "running", "busy", "bad", "waiting", "drifted")  # what is counted
 BAD = frozenset(("trouble", "unreachable", "failed"))  # of an entry
-WAITING = ("restart", "replace")  # a change that counts when the component starts again
 
 
 @dataclass(slots=True)
@@ -120,9 +119,9 @@ def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
 
 
 def _compare(reader: Reader, name: str, found: Mapping[Path, _Kept]) -> None:
-    """Note what was changed by hand: of groups, and of what is in them."""
+    """Note what was changed by hand: of domains and disks, of groups, and of what is in them."""
     ahead = [one for one in found.values() if one.part["kind"] == GROUP]
-    standings = {}
+    standings = {one.path: _standing(one) for one in found.values() if "drift" in one.entry}
     while ahead:
         one = ahead.pop()
         standings[one.path] = _standing(one)
@@ -153,22 +152,12 @@ def _is_bad(entry: Entry) -> bool:
 
 def _standing(one: _Kept) -> Standing:
     part = Part.of({**one.part, "path": list(one.path)})
-    return Standing(part, one.entry.get("state", ""), one.begun, one.worth)
+    return Standing(part, one.entry.get("state", ""), one.begun, one.worth, one.entry.get("drift", {}))
 
 
 def _waiting(one: _Kept) -> list[str]:
-    """The attributes that were changed since the component started, and count when it starts again."""
-    standing = _standing(one)
-    kind = KINDS.get(standing.part.kind)
-    known = kind.known if kind is not None else {}
-    return [name for name, old in one.begun.items() if _waits(one, standing, known.get(name), name, old)]
-
-
-def _waits(one: _Kept, standing: Standing, known: Attribute | None, name: str, old: Value) -> bool:
-    new = standing.now.get(name)
-    if not standing.up or same(old, new):
-        return False
-    return name in one.late or (known is not None and known.effect_of(standing.started, old, new) in WAITING)
+    """The attributes that count when the component starts again."""
+    return waiting(_standing(one), one.late)
 
 
 def _notes(one: _Kept) -> Record:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nm.pools.attributes import EFFECTS, Effect, Value, is_lazy
+from nm.pools.attributes import EFFECTS, Attribute, Effect, Value, is_lazy
 from nm.pools.kinds import KINDS, ON_HOSTS, QUIET, SHOWN_NOT, told
 from nm.pools.tree import HOST, Part
 
 How = Literal["added", "changed", "removed"]
+WAITING = ("restart", "replace")  # a change that counts when the component starts again
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,14 @@ class Standing:
 
     begun: the values with which it was started of what was changed since; None: it had none. worth: what its
     lazy attributes were worth when a hand was last told of it, as Tree.worths; None: nobody knows any more.
+    drift: what was changed by hand since, as it is now (see drifting).
     """
 
     part: Part
     state: str
     begun: Mapping[str, Value] = field(default_factory=dict)
     worth: Mapping[str, Value] | None = None
+    drift: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def up(self) -> bool:
@@ -75,6 +78,28 @@ class Difference:
             SHOWN_NOT if self.quiet else _text(shown[key]) for key in ("old", "new") if key in shown
         )
         return f"{self.name} {way if self.how == 'changed' else f'{self.how}: {way}'}"
+
+
+def waiting(standing: Standing, late: Mapping[str, str]) -> list[str]:
+    """The attributes that were changed since the part started, and count when it starts again.
+
+    late: those that were to change in place and could not.
+    """
+    if not standing.up:
+        return []
+    known = KINDS[standing.part.kind].known if standing.part.kind in KINDS else {}
+    return [
+        name for name, old in standing.begun.items() if _waits(standing, late, known.get(name), name, old)
+    ]
+
+
+def _waits(
+    standing: Standing, late: Mapping[str, str], known: Attribute | None, name: str, old: Value
+) -> bool:
+    new = standing.now.get(name)
+    if same(old, new):
+        return False
+    return name in late or (known is not None and known.effect_of(standing.started, old, new) in WAITING)
 
 
 def _text(value: Value) -> str:

@@ -18,7 +18,8 @@
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
                    Standing, "life": which of its lives it is, "deployed": of a Script, whether that life was
-                   to be, "late": attributes that were changed and could not be in place, with why}
+                   to be, "late": attributes that were changed and could not be in place, with why, "placed":
+                   of a domain, the MAC of its interface, and the bridge and tag where a hand put that}
     life_NAME.N    by number the entry of a life
 
 A part has its number from before its first order until it is forgotten, so a piece is first written with
@@ -202,7 +203,8 @@ def entry_of_whole(reader: Reader, pool: Record) -> dict[str, Any]:
 
 def standing(item: Mapping[str, Any], entry: Mapping[str, Any]) -> Standing:
     """How a part stands that is deployed, as its piece and its life have it."""
-    return Standing(Part.of(item["part"]), entry.get("state", ""), item["begun"], item.get("worth"))
+    state, drift = entry.get("state", ""), entry.get("drift", {})
+    return Standing(Part.of(item["part"]), state, item["begun"], item.get("worth"), drift)
 
 
 def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:

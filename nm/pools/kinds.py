@@ -18,6 +18,7 @@ DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
 ON_HOSTS = (*DOMAINS, *DISKS, "Shell", "Script")  # something of them is on their host
 OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
+DEFAULTS = {"memory": MEMORY, "vcpus": VCPUS}
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
 COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
 SHELLSCRIPT = "org/smartfrog/services/shellscript/components.sf"
@@ -110,12 +111,12 @@ def most(attributes: Mapping[str, Value], name: str) -> int:
     A guest can take that at any time: what it has less is only asked of it.
     """
     given, limit = attributes.get(name), attributes.get(f"max{name.capitalize()}")
-    now = given if isinstance(given, int) else {"memory": MEMORY, "vcpus": VCPUS}[name]
+    now = given if isinstance(given, int) else DEFAULTS[name]
     return max(now, limit if isinstance(limit, int) else 2 * now)
 
 
 def _growing(name: str) -> Rule:
-    return within(partial(most, name=name))
+    return within(partial(most, name=name), DEFAULTS[name])
 
 
 DOMAIN = (

@@ -22,6 +22,7 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
            abandoned: there too, why the last one came to its end before it was done
   again    it starts again, for its host was booted
   unreachable  its host cannot be reached, and it may be running
+  drift    what was changed by hand since, as it is now (see drifting)
 
 Making: the whole tree passes one stage, what is around before what is inside, before the next begins. When a
 part fails in that, all that was made is taken down again; in a Compound that says keepOnFailure only what was
@@ -32,10 +33,11 @@ of a kind that goes on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nm.pools import combinators, updating
+from nm.pools.attributes import Value
 from nm.pools.life import End, Entry, Life, Order, State, Status, alive, timers_in
 from nm.pools.plan import Step
 from nm.pools.tree import ROOT, Path, Tree
@@ -50,6 +52,7 @@ class Event:
     deploy: the tree is to be made. done, failed: an order was carried out, or was not (`what`, `words`).
     ended: a part ended by itself, or was found dead (`status`). unreachable, reached: the host of a part.
     rebooted: the host of a part was booted, so that part is off and is to start again.
+    looked: what of a part was changed by hand (`drift`), or nothing any more.
     terminate: somebody wants a part taken down, the whole mostly; alone: nothing around it follows.
     time: it passes. resumed: after a restart.
     update: the steps of a plan are to be done; the tree has what goes as well as what comes (`both`).
@@ -63,6 +66,7 @@ class Event:
         "unreachable",
         "reached",
         "rebooted",
+        "looked",
         "terminate",
         "time",
         "resumed",
@@ -74,6 +78,7 @@ class Event:
     words: str = ""
     steps: Sequence[Step] = ()
     alone: bool = False
+    drift: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ def _done(life: Life, event: Event) -> None:
     if entry.get("doing") != event.what:
         return  # an answer to what nobody asks any more
     entry = life.write(event.path, doing=None, trouble=None)
+    if event.what != "prepare":
+        entry.pop("drift", None)  # it was made as it is described
     entry["state"] = BECOMES.get(event.what, entry["state"])
     if entry.get("going"):
         life.gone(event.path) if event.what == "terminate" else life.go_on(event.path)
@@ -165,6 +172,11 @@ def _rebooted(life: Life, event: Event) -> None:
         life.order(event.path, "start")
 
 
+def _looked(life: Life, event: Event) -> None:
+    if life.get(event.path).get("state") == "running":
+        life.write(event.path, drift=dict(event.drift) or None)
+
+
 def _time(life: Life, _event: Event) -> None:
     for path, at in sorted(timers_in(life.get(ROOT)).items(), key=lambda item: item[1]):
         if at <= life.now:
@@ -198,6 +210,7 @@ TAKERS: Mapping[str, Callable[[Life, Event], None]] = {
     "unreachable": _unreachable,
     "reached": _reached,
     "rebooted": _rebooted,
+    "looked": _looked,
     "time": _time,
     "resumed": _resumed,
     "update": _update,

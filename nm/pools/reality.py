@@ -1,7 +1,8 @@
-"""What of a description's groups is otherwise than the description has made it: changed by hand since. Pure.
+"""What of a description is otherwise than the description has made it: changed by hand since. Pure.
 
-Groups are edited by calls, too. What a call changed of what the description says is seen here, so that a plan
-tells it, and applying the description again makes it as described. What it does not speak of is let be.
+Groups are edited by calls, too; domains and disks on their hosts, and lives keep what looks there have found
+(see drifting). What was changed of what the description says is seen here, so that a plan tells it, and
+applying the description again makes it as described. What it does not speak of is let be.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from nm import specs
 from nm.pools.attributes import Value
 from nm.pools.differences import Standing, same
+from nm.pools.drifting import BRIDGE, DEFINED, DISK, NETWORK, VOLUME
 from nm.pools.grouping import (
     GROUP,
     HEADNODE,
@@ -30,6 +32,13 @@ from nm.store import Reader
 
 Standings = Mapping[Path, Standing]
 OUT = "ended"  # the state of what is not in its group any more
+GONE = {
+    BRIDGE: "its interface is on nothing",
+    NETWORK: "its interface is on nothing",
+    DISK: "its disk is detached",
+    DEFINED: "it is not defined any more",
+    VOLUME: "its volume is not there any more",
+}
 
 
 def keys(pool: str, standings: Standings) -> Iterator[str]:
@@ -40,9 +49,9 @@ def keys(pool: str, standings: Standings) -> Iterator[str]:
 
 
 def seen(reader: Reader, pool: str, standings: Standings) -> dict[Path, Standing]:
-    """The standings, with groups and what is in them as they are."""
+    """The standings, with domains, disks, groups and what is in these as they are."""
     parts = {path: standing.part for path, standing in standings.items()}
-    found = dict(standings)
+    found = {path: _as_found(standing) for path, standing in standings.items()}
     for path, standing in standings.items():
         around = group_around(parts, path) if standing.part.kind in OF_GROUPS and standing.up else None
         if around is not None and (group := _group(reader, pool, parts[around])) is not None:
@@ -59,9 +68,30 @@ def drift(reader: Reader, pool: str, standings: Standings) -> dict[Path, str]:
             found[path] = "it is not in its group any more"
         elif now.part is not before.part:
             old, new = before.part.attributes, now.part.attributes
-            said = [f"{name} is {new.get(name)!r}" for name in new if new[name] != old.get(name)]
+            said = [_words(name, new[name]) for name in new if new[name] != old.get(name)]
             found[path] = ", ".join(said)
     return found
+
+
+def _words(name: str, value: Value) -> str:
+    """In a few words; what is not there any more in those of GONE."""
+    gone = value is None or name == DEFINED
+    return GONE[name] if gone and name in GONE else f"{name} is {value!r}"
+
+
+def _as_found(standing: Standing) -> Standing:
+    """As the last look at its host found it; what it was started with counts as it did."""
+    drift, part = standing.drift, standing.part
+    if not standing.up or not drift:
+        return standing
+    before = {name: standing.now.get(name) for name in drift}
+    worth = standing.worth
+    if worth is not None:
+        worth = {name: drift.get(name, value) for name, value in worth.items()}
+    begun = {**before, **standing.begun}
+    return replace(
+        standing, part=replace(part, attributes={**part.attributes, **drift}), begun=begun, worth=worth
+    )
 
 
 def _group(reader: Reader, pool: str, part: Part) -> Record | None:

@@ -115,7 +115,8 @@ class Lifetime:
         """Give the first that waits to whom it is for."""
         subject, item = self.queue.popleft()
         if isinstance(item, Errand):
-            self.done += [_said(order) for order in item.orders if not order.moot()]
+            orders = [order for order in item.orders if (order.value or {}).get("what") != "look"]
+            self.done += [_said(order) for order in orders if not order.moot()]
         pause = self.worker(subject).handle([item])
         if pause is None:
             self.wakes.pop(subject, None)

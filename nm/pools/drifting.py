@@ -1,0 +1,110 @@
+"""What of a domain that runs, or of a disk, was changed by hand: what its host tells, against what was asked.
+
+Answers are attributes of the component with the values that they have really; what no attribute says is told
+by the nearest one that does. What waits for the next start is as it should be. Pure.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nm.hypervisor import Has, Listed
+from nm.pools.attributes import Value
+from nm.pools.differences import Standing, waiting
+from nm.pools.kinds import KINDS, worth
+
+BRIDGE, NETWORK, VLAN = "bridge", "network", "vlan"  # where its interface is; None: on nothing
+DISK = "storageBackend"  # None: it is detached
+DEFINED = "defined"  # no attribute: whether the host keeps a domain that runs when it ends
+VOLUME = "baseImage"  # None: of what was made of it nothing is there
+ROUNDED = 64 << 20  # bytes by which a volume of LVM's may be larger than was asked for
+
+Drift = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a hand made a domain. adopted: it was there before, so what its component does not give is its own.
+
+    late: attributes that wait for its next start. placed: the MAC of its interface, the bridge and the tag;
+    empty when nothing is known of that. disk: the end of the path of its disk; "": it has none of nm's.
+    """
+
+    adopted: bool = False
+    late: Mapping[str, str] | None = None
+    placed: Sequence[Any] = ()
+    disk: str = ""
+
+
+def of_domain(standing: Standing, made: Made, listed: Listed, before: Has | None) -> Drift:
+    """Of a domain that runs. before: what it had at the last look, for memory counts when it is at rest."""
+    now, stored = listed.now, listed.stored
+    if now is None:
+        return {}
+    asked = _asked(standing, made.adopted)
+    found: Drift = {
+        "memory": _memory(asked.get("memory"), now, stored, before),
+        "vcpus": _other(asked.get("vcpus"), now.vcpus, *([stored.vcpus] if stored else [])),
+        "autostart": _other(asked.get("autostart"), listed.autostart) if stored else None,
+    }
+    found = {name: value for name, value in found.items() if value is not None}
+    if made.placed:
+        found |= _interface(standing.now, made.placed, now)
+    if made.disk and not any(path.endswith(made.disk) for path in now.disks):
+        found[DISK] = None
+    if stored is None and not made.adopted:
+        found[DEFINED] = False
+    waits = waiting(standing, made.late or {})
+    return {name: value for name, value in found.items() if name not in waits}
+
+
+def of_disk(standing: Standing, size: int) -> Drift:
+    """Of a disk that holds so many bytes, 0: it is not there. A larger one in place was so before."""
+    part = standing.part
+    said = standing.now.get("size")
+    if size == 0:
+        return {VOLUME: None}
+    if not isinstance(said, int) or size == said:
+        return {}
+    in_place = worth(KINDS[part.kind], part.attributes, "inPlace") is True
+    rounded = part.kind == "LVMStorageBackend" and size <= said + ROUNDED
+    return {} if size > said and (in_place or rounded) else {"size": size}
+
+
+def _asked(standing: Standing, adopted: bool) -> Mapping[str, Value]:
+    """What its component says: of one that was adopted nothing but what is given."""
+    given, kind = standing.now, KINDS[standing.part.kind]
+    names = ("memory", "vcpus", "autostart")
+    return {name: given.get(name) if adopted else worth(kind, given, name) for name in names}
+
+
+def _other(asked: Value, *seen: Value) -> Value:
+    """The first that is not as asked; None when all are, or nothing was asked."""
+    return next((one for one in seen if asked is not None and one != asked), None)
+
+
+def _memory(asked: Value, now: Has, stored: Has | None, before: Has | None) -> Value:
+    """In MiB; None when it is as asked.
+
+    A guest gives memory back as fast as it likes, and one that knows no balloon never: it has all that it can
+    have. So neither that, nor what is on its way between two looks, is told.
+    """
+    if stored is not None and (later := _other(asked, stored.memory >> 10)) is not None:
+        return later
+    if before is None or before.memory != now.memory or now.memory == now.most:
+        return None
+    return _other(asked, now.memory >> 10)
+
+
+def _interface(given: Mapping[str, Value], placed: Sequence[Any], now: Has) -> Drift:
+    """Where it is, when that is another place than where it was put."""
+    mac, bridge, vlan = placed
+    nic = next((nic for nic in now.nics if nic.mac == mac), None)
+    on = nic.bridge if nic is not None and nic.link_up else None
+    name = NETWORK if given.get(NETWORK) is not None else BRIDGE
+    network = given.get(NETWORK)
+    if on != bridge and not (isinstance(network, str) and on == f"network:{network}"):
+        return {name: on}
+    if nic is None or on is None or nic.vlan == vlan:
+        return {}
+    return {name: f"{on}, VLAN {nic.vlan}"} if name == NETWORK else {VLAN: nic.vlan}

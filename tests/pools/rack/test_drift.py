@@ -1,0 +1,214 @@
+"""What is changed by hand on a host is seen by the next look, told, planned, and mended by applying again."""
+
+import subprocess
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nm.descriptiondesk import DescriptionDesk
+from nm.pools import showing
+from nm.pools.console import get_component_tree
+from tests.hosts.rack.conftest import sh
+from tests.pools.lifetime import INCLUDES
+from tests.pools.rack.conftest import Rack, domains, virsh
+from tests.pools.rack.test_adopting import Olds, olds, text  # noqa: F401 - a fixture
+from tests.pools.rack.test_life import xml
+
+MAC = "52:54:00:0b:00:01"
+TWO = f"""
+Small extends Domain {{ memory 32; maxMemory 64; maxVcpus 2; shutdownTimeout 0; }}
+sfConfig extends Compound {{
+  sfSyncTerminate true;
+  one extends LoopbackStorageBackend {{ baseImage "empty"; size 8388608L; }}
+  a extends Small {{
+    hostname "a"; storageBackend LAZY ATTRIB one; bridge "rack0"; vlan 3000; mac "{MAC}";
+  }}
+  b extends Small {{ hostname "b"; }}
+}}
+"""
+LOOK, DISKS = 16, 151  # seconds after which domains, and disks, were looked at again
+
+
+@pytest.fixture
+def two(rack: Rack) -> Rack:
+    job = rack.run(rack.apply("web", TWO))
+    assert (job["state"], job["error"]) == ("done", None)
+    return rack
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    sh("ovs-vsctl", "add-br", "other0", "--", "set", "bridge", "other0", "datapath_type=netdev")
+    yield "other0"
+    sh("ovs-vsctl", "del-br", "other0")
+
+
+def drift(rack: Rack, name: str = "web") -> dict[str, str]:
+    """What differs, by component; consoles say the same."""
+    found = showing.get_components(rack.database, rack.call("GetComponents"), name)
+    told = {one["path"]: one["notes"]["drift"] for one in found if "drift" in one["notes"]}
+    tree = get_component_tree(rack.database, rack.call("GetComponentTree"), name, {})
+    assert {row["path"]: row["notes"]["drift"] for row in tree["rows"] if "drift" in row["notes"]} == told
+    assert tree["rows"][0]["below"]["drifted"] == len(told)
+    return told
+
+
+def changes(rack: Rack, described: str = TWO, name: str = "web") -> dict[str, list[str]]:
+    """What applying it would do, by component: the action, and the attributes that differ."""
+    desk = DescriptionDesk(rack.database)
+    plan = desk.plan(rack.call("PlanDescription"), name, INCLUDES + described, {})
+    return {
+        one["path"]: [one["action"], *(differing["name"] for differing in one["differences"])]
+        for one in plan["changes"]
+    }
+
+
+def mended(rack: Rack, described: str = TWO, name: str = "web") -> None:
+    job = rack.run(rack.apply(name, described))
+    assert (job["state"], job["error"]) == ("done", None)
+    rack.later(LOOK)
+    assert (drift(rack, name), changes(rack, described, name)) == ({}, {})
+
+
+def numbers() -> dict[str, str]:
+    return {name: virsh("domid", name) for name in domains()}
+
+
+def interface(name: str, *flags: str) -> tuple[str | None, str | None, str]:
+    """The bridge, the tag and the link of its interface."""
+    found = xml(name, *flags).find("devices/interface")
+    assert found is not None
+    bridge, tag, link = found.find("source"), found.find("vlan/tag"), found.find("link")
+    return (
+        bridge.get("bridge") if bridge is not None else None,
+        tag.get("id") if tag is not None else None,
+        link.get("state", "") if link is not None else "up",
+    )
+
+
+def moved(bridge: str, tag: int) -> None:
+    """Put a's interface elsewhere while it runs."""
+    found = xml("a").find("devices/interface")
+    assert found is not None
+    for path, name, value in (("source", "bridge", bridge), ("vlan/tag", "id", str(tag))):
+        part = found.find(path)
+        assert part is not None
+        part.set(name, value)
+    done = ["virsh", "-q", "update-device", "a", "/dev/stdin", "--live"]
+    subprocess.run(done, input=ET.tostring(found), check=True)
+
+
+def undefined() -> None:
+    virsh("undefine", "a")
+
+
+BY_HAND: dict[str, tuple[Callable[[], object], str, list[str]]] = {
+    "memory": (lambda: virsh("setmem", "a", "48M", "--config"), "memory is 48", ["change", "memory"]),
+    "vcpus at the next start": (
+        lambda: virsh("setvcpus", "a", "2", "--config"),
+        "vcpus is 2",
+        ["change", "vcpus"],
+    ),
+    "autostart": (lambda: virsh("autostart", "a"), "autostart is True", ["change", "autostart"]),
+    "link": (
+        lambda: virsh("domif-setlink", "a", MAC, "down"),
+        "its interface is on nothing",
+        ["change", "bridge"],
+    ),
+    "tag": (lambda: moved("rack0", 3007), "vlan is 3007", ["change", "vlan"]),
+    "undefined": (undefined, "it is not defined any more", ["change", "defined"]),
+}
+
+
+@pytest.mark.parametrize("by_hand", BY_HAND)
+def test_what_is_changed_by_hand_is_mended_while_it_runs(two: Rack, by_hand: str) -> None:
+    before, (change, words, planned) = numbers(), BY_HAND[by_hand]
+    two.later(LOOK)
+    assert (drift(two), changes(two)) == ({}, {})
+    change()
+    two.later(LOOK)
+    assert drift(two) == {"a": words}
+    assert changes(two) == {"a": planned}
+    two.crash()
+    assert drift(two) == {"a": words}
+    mended(two)
+    assert numbers() == before
+    assert interface("a") == ("rack0", "3000", "up")
+    stored = xml("a", "--inactive")
+    assert stored.findtext("currentMemory") == str(32 << 10) and stored.find("vcpu").get("current") == "1"  # type: ignore[union-attr]
+    assert "disable" in virsh("dominfo", "a").partition("Autostart:")[2].splitlines()[0]
+
+
+def test_another_bridge_is_left_again(two: Rack, other: str) -> None:
+    before = numbers()
+    moved(other, 3000)
+    two.later(LOOK)
+    assert drift(two) == {"a": "bridge is 'other0'"} and changes(two) == {"a": ["change", "bridge"]}
+    mended(two)
+    assert interface("a") == ("rack0", "3000", "up") and numbers() == before
+
+
+def test_a_processor_more_goes_by_a_restart(two: Rack) -> None:
+    """For there is no guest that would give it away."""
+    before = numbers()
+    virsh("setvcpus", "a", "2", "--live")
+    two.later(LOOK)
+    assert drift(two) == {"a": "vcpus is 2"} and changes(two) == {"a": ["change", "vcpus"]}
+    mended(two)
+    assert numbers()["b"] == before["b"] and numbers()["a"] != before["a"]
+
+
+def test_what_is_put_back_by_hand_is_no_drift_any_more(two: Rack) -> None:
+    virsh("autostart", "a")
+    two.later(LOOK)
+    assert drift(two) != {}
+    virsh("autostart", "--disable", "a")
+    two.later(LOOK)
+    assert (drift(two), changes(two)) == ({}, {})
+
+
+def test_what_waits_for_the_next_start_is_no_drift(two: Rack) -> None:
+    assert two.run(two.set("web", "b:memory", 96))["error"] is None
+    assert two.run(two.set("web", "a:vcpus", 2))["error"] is None
+    assert two.run(two.set("web", "a:vcpus", 1))["error"] is None
+    two.later(2 * LOOK)
+    assert drift(two) == {}
+
+
+def test_a_disk_that_is_gone_is_made_anew(two: Rack) -> None:
+    before, [disk] = numbers(), two.disks.glob("*+disk")
+    disk.unlink()
+    two.later(DISKS)
+    assert drift(two) == {"one": "its volume is not there any more"}
+    assert changes(two) == {"one": ["replace", "baseImage"], "a": ["restart"]}
+    mended(two)
+    two.later(DISKS)
+    assert drift(two) == {} and numbers()["b"] == before["b"]
+    [new] = two.disks.glob("*+disk")
+    assert new != disk and str(new) in virsh("domblklist", "a")
+
+
+def test_a_disk_of_another_size_is_told(two: Rack) -> None:
+    virsh("blockresize", "a", "vda", "16M")
+    two.later(DISKS)
+    assert drift(two) == {"one": "size is 16777216"}
+    assert changes(two)["one"] == ["replace", "size"]
+    larger = TWO.replace("8388608L", "33554432L")
+    assert changes(two, larger) == {"one": ["change", "size"]}
+    before = numbers()
+    mended(two, larger)
+    assert numbers() == before and virsh("domblkinfo", "a", "vda").split()[1] == "33554432"
+
+
+def test_what_was_adopted_drifts_only_in_what_is_given(rack: Rack, olds: Olds) -> None:  # noqa: F811
+    before, described = numbers(), text(rack)
+    assert rack.run(rack.apply("old", described, adopt=True))["error"] is None
+    virsh("autostart", "web")
+    rack.later(LOOK)
+    assert drift(rack, "old") == {}
+    virsh("domif-setlink", "web", "52:54:00:0a:00:01", "down")
+    rack.later(LOOK)
+    assert drift(rack, "old") == {"web": "its interface is on nothing"}
+    mended(rack, described, "old")
+    assert numbers() == before and interface("web")[2] == "up"
