@@ -76,10 +76,13 @@ class Book:
             for part in self.deployed()
         }
 
-    def deployed_as(self, path: Path) -> tuple[Standing, Item]:
-        """How a part stands that is deployed, and its piece."""
-        item = self._items[path]
-        return keeping.standing(item, self.state.get(path, {})), item
+    def piece(self, path: Path) -> Item:
+        """What is kept of a part; another one when that has changed."""
+        return self._items[path]
+
+    def standing(self, path: Path) -> Standing:
+        """How a part stands that is deployed."""
+        return keeping.standing(self._items[path], self.state.get(path, {}))
 
     def part(self, path: Path, what: str) -> Part:
         """The part that an order is for."""

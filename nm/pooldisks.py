@@ -50,14 +50,14 @@ def below_of(path: str, head: bytes) -> str | None:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), said)) if start else None
 
 
-def stem(brief: Brief) -> str:
-    """Begins the names of its volumes; it tells people whose they are."""
-    return f"nm-pool-{brief.pool}-{brief.identity}"
+def volume_of(pool: str, identity: str, purpose: str = DISK) -> str:
+    """The name of a volume of that life of a part; it tells people whose it is."""
+    return machine_xml.volume(f"nm-pool-{pool}-{identity}", purpose)
 
 
 def volume(brief: Brief, purpose: str = DISK) -> str:
     """The name of one of its volumes."""
-    return machine_xml.volume(stem(brief), purpose)
+    return volume_of(brief.pool, brief.identity, purpose)
 
 
 def refused(brief: Brief, text: str, hint: str) -> DeviceFailed:

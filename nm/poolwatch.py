@@ -2,12 +2,11 @@
 
 A helper of the pool's worker. A domain that is off, and should run, has ended: well, when its guest shut
 down, else badly. A host that does not answer a few times in a row cannot be reached, which ends nothing by
-itself (see whenUnreachable). What was changed by hand is noted (see pools/drifting). Disks are looked at once
-in so many looks at their host, for that costs more.
+itself (see whenUnreachable). What was changed by hand is noted (see nm/pooldrift.py). Disks are looked at
+once in so many looks at their host, for that costs more.
 """
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,16 +14,14 @@ from typing import Any
 from nm import facts
 from nm.converge import Tools
 from nm.facts import Order, Outcome
-from nm.hypervisor import Has, Listed
 from nm.poolbook import Book
 from nm.poolcarriers import domains_of
-from nm.pools import drifting, keeping
-from nm.pools.briefs import BACKEND
-from nm.pools.drifting import Made
+from nm.pooldrift import Drifts
+from nm.pools import keeping
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, worth
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
-from nm.pools.tree import Part, Path, spell
+from nm.pools.tree import Path, spell
 from nm.records import name_of
 from nm.workers import Errand, Reading
 
@@ -34,8 +31,6 @@ WATCHED = (*DOMAINS, *DISKS)
 
 
 DISKS_EVERY = 10  # looks at a host
-
-log = logging.getLogger("nm.poolwatch")
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class PoolWatch:
         self._asked: set[str] = set()
         self._misses: dict[str, int] = {}
         self._looks: dict[str, int] = {}
-        self._had: dict[Path, Has] = {}  # what domains had at the last look
+        self._drifts = Drifts()
 
     @property
     def next_look(self) -> float | None:
@@ -95,7 +90,8 @@ class PoolWatch:
         names = [facts.name("life", book.identity(path)) for path in domains]
         self._tools.send(subject, Reading(names, partial(self._reply, host, domains)))
         self._looks[host] = looks = self._looks.get(host, 0) + 1
-        if looks % DISKS_EVERY == 0 and (disks := [path for path in paths if path not in set(domains)]):
+        disks = [path for path in paths if book.tree.parts[path].kind in DISKS]
+        if looks % DISKS_EVERY == 0 and disks:
             briefs = [book.brief(book.part(path, "terminate"), "terminate") for path in disks]
             orders = [Order(brief.fact, {"what": "look", "brief": brief}) for brief in briefs]
             told = {path: book.identity(path) for path in disks}
@@ -142,56 +138,18 @@ class PoolWatch:
         self._misses.pop(item.host, None)
         seen = dict(zip(item.paths, item.outcomes, strict=True))
         events = [event for path in paths for event in _events(book, path, seen[path])]
-        return [
-            *events,
-            *(event for path in paths for event in self._drift(book, path, seen[path].seen or {})),
-        ]
-
-    # ---- what was changed by hand
-
-    def _drift(self, book: Book, path: Path, seen: Mapping[str, Any]) -> Iterator[Event]:
-        """Of a domain that runs."""
-        listed: Listed | None = seen.get("listed")
-        before = self._had.pop(path, None)
-        if listed is None or listed.now is None:
-            return
-        self._had[path] = listed.now
-        standing, item = book.deployed_as(path)
-        made = Made(
-            seen["adopted"], item.get("late"), item.get("placed") or (), _disk_of(book, standing.part)
-        )
-        yield from _looked(book, path, drifting.of_domain(standing, made, listed, before))
+        for path in paths:
+            events += self._drifts.of_domain(book, path, seen[path].seen or {})
+        return events
 
     def _of_disks(self, book: Book, seen: _SeenDisks) -> list[Event]:
         """Of disks that are still those that were asked for."""
         events: list[Event] = []
         for (path, identity), outcome in zip(seen.identities.items(), seen.outcomes, strict=True):
-            there = path in book.state and _runs(book.state[path]) and book.identity(path) == identity
+            there = _runs(book.state.get(path, {})) and book.identity(path) == identity
             if there and outcome.error is None and outcome.seen is not None:
-                standing, _ = book.deployed_as(path)
-                events += _looked(book, path, drifting.of_disk(standing, outcome.seen["size"]))
+                events += self._drifts.of_disk(book, path, outcome.seen["size"])
         return events
-
-
-def _looked(book: Book, path: Path, drift: drifting.Drift) -> Iterator[Event]:
-    """An event when something else was changed than was known."""
-    if drift != book.state[path].get("drift", {}):
-        if drift:
-            log.warning(
-                "changed by hand", extra={"part": f"{spell(path)} of {book.name}", "what": str(drift)}
-            )
-        yield Event("looked", path, drift=drift)
-
-
-def _disk_of(book: Book, part: Part) -> str:
-    """How the path of the disk ends that a domain was made with; "" when no component has it."""
-    path = part.needs.get(BACKEND)
-    disk = book.tree.parts.get(path) if path is not None else None
-    if path is None or disk is None or disk.kind not in DISKS:
-        return ""
-    if worth(KINDS[disk.kind], disk.attributes, "inPlace") is True:
-        return str(disk.attributes.get("baseImage", ""))
-    return f"{book.name}-{book.identity(path)}+disk"
 
 
 def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:

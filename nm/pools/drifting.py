@@ -5,7 +5,7 @@ by the nearest one that does. What waits for the next start is as it should be. 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nm.hypervisor import Has, Listed
@@ -27,23 +27,28 @@ class Made:
     """How a hand made a domain. adopted: it was there before, so what its component does not give is its own.
 
     late: attributes that wait for its next start. placed: the MAC of its interface, the bridge and the tag;
-    empty when nothing is known of that. disk: the end of the path of its disk; "": it has none of nm's.
+    empty when nothing is known of that. disk: how the path of its disk ends; "": no component has it.
     """
 
     adopted: bool = False
-    late: Mapping[str, str] | None = None
+    late: Mapping[str, str] = field(default_factory=dict)
     placed: Sequence[Any] = ()
     disk: str = ""
 
 
 def of_domain(standing: Standing, made: Made, listed: Listed, before: Has | None) -> Drift:
-    """Of a domain that runs. before: what it had at the last look, for memory counts when it is at rest."""
+    """Of a domain that runs. before: what it had at the last look, for memory counts when it is at rest.
+
+    None: nobody knows any more, and what was known to differ is taken for that.
+    """
     now, stored = listed.now, listed.stored
     if now is None:
         return {}
     asked = _asked(standing, made.adopted)
+    was = standing.drift.get("memory") if before is None else before.memory >> 10
+    at_rest = was == now.memory >> 10
     found: Drift = {
-        "memory": _memory(asked.get("memory"), now, stored, before),
+        "memory": _memory(asked.get("memory"), now, stored, at_rest),
         "vcpus": _other(asked.get("vcpus"), now.vcpus, *([stored.vcpus] if stored else [])),
         "autostart": _other(asked.get("autostart"), listed.autostart) if stored else None,
     }
@@ -54,7 +59,7 @@ def of_domain(standing: Standing, made: Made, listed: Listed, before: Has | None
         found[DISK] = None
     if stored is None and not made.adopted:
         found[DEFINED] = False
-    waits = waiting(standing, made.late or {})
+    waits = waiting(standing, made.late)
     return {name: value for name, value in found.items() if name not in waits}
 
 
@@ -83,7 +88,7 @@ def _other(asked: Value, *seen: Value) -> Value:
     return next((one for one in seen if asked is not None and one != asked), None)
 
 
-def _memory(asked: Value, now: Has, stored: Has | None, before: Has | None) -> Value:
+def _memory(asked: Value, now: Has, stored: Has | None, at_rest: bool) -> Value:
     """In MiB; None when it is as asked.
 
     A guest gives memory back as fast as it likes, and one that knows no balloon never: it has all that it can
@@ -91,7 +96,7 @@ def _memory(asked: Value, now: Has, stored: Has | None, before: Has | None) -> V
     """
     if stored is not None and (later := _other(asked, stored.memory >> 10)) is not None:
         return later
-    if before is None or before.memory != now.memory or now.memory == now.most:
+    if not at_rest or now.memory == now.most:
         return None
     return _other(asked, now.memory >> 10)
 

@@ -38,10 +38,14 @@ def two(rack: Rack) -> Rack:
 
 
 @pytest.fixture
-def other() -> Iterator[str]:
-    sh("ovs-vsctl", "add-br", "other0", "--", "set", "bridge", "other0", "datapath_type=netdev")
-    yield "other0"
-    sh("ovs-vsctl", "del-br", "other0")
+def bridges() -> Iterator[tuple[str, str]]:
+    """Two of Linux, which libvirt moves interfaces between."""
+    names = ("br-one", "br-two")
+    for name in names:
+        sh("ip", "link", "add", name, "up", "type", "bridge")
+    yield names
+    for name in names:
+        sh("ip", "link", "del", name)
 
 
 def drift(rack: Rack, name: str = "web") -> dict[str, str]:
@@ -87,14 +91,14 @@ def interface(name: str, *flags: str) -> tuple[str | None, str | None, str]:
     )
 
 
-def moved(bridge: str, tag: int) -> None:
+def moved(bridge: str, tag: int | None = None) -> None:
     """Put a's interface elsewhere while it runs."""
     found = xml("a").find("devices/interface")
     assert found is not None
-    for path, name, value in (("source", "bridge", bridge), ("vlan/tag", "id", str(tag))):
+    for path, name, value in (("source", "bridge", bridge), ("vlan/tag", "id", tag)):
         part = found.find(path)
-        assert part is not None
-        part.set(name, value)
+        if part is not None:
+            part.set(name, str(value))
     done = ["virsh", "-q", "update-device", "a", "/dev/stdin", "--live"]
     subprocess.run(done, input=ET.tostring(found), check=True)
 
@@ -140,13 +144,48 @@ def test_what_is_changed_by_hand_is_mended_while_it_runs(two: Rack, by_hand: str
     assert "disable" in virsh("dominfo", "a").partition("Autostart:")[2].splitlines()[0]
 
 
-def test_another_bridge_is_left_again(two: Rack, other: str) -> None:
+def on_linux(bridge: str) -> str:
+    return TWO.replace('bridge "rack0"; vlan 3000;', f'bridge "{bridge}";')
+
+
+def test_another_bridge_is_left_again(rack: Rack, bridges: tuple[str, str]) -> None:
+    one, two = bridges
+    assert rack.run(rack.apply("web", on_linux(one)))["error"] is None
     before = numbers()
-    moved(other, 3000)
+    moved(two)
+    rack.later(LOOK)
+    assert drift(rack) == {"a": "bridge is 'br-two'"}
+    assert changes(rack, on_linux(one)) == {"a": ["change", "bridge"]}
+    mended(rack, on_linux(one))
+    assert interface("a") == (one, None, "up") and numbers() == before
+    rack.run(rack.terminate("web"))
+
+
+def without(*detached: str) -> None:
+    """Take that from a as it is stored, and start it so: while it runs its guest had to give it up."""
+    virsh(*detached, "--config")
+    virsh("destroy", "a")
+    virsh("start", "a")
+
+
+def test_an_interface_that_was_taken_away_is_there_again(two: Rack) -> None:
+    without("detach-interface", "a", "bridge", "--mac", MAC)
+    before = numbers()
     two.later(LOOK)
-    assert drift(two) == {"a": "bridge is 'other0'"} and changes(two) == {"a": ["change", "bridge"]}
+    assert drift(two) == {"a": "its interface is on nothing"}
+    assert changes(two) == {"a": ["change", "bridge"]}
     mended(two)
     assert interface("a") == ("rack0", "3000", "up") and numbers() == before
+
+
+def test_a_disk_that_was_taken_away_is_there_again(two: Rack) -> None:
+    without("detach-disk", "a", "vda")
+    before = numbers()
+    two.later(LOOK)
+    assert drift(two) == {"a": "its disk is detached"}
+    assert changes(two) == {"a": ["restart", "storageBackend"]}
+    mended(two)
+    assert "+disk" in virsh("domblklist", "a") and numbers()["b"] == before["b"]
 
 
 def test_a_processor_more_goes_by_a_restart(two: Rack) -> None:
