@@ -24,7 +24,7 @@ log = logging.getLogger("nm.pooldrift")
 
 @dataclass(frozen=True)
 class _Had:
-    """A domain at the last look, its piece, and what came of it. at_rest: it was so at the look before, too."""
+    """A domain at the last look, its piece, and what came of it. at_rest: it was the same before that."""
 
     listed: Listed
     item: Item
