@@ -17,7 +17,8 @@ BRIDGE, NETWORK, VLAN = "bridge", "network", "vlan"  # where its interface is; N
 DISK = "storageBackend"  # None: it is detached
 DEFINED = "defined"  # no attribute: whether the host keeps a domain that runs when it ends
 VOLUME = "baseImage"  # None: of what was made of it nothing is there
-ROUNDED = 64 << 20  # bytes by which a volume of LVM's may be larger than was asked for
+ROUNDED = {"LVMStorageBackend": 64 << 20}  # bytes by which a disk may be larger than was asked for
+SECTOR = 512  # to which all are
 
 Drift = dict[str, Value]
 
@@ -72,7 +73,7 @@ def of_disk(standing: Standing, size: int) -> Drift:
     if not isinstance(said, int) or size == said:
         return {}
     in_place = worth(KINDS[part.kind], part.attributes, "inPlace") is True
-    rounded = part.kind == "LVMStorageBackend" and size <= said + ROUNDED
+    rounded = size - said < ROUNDED.get(part.kind, SECTOR)
     return {} if size > said and (in_place or rounded) else {"size": size}
 
 
