@@ -9,9 +9,10 @@ from nm.hypervisor import Has, Listed, Nic
 from nm.pools import drifting, reality
 from nm.pools.differences import Standing
 from nm.pools.drifting import Made
-from nm.pools.plan import plan
+from nm.pools.lifecycle import Event
+from nm.pools.plan import STAGES, Step, plan
 from nm.pools.tree import Path, Tree
-from tests.pools.world import pool
+from tests.pools.world import World, pool
 
 MAC = "52:54:00:0b:00:01"
 PLACED = [MAC, "br0", None]
@@ -131,6 +132,30 @@ def test_disks() -> None:
     assert drifting.of_disk(in_place, 2000) == {} and drifting.of_disk(in_place, 999) == {"size": 999}
     volume = disk("size 1000L;", "LVMStorageBackend")
     assert drifting.of_disk(volume, 1 << 20) == {} and drifting.of_disk(volume, 1 << 30) == {"size": 1 << 30}
+
+
+# ---- what a life keeps of it
+
+LOOKED = Event("looked", ("d",), drift={"memory": 24})
+
+
+def test_a_life_keeps_it_until_the_part_is_made_as_it_is_described_again() -> None:
+    tree = pool('d extends Domain { hostname "a"; }')
+    world = World(tree)
+    world.tell(LOOKED)
+    assert world.state == {}  # nothing is there
+    world.tell(Event("deploy"))
+    world.tell(LOOKED)
+    assert world.state["d",]["drift"] == {"memory": 24}
+    world.crash()
+    assert world.state["d",]["drift"] == {"memory": 24}
+    for what, left in (("prepare", True), ("change", False)):
+        step = Step(f"{what} d", ("d",), what, STAGES[what])  # type: ignore[arg-type, index]
+        world.tell(Event("update", steps=[step]))
+        assert ("drift" in world.state["d",]) is left
+    world.tell(LOOKED)
+    world.tell(Event("looked", ("d",)))
+    assert "drift" not in world.state["d",]
 
 
 # ---- what becomes of it

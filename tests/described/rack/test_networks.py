@@ -53,6 +53,29 @@ def test_a_domain_is_on_its_groups_vlan_and_follows_it(house: House) -> None:
     house.terminate()
 
 
+def test_a_domain_that_is_taken_off_its_vlan_by_hand_is_put_back(house: House) -> None:
+    def drift() -> dict[str, str]:
+        parts = house.call("GetComponents", "web")
+        return {part["path"]: part["notes"]["drift"] for part in parts if "drift" in part["notes"]}
+
+    described = text(f"vlan 105; {NODE}", more="sfLivenessDelay 1;")
+    house.apply(described)
+    process, mac = sh("cat", "/run/libvirt/qemu/vm.pid"), sh("virsh", "-q", "domiflist", "vm").split()[-1]
+    sh("virsh", "domif-setlink", "vm", mac, "down")
+    until(lambda: drift() == {"vm": "its interface is on nothing"})
+    plan = house.call("PlanDescription", "web", described, {})
+    assert [(one["path"], one["action"]) for one in plan["changes"]] == [("vm", "change")]
+    house.apply(described)
+    assert drift() == {} and house.call("PlanDescription", "web", described, {})["changes"] == []
+    assert "up" in sh("virsh", "domif-getlink", "vm", mac) and tag() == "105"
+    house.call("SetVlan", "grp", 107)
+    house.deploy("grp")
+    until(lambda: tag() == "107")
+    assert set(drift()) == {"grp"}  # the domain has followed, and is where it should be
+    assert sh("cat", "/run/libvirt/qemu/vm.pid") == process
+    house.terminate()
+
+
 def test_from_one_group_to_another_and_to_one_that_is_made_anew(house: House) -> None:
     other = 'more extends Group { groupName "other"; vlan 110; }'
     house.apply(text(f"vlan 105; {NODE}", more=other))

@@ -3,15 +3,17 @@
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from nm.descriptiondesk import DescriptionDesk
+from nm.lab import archive
 from nm.pools import showing
 from nm.pools.console import get_component_tree
-from tests.hosts.rack.conftest import sh
+from tests.hosts.rack.conftest import sh, until
 from tests.pools.lifetime import INCLUDES
-from tests.pools.rack.conftest import Rack, domains, virsh
+from tests.pools.rack.conftest import Rack, domains, long, virsh
 from tests.pools.rack.test_adopting import Olds, olds, text  # noqa: F401 - a fixture
 from tests.pools.rack.test_life import xml
 
@@ -251,3 +253,65 @@ def test_what_was_adopted_drifts_only_in_what_is_given(rack: Rack, olds: Olds) -
     assert drift(rack, "old") == {"web": "its interface is on nothing"}
     mended(rack, described, "old")
     assert numbers() == before and interface("web")[2] == "up"
+
+
+# ---- a guest that takes what it is given, and gives up what is taken
+
+INIT = """#!/bin/busybox sh
+for module in /modules/*; do /bin/busybox insmod "$module"; done
+while true; do /bin/busybox sleep 3600; done
+"""
+ALIVE = f"""
+sfConfig extends Compound {{
+  a extends Domain {{
+    hostname "a"; memory 96; maxMemory 128; kernel "FOLDER/vmlinux"; ramdisk "FOLDER/initrd"; cmdline "quiet";
+    bridge "rack0"; vlan 3000; mac "{MAC}"; shutdownTimeout 0;
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def alive(images: Path, tmp_path: Path) -> str:
+    """A description of a domain whose guest has a balloon, and ports for what is plugged in while it runs."""
+    init = tmp_path / "init"
+    init.write_text(INIT)
+    packed, modules = archive.kernel()
+    made = {
+        "vmlinux": archive.unpacked(packed.read_bytes()),
+        "initrd": archive.archive(archive.base(init, modules, ("virtio_pci", "virtio_balloon"))),
+    }
+    for name, content in made.items():
+        (images / name).write_bytes(content)
+        (images / name).chmod(0o644)
+    return ALIVE.replace("FOLDER", str(images))
+
+
+def held() -> int:
+    """The memory that a has now, in MiB."""
+    return int(xml("a").findtext("currentMemory") or 0) >> 10
+
+
+@long
+def test_a_guest_that_is_alive(rack: Rack, alive: str) -> None:
+    """Memory is told when it is at rest, and mended where it is; so is an interface."""
+    assert rack.run(rack.apply("web", alive))["error"] is None
+    before = numbers()
+    assert held() == 128
+    rack.later(2 * LOOK)
+    assert drift(rack) == {}  # it has not begun to give back what it has more
+    until(lambda: held() == 96, 180)
+    rack.later(2 * LOOK)
+    assert drift(rack) == {}
+    virsh("setmem", "a", "80M", "--live")
+    until(lambda: held() == 80, 60)
+    rack.later(2 * LOOK)
+    assert drift(rack) == {"a": "memory is 80"} and changes(rack, alive) == {"a": ["change", "memory"]}
+    assert rack.run(rack.apply("web", alive))["error"] is None
+    until(lambda: held() == 96, 60)
+    virsh("detach-interface", "a", "bridge", "--mac", MAC, "--live")
+    until(lambda: xml("a").find("devices/interface") is None, 60)
+    rack.later(LOOK)
+    assert drift(rack) == {"a": "its interface is on nothing"}
+    mended(rack, alive)
+    assert interface("a") == ("rack0", "3000", "up") and numbers() == before
