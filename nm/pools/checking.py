@@ -24,6 +24,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "bridgeKind": ("linux", "ovs"),
 }
 LAST_VLAN = 4094
+DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
+POSITIVE = ("memory", "maxMemory", "vcpus", "maxVcpus", "size", "swapSize")
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -43,6 +45,11 @@ class Finding:
         file, line = self.line
         return f"{file}:{line}: " if file else ""
 
+    @property
+    def said(self) -> str:
+        """All but how bad it is."""
+        return f"{self.place}{spell(self.path)}: {self.text}; {self.hint}"
+
     def __str__(self) -> str:
         return f"{self.place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
 
@@ -51,7 +58,7 @@ def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
     found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
-    return [*found, *_of_shells(tree), *_of_lazy(tree), *_of_order(tree)]
+    return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
 def of_one(part: Part) -> list[Finding]:
@@ -106,6 +113,8 @@ def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Findin
         yield _error(part, f"{attribute.name} is {shown}, and must be {wanted}", hint)
     elif choices is not None and isinstance(value, str) and value not in choices:
         yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
+    elif attribute.name in POSITIVE and isinstance(value, int) and value < 1:
+        yield _error(part, f"{attribute.name} is {value}", "write a positive number")
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
 
@@ -139,6 +148,19 @@ def _of_shell(part: Part, shell: Part | None) -> Iterator[Finding]:
     elif shell.host != part.host:
         text = f"its shell is on {shell.host or 'another host'}"
         yield _error(part, text, "a script runs where its shell is: describe both on one host")
+
+
+def _of_disks(tree: Tree) -> Iterator[Finding]:
+    """A domain's disk is one, and where the domain is."""
+    for part in tree.parts.values():
+        disk = tree.parts.get(part.needs.get("storageBackend") or part.path, part)
+        if disk is part or part.kind not in ("Domain", "XenDomain"):
+            continue
+        if disk.kind not in DISKS:
+            yield _error(part, f"storageBackend leads to a {disk.kind}", f"let it lead to a {DISKS[0]}")
+        elif disk.host != part.host:
+            text = f"its disk is on {disk.host or 'another host'}"
+            yield _error(part, text, "a domain runs where its disk is: describe both on one host")
 
 
 def _of_nic(part: Part) -> Iterator[Finding]:

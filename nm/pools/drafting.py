@@ -84,7 +84,7 @@ def draft(
     made = Draft(name, read, parts, [str(warning) for warning in description.warnings])
     noticed = findings(made.tree)
     refuse([finding for finding in noticed if finding.level == "error"])
-    made.warnings.extend(str(finding) for finding in noticed)
+    made.warnings.extend(finding.said for finding in noticed)
     return made
 
 

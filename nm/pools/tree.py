@@ -79,6 +79,12 @@ def spell(path: Path) -> str:
     return ":".join(path) or "sfConfig"
 
 
+def spelled(text: str) -> Path:
+    """The path that a text says: `a:b`, or `sfConfig:a:b` as in descriptions; sfConfig is the whole."""
+    path = tuple(text.split(":")) if text else ROOT
+    return path[1:] if path[:1] == ("sfConfig",) else path
+
+
 def is_around(outer: Path, inner: Path) -> bool:
     """Whether a path leads into what another leads to, or to the same."""
     return inner[: len(outer)] == outer

@@ -119,11 +119,10 @@ def _asked(session: Session, method: str, *arguments: Any) -> Any:
     try:
         return session.call(method, *arguments)
     except Failure as failure:
-        told = "; ".join(filter(None, (failure.message, failure.hint))).split("\n")
-        if len(told) == 1 or session.output.json:
+        if "\n" not in failure.message + failure.hint or session.output.json:
             raise
-        tell(session, "\n".join(told[:-1]))
-        raise Failure(told[-1].strip(), "", failure.status, failure.code) from None
+        tell(session, "\n".join(filter(None, (failure.message, failure.hint))))
+        raise Failure("nothing was changed", "", failure.status, failure.code) from None
 
 
 def _described(path: str) -> tuple[str, dict[str, str]]:
@@ -248,10 +247,21 @@ def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
     if answer["error"]:
         lines.append(Line(f"  {answer['error']}", "red"))
     first = answer["parts"][0]["path"].count(":") if answer["parts"] else 0
-    for part in answer["parts"]:
+    for part in _nested(answer["parts"]):
         depth = 0 if part["path"] == SFCONFIG else part["path"].count(":") + 1 - first
         lines += _part(part, "  " * (depth + 1), scene.options.attributes)
     return lines
+
+
+def _nested(parts: Sequence[Struct]) -> list[Struct]:
+    """Each behind what it is in, for they are told in the order in which they are made."""
+    places = {part["path"]: index for index, part in enumerate(parts)}
+
+    def place(part: Struct) -> list[int]:
+        words = [] if part["path"] == SFCONFIG else part["path"].split(":")
+        return [places.get(":".join(words[:length]), -1) for length in range(1, len(words) + 1)]
+
+    return sorted(parts, key=place)
 
 
 def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
@@ -260,12 +270,14 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     state = "red" if part["going"] == "abnormal" else "green" if part["state"] == "running" else ""
     name = part["path"].rpartition(":")[2]
     lines = [Line(f"{indent}{name} ({part['kind']}){place}: {part['state']}{doing}", state)]
-    lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in part["notes"].items()]
-    if part["end"] and part["end"]["id"] != part["path"]:
+    follows = bool(part["end"]) and part["end"]["id"] != part["path"]
+    notes = {key: text for key, text in part["notes"].items() if key != "words" or not follows}
+    lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in notes.items()]
+    if follows:  # that one says why
         lines.append(Line(f"{indent}    {_end(part['end'])}", "yellow"))
     if attributes:
         for key, value in part["attributes"].items():
-            begun = f"; it was started with {_value(part['begun'][key])}" if key in part["begun"] else ""
+            begun = f"; it was started {_with(part['begun'][key])}" if key in part["begun"] else ""
             lines.append(Line(f"{indent}    {key} {_value(value)}  ({part['effects'][key]}{begun})"))
     return lines
 
@@ -273,6 +285,10 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
 def _end(end: Struct) -> str:
     """Why it goes, when that is because of another one."""
     return f"it goes with {end['id']}" + (f": {end['cause']}" if end["cause"] else "")
+
+
+def _with(begun: Any) -> str:
+    return "without it" if begun is None else f"with {_value(begun)}"
 
 
 def _value(value: Any) -> str:
