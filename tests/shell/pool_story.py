@@ -36,6 +36,15 @@ def _tell_all(nmctl: Nmctl, pool: Path) -> None:
     nmctl("sf", "terminate", "deep", "--wait")
 
 
+def _is_late(nmctl: Nmctl, pool: Path) -> None:
+    """What has failed is told, also by the exit status."""
+    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
+    nmctl("sf", "apply", "late", str(pool), "--yes")
+    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
+    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
+    nmctl("sf", "terminate", "late", "--wait")
+
+
 def pools(nmctl: Nmctl, folder: Path) -> None:
     """From the first plan to the end."""
     common, pool = folder / "common.sf", folder / "pool.sf"
@@ -95,11 +104,7 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
-    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
-    nmctl("sf", "apply", "late", str(pool), "--yes")
-    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
-    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
-    nmctl("sf", "terminate", "late", "--wait")
+    _is_late(nmctl, pool)
     _tell_all(nmctl, pool)
 
 
