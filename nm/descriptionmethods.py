@@ -93,7 +93,7 @@ DESCRIPTIONS = (
         "GetComponents",
         showing.get_components,
         "array",
-        "The components of a deployed description, around before inside.",
+        "The components of a deployed description, each before what is inside it.",
         _NAME,
         Param("path", ATTRIBUTE, "only that one and what is inside it", optional=True),
         since=9,
@@ -105,9 +105,10 @@ DESCRIPTIONS = (
         "What a console shows of a deployed description: of its tree what is unfolded, and the one component "
         "that is chosen. A component in it has waiting (attributes that were changed since it started and "
         "count when it starts again; notes.waits tells why some do that would count at once), one of rows "
-        "inside (how many are directly inside it) and below ({components, running, busy, bad, waiting}, "
-        "counted with all inside it), the chosen one locked (attributes that cannot be set while it is "
-        "there) and known (those that it may be given: list of {name, type, must, default, effect, text}).",
+        "inside (how many are directly inside it) and below ({components, running, busy, bad, waiting, "
+        "drifted}, counted with all inside it), the chosen one locked (attributes that cannot be set while "
+        "it is there) and known (those that it may be given: list of {name, type, must, default, effect, "
+        "text}).",
         _NAME,
         Param(
             "view",

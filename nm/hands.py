@@ -97,7 +97,10 @@ def pools_worker(
 
         vlan = partial(poolgroups.vlan_at, store, host=name)
         record, tools = _record(store, "host", name), Tools(name, locks, login())
-        return PoolHand(name, record, image, folders(), vlan=vlan, gate=gate, tools=tools)
+        is_head = partial(pool.is_head_node, store, name)
+        return PoolHand(
+            name, record, image, folders(), vlan=vlan, gate=gate, tools=tools, is_head=is_head
+        )  # fmt: skip
 
     def login() -> Callable[[], Login] | None:
         """How the host's machine is logged in to; None: it is this one."""

@@ -164,10 +164,13 @@ class Storage(Protocol):
         In a pool of files it is an overlay, and `base` must stay; in a logical one a copy.
         """
 
-    def copy(self, pool: str | None, name: str, base: str, kind: str, size: int | None = None) -> Volume:
-        """A new volume with the data of a file or block device; `kind`: qcow2 or raw, where it is a file.
+    def copy(
+        self, pool: str | None, name: str, base: str, kind: str, to: str, size: int | None = None
+    ) -> Volume:
+        """A new volume with the data of a file or block device of that kind; `to`: its own, for a file.
 
-        It holds so many bytes, if that is more than the base's.
+        Kinds are qcow2 and raw. It holds so many bytes, if that is more than the base's. DeviceFailed when
+        the base's data looks like another kind.
         """
 
     def snapshot(self, pool: str, name: str, base: str, size: int | None = None) -> Volume:

@@ -20,6 +20,7 @@ import fcntl
 import json
 import os
 import pwd
+import resource
 import selectors
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 NMD, PROGRAM = "nmd", "program"  # whom the keeper hears
+MOST_PROCESSES = 1000  # of an account that programs run as, so that the keeper can end them, and nmd go on
 LAST_SECONDS = 10.0  # for killed processes to be gone
 PAUSE = 0.02
 
@@ -104,7 +106,12 @@ class _Somebody:
             raise PermissionError(0, f"{pwd.getpwuid(os.geteuid()).pw_name} cannot become {name}")
 
     def become(self) -> None:
-        """Be nobody else any more."""
+        """Be nobody else any more, of counted processes, and the first to go where memory is short."""
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+        most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+        most = MOST_PROCESSES if most == resource.RLIM_INFINITY else min(most, MOST_PROCESSES)
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
         if os.geteuid() == 0:
             os.setgroups([])
             os.setresgid(self.gid, self.gid, self.gid)

@@ -448,11 +448,13 @@ def _unheard(domain: libvirt.virDomain) -> bool:
 
 
 def _metadata(domain: libvirt.virDomain, space: str) -> str | None:
-    """The element of that namespace in the stored description; None when there is none, or no such domain."""
+    """The element of that namespace in the stored description; None when there is none, or no such domain.
+
+    A domain that runs and is not stored, or no more, has its live description only.
+    """
     try:
-        return str(
-            domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, space, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-        )
+        where = libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else libvirt.VIR_DOMAIN_AFFECT_LIVE
+        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, space, where))
     except libvirt.libvirtError as error:
         if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
             raise

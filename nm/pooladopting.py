@@ -5,6 +5,8 @@ changes. From then on it is told from those that nm made by the mark's state: wh
 what its component gives is put over that. Called by nm/pooldomains.py.
 """
 
+from collections.abc import Callable
+
 from nm import adopted_xml, machine_xml
 from nm.errors import DeviceFailed
 from nm.hypervisor import Hypervisor
@@ -21,17 +23,23 @@ def is_adopted(mark: PoolMark | None) -> bool:
     return mark is not None and mark.state == ADOPTED
 
 
-class Adopter:
-    """Takes and lets go domains of one host, as that calls itself."""
+def no_head(_name: str) -> bool:
+    """Where nm has no head nodes."""
+    return False
 
-    def __init__(self, host: str, hypervisor: Hypervisor) -> None:
+
+class Adopter:
+    """Takes and lets go domains of one host, as that calls itself. is_head: whether one is a head node."""
+
+    def __init__(self, host: str, hypervisor: Hypervisor, is_head: Callable[[str], bool] = no_head) -> None:
         self._host = host
         self._hypervisor = hypervisor
+        self._is_head = is_head
 
     def free(self, name: str) -> bool:
         """Whether there is such a domain, and no hand of nm's has it."""
         text = self._hypervisor.description(name)
-        return text is not None and not existing.read(text).nm
+        return text is not None and not existing.read(text).nm and not self._is_head(name)
 
     def check(self, brief: Brief) -> None:
         """Whether the domain of its name is the one that is meant."""

@@ -16,7 +16,7 @@ from nm.pools.briefs import Brief, Briefing
 from nm.pools.differences import Standing, differences
 from nm.pools.life import Entry
 from nm.pools.lifecycle import Outcome
-from nm.pools.tree import Part, Path, Tree
+from nm.pools.tree import Part, Path, Tree, by_place
 from nm.pools.updating import both
 from nm.records import Record, changed, name_of, record_key
 from nm.store import Store, Transaction, portions
@@ -65,17 +65,18 @@ class Book:
     # ---- what is there
 
     def deployed(self) -> list[Part]:
-        """The parts as they are deployed, or are just being made."""
-        return [Part.of(item["part"]) for item in self._items.values() if item["part"] is not None]
+        """The parts as they are deployed, or are just being made, in the order of `by_place`."""
+        parts = (Part.of(item["part"]) for item in self._items.values() if item["part"] is not None)
+        return sorted(parts, key=by_place)
 
     def standings(self) -> dict[Path, Standing]:
-        """For a plan; around before inside."""
-        found = {
-            path: Standing(Part.of(item["part"]), self.state.get(path, {}).get("state", ""), item["begun"])
-            for path, item in self._items.items()
-            if item["part"] is not None
+        """For a plan."""
+        return {
+            part.path: Standing(
+                part, self.state.get(part.path, {}).get("state", ""), self._items[part.path]["begun"]
+            )
+            for part in self.deployed()
         }
-        return dict(sorted(found.items(), key=lambda pair: len(pair[0])))
 
     def part(self, path: Path, what: str) -> Part:
         """The part that an order is for."""

@@ -176,13 +176,13 @@ class Disks:
             if brief.worth("snapshot") is True:
                 self._storage.snapshot(str(home), name, base.path, size)
             else:
-                self._storage.copy(home, name, base.path, RAW, size)
+                self._storage.copy(home, name, base.path, base.kind, RAW, size)
         elif self._shares(brief):
             self._storage.make_from(home, name, base.path, base.kind)
             if size is not None:
                 self._storage.grow(home, name, size)
         else:
-            self._storage.copy(home, name, base.path, str(brief.worth("format")), size)
+            self._storage.copy(home, name, base.path, base.kind, str(brief.worth("format")), size)
         if swap := brief.attributes.get("swapSize"):
             self._storage.make_empty(home, volume(brief, SWAP), swap)
 

@@ -24,8 +24,9 @@ from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
 from nm.pools.briefs import Brief, domain_name
+from nm.pools.kinds import most
 from nm.poolseed import Told
-from nm.poolwires import Wires, move
+from nm.poolwires import Wires, move, take_off
 from nm.records import Record
 from nm.waiting import Clock, wait_until
 
@@ -114,9 +115,9 @@ class DomainPlan:
             kind=kind,
             mark=self.mark(state),
             memory=memory,
-            most_memory=_most(self.brief, "maxMemory", memory),
+            most_memory=most(self.brief.attributes, "memory"),
             vcpus=vcpus,
-            most_vcpus=_most(self.brief, "maxVcpus", vcpus),
+            most_vcpus=most(self.brief.attributes, "vcpus"),
             boot=self._boot(),
             attributes=looks(self.brief),
             nic=self.place.described(self.mac),
@@ -143,11 +144,6 @@ def _place(brief: Brief, nic: Seen) -> Value | None:
     return {"place": [nic.bridge, nic.vlan]} if brief.group is not None else None
 
 
-def _most(brief: Brief, name: str, least: int) -> int:
-    given = brief.attributes.get(name)
-    return max(int(given) if given is not None else 2 * least, least)
-
-
 def _says(brief: Brief, wanted: Seen) -> bool:
     """Whether the component of a domain that was adopted says which NIC is to be where."""
     return brief.group is not None or (bool(brief.attributes.get("mac")) and wanted.bridge is not None)
@@ -170,6 +166,7 @@ class Domains:
         folders: tuple[str, ...],
         clock: Clock,
         wires: Wires,
+        adopter: Adopter,
     ) -> None:
         self._host = name
         self._wires = wires
@@ -179,7 +176,7 @@ class Domains:
         self._folders = folders
         self._clock = clock
         self._maker = Maker(name, host, hypervisor, PoolMark)
-        self._adopter = Adopter(name, hypervisor)
+        self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
         self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down
@@ -234,10 +231,15 @@ class Domains:
             self._maker.make(plan)
 
     def start(self, brief: Brief) -> Value | None:
-        """As it is described now; read back. Answers where its NIC is, on a group's network."""
+        """As it is described now; read back. Answers where its NIC is, on a group's network.
+
+        One that runs already, for nmd was killed before it knew, follows its group's network.
+        """
+        name = domain_name(brief.attributes)
         with self._placed(brief) as wanted:
             self._define(brief, wanted)
-            name = domain_name(brief.attributes)
+            if brief.group is not None and self._runs(name):
+                self._follow(brief, name, wanted)
             self._hypervisor.start(name)
             state = self._state(name)
             if state is None or not state.running or state.paused:
@@ -245,6 +247,13 @@ class Domains:
             if brief.group is not None and wanted not in state.nics:
                 raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
         return _place(brief, wanted)
+
+    def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
+        try:
+            move(self._hypervisor, name, wanted)
+        except NotLive as reason:
+            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+            self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
@@ -404,10 +413,22 @@ class Domains:
         if mark is None or mark.identity != brief.identity:
             return  # what has come in its place since is another life's
         if self._stays(brief, mark):
+            if brief.network:
+                self._take_off(brief)
             self._adopter.let_go(name)
             return
         self.stop(brief)
         self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+
+    def _take_off(self, brief: Brief) -> None:
+        """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
+        name = domain_name(brief.attributes)
+        try:
+            take_off(self._hypervisor, name, self._mac(brief))
+        except NotLive as reason:
+            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+            self.stop(brief)
+            self._hypervisor.start(name)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends."""

@@ -20,15 +20,17 @@ from nm.poolbook import Book
 from nm.poolcarriers import domains_of
 from nm.pools import keeping
 from nm.pools.briefs import Brief
-from nm.pools.grouping import network_of
+from nm.pools.grouping import Network, network_of
 from nm.pools.kinds import DOMAINS
+from nm.pools.life import Order as Wanted
 from nm.pools.places import host_of
 from nm.pools.tree import Path
-from nm.records import Record, name_of
+from nm.records import name_of
 from nm.workers import Errand
 
 log = logging.getLogger("nm.poolfollow")
 
+DOWN = ("stop", "terminate")  # behind these a domain is off
 Place = list[Any]  # a bridge, and the tag there or None
 
 
@@ -54,8 +56,13 @@ class Follower:
         self._asked: set[Path] = set()
         self._again: dict[Path, float] = {}  # what failed, and when to try it again, by Tools.up
 
-    def placed(self, path: Path, outcome: Outcome) -> None:
-        """What a hand answered to an order of the pool's life."""
+    def answered(self, book: Book, order: Wanted, outcome: Outcome) -> None:
+        """An order of the pool's life was carried out."""
+        if order.what in DOWN:
+            self._left(book, order.path)
+        self._placed(order.path, outcome)
+
+    def _placed(self, path: Path, outcome: Outcome) -> None:
         if (place := (outcome.seen or {}).get("place")) is not None:
             self._places[path] = place
 
@@ -64,7 +71,7 @@ class Follower:
         """When to try again what failed, by Tools.up."""
         return min(self._again.values(), default=None)
 
-    def left(self, book: Book, path: Path) -> None:
+    def _left(self, book: Book, path: Path) -> None:
         """A domain is off, or gone: its group may have waited for that."""
         self._places.pop(path, None)
         part = book.part(path, "stop")
@@ -80,41 +87,49 @@ class Follower:
             return
         self._asked.discard(item.path)
         self._again.pop(item.path, None)
-        self.placed(item.path, item.outcome)
+        self._placed(item.path, item.outcome)
         self._wake(item.brief)
         if item.outcome.error is not None:
             why = str(item.outcome.error)
             log.warning("a domain does not follow its group", extra={"pool": self._name, "why": why})
+        if "place" not in (item.outcome.seen or {}):  # it failed, or the domain is off
             self._again[item.path] = self._tools.up() + self._tools.patience.longest_pause
 
     def look(self, book: Book) -> None:
         """Let those be moved that are not where they should be."""
-        parts = book.tree.parts
         if not book.tree.groups:
             return
+        places: dict[tuple[Network, str], Place | None] = {}  # by network and host, for there are few
         for path, entry in book.state.items():
-            part = parts.get(path)
             rests = entry.get("state") == "running" and "doing" not in entry and "going" not in entry
-            if part is None or part.kind not in DOMAINS or not rests or path in self._asked:
+            kind = book.tree.parts[path].kind if path in book.tree.parts else ""
+            if kind not in DOMAINS or not rests or path in self._asked:
                 self._again.pop(path, None)
                 continue
-            if network_of(parts, part) is not None and self._again.get(path, 0.0) <= self._tools.up():
-                self._move(book, path)
+            part = book.part(path, "stop")
+            network = network_of(book.tree.parts, part)
+            if network is None or self._again.get(path, 0.0) > self._tools.up():
+                continue
+            self._again.pop(path, None)
+            if (network, part.host) not in places:
+                places[network, part.host] = self._place(book.brief(part, "stop"), part.host)
+            if places[network, part.host] not in (None, self._places.get(path)):
+                self._move(book.brief(part, "stop"), path, part.host)
 
-    def _move(self, book: Book, path: Path) -> None:
-        part = book.part(path, "stop")
-        brief, host = book.brief(part, "stop"), host_of(self._tools.store, part.host)
-        place = self._place(brief, host) if host is not None else None
-        self._again.pop(path, None)
-        if host is None or place is None or place == self._places.get(path):
+    def _move(self, brief: Brief, path: Path, named: str) -> None:
+        host = host_of(self._tools.store, named)
+        if host is None:
             return
         self._asked.add(path)
         order = Order(brief.fact, {"what": "wire", "brief": brief}, moot=lambda: path not in self._asked)
         reply = partial(self._reply, path, brief)
         self._tools.send(domains_of(name_of(host["record_key"])), Errand([order], reply))
 
-    def _place(self, brief: Brief, host: Record) -> Place | None:
+    def _place(self, brief: Brief, named: str) -> Place | None:
         """Where its interface is to be; None while its group has no network there."""
+        host = host_of(self._tools.store, named)
+        if host is None:
+            return None
         try:
             vlan = poolgroups.vlan_at(self._tools.store, brief, name_of(host["record_key"]))
         except DeviceFailed:

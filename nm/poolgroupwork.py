@@ -38,11 +38,16 @@ class Look:
 class _Asked:
     """An errand, and what its orders became so far."""
 
-    errand: Errand
+    errand: Errand  # of one description's worker
     outcomes: list[Outcome | None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.outcomes = [None for _ in self.errand.orders]
+
+    @property
+    def pool(self) -> str:
+        """The description that asks."""
+        return _brief(self.errand.orders[0]).pool
 
 
 class DescribedGroup:
@@ -63,8 +68,8 @@ class DescribedGroup:
         """Carry out what is new, answer what came to an end; stay as long as something is awaited."""
         fresh = [_Asked(item) for item in batch if isinstance(item, Errand)]
         self._asked += fresh
-        if fresh:
-            self._carry_out(fresh)
+        for pool in dict.fromkeys(asked.pool for asked in fresh):  # each in the name of its own owner
+            self._carry_out([asked for asked in fresh if asked.pool == pool])
         self._look()
         for asked in [asked for asked in self._asked if None not in asked.outcomes]:
             self._asked.remove(asked)

@@ -3,12 +3,12 @@
 An order's value is {"what": a stage or a step of nm/pools/lifecycle.py, "brief": nm/pools/briefs.Brief}. Any
 may come again after a crash, and does no harm then. construct and prepare look whether it can be done, and
 make nothing; deploy makes, start starts, wire puts a running domain on its group's VLAN, terminate leaves
-nothing but what is to be kept. Called by the one
-worker thread of the host's pools; holds no lock.
+nothing but what is to be kept. Called by the one worker thread of the host's pools; holds no lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 
 from nm import libvirt_host, machine_xml
@@ -16,6 +16,7 @@ from nm.errors import NMError
 from nm.facts import Order, Outcome, Value
 from nm.hypervisor import Hypervisor, Listed, is_remote
 from nm.pool_xml import PoolMark, target_of
+from nm.pooladopting import Adopter, no_head
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
 from nm.pools import existing
@@ -33,7 +34,8 @@ Act = Callable[[Brief], Value | None]
 class PoolHand:
     """Parts of pools on a host. `image`: an image's record by name; `folders`: where bases may lie.
 
-    `vlan`, `gate`: see nm/poolwires.py. `tools`: of the host's, for logical volumes.
+    `vlan`, `gate`: see nm/poolwires.py. `tools`: of the host's, for logical volumes. `is_head`: whether a
+    domain is a head node; one that was there before has no mark of nm's.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class PoolHand:
         vlan: Callable[[Brief], int] = no_vlan,
         gate: AbstractContextManager[object] | None = None,
         tools: Tools | None = None,
+        is_head: Callable[[str], bool] = no_head,
     ) -> None:
-        self._hypervisor = connect(host["uri"])
+        self._hypervisor, self._is_head = connect(host["uri"]), is_head
         wires = Wires(host["network"], vlan, gate or nullcontext())
         disks = Disks(self._hypervisor, host.get("pool"), image, folders, is_remote(host["uri"]), tools)
         self._disks = disks
-        self._domains = Domains(name, host, self._hypervisor, disks, folders, clock, wires)
+        adopter = Adopter(name, self._hypervisor, is_head)
+        self._domains = Domains(name, host, self._hypervisor, disks, folders, clock, wires, adopter)
         domains = self._domains
         of_domains: Mapping[str, Act] = {
             "prepare": domains.check,
@@ -97,7 +101,8 @@ class PoolHand:
     def domains(self, names: Sequence[str]) -> list[Existing]:
         """The domains of these names as they are; all that run, when none is named."""
         found = self._hypervisor.descriptions(names)
-        return [existing.read(text, running=runs) for text, runs in found if names or runs]
+        told = (existing.read(text, running=runs) for text, runs in found if names or runs)
+        return [replace(one, nm=one.nm or self._is_head(one.name)) for one in told]
 
     def close(self) -> None:
         """Let go of the host."""

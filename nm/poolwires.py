@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nm.errors import DeviceFailed
 from nm.hostnet import HostNetwork, place_of
-from nm.hypervisor import DomainState, Hypervisor, Nic, NotLive
+from nm.hypervisor import Hypervisor, Nic, NotLive
 from nm.pool_xml import PoolMark
 from nm.pools.briefs import Brief
 from nm.records import Record
@@ -42,7 +42,7 @@ def move(hypervisor: Hypervisor, domain: str, wanted: Nic) -> None:
 
     NotLive when it must be restarted for that.
     """
-    present = _nic(hypervisor.state(domain), wanted.mac)
+    present = _seen(hypervisor, domain, wanted.mac)
     if present == wanted:
         return
     if present is not None and present.link_up:
@@ -51,14 +51,36 @@ def move(hypervisor: Hypervisor, domain: str, wanted: Nic) -> None:
     _set(hypervisor, domain, wanted)
 
 
+def take_off(hypervisor: Hypervisor, domain: str, mac: str) -> None:
+    """Let that interface be on nothing, at the next start and, if it runs, at once.
+
+    NotLive when it must be restarted for that.
+    """
+    state = hypervisor.state(domain)
+    if state is not None and _nic(state.next_nics, mac) is not None:
+        hypervisor.set_next_nic(domain, nowhere(mac))
+    if state is not None and state.running and _nic(state.nics, mac) is not None:
+        move(hypervisor, domain, nowhere(mac))
+
+
+def nowhere(mac: str) -> Nic:
+    """That interface on nothing."""
+    return Nic(mac, None, link_up=False)
+
+
 def _set(hypervisor: Hypervisor, domain: str, nic: Nic) -> None:
     hypervisor.set_nic(domain, nic)
-    if _nic(hypervisor.state(domain), nic.mac) != nic:
+    if _seen(hypervisor, domain, nic.mac) != nic:
         raise NotLive(f"NIC {nic.mac} did not change while domain {domain} runs")
 
 
-def _nic(state: DomainState | None, mac: str) -> Nic | None:
-    return next((nic for nic in state.nics if nic.mac == mac), None) if state is not None else None
+def _seen(hypervisor: Hypervisor, domain: str, mac: str) -> Nic | None:
+    state = hypervisor.state(domain)
+    return _nic(state.nics, mac) if state is not None else None
+
+
+def _nic(nics: tuple[Nic, ...], mac: str) -> Nic | None:
+    return next((nic for nic in nics if nic.mac == mac), None)
 
 
 def check_off(hypervisor: Hypervisor, network: HostNetwork, vlan: int) -> None:
@@ -80,7 +102,7 @@ def check_off(hypervisor: Hypervisor, network: HostNetwork, vlan: int) -> None:
                 "it goes when its description has taken the domain off it",
             )
         for nic in on(state.next_nics):  # it is described anew before it starts
-            hypervisor.set_next_nic(one.name, Nic(nic.mac, None, link_up=False))
+            hypervisor.set_next_nic(one.name, nowhere(nic.mac))
         left = hypervisor.state(one.name)
         if left is not None and on(left.next_nics):
             raise DeviceFailed(f"domain {one.name} is not off VLAN {vlan} after it was taken off")

@@ -296,7 +296,7 @@ STRUCTS = (
         error: string or nil; why it failed, or why the last update was given up
         components: int; how many it has
         domains: int; how many of them are domains
-        memory: int; MiB of these together
+        memory: int; MiB that these can have together: maxMemory of each, else twice its memory
         disk: int; MiB of their disks, as far as their sizes are said
         set: list of [component, attribute]; what was set or removed since the text
         end: struct; while it is taken down, and afterwards: as a component has it; else {}

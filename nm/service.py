@@ -322,7 +322,7 @@ class Service:
             if (step := self._federation.concerned(key, record)) is not None:
                 self.crew.send(following.SUBJECT, step)
             if record is not None and (pool := poolgroups.concerned(record)) is not None:
-                self.crew.send(keeping.subject(pool), poolwork.Wake())
+                self.crew.send(keeping.subject(pool), converge.Wake())
             if kind_of(key) == "sliver" and self._config.accounts.shell:
                 self.crew.send(people.SUBJECT, Follow(name_of(key)))
         ends = leases.ending(publication.changes.values())
@@ -384,9 +384,9 @@ class Service:
 
     def _resume_pools(self) -> None:
         """Each goes on, or is watched again."""
-        self.crew.send(leftovers.SUBJECT, poolwork.Wake())
+        self.crew.send(leftovers.SUBJECT, converge.Wake())
         for described in self.database.range("pool"):
-            self.crew.send(keeping.subject(name_of(described["record_key"])), poolwork.Wake())
+            self.crew.send(keeping.subject(name_of(described["record_key"])), converge.Wake())
 
     def _distrust_copy(self) -> None:
         """The database was restored from a copy: what happened since then is not known here.

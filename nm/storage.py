@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import BinaryIO, Protocol, TypeVar
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import libvirt
@@ -27,6 +28,8 @@ BASES = "nm-images"  # begins the names of the pools through which bases are cop
 COPY_SECONDS = 1800.0  # for a whole copy
 _CHUNK = 1 << 16
 _GONE = (libvirt.VIR_ERR_NO_STORAGE_VOL,)
+_FORMAT = re.compile(r"<target>.*?<format type='([^']+)'/>.*?</target>", re.DOTALL)
+_PLAIN = {"raw": ("iso",)}  # what libvirt calls plain data, too
 _stand_ins: dict[str, bytearray] = {}  # what volumes of libvirt's test driver hold: it has no streams
 _PRIVATE = "<permissions><mode>0600</mode></permissions>"
 
@@ -59,7 +62,7 @@ class LibvirtStorage:
 
         def make(found: libvirt.virStoragePool) -> Volume:
             if _kind(found) == "logical":
-                return _told(_copy(found, name, base))
+                return _told(_copy(found, name, base, kind))
             backing = f"<backingStore><path>{escape(base)}</path><format type='{kind}'/></backingStore>"
             target = f"<target><format type='qcow2'/>{_PRIVATE}</target>"
             size = "<capacity>0</capacity>" if found.connect().getType() == "TEST" else ""  # the base's
@@ -67,14 +70,16 @@ class LibvirtStorage:
 
         return self._in(pool, make, COPY_SECONDS)
 
-    def copy(self, pool: str | None, name: str, base: str, kind: str, size: int | None = None) -> Volume:
+    def copy(
+        self, pool: str | None, name: str, base: str, kind: str, to: str, size: int | None = None
+    ) -> Volume:
         """As long as it takes; libvirt removes what it could not fill, as on a full disk."""
 
         def make(found: libvirt.virStoragePool) -> Volume:
             if _kind(found) == "logical":
-                return _told(_copy(found, name, base, size))
-            source = _as_volume(found.connect(), base)
-            target = f"<target><format type='{kind}'/>{_PRIVATE}</target>"
+                return _told(_copy(found, name, base, kind, size))
+            source = _as_volume(found.connect(), base, kind)
+            target = f"<target><format type='{to}'/>{_PRIVATE}</target>"
             least = max(int(source.info()[1]), size or 0)
             sizes = f"<capacity>{least}</capacity><allocation>0</allocation>"
             made = found.createXMLFrom(f"<volume><name>{name}</name>{sizes}{target}</volume>", source)
@@ -100,7 +105,7 @@ class LibvirtStorage:
 
         def find(connection: libvirt.virConnect) -> str:
             known = _pool_at(connection, "dir", path)
-            name = known or FOLDERS + path.replace("/", "-")
+            name = known or _named(FOLDERS, path)
             if known is None:
                 _passing_pool(connection, name, path)
             return name
@@ -369,24 +374,40 @@ def _told(volume: libvirt.virStorageVol) -> Volume:
 
 
 def _copy(
-    pool: libvirt.virStoragePool, name: str, base: str, size: int | None = None
+    pool: libvirt.virStoragePool, name: str, base: str, kind: str, size: int | None = None
 ) -> libvirt.virStorageVol:
     """The base's data in a volume as large at least. libvirt copies volumes only, so the base becomes one."""
-    source = _as_volume(pool.connect(), base)
+    source = _as_volume(pool.connect(), base, kind)
     capacity = f"<capacity>{max(int(source.info()[1]), size or 0)}</capacity>"
     volume = pool.createXMLFrom(f"<volume><name>{name}</name>{capacity}</volume>", source)
     _blank(volume, source.info()[1])
     return volume
 
 
-def _as_volume(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVol:
+def _as_volume(connection: libvirt.virConnect, path: str, kind: str) -> libvirt.virStorageVol:
+    """DeviceFailed when libvirt takes it for another kind.
+
+    It goes by the data: whoever wrote a disk could have it follow what that names, any file of the host's.
+    """
+    found = _volume_at(connection, path)
+    taken = _FORMAT.search(found.XMLDesc())
+    if taken is not None and taken[1] not in (kind, *_PLAIN.get(kind, ())):
+        raise DeviceFailed(
+            f"{path} is to be {kind}, and what is in it is {taken[1]}",
+            "convert it (qemu-img convert); a qcow2 file's name ends so",
+            passing=False,
+        )
+    return found
+
+
+def _volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVol:
     try:
         return connection.storageVolLookupByPath(path)
     except libvirt.libvirtError as error:
         if error.get_error_code() not in _GONE:
             raise
     folder = str(PurePosixPath(path).parent)
-    _passing_pool(connection, BASES + folder.replace("/", "-"), folder)
+    _passing_pool(connection, _named(BASES, folder), folder)
     return connection.storageVolLookupByPath(path)
 
 
@@ -399,6 +420,11 @@ def _pool_at(connection: libvirt.virConnect, kind: str, path: str) -> str | None
                 pool.create()
             return str(pool.name())
     return None
+
+
+def _named(begun: str, folder: str) -> str:
+    """What the pool of a folder is called: no other folder's is."""
+    return f"{begun}-{quote(folder, safe='')}"
 
 
 def _passing_pool(connection: libvirt.virConnect, name: str, folder: str) -> libvirt.virStoragePool:

@@ -1,17 +1,17 @@
-"""No search for garbage while a description is compiled.
+"""No search for garbage while a description is compiled, or all that is kept of one is looked through.
 
-Compiling makes many objects and hardly any garbage, and the collector looks at all of them again and again:
+That makes many objects and hardly any garbage, and the collector looks at all of them again and again:
 half of the time, and more the more there are, so that ten times the domains took fifteen times as long.
-Descriptions may be compiled in several threads: the last that is done lets the collector go on. Each step
+It may be done in several threads: the last that is done lets the collector go on. Each step
 here is one that no other thread can divide, so there is no lock; the worst that a race does is that one of
-them is compiled with the collector at work. What other threads leave behind waits meanwhile.
+them is at it with the collector at work. What other threads leave behind waits meanwhile.
 """
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_compiling: list[object] = []  # one for each compilation for which it stands still
+_compiling: list[object] = []  # one for each of those for whom it stands still
 
 
 @contextmanager

@@ -230,7 +230,7 @@ class _Run:
             if "sfConfig" in scope.component.attributes:
                 raise
             hint = "write sfConfig extends Compound { ... } around what is to be deployed"
-            raise type(error)(Problem("there is no sfConfig", hint)) from None
+            raise type(error)(Problem("there is no sfConfig", hint, scope.component.mark)) from None
         if not isinstance(chosen, Scope):
             mark = scope.component.attributes["sfConfig"].mark
             raise Unresolved(

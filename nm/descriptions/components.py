@@ -41,6 +41,8 @@ KINDS = {
     **{f"nm.{name}": name for name in OWN},
 }
 
+PLAIN = (str, bool, bytes)  # what is as plain as it is
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -81,16 +83,16 @@ def plain(component: Component) -> dict[str, Value]:
 
 def plain_value(value: Value) -> Value:
     """One value of it."""
+    if value is None or isinstance(value, PLAIN):
+        return value
     if isinstance(value, Component):
         return plain(value)
-    if isinstance(value, Reference | Function):
+    if isinstance(value, (Reference, Function)):
         return {"reference": value_text(value)}
     if value is TBD:
         return {"tbd": True}
     if isinstance(value, Vector):
         return [plain_value(item) for item in value]
-    if value is None or isinstance(value, bool | str | bytes):
-        return value
     return float(value) if isinstance(value, float) else int(value)
 
 
@@ -111,8 +113,14 @@ def pieces(tree: Component) -> list[Piece]:
 
     def visit(scope: Scope, path: tuple[str, ...]) -> None:
         items = scope.component.attributes
-        inner = {spoken(key): item.value for key, item in items.items() if _deployed(item.value)}
-        own = {spoken(key): item.value for key, item in items.items() if not _deployed(item.value)}
+        inner: dict[str, Component] = {}
+        own: dict[str, Value] = {}
+        for key, item in items.items():
+            value = item.value
+            if isinstance(value, Component) and not value.data:
+                inner[spoken(key)] = value
+            else:
+                own[spoken(key)] = value
         mark = scope.component.mark
         found.append(
             Piece(
@@ -139,14 +147,12 @@ class _Through(Finder):
         return super().worth(scope, name, value)
 
 
-def _deployed(value: Value) -> bool:
-    return isinstance(value, Component) and not value.data
-
-
 def _needs(
     finder: Finder, scope: Scope, values: dict[str, Value], before: str
 ) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     for name, value in values.items():
+        if value is None or isinstance(value, PLAIN):
+            continue
         if isinstance(value, Reference) and value.lazy and not value.data:
             yield before + name, _target(finder, scope, value)
         elif isinstance(value, Component):

@@ -92,14 +92,8 @@ class _Placer(Finder):
             )
             return False
         except Unresolved as error:
-            self._note(
-                Problem(
-                    f"{spoken(path)} cannot be placed: {error.problem.message.removeprefix('HERE ')}",
-                    error.problem.hint,
-                ),
-                attribute,
-                scope,
-            )
+            said = f"{spoken(path)} cannot be placed: {error.problem.message.removeprefix('HERE ')}"
+            self._note(replace(error.problem, message=said, mark=None, where=""), attribute, scope)
             return False
         target = self._own(found)
         self._put(target, name, attribute, found)

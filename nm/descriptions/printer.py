@@ -47,11 +47,7 @@ def value_text(value: Value, indent: str = "") -> str:
 
 def reference_text(reference: Reference) -> str:
     """A reference as it is written."""
-    words = [
-        word
-        for word, holds in (("DATA", reference.data), ("LAZY", reference.lazy and not reference.data))
-        if holds
-    ]
+    words = ["DATA"] if reference.data else ["LAZY"] if reference.lazy else []
     if reference.optional:
         words.append(
             "OPTIONAL" if reference.default is None else f"OPTIONAL ({value_text(reference.default)})"

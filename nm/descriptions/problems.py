@@ -105,10 +105,10 @@ class Problem:
 
     def _excerpt(self, mark: Mark) -> list[str]:
         line = mark.source.line(mark.offset)
-        column = self.position[1]
-        if column > SHOWN or not line.strip() or not line.isprintable():
-            return []
-        return [f"    {line[:SHOWN]}", "    " + " " * (column - 1) + "^"]
+        before = self.position[1] - 1
+        start = before - SHOWN // 2 if before >= SHOWN else 0
+        shown = "".join(one if one.isprintable() else " " for one in line[start : start + SHOWN])
+        return [f"    {shown}".rstrip(), " " * (4 + before - start) + "^"] if line.strip() else []
 
 
 class Unresolved(Exception):

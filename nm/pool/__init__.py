@@ -8,6 +8,7 @@ records and tells events. Taking nodes back from groups (ReleaseNode) is nm.rele
 from nm.pool.headnodes import (
     clear_head_node,
     get_head_nodes,
+    is_head_node,
     register_head_node,
     unregister_head_node,
     update_head_node,
@@ -61,6 +62,7 @@ __all__ = [
     "get_trunks",
     "get_vlans",
     "inspect_switch",
+    "is_head_node",
     "pin_host_key",
     "pin_host_key_of_host",
     "register_head_node",

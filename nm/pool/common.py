@@ -115,6 +115,11 @@ def claim(tx: Transaction, call: Call, what: str, value: Any, owner: str, hint: 
     tx.put(new("claim", f"{what}:{value}", call.now, owner=owner))
 
 
+def claimed(reader: Reader, what: str, value: Any) -> bool:
+    """Whether a value is some record's."""
+    return reader.get(record_key("claim", f"{what}:{value}")) is not None
+
+
 def unclaim(tx: Transaction, what: str, value: Any) -> None:
     """Give the value back."""
     tx.delete(record_key("claim", f"{what}:{value}"))

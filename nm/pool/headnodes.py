@@ -9,7 +9,7 @@ from nm import facts, hypervisor, views
 from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import values
-from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
+from nm.pool.common import IN_SERVICE, SERVICE, claim, claimed, detail, need, need_new, service, tell, unclaim
 from nm.pool.images import need_kind
 from nm.records import Record, changed, name_of, new
 from nm.store import Reader, Transaction
@@ -89,6 +89,11 @@ def _refuse_strange(name: str, given: Record, image: str | None) -> None:
 def _domain(record: Record) -> str:
     domain = record["domain"] or facts.made_domain(name_of(record["record_key"]))
     return f"{record['host']}:{domain}"
+
+
+def is_head_node(reader: Reader, host: str, domain: str) -> bool:
+    """Whether that domain of the host is a head node, in use or not."""
+    return claimed(reader, "domain", f"{host}:{domain}")
 
 
 def update_head_node(tx: Transaction, call: Call, name: str, changes: Record) -> int:

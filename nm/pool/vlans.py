@@ -10,6 +10,7 @@ from nm.calls import Call
 from nm.errors import Conflict, NotFound
 from nm.pool import values
 from nm.pool.common import IN_SERVICE, SERVICE, detail, service, tell
+from nm.pools import tags
 from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
@@ -22,13 +23,10 @@ def register_vlan(tx: Transaction, call: Call, id: int, settings: Record | None 
     if tx.get(record_key("vlan", _id(id, "the VLAN"))) is not None:
         raise Conflict(f"VLAN {id} is registered already", "UnregisterVlan removes it, UpdateVlan changes it")
     given = values.struct({} if settings is None else settings, f"VLAN {id}", _CHECKS)
-    for trunk in tx.range("trunk"):
-        if trunk["native"] == id:
-            raise Conflict(
-                f"VLAN {id} is the native VLAN of trunk {views.named(trunk)}",
-                "use another VLAN; a native one must carry nothing of a group's",
-            )
-    _refuse_parking(tx, call, id)
+    if (why := tags.reserved(tx, call, id)) is not None:
+        raise Conflict(*why)
+    if (name := tags.tagged(tx, id)) is not None:
+        raise Conflict(f"a domain of description {name} is on VLAN {id}", "let it leave, or use another VLAN")
     tx.put(
         new(
             "vlan",
@@ -43,15 +41,6 @@ def register_vlan(tx: Transaction, call: Call, id: int, settings: Record | None 
     )
     tell(tx, call, "vlan", id, "registered", "shared" if given.get("shared") else "")
     return 1
-
-
-def _refuse_parking(tx: Transaction, call: Call, id: int) -> None:
-    parking = {kind for kind, driver in call.site.drivers.kinds.items() if driver.parking == id}
-    for switch in tx.range("switch") if parking else ():
-        if switch["driver"] in parking:
-            raise Conflict(
-                f"switch {views.named(switch)} parks isolated ports on VLAN {id}", "use another VLAN"
-            )
 
 
 def update_vlan(tx: Transaction, call: Call, id: int, changes: Record) -> int:

@@ -13,10 +13,11 @@ from typing import Any
 
 from nm.calls import Call
 from nm.errors import LimitReached
+from nm.pools import tags
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.grouping import HOSTS, NETWORK, network_of
-from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, most, worth
 from nm.pools.places import host_of
 from nm.pools.scripting import TIMEOUT
 from nm.pools.tree import Part, Path
@@ -27,7 +28,9 @@ IMAGE = "baseImage"
 FILES = ("kernel", "ramdisk", "imageDir")
 DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool", "keepOnTerminate")
 ADOPT, IN_PLACE = "adopt", "inPlace"
+LOOPBACK = DISKS[0]
 OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
+MADE = re.compile(r"\+(disk|seed|swap)$")  # ends the names of the volumes that nm makes
 COUNTED = ("pools", "components", "domains", "memory", "disk")
 MIB = 1 << 20
 ASK = "an administrator may, or ask one for this in your right describe"
@@ -89,8 +92,8 @@ def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: se
             yield from _host(reader, allowed, call, str(host))
     yield from _sizes(allowed, part)
     yield from _in_place(reader, call, allowed, part)
-    yield from _bridge(reader, part)
-    for name, value in part.attributes.items():
+    yield from _bridge(reader, call, part)
+    for name, value in part.attributes.items() if part.kind not in OF_GROUPS else ():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
         elif name in ("memory", "maxMemory") and is_lazy(value) and not allowed.everything:
@@ -137,15 +140,31 @@ def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Itera
         yield f"{IN_PLACE} is a reference that is followed later", "write the value itself"
     if not allowed.has(ADOPT):
         yield f"{call.caller.name} may not take disks that are there already ({IN_PLACE})", ASK
-    images = {image.get("disk"): name_of(image["record_key"]) for image in reader.range("image")}
+    images = {
+        image[key]: name_of(image["record_key"])
+        for image in reader.range("image")
+        for key in ("disk", "kernel", "initrd", "root")
+        if image.get(key)
+    }
     if base in images or base in images.values():
         yield (
             f"{base} is an image ({images.get(base, base)}), and cannot be a domain's disk {IN_PLACE}",
             f"leave {IN_PLACE} out: then a disk is made of it",
         )
+    if part.kind == LOOPBACK and not allowed.everything and not _is_as_named(part):
+        yield (
+            f"of the file {base} only its name is known: it is qcow2 if that ends so, else raw",
+            'write format "raw" or "qcow2", or ask an administrator',
+        )
 
 
-def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
+def _is_as_named(part: Part) -> bool:
+    """A guest that had it as raw data has written what it likes: as qcow2 that may lead to any file there."""
+    kind = worth(KINDS[part.kind], part.attributes, "format")
+    return bool(kind == ("qcow2" if str(part.attributes.get(IMAGE)).endswith(".qcow2") else "raw"))
+
+
+def _bridge(reader: Reader, call: Call, part: Part) -> Iterator[Wrong]:
     """What nm itself puts on VLANs is not for those whom a description puts there."""
     bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
     if not isinstance(bridge, str):
@@ -153,14 +172,14 @@ def _bridge(reader: Reader, part: Part) -> Iterator[Wrong]:
     hint = "let network lead to a Group or Vlan of the description"
     if OWN_BRIDGE.fullmatch(bridge):
         yield f"bridge {bridge} is a group's", hint
-    host = host_of(reader, part.host)
-    network = host["network"] if host is not None else {}
-    if network.get("kind") != "ovs" or network.get("device") != bridge:
+    if not tags.is_shared(reader, part.host, bridge):
         return
     if vlan is None:
         yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
     elif reader.get(record_key("vlan", vlan)) is not None:
         yield f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", hint
+    elif isinstance(vlan, int) and (why := tags.reserved(reader, call, vlan)) is not None:
+        yield why
 
 
 def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Value) -> Iterator[Wrong]:
@@ -179,6 +198,8 @@ def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Va
             )
     elif not allowed.has("paths"):
         yield f"{call.caller.name} may not name files of hosts ({name})", ASK
+    elif MADE.search(value) and not allowed.everything:
+        yield f"{value} may be the disk of somebody's machine", ASK
     elif not below(value, call.site.describing.folders):
         yield (
             f"{name} is below none of descriptions.folders",
@@ -207,8 +228,7 @@ def uses(parts: Iterable[Part]) -> dict[str, int]:
         counts["components"] += 1
         if part.kind in DOMAINS:
             counts["domains"] += 1
-            given = (worth(KINDS[part.kind], part.attributes, name) for name in ("memory", "maxMemory"))
-            counts["memory"] += max((value for value in given if isinstance(value, int)), default=0)
+            counts["memory"] += most(part.attributes, "memory")
         if part.kind in DISKS and part.attributes.get(IN_PLACE) is not True:
             held = (part.attributes.get(name) for name in ("size", "swapSize"))
             counts["disk"] += sum(-(-value // MIB) for value in held if isinstance(value, int))

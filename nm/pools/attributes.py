@@ -87,13 +87,11 @@ _FITS: Mapping[Type, Callable[[Value], bool]] = {
 # ---- rules for what depends
 
 
-def within(limit: str, default: Callable[[Mapping[str, Value]], int]) -> Rule:
+def within(most: Callable[[Mapping[str, Value]], int]) -> Rule:
     """In place up to the limit with which the component was started, behind that at its next start."""
 
     def rule(started: Mapping[str, Value], _old: Value, new: Value) -> Effect:
-        bound = started.get(limit)
-        bound = bound if _whole(bound) else default(started)
-        return "now" if _whole(new) and new <= bound else "restart"
+        return "now" if _whole(new) and new <= most(started) else "restart"
 
     return rule
 

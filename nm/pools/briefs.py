@@ -139,7 +139,7 @@ def resolved(tree: Tree, part: Part, *, strict: bool = False) -> dict[str, Any]:
     strict: see Briefing.of.
     """
     found = {}
-    known = KINDS[part.kind].known() if part.kind in KINDS else {}
+    known = KINDS[part.kind].known if part.kind in KINDS else {}
     for name, value in part.attributes.items():
         worth_now = worth_of(tree, part, known.get(name), name, strict) if leads(value) else value
         if worth_now is not None:

@@ -1,6 +1,7 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,8 +9,8 @@ from typing import Any, Literal
 from nm.errors import Invalid, NotFound
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
-from nm.pools.grouping import wrong
-from nm.pools.kinds import KINDS, Kind
+from nm.pools.grouping import wrong, wrong_alone
+from nm.pools.kinds import DOMAINS, KINDS, Kind
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
 from nm.pools.tree import Part, Path, Tree, spell
 
@@ -23,9 +24,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "diskBus": ("virtio", "scsi", "sata", "ide"),
     "bridgeKind": ("linux", "ovs"),
 }
+BOUNDS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("memory", "vcpus", "size"), (1, sys.maxsize)),
+    **dict.fromkeys(("maxMemory", "maxVcpus", "swapSize"), (0, sys.maxsize)),
+    "shutdownTimeout": (0, 600),  # the host's other pools wait meanwhile
+}
 LAST_VLAN = 4094
 DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
-POSITIVE = ("memory", "maxMemory", "vcpus", "maxVcpus", "size", "swapSize")
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -45,13 +50,13 @@ class Finding:
         file, line = self.line
         return f"{file}:{line}: " if file else ""
 
-    @property
-    def said(self) -> str:
-        """All but how bad it is."""
-        return f"{self.place}{spell(self.path)}: {self.text}; {self.hint}"
-
     def __str__(self) -> str:
-        return f"{self.place}{self.level}: {spell(self.path)}: {self.text}; {self.hint}"
+        return f"{self.place}{self.level}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What is said of it, where its place and level are known."""
+        return f"{spell(self.path)}: {self.text}; {self.hint}"
 
 
 def findings(tree: Tree) -> list[Finding]:
@@ -69,7 +74,7 @@ def of_one(part: Part) -> list[Finding]:
 def _of_lazy(tree: Tree) -> Iterator[Finding]:
     """Where lazy values lead that count for their component, and assertions that do not hold."""
     for part in tree.parts.values():
-        known = KINDS[part.kind].known() if part.kind in KINDS else {}
+        known = KINDS[part.kind].known if part.kind in KINDS else {}
         for name, value in part.attributes.items():
             if name in known and not known[name].lazy and is_lazy(value):
                 yield from _of_value_there(tree, part, known[name])
@@ -93,30 +98,44 @@ def _of_part(part: Part) -> Iterator[Finding]:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
         yield _error(part, "nm knows no such kind of component", hint)
         return
-    known = kind.known()
+    known = kind.known
     for name, attribute in known.items():
         if attribute.must and name not in part.attributes:
             yield _error(part, f"{name} is missing", attribute.text or f"give it a {attribute.type}")
     for name, value in part.attributes.items():
         if name in known:
             yield from _of_value(part, known[name], value)
-    if part.kind in ("Domain", "XenDomain"):
+    if part.kind in DOMAINS:
         yield from _of_nic(part)
+    for text, hint in wrong_alone(part):
+        yield _error(part, text, hint)
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:
-    shown = NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
     choices = CHOICES.get(attribute.name)
     if not attribute.fits(value):
         wanted = "a lazy reference" if attribute.lazy or attribute.type == "Reference" else _a(attribute.type)
         hint = "write LAZY and the way to it" if wanted == "a lazy reference" else attribute.text
-        yield _error(part, f"{attribute.name} is {shown}, and must be {wanted}", hint)
+        yield _error(part, f"{attribute.name} is {_shown(attribute, value)}, and must be {wanted}", hint)
     elif choices is not None and isinstance(value, str) and value not in choices:
-        yield _error(part, f"{attribute.name} is {shown}", f"it is one of {', '.join(choices)}")
-    elif attribute.name in POSITIVE and isinstance(value, int) and value < 1:
-        yield _error(part, f"{attribute.name} is {value}", "write a positive number")
+        text = f"{attribute.name} is {_shown(attribute, value)}"
+        yield _error(part, text, f"it is one of {', '.join(choices)}")
+    elif (bounds := _outside(attribute.name, value)) is not None:
+        yield _error(part, f"{attribute.name} is {_shown(attribute, value)}", bounds)
     elif attribute.lazy and attribute.name in part.needs and part.needs[attribute.name] is None:
         yield _error(part, f"{attribute.name} leads nowhere", "name a component of this description")
+
+
+def _shown(attribute: Attribute, value: Value) -> str:
+    return NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
+
+
+def _outside(name: str, value: Value) -> str | None:
+    """Which numbers an attribute may be, when it is another one."""
+    least, most = BOUNDS.get(name, (0, 0))
+    if name not in BOUNDS or not isinstance(value, int) or least <= value <= most:
+        return None
+    return f"it is {least} at least" if most == sys.maxsize else f"it is {least} to {most}"
 
 
 def _of_shells(tree: Tree) -> Iterator[Finding]:
@@ -184,7 +203,7 @@ def unknown(part: Part) -> Iterator[Finding]:
     kind = KINDS.get(part.kind)
     if kind is None or kind.open:
         return
-    known = kind.known()
+    known = kind.known
     for name, value in part.attributes.items():
         if name not in known and not is_component(value):
             yield _unknown(part, kind, name, known)

@@ -11,14 +11,15 @@ false. That is how it is shown; what may be changed, rights say alone.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from operator import add
 from typing import Any
 
 from nm.calls import Call
+from nm.descriptions.collection import uncollected
 from nm.errors import Invalid, NotFound
-from nm.pools import chunks, showing
+from nm.pools import chunks, reality, showing
 from nm.pools.attributes import Attribute, Value, is_component
 from nm.pools.differences import Standing, same
+from nm.pools.grouping import GROUP
 from nm.pools.kinds import KINDS
 from nm.pools.life import Entry
 from nm.pools.operations import need
@@ -29,22 +30,26 @@ from nm.store import Reader
 VIEW = {"root": str, "open": list, "find": str, "most": int, "chosen": str}
 MOST = 200  # components that are found at once, and that are shown of what is inside one
 ROWS = 2000  # in one answer
-BELOW = ("components", "running", "busy", "bad", "waiting")  # what is counted
+BELOW = ("components", "running", "busy", "bad", "waiting", "drifted")  # what is counted
 BAD = frozenset(("trouble", "unreachable", "failed"))  # of an entry
 WAITING = ("restart", "replace")  # a change that counts when the component starts again
 
 
 @dataclass(slots=True)
 class _Kept:
-    """A component as it is kept, and what is inside it. tally: of it and all inside it, by BELOW."""
+    """A component as it is kept, and what is inside it. below: of it and all inside it, by BELOW.
+
+    drift: what of it is otherwise than described, in words.
+    """
 
     path: Path
     part: Mapping[str, Any]
     begun: Mapping[str, Value]
     late: Mapping[str, str]
     entry: Entry
+    drift: str = ""
+    below: tuple[int, ...] = ()
     inside: list["_Kept"] = field(default_factory=list)
-    below: list[int] = field(default_factory=lambda: [0] * len(BELOW))
 
 
 # ---- what calls answer
@@ -53,7 +58,8 @@ class _Kept:
 def get_component_tree(reader: Reader, call: Call, name: str, view: Record | None = None) -> Record:
     """What is to be seen of a description's components; see VIEW."""
     pool, chosen_view = need(reader, name), _checked(view or {})
-    kept = _kept(reader, pool)
+    with uncollected():  # it makes many objects again and again, and no garbage
+        kept = _kept(reader, pool)
     console = _of_console(kept, spelled(chosen_view.get("root", "")))
     root = spelled(console["root"])
     if kept and root not in kept:
@@ -89,36 +95,51 @@ def _checked(view: Record) -> Record:
 
 
 def _kept(reader: Reader, pool: Record) -> dict[Path, _Kept]:
-    """Every component by its path, each with what is inside it."""
+    """Every component by its path, as they are described, each with what is inside it."""
     name, count = name_of(pool["record_key"]), pool["count"]
     lives = dict(chunks.items(reader.get, "life", name, count))
+    pieces = chunks.items(reader.get, "piece", name, count)
+    there = [(number, item) for number, item in pieces if item["part"] is not None]
     found: dict[Path, _Kept] = {}
-    for number, item in chunks.items(reader.get, "piece", name, count):
-        if item["part"] is not None:
-            path = tuple(item["path"])
-            late = item.get("late", {})
-            found[path] = _Kept(path, item["part"], item["begun"], late, lives.get(number, {}))
-    for one in sorted(found.values(), key=lambda one: -len(one.path)):  # inside before around
-        _count(one)
+    for number, item in sorted(there, key=lambda one: int(one[1]["part"]["place"])):
+        path = tuple(item["path"])
+        one = _Kept(path, item["part"], item["begun"], item.get("late", {}), lives.get(number, {}))
+        found[path] = one
+    for one in found.values():
         parent = one.part["parent"]
-        around = found.get(tuple(parent)) if parent is not None else None
-        if around is not None:
+        if parent is not None and (around := found.get(tuple(parent))) is not None:
             around.inside.append(one)
-            around.below = list(map(add, around.below, one.below))
+    _compare(reader, name, found)
+    _count(found)
     return found
 
 
-def _count(one: _Kept) -> None:
-    """Add a component to what was counted inside it, as BELOW has it."""
+def _compare(reader: Reader, name: str, found: Mapping[Path, _Kept]) -> None:
+    """Note what was changed by hand: of groups, and of what is in them."""
+    ahead = [one for one in found.values() if one.part["kind"] == GROUP]
+    standings = {}
+    while ahead:
+        one = ahead.pop()
+        standings[one.path] = _standing(one)
+        ahead.extend(one.inside)
+    for path, words in reality.drift(reader, name, standings).items():
+        found[path].drift = words
+
+
+def _count(found: Mapping[Path, _Kept]) -> None:
+    """Count each, and all inside it."""
+    for one in found.values():
+        one.below = _own(one)
+    outer = [one for one in found.values() if one.inside]
+    for one in sorted(outer, key=lambda one: len(one.path), reverse=True):  # inside before around
+        one.below = tuple(map(sum, zip(one.below, *(inner.below for inner in one.inside), strict=True)))
+
+
+def _own(one: _Kept) -> tuple[int, ...]:
+    """What it counts itself, as BELOW has it."""
     entry = one.entry
-    own = (
-        1,
-        entry.get("state") == "running",
-        "doing" in entry,
-        _is_bad(entry),
-        bool(one.begun) and bool(_waiting(one)),
-    )
-    one.below = list(map(add, one.below, own))
+    waits = bool(one.begun) and bool(_waiting(one))
+    return 1, entry.get("state") == "running", "doing" in entry, _is_bad(entry), waits, bool(one.drift)
 
 
 def _is_bad(entry: Entry) -> bool:
@@ -133,7 +154,7 @@ def _waiting(one: _Kept) -> list[str]:
     """The attributes that were changed since the component started, and count when it starts again."""
     standing = _standing(one)
     kind = KINDS.get(standing.part.kind)
-    known = kind.known() if kind is not None else {}
+    known = kind.known if kind is not None else {}
     return [name for name, old in one.begun.items() if _waits(one, standing, known.get(name), name, old)]
 
 
@@ -147,7 +168,7 @@ def _waits(one: _Kept, standing: Standing, known: Attribute | None, name: str, o
 def _notes(one: _Kept) -> Record:
     """What there is to say of it."""
     late = {"waits": "; ".join(sorted(set(one.late.values())))} if one.late else {}
-    return {**showing.notes(one.entry), **late}
+    return {**showing.notes(one.entry), **late, **({"drift": one.drift} if one.drift else {})}
 
 
 # ---- what of that is shown
@@ -209,7 +230,7 @@ def _chosen(one: _Kept) -> Record:
     """The component as GetComponents has it; what changes of it wait; what else it may be given."""
     standing = _standing(one)
     kind, attributes = KINDS.get(standing.part.kind), standing.part.attributes
-    known = kind.known() if kind is not None else {}
+    known = kind.known if kind is not None else {}
     return {
         **showing.component(standing, one.entry),
         "notes": _notes(one),

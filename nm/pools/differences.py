@@ -78,10 +78,13 @@ def _text(value: Value) -> str:
 
 def same(one: Value, other: Value) -> bool:
     """Whether two values are the same, also by their types: 1, true and 1.0 are three."""
-    if type(one) is not type(other):
+    kind = type(one)
+    if kind is not type(other):
         return False
+    if kind is str:  # as most are
+        return bool(one == other)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(map(same, one.values(), map(other.__getitem__, one)))
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other)
@@ -96,7 +99,7 @@ def differences(old: Standing, new: Part, *, reference: bool = False) -> list[Di
 
 def _differences(old: Standing, new: Part, reference: bool) -> Iterator[Difference]:
     before, after = old.part.attributes, new.attributes
-    known = KINDS[new.kind].known() if new.kind in KINDS else {}
+    known = KINDS[new.kind].known if new.kind in KINDS else {}
     for name in (*after, *(name for name in before if name not in after)):
         how: How = "added" if name not in before else "removed" if name not in after else "changed"
         leads_alike = old.part.needs.get(name) == new.needs.get(name)

@@ -84,7 +84,7 @@ def draft(
     made = Draft(name, read, parts, [str(warning) for warning in description.warnings])
     noticed = findings(made.tree)
     refuse([finding for finding in noticed if finding.level == "error"])
-    made.warnings.extend(finding.said for finding in noticed)
+    made.warnings.extend(f"{finding.place}{finding.words}" for finding in noticed)
     return made
 
 
@@ -112,7 +112,7 @@ def _those(noted: _Noted) -> dict[str, str]:
 def _check_depth(parts: list[Part]) -> None:
     for part in parts:
         for name, value in part.attributes.items():
-            if any(depth > DEEPEST for depth in _depths(value, 0)):
+            if isinstance(value, (dict, list)) and any(depth > DEEPEST for depth in _depths(value, 0)):
                 raise Invalid(
                     f"{name} of {':'.join(part.path) or 'sfConfig'} is nested more than {DEEPEST} deep",
                     "make it flatter",

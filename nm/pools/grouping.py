@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from nm.errors import NMError
+from nm.pools import kinds
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.ends import end_of
 from nm.pools.kinds import DOMAINS, OF_GROUPS
@@ -18,6 +19,7 @@ from nm.pools.tree import Part, Path
 from nm.records import check_name
 
 GROUP, NODE, VLAN, HEADNODE = OF_GROUPS
+OWN = {GROUP: kinds.GROUP, NODE: kinds.NODE, VLAN: kinds.VLAN, HEADNODE: kinds.HEADNODE}
 MAIN = "main"  # of a group's networks, the one that `vlan` means
 HOSTS, NETWORK = "hosts", "network"
 Parts = Mapping[Path, Part]
@@ -63,6 +65,8 @@ def hosted(found: list[Part]) -> list[Part]:
     for part in found:
         if (network := network_of(parts, part)) is not None:
             hosts.setdefault(network, set()).add(part.host)
+        elif part.kind in (GROUP, VLAN) and (group := group_around(parts, part.path)) is not None:
+            hosts.setdefault((group, network_name(part)), set()).update(_told(part))
     vlans = {
         group: part.attributes["vlan"]
         for part in found
@@ -76,14 +80,18 @@ def _noted(parts: Parts, part: Part, hosts: Mapping[Network, set[str]], vlans: M
     group = group_around(parts, part.path) if part.kind in (GROUP, VLAN) else None
     if group is None or (part.kind == VLAN and network_name(part) == MAIN):
         return part
-    given = part.attributes.get(HOSTS)
-    told = set(given) if isinstance(given, list) else set()
     added: dict[str, object] = {}
-    if every := told | hosts.get((group, network_name(part)), set()):
+    if every := hosts.get((group, network_name(part))):
         added[HOSTS] = sorted(every)
     if part.kind == GROUP and group in vlans:
         added["vlan"] = vlans[group]
     return replace(part, attributes={**part.attributes, **added})
+
+
+def _told(part: Part) -> list[str]:
+    """The hosts that it names itself."""
+    given = part.attributes.get(HOSTS)
+    return [host for host in given if isinstance(host, str)] if isinstance(given, list) else []
 
 
 def group_name(path: Path, attributes: Mapping[str, Value], pool: str) -> str:
@@ -112,17 +120,14 @@ def _of_group(parts: Parts, part: Part, taken: dict[tuple[Path, str], Path]) -> 
     if group is None:
         yield part, f"a {part.kind} stands in a Group", "put it into one"
         return
+    for name in (attribute.name for attribute in OWN[part.kind]):
+        if is_lazy(part.attributes.get(name)):
+            yield part, f"{name} is a reference that is followed later", "write the value itself"
     what = _claimed(part)
     if what is not None and taken.setdefault((group, what), part.path) != part.path:
         yield part, f"its group has {what} already", "describe it once"
-    vlan = part.attributes.get("vlan")
-    if isinstance(vlan, int) and not 2 <= vlan <= 4094:
-        yield part, f"{vlan} is not a VLAN id", "use a number from 2 to 4094, or leave it out"
-    hosts = part.attributes.get(HOSTS)
-    if isinstance(hosts, list) and not all(isinstance(host, str) for host in hosts):
-        yield part, "hosts is no list of names", 'as ["h0"]'
-    if part.kind == GROUP:
-        yield from _of_names(part)
+    if part.kind == VLAN and network_name(part) == MAIN and {"nics", "tagged"} & set(part.attributes):
+        yield part, "nics and tagged are not for a group's main network", "name a further one by network"
 
 
 def _claimed(part: Part) -> str | None:
@@ -134,12 +139,26 @@ def _claimed(part: Part) -> str | None:
     return f"node {named}" if isinstance(named, str) else None
 
 
-def _of_names(part: Part) -> Iterator[Wrong]:
+def wrong_alone(part: Part) -> Iterator[tuple[str, str]]:
+    """What cannot be meant of one part, whatever is around it, and what to do."""
+    if part.kind not in OF_GROUPS:
+        return
+    vlan, hosts = part.attributes.get("vlan"), part.attributes.get(HOSTS)
+    if isinstance(vlan, int) and not 2 <= vlan <= 4094:
+        yield f"{vlan} is not a VLAN id", "use a number from 2 to 4094, or leave it out"
+    if isinstance(hosts, list) and not all(isinstance(host, str) for host in hosts):
+        yield "hosts is no list of names", 'as ["h0"]'
+    if part.kind == GROUP:
+        yield from _of_names(part)
+
+
+def _of_names(part: Part) -> Iterator[tuple[str, str]]:
+    expires = part.attributes.get("expires")
     try:
         check_name(group_name(part.path, part.attributes, "pool"), "group")
-        end_of(part.attributes.get("expires"), 0.0)
+        end_of(expires if not is_lazy(expires) else None, 0.0)
     except NMError as error:
-        yield part, error.message, error.hint or "name it by groupName"
+        yield error.message, error.hint or "name it by groupName"
 
 
 def _of_domain(parts: Parts, part: Part) -> Iterator[Wrong]:

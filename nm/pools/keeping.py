@@ -40,7 +40,7 @@ from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
 from nm.pools.grouping import hosted
-from nm.pools.tree import Part, Path, parts_of
+from nm.pools.tree import Part, Path, by_place, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
 
@@ -201,17 +201,17 @@ def entry_of_whole(reader: Reader, pool: Record) -> dict[str, Any]:
 
 
 def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
-    """What is deployed, around before inside: for plan.plan."""
+    """What is deployed, around before inside, as it is described: for plan.plan."""
     if pool is None:
         return {}
-    lives = entries(reader, pool)
-    found = {}
-    for _, item in _pieces(reader, pool):
-        if item["part"] is not None:
-            part = Part.of(item["part"])
-            state = lives.get(part.path, {}).get("state", "")
-            found[part.path] = Standing(part, state, item["begun"])
-    return dict(sorted(found.items(), key=lambda pair: len(pair[0])))
+    lives = dict(chunks.items(reader.get, "life", _name(pool), pool["count"]))
+    found = [
+        Standing(Part.of(item["part"]), lives.get(number, {}).get("state", ""), item["begun"])
+        for number, item in _pieces(reader, pool)
+        if item["part"] is not None
+    ]
+    found.sort(key=lambda standing: by_place(standing.part))
+    return {standing.part.path: standing for standing in found}
 
 
 def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:

@@ -6,9 +6,10 @@ docs/components.md says it to people. An attribute's text is the description of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Literal
 
-from nm.pools.attributes import Attribute, Value, growing, within
+from nm.pools.attributes import Attribute, Rule, Value, growing, within
 
 Inside = Literal["nothing", "parts", "actions"]
 
@@ -44,6 +45,7 @@ class Kind:
     open: bool = False
     privileged: bool = False
 
+    @cached_property
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
@@ -52,7 +54,7 @@ class Kind:
 def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
     """What an attribute of a component is worth: as given, else its default."""
     value = attributes.get(name)
-    if value is None and (known := kind.known().get(name)) is not None:
+    if value is None and (known := kind.known.get(name)) is not None:
         return known.default
     return value
 
@@ -101,8 +103,18 @@ COMPOUND = (
 SHELL = Attribute("shell", "Reference", "the shell for commands on the host", "now", lazy=True)
 
 
-def _twice(name: str, default: int) -> Value:
-    return within(f"max{name.capitalize()}", lambda started: 2 * (started.get(name) or default))
+def most(attributes: Mapping[str, Value], name: str) -> int:
+    """Up to how much `memory`, or how many `vcpus`, a domain can have while it runs.
+
+    A guest can take that at any time: what it has less is only asked of it.
+    """
+    given, limit = attributes.get(name), attributes.get(f"max{name.capitalize()}")
+    now = given if isinstance(given, int) else {"memory": MEMORY, "vcpus": VCPUS}[name]
+    return max(now, limit if isinstance(limit, int) else 2 * now)
+
+
+def _growing(name: str) -> Rule:
+    return within(partial(most, name=name))
 
 
 DOMAIN = (
@@ -116,9 +128,7 @@ DOMAIN = (
     Attribute("ramdisk", "String", "the initial RAM disk, a path on the host", "restart"),
     Attribute("cmdline", "String", "the kernel's command line", "restart"),
     Attribute("domainName", "String", "the domain's name; else the hostname", "replace"),
-    Attribute(
-        "memory", "Integer", "MiB", _twice("memory", MEMORY), default=MEMORY, effects=("now", "restart")
-    ),
+    Attribute("memory", "Integer", "MiB", _growing("memory"), default=MEMORY, effects=("now", "restart")),
     Attribute(
         "maxMemory",
         "Integer",
@@ -126,9 +136,7 @@ DOMAIN = (
         "restart",
         default="twice memory",
     ),
-    Attribute(
-        "vcpus", "Integer", "processors", _twice("vcpus", VCPUS), default=VCPUS, effects=("now", "restart")
-    ),
+    Attribute("vcpus", "Integer", "processors", _growing("vcpus"), default=VCPUS, effects=("now", "restart")),
     Attribute(
         "maxVcpus",
         "Integer",
@@ -177,7 +185,7 @@ DOMAIN = (
     Attribute(
         "shutdownTimeout",
         "Integer",
-        "seconds that the guest has to shut down before it is switched off",
+        "seconds, 600 at most, that the guest has to shut down before it is switched off",
         "termination",
         default=60,
     ),

@@ -1,7 +1,8 @@
 """What a pool may have left on a host that did not answer when it was taken down by force, as records. Pure.
 
     leftover_IDENTITY   pool, path, part (its kind), host (a record's name), born, life, attributes (those by
-                        which a hand finds it), owner, error (why it could not be taken away), since
+                        which a hand finds it), network (of a group, on which it was, or ""), owner,
+                        error (why it could not be taken away), since
 
 Made in the name of nm/poolwork.py, and paid by nm/leftoverwork.py. The identity is that of a life of a part
 (nm/pools/briefs.py), so nothing that came later is ever taken for it.
@@ -16,7 +17,7 @@ from nm.store import Event, Reader, Transaction
 
 SUBJECT = "leftovers:"
 FOUND_BY = (
-    "hostname", "domainName", "shutdownTimeout",
+    "hostname", "domainName", "mac", "shutdownTimeout",
     "baseImage", "inPlace", "imageDir", "volumeGroup", "thinPool", "swapSize", "keepOnTerminate",
 )  # fmt: skip
 
@@ -43,6 +44,7 @@ def owe(tx: Transaction, pool: Record, brief: Brief, host: str, error: str, now:
             born=brief.born,
             life=brief.life,
             attributes=attributes,
+            network=brief.network,
             owner=pool["owner"],
             error=error,
             since=int(now),
@@ -60,6 +62,7 @@ def brief_of(record: Record) -> Brief:
         record["part"],
         record["life"],
         record["attributes"],
+        network=record["network"],
     )
 
 

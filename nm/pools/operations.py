@@ -225,7 +225,7 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
     refuse(wrong)
     refuse(list(allowing.findings(reader, call, [part])), denied=True)
     kind = KINDS.get(part.kind)
-    known = kind.known().get(attribute) if kind is not None else None
+    known = kind.known.get(attribute) if kind is not None else None
     if known is None:
         return "now"
     effect = known.effect_of(old.started, old.part.attributes.get(attribute), value)
@@ -239,7 +239,7 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
 
 def _long(kind: str, attribute: str, value: Any) -> Any:
     """The value; as an int where one is wanted that the wire carries as a double, for its ints are short."""
-    known = KINDS[kind].known().get(attribute) if kind in KINDS else None
+    known = KINDS[kind].known.get(attribute) if kind in KINDS else None
     wide = isinstance(value, float) and value.is_integer() and MAX_INT < abs(value) < 2**63
     return int(value) if wide and known is not None and known.type in ("Integer", "Long") else value
 

@@ -218,7 +218,7 @@ class _Comparison:
 
     def _effect(self, path: Path, name: str) -> Effect:
         kind = KINDS.get(self._target.parts[path].kind)
-        attribute = kind.known().get(name) if kind is not None else None
+        attribute = kind.known.get(name) if kind is not None else None
         standing = self._deployed.get(path)
         started = standing.started if standing is not None else {}
         return attribute.effect_of(started, None, None) if attribute is not None else "now"

@@ -92,9 +92,9 @@ def console(path: Path, part: Mapping[str, Any]) -> Record:
 
 
 def get_components(reader: Reader, _call: Call, name: str, path: str = "") -> list[Record]:
-    """The components that are deployed, around before inside; just one and what is in it."""
+    """The components that are deployed, each before what is inside it; just one and what is in it."""
     pool = need(reader, name)
-    standings, lives = keeping.standings(reader, pool), keeping.entries(reader, pool)
+    standings, lives = _as_tree(keeping.standings(reader, pool)), keeping.entries(reader, pool)
     within = spelled(path)
     if within and within not in standings:
         raise NotFound(f"no component {path} in {name}", "GetComponents without a path lists all")
@@ -106,11 +106,22 @@ def get_components(reader: Reader, _call: Call, name: str, path: str = "") -> li
     ]
 
 
+def _as_tree(standings: Mapping[Path, Standing]) -> dict[Path, Standing]:
+    """The same, each right before all that is inside it."""
+    number = {path: place for place, path in enumerate(standings)}
+
+    def way(path: Path) -> list[int]:
+        around = (path[:depth] for depth in range(len(path) + 1))
+        return [number[one] for one in around if one in number]
+
+    return {path: standings[path] for path in sorted(standings, key=way)}
+
+
 def component(standing: Standing, entry: Entry, drift: str | None = None) -> Record:
     """The struct of one."""
     part = standing.part
     kind = KINDS.get(part.kind)
-    known = kind.known() if kind is not None else {}
+    known = kind.known if kind is not None else {}
     return {
         "path": spell(part.path),
         "parent": None if part.parent is None else spell(part.parent),

@@ -13,6 +13,7 @@ What is taken down goes the same ways backwards.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, kind_of
@@ -35,7 +36,8 @@ class Part:
     parent: the part that it is inside of; None for the whole. role: the attribute of the parent through which
     it is made: ACTIONS, ACTION, a handler's name, or "" for a plain part. attributes: plain values, without
     the components that are parts themselves. needs: as of a Piece. host: where it is made, as sfProcessHost
-    of it or around it says; "" where nmd runs. line: where it is described.
+    of it or around it says; "" where nmd runs. line: where it is described. place: how many are described
+    before it.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Part:
     needs: Needs = field(default_factory=dict)
     host: str = ""
     line: tuple[str, int] = ("", 0)
+    place: int = 0
 
     def record(self) -> dict[str, Any]:
         """The part in builtin types."""
@@ -60,6 +63,7 @@ class Part:
             "needs": needs,
             "host": self.host,
             "line": list(self.line),
+            "place": self.place,
         }
 
     @classmethod
@@ -70,7 +74,7 @@ class Part:
         file, line = record["line"]
         return cls(
             tuple(record["path"]), parent, record["kind"], record["attributes"], record["role"], needs,
-            record["host"], (file, line),
+            record["host"], (file, line), record["place"],
         )  # fmt: skip
 
 
@@ -85,6 +89,11 @@ def spelled(text: str) -> Path:
     return path[1:] if path[:1] == ("sfConfig",) else path
 
 
+def by_place(part: Part) -> tuple[int, int]:
+    """What parts are sorted by: around before inside, else as they are described."""
+    return len(part.path), part.place
+
+
 def is_around(outer: Path, inner: Path) -> bool:
     """Whether a path leads into what another leads to, or to the same."""
     return inner[: len(outer)] == outer
@@ -96,11 +105,12 @@ def is_around(outer: Path, inner: Path) -> bool:
 def parts_of(pieces: Sequence[Piece]) -> list[Part]:
     """The parts of a description, around before inside, in the order in which they are described."""
     made: dict[Path, Part] = {}
+    places = count()
     for piece in pieces:
         parent = piece.path[:-1] if piece.path else None
         around = made[parent].host if parent is not None else ""
         role = _role_of_piece(made[parent].kind if parent is not None else "")
-        for part in _expanded(piece, parent, role, around):
+        for part in _expanded(piece, parent, role, around, places):
             made[part.path] = part
     return list(made.values())
 
@@ -110,21 +120,23 @@ def _role_of_piece(kind: str) -> str:
     return ACTIONS if kind in KINDS and KINDS[kind].inside == "actions" else ""
 
 
-def _expanded(piece: Piece, parent: Path | None, role: str, around: str) -> Iterator[Part]:
+def _expanded(
+    piece: Piece, parent: Path | None, role: str, around: str, places: Iterator[int]
+) -> Iterator[Part]:
     """The part of a piece, and those of its actions."""
     host = _host(piece.attributes, around)
-    own = {name: value for name, value in piece.attributes.items() if not _makes(piece.kind, name, value)}
+    makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
+    own = {name: value for name, value in piece.attributes.items() if name not in makes}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
-    yield Part(piece.path, parent, piece.kind, own, role, needs, host, piece.line)
-    for name in piece.attributes:
-        for inner, its_role in _inside(piece, name) if name not in own else ():
-            yield from _expanded(inner, piece.path, its_role, host)
+    yield Part(piece.path, parent, piece.kind, own, role, needs, host, piece.line, next(places))
+    for name in piece.attributes if makes else ():
+        for inner, its_role in _inside(piece, name) if name in makes else ():
+            yield from _expanded(inner, piece.path, its_role, host, places)
 
 
 def _makes(kind: str, name: str, value: Value) -> bool:
     """Whether a component makes others of that attribute."""
-    known = KINDS.get(kind)
-    if known is None or not is_component(value):
+    if not is_component(value) or (known := KINDS.get(kind)) is None:
         return False
     return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and _acts(kind))
 

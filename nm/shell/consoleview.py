@@ -26,7 +26,12 @@ COUNTS = {
     "replace": "only in a description that is applied",
     "termination": "when it ends",
 }
-BELOW = {"busy": "busy", "bad": "in trouble", "waiting": "waiting for a start"}
+BELOW = {
+    "busy": "busy",
+    "bad": "in trouble",
+    "waiting": "waiting for a start",
+    "drifted": "changed by hand",
+}
 KEYS = {
     "tree": "↑ ↓ move  → unfold  ← fold  Enter attributes  / find  q leave",
     "component": "↑ ↓ move  c change  a add  d delete  ← back  q leave",
@@ -186,7 +191,7 @@ class View:
     def spoken(self, ask: Ask) -> str:
         """A change in words."""
         way = ask.arguments[1].removeprefix("sfConfig:")
-        return f"set {way} {spell(ask.arguments[2])}" if len(ask.arguments) > 2 else f"delete {way}"
+        return f"set {way} {values.spell(ask.arguments[2])}" if len(ask.arguments) > 2 else f"delete {way}"
 
     def _walk_tree(self, key: str) -> None:
         rows = self.answer["rows"]
@@ -339,7 +344,8 @@ def style_of(row: Struct) -> str:
     """How a component looks as it stands."""
     if row["going"] == "abnormal" or row["notes"].get("trouble") or row["notes"].get("unreachable"):
         return "bad"
-    return "moving" if row["doing"] or row["going"] else "good" if row["state"] == "running" else ""
+    moving = row["doing"] or row["going"] or row["notes"].get("drift")
+    return "moving" if moving else "good" if row["state"] == "running" else ""
 
 
 def _component(view: View) -> tuple[list[Line], int]:
@@ -364,10 +370,10 @@ def _component(view: View) -> tuple[list[Line], int]:
 
 
 def _value(component: Struct, name: str, value: Any) -> Iterator[Piece]:
-    yield spell(value), ""
+    yield values.spell(value), ""
     if name in component["begun"]:
         begun = component["begun"][name]
-        yield f"  (it was started {'without it' if begun is None else f'with {spell(begun)}'})", "dim"
+        yield f"  (it was started {'without it' if begun is None else f'with {values.spell(begun)}'})", "dim"
     if name in component["waiting"]:
         yield "  waits for the next start", "moving"
     effects = ["replace"] if name in component["locked"] else component["effects"][name].split(" or ")
@@ -384,11 +390,8 @@ def _cut(line: Line, width: int) -> Line:
     return cut
 
 
-def spell(value: Any) -> str:
-    """A value as it is written, or nearly."""
-    return str(value.get("reference", "{...}")) if isinstance(value, dict) else json.dumps(value)
-
-
 def written(value: Any) -> str:
     """A value as it is typed, so that it is the same again."""
+    if value is None:
+        return "nil"
     return value if isinstance(value, str) and values.typed_plainly(value) else json.dumps(value)

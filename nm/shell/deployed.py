@@ -3,7 +3,7 @@
 What a description includes is read here and sent along. `start` and `run` are SmartFrog's own words.
 """
 
-import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ Struct = Mapping[str, Any]
 
 def plan(session: Session, _command: Command, options: Options) -> int:
     """Tell what applying a description would do; exit status 2 when that is something."""
-    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
+    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
     if session.output.json:
         session.output.result(found)
     else:
@@ -47,7 +47,7 @@ def plan(session: Session, _command: Command, options: Options) -> int:
 
 def diff(session: Session, _command: Command, options: Options) -> int:
     """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
-    found = _asked(session, "PlanDescription", options.name, *_described(options.file), _options(options))
+    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
     changes = [change for change in found["changes"] if change["action"] != "later"]
     if session.output.json:
         session.output.result(changes)
@@ -62,7 +62,7 @@ def apply(session: Session, command: Command, options: Options) -> int:
     if options.wait:
         _idle(session, options.name)
     if "if_plan" not in chosen:
-        found = _asked(session, "PlanDescription", options.name, *described, chosen)
+        found = _asked(session, options, "PlanDescription", *described, chosen)
         if not session.output.json:
             session.output.show(_plan(found, options))
         if not _counted(found["changes"]):
@@ -73,7 +73,7 @@ def apply(session: Session, command: Command, options: Options) -> int:
             _ask(session, f"Do that to {options.name}?")
         chosen["if_plan"] = found["hash"]
     return _started(
-        session, command, options, _asked(session, "ApplyDescription", options.name, *described, chosen)
+        session, command, options, _asked(session, options, "ApplyDescription", *described, chosen)
     )
 
 
@@ -90,7 +90,7 @@ def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
     chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
     _idle(session, options.name)
-    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), chosen)
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
 
@@ -98,7 +98,7 @@ def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
     _idle(session, options.name)
-    number = _asked(session, "ApplyDescription", options.name, *_described(options.file), {})
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), {})
     return _waited(session, command, options, number)
 
 
@@ -114,15 +114,23 @@ def _idle(session: Session, name: str) -> None:
         jobs.wait(session, number, f"{name} is {found[0]['state']} (job {number})")
 
 
-def _asked(session: Session, method: str, *arguments: Any) -> Any:
+def _asked(session: Session, options: Options, method: str, *arguments: Any) -> Any:
     """Call a method that may tell much of what is wrong: a line each, as they were told."""
     try:
-        return session.call(method, *arguments)
+        return session.call(method, options.name, *arguments)
     except Failure as failure:
-        if "\n" not in failure.message + failure.hint or session.output.json:
-            raise
-        tell(session, "\n".join(filter(None, (failure.message, failure.hint))))
-        raise Failure("nothing was changed", "", failure.status, failure.code) from None
+        message, hint = _placed(failure.message, options), _placed(failure.hint, options)
+        told = "; ".join(filter(None, (message, hint)))
+        if "\n" not in told or session.output.json:
+            raise Failure(message, hint, failure.status, failure.code) from None
+        tell(session, told)
+        raise Failure("nothing was done", "", failure.status, failure.code) from None
+
+
+def _placed(told: str, options: Options) -> str:
+    """What the daemon tells of NAME.sf, as it calls the text that it was sent, told of the file here."""
+    here = re.compile(rf"^{re.escape(options.name)}\.sf(?=:\d)", re.MULTILINE)
+    return here.sub(lambda _: str(options.file), told)
 
 
 def _described(path: str) -> tuple[str, dict[str, str]]:
@@ -169,7 +177,11 @@ def _waited(session: Session, command: Command, options: Options, number: int) -
 
 
 def _plan(found: Struct, options: Options) -> list[Block]:
-    warned = [Line(f"warning: {warning}", "yellow") for warning in found["warnings"]]
+    warned = [
+        Line(line, "yellow")
+        for warning in found["warnings"]
+        for line in f"warning: {_placed(warning, options)}".split("\n")
+    ]
     refused = [Line(f"it may not be done: {words}", "red") for words in found["refused"]]
     if not _counted(found["changes"]):
         return [*warned, Line(NOTHING)]
@@ -233,7 +245,7 @@ def show(session: Session, _command: Command, options: Options) -> int:
         for name in sorted(found["files"]):
             session.output.note(f"it includes {name}")
         for change in found["set"]:
-            value = _value(change["value"]) if "value" in change else "(removed)"
+            value = values.spell(change["value"]) if "value" in change else "(removed)"
             session.output.note(f"set since: {change['path']} {value}")
     return OK
 
@@ -247,21 +259,10 @@ def _tree(answer: Struct, scene: Scene) -> Sequence[Block]:
     if answer["error"]:
         lines.append(Line(f"  {answer['error']}", "red"))
     first = answer["parts"][0]["path"].count(":") if answer["parts"] else 0
-    for part in _nested(answer["parts"]):
+    for part in answer["parts"]:
         depth = 0 if part["path"] == SFCONFIG else part["path"].count(":") + 1 - first
         lines += _part(part, "  " * (depth + 1), scene.options.attributes)
     return lines
-
-
-def _nested(parts: Sequence[Struct]) -> list[Struct]:
-    """Each behind what it is in, for they are told in the order in which they are made."""
-    places = {part["path"]: index for index, part in enumerate(parts)}
-
-    def place(part: Struct) -> list[int]:
-        words = [] if part["path"] == SFCONFIG else part["path"].split(":")
-        return [places.get(":".join(words[:length]), -1) for length in range(1, len(words) + 1)]
-
-    return sorted(parts, key=place)
 
 
 def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
@@ -278,7 +279,7 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     if attributes:
         for key, value in part["attributes"].items():
             begun = f"; it was started {_with(part['begun'][key])}" if key in part["begun"] else ""
-            lines.append(Line(f"{indent}    {key} {_value(value)}  ({part['effects'][key]}{begun})"))
+            lines.append(Line(f"{indent}    {key} {values.spell(value)}  ({part['effects'][key]}{begun})"))
     return lines
 
 
@@ -288,13 +289,7 @@ def _end(end: Struct) -> str:
 
 
 def _with(begun: Any) -> str:
-    return "without it" if begun is None else f"with {_value(begun)}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("reference", "{...}"))
-    return json.dumps(value)
+    return "without it" if begun is None else f"with {values.spell(begun)}"
 
 
 def console(session: Session, _command: Command, options: Options) -> int:

@@ -13,6 +13,7 @@ _NIC_FORM = "write NAME,MAC[,SWITCH,PORT[,ROLE]], as boot,52:54:00:00:00:01,sw0,
 _NETWORK_FORM = "write NAME=VLAN[:NIC,NIC][:tagged], as main=101 or storage=102:eth1:tagged"
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "nil": None}
 _WIDEST_RANGE = 4096
+_MOST_DIGITS = 300  # the wire carries no larger number
 
 # Keys whose values are text even when they look like a number.
 TEXT_KEYS = frozenset(
@@ -31,9 +32,18 @@ def typed(text: str) -> Any:
     if text[:1] in ("[", "{", '"'):
         return parse_json(text)
     digits = text.removeprefix("-")
-    if digits.isascii() and digits.isdigit():
-        return int(text)
-    return text
+    if not (digits.isascii() and digits.isdigit()):
+        return text
+    if len(digits) > _MOST_DIGITS:
+        raise Usage(f"{text[:60]}… is too large a number", "write it in quotes")
+    return int(text)
+
+
+def spell(value: Any) -> str:
+    """A component's value as it is written in a description, or nearly."""
+    if isinstance(value, dict):
+        return str(value.get("reference", "{...}"))
+    return "NULL" if value is None else json.dumps(value)
 
 
 def typed_plainly(text: str) -> bool:
@@ -214,5 +224,14 @@ def wire(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [wire(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**31) <= value < 2**31:
-        return float(value)
+        return _double(value)
     return value
+
+
+def _double(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Usage(
+            f"a number of {value.bit_length()} bits is too large", "write it in quotes as a text"
+        ) from None

@@ -184,6 +184,26 @@ def test_an_administrators_update_acts_as_the_owner(here: Rack) -> None:
     assert "may have 1 node" in apply(here, group(nodes("n0", "n1")), "failed")
 
 
+def test_whoever_may_have_a_group_chooses_its_vlans_but_not_hosts(here: Rack) -> None:
+    here.call("SetRights", "nobody", {"describe": {}, "reserve": {}})
+    apply(here, group('vlan 105; data extends Vlan { network "data"; vlan 107; }'), caller=NOBODY)
+    assert (the_group(here)["vlan"], the_group(here)["networks"]["data"]["vlan"]) == (105, 107)
+    inside = group('data extends Vlan { network "data"; hosts ["vm"]; }')
+    with pytest.raises(Denied, match="no host 'vm' that nobody may"):
+        here.call("ApplyDescription", "web", whole(inside), {}, caller=NOBODY)
+    terminate(here)
+
+
+def test_a_vlan_that_is_the_main_network_brings_it_to_its_hosts(here: Rack) -> None:
+    apply(here, group('its extends Vlan { vlan 105; hosts ["vm"]; } ' + nodes("n0")))
+    assert here.service is not None
+    made = here.service.database.get("group_grp")
+    assert made is not None and "bridge/vm/105" in made["deployed"]
+    assert planned(here, group('its extends Vlan { vlan 105; hosts ["vm"]; } ' + nodes("n0"))) == []
+    terminate(here)
+    left(here)
+
+
 # ---- by hand
 
 
@@ -201,6 +221,9 @@ def test_what_a_call_changes_is_drift_that_applying_mends(here: Rack) -> None:
     assert notes == {
         "sfConfig": None, "grp": "vlan is 111", "grp:n0": None, "grp:n1": gone, "grp:h": gone
     }  # fmt: skip
+    told = here.call("GetComponentTree", "web", {"open": [["sfConfig", 9], ["grp", 9]], "chosen": "grp:n1"})
+    assert {row["path"]: row["notes"].get("drift") for row in told["rows"]} == notes
+    assert told["rows"][0]["below"]["drifted"] == 3 and told["chosen"]["notes"]["drift"] == gone
     assert planned(here, text) == ["change grp vlan", "create grp:n1", "create grp:h"]
     here.call("ClearHeadNode", "h1")
     apply(here, text)
@@ -258,6 +281,11 @@ def test_what_happened_while_nm_was_away_is_seen(here: Rack) -> None:
         (group('groupName "a b";'), "a b"),
         (group('expires "soon";'), "is not a time"),
         (group("hosts [1];"), "no list of names"),
+        ('at ["vm"]; ' + group("hosts LAZY ATTRIB at;"), "hosts is a reference that is followed later"),
+        ('at "n0"; ' + group("a extends Node { node LAZY ATTRIB at; }"), "node is a reference"),
+        ('at "x"; ' + group("groupName LAZY ATTRIB at;"), "groupName is a reference"),
+        ('at "+1h"; ' + group("expires LAZY ATTRIB at;"), "expires is a reference"),
+        (group('a extends Vlan { vlan 5; nics ["data"]; }'), "not for a group's main network"),
         (group("") + 'd extends Domain { hostname "d"; network LAZY PARENT; }', "leads to no Group"),
         (
             group('groupName "x";') + 'd extends Domain { hostname "d"; network LAZY grp:groupName; }',

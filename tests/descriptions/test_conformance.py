@@ -4,6 +4,7 @@ from itertools import groupby
 
 import pytest
 
+from nm.descriptions.problems import Flawed
 from tests.descriptions.conformance import Case, cases
 
 CASES = cases()
@@ -23,6 +24,19 @@ def _failure(case: Case) -> str:
     if (meaning, mistake) == (case.meaning, case.mistake):
         return ""
     return f"{case.place}: {case.text} is {meaning if mistake is None else mistake}"
+
+
+def test_every_mistake_has_its_place_its_line_and_what_to_do() -> None:
+    bare = []
+    for case in CASES:
+        if case.mistake is not None:
+            with pytest.raises(Flawed) as caught:
+                case.stage()
+            for problem in caught.value.problems:
+                line = problem.mark and problem.mark.source.line(problem.mark.offset).strip()
+                if not problem.advice or problem.mark is None or (line and "^" not in str(problem)):
+                    bare.append(f"{case.place}: {problem}")
+    assert bare == []
 
 
 def test_there_are_a_thousand_and_each_is_there_once() -> None:

@@ -19,7 +19,7 @@ def described(body: str) -> Description:
 WARNED = {
     "d extends Guest { memroy 5; }": [("XenDomain knows no memroy", "did you mean memory?", "sfConfig:d")],
     "d extends Guest { nonsense 5; }": [
-        ("XenDomain knows no nonsense", "it knows autostart, bridge, bridgeKind, cmdline, cpu, ", "sfConfig:d")
+        ("XenDomain knows no nonsense", "it knows autostart, bridge, bridgeKind, cmdline, ", "sfConfig:d")
     ],
     "sfSyncTerminat true;":
         [("Compound knows no sfSyncTerminat", "did you mean sfSyncTerminate?", "sfConfig")],

@@ -12,14 +12,14 @@ from typing import Any
 
 from nm import hands, jobs
 from nm.calls import Call, Caller, Describing, Site
-from nm.converge import Patience, Tools
+from nm.converge import Patience, Tools, Wake
 from nm.database import Database
 from nm.descriptiondesk import DescriptionDesk
 from nm.export import ExportHand
 from nm.leftoverwork import LeftoverWorker
 from nm.pools import keeping, leftovers, operations
 from nm.pools.tree import spell
-from nm.poolwork import PoolWorker, Wake
+from nm.poolwork import PoolWorker
 from nm.records import Record, name_of, record_key
 from nm.workers import Errand, Handler, Job
 

@@ -64,12 +64,21 @@ def test_only_what_is_unfolded_is_told(bench: Bench) -> None:
     assert paths(look(bench, open=[["a:y", 9]])) == ["sfConfig"]
 
 
+def test_components_stand_as_they_are_described(bench: Bench) -> None:
+    deploy(bench, TREE)
+    deploy(bench, f"first extends Prim; {TREE.replace('x extends Prim;', 'w extends Prim; x extends Prim;')}")
+    whole = look(bench, open=[["sfConfig", 9], ["a", 9], ["a:y", 9]])
+    assert paths(whole) == ["sfConfig", "first", "a", "a:w", "a:x", "a:y", "a:y:z", "b"]
+    assert paths(look(bench, find="prim")) == ["first", "a:w", "a:x", "a:y:z", "b"]
+    assert paths(look(bench, find="prim", most=1)) == ["first"]
+
+
 def test_what_is_folded_is_counted(bench: Bench) -> None:
     deploy(bench, TREE)
     live(bench, "a:y:z", state="ended", going="abnormal", words="it broke")
     live(bench, "a:x", doing="change")
     root, a, _ = look(bench)["rows"]
-    assert root["below"] == {"components": 6, "running": 5, "busy": 1, "bad": 1, "waiting": 0}
+    assert root["below"] == {"components": 6, "running": 5, "busy": 1, "bad": 1, "waiting": 0, "drifted": 0}
     assert a["below"]["components"] == 4
     [found] = look(bench, find="a:y:z")["rows"]
     assert (found["state"], found["notes"]) == ("ended", {"words": "it broke"})

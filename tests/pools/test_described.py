@@ -92,7 +92,7 @@ def test_what_is_applied_is_kept_with_the_job_that_deploys_it(bench: Bench) -> N
     record = pool(bench)
     assert (record["target"], record["deployed"], record["state"]) == (1, None, "deploying")
     assert record["owner"] == {"name": "root", "uid": 0}
-    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 512, "disk": 0}
+    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 1024, "disk": 0}
     parts = keeping.target_parts(bench.store, record)
     assert [(part.path, part.kind) for part in parts] == [((), "Compound"), (("d",), "Domain")]
 
@@ -250,6 +250,26 @@ def test_what_is_wrong_is_told(bench: Bench, written: str, words: str) -> None:
         bench.call("ApplyDescription", "pool", written, {})
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        *(domain(more=f"{name};") for name in ("memory -9", "memory 0", "maxMemory -1", "vcpus 0")),
+        domain(more="memory LAZY x; x (0 - 9);"),
+        *(f'l extends LoopbackStorageBackend {{ baseImage "spare"; {size}; }}'
+          for size in ("size -9L", "size 0L", "size 9L; swapSize -9L")),
+    ],
+)  # fmt: skip
+def test_nothing_is_less_than_nothing(bench: Bench, inside: str) -> None:
+    """What is counted less than nothing would make room for more than is allowed."""
+    with refused(bench, Invalid, "at least"):
+        apply(bench, inside)
+
+
+def test_how_long_a_host_may_be_held_up_is_bounded(bench: Bench) -> None:
+    with refused(bench, Invalid, "it is 0 to 600"):
+        apply(bench, domain(more="shutdownTimeout 2000000000;"))
+
+
 def test_too_many_components(bench: Bench) -> None:
     allow(bench, Describing(components=2))
     with refused(bench, Invalid, "3 components; 2 are allowed"):
@@ -284,6 +304,24 @@ def test_others_describe_plain_domains_only(bench: Bench, inside: str, words: st
         plan(bench, inside, caller=ALICE)
 
 
+def test_hosts_of_groups_are_written_out(bench: Bench) -> None:
+    bench.grant(ALICE, ["describe", "reserve"])
+    bench.edit("account_alice", rights={"describe": {"hosts": ["h0"]}, "reserve": {}})
+    with refused(bench, Denied, "no host 'h1' that alice"):
+        apply(bench, 'g extends Group { hosts ["h1"]; }', caller=ALICE, host="h0")
+    with refused(bench, Invalid, "hosts is a reference"):
+        apply(bench, 'where ["h1"]; g extends Group { hosts LAZY ATTRIB where; }', caller=ALICE, host="h0")
+    assert apply(bench, 'g extends Group { hosts ["h0"]; }', caller=ALICE, host="h0")
+    bring_up(bench.memory, "pool", NOW)
+    for value, error, words in (
+        ([["h0"]], Invalid, "no list of names"),
+        ([7], Invalid, "no list of names"),
+        (["h1"], Denied, "no host 'h1' that alice"),
+    ):
+        with refused(bench, error, words):
+            bench.call("SetAttribute", "pool", "g:hosts", value, caller=ALICE)
+
+
 def test_what_the_right_lists_is_allowed(bench: Bench) -> None:
     allow(bench, FOLDERS)
     describer(bench, hosts=["h0"], shells=True, paths=True, devices=True, images=["spare"])
@@ -314,12 +352,23 @@ def test_what_the_site_does_not_say_nobody_may(bench: Bench, inside: str, words:
         ('bridge "nmbr101";', "bridge nmbr101 is a group's"),
         ('bridge "br0";', "would be on all"),
         ('bridge "br0"; vlan 101;', "VLAN 101 on bridge br0 is one that nm gives to groups"),
+        ('bridge "br0"; vlan 999;', "VLAN 999 is the native VLAN of trunk t0"),
+        ('bridge "br0"; vlan 4000;', "switch sw0 parks isolated ports on VLAN 4000"),
     ],
 )
 def test_no_domain_is_put_by_hand_where_groups_are(bench: Bench, inside: str, words: str) -> None:
     with refused(bench, Denied, words):
         apply(bench, domain(more=f'sfProcessHost "h0"; {inside}'))
-    assert apply(bench, domain(more='sfProcessHost "h0"; bridge "br0"; vlan 4000;'))
+    assert apply(bench, domain(more='sfProcessHost "h0"; bridge "br0"; vlan 3000;'))
+
+
+def test_no_group_gets_a_vlan_on_which_a_domain_was_put_by_hand(bench: Bench) -> None:
+    inside = domain(more='sfProcessHost "h0"; bridge "br0"; vlan 3000;')
+    run(bench, inside)
+    with refused(bench, Conflict, "a domain of description pool is on VLAN 3000"):
+        bench.call("RegisterVlan", 3000)
+    run(bench, inside.replace("3000", "3001"))
+    assert bench.call("RegisterVlan", 3000)
 
 
 @pytest.mark.parametrize(
@@ -341,14 +390,41 @@ def test_who_may_adopt(bench: Bench) -> None:
     with refused(bench, Denied, "adopt"):
         bench.call("InspectDomains", "h0", caller=ALICE)
     describer(bench, hosts=["h0"], paths=True, adopt=True)
+    disk = disk.replace("inPlace", 'format "raw"; inPlace')
     assert apply(bench, disk, caller=ALICE, host="h0", adopt=True)
     job = bench.get(f"job_{bench.call('InspectDomains', 'h0', caller=ALICE)}")
     assert (job["subject"], job["kind"]) == ("domains:h0", "inspect")
+    bench.edit("image_spare", kernel="/images/vmlinuz")
     image = bench.get("image_spare")["disk"]
-    allow(bench, Describing(folders=(str(image).rpartition("/")[0],)))
-    for base in ("spare", image):
+    allow(bench, Describing(folders=(str(image).rpartition("/")[0], "/images")))
+    for base in ("spare", image, "/images/vmlinuz"):
         with refused(bench, Denied, "is an image"):
             apply(bench, disk.replace("/data/old.img", base), "other")
+
+
+@pytest.mark.parametrize(
+    ("file", "more"),
+    [("x.img", ""), ("x.img", 'format "qcow2";'), ("x.qcow2", 'format "raw";'),
+     ("x.img", 'f "raw"; format LAZY f;')],
+)  # fmt: skip
+def test_a_guests_data_is_read_as_nothing_else(bench: Bench, file: str, more: str) -> None:
+    """What a guest wrote to a raw disk would be followed as qcow2 to any file of the host's."""
+    allow(bench, FOLDERS)
+    disk = f'l extends LoopbackStorageBackend {{ baseImage "/data/{file}"; inPlace true; {more} }}'
+    describer(bench, hosts=["h0"], paths=True, adopt=True)
+    with refused(bench, Denied, "it is qcow2 if that ends so"):
+        apply(bench, disk, caller=ALICE, host="h0")
+    assert apply(bench, disk, host="h0")
+
+
+def test_disks_that_nm_made_are_not_for_others(bench: Bench) -> None:
+    allow(bench, FOLDERS)
+    describer(bench, hosts=["h0"], paths=True, adopt=True)
+    for file in ("nm-front+disk", "web+seed", "nm-pool-p-0a+swap"):
+        inside = f'l extends LoopbackStorageBackend {{ baseImage "/data/{file}"; }}'
+        with refused(bench, Denied, "somebody's machine"):
+            apply(bench, inside, caller=ALICE, host="h0")
+        assert apply(bench, inside, file.partition("+")[0], host="h0")
 
 
 def test_who_adopts_goes_on_to(bench: Bench) -> None:
@@ -373,10 +449,12 @@ def test_a_file_is_below_the_folder_in_one_spelling(bench: Bench) -> None:
 
 
 def test_limits_count_all_pools_of_the_owner(bench: Bench) -> None:
-    describer(bench, pools=2, components=6, domains=3, memory=1600)
+    describer(bench, pools=2, components=6, domains=3, memory=3200)
     run(bench, domain(), "one", ALICE)
-    with refused(bench, LimitReached, "1600 MiB of memory at most, and this makes 2048"):
+    with refused(bench, LimitReached, "3200 MiB of memory at most, and this makes 4096"):
         apply(bench, domain("a") + domain("b", "memory 1024;"), caller=ALICE)
+    with refused(bench, LimitReached, "this makes 3249"):
+        apply(bench, domain("a") + domain("b", "memory 100; maxMemory 1201;"), caller=ALICE)
     with refused(bench, LimitReached, "3 domains"):
         apply(bench, "".join(domain(f"d{n}", "memory 100;") for n in range(3)), caller=ALICE)
     run(bench, domain("a") + domain("b", "memory 100;"), "two", ALICE)
@@ -413,7 +491,7 @@ def test_attributes_are_set_and_removed_until_the_next_description(bench: Bench)
     run(bench, domain(more="memory 500;"))
     job = bench.get(f"job_{bench.call('SetAttribute', 'pool', 'd:memory', 600)}")
     assert (job["kind"], job["arguments"]["path"], job["arguments"]["attribute"]) == ("set", ["d"], "memory")
-    assert bench.get("pool_pool")["uses"]["memory"] == 600
+    assert bench.get("pool_pool")["uses"]["memory"] == 1200
     bring_up(bench.memory, "pool", NOW)
     [found] = bench.call("GetComponents", "pool", "d")
     assert found["attributes"]["memory"] == 600
@@ -447,7 +525,7 @@ def test_bytes_of_disks_are_a_limit_and_have_to_be_said(bench: Bench) -> None:
         apply(bench, disk("size 41943040L;"), "two", ALICE)
     with refused(bench, LimitReached, "this makes 102"):
         bench.call("SetAttribute", "one", "l:size", 105906176, caller=ALICE)
-    kept = disk("inPlace true;").replace("spare", "/data/x")
+    kept = disk('inPlace true; format "raw";').replace("spare", "/data/x")
     run(bench, kept, "two", ALICE)
     assert pool(bench, "two")["uses"]["disk"] == 0
     told = bench.call("WhoAmI", caller=ALICE)
@@ -460,6 +538,8 @@ def test_bytes_of_disks_are_a_limit_and_have_to_be_said(bench: Bench) -> None:
     [
         ("d:hostname", "other", Conflict, "cannot change while it is there"),
         ("d:memory", "much", Invalid, "memory is 'much'"),
+        ("d:memory", -600, Invalid, "memory is -600"),
+        ("d:shutdownTimeout", 601, Invalid, "it is 0 to 600"),
         ("d:sfClass", "x", Invalid, "cannot be set"),
         ("d:", 5, Invalid, "cannot be set"),
         ("e:memory", 5, NotFound, "no component e runs"),

@@ -70,7 +70,7 @@ def test_every_kind_that_the_compiler_knows_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
 def test_the_library_says_the_same(kind) -> None:  # type: ignore[no-untyped-def]
-    known = {name: attribute for name, attribute in kind.known().items() if name not in BY_PROTOTYPE}
+    known = {name: attribute for name, attribute in kind.known.items() if name not in BY_PROTOTYPE}
     said = {name: (it.type, it.must, it.lazy, it.text) for name, it in known.items()}
     assert said == rows(SAID[kind.name])
 
@@ -85,7 +85,7 @@ def test_each_is_made_by_the_file_that_the_table_names(kind) -> None:  # type: i
 
 def test_every_rule_says_what_it_may_choose_and_defaults_are_of_their_type() -> None:
     for kind in ALL:
-        for attribute in kind.known().values():
+        for attribute in kind.known.values():
             assert set(attribute.effects or {attribute.effect}) <= set(EFFECTS)
             words = isinstance(attribute.default, str) and attribute.type != "String"
             assert words or attribute.default is None or attribute.fits(attribute.default), attribute

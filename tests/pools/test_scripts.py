@@ -81,7 +81,7 @@ def test_a_script_is_somebody_without_rights_and_gets_nothing_of_nmds_own(
         "env -u PWD -u OLDPWD -u SHLVL -u _ > env",
         "ls /proc/self/fd > fds",
         'pwd > said; [ "$(ps -o sid= $$ | tr -d " ")" = $$ ] && echo leads >> said',
-        "touch made",
+        "touch made; ulimit -Hu > most; cat /proc/self/oom_score_adj >> most",
     ]
     shell = 'mine extends BashShell { exec:envProperties ["COLOUR=blue", "PATH=/bin:/usr/bin"]; } '
     body = "[" + ", ".join(json.dumps(line) for line in lines) + "]"
@@ -100,6 +100,7 @@ def test_a_script_is_somebody_without_rights_and_gets_nothing_of_nmds_own(
     assert lab.said("fds") == ["0", "1", "2", "3"]  # 3 is ls's own
     assert lab.said() == [str(lab.scratch), "leads"]
     assert (lab.scratch / "made").stat().st_uid == entry.pw_uid
+    assert lab.said("most") == ["1000", "1000"]  # processes, and before nmd when there is no memory
 
 
 def test_a_run_has_no_unix_groups_of_its_keeper(tmp_path: Path) -> None:

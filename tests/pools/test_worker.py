@@ -38,6 +38,13 @@ def test_what_is_set_may_break_no_assertion(here: Lifetime) -> None:
     assert (job["state"], job["error"]) == ("done", None)
 
 
+def test_components_are_told_as_a_tree(here: Lifetime) -> None:
+    run(here, "a extends Compound { b extends Prim; } c extends Compound { d extends Prim; } e extends Prim;")
+    told = [one["path"] for one in here.operate(showing.get_components, "web")]
+    assert told == ["sfConfig", "a", "a:b", "c", "c:d", "e"]
+    assert [one["path"] for one in here.operate(showing.get_components, "web", "c")] == ["c", "c:d"]
+
+
 def test_a_job_tells_how_far_it_is(here: Lifetime) -> None:
     parts = " ".join(f"p{n} extends Prim;" for n in range(500))
     number = here.apply("web", f"{CORE}sfConfig extends Compound {{ {parts} }}")
@@ -147,3 +154,29 @@ def test_what_cannot_be_taken_down(here: Lifetime, path: str, options: Any, word
     run(here, "a extends Prim;")
     with pytest.raises(NMError, match=words):
         here.operate(operations.terminate_component, "web", path, options)
+
+
+def test_what_came_with_an_update_stands_where_it_is_described_after_a_restart_too(here: Lifetime) -> None:
+    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
+    here.database.transact(lambda tx: tx.put(host))
+    here.open_hand = lambda _host: hand
+    guests = [f'{name} extends Domain {{ hostname "{name}"; sfLivenessDelay 0; }}' for name in "abc"]
+    run(here, f"sfSyncTerminate true; {guests[1]}")
+    run(here, f"sfSyncTerminate true; {' '.join(guests)}")
+    here.crash()
+    here.done.clear()
+    assert [one["path"] for one in here.operate(showing.get_components, "web")] == ["sfConfig", "a", "b", "c"]
+    here.run(here.terminate("web"))
+    assert here.done == ["terminate c", "terminate b", "terminate a"]
+
+
+def test_an_update_takes_down_in_the_reverse_order_of_the_description(here: Lifetime) -> None:
+    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
+    here.database.transact(lambda tx: tx.put(host))
+    here.open_hand = lambda _host: hand
+    guests = [f'{name} extends Domain {{ hostname "{name}"; sfLivenessDelay 0; }}' for name in "ab"]
+    run(here, guests[1])
+    run(here, " ".join(guests))
+    here.done.clear()
+    run(here, "")
+    assert here.done == ["terminate b", "terminate a"]

@@ -113,10 +113,24 @@ def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
     pool = folder / "pool.sf"
     pool.write_text("sfConfig extends Compuond {\n}\n")
     said = nmctl("sf", "diff", "web", str(pool), status=2).err.splitlines()
-    assert said[0] == "web.sf:1:18: no Compuond here, nor in any component around (in sfConfig)"
+    assert said[0] == f"{pool}:1:18: no Compuond here, nor in any component around (in sfConfig)"
     assert said[1:3] == ["    sfConfig extends Compuond {", "                     ^"]
+    assert said[3:] == ["    define Compuond, or include the file that does", "nmctl: nothing was done"]
     told = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json
-    assert told["error"]["code"] == 102
+    assert told["error"]["code"] == 102 and told["error"]["message"].startswith(f"{pool}:1:18: ")
+    inside = 'a extends Domain { hostname "a"; memroy 5; }'
+    pool.write_text(f"{DOMAINS}sfConfig extends Compound {{ {inside} }}")
+    assert nmctl("sf", "plan", "web", str(pool), status=2).out.splitlines()[:4] == [
+        f"warning: {pool}:2:62: Domain knows no memroy (in sfConfig:a)",
+        f"    sfConfig extends Compound {{ {inside} }}",
+        f"    {'^':>62}",
+        "    did you mean memory?",
+    ]
+    pool.write_text(
+        f"{COMMON}sfConfig extends Compound {{ a extends Guest {{ x LAZY b; }} b extends Guest; }}"
+    )
+    warned = nmctl("sf", "plan", "web", str(pool), status=2).out.splitlines()[0]
+    assert warned.startswith(f"warning: {pool}:3: a: it needs b, which stands behind it and is made first; ")
     pool.write_text(f'a "{"x" * (1 << 20)}";\nsfConfig extends Compound;')
     assert "are the most" in nmctl("sf", "apply", "web", str(pool), "--yes", status=2).err
     nmctl("sf", "status", "web", status=5)

@@ -218,6 +218,17 @@ def test_text_that_would_steer_the_terminal(rack: Described) -> None:
     assert "\x1b" not in drawn and "[2Jb" in drawn
 
 
+def test_what_is_null_stays_so_when_it_is_typed_again(rack: Described) -> None:
+    rack.apply("null", "sfConfig extends Compound { x extends Prim { nothing NULL; } }")
+    view = View("null", chosen="x")
+    view.take(rack.call("GetComponentTree", "null", view.wanted()))
+    view.attribute = list(view.answer["chosen"]["attributes"]).index("nothing")
+    assert "nothing  NULL" in "".join(text for line in draw(view, 110, 30) for text, _ in line)
+    view.press("c")
+    ask = view.press("enter")
+    assert ask is not None and ask.arguments == ("null", "x:nothing", None)
+
+
 @pytest.mark.parametrize(
     ("sent", "pressed"),
     [

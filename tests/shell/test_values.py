@@ -150,6 +150,7 @@ def test_other_forms() -> None:
         (values.pair, "novalue"),
         (values.pair, "=x"),
         (values.typed, "[1"),
+        (values.typed, "-" + "9" * 5000),
         (values.argument, '{"a"'),
         (values.numbers, "a"),
         (values.numbers, "5-3"),
@@ -179,6 +180,11 @@ def test_wrong_forms_say_the_right_one(read: Callable[[str], object], text: str)
         read(text)
     assert refused.value.hint
     assert refused.value.status == 2
+
+
+def test_a_number_that_no_double_holds_is_refused() -> None:
+    with pytest.raises(Usage, match="too large"):
+        values.wire([10**400])
 
 
 def test_wire() -> None:

@@ -36,7 +36,7 @@ def test_what_is_typed_has_the_type_that_was_chosen(type: str, text: str, value:
     [
         ("number", ""), ("number", "five"), ("number", "NaN"), ("number", "1e400"), ("number", "[5]"),
         ("number", "true"), ("boolean", "yes"), ("list", "5"), ("list", "{}"), ("list", "[NaN]"),
-        ("list", "[" * 50_000), ("colour", "red"),
+        ("list", "[" * 50_000), ("colour", "red"), ("number", "9" * 5000), ("list", "[1e400]"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_value_is_refused(type: str, text: str) -> None:

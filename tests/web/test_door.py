@@ -225,6 +225,19 @@ def test_a_picture_that_is_known_is_not_sent_again(page: Page, cookie: str) -> N
     assert (again[0], again[2]) == (304, b"")
 
 
+@pytest.mark.parametrize(
+    ("line", "header", "status"),
+    [
+        ("GET http://[", "Host: 127.0.0.1", b" 400 "),
+        ("POST /attribute", f"Host: 127.0.0.1\r\nContent-Length: {'9' * 5000}", b" 403 "),
+    ],
+)
+def test_requests_that_make_no_sense_are_answered(page: Page, line: str, header: str, status: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", page.server.server_port), timeout=20) as connection:
+        connection.sendall(f"{line} HTTP/1.0\r\n{header}\r\n\r\n".encode())
+        assert status in connection.recv(100)
+
+
 def test_connections_are_bounded(still: Laboratory, page: Page, cookie: str) -> None:
     address = ("127.0.0.1", page.server.server_port)
     idle = [socket.create_connection(address, timeout=20) for _ in range(MOST)]

@@ -71,7 +71,8 @@ function factsOf({kind, host, state, doing, going, notes, needs}) {
   return [
     ["Kind", kind], ["Host", host], ["State", state + (going ? `, ${going}` : "")], ["Under way", doing],
     ["Why", notes.words], ["Trouble", notes.trouble], ["Unreachable", notes.unreachable],
-    ["Last update", notes.abandoned], ["Waits", notes.waits], ["Needs", leads.join(", ")],
+    ["Last update", notes.abandoned], ["Waits", notes.waits], ["Changed by hand", notes.drift],
+    ["Needs", leads.join(", ")],
   ];
 }
 

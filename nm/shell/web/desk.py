@@ -10,7 +10,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from nm.shell.failures import UNREACHABLE, USAGE, Failure
 from nm.shell.feed import LATE, SILENT
@@ -18,6 +18,7 @@ from nm.shell.run import error_document
 from nm.shell.session import Session
 
 _WHOLE = re.compile(r"[+-]?\d+")
+_DIGITS = 300  # of a number at most: the wire carries none that is larger
 _WORDS = {"true": True, "false": False}
 
 Document = dict[str, Any]
@@ -78,7 +79,7 @@ def value_of(type: str, text: str) -> Any:
     word = text.strip()
     if type == "boolean" and word in _WORDS:
         return _WORDS[word]
-    if type == "number" and _WHOLE.fullmatch(word):
+    if type == "number" and _WHOLE.fullmatch(word) and len(word) <= _DIGITS:
         return int(word)
     found = _json(word) if type in ("number", "list") else None
     if (type == "number" and isinstance(found, float)) or (type == "list" and isinstance(found, list)):
@@ -97,14 +98,18 @@ def _told(ask: Callable[[], Any]) -> Document:
 def _json(text: str | bytes) -> Any:
     """What the text says; None when it is no JSON, or nested too deep, or has numbers that are none."""
     try:
-        found = json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
-    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
-def _refuse(word: str) -> Any:
+def _refuse(word: str) -> NoReturn:
     raise ValueError(word)
+
+
+def _finite(word: str) -> float:
+    found = float(word)
+    return found if math.isfinite(found) else _refuse(word)
 
 
 def _struct(text: str | bytes) -> Mapping[str, Any]:

@@ -117,6 +117,17 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "nmctl"
     sys_version = ""
 
+    def parse_request(self) -> bool:
+        """Whether the request can be read, its path as well."""
+        if not super().parse_request():
+            return False
+        try:
+            urlsplit(self.path)
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        return True
+
     def do_GET(self) -> None:
         """Answer, when who asks may look."""
         url = urlsplit(self.path)
@@ -198,7 +209,7 @@ class Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes | None:
         """What came with the request; None when it is too long, or of no length."""
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit() and int(length) <= LARGEST):
+        if not (length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= LARGEST):
             return None
         return self.rfile.read(int(length))
 

@@ -167,17 +167,18 @@ const bad = (row) => row.going === "abnormal" || row.notes.trouble || row.notes.
 
 function styleOf(row) {
   if (bad(row)) return "bad";
-  if (row.doing || row.going) return "moving";
+  if (row.doing || row.going || row.notes.drift) return "moving";
   return row.state === "running" ? "good" : "";
 }
 
 // What there is to say of it, and when it is folded of what is inside it.
 function aboutOf(row, open) {
   const own = [row.waiting.length ? `${row.waiting.join(", ")} waits for the next start` : "", ...Object.values(row.notes)];
-  const {components, running, busy, bad: wrong, waiting} = row.below;
+  const {components, running, busy, bad: wrong, waiting, drifted} = row.below;
   const inside = [
     count(components - 1, "component"), running < components && `${running} running`, busy && `${busy} busy`,
     wrong && `${wrong} in trouble`, waiting && `${waiting} waiting for a start`,
+    drifted && `${drifted} changed by hand`,
   ];
   return [...own, ...(row.inside && !open ? inside : [])].filter(Boolean).join(" · ");
 }

@@ -12,6 +12,8 @@ from nm.errors import DeviceFailed
 from nm.facts import Order
 from nm.hostnet import LinuxNetwork
 from nm.libvirt_host import LibvirtHost
+from nm.machine_xml import mark_of
+from nm.pool_xml import PoolMark
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief
 from nm.poolwires import check_off
@@ -96,3 +98,15 @@ def test_a_domain_is_on_the_bridge_of_its_groups_vlan(host: Host) -> None:
     assert host.order("start").error is None and len(ports(106)) == 1
     assert host.order("terminate").error is None
     host.check_off(106)
+
+
+def test_a_domain_that_is_let_go_is_on_no_groups_vlan(host: Host) -> None:
+    """It has no mark from then on, so nothing of nm's would ever look for it there."""
+    host.vlan = 105
+    assert (host.order("deploy").error, host.order("start").error) == (None, None)
+    assert len(ports(105)) == 1
+    stays = replace(VM, attributes={**ATTRIBUTES, "keepOnTerminate": True})
+    assert host.order("terminate", stays).error is None
+    assert ports(105) == []
+    assert "nmbr105" not in sh("virsh", "dumpxml", "vm") + sh("virsh", "dumpxml", "--inactive", "vm")
+    assert mark_of(sh("virsh", "dumpxml", "--inactive", "vm"), PoolMark) is None

@@ -1,9 +1,16 @@
 """Domains on their group's VLAN: put there, moved, taken down before it goes, and who reaches whom."""
 
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import current_thread
 
+import pytest
+
+from nm import poolgroups
+from nm.pools.briefs import Brief
+from nm.store import Reader
 from tests.described.rack.conftest import House
 from tests.hosts.rack.conftest import sh, until
 
@@ -95,6 +102,72 @@ def test_a_domain_that_does_not_go_keeps_the_vlan_its_groups(house: House) -> No
     house.until(lambda: house.call("GetGroups", {}) == [])
     assert house.trunks() == set()
     house.terminate()
+
+
+def test_no_vlan_is_given_back_while_a_domain_is_put_on_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The group is destroyed between the question on which VLAN the domain is to be and its start."""
+    ask = poolgroups.vlan_at
+    free: list[bool] = []
+
+    def asked(store: Reader, brief: Brief, host: str) -> int:
+        vlan = ask(store, brief, host)
+        if current_thread().name == "domains:h0" and not free:
+            house.call("DestroyGroup", "grp", True)
+            with suppress(AssertionError):
+                house.until(lambda: house.call("GetGroups", {}) == [], 3)
+            free.append(house.call("GetVlans", {"id": vlan})[0]["free"])
+        return vlan
+
+    monkeypatch.setattr(poolgroups, "vlan_at", asked)
+    house.wait(house.call("ApplyDescription", "web", text("vlan 105;"), {}), 90)
+    house.until(lambda: house.call("GetDescriptions", {})[0]["state"] == "failed")
+    house.until(lambda: house.call("GetGroups", {}) == [])
+    assert free == [False] and tag() == ""
+    house.terminate()
+
+
+def test_a_group_that_ends_alone_takes_the_domains_on_it_down_first(house: House) -> None:
+    house.apply(text(f"vlan 105; {NODE}"))
+    job = house.wait(house.call("TerminateComponent", "web", "grp", {"detach": True}), 60)
+    assert job["state"] == "done" and tag() == ""
+    assert house.call("GetGroups", {}) == [] and house.call("GetVlans", {"id": 105})[0]["free"]
+    house.terminate()
+
+
+def test_a_domain_that_libvirt_does_not_keep_any_more_holds_the_vlan_as_well(house: House) -> None:
+    slow = vm(PLACE, more=OFF_AT_ONCE.replace("0", "600"))
+    house.apply(text(f"vlan 105; {NODE}", place="", more=slow))
+    sh("virsh", "undefine", "vm")
+    house.call("DestroyGroup", "grp", True)
+    house.until(lambda: "domain vm" in str(house.call("GetGroups", {})[0]["error"]))
+    assert tag() == "105" and not house.call("GetVlans", {"id": 105})[0]["free"]
+    sh("virsh", "destroy", "vm")
+    house.until(lambda: house.call("GetGroups", {}) == [])
+    house.terminate()
+    empty()  # its seed is nobody's without the domain
+
+
+def empty() -> None:
+    """Take away what nm is to leave."""
+    for line in sh("virsh", "-q", "vol-list", "described").splitlines():
+        sh("virsh", "vol-delete", "--pool", "described", line.split()[0])
+
+
+def test_a_domain_that_stays_is_let_go_off_the_vlan(house: House) -> None:
+    """Nobody knows of it afterwards, and the VLAN may be another group's by then."""
+    kept = vm(PLACE, more=f"{OFF_AT_ONCE} keepOnTerminate true;")
+    house.apply(text(f"vlan 105; {NODE}", place="", more=kept))
+    assert tag() == "105"
+    try:
+        house.terminate()
+        assert house.call("GetVlans", {"id": 105})[0]["free"] and house.trunks() == set()
+        assert sh("virsh", "-q", "list", "--name").split() == ["vm"] and tag() != "105"
+        assert "105" not in sh("virsh", "dumpxml", "--inactive", "vm")
+    finally:
+        sh("sh", "-c", "virsh destroy vm; virsh undefine vm; true")
+        empty()
 
 
 def node(name: str) -> str:

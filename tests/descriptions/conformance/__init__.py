@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from nm import sflibrary
-from nm.descriptions.compiler import Phase, behind
+from nm.descriptions.compiler import Phase, Stage, behind
 from nm.descriptions.linking import Surroundings
 from nm.descriptions.problems import Flawed
 
@@ -54,17 +54,21 @@ class Case:
         whole = self.whole or WHOLE.search(self.text) is not None
         return start + (self.text if whole else f"sfConfig extends {{ {self.text}\n }}")
 
+    def stage(self) -> Stage:
+        """It behind its phase. Raises Flawed."""
+        return behind(
+            "test.sf",
+            self.description(),
+            self.phase,
+            self.files,
+            library=LIBRARY,
+            surroundings=Surroundings(self.properties),
+        )
+
     def outcome(self) -> tuple[str | None, str | None]:
         """What it means in truth, and what is wrong with it."""
         try:
-            made = behind(
-                "test.sf",
-                self.description(),
-                self.phase,
-                self.files,
-                library=LIBRARY,
-                surroundings=Surroundings(self.properties),
-            )
+            made = self.stage()
         except Flawed as error:
             return None, error.problems[0].message.strip()
         said = " ".join(made.text().split())

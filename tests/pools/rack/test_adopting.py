@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nm import pool
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
 from nm.pools import operations
@@ -177,6 +178,16 @@ def test_neither_a_stranger_nor_one_with_another_disk_is_taken(rack: Rack, olds:
         job = rack.run(rack.apply("old", re.sub(old, new, text(rack)), adopt=True))
         assert job["state"] == "failed" and words in job["error"]["text"]
         assert mark("web") is None and domains() == ["db", "web"]
+
+
+def test_a_head_node_is_not_taken(rack: Rack, olds: Olds) -> None:
+    """One that was there before nm has no mark of nm's."""
+    described = text(rack)
+    rack.operate(pool.register_head_node, "front", {"host": "h0", "domain": "web"}, method="RegisterHeadNode")
+    assert {one.name: one.nm for one in looked(rack)} == {"web": True, "db": False}
+    job = rack.run(rack.apply("old", described, adopt=True))
+    assert job["state"] == "failed" and "not nm's own" in job["error"]["text"]
+    assert (mark("web"), mark("db")) == (None, None) and domains() == ["db", "web"]
 
 
 def test_killed_behind_every_order_they_are_taken_all_the_same(rack: Rack, olds: Olds) -> None:

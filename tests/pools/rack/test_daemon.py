@@ -37,6 +37,7 @@ def daemon(tmp_path: Path, folder: Path, images: Path) -> Iterator[Daemon]:
     sh("sh", "-c", f"virsh pool-destroy pools; virsh pool-undefine pools; rm -rf {disks}; true")
 
 
+@pytest.mark.timeout(900)
 def test_killed_at_any_moment_it_comes_to_the_same(daemon: Daemon, folder: Path) -> None:
     chance, never = random.Random(), threading.Event()
     other = pair('graphics "vnc";', "swapSize 1048576L;")

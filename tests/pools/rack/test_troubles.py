@@ -158,7 +158,7 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     disk = Brief("web", 1.0, ("disk",), "LoopbackStorageBackend", 1, size)
     small = {"hostname": "a", "memory": 32, "shutdownTimeout": 0}
     domain = Brief("web", 1.0, ("a",), "Domain", 1, small, disk=disk)
-    host = {"uri": URI, "pool": "pools", "emulate": True}
+    host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
 
     def hand(at: int = 0) -> PoolHand:
         connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
@@ -209,3 +209,32 @@ def test_a_stranger_of_that_name_stays(rack: Rack) -> None:
     assert domains("--all") == ["other"] and rack.files() == []
     rack.run(rack.terminate("web"))
     assert domains("--all") == ["other"] and virsh("domstate", "other") == "shut off"
+
+
+@pytest.mark.parametrize("more", ['format "raw";', "backing false;"])
+def test_what_is_written_in_a_raw_disk_leads_to_no_other_file(rack: Rack, more: str) -> None:
+    """A guest can write what a qcow2 file begins with, and that names a file under it."""
+    other, written = rack.images.parent / "other", rack.images / "written.img"
+    other.write_bytes(b"another's".ljust(1 << 20))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", other, written], check=True)
+    disk = f'd extends LoopbackStorageBackend {{ sfProcessHost "h0"; baseImage "{written}"; {more} }}'
+    job = rack.run(rack.apply("web", f"sfConfig extends Compound {{ {disk} }}"))
+    written.unlink()
+    other.unlink()
+    assert job["state"] == "failed" and "is to be raw, and what is in it is qcow2" in job["error"]["text"]
+    assert rack.files() == []
+
+
+def test_folders_of_like_names_are_two(rack: Rack) -> None:
+    places = [rack.images / "a-b", rack.images / "a" / "b"]
+    for place in places:
+        place.mkdir(parents=True)
+    disks = "".join(
+        f'd{number} extends LoopbackStorageBackend {{ baseImage "empty"; imageDir "{place}"; }}'
+        for number, place in enumerate(places)
+    )
+    job = rack.run(rack.apply("web", f'sfConfig extends Compound {{ sfProcessHost "h0"; {disks} }}'))
+    found = [len(list(place.iterdir())) for place in places]
+    rack.run(rack.terminate("web"))
+    assert (job["state"], found) == ("done", [1, 1])
+    assert [list(place.iterdir()) for place in places] == [[], []]

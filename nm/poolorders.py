@@ -1,0 +1,196 @@
+"""What a pool's worker has ordered and nobody has answered: given, tried again, called off, let go.
+
+A helper of the pool's worker. Orders go to the workers that nm/poolcarriers.py names, mostly the hosts' own
+("domains:HOST"), so hosts work beside each other. What passes (a libvirtd that is just being restarted) is
+tried again for as long as jobs are; a taking down for ever. None of this is in a record of its own: after a
+crash the pool's life gives the orders again that were not answered.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from nm.converge import Tools, Wake
+from nm.errors import DeviceFailed, NMError
+from nm.facts import Order, Outcome
+from nm.poolbook import Book
+from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
+from nm.pools import keeping, leftovers
+from nm.pools.kinds import DISKS, DOMAINS
+from nm.pools.life import STAGES, Entry
+from nm.pools.life import Order as Wanted
+from nm.pools.lifecycle import Event
+from nm.pools.places import host_of
+from nm.pools.tree import Path
+from nm.records import name_of
+from nm.workers import Errand
+
+
+@dataclass
+class Sent:
+    """An order that is under way, or waits to be tried again. Only the newest one for a part counts."""
+
+    wanted: Wanted
+    begun: float  # by Tools.up
+    unwanted: bool = False  # whoever is at it may end it
+    tries: int = 0
+    again: float | None = None  # when, by Tools.up; None: it is under way
+    error: str = ""
+
+    def called_off(self) -> bool:
+        """Whether its part goes."""
+        return self.unwanted
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A hand has answered an order."""
+
+    sent: Sent
+    outcome: Outcome
+
+
+class Orders:
+    """Of one pool. Called by its thread only."""
+
+    def __init__(self, tools: Tools, name: str) -> None:
+        self._name, self._tools, self._store = name, tools, tools.store
+        self._sent: dict[Path, Sent] = {}
+
+    def forget(self) -> None:
+        """Nothing is under way any more; answers that come yet count for nothing."""
+        self._sent = {}
+
+    # ---- giving
+
+    def give(self, book: Book, orders: Iterable[Wanted]) -> None:
+        """Each replaces the one for the same part that was given before."""
+        sent = {order.path: Sent(order, self._tools.up()) for order in orders}
+        self._sent |= sent
+        self._send(book, sent.values())
+
+    def _send(self, book: Book, sent: Iterable[Sent]) -> None:
+        """To the workers that carry out orders for these parts; what is one change of a group's, together."""
+        job = keeping.busy(self._store, book.pool)
+        gentle = job is not None and job["kind"] == "set"
+        adopt = book.pool["options"].get("adopt") is True
+        errands: dict[tuple[str, Path | None], list[tuple[Sent, Order]]] = {}
+        for one in sent:
+            wanted = one.wanted
+            part = book.part(wanted.path, wanted.what)
+            try:
+                brief = replace(book.brief(part, wanted.what), gentle=gentle, adopt=adopt)
+                subject = CARRIERS[part.kind](self._store, part, brief)
+            except NMError as error:
+                self._reply([one], [Outcome(error=error)])
+                continue
+            value = {"what": wanted.what, "brief": brief, "unwanted": one.called_off}
+            order = Order(brief.fact, value, moot=partial(self._stale, one))
+            apart = None if part.kind in TOGETHER else wanted.path
+            errands.setdefault((subject, apart), []).append((one, order))
+        for (subject, _), pairs in errands.items():
+            reply = partial(self._reply, [one for one, _ in pairs])
+            self._tools.send(subject, Errand([order for _, order in pairs], reply))
+
+    def _stale(self, sent: Sent) -> bool:
+        return self._sent.get(sent.wanted.path) is not sent
+
+    def _reply(self, sent: Sequence[Sent], outcomes: list[Outcome]) -> None:
+        for one, outcome in zip(sent, outcomes, strict=True):
+            self._tools.send(keeping.subject(self._name), Answer(one, outcome))
+
+    def call_off(self, changes: Mapping[Path, Entry]) -> None:
+        """What is just being made, and goes, is not wanted any more; whether that is ended is the hand's."""
+        for path, entry in changes.items():
+            if entry.get("going") and (sent := self._sent.get(path)) is not None:
+                sent.unwanted = sent.wanted.what in STAGES
+
+    # ---- answers
+
+    def answered(self, book: Book, answer: Answer) -> list[Event]:
+        """What follows in the pool's life; nothing while it is to be tried again."""
+        sent, error = answer.sent, answer.outcome.error
+        path, what = sent.wanted.path, sent.wanted.what
+        if self._sent.get(path) is not sent:
+            return []  # it was ordered anew since
+        goes = bool(book.state.get(path, {}).get("going"))
+        if error is None or (goes and self._forgo(book, sent, str(error))):
+            del self._sent[path]
+            return [Event("done", path, what)]
+        if self._patient(sent, error, goes):
+            sent.again = self._tools.up() + self._growing(sent)
+            sent.tries, sent.error = sent.tries + 1, str(error)
+            return [Event("failed", path, what, words=str(error))] if goes else []
+        del self._sent[path]
+        return [Event("failed", path, what, words=str(error))]
+
+    def _forgo(self, book: Book, sent: Sent, error: str) -> bool:
+        """Whether a taking down by force goes on without this part, which is owed then."""
+        path, what = sent.wanted.path, sent.wanted.what
+        job = keeping.busy(self._store, book.pool)
+        if what != "terminate" or not keeping.forced(job) or not _may_forgo(book, path):
+            return False
+        part = book.part(path, what)
+        host = host_of(self._store, part.host) if part.kind in (*DOMAINS, *DISKS) else None
+        if host is not None:
+            brief, name = book.brief(part, what), name_of(host["record_key"])
+            now = self._tools.now()
+            self._store.transact(lambda tx: leftovers.owe(tx, book.pool, brief, name, error, now))
+            self._tools.send(leftovers.SUBJECT, Wake())
+        return True
+
+    def _patient(self, sent: Sent, error: NMError, goes: bool) -> bool:
+        """Whether it is tried again: what has to go, always; else what may pass, for a time."""
+        if goes:
+            return sent.wanted.what == "terminate"
+        late = self._tools.up() - sent.begun > self._tools.patience.deadline
+        return isinstance(error, DeviceFailed) and error.passing and not late
+
+    def _growing(self, sent: Sent) -> float:
+        patience = self._tools.patience
+        return min(patience.first_pause * 2.0 ** min(sent.tries, 60), patience.longest_pause)
+
+    # ---- time
+
+    def due(self, book: Book) -> list[Event]:
+        """What is tried again, or not any more."""
+        found = []
+        for path, sent in list(self._sent.items()):
+            what = sent.wanted.what
+            if sent.again is not None and self._forgo(book, sent, sent.error):
+                del self._sent[path]
+                found.append(Event("done", path, what))
+            elif self._is_let_go(book, sent):
+                del self._sent[path]
+                found.append(Event("failed", path, what, words=sent.error))
+            elif sent.again is not None and sent.again <= self._tools.up():
+                sent.again = None
+                self._send(book, [sent])
+        return found
+
+    def _is_let_go(self, book: Book, sent: Sent) -> bool:
+        """Whether nobody wants it any more, and it is not just being done by a hand."""
+        path, what = sent.wanted.path, sent.wanted.what
+        if what == "terminate" or not book.state.get(path, {}).get("going"):
+            return False
+        return sent.again is not None or book.part(path, what).kind in LET_GO
+
+    def waits(self, book: Book) -> list[float]:
+        """Seconds after which there is something to do, as far as that is known."""
+        tried = [sent for sent in self._sent.values() if sent.again is not None]
+        waits = [sent.again - self._tools.up() for sent in tried if sent.again is not None]
+        waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
+        if keeping.forced(keeping.busy(self._store, book.pool)):
+            ends = (sent.wanted.path for sent in tried if sent.wanted.what == "terminate")
+            waits += [0.0 for path in ends if _may_forgo(book, path)]
+        return waits
+
+    @property
+    def awaited(self) -> bool:
+        """Whether an answer is."""
+        return bool(self._sent)
+
+
+def _may_forgo(book: Book, path: Path) -> bool:
+    """Groups have ways of their own to be taken apart by force."""
+    return book.part(path, "terminate").kind not in LET_GO
