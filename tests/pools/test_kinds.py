@@ -114,7 +114,6 @@ GUEST = 'd extends Domain {{ hostname "h"; {} }}'
         (GUEST.format("xyzzy 5;"), "warning: d: Domain knows no attribute xyzzy; docs/components.md lists"),
         (GUEST.format("storageBackend LAZY nowhere;"), "error: d: storageBackend leads nowhere; name a"),
         (GUEST.format('graphics "tv";'), "error: d: graphics is 'tv'; it is one of none, vnc, spice"),
-        (GUEST.format("memory -5;"), "error: d: memory is -5; write a positive number"),
         ("p extends P; " + GUEST.format("storageBackend LAZY p;"), "error: d: storageBackend leads to a P"),
         (
             f'p extends {DISKS[0]} {{ baseImage "i"; sfProcessHost "h1"; }} '
