@@ -71,8 +71,7 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert "nothing to do" in nmctl("sf", "plan", "web", str(pool)).out
     assert "nothing to do" in nmctl("sf", "apply", "web", str(pool), "--yes").out
     assert nmctl.one("GetDescriptions", name="web")["revision"] == 1
-    changed = pool.read_text().replace("512", "513")
-    pool.write_text(changed)
+    write(513)
     nmctl("sf", "apply", "other", str(pool), "--if-plan", found["hash"], status=6)  # says something else
     write(600, 'b extends Guest { hostname "b"; }')
     differing = nmctl("sf", "diff", "web", str(pool), status=2)
