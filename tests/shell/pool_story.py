@@ -21,6 +21,33 @@ XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB
 <hostdev mode='subsystem'/></devices></domain>"""
 
 
+def _set_oddly(nmctl: Nmctl) -> None:
+    """Of components, by the path that a text says, and what there was not at the start."""
+    assert "a is a component" in nmctl("sf", "set", "web", "a", "5", status=2).err
+    nmctl("sf", "set", "web", "sfConfig:a:late", "5", "--wait")
+    assert "late 5  (now; it was started without it)" in nmctl("sf", "status", "web", "--attributes").out
+    nmctl("sf", "unset", "web", "a:late", "--wait")
+
+
+def _tell_all(nmctl: Nmctl, pool: Path) -> None:
+    """Each component behind what it is in, however they are made."""
+    inside = "".join(f"{one} extends Compound {{ c extends Prim; }} " for one in "ab")
+    pool.write_text(f'#include "org/smartfrog/components.sf"\nsfConfig extends Compound {{ {inside} }}')
+    nmctl("sf", "apply", "deep", str(pool), "--yes", "--wait")
+    told = [line.split(" (")[0] for line in nmctl("sf", "status", "deep").out.splitlines()[1:]]
+    assert told == ["  sfConfig", "    a", "      c", "    b", "      c"]
+    nmctl("sf", "terminate", "deep", "--wait")
+
+
+def _is_late(nmctl: Nmctl, pool: Path) -> None:
+    """What has failed is told, also by the exit status."""
+    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
+    nmctl("sf", "apply", "late", str(pool), "--yes")
+    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
+    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
+    nmctl("sf", "terminate", "late", "--wait")
+
+
 def pools(nmctl: Nmctl, folder: Path) -> None:
     """From the first plan to the end."""
     common, pool = folder / "common.sf", folder / "pool.sf"
@@ -47,6 +74,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert "nothing to do" in nmctl("sf", "plan", "web", str(pool)).out
     assert "nothing to do" in nmctl("sf", "apply", "web", str(pool), "--yes").out
     assert nmctl.one("GetDescriptions", name="web")["revision"] == 1
+    write(513)
+    nmctl("sf", "apply", "other", str(pool), "--if-plan", found["hash"], status=6)  # says something else
     write(600, 'b extends Guest { hostname "b"; }')
     differing = nmctl("sf", "diff", "web", str(pool), status=2)
     assert "        memory 512 -> 600 (now)" in differing.out.splitlines()
@@ -63,6 +92,7 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     said = nmctl("sf", "set", "web", "a:memory", "700", "--wait").err
     assert said.startswith("set a:memory of web: it counts at once")
     assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
+    _set_oddly(nmctl)
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
     assert "a:memory (removed)" in nmctl("sf", "show", "web").err
@@ -76,11 +106,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
-    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
-    nmctl("sf", "apply", "late", str(pool), "--yes")
-    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
-    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
-    nmctl("sf", "terminate", "late", "--wait")
+    _is_late(nmctl, pool)
+    _tell_all(nmctl, pool)
 
 
 def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
