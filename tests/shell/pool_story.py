@@ -2,12 +2,10 @@
 
 import re
 import xml.etree.ElementTree as ET
-from contextlib import closing
 from pathlib import Path
 
-import libvirt
-
 from nm.shell import smartfrog
+from tests import standin
 from tests.shell.conftest import Nmctl
 
 COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
@@ -197,7 +195,7 @@ def domains_as_descriptions(nmctl: Nmctl, folder: Path) -> None:
 
 def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     """Domains that a host has become a description, and components, and are let go again."""
-    _clear_stand_in()
+    standin.clear()
     pool = folder / "pool.sf"
     nmctl("sf", "import", "--source", "vm", status=2)
     nmctl("sf", "import", "--all", status=2)
@@ -217,12 +215,3 @@ def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "import", "--source", "vm", "--all", status=5)
     nmctl("sf", "terminate", "old", "--wait")
     assert nmctl("sf", "import", "--source", "vm", "test").out == text
-
-
-def _clear_stand_in() -> None:
-    """Libvirt keeps it for this process, with the head nodes that earlier tests have started there."""
-    with closing(libvirt.open("test:///default")) as connection:
-        for domain in connection.listAllDomains():
-            if domain.name() != "test":
-                domain.destroy() if domain.isActive() else None
-                domain.undefine()
