@@ -19,7 +19,7 @@ def unprivileged(value: str) -> str | None:
 
 @dataclass(frozen=True)
 class Descriptions:
-    """Pools of machines that are described in SmartFrog's language (docs/descriptions.md)."""
+    """Pools of machines that are described in SmartFrog's language (docs/pools.md)."""
 
     shells: bool = key(
         False,

@@ -111,9 +111,8 @@ class Reader:
 
         known = sorted({*self._library, *self._files})
         near = get_close_matches(name[:100], known, 1, 0.8)
-        ours = ", ".join(sorted(self._library)[:12])
-        there = f"did you mean {near[0]}?" if near else f"nm's own library has {ours}"
-        return f"send it along under this very name; {there}"
+        there = f"did you mean {near[0]}? " if near else ""
+        return f"{there}nmctl looks from the folder in which it is called, then in nm's library"
 
 
 def included_names(text: str) -> list[str]:

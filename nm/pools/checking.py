@@ -30,6 +30,7 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
     "shutdownTimeout": (0, 600),  # the host's other pools wait meanwhile
 }
 LAST_VLAN = 4094
+DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -62,7 +63,7 @@ def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
     found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
-    return [*found, *_of_shells(tree), *_of_lazy(tree), *_of_order(tree)]
+    return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
 def of_one(part: Part) -> list[Finding]:
@@ -166,6 +167,19 @@ def _of_shell(part: Part, shell: Part | None) -> Iterator[Finding]:
     elif shell.host != part.host:
         text = f"its shell is on {shell.host or 'another host'}"
         yield _error(part, text, "a script runs where its shell is: describe both on one host")
+
+
+def _of_disks(tree: Tree) -> Iterator[Finding]:
+    """A domain's disk is one, and where the domain is."""
+    for part in tree.parts.values():
+        disk = tree.parts.get(part.needs.get("storageBackend") or part.path, part)
+        if disk is part or part.kind not in ("Domain", "XenDomain"):
+            continue
+        if disk.kind not in DISKS:
+            yield _error(part, f"storageBackend leads to a {disk.kind}", f"let it lead to a {DISKS[0]}")
+        elif disk.host != part.host:
+            text = f"its disk is on {disk.host or 'another host'}"
+            yield _error(part, text, "a domain runs where its disk is: describe both on one host")
 
 
 def _of_nic(part: Part) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from nm.pools.grouping import GROUP
 from nm.pools.kinds import KINDS
 from nm.pools.life import Entry
 from nm.pools.operations import need
-from nm.pools.tree import ROOT, Part, Path, is_around, spell
+from nm.pools.tree import Part, Path, is_around, spell, spelled
 from nm.records import Record, name_of
 from nm.store import Reader
 
@@ -60,12 +60,12 @@ def get_component_tree(reader: Reader, call: Call, name: str, view: Record | Non
     pool, chosen_view = need(reader, name), _checked(view or {})
     with uncollected():  # it makes many objects again and again, and no garbage
         kept = _kept(reader, pool)
-    console = _of_console(kept, _path(chosen_view.get("root", "")))
-    root: Path = () if console["root"] in ("sfConfig", "") else tuple(console["root"].split(":"))
+    console = _of_console(kept, spelled(chosen_view.get("root", "")))
+    root = spelled(console["root"])
     if kept and root not in kept:
         raise NotFound(f"no component {spell(root)} in {name}", "GetDescriptions tells the consoles")
     rows, matching = _rows(kept, root, chosen_view) if kept else ([], 0)
-    chosen = kept.get(_path(chosen_view["chosen"])) if "chosen" in chosen_view else None
+    chosen = kept.get(spelled(chosen_view["chosen"])) if "chosen" in chosen_view else None
     return {
         "description": showing.description(
             reader, call, pool, ((one.path, one.part) for one in kept.values())
@@ -89,10 +89,6 @@ def _checked(view: Record) -> Record:
         if not (isinstance(item, list) and [type(one) for one in item] == [str, int]):
             raise Invalid("open of a view is not a list of [path, count]", "as {'open': [['a:b', 50]]}")
     return view
-
-
-def _path(spelled: str) -> Path:
-    return tuple(spelled.split(":")) if spelled not in ("", "sfConfig") else ROOT
 
 
 # ---- all that is kept
@@ -183,7 +179,7 @@ def _rows(kept: Mapping[Path, _Kept], root: Path, view: Record) -> tuple[list[_K
     if words:
         found = [one for one in kept.values() if is_around(root, one.path) and _matches(one, words)]
         return found[: min(view.get("most", MOST), ROWS)], len(found)
-    unfolded = {_path(path): most for path, most in view.get("open", [[spell(root), MOST]])}
+    unfolded = {spelled(path): most for path, most in view.get("open", [[spell(root), MOST]])}
     return list(_unfolded(kept[root], unfolded)), 0
 
 

@@ -19,7 +19,7 @@ from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
 from nm.pools.kinds import KINDS
 from nm.pools.plan import Plan, plan
-from nm.pools.tree import Part, Path, spell
+from nm.pools.tree import Part, Path, spell, spelled
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
@@ -155,7 +155,7 @@ def terminate_component(
         raise Invalid("options are wrong", "the only one is detach, true or false")
     pool = need(tx, name)
     _check_idle(tx, pool)
-    where = () if path == "sfConfig" else tuple(path.split(":"))
+    where = spelled(path)
     if not where:
         raise Invalid("that is the whole description", "TerminateDescription takes it down")
     standing = keeping.standing_of(tx, pool, where)
@@ -181,9 +181,11 @@ def remove_attribute(tx: Transaction, call: Call, name: str, path: str) -> int:
 def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str, Any] | None) -> int:
     pool = need(tx, name)
     _check_idle(tx, pool)
-    *component, attribute = path.split(":")
-    where = () if component == ["sfConfig"] else tuple(component)
+    component, _, attribute = path.rpartition(":")
+    where = spelled(component)
     old = _deployed(tx, pool, where, name)
+    if keeping.standing_of(tx, pool, (*where, attribute)) is not None:
+        raise Invalid(f"{path} is a component", f"name an attribute of it, as {path}:memory")
     if change is None and attribute not in old.part.attributes:
         raise NotFound(f"{spell(where)} has no attribute {attribute}", "GetComponents lists them")
     if change is not None:

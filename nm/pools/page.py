@@ -11,8 +11,8 @@ ALIASES = {name for kind in ALL for name in kind.written if name != kind.name}
 
 HEAD = """# Components: what each is given
 
-This page is made from the code (`make docs`); docs/descriptions.md explains the language, and
-what is deployed.
+This page is made from the code (`make docs`); docs/descriptions.md explains the language,
+docs/pools.md what is deployed.
 
 *must*: a component without that attribute is refused. *a change*: what changing, adding or removing an
 attribute means for a component that runs, when its description is applied again:

@@ -39,6 +39,7 @@ STEPS: Mapping[Action, tuple[What, ...]] = {
 BY_EFFECT: Mapping[Effect | None, Action | None] = {
     None: None, "termination": "change", "now": "change", "restart": "restart", "replace": "replace"
 }  # fmt: skip
+MAKING = ("create", "replace", "later")
 HARDER: tuple[Action | None, ...] = (None, "change", "restart", "replace")
 SIGNS = {"create": "+", "change": "~", "restart": "~", "replace": "-/+", "destroy": "-", "later": "."}
 
@@ -81,16 +82,18 @@ class Step:
 class Plan:
     """Changes in the order of the tree, those that destroy behind them; steps in an order that may be gone.
 
-    refused: why it may not be carried out; nothing is then.
+    refused: why it may not be carried out; nothing is then. made: all that is said of what is made, for there
+    is nothing that it differs from.
     """
 
     changes: tuple[Change, ...] = ()
     steps: tuple[Step, ...] = ()
     refused: tuple[str, ...] = field(default=())
+    made: tuple[Mapping[str, Any], ...] = ()
 
     def hash(self) -> str:
         """Names this plan: another world makes another one."""
-        said = json.dumps(self.public(), sort_keys=True, default=repr)
+        said = json.dumps([self.public(), self.made], sort_keys=True, default=repr)
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def public(self) -> dict[str, Any]:
@@ -122,7 +125,8 @@ def plan(target: Tree | None, deployed: Mapping[Path, Standing], *, reference: b
     comparison = _Comparison(target, deployed, reference)
     changes = comparison.changes()
     steps = tuple(_steps(changes, target, deployed))
-    return Plan(tuple(changes.values()), steps, tuple(comparison.refused(changes)))
+    made = [target.parts[one.path].attributes for one in changes.values() if one.action in MAKING]
+    return Plan(tuple(changes.values()), steps, tuple(comparison.refused(changes)), tuple(made))
 
 
 class _Comparison:

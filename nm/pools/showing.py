@@ -19,7 +19,7 @@ from nm.pools.kinds import KINDS, QUIET, told
 from nm.pools.life import End, Entry
 from nm.pools.operations import need
 from nm.pools.plan import Plan
-from nm.pools.tree import Path, is_around, spell
+from nm.pools.tree import Path, is_around, spell, spelled
 from nm.records import Record, name_of, natural
 from nm.store import Reader
 
@@ -95,7 +95,7 @@ def get_components(reader: Reader, _call: Call, name: str, path: str = "") -> li
     """The components that are deployed, each before what is inside it; just one and what is in it."""
     pool = need(reader, name)
     standings, lives = _as_tree(keeping.standings(reader, pool)), keeping.entries(reader, pool)
-    within: Path = tuple(path.split(":")) if path not in ("", "sfConfig") else ()
+    within = spelled(path)
     if within and within not in standings:
         raise NotFound(f"no component {path} in {name}", "GetComponents without a path lists all")
     drift = reality.drift(reader, name, standings)

@@ -82,6 +82,12 @@ def spell(path: Path) -> str:
     return ":".join(path) or "sfConfig"
 
 
+def spelled(text: str) -> Path:
+    """The path that a text says: `a:b`, or `sfConfig:a:b` as in descriptions; sfConfig is the whole."""
+    path = tuple(text.split(":")) if text else ROOT
+    return path[1:] if path[:1] == ("sfConfig",) else path
+
+
 def by_place(part: Part) -> tuple[int, int]:
     """What parts are sorted by: around before inside, else as they are described."""
     return len(part.path), part.place

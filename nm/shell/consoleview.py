@@ -372,7 +372,8 @@ def _component(view: View) -> tuple[list[Line], int]:
 def _value(component: Struct, name: str, value: Any) -> Iterator[Piece]:
     yield values.spell(value), ""
     if name in component["begun"]:
-        yield f"  (it was started with {values.spell(component['begun'][name])})", "dim"
+        begun = component["begun"][name]
+        yield f"  (it was started {'without it' if begun is None else f'with {values.spell(begun)}'})", "dim"
     if name in component["waiting"]:
         yield "  waits for the next start", "moving"
     effects = ["replace"] if name in component["locked"] else component["effects"][name].split(" or ")

@@ -271,14 +271,14 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     state = "red" if part["going"] == "abnormal" else "green" if part["state"] == "running" else ""
     name = part["path"].rpartition(":")[2]
     lines = [Line(f"{indent}{name} ({part['kind']}){place}: {part['state']}{doing}", state)]
-    lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in part["notes"].items()]
-    if part["end"] and part["end"]["id"] != part["path"]:
+    follows = bool(part["end"]) and part["end"]["id"] != part["path"]
+    notes = {key: text for key, text in part["notes"].items() if key != "words" or not follows}
+    lines += [Line(f"{indent}    {key}: {text}", "yellow") for key, text in notes.items()]
+    if follows:  # that one says why
         lines.append(Line(f"{indent}    {_end(part['end'])}", "yellow"))
     if attributes:
         for key, value in part["attributes"].items():
-            begun = (
-                f"; it was started with {values.spell(part['begun'][key])}" if key in part["begun"] else ""
-            )
+            begun = f"; it was started {_with(part['begun'][key])}" if key in part["begun"] else ""
             lines.append(Line(f"{indent}    {key} {values.spell(value)}  ({part['effects'][key]}{begun})"))
     return lines
 
@@ -286,6 +286,10 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
 def _end(end: Struct) -> str:
     """Why it goes, when that is because of another one."""
     return f"it goes with {end['id']}" + (f": {end['cause']}" if end["cause"] else "")
+
+
+def _with(begun: Any) -> str:
+    return "without it" if begun is None else f"with {values.spell(begun)}"
 
 
 def console(session: Session, _command: Command, options: Options) -> int:

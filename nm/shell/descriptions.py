@@ -58,9 +58,8 @@ def check(session: Session, _command: Command, options: Options) -> int:
         else:
             session.output.document({"ok": True, "result": found, "warnings": told})
         return USAGE if wrong else OK
-    tell(
-        session, "\n".join([*(f"warning: {problem}" for problem in made.warnings), *map(str, [*wrong, *odd])])
-    )
+    warned = [*map(str, made.warnings), *(f"{one.place}{one.words}" for one in odd)]
+    tell(session, "\n".join([*(f"warning: {words}" for words in warned), *map(str, wrong)]))
     return USAGE if wrong else show_answer(session, found, _components, options)
 
 

@@ -1,6 +1,7 @@
 """The hand of pools on libvirt's stand-in: several lives of one part, and what is half made."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import libvirt
@@ -12,25 +13,20 @@ from nm.facts import Order, Value
 from nm.hypervisor import Hypervisor
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief
+from tests import standin
 
-HOST = {"uri": "test:///default", "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
+HOST = {"uri": standin.URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
 
 
 @pytest.fixture(autouse=True)
-def names() -> Iterator[list[str]]:
-    """Of domains that are there then; none is left."""
-    connection = libvirt.open(HOST["uri"])
-    found: list[str] = []
-    before = {domain.name() for domain in connection.listAllDomains()}
-    yield found
-    for domain in connection.listAllDomains():
-        if domain.name() not in before:
-            domain.destroy() if domain.isActive() else None
-            domain.undefine()
-    pool = connection.storagePoolLookupByName("default-pool")
-    for volume in pool.listAllVolumes():
-        volume.delete()
-    connection.close()
+def nothing_else() -> Iterator[None]:
+    """There is nothing before, and nothing is left."""
+    standin.clear()
+    yield
+    standin.clear()
+    with closing(libvirt.open(HOST["uri"])) as connection:
+        for volume in connection.storagePoolLookupByName("default-pool").listAllVolumes():
+            volume.delete()
 
 
 def domains() -> list[str]:

@@ -9,7 +9,7 @@ from nm.descriptions.prototypes import resolve_prototypes
 from nm.descriptions.reading import Reader
 from nm.descriptions.values import Component, Scope
 from nm.pools.attributes import EFFECTS
-from nm.pools.checking import CHOICES, findings, unknown
+from nm.pools.checking import CHOICES, DISKS, findings, unknown
 from nm.pools.kinds import ALL, KINDS, worth
 from tests.descriptions.say import LIBRARY
 from tests.pools.world import pool
@@ -114,6 +114,12 @@ GUEST = 'd extends Domain {{ hostname "h"; {} }}'
         (GUEST.format("xyzzy 5;"), "warning: d: Domain knows no attribute xyzzy; docs/components.md lists"),
         (GUEST.format("storageBackend LAZY nowhere;"), "error: d: storageBackend leads nowhere; name a"),
         (GUEST.format('graphics "tv";'), "error: d: graphics is 'tv'; it is one of none, vnc, spice"),
+        ("p extends P; " + GUEST.format("storageBackend LAZY p;"), "error: d: storageBackend leads to a P"),
+        (
+            f'p extends {DISKS[0]} {{ baseImage "i"; sfProcessHost "h1"; }} '
+            + GUEST.format("storageBackend LAZY p;"),
+            "error: d: its disk is on h1; a domain runs where its disk is",
+        ),
         ("d extends { }", "error: d: nm knows no such kind of component; let it extend one"),
         ("b extends P { n LAZY c; } c extends P;", "warning: b: it needs c, which stands behind it"),
     ],

@@ -273,6 +273,13 @@ def test_a_plan_has_a_name_that_another_world_changes() -> None:
     assert one.hash() == planned("p extends P { v 1; }", "p extends P { v 2; }").hash() != other.hash()
 
 
+@pytest.mark.parametrize("before", ["", "p extends A { v 1; }"])
+def test_its_name_tells_what_is_made(before: str) -> None:
+    one, other = (planned(before, f"p extends P {{ v {value}; }}") for value in (1, 2))
+    assert [change.action for change in one.changes] in (["create"], ["replace"])
+    assert one.hash() != other.hash()
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [(1, True), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False}), ("1", 1), ([1], [1, 2]), (None, 0)],

@@ -82,5 +82,6 @@ def _knows_components(nmctl: Nmctl, pool: Path) -> None:
     assert [problem["message"] for problem in told] == ["storageBackend leads nowhere", "onCrash is 'x'"]
     pool.write_text(f'{start} a extends Domain {{ hostname "a"; storageBackend LAZY ATTRIB d; }} {disk} }}')
     warned = nmctl("sf", "check", str(pool)).err
+    assert warned.startswith(f"warning: {pool}:2: a: ")
     assert "a: it needs d, which stands behind it and is made first; describe d before it" in warned
     assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["where"] == "a"

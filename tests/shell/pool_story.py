@@ -2,12 +2,10 @@
 
 import re
 import xml.etree.ElementTree as ET
-from contextlib import closing
 from pathlib import Path
 
-import libvirt
-
 from nm.shell import smartfrog
+from tests import standin
 from tests.shell.conftest import Nmctl
 
 COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
@@ -19,6 +17,33 @@ XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB
 <disk type='file' device='cdrom'/><disk type='block' device='disk'><source dev='/dev/sdb'/></disk>
 <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface>
 <hostdev mode='subsystem'/></devices></domain>"""
+
+
+def _set_oddly(nmctl: Nmctl) -> None:
+    """Of components, by the path that a text says, and what there was not at the start."""
+    assert "a is a component" in nmctl("sf", "set", "web", "a", "5", status=2).err
+    nmctl("sf", "set", "web", "sfConfig:a:late", "5", "--wait")
+    assert "late 5  (now; it was started without it)" in nmctl("sf", "status", "web", "--attributes").out
+    nmctl("sf", "unset", "web", "a:late", "--wait")
+
+
+def _tell_all(nmctl: Nmctl, pool: Path) -> None:
+    """Each component behind what it is in, however they are made."""
+    inside = "".join(f"{one} extends Compound {{ c extends Prim; }} " for one in "ab")
+    pool.write_text(f'#include "org/smartfrog/components.sf"\nsfConfig extends Compound {{ {inside} }}')
+    nmctl("sf", "apply", "deep", str(pool), "--yes", "--wait")
+    told = [line.split(" (")[0] for line in nmctl("sf", "status", "deep").out.splitlines()[1:]]
+    assert told == ["  sfConfig", "    a", "      c", "    b", "      c"]
+    nmctl("sf", "terminate", "deep", "--wait")
+
+
+def _is_late(nmctl: Nmctl, pool: Path) -> None:
+    """What has failed is told, also by the exit status."""
+    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
+    nmctl("sf", "apply", "late", str(pool), "--yes")
+    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
+    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
+    nmctl("sf", "terminate", "late", "--wait")
 
 
 def pools(nmctl: Nmctl, folder: Path) -> None:
@@ -47,6 +72,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     assert "nothing to do" in nmctl("sf", "plan", "web", str(pool)).out
     assert "nothing to do" in nmctl("sf", "apply", "web", str(pool), "--yes").out
     assert nmctl.one("GetDescriptions", name="web")["revision"] == 1
+    write(513)
+    nmctl("sf", "apply", "other", str(pool), "--if-plan", found["hash"], status=6)  # says something else
     write(600, 'b extends Guest { hostname "b"; }')
     differing = nmctl("sf", "diff", "web", str(pool), status=2)
     assert "        memory 512 -> 600 (now)" in differing.out.splitlines()
@@ -63,6 +90,7 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     said = nmctl("sf", "set", "web", "a:memory", "700", "--wait").err
     assert said.startswith("set a:memory of web: it counts at once")
     assert nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]["memory"] == 700
+    _set_oddly(nmctl)
     nmctl("sf", "unset", "web", "a:memory", "--wait")
     assert "memory" not in nmctl.rack.call("GetComponents", "web", "a")[0]["attributes"]
     assert "a:memory (removed)" in nmctl("sf", "show", "web").err
@@ -76,11 +104,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
-    pool.write_text(f"{COMBINATORS}sfConfig extends Timeout {{ time 1; a extends Delay {{ time 60000; }} }}")
-    nmctl("sf", "apply", "late", str(pool), "--yes")
-    nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
-    assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
-    nmctl("sf", "terminate", "late", "--wait")
+    _is_late(nmctl, pool)
+    _tell_all(nmctl, pool)
 
 
 def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
@@ -170,7 +195,7 @@ def domains_as_descriptions(nmctl: Nmctl, folder: Path) -> None:
 
 def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     """Domains that a host has become a description, and components, and are let go again."""
-    _clear_stand_in()
+    standin.clear()
     pool = folder / "pool.sf"
     nmctl("sf", "import", "--source", "vm", status=2)
     nmctl("sf", "import", "--all", status=2)
@@ -190,12 +215,3 @@ def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "import", "--source", "vm", "--all", status=5)
     nmctl("sf", "terminate", "old", "--wait")
     assert nmctl("sf", "import", "--source", "vm", "test").out == text
-
-
-def _clear_stand_in() -> None:
-    """Libvirt keeps it for this process, with the head nodes that earlier tests have started there."""
-    with closing(libvirt.open("test:///default")) as connection:
-        for domain in connection.listAllDomains():
-            if domain.name() != "test":
-                domain.destroy() if domain.isActive() else None
-                domain.undefine()

@@ -96,7 +96,7 @@ function drawAttributes({attributes, effects, begun, waiting, locked}, free) {
     return row;
   }, (row, {id, value}) => {
     const [, shownValue, effect] = row.children;
-    const was = id in begun ? `; it was started with ${spell(begun[id])}` : "";
+    const was = id in begun ? `; it was started ${begun[id] === null ? "without it" : `with ${spell(begun[id])}`}` : "";
     const waits = waiting.includes(id) ? " (waits for the next start)" : "";
     put(shownValue, spell(value) + was + waits);
     note(row, "class", waits ? "waits" : "");

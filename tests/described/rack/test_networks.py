@@ -219,8 +219,8 @@ def test_machines_and_nodes_of_a_group_reach_each_other_and_nobody_else(house: H
 
 
 def test_the_example_of_the_docs_does_what_it_says(house: House) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "descriptions.md").read_text()
-    lines = page.partition("## Groups")[2].splitlines()
+    page = (Path(__file__).parents[3] / "docs" / "pools.md").read_text()
+    lines = page.partition("## Groups\n")[2].partition("\n## ")[0].splitlines()
     example = [line[4:] for line in lines if line.startswith("    ")]
     house.apply("\n".join(example))
     [group] = house.call("GetGroups", {})
