@@ -73,6 +73,11 @@ class Follower:
         """When to try again what failed, by Tools.up."""
         return min(self._again.values(), default=None)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a host is moving one."""
+        return bool(self._asked)
+
     def _left(self, book: Book, path: Path) -> None:
         """A domain is off, or gone: its group may have waited for that."""
         self._places.pop(path, None)

@@ -70,6 +70,11 @@ class PoolWatch:
         """When to look next, by Tools.up; None when there is nothing to look at."""
         return min((at for host, at in self._next.items() if host not in self._asked), default=None)
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a host is asked, and what is known from looks before is needed yet."""
+        return bool(self._asked)
+
     def look(self, book: Book) -> None:
         """Ask each host whose time has come."""
         watched = self._watched(book)

@@ -138,6 +138,6 @@ class PoolWorker:
             waits.append(self._wake - self._tools.now())
         looks = (self._watch.next_look, self._follower.next_look)
         waits += [look - self._tools.up() for look in looks if look is not None]
-        if self._orders.awaited and not waits:
+        if not waits and any(helper.awaited for helper in (self._orders, self._watch, self._follower)):
             waits.append(self._tools.patience.longest_pause)  # the book stays open while answers are awaited
         return max(0.0, min(waits)) if waits else None

@@ -85,8 +85,8 @@ def _asked(standing: Standing, adopted: bool) -> Mapping[str, Value]:
 
 
 def _other(asked: Value, *seen: Value) -> Value:
-    """The first that is not as asked; None when all are, or nothing was asked."""
-    return next((one for one in seen if asked is not None and one != asked), None)
+    """The first that is not as asked; None when all are, or nobody knows what was."""
+    return next((one for one in seen if isinstance(asked, int) and one != asked), None)
 
 
 def _memory(asked: Value, now: Has, stored: Has | None, at_rest: bool) -> Value:

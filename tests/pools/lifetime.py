@@ -118,10 +118,15 @@ class Lifetime:
             orders = [order for order in item.orders if (order.value or {}).get("what") != "look"]
             self.done += [_said(order) for order in orders if not order.moot()]
         pause = self.worker(subject).handle([item])
-        if pause is None:
-            self.wakes.pop(subject, None)
-        else:
+        self._rest(subject, pause)
+
+    def _rest(self, subject: str, pause: float | None) -> None:
+        """As nm/workers.py has it: a pool that waits for nothing is not kept in memory."""
+        self.wakes.pop(subject, None)
+        if pause is not None:
             self.wakes[subject] = self.up + pause
+        elif subject.startswith("pool:") and all(subject != waiting for waiting, _ in self.queue):
+            self.workers.pop(subject).close()
 
     def settle(self, most: int = 2000) -> None:
         """Go on until nothing waits."""
@@ -138,9 +143,7 @@ class Lifetime:
             self.up = max(self.up, due)
             for subject in [subject for subject, at in self.wakes.items() if at <= self.up]:
                 pause = self.worker(subject).handle([])
-                self.wakes.pop(subject)
-                if pause is not None:
-                    self.wakes[subject] = self.up + max(pause, 0.01)
+                self._rest(subject, None if pause is None else max(pause, 0.01))
             self.settle()
         self.up = end
 

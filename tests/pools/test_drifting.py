@@ -68,6 +68,12 @@ def test_what_was_known_of_memory_is_known_after_a_restart() -> None:
     assert drift(with_memory(28), before=None, standing=known) == {}
 
 
+def test_of_a_reference_whose_worth_nobody_knows_nothing_is_told() -> None:
+    lazy = pool('how 40; d extends Domain { hostname "a"; memory LAZY ATTRIB how; }').parts["d",]
+    assert drift(standing=Standing(lazy, "running")) == {}
+    assert drift(standing=Standing(lazy, "running", worth={"memory": 40})) == {"memory": 32}
+
+
 def test_processors_and_autostart() -> None:
     two = replace(NOW, vcpus=2)
     assert drift(two) == {"vcpus": 2} and drift(stored=two) == {"vcpus": 2}
