@@ -46,7 +46,7 @@ def test_a_hostile_text_is_refused_at_once(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         request.read(text, LAB)
     assert refused.value.hint and len(str(refused.value)) < 1000
-    assert time.process_time() - before < 1, "it should be a tenth of that on a quiet machine"
+    assert time.process_time() - before < 10, "a text that grows as it is read takes minutes"
 
 
 def test_a_declared_encoding_is_no_matter() -> None:

@@ -91,17 +91,17 @@ def test_a_wrong_password_is_told_without_it_and_not_tried_for_ever(
     locked: FakeSwitch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    hand = executor(locked, secrets={"password": "wrong-4714"})
+    hand = executor(locked, secrets={"password": "wrong-and-told"})
     for _ in range(MOST_FAILURES + 4):
         (outcome,) = hand.run([vlan(101)], EPOCH)
         assert "refuses the log-in of admin" in str(error_of(outcome))
         assert error_of(outcome).passing
-        assert "4714" not in str(outcome.error)
+        assert "and-told" not in str(outcome.error)
     assert locked.counts.refused_logins == MOST_FAILURES
     assert hand.breaker.pause > 0
     words, hint = str(outcome.error).split("; ", 1)  # as a client reads it
     assert "tried again in" in words and hint == error_of(outcome).hint
-    assert "4714" not in caplog.text
+    assert "and-told" not in caplog.text
     hand.breaker.reset()  # somebody asks for a try
     with pytest.raises(DeviceFailed, match="refuses the log-in"):
         hand.inspect()
@@ -132,7 +132,7 @@ def test_one_that_hangs_up_right_after_the_log_in_is_a_failure_like_others(
 
 
 def test_where_nobody_is_let_in_nothing_was_isolated_and_nothing_is_saved(locked: FakeSwitch) -> None:
-    hand = executor(locked, secrets={"password": "wrong-4714"})
+    hand = executor(locked, secrets={"password": "wrong-and-told"})
     (result,) = hand.isolate(["Gi1/0/1"], EPOCH).values()
     assert "refuses the log-in of admin" in str(result) and "applied" not in str(result)
     assert hand.unsaved is None
