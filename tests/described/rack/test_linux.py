@@ -81,17 +81,17 @@ def test_a_domain_is_on_the_bridge_of_its_groups_vlan(host: Host) -> None:
     refused = host.order("start").error
     assert refused is not None and refused.passing and ports(105) == []
     host.vlan = 105
-    assert host.order("start").seen == {"place": ["nmbr105", None]}
+    assert host.order("start").seen["place"] == ["nmbr105", None]
     assert len(ports(105)) == 1
     with pytest.raises(DeviceFailed, match="domain vm of a description is on it"):
         host.check_off(105)
     host.check_off(106)
     host.vlan = 106
-    assert host.order("wire").seen == {"place": ["nmbr106", None]}
+    assert host.order("wire").seen["place"] == ["nmbr106", None]
     assert (ports(105), len(ports(106))) == ([], 1)
     host.check_off(105)
     changed = replace(VM, attributes={**ATTRIBUTES, "memory": 24})
-    assert host.order("change", changed).seen == {"place": ["nmbr106", None]}
+    assert host.order("change", changed).seen["place"] == ["nmbr106", None]
     host.order("stop")
     host.check_off(106)  # its next start finds it on nothing, until it is described anew
     assert "nmbr106" not in sh("virsh", "dumpxml", "vm")
