@@ -111,7 +111,7 @@ class Orders:
     # ---- answers
 
     def answered(self, book: Book, answer: Answer) -> list[Event]:
-        """What follows in the pool's life; nothing while it is to be tried again."""
+        """What follows in the pool's life; while it is to be tried again, what is in the way."""
         sent, error = answer.sent, answer.outcome.error
         path, what = sent.wanted.path, sent.wanted.what
         if self._sent.get(path) is not sent:
@@ -123,7 +123,7 @@ class Orders:
         if self._patient(sent, error, goes):
             sent.again = self._tools.up() + self._growing(sent)
             sent.tries, sent.error = sent.tries + 1, str(error)
-            return [Event("failed", path, what, words=str(error))] if goes else []
+            return [Event("failed" if goes else "hindered", path, what, words=str(error))]
         del self._sent[path]
         return [Event("failed", path, what, words=str(error))]
 

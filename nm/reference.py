@@ -319,7 +319,7 @@ STRUCTS = (
         effects: struct; attribute to when a change counts: now, restart, replace or termination
         begun: struct; the values with which it was started of what was changed since
         needs: struct; attribute to the component it leads to, or nil
-        notes: struct; words (why it goes), trouble, unreachable, abandoned, drift; what there is of it
+        notes: struct; what there is of words (why it goes), trouble, hindered, unreachable, abandoned, drift
         end: struct; why it goes or went: {type (normal, abnormal), description, id (the first), cause}""",
     ),
     Struct(

@@ -31,7 +31,7 @@ VIEW = {"root": str, "open": list, "find": str, "most": int, "chosen": str}
 MOST = 200  # components that are found at once, and that are shown of what is inside one
 ROWS = 2000  # in one answer
 BELOW = ("components", "running", "busy", "bad", "waiting", "drifted")  # what is counted
-BAD = frozenset(("trouble", "unreachable", "failed"))  # of an entry
+BAD = frozenset(("trouble", "hindered", "unreachable", "failed"))  # of an entry
 
 
 @dataclass(slots=True)

@@ -137,7 +137,7 @@ class Life:
 
     def order(self, path: Path, what: str) -> None:
         """Let that be done; the answer is an event."""
-        self.write(path, doing=what)
+        self.write(path, doing=what, hindered=None)
         self.orders.append(Order(what, path))
 
     def timer(self, path: Path, at: float | None) -> None:

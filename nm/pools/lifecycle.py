@@ -14,7 +14,8 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   clear    it ended in its turn, so nothing is left that had to go before it
   alone    it was detached before it is taken down, so that nothing around it follows
   failed   its making failed, so what is around it was never told that it is there
-  words    why it goes, or what is in the way; trouble: what taking it down met
+  words    why it goes, or what is in the way; trouble: what taking it down met; hindered: what was in the
+           way of what is ordered, which is tried again
   first    the part that ended first, when that was another one; cause: why that one did (see life.End)
   run      what its combinator remembers (see combinators); timers: [path, time] of all parts, in the whole's
            entry
@@ -50,6 +51,7 @@ class Event:
     """What happened.
 
     deploy: the tree is to be made. done, failed: an order was carried out, or was not (`what`, `words`).
+    hindered: it was not, and is tried again.
     ended: a part ended by itself, or was found dead (`status`). unreachable, reached: the host of a part.
     rebooted: the host of a part was booted, so that part is off and is to start again.
     looked: what of a part was changed by hand (`drift`), or nothing any more.
@@ -62,6 +64,7 @@ class Event:
         "deploy",
         "done",
         "failed",
+        "hindered",
         "ended",
         "unreachable",
         "reached",
@@ -107,7 +110,7 @@ def _done(life: Life, event: Event) -> None:
     entry = life.get(event.path)
     if entry.get("doing") != event.what:
         return  # an answer to what nobody asks any more
-    entry = life.write(event.path, doing=None, trouble=None)
+    entry = life.write(event.path, doing=None, trouble=None, hindered=None)
     if event.what != "prepare":
         entry.pop("drift", None)  # it was made as it is described
     entry["state"] = BECOMES.get(event.what, entry["state"])
@@ -128,7 +131,7 @@ def _failed(life: Life, event: Event) -> None:
     if event.what == "terminate" and entry.get("going"):
         life.write(event.path, trouble=event.words)  # asked again, until it is down
         return
-    life.write(event.path, doing=None, words=event.words)
+    life.write(event.path, doing=None, hindered=None, words=event.words)
     if entry.get("going"):
         life.go_on(event.path)
     elif "again" in entry:
@@ -138,6 +141,11 @@ def _failed(life: Life, event: Event) -> None:
         life.fail(event.path, event.words)
     else:
         updating.failed(life, event.path, event.what, event.words)
+
+
+def _hindered(life: Life, event: Event) -> None:
+    if life.get(event.path).get("doing") == event.what:
+        life.write(event.path, hindered=event.words)
 
 
 def _ended(life: Life, event: Event) -> None:
@@ -205,6 +213,7 @@ TAKERS: Mapping[str, Callable[[Life, Event], None]] = {
     "deploy": _deploy,
     "done": _done,
     "failed": _failed,
+    "hindered": _hindered,
     "ended": _ended,
     "terminate": _ended,
     "unreachable": _unreachable,

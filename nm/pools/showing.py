@@ -24,7 +24,7 @@ from nm.records import Record, name_of, natural
 from nm.store import Reader
 
 CONSOLE = "DeployManagement"
-OF_LIFE = ("words", "trouble", "unreachable", "abandoned")
+OF_LIFE = ("words", "trouble", "hindered", "unreachable", "abandoned")
 
 
 def get_descriptions(reader: Reader, call: Call, filter: Record) -> list[Record]:

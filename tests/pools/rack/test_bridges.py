@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from nm.errors import Denied
-from nm.pools import operations
+from nm.pools import operations, showing
 from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, virsh
 
@@ -69,3 +69,25 @@ def test_none_is_put_on_all_vlans_of_the_hosts_own_bridge(rack: Rack) -> None:
     with pytest.raises(Denied, match="would be on all of them"):
         rack.operate(operations.remove_attribute, "web", "a:vlan")
     assert tag("rack0") == "3000"
+
+
+def test_what_is_in_the_way_of_a_start_is_told_until_it_is_not(rack: Rack) -> None:
+    """Somebody may make the bridge yet, so it is tried again; but nobody has to guess why nothing happens."""
+    job = rack.apply("web", one('bridge "late0"; bridgeKind "linux";'))
+    rack.settle()
+    rack.later(5)
+    assert rack.job(job)["state"] == "running" and "late0" in notes(rack)["hindered"]
+    sh("ip", "link", "add", "late0", "type", "bridge")
+    try:
+        assert (rack.run(job)["state"], notes(rack)) == ("done", {})
+        rack.run(rack.terminate("web"))
+    finally:
+        sh("ip", "link", "delete", "late0")
+
+
+def notes(rack: Rack) -> dict[str, str]:
+    """What is told of the domain."""
+    told: dict[str, str] = showing.get_components(rack.database, rack.call("GetComponents"), "web", "a")[0][
+        "notes"
+    ]
+    return told
