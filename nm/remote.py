@@ -81,42 +81,41 @@ class Remote:
 
     def run(self, command: str, text: str = "") -> Answer:
         """Run the command, with the text as its input; all it says, when it has ended."""
-        with self._in_time("carry out a command"):
-            if self._transport is None:
-                raise EOFError("nobody is logged in")
-            channel = self._transport.open_session(timeout=2 * self._timeout)
-            try:
-                channel.exec_command(command)
-                with contextlib.suppress(OSError):  # who refuses the text ends, and says why
-                    channel.sendall(text.encode())
-                    channel.shutdown_write()
-                answer = Answer(*_receive(channel), channel.recv_exit_status())
-            finally:
-                channel.close()
-            if answer.status < 0 or self._late:
-                raise EOFError("the connection ended before the command")
-        return answer
+        with self._in_time("carry out a command"), self._carried_out(command) as channel:
+            with contextlib.suppress(OSError):  # who refuses the text ends, and says why
+                channel.sendall(text.encode())
+                channel.shutdown_write()
+            return self._answer(channel)
 
     def hold(self, command: str, text: bytes, seconds: float, unwanted: Callable[[], bool]) -> Answer:
         """As `run`, for a command that takes up to `seconds`, and ends when its input does.
 
         That stays open behind the text until `unwanted`, which is asked all the while, says so.
         """
-        with self._in_time("carry out a command", seconds):
-            if self._transport is None:
-                raise EOFError("nobody is logged in")
-            channel = self._transport.open_session(timeout=2 * self._timeout)
-            try:
-                channel.exec_command(command)
-                channel.sendall(text)
-                while not channel.status_event.wait(LOOK):
-                    if unwanted():
-                        channel.shutdown_write()
-                answer = Answer(*_receive(channel), channel.recv_exit_status())
-            finally:
-                channel.close()
-            if answer.status < 0 or self._late:
-                raise EOFError("the connection ended before the command")
+        with self._in_time("carry out a command", seconds), self._carried_out(command) as channel:
+            channel.sendall(text)
+            while not channel.status_event.wait(LOOK):
+                if unwanted():
+                    channel.shutdown_write()
+            return self._answer(channel)
+
+    @contextlib.contextmanager
+    def _carried_out(self, command: str) -> Iterator[paramiko.Channel]:
+        """A channel in which the command runs."""
+        if self._transport is None:
+            raise EOFError("nobody is logged in")
+        channel = self._transport.open_session(timeout=2 * self._timeout)
+        try:
+            channel.exec_command(command)
+            yield channel
+        finally:
+            channel.close()
+
+    def _answer(self, channel: paramiko.Channel) -> Answer:
+        """All that the command said, when it has ended."""
+        answer = Answer(*_receive(channel), channel.recv_exit_status())
+        if answer.status < 0 or self._late:
+            raise EOFError("the connection ended before the command")
         return answer
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""nmd as a program in a folder of its own, which may be killed; for pools of real domains."""
+"""nmd as a program in a folder of its own, which may be killed; for described pools."""
 
 import subprocess
 import sys
@@ -13,9 +13,9 @@ from tests.hosts.rack.conftest import until
 
 
 class Daemon:
-    """One that takes images, and what descriptions name, from these folders."""
+    """Images and what descriptions name lie in these folders; scripts are that user's."""
 
-    def __init__(self, folder: Path, *images: Path, patience: float = 120.0) -> None:
+    def __init__(self, folder: Path, *images: Path, user: str = "nobody", patience: float = 120.0) -> None:
         self.socket, self._patience = folder / "api.sock", patience
         self._config, self._said = folder / "nm.toml", folder / "said"
         folders = ", ".join(f'"{image}"' for image in images)
@@ -23,7 +23,8 @@ class Daemon:
             f'[daemon]\ndatabase = "{folder}/db"\nlock = "{folder}/lock"\n'
             f'pid_file = "{folder}/pid"\nlog = ""\n'
             f'[api]\nsocket = "{self.socket}"\ntcp = false\n[export]\nfolder = "{folder}/export"\n'
-            f"[images]\nfolders = [{folders}]\n[descriptions]\nshells = true\nfolders = [{folders}]\n"
+            f'[secrets]\nfolder = "{folder}/secrets"\n[images]\nfolders = [{folders}]\n'
+            f'[descriptions]\nshells = true\nuser = "{user}"\nfolders = [{folders}]\n'
         )
         self.start()
 
@@ -55,6 +56,11 @@ class Daemon:
         """As systemd would."""
         self.process.terminate()
         self.process.wait(60)
+
+    def state(self) -> str:
+        """How it stands with the one description."""
+        found = self.call("GetDescriptions", {})
+        return str(found[0]["state"]) if found else "absent"
 
     def over(self, job: int) -> dict[str, Any]:
         """The job when it is over, good or bad."""

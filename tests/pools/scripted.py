@@ -4,18 +4,16 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nm.client import ClientError, connect
 from nm.configdescriptions import Descriptions
 from tests.core.site_program import below
 from tests.core.test_hook_runs import until
+from tests.pools.daemon import Daemon
 from tests.pools.lifetime import INCLUDES
 from tests.rack import Rack
 
@@ -102,46 +100,6 @@ class Scripts(Rack):
     def parts(self, name: str = "web") -> dict[str, str]:
         """The states of components, by their paths."""
         return {one["path"]: one["state"] for one in self.call("GetComponents", name)}
-
-
-class Daemon:
-    """nmd, a process that may be killed; it runs scripts."""
-
-    def __init__(self, place: Path, user: str = "nobody") -> None:
-        self.socket, self._config = place / "api.sock", place / "nm.toml"
-        self._config.write_text(
-            f'[daemon]\ndatabase = "{place}/db"\nlock = "{place}/lock"\npid_file = "{place}/pid"\nlog = ""\n'
-            f'[api]\nsocket = "{self.socket}"\ntcp = false\n[export]\nfolder = "{place}/export"\n'
-            f'[secrets]\nfolder = "{place}/secrets"\n[descriptions]\nshells = true\nuser = "{user}"\n'
-        )
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [sys.executable, "-m", "nm.daemon", "--config", str(self._config)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(self._answers)
-
-    def kill(self) -> None:
-        """As kill -9 does."""
-        self.process.kill()
-        self.process.wait()
-
-    def _answers(self) -> bool:
-        with suppress(ClientError, OSError):
-            self.call("GetHosts", {})
-            return True
-        return False
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method."""
-        with connect(str(self.socket)) as proxy:
-            return getattr(proxy, method)(*arguments)
-
-    def state(self) -> str:
-        """How it stands with the one description."""
-        found = self.call("GetDescriptions", {})
-        return str(found[0]["state"]) if found else "absent"
 
 
 def killed_in_between(daemon: Daemon, folder: Path, stage: str, text: str) -> None:

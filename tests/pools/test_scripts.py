@@ -14,9 +14,9 @@ import pytest
 from nm.configdescriptions import Descriptions
 from nm.errors import Denied, NMError
 from tests.core.site_program import below
+from tests.pools.daemon import Daemon
 from tests.pools.scripted import (
     LINGERING,
-    Daemon,
     Scripts,
     described,
     killed_in_between,

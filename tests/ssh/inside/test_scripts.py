@@ -17,9 +17,9 @@ import pytest
 from nm.configdescriptions import Descriptions
 from tests.core.site_program import below
 from tests.core.test_hook_runs import until
+from tests.pools.daemon import Daemon
 from tests.pools.scripted import (
     LINGERING,
-    Daemon,
     Scripts,
     described,
     killed_in_between,
@@ -197,7 +197,7 @@ def test_nmd_is_killed_while_a_script_runs_there(
     house: House, far: Far, folder: Path, tmp_path: Path
 ) -> None:
     secret(house, tmp_path, "root")
-    daemon = Daemon(tmp_path, USER)
+    daemon = Daemon(tmp_path, user=USER)
     try:
         daemon.call("RegisterHost", "far", settings("root"))
         text = described(folder, there(script("a", startScript=LINGERING)))
