@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from nm.converge import Tools
-from nm.facts import Order, Outcome
+from nm.facts import Outcome
 from nm.poolcarriers import domains_of
 from nm.pools import leftovers
+from nm.pools.briefs import order_of
 from nm.pools.kinds import DOMAINS
 from nm.records import Record, record_key
 from nm.store import Transaction
@@ -72,7 +73,7 @@ class LeftoverWorker:
         lived = {_life(record) for record in records if record["part"] in DOMAINS}
         due = [record for record in records if record["part"] in DOMAINS or _life(record) not in lived]
         briefs = [leftovers.brief_of(record) for record in due]
-        orders = [Order(brief.fact, {"what": "terminate", "brief": brief}) for brief in briefs]
+        orders = [order_of("terminate", brief) for brief in briefs]
         reply = partial(self._reply, host, [record["record_key"] for record in due])
         self._tools.send(domains_of(host), Errand(orders, reply))
 

@@ -1,9 +1,8 @@
 """Who carries out what is ordered for a part of a described pool: the worker of its kind.
 
-One table, so that a new kind of component needs a row here, and a worker that takes errands. An order is
-of the fact `part/POOL/PATH`, with the value {"what": a stage of nm/pools/life.py or a step of an update,
-"brief": nm/pools/briefs.Brief, "unwanted": asked by who is long at it, whether it may be ended}; it may come
-again after a crash. A kind that is not in the table needs nobody: what is ordered for it is done at once.
+One table, so that a new kind of component needs a row here, and a worker that takes errands. An order is of
+the fact `part/POOL/PATH` (nm/pools/briefs.order_of); it may come again after a crash. A kind that is not in
+the table needs nobody: what is ordered for it is done at once.
 """
 
 from collections.abc import Callable, Mapping

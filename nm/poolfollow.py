@@ -14,12 +14,12 @@ from typing import Any
 from nm import poolgroups
 from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed
-from nm.facts import Order, Outcome
+from nm.facts import Outcome
 from nm.hostnet import place_of
 from nm.poolbook import Book
 from nm.poolcarriers import domains_of
 from nm.pools import keeping
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, order_of
 from nm.pools.grouping import Network, network_of
 from nm.pools.kinds import DOMAINS
 from nm.pools.life import Order as Wanted
@@ -128,7 +128,7 @@ class Follower:
         if host is None:
             return
         self._asked.add(path)
-        order = Order(brief.fact, {"what": "wire", "brief": brief}, moot=lambda: path not in self._asked)
+        order = order_of("wire", brief, moot=lambda: path not in self._asked)
         reply = partial(self._reply, path, brief)
         self._tools.send(domains_of(name_of(host["record_key"])), Errand([order], reply))
 

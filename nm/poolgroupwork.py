@@ -18,7 +18,7 @@ from nm.converge import Tools
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.pools import keeping
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, brief_in, what_in
 from nm.records import Record
 from nm.scratch import Scratch
 from nm.store import Transaction
@@ -47,7 +47,7 @@ class _Asked:
     @property
     def pool(self) -> str:
         """The description that asks."""
-        return _brief(self.errand.orders[0]).pool
+        return brief_in(self.errand.orders[0]).pool
 
 
 class DescribedGroup:
@@ -99,11 +99,11 @@ class DescribedGroup:
                 asked.outcomes[n] = outcome
         wanting = [order for asked, n, order in places if asked.outcomes[n] is None]
         if wanting:
-            self._deploy(places, _brief(wanting[0]))
+            self._deploy(places, brief_in(wanting[0]))
 
     def _transacted(self, scratch: Scratch, orders: list[Order]) -> list[Outcome | None]:
         """What came of each so far; None: it is to be followed."""
-        call = self._call(_brief(orders[0]))
+        call = self._call(brief_in(orders[0]))
         checked = self._answered(call, lambda call: _checked(scratch, call, orders))
         if None not in checked:
             return checked
@@ -131,7 +131,7 @@ class DescribedGroup:
     def _became(self, order: Order) -> Outcome | None:
         if order.moot():
             return Outcome(moot=True)
-        found = poolgroups.became(self._store, _what(order), _brief(order))
+        found = poolgroups.became(self._store, what_in(order), brief_in(order))
         if isinstance(found, NMError):
             return Outcome(error=found)
         return Outcome(seen={}) if found else None
@@ -157,8 +157,8 @@ class DescribedGroup:
 def _checked(scratch: Scratch, call: Call, orders: list[Order]) -> list[Outcome | None]:
     """Those that only look, each on top of those before it."""
     return [
-        _tried(partial(poolgroups.check, scratch, call, _brief(order)))
-        if _what(order) in poolgroups.CHECKS
+        _tried(partial(poolgroups.check, scratch, call, brief_in(order)))
+        if what_in(order) in poolgroups.CHECKS
         else None
         for order in orders
     ]
@@ -175,8 +175,8 @@ def _edited(
 def _edit(tx: Transaction, call: Call, order: Order) -> Outcome | None:
     if order.moot():
         return Outcome(moot=True)
-    what, attempt = _what(order), Scratch(tx)
-    found = _tried(partial(poolgroups.carry_out, attempt, call, what, _brief(order)))
+    what, attempt = what_in(order), Scratch(tx)
+    found = _tried(partial(poolgroups.carry_out, attempt, call, what, brief_in(order)))
     if found.error is not None:
         return found
     attempt.apply(tx)
@@ -189,16 +189,3 @@ def _tried(act: Callable[[], None]) -> Outcome:
     except NMError as error:
         return Outcome(error=error)
     return Outcome(seen={})
-
-
-def _value(order: Order) -> Mapping[str, Any]:
-    return order.value or {}
-
-
-def _brief(order: Order) -> Brief:
-    found: Brief = _value(order)["brief"]
-    return found
-
-
-def _what(order: Order) -> str:
-    return str(_value(order)["what"])

@@ -1,9 +1,9 @@
 """The hand of described pools on one host: makes domains and their disks pass the stages of their lives.
 
-An order's value is {"what": a stage or a step of nm/pools/lifecycle.py, "brief": nm/pools/briefs.Brief}. Any
-may come again after a crash, and does no harm then. construct and prepare look whether it can be done, and
-make nothing; deploy makes, start starts, wire puts a running domain on its group's VLAN, terminate leaves
-nothing but what is to be kept. Called by the one worker thread of the host's pools; holds no lock.
+Orders are those of nm/pools/briefs.order_of. Any may come again after a crash, and does no harm then.
+construct and prepare look whether it can be done, and make nothing; deploy makes, start starts, wire puts a
+running domain on its group's VLAN, terminate leaves nothing but what is to be kept. Called by the one
+worker thread of the host's pools; holds no lock.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from nm.pooladopting import Adopter, is_adopted, no_head
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
 from nm.pools import existing
-from nm.pools.briefs import Brief, domain_name
+from nm.pools.briefs import Brief, brief_in, domain_name, what_in
 from nm.pools.existing import Existing
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.poolwires import Wires, no_vlan
@@ -87,9 +87,9 @@ class PoolHand:
 
         look is a disk's: how many bytes it holds.
         """
-        self._disks.look_around(_brief(order) for order in orders if _what(order) == "look")
+        self._disks.look_around(brief_in(order) for order in orders if what_in(order) == "look")
         self._domains.ask(
-            _brief(order) for order in orders if _stops(order) and _brief(order).kind in DOMAINS
+            brief_in(order) for order in orders if _stops(order) and brief_in(order).kind in DOMAINS
         )
         return [_outcome(partial(self._one, order)) for order in orders]
 
@@ -121,7 +121,7 @@ class PoolHand:
     def _one(self, order: Order) -> Value | None:
         if order.moot():
             return None
-        brief, what = _brief(order), _what(order)
+        brief, what = brief_in(order), what_in(order)
         act = self._acts[brief.kind].get(what)
         return (act(brief) if act is not None else None) or {}
 
@@ -140,21 +140,8 @@ def _looks(one: Listed, mark: PoolMark) -> Value:
     return {**seen, "listed": one, "adopted": is_adopted(mark)}
 
 
-def _value(order: Order) -> Value:
-    return order.value or {}
-
-
-def _brief(order: Order) -> Brief:
-    found: Brief = _value(order)["brief"]
-    return found
-
-
-def _what(order: Order) -> str:
-    return str(_value(order)["what"])
-
-
 def _stops(order: Order) -> bool:
-    return _what(order) in ("stop", "terminate") and not order.moot()
+    return what_in(order) in ("stop", "terminate") and not order.moot()
 
 
 def _outcome(act: Callable[[], Value | None]) -> Outcome:

@@ -17,6 +17,7 @@ from nm.hypervisor import Died
 from nm.poolbook import Book
 from nm.poolcarriers import CARRIERS, LET_GO, TOGETHER
 from nm.pools import keeping, leftovers
+from nm.pools.briefs import order_of
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.pools.life import STAGES, Entry
 from nm.pools.life import Order as Wanted
@@ -87,8 +88,8 @@ class Orders:
             except NMError as error:
                 self._reply([one], [Outcome(error=error)])
                 continue
-            value = {"what": wanted.what, "brief": brief, "unwanted": one.called_off}
-            order = Order(brief.fact, value, moot=partial(self._stale, one))
+            stale = partial(self._stale, one)
+            order = order_of(wanted.what, brief, moot=stale, unwanted=one.called_off)
             apart = None if part.kind in TOGETHER else wanted.path
             errands.setdefault((subject, apart), []).append((one, order))
         for (subject, _), pairs in errands.items():

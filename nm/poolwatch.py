@@ -13,11 +13,12 @@ from typing import Any
 
 from nm import facts
 from nm.converge import Tools
-from nm.facts import Order, Outcome
+from nm.facts import Outcome
 from nm.poolbook import Book
 from nm.poolcarriers import domains_of
 from nm.pooldrift import Drifts
 from nm.pools import keeping
+from nm.pools.briefs import order_of
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, worth
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
@@ -98,7 +99,7 @@ class PoolWatch:
         disks = [path for path in paths if book.tree.parts[path].kind in DISKS]
         if looks % DISKS_EVERY == 0 and disks:
             briefs = [book.brief(book.part(path, "terminate"), "terminate") for path in disks]
-            orders = [Order(brief.fact, {"what": "look", "brief": brief}) for brief in briefs]
+            orders = [order_of("look", brief) for brief in briefs]
             told = {path: book.identity(path) for path in disks}
             self._tools.send(subject, Errand(orders, partial(self._reply_disks, told)))
 

@@ -16,7 +16,7 @@ from nm.configdescriptions import Descriptions
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
 from nm.hostlogin import Login, log_in
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, brief_in, called_off, what_in
 from nm.pools.scripting import SCRIPTS, TIMEOUT, Shell, script_text, shell_of
 from nm.pools.tree import spell
 
@@ -58,15 +58,14 @@ class ScriptHand:
     # ---- one order
 
     def _outcome(self, order: Order) -> Outcome:
-        value = order.value or {}
         if order.moot():
             return Outcome(moot=True)
 
         def unwanted() -> bool:
-            return self._ends() or order.moot() or value["unwanted"]()
+            return self._ends() or order.moot() or called_off(order)
 
         try:
-            self._act(value["what"], value["brief"], unwanted)
+            self._act(what_in(order), brief_in(order), unwanted)
         except NMError as error:
             return Outcome(error=error)
         return Outcome(seen={})

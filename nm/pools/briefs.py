@@ -5,12 +5,13 @@ of which life of the part it is. So whatever has such a name is that life's, and
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from nm.errors import Invalid, NotFound
+from nm.facts import Order, never
 from nm.pools.attributes import Attribute, leads
 from nm.pools.grouping import GROUP, MAIN, NETWORK, group_around, group_name, network_name, network_of
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, worth
@@ -165,3 +166,33 @@ def worth_of(tree: Tree, part: Part, attribute: Attribute | None, name: str, str
             f"{name} leads to what is no {attribute.type}", "let it lead to one, or write the value"
         )
     return value
+
+
+# ---- orders for hands
+
+
+def order_of(
+    what: str, brief: Brief, *, moot: Callable[[], bool] = never, unwanted: Callable[[], bool] = never
+) -> Order:
+    """Let that be done for a part.
+
+    what: a stage or a step of nm/pools/lifecycle.py, or "look" or "wire". unwanted: asked by who is long at
+    it, whether it may be ended.
+    """
+    return Order(brief.fact, {"what": what, "brief": brief, "unwanted": unwanted}, moot=moot)
+
+
+def brief_in(order: Order) -> Brief:
+    """The part that such an order is for."""
+    found: Brief = (order.value or {})["brief"]
+    return found
+
+
+def what_in(order: Order) -> str:
+    """What such an order says."""
+    return str((order.value or {})["what"])
+
+
+def called_off(order: Order) -> bool:
+    """Whether what is just being done for it may be ended."""
+    return bool((order.value or {})["unwanted"]())

@@ -12,7 +12,7 @@ from nm.facts import Order, Value
 from nm.libvirt_host import LibvirtHost
 from nm.making import Blueprint
 from nm.poolhand import PoolHand
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, order_of
 from nm.records import Record
 from nm.seed import Seed
 from nm.thin import Tools
@@ -102,7 +102,7 @@ def test_a_described_domain_on_a_logical_volume(tmp_path: Path, snapshot: bool) 
     hand = PoolHand("vmhost", HOST, lambda name: None, (str(tmp_path), "/dev/heads"))
 
     def do(what: str, *briefs: Brief) -> None:
-        done = hand.run([Order(brief.fact, {"what": what, "brief": brief}) for brief in briefs], 1)
+        done = hand.run([order_of(what, brief) for brief in briefs], 1)
         assert [one.error for one in done] == [None for _ in briefs]
 
     try:
@@ -158,7 +158,7 @@ def test_a_described_domain_on_a_thin_volume(tmp_path: Path, pool: None, kind: s
     hand = PoolHand("vmhost", HOST, lambda name: None, (str(tmp_path), "/dev/heads"), tools=tools)
 
     def do(what: str, *briefs: Brief) -> list[Any]:
-        done = hand.run([Order(brief.fact, {"what": what, "brief": brief}) for brief in briefs], 1)
+        done = hand.run([order_of(what, brief) for brief in briefs], 1)
         return [one.error for one in done]
 
     try:
@@ -193,11 +193,11 @@ def test_what_is_no_thin_pool_is_refused(tmp_path: Path, pool: None) -> None:
         ({"thinPool": "thin", "snapshot": True}, "is no volume of group heads"),
     ):
         disk = Brief("web", 1.0, ("lvm",), "LVMStorageBackend", 1, {**settings, **more})
-        [one] = hand.run([Order(disk.fact, {"what": "construct", "brief": disk})], 1)
+        [one] = hand.run([order_of("construct", disk)], 1)
         assert words in str(one.error), one
     nothing = {**settings, "thinPool": "thin", "snapshot": True, "baseImage": "/dev/heads/none"}
     disk = Brief("web", 1.0, ("lvm",), "LVMStorageBackend", 1, nothing)
-    [one] = hand.run([Order(disk.fact, {"what": "deploy", "brief": disk})], 1)
+    [one] = hand.run([order_of("deploy", disk)], 1)
     assert "none" in str(one.error)
     assert sorted(sh("ls /dev/heads").split()) == ["base"]
     hand.close()

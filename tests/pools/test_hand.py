@@ -9,10 +9,10 @@ import pytest
 
 from nm import libvirt_host
 from nm.errors import DeviceFailed
-from nm.facts import Order, Value
+from nm.facts import Value
 from nm.hypervisor import Hypervisor
 from nm.poolhand import PoolHand
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, order_of
 from tests import standin
 
 HOST = {"uri": standin.URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
@@ -45,7 +45,7 @@ def brief(name: str, life: int, **attributes: Any) -> Brief:
 def do(what: str, of: Brief, hand: PoolHand | None = None) -> Value | None:
     one = hand or PoolHand("h0", HOST, lambda name: None, ())
     try:
-        [outcome] = one.run([Order(of.fact, {"what": what, "brief": of})], 1)
+        [outcome] = one.run([order_of(what, of)], 1)
         if outcome.error is not None:
             raise outcome.error
         return outcome.seen

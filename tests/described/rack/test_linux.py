@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from nm.errors import DeviceFailed
-from nm.facts import Order
 from nm.hostnet import LinuxNetwork
 from nm.libvirt_host import LibvirtHost
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
 from nm.poolhand import PoolHand
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, order_of
 from nm.poolwires import check_off
 from tests.hosts.rack.conftest import HOST, sh
 
@@ -40,7 +39,7 @@ class Host:
         return self.vlan
 
     def order(self, what: str, brief: Brief = VM) -> Any:
-        [outcome] = self.hand.run([Order(brief.fact, {"what": what, "brief": brief})], 1)
+        [outcome] = self.hand.run([order_of(what, brief)], 1)
         return outcome
 
     def check_off(self, vlan: int) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from nm import pool
-from nm.facts import Order
 from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools import keeping
-from nm.pools.briefs import Brief
+from nm.pools.briefs import Brief, order_of
 from tests.hosts.rack.conftest import kill_libvirtd, libvirtd, start_libvirtd
 from tests.hosts.rack.test_images import Killed
 from tests.pools.rack.conftest import LONG, URI, Rack, domains, long, virsh
@@ -221,7 +220,7 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     def do(what: str, brief: Brief, at: int = 0) -> None:
         one = hand(at)
         try:
-            [outcome] = one.run([Order(brief.fact, {"what": what, "brief": brief})], 1)
+            [outcome] = one.run([order_of(what, brief)], 1)
             assert outcome.error is None
         finally:
             one.close()
