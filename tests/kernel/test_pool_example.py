@@ -70,7 +70,7 @@ def all_answer() -> None:
 
 def killed(daemon: Daemon, job: int) -> None:
     """Both are killed in the middle of it, and it is done all the same."""
-    until(lambda: daemon.call("GetJobs", {"id": job})[0]["state"] == "running", PATIENCE)
+    until(lambda: daemon.call("GetJobs", {"id": job})[0]["state"] != "queued", PATIENCE)
     daemon.kill()
     kill_libvirtd()
     sh("libvirtd -d")
