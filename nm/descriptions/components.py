@@ -41,6 +41,7 @@ KINDS = {
     **{f"nm.{name}": name for name in OWN},
 }
 
+Written = tuple[str, int, int]  # a place in a text: file, line, column; or none, as ("", 0, 0)
 PLAIN = (str, bool, bytes)  # what is as plain as it is
 
 
@@ -58,7 +59,7 @@ class Piece:
     kind: str
     attributes: dict[str, Value]
     needs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    line: tuple[str, int] = ("", 0)  # the file and the line where it is described
+    written: Written = ("", 0, 0)  # where it is described
 
 
 def plain(component: Component) -> dict[str, Value]:
@@ -128,7 +129,7 @@ def pieces(tree: Component) -> list[Piece]:
                 kind_of(own.get(CLASS)),
                 {name: plain_value(value) for name, value in own.items()},
                 dict(_needs(finder, scope, own, "")),
-                (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),
+                (mark.source.name, *mark.source.position(mark.offset)) if mark else ("", 0, 0),
             )
         )
         for name, component in inner.items():

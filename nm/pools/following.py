@@ -13,11 +13,12 @@ from typing import Any, Protocol
 from nm.descriptions.components import KINDS as CLASSES
 from nm.descriptions.components import plain_value
 from nm.descriptions.limits import Budget, Limits
-from nm.descriptions.linking import Linker, Surroundings
+from nm.descriptions.linking import Linker
 from nm.descriptions.problems import Unresolved
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter
 from nm.descriptions.schemas import Rule, absent
+from nm.descriptions.surroundings import Surroundings
 from nm.descriptions.values import (
     TBD,
     Attribute,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.descriptions.components import CLASS, Piece, kind_of
+from nm.descriptions.components import CLASS, Piece, Written, kind_of
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live
@@ -35,7 +35,7 @@ class Part:
     parent: the part that it is inside of; None for the whole. role: the attribute of the parent through which
     it is made: ACTIONS, ACTION, a handler's name, or "" for a plain part. attributes: plain values, without
     the components that are parts themselves. needs: as of a Piece. host: where it is made, as sfProcessHost
-    of it or around it says; "" where nmd runs. line: where it is described. place: how many are described
+    of it or around it says; "" where nmd runs. written: where it is described. place: how many are described
     before it.
     """
 
@@ -46,7 +46,7 @@ class Part:
     role: str = ""
     needs: Needs = field(default_factory=dict)
     host: str = ""
-    line: tuple[str, int] = ("", 0)
+    written: Written = ("", 0, 0)
     place: int = 0
 
     def record(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Part:
             "role": self.role,
             "needs": needs,
             "host": self.host,
-            "line": list(self.line),
+            "line": list(self.written),
             "place": self.place,
         }
 
@@ -70,10 +70,10 @@ class Part:
         """The part that such a record tells of."""
         needs = {name: None if path is None else tuple(path) for name, path in record["needs"].items()}
         parent = None if record["parent"] is None else tuple(record["parent"])
-        file, line = record["line"]
+        file, line, *column = record["line"]
         return cls(
             tuple(record["path"]), parent, record["kind"], record["attributes"], record["role"], needs,
-            record["host"], (file, line), record["place"],
+            record["host"], (file, line, column[0] if column else 1), record["place"],
         )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _expanded(piece: Piece, parent: Path | None, role: str) -> Iterator[Part]:
     makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
     own = {name: value for name, value in piece.attributes.items() if name not in makes}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
-    yield Part(piece.path, parent, piece.kind, own, role, needs, line=piece.line)
+    yield Part(piece.path, parent, piece.kind, own, role, needs, written=piece.written)
     for name in piece.attributes if makes else ():
         for inner, its_role in _inside(piece, name) if name in makes else ():
             yield from _expanded(inner, piece.path, its_role)
@@ -158,7 +158,7 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     before = ":".join(names) + ":"
     needs = {name.removeprefix(before): path for name, path in outer.needs.items() if name.startswith(before)}
     attributes = value["attributes"]
-    return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.line)
+    return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.written)
 
 
 def _placed(parts: Mapping[Path, Part]) -> list[Part]:

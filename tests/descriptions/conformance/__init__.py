@@ -7,6 +7,8 @@ case's lines come first, when there are any,
     @NAME TEXT             a file of that name and text, which the description may include
     @@use NAME             a text of the library that it includes
     @@property NAME TEXT   a property, its text as in JSON
+    @@environment NAME TEXT   a variable of the environment, likewise
+    @@now SECONDS          when it is compiled, since 1970; nothing is told of that otherwise
     @@phase PHASE          what the description is behind that phase, and not behind all
     @@file                 the description is a whole file; so it is, too, when it has an attribute sfConfig
 
@@ -24,8 +26,8 @@ from typing import cast, get_args
 
 from nm import sflibrary
 from nm.descriptions.compiler import Phase, Stage, behind
-from nm.descriptions.linking import Surroundings
 from nm.descriptions.problems import Flawed
+from nm.descriptions.surroundings import Surroundings
 
 FOLDER = Path(__file__).parent
 LIBRARY = sflibrary.texts()
@@ -45,6 +47,8 @@ class Case:
     files: dict[str, str] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    now: float | None = None
     phase: Phase = "compile"
     whole: bool = False
 
@@ -62,7 +66,7 @@ class Case:
             self.phase,
             self.files,
             library=LIBRARY,
-            surroundings=Surroundings(self.properties),
+            surroundings=Surroundings(self.properties, self.environment, self.now),
         )
 
     def outcome(self) -> tuple[str | None, str | None]:
@@ -111,6 +115,10 @@ def _directive(case: Case, line: str) -> None:
         case.used.append(rest)
     elif word == "@@property":
         case.properties[name] = json.loads(text)
+    elif word == "@@environment":
+        case.environment[name] = json.loads(text)
+    elif word == "@@now":
+        case.now = float(rest)
     elif word == "@@phase":
         assert rest in get_args(Phase)
         case.phase = cast("Phase", rest)
