@@ -30,6 +30,9 @@ class Surroundings:
         return Chance(int.from_bytes(said[: BITS // 8]))
 
 
+NOWHERE = Surroundings()
+
+
 class Chance:
     """The numbers that Java's Random gives by that seed."""
 

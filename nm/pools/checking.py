@@ -79,7 +79,7 @@ def _of_lazy(tree: Tree) -> Iterator[Finding]:
         for name, value in part.attributes.items():
             if name in known and not known[name].lazy and is_lazy(value):
                 yield from _of_value_there(tree, part, known[name])
-    for path, words in broken(tree.parts).items():
+    for path, words in broken(tree.parts, tree.surroundings).items():
         yield _error(tree.parts[path], words, "correct what it is about")
 
 

@@ -40,7 +40,7 @@ class Draft:
     @cached_property
     def tree(self) -> Tree:
         """The parts in the order in which they are made."""
-        return Tree(self.parts)
+        return Tree(self.parts, surroundings=self.text.surroundings)
 
     @cached_property
     def uses(self) -> dict[str, int]:
@@ -74,7 +74,7 @@ def draft(name: str, text: Text, bounds: Limits, most: int, host: str = "") -> D
     check_files(text.files)
     ours, theirs = _Noted(text.library), _Noted(text.files)
     description = replace(text, files=theirs, library=ours).compiled(name, bounds)
-    parts = hosted(on_host(parts_of(description.pieces()), host))
+    parts = hosted(on_host(parts_of(description.pieces(), text.surroundings), host))
     if len(parts) > most:
         raise Invalid(
             f"the description has {len(parts)} components; {most} are allowed",

@@ -36,7 +36,7 @@ from nm import records
 from nm.descriptions import compiler
 from nm.descriptions.limits import Limits
 from nm.descriptions.literals import Decimals
-from nm.descriptions.surroundings import Surroundings
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.jobs import OVER
 from nm.pools import chunks
@@ -137,6 +137,12 @@ def text_of(reader: Reader, pool: Record) -> Text | None:
     return Text.of(record) if record is not None else None
 
 
+def surroundings_of(reader: Reader, pool: Record) -> Surroundings:
+    """What that text was told."""
+    text = text_of(reader, pool)
+    return text.surroundings if text is not None else NOWHERE
+
+
 def text_revision(pool: Record) -> int:
     """The revision of that text."""
     number: int = pool["text"] if pool["text"] is not None else pool["revision"]
@@ -167,7 +173,8 @@ def target_parts(reader: Reader, pool: Record) -> list[Part]:
     name, text = _name(pool), text_of(reader, pool)
     if text is None:
         raise NotFound(f"the text of pool {name} is not there", "apply its description anew")
-    parts = on_host(parts_of(text.compiled(name).pieces()), pool["options"]["host"])
+    described = parts_of(text.compiled(name).pieces(), text.surroundings)
+    parts = on_host(described, pool["options"]["host"])
     return hosted(with_changes(parts, pool["set"]))
 
 

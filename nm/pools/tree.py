@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from nm.descriptions.components import CLASS, Piece, Written, kind_of
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live
@@ -101,7 +102,7 @@ def is_around(outer: Path, inner: Path) -> bool:
 # ---- from pieces to parts
 
 
-def parts_of(pieces: Sequence[Piece]) -> list[Part]:
+def parts_of(pieces: Sequence[Piece], surroundings: Surroundings = NOWHERE) -> list[Part]:
     """The parts of a description, around before inside, in the order in which they are described."""
     made: dict[Path, Part] = {}
     for piece in pieces:
@@ -109,7 +110,7 @@ def parts_of(pieces: Sequence[Piece]) -> list[Part]:
         role = _role_of_piece(made[parent].kind if parent is not None else "")
         for part in _expanded(piece, parent, role):
             made[part.path] = part
-    return _placed(made)
+    return _placed(made, surroundings)
 
 
 def _role_of_piece(kind: str) -> str:
@@ -161,9 +162,9 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.written)
 
 
-def _placed(parts: Mapping[Path, Part]) -> list[Part]:
+def _placed(parts: Mapping[Path, Part], surroundings: Surroundings) -> list[Part]:
     """The parts in their places, each with its own host, else with that of what is around it."""
-    live, hosts = Live(parts), dict[Path | None, str]({None: ""})
+    live, hosts = Live(parts, surroundings), dict[Path | None, str]({None: ""})
     for path, part in parts.items():
         named = part.attributes.get(HOST)
         host = _led_to(live, path) if leads(named) else named
@@ -185,11 +186,14 @@ class Tree:
     """Parts in the order in which they are made; see the module. It is never changed.
 
     leaving: those that an update leaves out, which the tree has until it is done; they are given last, so
-    nothing that is described waits for them.
+    nothing that is described waits for them. surroundings: what its text was told, for what is lazy.
     """
 
-    def __init__(self, parts: Iterable[Part], leaving: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, parts: Iterable[Part], leaving: Iterable[Path] = (), surroundings: Surroundings = NOWHERE
+    ) -> None:
         described = {part.path: part for part in parts}
+        self.surroundings = surroundings
         self.leaving = frozenset(leaving)
         self._children: dict[Path, list[Path]] = {}
         self._chosen: dict[tuple[Path, str], list[Path]] = {}
@@ -271,7 +275,7 @@ class Tree:
     def led(self, path: Path, name: str) -> Path | None:
         """The part to which a part's attribute leads now; None when that is none."""
         try:
-            found = Live(self.parts).worth(path, name)
+            found = self._live().worth(path, name)
         except NotFound:
             return None
         return found.path if isinstance(found, Led) else None
@@ -292,7 +296,7 @@ class Tree:
                 return None
             if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
                 return found
-        led = Live(self.parts).worth(part.path, name, part)
+        led = self._live().worth(part.path, name, part)
         return None if isinstance(led, Led) else led
 
     def worths(self, part: Part) -> dict[str, Value]:
@@ -301,6 +305,9 @@ class Tree:
         known = KINDS[part.kind].known if led and part.kind in KINDS else {}
         found = {name: self._found(part, name) for name in led if name in known and not known[name].lazy}
         return {name: value for name, value in found.items() if value is not None}
+
+    def _live(self) -> Live:
+        return Live(self.parts, self.surroundings)
 
     def _found(self, part: Part, name: str) -> Value:
         try:

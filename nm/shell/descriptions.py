@@ -22,6 +22,7 @@ from nm.shell.table import Arg, Command, Options, Scene, option, word
 if TYPE_CHECKING:
     from nm.descriptions.components import Piece
     from nm.descriptions.problems import Flawed, Problem
+    from nm.descriptions.surroundings import Surroundings
     from nm.pools.checking import Finding
     from nm.pools.existing import Existing
 
@@ -38,12 +39,13 @@ def check(session: Session, _command: Command, options: Options) -> int:
     from nm.descriptions.problems import Flawed
 
     text, files, library = texts_of(options.file)
+    terms = _terms(library, options)
     try:
-        made = compile_description(options.file, text, files, **_terms(library, options))
+        made = compile_description(options.file, text, files, **terms)
     except Flawed as error:
         return refuse(session, error)
     pieces = made.pieces()
-    wrong, odd = _judged(pieces)
+    wrong, odd = _judged(pieces, terms["surroundings"])
     found = [
         {
             "component": ":".join(piece.path),
@@ -72,12 +74,12 @@ def _terms(library: Any, options: Options) -> dict[str, Any]:
     return {"library": library, "decimals": decimals, "surroundings": Surroundings(now=time.time())}
 
 
-def _judged(pieces: Sequence["Piece"]) -> tuple[list["Finding"], list["Finding"]]:
+def _judged(pieces: Sequence["Piece"], told: "Surroundings") -> tuple[list["Finding"], list["Finding"]]:
     """What is wrong with components, and what is odd."""
     from nm.pools.checking import findings
     from nm.pools.tree import Tree, parts_of
 
-    found = findings(Tree(parts_of(pieces)))
+    found = findings(Tree(parts_of(pieces, told), surroundings=told))
     return [one for one in found if one.level == "error"], [one for one in found if one.level != "error"]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from nm.calls import Describing
 from nm.errors import Conflict, Invalid
+from nm.poolbook import open_book
 from nm.pools import keeping
 from nm.records import Record
 from tests.api.test_methods import NOW, Bench
@@ -128,6 +129,50 @@ def test_the_environment_is_the_site_s_and_never_the_daemon_s(
     run(bench, asked)
     allow(bench, Describing())  # what the site says later changes nothing of it
     assert worth(bench) == {"x": "cern", "y": 7, "z": "no"}
+
+
+# ---- while it runs
+
+LATE = """s LAZY IPROPERTY size; e LAZY ENVPROPERTY SITE; c LAZY CONSTANT java.lang.Byte.MAX_VALUE;
+    r extends random { sfFunctionLazy true; integer true; max 1000000; }
+    m extends date { sfFunctionLazy true; }"""
+SAID = Describing(properties={"size": "700"}, environment={"SITE": "cern"})
+
+
+def followed(bench: Bench) -> list[Any]:
+    """What is lazy in it is worth now."""
+    tree = open_book(bench.store, "pool", lambda: 0.0).tree  # type: ignore[union-attr]  # it is there
+    return [tree.value(("a",), name) for name in "secrm"]
+
+
+def test_what_is_lazy_is_told_the_same(bench: Bench) -> None:
+    at(bench, 1_796_107_272.25)
+    allow(bench, SAID)
+    run(bench, prim("a", LATE))
+    allow(bench, Describing())
+    first = followed(bench)
+    assert (*first[:3], first[4]) == (700, "cern", 127, "Tue Dec 01 06:41:12 UTC 2026")
+    at(bench, 1_796_200_000.0)
+    assert isinstance(first[3], int) and followed(bench) == first
+    assert plan(bench, prim("a", LATE))["changes"] == []
+
+
+def test_what_counts_may_be_what_the_site_says_later(bench: Bench) -> None:
+    """It is looked for when the description is handed in, and is there when its order goes."""
+    domains = '#include "ch/cern/openlab/smartdomains/components.sf"\n'
+    written = (
+        f"{domains}sfConfig extends Domain {{ hostname LAZY PROPERTY name; memory LAZY IPROPERTY size; }}"
+    )
+    with refused(bench, Invalid, "memory leads nowhere: IPROPERTY size: there is no such property"):
+        bench.call("ApplyDescription", "pool", written, {})
+    allow(bench, Describing(properties={"size": "700", "name": "guest"}))
+    bench.call("ApplyDescription", "pool", written, {})
+    allow(bench, Describing())
+    book = open_book(bench.store, "pool", lambda: 0.0)
+    assert book is not None
+    book.begin(keeping.target_parts(bench.store, book.pool), anew=True)
+    brief = book.brief(book.part((), "construct"), "construct")
+    assert (brief.attributes["hostname"], brief.attributes["memory"]) == ("guest", 700)
 
 
 # ---- how numbers are read
