@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nm.descriptions.components import Written
+from nm.descriptions.components import NO_PLACE, Written
 from nm.errors import Invalid, NotFound
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
@@ -43,7 +43,7 @@ class Finding:
     path: Path
     text: str
     hint: str
-    written: Written = ("", 0, 0)
+    written: Written = NO_PLACE
 
     @property
     def place(self) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.descriptions.components import CLASS, Piece, Written, kind_of
+from nm.descriptions.components import CLASS, NO_PLACE, Piece, Written, kind_of
 from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
@@ -47,7 +47,7 @@ class Part:
     role: str = ""
     needs: Needs = field(default_factory=dict)
     host: str = ""
-    written: Written = ("", 0, 0)
+    written: Written = NO_PLACE
     place: int = 0
 
     def record(self) -> dict[str, Any]:
@@ -159,7 +159,10 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     before = ":".join(names) + ":"
     needs = {name.removeprefix(before): path for name, path in outer.needs.items() if name.startswith(before)}
     attributes = value["attributes"]
-    return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.written)
+    written, inside = outer.written, outer.inside
+    for name in names:
+        written, inside = inside[name]
+    return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, written, inside)
 
 
 def _placed(parts: Mapping[Path, Part], surroundings: Surroundings) -> list[Part]:

@@ -9,6 +9,7 @@ case's lines come first, when there are any,
     @@property NAME TEXT   a property, its text as in JSON
     @@environment NAME TEXT   a variable of the environment, likewise
     @@now SECONDS          when it is compiled, since 1970; nothing is told of that otherwise
+    @@decimals WAY         how numbers like 1.25 are read
     @@phase PHASE          what the description is behind that phase, and not behind all
     @@file                 the description is a whole file; so it is, too, when it has an attribute sfConfig
 
@@ -26,6 +27,7 @@ from typing import cast, get_args
 
 from nm import sflibrary
 from nm.descriptions.compiler import Phase, Stage, behind
+from nm.descriptions.literals import Decimals
 from nm.descriptions.problems import Flawed
 from nm.descriptions.surroundings import Surroundings
 
@@ -49,6 +51,7 @@ class Case:
     properties: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     now: float | None = None
+    decimals: Decimals = "double"
     phase: Phase = "compile"
     whole: bool = False
 
@@ -67,6 +70,7 @@ class Case:
             self.files,
             library=LIBRARY,
             surroundings=Surroundings(self.properties, self.environment, self.now),
+            decimals=self.decimals,
         )
 
     def outcome(self) -> tuple[str | None, str | None]:
@@ -117,6 +121,9 @@ def _directive(case: Case, line: str) -> None:
         case.properties[name] = json.loads(text)
     elif word == "@@environment":
         case.environment[name] = json.loads(text)
+    elif word == "@@decimals":
+        assert rest in get_args(Decimals)
+        case.decimals = cast("Decimals", rest)
     elif word == "@@now":
         case.now = float(rest)
     elif word == "@@phase":
