@@ -13,7 +13,8 @@ from nm.hypervisor import Hypervisor
 from nm.pool_xml import PoolMark
 from nm.pooldisks import refused
 from nm.pools import existing
-from nm.pools.briefs import Brief, domain_name
+from nm.pools.briefs import Brief
+from nm.pools.guests import domain_name
 
 ADOPTED = "adopted"  # the state of a mark
 

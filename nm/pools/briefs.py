@@ -82,11 +82,6 @@ def identity_of(pool: str, born: float, path: Path, life: int) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
 
-def domain_name(attributes: Mapping[str, Any]) -> str:
-    """What libvirt calls a domain of a pool; "" when nothing says."""
-    return str(attributes.get("domainName") or attributes.get("hostname") or "")
-
-
 @dataclass(frozen=True)
 class Briefing:
     """Makes the briefs of one pool. lives: by path; keys: the owner's; deployed: parts that were to be."""

@@ -4,7 +4,7 @@ Compiling and planning are done outside of any transaction, on records that were
 writes sees whether these are still so, and says when they have moved. So a long text holds up nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +14,10 @@ from nm.errors import Conflict, Invalid, NotFound
 from nm.marshal import MAX_INT
 from nm.pools import allowing, keeping, reality
 from nm.pools.attributes import COUNTS, Effect
-from nm.pools.checking import Finding, of_one
+from nm.pools.checking import Finding, of_one, unknown
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
-from nm.pools.kinds import KINDS
+from nm.pools.kinds import KINDS, OF_GROUPS
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, spell, spelled
 from nm.records import Record, changed, name_of, new, record_key
@@ -192,6 +192,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         change = {"value": _long(old.part.kind, attribute, change["value"])}
     new_part = keeping.changed_part(old.part, {attribute: change})
     effect = _checked_change(tx, call, old, new_part, attribute)
+    remarks = [*_odd(old.part, new_part), *_mended_with(tx, pool, old, attribute)]
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
     uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
     allowing.check_limits(tx, call, name, uses)
@@ -205,6 +206,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         path=list(where),
         attribute=attribute,
         effect=effect,
+        remarks=remarks,
         revision=number,
     )
     after = [*kept, [list(where), attribute, change]]
@@ -214,9 +216,26 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         call,
         name,
         "attribute set" if change else "attribute removed",
-        f"{path}: {COUNTS[effect]}, job {job}",
+        f"{path}: {'; '.join((COUNTS[effect], *remarks))}, job {job}",
     )
     return job
+
+
+def _odd(old: Part, part: Part) -> list[str]:
+    """What is warned of, as it is of descriptions."""
+    known = list(unknown(old))
+    return [f"{one.level}: {one.words}" for one in unknown(part) if one not in known]
+
+
+def _mended_with(reader: Reader, pool: Record, old: Standing, attribute: str) -> Iterator[str]:
+    """What of the component was changed by hand, and is put back by the way."""
+    standings = {old.part.path: old}
+    around = old.part.parent if old.part.kind in OF_GROUPS else None
+    while around is not None and (standing := keeping.standing_of(reader, pool, around)) is not None:
+        standings[around], around = standing, standing.part.parent
+    name = name_of(pool["record_key"])
+    if words := reality.mended_with(reader, name, standings, old.part.path, attribute):
+        yield f"what was changed by hand is put back with it: {words}"
 
 
 def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> Effect:
