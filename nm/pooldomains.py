@@ -192,13 +192,15 @@ class Domains:
         if brief.disk is not None:
             self._disks.base(brief.disk)
         mark = self._own(brief)
-        if is_adopted(mark) or (mark is None and brief.adopt):
+        if mark is None and brief.adopt is not None:
+            self._adopter.check_free(brief)
+        if is_adopted(mark) or (mark is None and brief.adopt is not None):
             self._adopter.check(brief)
         self._plan(brief, ()).check()
 
     def _own(self, brief: Brief) -> PoolMark | None:
         """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
-        if brief.adopt and self._adopter.free(domain_name(brief.attributes)):
+        if brief.adopt is not None and self._adopter.free(domain_name(brief.attributes)):
             return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
@@ -214,7 +216,10 @@ class Domains:
     def make(self, brief: Brief) -> None:
         """Described, with its seed; off. One that is there already is taken as it is."""
         mark, plan = self._own(brief), self._plan(brief, self._disks_of(brief))
-        if is_adopted(mark) or (mark is None and brief.adopt and self._adopter.free(plan.domain)):
+        fresh = mark is None and brief.adopt is not None and self._adopter.free(plan.domain)
+        if fresh:
+            self._adopter.check_free(brief)
+        if fresh or is_adopted(mark):
             self._adopter.take(brief, plan.mark(ADOPTED))
         else:
             self._maker.make(plan)

@@ -362,6 +362,7 @@ def _kept(call: Call, options: Mapping[str, Any], pool: Record, host: str) -> di
         "reference": options.get("reference") is True,
         "host": host,
         "adopt": options.get("adopt", before) is True,
+        "folders": list(allowing.folders_of(call)),
     }
 
 

@@ -17,7 +17,7 @@ from nm.pools.differences import Standing
 from nm.pools.drafting import Draft
 from nm.pools.kinds import KINDS, QUIET, told
 from nm.pools.life import End, Entry
-from nm.pools.operations import need
+from nm.pools.operations import OPTIONS, need
 from nm.pools.plan import Plan
 from nm.pools.tree import Path, is_around, spell, spelled
 from nm.records import Record, name_of, natural
@@ -48,7 +48,11 @@ def get_description(reader: Reader, _call: Call, name: str) -> Record:
         for path, attribute, change in pool["set"]
     ]
     told = {"revision": number, "text": kept["text"], "files": dict(kept["files"]), "set": changes}
-    return {"name": name, **told, "options": {key: value for key, value in pool["options"].items() if value}}
+    return {
+        "name": name,
+        **told,
+        "options": {key: value for key, value in pool["options"].items() if value and key in OPTIONS},
+    }
 
 
 def description(
