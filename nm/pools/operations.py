@@ -12,7 +12,7 @@ from nm import jobs
 from nm.calls import Call
 from nm.errors import Conflict, Invalid, NotFound
 from nm.marshal import MAX_INT
-from nm.pools import allowing, keeping, reality
+from nm.pools import adopting, allowing, keeping, reality
 from nm.pools.attributes import COUNTS, Effect
 from nm.pools.checking import Finding, of_one, unknown
 from nm.pools.differences import Standing
@@ -23,7 +23,7 @@ from nm.pools.tree import Part, Path, spell, spelled
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
-OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool}
+OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool, "found": list}
 LONGEST_OPTION = 255  # characters, as of a host's name
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
@@ -50,9 +50,32 @@ def look(reader: Reader, name: str) -> Seen:
     return Seen(pool, {key: reader.get(key) for key in keys}, reality.seen(reader, name, standings))
 
 
-def planned(draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
+def planned(reader: Reader, call: Call, draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
     """What applying it would do."""
-    return plan(draft.tree, seen.standings, reference=options.get("reference") is True)
+    looked = options.get("found", ()) if adopts(call, options, seen.pool) else ()
+    adopted = adopting.adopted(reader, call, draft.tree, looked)
+    return plan(draft.tree, seen.standings, reference=options.get("reference") is True, adopted=adopted)
+
+
+def adopts(call: Call, options: Mapping[str, Any], pool: Record | None) -> bool:
+    """Whether domains that are there already are to be taken.
+
+    Who adopted goes on to, until told otherwise, if still allowed.
+    """
+    before = pool is not None and pool["options"].get("adopt") is True and _may_adopt(call)
+    return options.get("adopt", before) is True
+
+
+def _may_adopt(call: Call) -> bool:
+    return allowing.Allowed.to(call).has(allowing.ADOPT)
+
+
+def to_ask(
+    reader: Reader, call: Call, draft: Draft, found: Plan, seen: Seen, options: Mapping[str, Any]
+) -> list[Record]:
+    """What is to be asked of hosts before the plan can say what is taken; nothing when that was asked."""
+    asks = "found" not in options and adopts(call, options, seen.pool)
+    return adopting.to_ask(reader, draft.tree, found) if asks else []
 
 
 def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,7 +91,7 @@ def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]
             raise Invalid(
                 f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
             )
-    if options.get("adopt") is True and not allowing.Allowed.to(call).has(allowing.ADOPT):
+    if options.get("adopt") is True and not _may_adopt(call):
         raise call.denied("an administrator, or the right describe with adopt")
     return options
 
@@ -356,12 +379,11 @@ def _new_pool(call: Call, name: str) -> Record:
 
 
 def _kept(call: Call, options: Mapping[str, Any], pool: Record, host: str) -> dict[str, Any]:
-    """The options that go with the target. Who adopted goes on to, until told otherwise, if still allowed."""
-    before = pool["options"].get("adopt") is True and allowing.Allowed.to(call).has(allowing.ADOPT)
+    """The options that go with the target."""
     return {
         "reference": options.get("reference") is True,
         "host": host,
-        "adopt": options.get("adopt", before) is True,
+        "adopt": adopts(call, options, pool),
         "folders": list(allowing.folders_of(call)),
     }
 

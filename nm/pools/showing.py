@@ -164,10 +164,11 @@ def effects(attribute: Attribute | None) -> str:
     return attribute.effect if isinstance(attribute.effect, str) else " or ".join(attribute.effects)
 
 
-def planned(draft: Draft, plan: Plan) -> Record:
-    """The plan of a description."""
+def planned(draft: Draft, plan: Plan, ask: list[Record]) -> Record:
+    """The plan of a description, and what to ask of hosts before it can say what is adopted."""
     told: Record = wire(plan.public())
-    return {"hash": plan.hash(), **told, "lines": list(plan.lines()), "warnings": draft.warnings}
+    lines = list(plan.lines())
+    return {"hash": plan.hash(), **told, "lines": lines, "warnings": draft.warnings, "ask": ask}
 
 
 def wire(value: Value) -> Any:

@@ -161,7 +161,7 @@ def test_what_moves_between_looking_and_applying_is_planned_anew(bench: Bench) -
     call = Call(ROOT, "ApplyDescription", NOW, bench.api._site)
     made = drafting.draft("pool", text(domain()), {}, sflibrary.texts(), {}, Limits(), 100)
     seen = operations.look(bench.store, "pool")
-    found = operations.planned(made, seen, {})
+    found = operations.planned(bench.store, call, made, seen, {})
     bench.edit("life_pool.0", items={0: {"state": "running"}, 1: {"state": "ended"}})
     assert bench.store.transact(lambda tx: operations.apply(tx, call, made, found, seen, {})) is None
     assert apply(bench, domain())
