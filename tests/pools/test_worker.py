@@ -246,9 +246,7 @@ def test_what_cannot_be_taken_down(here: Lifetime, path: str, options: Any, word
 
 
 def test_what_came_with_an_update_stands_where_it_is_described_after_a_restart_too(here: Lifetime) -> None:
-    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
-    here.database.transact(lambda tx: tx.put(host))
-    here.open_hand = lambda _host: hand
+    _host(here, "lab", Held(), "qemu:///system")
     guests = [f'{name} extends Domain {{ hostname "{name}"; sfLivenessDelay 0; }}' for name in "abc"]
     run(here, f"sfSyncTerminate true; {guests[1]}")
     run(here, f"sfSyncTerminate true; {' '.join(guests)}")
@@ -260,9 +258,7 @@ def test_what_came_with_an_update_stands_where_it_is_described_after_a_restart_t
 
 
 def test_an_update_takes_down_in_the_reverse_order_of_the_description(here: Lifetime) -> None:
-    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
-    here.database.transact(lambda tx: tx.put(host))
-    here.open_hand = lambda _host: hand
+    _host(here, "lab", Held(), "qemu:///system")
     guests = [f'{name} extends Domain {{ hostname "{name}"; sfLivenessDelay 0; }}' for name in "ab"]
     run(here, guests[1])
     run(here, " ".join(guests))
