@@ -18,7 +18,8 @@ from nm.machine_xml import Mark
 from nm.making import Blueprint, Maker
 from nm.seed import Door, Seed
 from nm.vm import HostHand
-from tests.hosts.rack.conftest import BRIDGE, HOST, Domains, qemu, sh, tags, until
+from tests.hosts.rack.conftest import BRIDGE, HOST, Domains, qemu, sh, tags
+from tests.waiting import until
 
 DOMAIN = "nm-h1"
 MAC = machine_xml.mac_of("vmhost", DOMAIN)
