@@ -23,18 +23,9 @@ from nm.pools.tree import spell
 from nm.poolwork import PoolWorker
 from nm.records import Record, name_of, record_key
 from nm.workers import Errand, Handler, Job
+from tests.descriptions.say import INCLUDES
 
 ROOT = Caller(0, "root", admin=True)
-INCLUDES = "".join(
-    f'#include "{name}"\n'
-    for name in (
-        "ch/cern/openlab/smartdomains/components.sf",
-        "nm/components.sf",
-        "org/smartfrog/services/shellscript/components.sf",
-        "org/smartfrog/services/management/components.sf",
-        "org/smartfrog/sfcore/workflow/combinators/components.sf",
-    )
-)
 
 
 class Lifetime:

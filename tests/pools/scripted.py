@@ -12,8 +12,8 @@ from typing import Any
 
 from nm.configdescriptions import Descriptions
 from tests.core.site_program import below
+from tests.descriptions.say import INCLUDES
 from tests.pools.daemon import Daemon
-from tests.pools.lifetime import INCLUDES
 from tests.rack import Rack
 from tests.waiting import until
 
