@@ -210,6 +210,25 @@ def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
     assert (found["set"], found["options"], found["revision"]) == ([{"path": "a:v", "value": 2}], {}, 1)
 
 
+def test_what_may_be_secret_is_in_no_log_event_or_job(
+    here: Lifetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    told: list[str] = []
+    here.database.subscribe(lambda published: told.extend(map(str, published.events)))
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
+    guest = 'd extends Domain { hostname "d"; userData "hush %s"; sfLivenessDelay 0; }'
+    run(here, guest % 1)
+    hand.answers = DeviceFailed("its disk is full")
+    job = here.run(here.apply("web", f"{CORE}sfConfig extends Compound {{ {guest % 2} }}"))
+    assert (job["state"], "its disk is full" in job["error"]["text"]) == ("failed", True)
+    hand.answers = None
+    here.run(here.terminate("web"))
+    assert here.left() == [] and told
+    assert "hush" not in f"{caplog.text}{told}{list(here.database.range('job'))}"
+
+
 def ended(here: Lifetime, path: str, **options: bool) -> str:
     """How it stands with the pool when that component was taken down."""
     job: int = here.operate(operations.terminate_component, "web", path, options)
