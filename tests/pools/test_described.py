@@ -19,17 +19,10 @@ from nm.pools import chunks, drafting, keeping, operations
 from nm.pools.tree import Path
 from nm.records import Record, new
 from tests.api.test_methods import NOW, Bench
+from tests.descriptions.say import INCLUDES
 from tests.pool.world import ALICE, BOB, ROOT
 from tests.pools.deployed import bring_up
 
-INCLUDES = "".join(
-    f'#include "{name}"\n'
-    for name in (
-        "nm/components.sf",
-        "ch/cern/openlab/smartdomains/components.sf",
-        "org/smartfrog/services/shellscript/components.sf",
-    )
-)
 FOLDERS = Describing(shells=True, folders=("/data",))
 
 
