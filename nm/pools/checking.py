@@ -14,7 +14,7 @@ from nm.pools.following import broken
 from nm.pools.grouping import wrong, wrong_alone
 from nm.pools.kinds import DOMAINS, KINDS
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
-from nm.pools.tree import Part, Path, Tree, spell
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
 NO_VALUE_SHOWN = "(not shown)"
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -105,6 +105,7 @@ def _of_value_there(tree: Tree, part: Part, attribute: Attribute) -> Iterator[Fi
 
 
 def _of_part(part: Part) -> Iterator[Finding]:
+    yield from _of_name(part)
     kind = KINDS.get(part.kind)
     if kind is None:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
@@ -121,6 +122,13 @@ def _of_part(part: Part) -> Iterator[Finding]:
         yield from _of_nic(part)
     for text, hint in wrong_alone(part):
         yield _error(part, text, hint)
+
+
+def _of_name(part: Part) -> Iterator[Finding]:
+    """What is made for a part is called by its path as it is spelled, so no two may be spelled alike."""
+    name = part.path[-1] if part.path else ""
+    if part.path and (not name.isprintable() or ":" in name or spell((name,)) == spell(ROOT)):
+        yield _error(part, f"{name!r} cannot be a component's name", "choose another one, without a colon")
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:

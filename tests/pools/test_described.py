@@ -53,8 +53,8 @@ def apply(bench: Bench, inside: str, name: str = "pool", caller: Caller = ROOT, 
     return number
 
 
-def run(bench: Bench, inside: str, name: str = "pool", caller: Caller = ROOT) -> None:
-    apply(bench, inside, name, caller)
+def run(bench: Bench, inside: str, name: str = "pool", caller: Caller = ROOT, **options: Any) -> None:
+    apply(bench, inside, name, caller, **options)
     bring_up(bench.memory, name, NOW)
 
 
@@ -265,6 +265,15 @@ def test_how_long_a_host_may_be_held_up_is_bounded(bench: Bench) -> None:
         apply(bench, domain(more="shutdownTimeout 2000000000;"))
 
 
+@pytest.mark.parametrize("name", ["a:b", "", "sfConfig", "a\\nb", "a\\u0000"])
+def test_no_two_components_are_spelled_alike(bench: Bench, name: str) -> None:
+    """What hands make is called by that: one would have the other's disk."""
+    with refused(bench, Invalid, "cannot be a component's name"):
+        apply(bench, f'"{name}" extends Domain {{ hostname "x"; }} a extends Compound {{ {domain("b")} }}')
+    with refused(bench, Invalid, "cannot be a component's name"):
+        apply(bench, f's extends Parallel {{ actions extends DATA {{ "{name}" extends DATA Prim; }} }}')
+
+
 def test_too_many_components(bench: Bench) -> None:
     allow(bench, Describing(components=2))
     with refused(bench, Invalid, "3 components; 2 are allowed"):
@@ -468,3 +477,34 @@ def test_what_a_description_has_is_no_head_node(bench: Bench) -> None:
     refuses("d", "that of a:d of description old, which was ended by force")
     bench.memory.transact(lambda tx: tx.delete(owed["record_key"]))
     assert bench.call("RegisterHeadNode", "front", front) == 1
+
+
+# ---- what it stands on
+
+
+def test_a_host_stays_what_it_is_while_a_description_has_something_there(bench: Bench) -> None:
+    bench.call(
+        "RegisterHost", "h5", {"uri": "qemu+ssh://h5/system", "network": {"kind": "linux", "device": "eth0"}}
+    )
+    run(bench, f"a extends Compound {{ {domain()} }}", host="h5")
+    for changes in (
+        {"uri": "qemu+ssh://h6/system"},
+        {"network": {"kind": "ovs", "device": "br9"}},
+        {"pool": "x"},
+    ):
+        with refused(bench, Conflict, "host h5 has component a:d of description pool"):
+            bench.call("UpdateHost", "h5", changes)
+    with refused(bench, Conflict, "host h5 has component a:d of description pool"):
+        bench.call("UnregisterHost", "h5")
+    assert bench.call("UpdateHost", "h5", {"available": False})
+    bring_up(bench.memory, "pool", NOW, "failed")  # nothing of it is there
+    assert bench.call("UpdateHost", "h5", {"uri": "qemu+ssh://h6/system"})
+    assert bench.call("UnregisterHost", "h5")
+
+
+def test_an_image_stays_while_a_disk_is_made_from_it(bench: Bench) -> None:
+    run(bench, 'l extends LoopbackStorageBackend { baseImage "spare"; }')
+    with refused(bench, Conflict, "image spare is used by component l of description pool"):
+        bench.call("UnregisterImage", "spare")
+    bring_up(bench.memory, "pool", NOW, "ended")
+    assert bench.call("UnregisterImage", "spare")
