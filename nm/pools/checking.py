@@ -1,14 +1,14 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nm.descriptions.components import NO_PLACE, Written
 from nm.descriptions.unknown import advice
 from nm.errors import Invalid, NotFound
-from nm.pools import guests
+from nm.pools import guests, shapes
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
 from nm.pools.grouping import wrong, wrong_alone
@@ -26,9 +26,12 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "diskBus": ("virtio", "scsi", "sata", "ide"),
     "bridgeKind": ("linux", "ovs"),
 }
+PROCESSORS = 512  # as of images; libvirtd itself ends of two thousand million
 BOUNDS: Mapping[str, tuple[int, int]] = {
-    **dict.fromkeys(("memory", "vcpus", "size"), (1, sys.maxsize)),
-    **dict.fromkeys(("maxMemory", "maxVcpus", "swapSize"), (0, sys.maxsize)),
+    **dict.fromkeys(("memory", "size", "sfLivenessFactor"), (1, sys.maxsize)),
+    **dict.fromkeys(("maxMemory", "swapSize", "sfLivenessDelay"), (0, sys.maxsize)),
+    "vcpus": (1, PROCESSORS),
+    "maxVcpus": (0, PROCESSORS),
     "shutdownTimeout": (0, 600),  # the host's other pools wait meanwhile
 }
 LAST_VLAN = 4094
@@ -72,9 +75,19 @@ def findings(tree: Tree) -> list[Finding]:
     return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
+def unfit(parts: Sequence[Part]) -> Iterator[Finding]:
+    """What of them could not be kept, told or handed on: asked first, for nobody looks further then."""
+    for part in parts:
+        for text, hint in shapes.unfit(part.attributes):
+            yield _error(part, text, hint)
+    if (weight := sum(shapes.weight(part.attributes) for part in parts)) > shapes.LARGEST_IN_ALL:
+        text = f"all attributes have {weight:,} characters, and {shapes.LARGEST_IN_ALL:,} are allowed"
+        yield _error(parts[0], text, "make several descriptions of it")
+
+
 def of_one(part: Part) -> list[Finding]:
     """What is wrong with one part, for all that is known of it alone."""
-    return [*_of_part(part), *(_of_guest(part, part.attributes) if part.kind in DOMAINS else ())]
+    return [*unfit([part]), *_of_part(part), *(_of_guest(part, part.attributes) if part.kind in DOMAINS else ())]
 
 
 def _of_guest(part: Part, attributes: Mapping[str, Value]) -> Iterator[Finding]:
