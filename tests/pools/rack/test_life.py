@@ -55,7 +55,7 @@ def test_two_domains_live_and_leave_nothing(rack: Rack) -> None:
 
 
 def test_memory_and_processors_are_changed_while_they_run(rack: Rack) -> None:
-    rack.run(rack.apply("web", pair("", "size 8388608L;")))
+    rack.run(rack.apply("web", pair()))
     number = virsh("domid", "a")
     job = rack.run(rack.apply("web", pair("memory 48; vcpus 2;", "size 16777216L;")))
     assert (job["state"], job["error"]) == ("done", None)
