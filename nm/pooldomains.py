@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from nm import machine_xml, poolseed
+from nm import poolseed
 from nm.errors import DeviceFailed, Invalid
 from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
@@ -22,7 +22,7 @@ from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
 from nm.making import Maker, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
-from nm.pooldisks import Base, Disks, refused, seed_disk
+from nm.pooldisks import AGAIN, Base, Disks, refused, seed_disk, volume
 from nm.pools.briefs import Brief, domain_name
 from nm.pools.kinds import most
 from nm.poolseed import Told
@@ -34,6 +34,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 OURS = "nm-"  # begins names of domains that are other hands'
 MAC = re.compile(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}")  # of one NIC, not of many
 ASK_AGAIN = 5.0  # seconds after which a guest is asked again to shut down: it may just have been starting
+GONE = "its domain is not there any more"
 SHOWN = ("diskBus", "diskTarget", "machine", "cpu", "graphics", "onCrash", "uuid")
 
 _log = logging.getLogger(__name__)
@@ -90,8 +91,9 @@ class DomainPlan:
         check_files(self.brief.name, files, self.folders)
 
     def fill(self, storage: Storage, pool: str | None) -> tuple[Volume, ...]:
-        """A seed: the disk is the back end's."""
-        return (storage.write(pool, machine_xml.volume(self.domain, SEED), poolseed.image(self._told())),)
+        """A seed, in place of what is left of one: the disk is the back end's."""
+        storage.remove(pool, [seed_of(self.brief)])
+        return (storage.write(pool, seed_of(self.brief), poolseed.image(self._told())),)
 
     def _told(self) -> Told:
         attributes = self.brief.attributes
@@ -131,6 +133,11 @@ class DomainPlan:
         given = {"kernel": own.get("kernel"), "initrd": own.get("ramdisk"), "cmdline": own.get("cmdline")}
         base = dict(self.base.boot) if self.base is not None and not given["kernel"] else {}
         return {**base, **{key: value for key, value in given.items() if value is not None}}
+
+
+def seed_of(brief: Brief) -> str:
+    """The volume that is the seed of that life of a domain, and of no other."""
+    return volume(brief, SEED)
 
 
 def looks(brief: Brief) -> dict[str, Any]:
@@ -177,7 +184,7 @@ class Domains:
         self._disks = disks
         self._folders = folders
         self._clock = clock
-        self._maker = Maker(name, host, hypervisor, PoolMark)
+        self._maker = Maker(name, host, hypervisor, PoolMark, volumes=())
         self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
@@ -208,6 +215,14 @@ class Domains:
         if is_adopted(mark) or (mark is None and brief.adopt):
             self._adopter.check(brief)
         self._plan(brief, ()).check()
+        self._check_standing(brief, mark)
+
+    def _check_standing(self, brief: Brief, mark: PoolMark | None) -> None:
+        """Whether what is to be changed is there, before anything else is."""
+        if brief.stands and mark is None:
+            raise refused(brief, GONE, AGAIN)
+        if brief.disk is not None and brief.disk.stands:
+            self._disks.of(brief.disk)
 
     def _own(self, brief: Brief) -> PoolMark | None:
         """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
@@ -264,7 +279,7 @@ class Domains:
         """
         mark = self._own(brief)
         if mark is None:
-            raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
+            raise refused(brief, GONE, AGAIN)
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
@@ -328,9 +343,8 @@ class Domains:
         if is_adopted(self._own(brief)):
             self._define_adopted(brief, wanted)
             return
-        seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
-        if not seed:
-            raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
+        storage = self._hypervisor.storage
+        seed = storage.find(self._pool, [seed_of(brief)]) or plan.fill(storage, self._pool)
         self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
         if brief.group is not None:
             self._hypervisor.set_next_nic(plan.domain, wanted)
@@ -404,22 +418,27 @@ class Domains:
 
     def remove(self, brief: Brief) -> None:
         """Gone, or let go; another's of that name stays."""
+        mark, name = self._own_life(brief), domain_name(brief.attributes)
+        if mark is not None and self._stays(brief, mark):
+            if brief.network:
+                self._take_off(brief)
+            self._adopter.let_go(name)
+            return
+        if mark is not None:
+            self.stop(brief)
+            self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+        if mark is not None or brief.attributes.get("keepOnTerminate") is not True:  # it was let go then
+            self._hypervisor.storage.remove(self._pool, [seed_of(brief)])
+
+    def _own_life(self, brief: Brief) -> PoolMark | None:
+        """The mark of the domain of that very life; None when there is none, or it was let go."""
         try:
             mark = self._own(brief)
         except DeviceFailed as error:
             if error.passing:
                 raise
-            return
-        name = domain_name(brief.attributes)
-        if mark is None or mark.identity != brief.identity:
-            return  # what has come in its place since is another life's
-        if self._stays(brief, mark):
-            if brief.network:
-                self._take_off(brief)
-            self._adopter.let_go(name)
-            return
-        self.stop(brief)
-        self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+            return None
+        return mark if mark is not None and mark.identity == brief.identity else None
 
     def _take_off(self, brief: Brief) -> None:
         """Off its group's network, which goes to others: nobody would look for a domain that was let go."""

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from nm import pool
+from nm.errors import NMError
 from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools import keeping
 from nm.pools.briefs import Brief, order_of
+from nm.workers import HandWorker
 from tests.hosts.rack.conftest import kill_libvirtd, libvirtd, start_libvirtd
 from tests.hosts.rack.test_images import Killed
 from tests.pools.rack.conftest import LONG, URI, Rack, domains, long, virsh
@@ -225,10 +227,11 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
         finally:
             one.close()
 
-    made = {"a+seed", f"nm-pool-web-{disk.identity}+disk", f"nm-pool-web-{disk.identity}+swap"}
+    seed = f"nm-pool-web-{domain.identity}+seed"
+    made = {seed, f"nm-pool-web-{disk.identity}+disk", f"nm-pool-web-{disk.identity}+swap"}
     for what, brief, steps in (
         ("deploy", disk, 4),
-        ("deploy", domain, 4),
+        ("deploy", domain, 5),
         ("start", domain, 3),
         ("stop", domain, 1),
         ("terminate", domain, 4),
@@ -241,7 +244,7 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
                 do(what, brief)
                 _undo(do, what, brief)
         do(what, brief, 99)
-        there = {"deploy": made if brief is domain else made - {"a+seed"}}.get(what)
+        there = {"deploy": made if brief is domain else made - {seed}}.get(what)
         assert there is None or set(rack.files()) == there, what
     assert (domains("--all"), rack.files()) == ([], [])
 
@@ -251,6 +254,54 @@ def _undo(do: Callable[..., None], what: str, brief: Brief) -> None:
     before = {"start": ("stop",), "stop": ("start",), "deploy": ("terminate",)}
     for other in before.get(what, ("deploy",)):
         do(other, brief)
+
+
+KEPT = """
+sfConfig extends Compound {
+  sfProcessHost "h0";
+  disk extends LoopbackStorageBackend { baseImage "empty"; backing false; keepOnTerminate true; }
+}
+"""
+
+
+@pytest.mark.parametrize("force", [False, pytest.param(True, marks=long)])
+def test_a_disk_that_is_half_made_is_not_kept(rack: Rack, force: bool) -> None:
+    """nmd is killed while it is copied, and nobody wants it any more."""
+    whole = rack.open_hand
+    rack.open_hand = lambda host: HandWorker(lambda: _mortal(rack, 2), 1, lambda hand, number: None, _fail)
+    rack.apply("web", KEPT)
+    while rack.done[-1:] != ["construct disk"] or not rack.queue[0][0].startswith("domains:"):
+        rack.turn()
+    job = rack.terminate("web", force=force)
+    rack.queue.rotate(1)  # before the copy is over
+    with pytest.raises(Killed):
+        rack.settle()
+    assert len(rack.files()) == 1
+    rack.open_hand = whole
+    if force:
+        kill_libvirtd()
+    rack.crash()
+    assert rack.run(job)["state"] == "done"
+    if force:
+        start_libvirtd()
+        rack.owe()
+        rack.later(60)
+    assert (rack.files(), rack.left()) == ([], [])
+    rack.run(rack.apply("web", KEPT))
+    rack.run(rack.terminate("web"))
+    assert len(rack.files()) == 1  # what was made whole is kept
+
+
+def _mortal(rack: Rack, dies_at: int) -> PoolHand:
+    host = rack.database.get("host_h0")
+    image = rack.database.get("image_empty")
+    assert host is not None
+    connect: Any = lambda uri: Mortal(uri, dies_at)  # noqa: E731 - as PoolHand wants it
+    return PoolHand("h0", host, lambda name: image, (str(rack.images),), connect=connect)
+
+
+def _fail(number: int, error: NMError) -> None:
+    raise error
 
 
 @long
