@@ -110,6 +110,8 @@ class Book:
     def _as_it_stands(self, brief: Brief, what: str) -> Brief:
         """With what its life says of what there is of it by now."""
         entry = self.state.get(brief.path, {})
+        if what == "change":
+            return replace(brief, stands=self._stands(brief.path))
         if what == "prepare":
             disk = brief.disk and replace(brief.disk, stands=self._stands(brief.disk.path))
             lost = entry.get("drift", {}).get(drifting.VOLUME, "") is None

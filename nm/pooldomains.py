@@ -283,6 +283,8 @@ class Domains:
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
+            if brief.stands and not brief.gentle:
+                return self.start(brief)  # a restart was cut short
             return None  # it is described anew when it starts, when its disk is there again
         try:
             with self._placed(brief) as wanted:

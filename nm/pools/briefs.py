@@ -31,7 +31,7 @@ class Brief:
     of that name that is nobody's is taken as it is. group: of what is a group's, the brief of that; of a
     domain, that of the group on whose network it is. network: which of the group's. ending: that group is
     being taken down. shell: of a script, the brief of its shell. deployed: whether this life of the part was
-    to be deployed, ever. stands: of what is prepared, whether it is there, and is not made anew by that;
+    to be deployed, ever. stands: of what is prepared or changed, whether it is to run and not made anew;
     lost: whether a look found that it is gone. half: of what goes, whether nobody heard that it is whole.
     """
 

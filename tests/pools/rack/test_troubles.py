@@ -5,6 +5,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -207,26 +209,25 @@ class Mortal(LibvirtHost):
         return counted
 
 
+def _do(images: Path, what: str, brief: Brief, at: int = 0) -> None:
+    """at: the step at which the hand is killed; 0: never."""
+    host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
+    connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
+    one = PoolHand("h0", host, lambda name: None, (str(images),), connect=connect)
+    try:
+        [outcome] = one.run([order_of(what, brief)], 1)
+        assert outcome.error is None
+    finally:
+        one.close()
+
+
 @long
 def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     size = {"baseImage": f"{images}/empty.qcow2", "size": 16 << 20, "swapSize": 1 << 20}
     disk = Brief("web", 1.0, ("disk",), "LoopbackStorageBackend", 1, size)
     small = {"hostname": "a", "memory": 32, "shutdownTimeout": 0}
     domain = Brief("web", 1.0, ("a",), "Domain", 1, small, disk=disk)
-    host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
-
-    def hand(at: int = 0) -> PoolHand:
-        connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
-        return PoolHand("h0", host, lambda name: None, (str(images),), connect=connect)
-
-    def do(what: str, brief: Brief, at: int = 0) -> None:
-        one = hand(at)
-        try:
-            [outcome] = one.run([order_of(what, brief)], 1)
-            assert outcome.error is None
-        finally:
-            one.close()
-
+    do = partial(_do, images)
     seed = f"nm-pool-web-{domain.identity}+seed"
     made = {seed, f"nm-pool-web-{disk.identity}+disk", f"nm-pool-web-{disk.identity}+swap"}
     for what, brief, steps in (
@@ -246,6 +247,25 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
         do(what, brief, 99)
         there = {"deploy": made if brief is domain else made - {seed}}.get(what)
         assert there is None or set(rack.files()) == there, what
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
+@long
+def test_a_hand_is_killed_at_every_step_of_a_restart(rack: Rack, images: Path) -> None:
+    """What is stopped for a change runs again: off it would be taken for ended, and all taken down."""
+    given = {"hostname": "a", "memory": 32, "shutdownTimeout": 0, "maxVcpus": 2}
+    two = Brief("web", 1.0, ("a",), "Domain", 1, {**given, "vcpus": 2}, stands=True)
+    one = replace(two, attributes={**given, "vcpus": 1})  # no guest is there that would give one away
+    for what in ("deploy", "start"):
+        _do(images, what, two)
+    for at in range(1, 7):
+        number = virsh("domid", "a")
+        with pytest.raises(Killed):
+            _do(images, "change", one, at)
+        _do(images, "change", one)
+        assert domains() == ["a"] and virsh("domid", "a") != number
+        _do(images, "change", two)
+    _do(images, "terminate", two)
     assert (domains("--all"), rack.files()) == ([], [])
 
 
@@ -327,6 +347,19 @@ def test_what_is_written_in_a_raw_disk_leads_to_no_other_file(rack: Rack, more: 
     other.unlink()
     assert job["state"] == "failed" and "is to be raw, and what is in it is qcow2" in job["error"]["text"]
     assert rack.files() == []
+
+
+def test_a_base_may_lie_where_somebody_has_a_pool_already(rack: Rack) -> None:
+    """Which knows nothing of a file that came since it was looked at."""
+    place = rack.images / "theirs"
+    place.mkdir()
+    virsh("pool-create-as", "theirs", "dir", "--target", str(place))
+    subprocess.run(["cp", rack.images / "empty.raw", place / "new.raw"], check=True)
+    disk = f'd extends LoopbackStorageBackend {{ baseImage "{place}/new.raw"; backing false; }}'
+    job = rack.run(rack.apply("web", f'sfConfig extends Compound {{ sfProcessHost "h0"; {disk} }}'))
+    assert (job["error"], len(rack.files())) == (None, 1)
+    rack.run(rack.terminate("web"))
+    virsh("pool-destroy", "theirs")
 
 
 def test_folders_of_like_names_are_two(rack: Rack) -> None:
