@@ -5,18 +5,18 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 """
 
 import logging
+import math
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from nm import poolseed
 from nm.errors import DeviceFailed, Invalid
 from nm.facts import Value
-from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
+from nm.hypervisor import DomainState, Hypervisor, NotLive, NotYet, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
 from nm.making import Maker, check_files
@@ -28,7 +28,7 @@ from nm.pools.kinds import most
 from nm.poolseed import Told
 from nm.poolwires import Wires, move, take_off
 from nm.records import Record
-from nm.waiting import Clock, wait_until
+from nm.waiting import Clock
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 OURS = "nm-"  # begins names of domains that are other hands'
@@ -188,7 +188,7 @@ class Domains:
         self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
-        self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down
+        self._asked: dict[str, tuple[float, float]] = {}  # life -> when it was first, and last, asked to stop
 
     # ---- looking
 
@@ -258,6 +258,7 @@ class Domains:
             if brief.group is not None and self._runs(name):
                 self._follow(brief, name, wanted)
             self._hypervisor.start(name)
+            self._asked.pop(brief.identity, None)
             state = self._state(name)
             if state is None or not state.running or state.paused:
                 raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
@@ -266,11 +267,13 @@ class Domains:
         return _place(brief, wanted, is_adopted(self._own(brief)))
 
     def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
-        try:
-            move(self._hypervisor, name, wanted)
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
+        if not self._is_asked(brief):
+            try:
+                move(self._hypervisor, name, wanted)
+                return
+            except NotLive as reason:
+                _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+        self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
@@ -280,6 +283,8 @@ class Domains:
         mark = self._own(brief)
         if mark is None:
             raise refused(brief, GONE, AGAIN)
+        if self._is_asked(brief):
+            return self._restart(brief)
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
@@ -297,8 +302,7 @@ class Domains:
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
             if brief.gentle:
                 return {"waits": reason.message}
-        self.stop(brief)
-        return self.start(brief)
+        return self._restart(brief)
 
     def wire(self, brief: Brief) -> Value | None:
         """Let its NIC be where its group's network is by now; nothing else changes."""
@@ -388,35 +392,32 @@ class Domains:
 
     # ---- taking down
 
-    def ask(self, briefs: Iterable[Brief]) -> None:
-        """Ask all of these to shut down, so that they do it at the same time; `stop` waits for each."""
-        for brief in briefs:
-            try:
-                name = domain_name(brief.attributes)
-                mark = self._own(brief)
-                if mark is not None and not self._stays(brief, mark) and self._runs(name):
-                    self._hypervisor.ask_to_stop(name)
-                    self._asked[name] = self._clock.now()
-            except DeviceFailed:
-                continue  # `stop` says it
-
     def stop(self, brief: Brief) -> None:
-        """Off: by the guest itself, when it does so in its time."""
-        name = domain_name(brief.attributes)
+        """Off: by the guest itself, when it does so in its time. NotYet while it has time."""
+        name, now = domain_name(brief.attributes), self._clock.now()
         state = self._state(name) if self._own(brief) is not None else None
         if state is None or not state.running:
-            self._asked.pop(name, None)
+            self._asked.pop(brief.identity, None)
             return
-        now = self._clock.now()
-        until = self._asked.pop(name, now) + float(brief.worth("shutdownTimeout"))
-        while not state.paused and self._clock.now() < until:
-            self._hypervisor.ask_to_stop(name)
-            left = max(0.0, until - self._clock.now())
-            if wait_until(self._off(name), min(ASK_AGAIN, left), self._clock):
-                return
+        first, last = self._asked.get(brief.identity, (now, -math.inf))
+        if not state.paused and now < first + float(brief.worth("shutdownTimeout")):
+            if now >= last + ASK_AGAIN:
+                self._hypervisor.ask_to_stop(name)
+                last = now
+            self._asked[brief.identity] = first, last
+            raise NotYet(f"domain {name} on host {self._host} was asked to shut down")
+        self._asked.pop(brief.identity, None)
         self._hypervisor.stop(name)
         if self._runs(name):
             raise DeviceFailed(f"domain {name} on host {self._host} runs after it was stopped")
+
+    def _is_asked(self, brief: Brief) -> bool:
+        """Whether what was begun waits for its guest to shut down."""
+        return brief.identity in self._asked
+
+    def _restart(self, brief: Brief) -> Value | None:
+        self.stop(brief)
+        return self.start(brief)
 
     def remove(self, brief: Brief) -> None:
         """Gone, or let go; another's of that name stays."""
@@ -445,12 +446,14 @@ class Domains:
     def _take_off(self, brief: Brief) -> None:
         """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
         name = domain_name(brief.attributes)
-        try:
-            take_off(self._hypervisor, name, self._mac(brief))
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
-            self._hypervisor.start(name)
+        if not self._is_asked(brief):
+            try:
+                take_off(self._hypervisor, name, self._mac(brief))
+                return
+            except NotLive as reason:
+                _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+        self.stop(brief)
+        self._hypervisor.start(name)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends; what is half made is of no use to anybody."""
@@ -468,9 +471,3 @@ class Domains:
     def _runs(self, name: str) -> bool:
         state = self._state(name)
         return state is not None and state.running
-
-    def _off(self, name: str) -> Callable[[], bool]:
-        return partial(self._is_off, name)
-
-    def _is_off(self, name: str) -> bool:
-        return not self._runs(name)

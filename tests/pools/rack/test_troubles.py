@@ -144,6 +144,24 @@ def test_ten_pools_at_once_on_a_host(rack: Rack) -> None:
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
 
+def test_a_guest_that_takes_its_time_holds_up_no_other_pool(rack: Rack) -> None:
+    """There is none that would shut down, so it is its host that ends it."""
+    slow = ONE.format(name="slow").replace("shutdownTimeout 0", "shutdownTimeout 600; vcpus 2")
+    rack.run(rack.apply("slow", slow))
+    number = virsh("domid", "slow")
+    changes = rack.apply("slow", slow.replace("vcpus 2", "vcpus 1"))
+    assert rack.run(rack.apply("first", ONE.format(name="one")))["error"] is None
+    assert rack.job(changes)["state"] == "running" and virsh("domid", "slow") == number
+    virsh("destroy", "slow")
+    assert rack.run(changes)["error"] is None and virsh("domid", "slow") != number
+    rack.later(40)
+    ends = rack.terminate("slow")
+    assert rack.run(rack.apply("second", ONE.format(name="two")))["error"] is None
+    assert rack.job(ends)["state"] == "running" and domains() == ["one", "slow", "two"]
+    virsh("destroy", "slow")
+    assert rack.run(ends)["error"] is None and domains() == ["one", "two"]
+
+
 @long
 def test_libvirtd_hangs_for_a_while(rack: Rack) -> None:
     """Nothing is done twice of what it was asked and yet does."""
