@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nm.descriptions.components import NO_PLACE, Written
 from nm.descriptions.unknown import advice
 from nm.errors import Invalid, NotFound
 from nm.pools import guests
@@ -43,13 +44,13 @@ class Finding:
     path: Path
     text: str
     hint: str
-    line: tuple[str, int] = ("", 0)
+    written: Written = NO_PLACE
 
     @property
     def place(self) -> str:
         """Where it is described, to stand before what is said of it."""
-        file, line = self.line
-        return f"{file}:{line}: " if file else ""
+        file, line, column = self.written
+        return f"{file}:{line}:{column}: " if file else ""
 
     def __str__(self) -> str:
         return f"{self.place}{self.level}: {self.words}"
@@ -90,7 +91,7 @@ def _of_lazy(tree: Tree) -> Iterator[Finding]:
         for name, value in part.attributes.items():
             if name in known and not known[name].lazy and is_lazy(value):
                 yield from _of_value_there(tree, part, known[name])
-    for path, words in broken(tree.parts).items():
+    for path, words in broken(tree.parts, tree.surroundings).items():
         yield _error(tree.parts[path], words, "correct what it is about")
 
 
@@ -219,18 +220,18 @@ def unknown(part: Part) -> Iterator[Finding]:
     for name, value in part.attributes.items():
         if name not in known and not is_component(value):
             text = f"{kind.name} knows no {name}"
-            yield Finding("warning", part.path, text, advice(name, known), part.line)
+            yield Finding("warning", part.path, text, advice(name, known), part.written)
 
 
 def _of_order(tree: Tree) -> Iterator[Finding]:
     for one, other in sorted(tree.misplaced):
         hint = f"describe {spell(other)} before it"
         text = f"it needs {spell(other)}, which stands behind it and is made first"
-        yield Finding("warning", one, text, hint, tree.parts[one].line)
+        yield Finding("warning", one, text, hint, tree.parts[one].written)
     for one, other in sorted(tree.circular):
         text = f"it and {spell(other)} need each other, so one is made without the other"
-        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].line)
+        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].written)
 
 
 def _error(part: Part, text: str, hint: str) -> Finding:
-    return Finding("error", part.path, text, hint, part.line)
+    return Finding("error", part.path, text, hint, part.written)

@@ -19,22 +19,14 @@ from nm.descriptiondesk import DescriptionDesk
 from nm.export import ExportHand
 from nm.leftoverwork import LeftoverWorker
 from nm.pools import keeping, leftovers, operations
+from nm.pools.briefs import Brief, brief_in, what_in
 from nm.pools.tree import spell
 from nm.poolwork import PoolWorker
 from nm.records import Record, name_of, record_key
 from nm.workers import Errand, Handler, Job
+from tests.descriptions.say import INCLUDES
 
 ROOT = Caller(0, "root", admin=True)
-INCLUDES = "".join(
-    f'#include "{name}"\n'
-    for name in (
-        "ch/cern/openlab/smartdomains/components.sf",
-        "nm/components.sf",
-        "org/smartfrog/services/shellscript/components.sf",
-        "org/smartfrog/services/management/components.sf",
-        "org/smartfrog/sfcore/workflow/combinators/components.sf",
-    )
-)
 
 
 class Lifetime:
@@ -118,7 +110,17 @@ class Lifetime:
     # ---- time
 
     def send(self, subject: str, item: Any) -> None:
+        """What is ordered is written by then, so that a crash right behind this would lose nothing."""
+        for order in item.orders if isinstance(item, Errand) else ():
+            assert self._is_written(what_in(order), brief_in(order)), _said(order)
         self.queue.append((subject, item))
+
+    def _is_written(self, what: str, brief: Brief) -> bool:
+        """Whether records tell of it: the life of a part, or what is owed. Looks are not written."""
+        pool = self.pool(brief.pool)
+        entries = keeping.entries(self.database, pool) if pool is not None else {}
+        owed = self.database.get(leftovers.key(brief)) is not None
+        return what == "look" or owed or entries.get(brief.path, {}).get("doing") == what
 
     def turn(self) -> None:
         """Give the first that waits to whom it is for."""

@@ -16,6 +16,7 @@ from nm.pools import operations
 from nm.pools.existing import Existing
 from nm.shell.domains import description
 from nm.workers import Job
+from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, virsh
 from tests.pools.rack.test_life import xml
 
@@ -51,10 +52,6 @@ class Olds:
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.images.iterdir() if path.name.startswith(("web", "db")))
-
-
-def sh(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 @pytest.fixture
@@ -218,14 +215,7 @@ def test_killed_behind_every_order_they_are_taken_all_the_same(rack: Rack, olds:
     described, numbers = text(rack), olds.numbers()
     for job in (rack.apply("old", described, adopt=True), None):
         number = job if job is not None else rack.terminate("old")
-        lost: set[str] = set()
-        rack.done.clear()
-        while rack.queue:
-            ordered = rack.queue[0][0].startswith("domains:")
-            rack.turn()
-            if ordered and rack.done and rack.done[-1] not in lost:
-                lost.add(rack.done[-1])
-                rack.crash()
+        assert rack.lose_answers()
         assert rack.run(number)["state"] == "done"
         assert olds.numbers() == numbers
     assert mark("web") is None and rack.left() == []
