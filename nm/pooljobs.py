@@ -19,7 +19,7 @@ from nm.pools.checking import findings, unfit
 from nm.pools.life import Entry, alive, standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
-from nm.pools.tree import ROOT, Part, Path, Tree, spell
+from nm.pools.tree import ROOT, Path, Tree, spell
 from nm.records import Record, changed, record_key
 from nm.store import Transaction
 
@@ -187,7 +187,7 @@ def _is_over(book: Book, now_is: str) -> bool:
 
 
 def _check_findings(tree: Tree, before: Tree) -> None:
-    """Conflict when something would be wrong with what is set that was not before: what leads there counts."""
+    """Conflict when anything would be wrong with what is set that was not before; links lead there."""
     if wrong := _errors(tree):
         known = set(_errors(before))
         if new := [one for one in wrong if one not in known]:
