@@ -195,7 +195,7 @@ def _check_findings(tree: Tree, before: Tree) -> None:
 
 
 def _errors(tree: Tree) -> list[str]:
-    found = [*unfit([*tree.parts.values()]), *findings(tree)]
+    found = [*unfit(tree.parts.values()), *findings(tree)]
     return [finding.words for finding in found if finding.level == "error"]
 
 

@@ -1,7 +1,7 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,14 +75,11 @@ def findings(tree: Tree) -> list[Finding]:
     return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
-def unfit(parts: Sequence[Part]) -> Iterator[Finding]:
+def unfit(parts: Iterable[Part]) -> Iterator[Finding]:
     """What of them could not be kept, told or handed on: asked first, for nobody looks further then."""
     for part in parts:
         for text, hint in shapes.unfit(part.attributes):
             yield _error(part, text, hint)
-    if (weight := sum(shapes.weight(part.attributes) for part in parts)) > shapes.LARGEST_IN_ALL:
-        text = f"all attributes have {weight:,} characters, and {shapes.LARGEST_IN_ALL:,} are allowed"
-        yield _error(parts[0], text, "make several descriptions of it")
 
 
 def of_one(part: Part) -> list[Finding]:

@@ -10,8 +10,7 @@ from nm.marshal import UNCARRIED
 from nm.pools.attributes import Value, is_component
 
 DEEPEST = 12  # components and lists in one another
-LARGEST = 1 << 18  # characters of all attributes of a component
-LARGEST_IN_ALL = 1 << 25  # and of all components of a description
+LARGEST = 1 << 18  # characters of all attributes of a component; the compiler bounds all components together
 A_VALUE = 8  # characters for which one counts that is no text
 
 Wrong = tuple[str, str]  # what is wrong, and what to do
@@ -19,36 +18,19 @@ Wrong = tuple[str, str]  # what is wrong, and what to do
 
 def unfit(attributes: Mapping[str, Value]) -> Iterator[Wrong]:
     """What of these could not be kept, told or handed on."""
+    weight = 0
     for name, value in attributes.items():
-        if isinstance(value, str):
-            found = UNCARRIED.search(value)
-        elif isinstance(value, dict | list):
-            if any(depth > DEEPEST for depth, _ in _items(value)):
-                yield f"{name} is nested more than {DEEPEST} deep", "make it flatter"
-                continue
-            texts = (text for _, text in _items(value) if isinstance(text, str))
-            found = next(filter(None, map(UNCARRIED.search, texts)), None)
-        else:
-            continue
-        if found is not None:
-            text = f"{name} has the character U+{ord(found[0]):04X}, which XML has no place for"
+        items = [*_items(value)]
+        texts = [name, *(item for _, item in items if isinstance(item, str))]
+        weight += sum(map(len, texts)) + A_VALUE * (len(items) + 1 - len(texts))
+        if any(depth > DEEPEST for depth, _ in items):
+            yield f"{name} is nested more than {DEEPEST} deep", "make it flatter"
+        if (found := next(filter(None, map(UNCARRIED.search, texts)), None)) is not None:
+            text = f"{name!r} has the character U+{ord(found[0]):04X}, which XML has no place for"
             yield text, "leave it out, or write it in another way, as base64"
-    if (found_weight := weight(attributes)) > LARGEST:
-        text = f"its attributes have {found_weight:,} characters, and {LARGEST:,} are allowed"
+    if weight > LARGEST:
+        text = f"its attributes have {weight:,} characters, and {LARGEST:,} are allowed"
         yield text, "keep what is long in an image, or in a file of the host"
-
-
-def weight(attributes: Mapping[str, Value]) -> int:
-    """About how many characters they are."""
-    return sum(len(name) + _weight(value) for name, value in attributes.items())
-
-
-def _weight(value: Value) -> int:
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, dict | list):
-        return sum(len(item) if isinstance(item, str) else A_VALUE for _, item in _items(value))
-    return A_VALUE
 
 
 def _items(value: Value, depth: int = 0) -> Iterator[tuple[int, Value]]:

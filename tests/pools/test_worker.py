@@ -40,6 +40,27 @@ def test_what_is_set_may_break_no_assertion(here: Lifetime) -> None:
     assert (job["state"], job["error"]) == ("done", None)
 
 
+@pytest.mark.parametrize(
+    ("written", "path", "value", "words"),
+    [
+        ("shutdownTimeout LAZY ATTRIB t; t 5;", "t", 2_000_000_000, "it is 0 to 600"),
+        ("sfLivenessDelay LAZY ATTRIB k; k 5;", "k", 0.00001, "must be an Integer"),
+        ("sfLivenessDelay LAZY ATTRIB k; k 5;", "k", -5, "it is 0 at least"),
+    ],
+)
+def test_what_is_set_counts_where_it_is_led_to(
+    here: Lifetime, written: str, path: str, value: Any, words: str
+) -> None:
+    _host(here, "lab", Held(), "qemu:///system")
+    run(here, f'd extends Domain {{ hostname "d"; {written} }}')
+    job = here.run(here.set("web", f"d:{path}", value))
+    assert job["state"] == "failed" and words in job["error"]["text"]
+    pool = here.pool("web")
+    assert pool is not None and (pool["state"], pool["set"]) == ("running", [])
+    job = here.run(here.set("web", f"d:{path}", 6))
+    assert (job["state"], job["error"]) == ("done", None)
+
+
 def test_components_are_told_as_a_tree(here: Lifetime) -> None:
     run(here, "a extends Compound { b extends Prim; } c extends Compound { d extends Prim; } e extends Prim;")
     told = [one["path"] for one in here.operate(showing.get_components, "web")]
