@@ -414,7 +414,7 @@ class Domains:
         if mark is None or mark.identity != brief.identity:
             return  # what has come in its place since is another life's
         if self._stays(brief, mark):
-            if brief.network:
+            if brief.network or (not is_adopted(mark) and self._is_on_shared(name)):
                 self._take_off(brief)
             self._adopter.let_go(name)
             return
@@ -422,7 +422,7 @@ class Domains:
         self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
 
     def _take_off(self, brief: Brief) -> None:
-        """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
+        """Off its VLAN, which may go to others: nobody would look for a domain that was let go."""
         name = domain_name(brief.attributes)
         try:
             take_off(self._hypervisor, name, self._mac(brief))
@@ -430,6 +430,12 @@ class Domains:
             _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
             self.stop(brief)
             self._hypervisor.start(name)
+
+    def _is_on_shared(self, name: str) -> bool:
+        """Whether it is, or would be, on the bridge that the host shares with nm."""
+        state = self._state(name)
+        nics = (*state.nics, *state.next_nics) if state is not None else ()
+        return self._ovs is not None and any(nic.bridge == self._ovs for nic in nics)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends; what is half made is of no use to anybody."""

@@ -15,6 +15,8 @@
                               "host": where those are made that name no host,
                               "adopt": whether domains that are there already are taken as they are}
                    uses       what it counts in the limits of its owner (allowing.uses)
+                   tags       on which VLANs a domain of it is, or may come to be (claims): only added to
+                              until a job has come to its end
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
                    Standing, "life": which of its lives it is, "deployed": of a Script, whether that life was
@@ -41,6 +43,7 @@ from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
 from nm.pools.grouping import hosted
+from nm.pools.tags import Tag, tags_of
 from nm.pools.tree import Part, Path, by_place, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
@@ -167,8 +170,10 @@ def reached(tx: Transaction, pool: Record, now: float, state: str, error: str | 
     before = pool["before"]
     if before is not None and before["text"] not in (None, pool["text"]):
         tx.delete(text_key(_name(pool), before["text"]))
-    deployed = pool["target"] if error is None else pool["deployed"]
-    tx.put(changed(pool, now, before=None, deployed=deployed, state=state, error=error, job=None))
+    reached: Record = {}
+    if error is None:
+        reached = {"deployed": pool["target"], "tags": tags(tx, pool)}
+    tx.put(changed(pool, now, before=None, state=state, error=error, job=None, **reached))
 
 
 def given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
@@ -176,7 +181,8 @@ def given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
     before = pool["before"]
     if before is not None and before["text"] != pool["text"] and pool["text"] is not None:
         tx.delete(text_key(_name(pool), pool["text"]))
-    tx.put(changed(pool, now, **(before or {}), before=None, state="running", error=words, job=None))
+    own = {**(before or {}), "before": None, "state": "running", "error": words, "job": None}
+    tx.put(changed(pool, now, **own, tags=tags(tx, pool)))
 
 
 # ---- what is there
@@ -219,6 +225,15 @@ def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
     ]
     found.sort(key=lambda standing: by_place(standing.part))
     return {standing.part.path: standing for standing in found}
+
+
+def tags(reader: Reader, pool: Record) -> list[Tag]:
+    """Those of what is deployed. While one waits for its next start to be elsewhere, none is let go."""
+    items = [item for _, item in _pieces(reader, pool) if item["part"] is not None]
+    if any({"bridge", "vlan"} & item.get("late", {}).keys() for item in items):
+        return list(pool["tags"])
+    parts = [item["part"] for item in items]
+    return tags_of((part["kind"], part["host"], part["attributes"]) for part in parts)
 
 
 def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:
