@@ -13,6 +13,7 @@ from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import TBD, Component, Function, Part, Reference, Scope, Value, Vector
 
 LOCAL = "sfLocal"
+WITHIN = "refer to a component of this description, or write the value: nm follows links no further"
 GUESSES, GUESSED = 200, 60  # names looked at for a hint, and their characters
 
 
@@ -148,7 +149,7 @@ class Finder:
                 )
             )
         if kind in {"HOST", "PROCESS"}:
-            raise Unresolved(Problem(f"{kind} is known at run time only", f"write LAZY {kind} ..."))
+            raise Unresolved(Problem(f"{kind} is known at run time only", WITHIN))
         hint = "nm gives descriptions no environment variables and no Java constants; write the value"
         raise Unresolved(Problem(f"{kind} {name} is not to be had", hint))
 

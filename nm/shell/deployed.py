@@ -88,9 +88,9 @@ def update(session: Session, command: Command, options: Options) -> int:
 
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
-    chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
+    host = "localhost" if options.machine.lower() in HERE else options.machine
     _idle(session, options.name)
-    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), {"host": host})
     return _waited(session, command, options, number)
 
 
