@@ -16,9 +16,10 @@ from nm import pool, sflibrary
 from nm.calls import Call
 from nm.descriptiondesk import DescriptionDesk
 from nm.descriptions.limits import Limits
+from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Outcome
-from nm.pools import drafting, operations
+from nm.pools import drafting, keeping, operations
 from nm.workers import Errand
 from tests.api.test_methods import NOW, Bench
 from tests.core.test_isolation import MEMORY, _live
@@ -84,11 +85,12 @@ def test_what_has_ended_claims_nothing(bench: Bench) -> None:
 
 
 def test_a_vlan_that_was_registered_since_a_text_was_read_is_seen(bench: Bench) -> None:
-    draft = drafting.draft("pool", text(on(3000)), {}, sflibrary.texts(), {}, Limits(), 100)
-    seen = operations.look(bench.store, "pool")
-    found = operations.planned(draft, seen, {})
-    bench.call("RegisterVlan", 3000)
     call = Call(ROOT, "ApplyDescription", NOW, SITE)
+    written = keeping.Text(text(on(3000)), {}, sflibrary.texts(), Surroundings())
+    draft = drafting.draft("pool", written, Limits(), 100)
+    seen = operations.look(bench.store, "pool")
+    found = operations.planned(bench.store, call, draft, seen, {})
+    bench.call("RegisterVlan", 3000)
     with refused(bench, Conflict, "VLAN 3000 on bridge br0 is one that nm gives to groups"):
         bench.store.transact(lambda tx: operations.apply(tx, call, draft, found, seen, {}))
 
