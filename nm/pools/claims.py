@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from nm.calls import Call
 from nm.errors import Conflict
-from nm.pools.keeping import GONE
+from nm.pools.keeping import GONE, claimed
 from nm.pools.tags import Tag, is_shared, why_not
 from nm.records import name_of
 from nm.store import Reader
@@ -21,8 +21,8 @@ LEAVE = "let it leave, or use another VLAN"
 
 def check_free(reader: Reader, vlan: int) -> None:
     """Conflict while a description has, or is to have, a domain on that VLAN of a host's own bridge."""
-    for who, (host, bridge, claimed) in _claims(reader):
-        if claimed == vlan and is_shared(reader, host, bridge):
+    for who, (host, bridge, tag) in _claims(reader):
+        if tag == vlan and is_shared(reader, host, bridge):
             raise Conflict(f"{who} is on VLAN {vlan}", LEAVE)
 
 
@@ -44,8 +44,8 @@ def _claims(reader: Reader) -> Iterator[tuple[str, Tag]]:
     """The tags that are claimed, and in words for whom."""
     for pool in reader.range("pool"):
         if pool["state"] not in GONE:
-            for tag in pool["tags"]:
+            for tag in claimed(reader, pool):
                 yield f"a domain of description {name_of(pool['record_key'])}", tag
     for left in reader.range("leftover"):
-        for tag in left["tags"]:
+        for tag in left.get("tags", ()):
             yield f"a domain that description {left['pool']} may have left on host {left['host']}", tag

@@ -45,7 +45,7 @@ from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
 from nm.pools.grouping import hosted
-from nm.pools.tags import Tag, tags_of
+from nm.pools.tags import Tag, tags_of, together
 from nm.pools.tree import Part, Path, by_place, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
@@ -273,10 +273,15 @@ def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
 def tags(reader: Reader, pool: Record) -> list[Tag]:
     """Those of what is deployed. While one waits for its next start to be elsewhere, none is let go."""
     items = [item for _, item in _pieces(reader, pool) if item["part"] is not None]
-    if any({"bridge", "vlan"} & item.get("late", {}).keys() for item in items):
-        return list(pool["tags"])
     parts = [item["part"] for item in items]
-    return tags_of((part["kind"], part["host"], part["attributes"]) for part in parts)
+    found = tags_of((part["kind"], part["host"], part["attributes"]) for part in parts)
+    waits = any({"bridge", "vlan"} & item.get("late", {}).keys() for item in items)
+    return together(pool.get("tags", ()), found) if waits else found
+
+
+def claimed(reader: Reader, pool: Record) -> list[Tag]:
+    """Those of the pool's record; what is deployed, where an nm before this wrote it without."""
+    return list(pool["tags"]) if "tags" in pool else tags(reader, pool)
 
 
 def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:

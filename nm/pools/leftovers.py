@@ -61,7 +61,7 @@ def owe(tx: Transaction, pool: Record, brief: Brief, host: str, error: str, now:
 
 def _tags(reader: Reader, pool: Record, host: str) -> list[Tag]:
     """Those of the pool's on that host: what was just being changed may be on either."""
-    found = (reader.get(pool["record_key"]) or pool)["tags"]
+    found = (reader.get(pool["record_key"]) or pool).get("tags", [])
     key = record_key("host", host)
     return [tag for tag in found if (there := host_of(reader, tag[0])) and there["record_key"] == key]
 

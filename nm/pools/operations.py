@@ -163,7 +163,7 @@ def apply(
     number = record["revision"] + 1
     job = jobs.submit(tx, call, keeping.subject(name), "update" if there else "apply", revision=number)
     fields = {"revision": number, "target": number, "text": number, "set": [], "uses": draft.uses}
-    fields["tags"] = together(record["tags"] if there else (), draft.tags)
+    fields["tags"] = together(keeping.claimed(tx, record) if there else (), draft.tags)
     if pool is not None and pool["state"] != "running" and pool["text"] is not None:
         tx.delete(keeping.text_key(name, pool["text"]))
     tx.put(draft.text.record(name, number, call.now))
@@ -267,7 +267,9 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         target=number,
         set=[*kept, [list(where), attribute, change]],
         uses=uses,
-        tags=together(pool["tags"], tags_of([(new_part.kind, new_part.host, new_part.attributes)])),
+        tags=together(
+            keeping.claimed(tx, pool), tags_of([(new_part.kind, new_part.host, new_part.attributes)])
+        ),
     )
     _tell(
         tx,

@@ -20,6 +20,7 @@ from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Outcome
 from nm.pools import drafting, keeping, operations
+from nm.records import Record
 from nm.workers import Errand
 from tests.api.test_methods import NOW, Bench
 from tests.core.test_isolation import MEMORY, _live
@@ -74,6 +75,18 @@ def test_both_are_claimed_while_a_domain_goes_from_one_to_the_other(bench: Bench
     assert claimed(bench) == {3001, 3002}
     bring_up(bench.memory, "pool", NOW)
     assert claimed(bench) == {3002}
+
+
+def test_what_was_deployed_before_there_were_claims_is_claimed_as_well(bench: Bench) -> None:
+    run(bench, on(3000))
+    bench.memory.transact(lambda tx: tx.put(_without_tags(bench.get("pool_pool"))))
+    assert claimed(bench) == {3000}
+    apply(bench, on(3001))
+    assert claimed(bench) == {3000, 3001}
+
+
+def _without_tags(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name != "tags"}
 
 
 def test_what_has_ended_claims_nothing(bench: Bench) -> None:
