@@ -407,7 +407,8 @@ def _volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageV
         if error.get_error_code() not in _GONE:
             raise
     folder = str(PurePosixPath(path).parent)
-    _passing_pool(connection, _named(BASES, folder), folder)
+    name = _pool_at(connection, "dir", folder) or _named(BASES, folder)  # two of one folder cannot be
+    _passing_pool(connection, name, folder)
     return connection.storageVolLookupByPath(path)
 
 

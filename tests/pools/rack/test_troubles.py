@@ -1,6 +1,7 @@
 """What is in the way: libvirtd that is killed, hosts that cannot be reached, full disks, a hand cut short."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -262,6 +263,20 @@ def test_what_is_written_in_a_raw_disk_leads_to_no_other_file(rack: Rack, more: 
     other.unlink()
     assert job["state"] == "failed" and "is to be raw, and what is in it is qcow2" in job["error"]["text"]
     assert rack.files() == []
+
+
+def test_a_base_that_came_into_a_folder_that_is_a_storage_pool(rack: Rack) -> None:
+    """Libvirt has looked before, and takes no second pool of that folder."""
+    place, described = rack.images / "came", 'sfConfig extends Compound {{ sfProcessHost "h0"; {} }}'
+    place.mkdir()
+    virsh("pool-create-as", "theirs", "dir", "--target", str(place))
+    try:
+        base = shutil.copy(rack.images / "empty.raw", place)
+        disk = f'd extends LoopbackStorageBackend {{ baseImage "{base}"; backing false; }}'
+        job = rack.run(rack.apply("web", described.format(disk)))
+        assert (job["state"], job["error"]) == ("done", None)
+    finally:
+        virsh("pool-destroy", "theirs")
 
 
 def test_folders_of_like_names_are_two(rack: Rack) -> None:
