@@ -7,10 +7,11 @@ database, as kill -9 does.
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nm import hands, jobs
+from nm import hands, jobs, people
 from nm.calls import Call, Caller, Describing, Site
 from nm.converge import Patience, Tools, Wake
 from nm.database import Database
@@ -33,7 +34,7 @@ class Lifetime:
 
     def __init__(self, folder: Path, site: Site, bases: tuple[str, ...] = ()) -> None:
         self.database = Database.open(folder / "db")
-        self._site, self._bases = site, bases
+        self._site, self._bases, self.caller = site, bases, ROOT
         self.up = 0.0
         self.patience = Patience(deadline=60.0, first_pause=1.0, longest_pause=8.0)
         self._tools = Tools(
@@ -50,7 +51,15 @@ class Lifetime:
     # ---- calls
 
     def call(self, method: str) -> Call:
-        return Call(ROOT, method, time.time(), self._site)
+        rights = people.rights_of(self.database, self.caller)
+        return Call(self.caller, method, time.time(), self._site, rights)
+
+    def grant(self, caller: Caller, folders: tuple[str, ...], **describe: Any) -> None:
+        """Let that be who calls from now on, with that right to describe, where the site allows these."""
+        self._site = replace(self._site, describing=replace(self._site.describing, folders=folders))
+        record = people.machines_own(self.call("Update"), caller.name, caller.uid or 0)
+        self.database.transact(lambda tx: tx.put({**record, "rights": {"describe": describe}}))
+        self.caller = caller
 
     def operate(self, operation: Callable[..., Any], *arguments: Any, method: str = "Update") -> Any:
         call = self.call(method)
