@@ -19,7 +19,7 @@ from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
-from nm.making import Maker, check_files
+from nm.making import Maker, NotOurs, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
@@ -210,17 +210,23 @@ class Domains:
         self._plan(brief, ()).check()
 
     def _own(self, brief: Brief) -> PoolMark | None:
-        """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
+        """The mark of its domain, of whichever life; NotOurs when what has its name is another's."""
         if brief.adopt and self._adopter.free(domain_name(brief.attributes)):
             return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
-            raise refused(
-                brief,
-                f"host {self._host} has a domain {domain_name(brief.attributes)}, of {mark.part}",
-                "choose another domainName",
-            )
+            name = domain_name(brief.attributes)
+            text = f"{brief.name}: host {self._host} has a domain {name}, of {mark.part}"
+            raise NotOurs(text, "choose another domainName", passing=False)
         return mark
+
+    def _mine(self, brief: Brief) -> PoolMark | None:
+        """The mark of what this life of the part has; None: nothing, whatever has come in its place since."""
+        try:
+            mark = self._own(brief)
+        except NotOurs:
+            return None
+        return mark if mark is not None and mark.identity == brief.identity else None
 
     # ---- making
 
@@ -377,7 +383,7 @@ class Domains:
         for brief in briefs:
             try:
                 name = domain_name(brief.attributes)
-                mark = self._own(brief)
+                mark = self._mine(brief)
                 if mark is not None and not self._stays(brief, mark) and self._runs(name):
                     self._hypervisor.ask_to_stop(name)
                     self._asked[name] = self._clock.now()
@@ -387,7 +393,7 @@ class Domains:
     def stop(self, brief: Brief) -> None:
         """Off: by the guest itself, when it does so in its time."""
         name = domain_name(brief.attributes)
-        state = self._state(name) if self._own(brief) is not None else None
+        state = self._state(name) if self._mine(brief) is not None else None
         if state is None or not state.running:
             self._asked.pop(name, None)
             return
@@ -404,15 +410,9 @@ class Domains:
 
     def remove(self, brief: Brief) -> None:
         """Gone, or let go; another's of that name stays."""
-        try:
-            mark = self._own(brief)
-        except DeviceFailed as error:
-            if error.passing:
-                raise
+        name, mark = domain_name(brief.attributes), self._mine(brief)
+        if mark is None:
             return
-        name = domain_name(brief.attributes)
-        if mark is None or mark.identity != brief.identity:
-            return  # what has come in its place since is another life's
         if self._stays(brief, mark):
             if brief.network:
                 self._take_off(brief)

@@ -7,10 +7,10 @@ from typing import Any
 import libvirt
 import pytest
 
-from nm import libvirt_host
 from nm.errors import DeviceFailed
 from nm.facts import Value
 from nm.hypervisor import Hypervisor
+from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief, order_of
 from tests import standin
@@ -78,7 +78,7 @@ def test_what_is_half_made_goes_though_it_is_to_be_kept() -> None:
     kept = brief("a", 1, keepOnTerminate=True)
 
     def full(uri: str) -> Hypervisor:
-        made: Any = libvirt_host.LibvirtHost(uri)
+        made: Any = LibvirtHost(uri)
 
         def write(*arguments: Any) -> None:
             raise DeviceFailed("no space left")
@@ -98,3 +98,30 @@ def test_what_is_whole_is_let_go_when_it_is_to_be_kept() -> None:
     do("start", kept)
     do("terminate", kept)
     assert domains() == ["a"] and seen(kept) == [None]
+
+
+@pytest.mark.parametrize("what", ["stop", "terminate"])
+def test_what_another_life_has_by_that_name_is_left_alone(what: str) -> None:
+    """Its guest shuts down at once when it is asked to."""
+    do("deploy", brief("a", 2))
+    do("start", brief("a", 2))
+    do(what, brief("a", 1, shutdownTimeout=10))
+    [found] = seen(brief("a", 2))
+    assert found is not None and found["running"]
+
+
+def test_what_a_host_refuses_to_tell_is_not_gone() -> None:
+    """Its disk would be taken away while it runs."""
+    refused = "qemu+nobody:///system"
+    refusing = PoolHand("h0", HOST, lambda name: None, (), connect=lambda uri: LibvirtHost(refused))
+    with pytest.raises(DeviceFailed) as refusal:
+        do("terminate", brief("a", 1), refusing)
+    assert not refusal.value.passing
+
+
+def test_what_others_have_by_that_name_is_left_alone() -> None:
+    xml = "<domain type='test'><name>a</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+    with closing(libvirt.open(standin.URI)) as connection:  # which forgets it with the last one
+        connection.defineXML(xml)
+        do("terminate", brief("a", 1))
+        assert domains() == ["a"]
