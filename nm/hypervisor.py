@@ -164,8 +164,8 @@ class Tuning(Protocol):
     def limit_memory(self, domain: str, kib: int) -> None:
         """Let it have so much at most. NotLive when only its next start can do that."""
 
-    def give(self, domain: str, mib: int, vcpus: int) -> None:
-        """Let a running machine have so much memory, and so many processors.
+    def give(self, domain: str, mib: int | None, vcpus: int | None) -> None:
+        """Let a running machine have so much memory, and so many processors; None: as many as it has.
 
         Both up to what it was started with at most. NotLive when a restart must do it.
         """

@@ -139,6 +139,10 @@ def looks(brief: Brief) -> dict[str, Any]:
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
 
 
+def _whole(number: Any) -> int | None:
+    return None if number is None else int(number)
+
+
 def _place(brief: Brief, nic: Seen, adopted: bool = False) -> Value | None:
     """Which NIC it has, and where that is; of one that was adopted only when its component says."""
     if adopted and not _says(brief, nic):
@@ -243,11 +247,19 @@ class Domains:
 
         One that runs already, for nmd was killed before it knew, follows its group's network.
         """
+        try:
+            return self._start(brief)
+        except NotLive as reason:
+            self._say(brief, reason)
+        self.stop(brief)  # which takes its time: others' VLANs come and go meanwhile
+        return self._start(brief)
+
+    def _start(self, brief: Brief) -> Value | None:
         name = domain_name(brief.attributes)
         with self._placed(brief) as wanted:
             self._define(brief, wanted)
             if brief.group is not None and self._runs(name):
-                self._follow(brief, name, wanted)
+                move(self._hypervisor, name, wanted)
             self._hypervisor.start(name)
             state = self._state(name)
             if state is None or not state.running or state.paused:
@@ -255,13 +267,6 @@ class Domains:
             if brief.group is not None and wanted not in state.nics:
                 raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
         return _place(brief, wanted, is_adopted(self._own(brief)))
-
-    def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
-        try:
-            move(self._hypervisor, name, wanted)
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
@@ -282,12 +287,15 @@ class Domains:
                 self._change_live(brief, name, is_adopted(mark))
             return _place(brief, wanted, is_adopted(mark))
         except NotLive as reason:
-            what = "next start" if brief.gentle else "restart"
-            _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
+            self._say(brief, reason)
             if brief.gentle:
                 return {"waits": reason.message}
         self.stop(brief)
         return self.start(brief)
+
+    def _say(self, brief: Brief, reason: NotLive) -> None:
+        what, name = "next start" if brief.gentle else "restart", domain_name(brief.attributes)
+        _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
 
     def wire(self, brief: Brief) -> Value | None:
         """Let its NIC be where its group's network is by now; nothing else changes."""
@@ -324,9 +332,7 @@ class Domains:
     def _change_live(self, brief: Brief, name: str, adopted: bool) -> None:
         """Memory and processors; of one that was adopted those that its component gives."""
         worth = brief.attributes.get if adopted else brief.worth
-        memory, vcpus = worth("memory"), worth("vcpus")
-        if memory is not None and vcpus is not None:
-            self._hypervisor.tuning.give(name, int(memory), int(vcpus))
+        self._hypervisor.tuning.give(name, _whole(worth("memory")), _whole(worth("vcpus")))
 
     def _define(self, brief: Brief, wanted: Seen) -> None:
         """Described anew. On a VLAN it is put behind that, never on a bridge of all VLANs first."""
@@ -427,7 +433,7 @@ class Domains:
         try:
             take_off(self._hypervisor, name, self._mac(brief))
         except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+            self._say(brief, reason)
             self.stop(brief)
             self._hypervisor.start(name)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import libvirt
@@ -13,6 +15,7 @@ from nm.hypervisor import Hypervisor
 from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief, order_of
+from nm.waiting import Clock
 from tests import standin
 
 HOST = {"uri": standin.URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
@@ -125,3 +128,59 @@ def test_what_others_have_by_that_name_is_left_alone() -> None:
         connection.defineXML(xml)
         do("terminate", brief("a", 1))
         assert domains() == ["a"]
+
+
+def has(name: str) -> tuple[int, int]:
+    """The MiB and the processors of a domain that runs."""
+    with closing(libvirt.open(standin.URI)) as connection:
+        found = connection.lookupByName(name)
+        return found.info()[2] >> 10, found.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+@pytest.mark.parametrize(
+    ("given", "now"),
+    [
+        ({}, (256, 2)),
+        ({"memory": 128}, (128, 2)),
+        ({"vcpus": 1}, (256, 1)),
+        ({"memory": 64, "vcpus": 1}, (64, 1)),
+    ],
+)
+def test_what_was_there_before_gets_what_its_component_gives_and_no_more(
+    given: dict[str, int], now: tuple[int, int]
+) -> None:
+    """At once."""
+    xml = (
+        "<domain type='test'><name>old</name><memory unit='MiB'>256</memory><vcpu>2</vcpu>"
+        "<os><type>hvm</type></os></domain>"
+    )
+    with closing(libvirt.open(standin.URI)) as connection:
+        connection.defineXML(xml).create()
+        old = replace(brief("old", 1), adopt=True)
+        do("deploy", old)
+        do("change", replace(old, attributes={**old.attributes, **given}))
+        assert has("old") == now
+
+
+def test_a_guest_shuts_down_while_others_vlans_come_and_go() -> None:
+    """One that has to be restarted for its group's VLAN; nobody waits for its shutdown."""
+    held: list[bool] = []
+    gate = Lock()
+
+    def now() -> float:
+        held.append(gate.locked())
+        return 0.0
+
+    def hand(vlan: int) -> PoolHand:
+        clock = Clock(now, lambda seconds: None)
+        return PoolHand("h0", HOST, lambda name: None, (), clock=clock, vlan=lambda brief: vlan, gate=gate)
+
+    group = Brief("web", 1.0, ("group",), "Group", 1)
+    one = replace(brief("a", 1, shutdownTimeout=10), group=group, network="main")
+    do("deploy", one, hand(101))
+    do("start", one, hand(101))
+    assert held == []
+    place = (do("start", one, hand(102)) or {})["place"]
+    assert place == ["br0", 102] and held and not any(held)
+    [found] = seen(one)
+    assert found is not None and found["running"]
