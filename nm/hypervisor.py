@@ -6,7 +6,7 @@ A host's one worker thread uses it; it holds no lock of nm's.
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
@@ -244,8 +244,11 @@ class Hypervisor(Protocol):
     def tuning(self) -> Tuning:
         """What its domains get of the host."""
 
-    def listed(self, space: str, whole: bool = False) -> list[Listed]:
-        """The domains with a mark of that XML namespace. whole: with what those have that run."""
+    def listed(self, space: str, asked: Callable[[str], bool] | None = None) -> list[Listed]:
+        """The domains with a mark of that XML namespace.
+
+        asked: only those that are asked for, by the elements of their marks; with what those have that run.
+        """
 
     def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
         """What describes these domains, or all when none is named, and whether each runs. No secrets."""

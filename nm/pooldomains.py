@@ -7,7 +7,7 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 import logging
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -384,17 +384,12 @@ class Domains:
 
     # ---- taking down
 
-    def ask(self, briefs: Iterable[Brief]) -> None:
-        """Ask all of these to shut down, so that they do it at the same time; `stop` waits for each."""
-        for brief in briefs:
-            try:
-                name = domain_name(brief.attributes)
-                mark = self._mine(brief)
-                if mark is not None and not self._stays(brief, mark) and self._runs(name):
-                    self._hypervisor.ask_to_stop(name)
-                    self._asked[name] = self._clock.now()
-            except DeviceFailed:
-                continue  # `stop` says it
+    def ask(self, brief: Brief) -> None:
+        """Ask it to shut down, so that many do it at the same time; `stop` waits for each."""
+        name, mark = domain_name(brief.attributes), self._mine(brief)
+        if mark is not None and not self._stays(brief, mark) and self._runs(name):
+            self._hypervisor.ask_to_stop(name)
+            self._asked[name] = self._clock.now()
 
     def stop(self, brief: Brief) -> None:
         """Off: by the guest itself, when it does so in its time."""

@@ -184,3 +184,32 @@ def test_a_guest_shuts_down_while_others_vlans_come_and_go() -> None:
     assert place == ["br0", 102] and held and not any(held)
     [found] = seen(one)
     assert found is not None and found["running"]
+
+
+@pytest.mark.parametrize("given", [{"userData": "a\ud800"}, {"network": "a\0b"}])
+def test_what_no_host_can_be_told_is_refused_alone(given: dict[str, Any]) -> None:
+    one = PoolHand("h0", HOST, lambda name: None, ())
+    orders = [order_of("deploy", life) for life in (brief("a", 1, **given), brief("b", 1))]
+    refused, made = one.run(orders, 1)
+    one.close()
+    assert isinstance(refused.error, DeviceFailed) and not refused.error.passing
+    assert "vm of web" in refused.error.message
+    assert made.error is None and "b" in domains()
+
+
+def test_a_look_describes_those_alone_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host may have many pools' domains."""
+    for name in ("a", "b"):
+        do("deploy", brief(name, ord(name)))
+        do("start", brief(name, ord(name)))
+    described: set[str] = set()
+    as_ever = libvirt.virDomain.XMLDesc
+
+    def counted(domain: libvirt.virDomain, flags: int = 0) -> str:
+        described.add(domain.name())
+        return str(as_ever(domain, flags))
+
+    monkeypatch.setattr(libvirt.virDomain, "XMLDesc", counted)
+    [found] = seen(brief("a", ord("a")))
+    assert found is not None and found["listed"].now is not None
+    assert described == {"a"}
