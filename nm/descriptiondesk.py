@@ -18,6 +18,7 @@ from nm.descriptions.limits import Limits
 from nm.errors import Conflict, LimitReached
 from nm.pools import drafting, operations, showing
 from nm.pools.drafting import Draft
+from nm.pools.keeping import Text
 from nm.pools.plan import Plan
 from nm.records import Record
 from nm.store import Store, Transaction
@@ -79,16 +80,18 @@ class DescriptionDesk:
     ) -> Iterator[Draft]:
         """A place at the desk, and a draft of parts that the caller may describe."""
         with self._place(call.caller), uncollected():  # parts are as many and as lasting as components
-            host = operations.host_for(self._store, name, options)
-            draft = self._draft(call, name, text, files, host)
+            draft = self._draft(call, name, text, files, options)
             operations.check_parts(self._store, call, draft)
             yield draft
 
-    def _draft(self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str) -> Draft:
+    def _draft(
+        self, call: Call, name: str, text: str, files: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Draft:
         """The draft that the texts mean."""
-        site = call.site.describing
-        library = sflibrary.texts()
-        return drafting.draft(name, text, files, library, site.properties, Limits(), site.components, host)
+        host = operations.host_for(self._store, name, options)
+        told = operations.told(self._store, call, name, options)
+        offered = Text(text, files, sflibrary.texts(), *told)
+        return drafting.draft(name, offered, Limits(), call.site.describing.components, host)
 
     @contextmanager
     def _place(self, caller: Caller) -> Iterator[None]:

@@ -20,7 +20,8 @@ _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
 _FILES = Param("files", STRUCT, "what it includes: include path to text")
 _OPTIONS = (
     "host: where those are that name none; reference: updates as strict as the reference's; adopt: domains "
-    "of the same names that nm has not are taken as they are"
+    "of the same names that nm has not are taken as they are; decimals: double or reference, as "
+    "which a number like 1.25 is read; else as before"
 )
 _ATTRIBUTE = Param(
     "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
@@ -85,7 +86,7 @@ DESCRIPTIONS = (
         "struct",
         "The text of a deployed description, with what it includes, as it was applied, and what was set "
         "since: {name; revision; text; files: struct of include path to text; set: list of {path, value}, "
-        "without value where it was removed; options: host, reference as it was applied with}.",
+        "without value where it was removed; options: host, reference, decimals as it was applied with}.",
         _NAME,
         since=9,
     ),

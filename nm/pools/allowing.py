@@ -69,7 +69,7 @@ def findings(reader: Reader, call: Call, parts: Iterable[Part]) -> Iterator[Find
     given = {part.path: part for part in parts}
     for part in given.values():
         for text, hint in _of_part(reader, call, allowed, _looked_at(given, part), hosts):
-            yield Finding("error", part.path, text, hint, part.line)
+            yield Finding("error", part.path, text, hint, part.written)
 
 
 def _looked_at(parts: Mapping[Path, Part], part: Part) -> Part:

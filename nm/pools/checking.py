@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nm.descriptions.components import NO_PLACE, Written
 from nm.errors import Invalid, NotFound
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
@@ -42,13 +43,13 @@ class Finding:
     path: Path
     text: str
     hint: str
-    line: tuple[str, int] = ("", 0)
+    written: Written = NO_PLACE
 
     @property
     def place(self) -> str:
         """Where it is described, to stand before what is said of it."""
-        file, line = self.line
-        return f"{file}:{line}: " if file else ""
+        file, line, column = self.written
+        return f"{file}:{line}:{column}: " if file else ""
 
     def __str__(self) -> str:
         return f"{self.place}{self.level}: {self.words}"
@@ -78,7 +79,7 @@ def _of_lazy(tree: Tree) -> Iterator[Finding]:
         for name, value in part.attributes.items():
             if name in known and not known[name].lazy and is_lazy(value):
                 yield from _of_value_there(tree, part, known[name])
-    for path, words in broken(tree.parts).items():
+    for path, words in broken(tree.parts, tree.surroundings).items():
         yield _error(tree.parts[path], words, "correct what it is about")
 
 
@@ -212,18 +213,18 @@ def unknown(part: Part) -> Iterator[Finding]:
 def _unknown(part: Part, kind: Kind, name: str, known: Iterable[str]) -> Finding:
     near = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"docs/components.md lists those of {kind.name}"
-    return Finding("warning", part.path, f"{kind.name} knows no attribute {name}", hint, part.line)
+    return Finding("warning", part.path, f"{kind.name} knows no attribute {name}", hint, part.written)
 
 
 def _of_order(tree: Tree) -> Iterator[Finding]:
     for one, other in sorted(tree.misplaced):
         hint = f"describe {spell(other)} before it"
         text = f"it needs {spell(other)}, which stands behind it and is made first"
-        yield Finding("warning", one, text, hint, tree.parts[one].line)
+        yield Finding("warning", one, text, hint, tree.parts[one].written)
     for one, other in sorted(tree.circular):
         text = f"it and {spell(other)} need each other, so one is made without the other"
-        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].line)
+        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].written)
 
 
 def _error(part: Part, text: str, hint: str) -> Finding:
-    return Finding("error", part.path, text, hint, part.line)
+    return Finding("error", part.path, text, hint, part.written)

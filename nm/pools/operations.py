@@ -4,12 +4,15 @@ Compiling and planning are done outside of any transaction, on records that were
 writes sees whether these are still so, and says when they have moved. So a long text holds up nobody.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from nm import jobs
 from nm.calls import Call
+from nm.descriptions.literals import Decimals
+from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, Invalid, NotFound
 from nm.marshal import MAX_INT
 from nm.pools import allowing, keeping, reality
@@ -23,7 +26,9 @@ from nm.pools.tree import Part, Path, spell, spelled
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
-OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool}
+OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool, "decimals": str}
+MOMENT = re.compile(r"[0-9a-f]+@(\d{1,10}(?:\.\d{1,9})?)")  # in the name of a plan
+DECIMALS: tuple[Decimals, ...] = get_args(Decimals)  # the first unless somebody says otherwise
 LONGEST_OPTION = 255  # characters, as of a host's name
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
@@ -68,6 +73,8 @@ def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]
             raise Invalid(
                 f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
             )
+    if options.get("decimals", DECIMALS[0]) not in DECIMALS:
+        raise Invalid("option decimals is something else", f"it is one of {', '.join(DECIMALS)}")
     if options.get("adopt") is True and not allowing.Allowed.to(call).has(allowing.ADOPT):
         raise call.denied("an administrator, or the right describe with adopt")
     return options
@@ -79,6 +86,21 @@ def host_for(reader: Reader, name: str, options: Mapping[str, Any]) -> str:
     there = pool is not None and pool["state"] not in keeping.GONE
     host: str = options.get("host", pool["options"].get("host", "") if pool is not None and there else "")
     return "" if host == "localhost" else host
+
+
+def told(reader: Reader, call: Call, name: str, options: Mapping[str, Any]) -> tuple[Surroundings, Decimals]:
+    """What a text for that pool is told of the world, and how its numbers are read.
+
+    The moment is that of the pool's first text, so chance and time are the same in all of them; of a pool
+    that is not there yet the one for which the plan was made that is to be carried out, else now.
+    """
+    pool, site = keeping.find(reader, name), call.site.describing
+    before = keeping.text_of(reader, pool) if pool is not None else None
+    planned_for = MOMENT.fullmatch(options.get("if_plan", ""))
+    first = before.surroundings.now if before is not None else None
+    now = first if first is not None else float(planned_for[1] if planned_for else call.now)
+    decimals: Decimals = options.get("decimals", before.decimals if before is not None else DECIMALS[0])
+    return Surroundings(site.properties, site.environment, now), decimals
 
 
 def check_parts(reader: Reader, call: Call, draft: Draft) -> None:
@@ -105,7 +127,7 @@ def apply(
         return None
     check_draft(tx, call, draft)
     name, pool = draft.name, seen.pool
-    if options.get("if_plan", found.hash()) != found.hash():
+    if options.get("if_plan", named := draft.hash_of(found)) != named:
         raise Conflict(f"the plan of {name} is another one by now", "look at the new plan, then apply that")
     if pool is not None:
         _check_idle(tx, pool)

@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nm.shell import columns, jobs, values
-from nm.shell.descriptions import FILE, tell, texts_of
+from nm.shell.descriptions import DECIMALS, FILE, tell, texts_of
 from nm.shell.failures import DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
@@ -88,17 +88,21 @@ def update(session: Session, command: Command, options: Options) -> int:
 
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
-    chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
-    _idle(session, options.name)
-    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
-    return _waited(session, command, options, number)
+    options.on = None if options.machine.lower() in HERE else options.machine
+    return _at_once(session, command, options)
 
 
 def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
+    return _at_once(session, command, options)
+
+
+def _at_once(session: Session, command: Command, options: Options) -> int:
+    """Deploy without a plan."""
     _idle(session, options.name)
-    number = _asked(session, options, "ApplyDescription", *_described(options.file), {})
+    chosen = _options(options)
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
 
@@ -147,8 +151,8 @@ def _described(path: str) -> tuple[str, dict[str, str]]:
 
 def _options(options: Options) -> dict[str, Any]:
     """The options of the call, as far as they are given."""
-    found = {"if_plan": getattr(options, "if_plan", None), "host": options.on, "reference": options.reference}
-    found["adopt"] = options.adopt
+    found = {name: getattr(options, name, None) for name in ("if_plan", "reference", "adopt", "decimals")}
+    found["host"] = getattr(options, "on", None)
     return {name: value for name, value in found.items() if value}
 
 
@@ -194,8 +198,9 @@ def _plan(found: Struct, options: Options) -> list[Block]:
 
 def _chosen(options: Options) -> str:
     """The options that make a plan what it is, as they are given again."""
-    on = f" --on {options.on}" if options.on else ""
-    return f"{on} --reference" if options.reference else on
+    given = (("on", options.on), ("decimals", options.decimals))
+    told = "".join(f" --{word} {value}" for word, value in given if value)
+    return f"{told} --reference" if options.reference else told
 
 
 def _counted(changes: Sequence[Struct]) -> Counter[str]:
@@ -321,16 +326,16 @@ MACHINE = word("machine", "the host on which those are made that name none; loca
 
 COMMANDS = (
     Command("sf plan", "", "tell what applying a description would do; exit status 2: something",
-            (NAME, FILE, ON, STRICT, ADOPT), run=plan, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS), run=plan, uses=("PlanDescription",),
             epilog="nmctl sf plan web pool.sf"),
     Command("sf diff", "", "tell in what a description differs from what is deployed; exit status 2: it does",
-            (NAME, FILE, ON, STRICT, ADOPT), run=diff, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS), run=diff, uses=("PlanDescription",),
             epilog="nmctl sf diff web pool.sf"),
     Command("sf apply", "", "deploy a description, or change what is deployed into it",
-            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS, PLANNED, YES, WAIT), run=apply, say="apply {name}",
             uses=("ApplyDescription", "PlanDescription"), epilog="nmctl sf apply web pool.sf --yes --wait"),
     Command("sf update", "", "the same, of one that is deployed already",
-            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=update, say="update {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS, PLANNED, YES, WAIT), run=update, say="update {name}",
             uses=("ApplyDescription", "PlanDescription", "GetDescriptions"),
             epilog="nmctl sf update web pool.sf --wait"),
     Command("sf status", "", "list deployed descriptions; of one, its components and how they stand",
@@ -360,12 +365,12 @@ COMMANDS = (
              option("detach", "nothing around it follows", flag=True), WAIT),
             job=True, struct=True, say="take {path} of {name} down",
             epilog="nmctl sf end web host1:domain2 --detach"),
-    Command("sf start", "", "deploy as SmartFrog's sfStart does", (MACHINE, NAME, FILE), run=start,
+    Command("sf start", "", "deploy as SmartFrog's sfStart does", (MACHINE, NAME, FILE, DECIMALS), run=start,
             say="start {name}", uses=("ApplyDescription",),
             epilog="nmctl sf start localhost web pool.sf"),
     Command("sf stop", "", "take down as SmartFrog's sfTerminate does", (MACHINE, NAME), run=stop,
             say="terminate {name}", uses=("TerminateDescription",),
             epilog="nmctl sf stop localhost web"),
-    Command("sf run", "", "deploy as SmartFrog's sfRun does, under the file's name", (FILE,), run=run,
-            say="run {name}", uses=("ApplyDescription",), epilog="nmctl sf run pool.sf"),
+    Command("sf run", "", "deploy as SmartFrog's sfRun does, under the file's name", (FILE, DECIMALS),
+            run=run, say="run {name}", uses=("ApplyDescription",), epilog="nmctl sf run pool.sf"),
 )  # fmt: skip

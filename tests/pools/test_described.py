@@ -13,6 +13,7 @@ from nm.calls import Call, Caller, Describing
 from nm.descriptiondesk import DescriptionDesk
 from nm.descriptions.limits import Limits
 from nm.descriptions.problems import Flawed
+from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.pools import chunks, drafting, keeping, operations
 from nm.pools.tree import Path
@@ -159,7 +160,8 @@ def test_only_the_plan_that_was_seen_is_carried_out(bench: Bench) -> None:
 def test_what_moves_between_looking_and_applying_is_planned_anew(bench: Bench) -> None:
     run(bench, domain())
     call = Call(ROOT, "ApplyDescription", NOW, bench.api._site)
-    made = drafting.draft("pool", text(domain()), {}, sflibrary.texts(), {}, Limits(), 100)
+    written = keeping.Text(text(domain()), {}, sflibrary.texts(), Surroundings())
+    made = drafting.draft("pool", written, Limits(), 100)
     seen = operations.look(bench.store, "pool")
     found = operations.planned(made, seen, {})
     bench.edit("life_pool.0", items={0: {"state": "running"}, 1: {"state": "ended"}})

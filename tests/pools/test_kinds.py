@@ -11,8 +11,9 @@ from nm.descriptions.values import Component, Scope
 from nm.pools.attributes import EFFECTS
 from nm.pools.checking import CHOICES, DISKS, findings, unknown
 from nm.pools.kinds import ALL, KINDS, worth
+from nm.pools.tree import Tree
 from tests.descriptions.say import LIBRARY
-from tests.pools.world import pool
+from tests.pools.world import parts, pool
 
 JAVA = {
     "anyClass": "Any",
@@ -150,3 +151,22 @@ def test_secrets_are_not_shown() -> None:
     (found,) = findings(pool('d extends { sfClass "nm.Domain"; hostname "h"; userData [| "pass" |]; }'))
     assert "pass" not in str(found)
     assert "(not shown)" in str(found)
+
+
+def test_what_is_wrong_has_its_line_and_column_wherever_it_stands() -> None:
+    text = """sfConfig extends Sequence {
+  actions extends DATA {
+      a extends Try { action extends DATA P; normal extends DATA Domain { hostname "h"; onCrash "x"; } }
+    b extends Domain { hostname "h"; onCrash "x"; }
+  }
+  handler extends Domain { hostname "h"; onCrash "x"; }
+}"""
+    lines = text.split("\n")
+    wanted = {
+        ("actions", "a", "normal"): (3, lines[2].index("extends DATA Domain")),
+        ("actions", "b"): (4, lines[3].index("extends")),
+        ("handler",): (6, lines[5].index("extends")),
+    }
+    found = findings(Tree(parts(f"\n{text}")))
+    before = parts("\nsfConfig extends C;")[0].written[1] - 1
+    assert {one.path: (one.written[1] - before, one.written[2] - 1) for one in found} == wanted

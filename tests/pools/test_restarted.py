@@ -1,5 +1,6 @@
 """Descriptions through a whole nm: what was answered is there after a restart, and means the same."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,21 @@ def test_a_description_is_there_after_a_restart(tmp_path: Path) -> None:
         assert pool is not None
         assert keeping.target_parts(here.service.database, pool)[1].attributes["size"] == 7
         assert any(event["subject"] == "pool web" for event in here.call("GetEvents", 0, 100))
+
+
+def test_time_and_chance_are_those_of_before_a_restart(tmp_path: Path) -> None:
+    chances = PRIMS.replace("size IPROPERTY size;", "made extends date; x extends random;")
+    text = f'#include "org/smartfrog/functions.sf"\n{chances}'
+    with rack(tmp_path, nodes=0) as here:
+        here.call("WaitJob", here.call("ApplyDescription", "web", text, {}), 60)
+        before = here.call("GetComponents", "web")
+        here.stop()
+        here.start()
+        assert here.call("PlanDescription", "web", text, {})["changes"] == []
+        here.call("WaitJob", here.call("ApplyDescription", "web", text, {}), 60)
+        told = [part["attributes"] for part in here.call("GetComponents", "web")]
+        assert told == [part["attributes"] for part in before]
+        assert told[1]["made"].endswith(f"UTC {time.gmtime().tm_year}")
 
 
 def test_the_configuration_decides_about_shells_while_nm_runs(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from nm.shell import smartfrog
 from tests import standin
 from tests.shell.conftest import Nmctl
@@ -44,6 +46,26 @@ def _is_late(nmctl: Nmctl, pool: Path) -> None:
     nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
     assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
     nmctl("sf", "terminate", "late", "--wait")
+
+
+def _is_told(nmctl: Nmctl, pool: Path) -> None:
+    """Numbers are read as it was said first, and what was planned with time and chance can be applied."""
+    said = "made extends date; x extends random; y 1.25;"
+    pool.write_text(f'#include "org/smartfrog/functions.sf"\n{COMMON}sfConfig extends Compound {{ {said} }}')
+    planned = nmctl("sf", "plan", "told", str(pool), "--decimals", "reference", status=2).out
+    again = planned.splitlines()[-1].partition("nmctl ")[2].split()
+    assert again[-4:-1] == ["--decimals", "reference", "--if-plan"]
+    nmctl(*again, "--wait")
+    before = nmctl.rack.call("GetComponents", "told")[0]["attributes"]
+    assert before["y"] == pytest.approx(1.2)
+    assert "nothing to do" in nmctl("sf", "plan", "told", str(pool)).out
+    nmctl("sf", "update", "told", str(pool), "--decimals", "double", "--yes", "--wait")
+    assert nmctl.rack.call("GetComponents", "told")[0]["attributes"] == {**before, "y": 1.25}
+    nmctl("sf", "terminate", "told", "--wait")
+    nmctl("sf", "start", "localhost", "told", str(pool), "--decimals", "reference")
+    after = nmctl.rack.call("GetComponents", "told")[0]["attributes"]
+    assert after["y"] == pytest.approx(1.2) and after["x"] != before["x"]
+    nmctl("sf", "terminate", "told", "--wait")
 
 
 def pools(nmctl: Nmctl, folder: Path) -> None:
@@ -104,8 +126,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
-    _is_late(nmctl, pool)
-    _tell_all(nmctl, pool)
+    for more in (_is_late, _is_told, _tell_all):
+        more(nmctl, pool)
 
 
 def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
@@ -130,7 +152,9 @@ def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
         f"{COMMON}sfConfig extends Compound {{ a extends Guest {{ x LAZY b; }} b extends Guest; }}"
     )
     warned = nmctl("sf", "plan", "web", str(pool), status=2).out.splitlines()[0]
-    assert warned.startswith(f"warning: {pool}:3: a: it needs b, which stands behind it and is made first; ")
+    assert warned.startswith(
+        f"warning: {pool}:3:31: a: it needs b, which stands behind it and is made first; "
+    )
     pool.write_text(f'a "{"x" * (1 << 20)}";\nsfConfig extends Compound;')
     assert "are the most" in nmctl("sf", "apply", "web", str(pool), "--yes", status=2).err
     nmctl("sf", "status", "web", status=5)
