@@ -33,9 +33,9 @@ DESCRIPTIONS = (
         "struct",
         "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, "
         "why, action (create, change, restart, replace, destroy, later), differences: list of {name, how "
-        "(added, changed, removed), old, new, effect (now, restart, replace, termination)}}; steps: list of "
-        "{id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in words; "
-        "warnings}.",
+        "(added, changed, removed), old, new, effect (now, restart, refused, replace, termination)}}; steps: "
+        "list of {id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in "
+        "words; warnings}.",
         _NAME,
         _TEXT,
         _FILES,

@@ -69,6 +69,10 @@ class NotLive(DeviceFailed):
     """The domain cannot change that while it runs; a restart can."""
 
 
+class NotYet(DeviceFailed):
+    """It is under way, and takes as long as a guest does: the same is to be asked again soon."""
+
+
 class Died(DeviceFailed):
     """The domain's own process ended as it was started, and said why: there was no room, or it never can."""
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from nm import libvirt_host, machine_xml
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
-from nm.hypervisor import Hypervisor, Listed, is_remote
+from nm.hypervisor import Hypervisor, Listed, NotYet, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooladopting import Adopter, is_adopted, no_head
 from nm.pooldisks import Disks, Image
@@ -85,14 +85,11 @@ class PoolHand:
     # ---- a hand's face
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
-        """Carry out the orders, each by itself; guests that are to stop are all asked first.
+        """Carry out the orders, each by itself; one that waits for a guest is to come again.
 
         look is a disk's: how many bytes it holds.
         """
         self._disks.look_around(brief_in(order) for order in orders if what_in(order) == "look")
-        for order in orders:
-            if _stops(order) and brief_in(order).kind in DOMAINS:
-                _outcome(order, self._ask)  # what is in the way is told by the order itself
         return [_outcome(order, self._one) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
@@ -122,9 +119,6 @@ class PoolHand:
 
     # ---- one order
 
-    def _ask(self, order: Order) -> None:
-        self._domains.ask(brief_in(order))
-
     def _one(self, order: Order) -> Value | None:
         if order.moot():
             return None
@@ -151,14 +145,12 @@ def _looks(one: Listed, mark: PoolMark) -> Value:
     return {**seen, "listed": one, "adopted": is_adopted(mark)}
 
 
-def _stops(order: Order) -> bool:
-    return what_in(order) in ("stop", "terminate") and not order.moot()
-
-
 def _outcome(order: Order, act: Callable[[Order], Value | None]) -> Outcome:
     """What comes of one order, which is nobody else's trouble."""
     try:
         return Outcome(seen=act(order))
+    except NotYet:
+        return Outcome(later=True)
     except NMError as error:
         return Outcome(error=error)
     except ValueError as error:  # neither libvirt nor a file takes every character

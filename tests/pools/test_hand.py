@@ -49,6 +49,8 @@ def do(what: str, of: Brief, hand: PoolHand | None = None) -> Value | None:
     one = hand or PoolHand("h0", HOST, lambda name: None, ())
     try:
         [outcome] = one.run([order_of(what, of)], 1)
+        while outcome.later:
+            [outcome] = one.run([order_of(what, of)], 1)
         if outcome.error is not None:
             raise outcome.error
         return outcome.seen
@@ -93,6 +95,15 @@ def test_what_is_half_made_goes_though_it_is_to_be_kept() -> None:
         do("deploy", kept, PoolHand("h0", HOST, lambda name: None, (), connect=full))
     do("terminate", kept)
     assert domains() == []
+
+
+def test_what_is_to_be_changed_has_to_be_there() -> None:
+    """Seen while nothing has changed yet; one that is to be made need not be there."""
+    do("prepare", brief("a", 1))
+    with pytest.raises(DeviceFailed, match="its domain is not there any more"):
+        do("prepare", replace(brief("a", 1), stands=True))
+    do("deploy", brief("a", 1))
+    do("prepare", replace(brief("a", 1), stands=True))
 
 
 def test_what_is_whole_is_let_go_when_it_is_to_be_kept() -> None:
