@@ -10,12 +10,13 @@ import libvirt
 import pytest
 
 from nm.errors import DeviceFailed
-from nm.facts import Value
+from nm.facts import Outcome, Value
 from nm.hypervisor import Hypervisor
 from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief, order_of
 from nm.waiting import Clock
+from nm.workers import Errand, HandWorker
 from tests import standin
 
 HOST = {"uri": standin.URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
@@ -224,3 +225,19 @@ def test_a_look_describes_those_alone_that_it_is_for(monkeypatch: pytest.MonkeyP
     [found] = seen(brief("a", ord("a")))
     assert found is not None and found["listed"].now is not None
     assert described == {"a"}
+
+
+def test_what_is_done_is_not_done_again_while_a_guest_shuts_down() -> None:
+    """Nothing of an errand is answered before that."""
+    do("deploy", brief("a", 1))
+    do("start", brief("a", 1))
+    hand = PoolHand("h0", HOST, lambda name: None, ())
+    worker = HandWorker(lambda: hand, 1, lambda hand, job: None, lambda job, error: None)
+    heard: list[Outcome] = []
+    orders = [order_of("stop", brief("a", 1, shutdownTimeout=10)), order_of("deploy", brief("b", 1))]
+    again = worker.handle([Errand(orders, heard.extend)])
+    assert again is not None and heard == [] and domains() == ["a", "b"]
+    hand.run([order_of("terminate", brief("b", 1))], 1)
+    assert worker.handle([]) is None
+    assert [outcome.error for outcome in heard] == [None, None] and domains() == ["a"]
+    worker.close()
