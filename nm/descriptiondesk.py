@@ -52,8 +52,11 @@ class DescriptionDesk:
         chosen = operations.checked_options(call, options or {})
         with self._drafted(call, name, text, files, chosen) as draft:
             operations.check_draft(self._store, call, draft)
-            found = operations.planned(draft, operations.look(self._store, name), chosen)
-            return showing.planned(draft, found)
+            seen = operations.look(self._store, name)
+            found = operations.planned(self._store, call, draft, seen, chosen)
+            return showing.planned(
+                draft, found, operations.to_ask(self._store, call, draft, found, seen, chosen)
+            )
 
     def apply(
         self,
@@ -68,7 +71,7 @@ class DescriptionDesk:
         with self._drafted(call, name, text, files, chosen) as draft:
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
-                found = operations.planned(draft, seen, chosen)
+                found = operations.planned(self._store, call, draft, seen, chosen)
                 job = self._store.transact(_applying(call, draft, found, seen, chosen))
                 if job is not None:
                     return job

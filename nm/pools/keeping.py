@@ -13,7 +13,8 @@
                    count      the numbers of its parts are below that
                    options    {"reference": whether updates are as strict as the reference implementation's,
                               "host": where those are made that name no host,
-                              "adopt": whether domains that are there already are taken as they are}
+                              "adopt": whether domains that are there already are taken as they are,
+                              "folders": whose files a domain that is taken may have: those of who applied it}
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of

@@ -17,7 +17,7 @@ from nm.pools.differences import Standing
 from nm.pools.drafting import Draft
 from nm.pools.kinds import KINDS, QUIET, told
 from nm.pools.life import End, Entry
-from nm.pools.operations import DECIMALS, need
+from nm.pools.operations import DECIMALS, OPTIONS, need
 from nm.pools.plan import Plan
 from nm.pools.tree import Path, is_around, spell, spelled
 from nm.records import Record, name_of, natural
@@ -46,7 +46,7 @@ def get_description(reader: Reader, _call: Call, name: str) -> Record:
         {"path": f"{spell(tuple(path))}:{attribute}", **({} if change is None else wire(change))}
         for path, attribute, change in pool["set"]
     ]
-    options = {key: value for key, value in pool["options"].items() if value}
+    options = {key: value for key, value in pool["options"].items() if value and key in OPTIONS}
     return {
         "name": name,
         "revision": keeping.text_revision(pool),
@@ -166,10 +166,11 @@ def effects(attribute: Attribute | None) -> str:
     return attribute.effect if isinstance(attribute.effect, str) else " or ".join(attribute.effects)
 
 
-def planned(draft: Draft, plan: Plan) -> Record:
-    """The plan of a description."""
+def planned(draft: Draft, plan: Plan, ask: list[Record]) -> Record:
+    """The plan of a description, and what to ask of hosts before it can say what is adopted."""
     told: Record = wire(plan.public())
-    return {"hash": draft.hash_of(plan), **told, "lines": list(plan.lines()), "warnings": draft.warnings}
+    lines = list(plan.lines())
+    return {"hash": draft.hash_of(plan), **told, "lines": lines, "warnings": draft.warnings, "ask": ask}
 
 
 def wire(value: Value) -> Any:

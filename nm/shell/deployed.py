@@ -12,7 +12,7 @@ from typing import Any
 
 from nm.shell import columns, jobs, values
 from nm.shell.descriptions import DECIMALS, FILE, tell, texts_of
-from nm.shell.failures import DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.failures import DENIED, DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
 from nm.shell.run import run_calls, show_answer, show_job, wait_for
@@ -21,10 +21,10 @@ from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, op
 
 LARGEST = (1 << 20) - 1024  # bytes of texts in a request, which has 1 MiB
 MARKS = {
-    "create": ("+", "green"), "change": ("~", "yellow"), "restart": ("~", "yellow"),
+    "create": ("+", "green"), "adopt": ("*", "green"), "change": ("~", "yellow"), "restart": ("~", "yellow"),
     "replace": ("-/+", "yellow"), "destroy": ("-", "red"), "later": (".", ""),
 }  # fmt: skip
-WORDS = ("create", "change", "restart", "replace", "destroy")
+WORDS = ("create", "adopt", "change", "restart", "replace", "destroy")
 NOTHING = "nothing to do: what is described is what is deployed"
 HERE = ("localhost", "127.0.0.1", "::1", "")
 SFCONFIG = "sfConfig"
@@ -37,7 +37,7 @@ Struct = Mapping[str, Any]
 
 def plan(session: Session, _command: Command, options: Options) -> int:
     """Tell what applying a description would do; exit status 2 when that is something."""
-    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
+    found = _planned(session, options, _described(options.file), _options(options))
     if session.output.json:
         session.output.result(found)
     else:
@@ -47,7 +47,7 @@ def plan(session: Session, _command: Command, options: Options) -> int:
 
 def diff(session: Session, _command: Command, options: Options) -> int:
     """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
-    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
+    found = _planned(session, options, _described(options.file), _options(options))
     changes = [change for change in found["changes"] if change["action"] != "later"]
     if session.output.json:
         session.output.result(changes)
@@ -61,8 +61,9 @@ def apply(session: Session, command: Command, options: Options) -> int:
     described, chosen = _described(options.file), _options(options)
     if options.wait:
         _idle(session, options.name)
-    if "if_plan" not in chosen:
-        found = _asked(session, options, "PlanDescription", *described, chosen)
+    given = "if_plan" in chosen
+    found = _planned(session, options, described, chosen) if options.adopt or not given else {}
+    if not given:
         if not session.output.json:
             session.output.show(_plan(found, options))
         if not _counted(found["changes"]):
@@ -129,6 +130,32 @@ def _asked(session: Session, options: Options, method: str, *arguments: Any) -> 
             raise Failure(message, hint, failure.status, failure.code) from None
         tell(session, told)
         raise Failure("nothing was done", "", failure.status, failure.code) from None
+
+
+def _planned(session: Session, options: Options, described: Sequence[Any], chosen: dict[str, Any]) -> Struct:
+    """The plan; when it may take what is there, hosts are asked first, which `chosen` says from then on."""
+    asked = {name: value for name, value in chosen.items() if name != "if_plan"}
+    found: Struct = _asked(session, options, "PlanDescription", *described, asked)
+    if not found["ask"]:
+        return found
+    options.adopt = True  # also where it goes on to, as it was applied before
+    chosen["found"] = [number for one in found["ask"] if (number := _looked(session, **one)) is not None]
+    return dict(_asked(session, options, "PlanDescription", *described, {**asked, "found": chosen["found"]}))
+
+
+def _looked(session: Session, host: str, names: Sequence[str]) -> int | None:
+    """The job that has looked which of these domains a host has; None when that cannot be told."""
+    title = f"look at the domains of host {host}"
+    try:
+        job = jobs.wait(session, session.call("InspectDomains", host, names), title)
+        if failure := jobs.trouble(job, title):
+            raise failure
+    except Failure as failure:
+        if failure.status not in (DENIED, DEVICE):
+            raise
+        session.output.note(f"what is there on host {host} is not known: {failure.message}")
+        return None
+    return int(job["id"])
 
 
 def _placed(told: str, options: Options) -> str:
@@ -199,8 +226,9 @@ def _plan(found: Struct, options: Options) -> list[Block]:
 def _chosen(options: Options) -> str:
     """The options that make a plan what it is, as they are given again."""
     given = (("on", options.on), ("decimals", options.decimals))
-    told = "".join(f" --{word} {value}" for word, value in given if value)
-    return f"{told} --reference" if options.reference else told
+    said = "".join(f" --{word} {value}" for word, value in given if value)
+    flags = ("reference", "adopt")
+    return said + "".join(f" --{flag}" for flag in flags if getattr(options, flag))
 
 
 def _counted(changes: Sequence[Struct]) -> Counter[str]:

@@ -189,6 +189,9 @@ def _asked_for(session: Session, host: str, names: list[str]) -> list["Existing"
     if failure := jobs.trouble(job, title):
         raise failure
     found = [Existing.of(struct) for struct in job["result"]]
+    if missing := sorted(set(names) - {domain.name for domain in found}):
+        hint = "see virsh list --all"
+        raise Failure(f"host {host} has no domain {', '.join(missing)}", hint, NOT_FOUND, MISSING_CODE)
     free = [domain for domain in found if not domain.nm]
     taken = [domain.name for domain in found if domain.nm]
     if names and taken:

@@ -15,6 +15,7 @@ from nm.hypervisor import Hypervisor
 from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief, order_of
+from nm.pools.files import EVERYWHERE
 from nm.waiting import Clock
 from nm.workers import Errand, HandWorker
 from tests import standin
@@ -115,6 +116,27 @@ def test_what_is_whole_is_let_go_when_it_is_to_be_kept() -> None:
     assert domains() == ["a"] and seen(kept) == [None]
 
 
+def has(name: str) -> tuple[int, int, int]:
+    """What a domain has while it runs: libvirt's number of it, its MiB and its processors."""
+    with closing(libvirt.open(HOST["uri"])) as connection:
+        found = connection.lookupByName(name)
+        return found.ID(), found.info()[2] >> 10, found.info()[3]
+
+
+def test_memory_and_processors_change_while_it_runs() -> None:
+    sizes = {"memory": 512, "maxMemory": 1024, "vcpus": 1, "maxVcpus": 2}
+    do("deploy", brief("a", 1, **sizes))
+    do("start", brief("a", 1, **sizes))
+    number, *before = has("a")
+    do("change", brief("a", 1, **{**sizes, "memory": 768, "vcpus": 2}))
+    assert (before, has("a")) == ([512, 1], (number, 768, 2))
+
+
+def test_what_may_be_secret_is_not_in_an_orders_own_words() -> None:
+    order = order_of("deploy", brief("a", 1, userData="hush"))
+    assert "web" in repr(order) and "hush" not in repr(order)
+
+
 @pytest.mark.parametrize("what", ["stop", "terminate"])
 def test_what_another_life_has_by_that_name_is_left_alone(what: str) -> None:
     """Its guest shuts down at once when it is asked to."""
@@ -142,13 +164,6 @@ def test_what_others_have_by_that_name_is_left_alone() -> None:
         assert domains() == ["a"]
 
 
-def has(name: str) -> tuple[int, int]:
-    """The MiB and the processors of a domain that runs."""
-    with closing(libvirt.open(standin.URI)) as connection:
-        found = connection.lookupByName(name)
-        return found.info()[2] >> 10, found.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE)
-
-
 @pytest.mark.parametrize(
     ("given", "now"),
     [
@@ -168,10 +183,10 @@ def test_what_was_there_before_gets_what_its_component_gives_and_no_more(
     )
     with closing(libvirt.open(standin.URI)) as connection:
         connection.defineXML(xml).create()
-        old = replace(brief("old", 1), adopt=True)
+        old = replace(brief("old", 1), adopt=EVERYWHERE)
         do("deploy", old)
         do("change", replace(old, attributes={**old.attributes, **given}))
-        assert has("old") == now
+        assert has("old")[1:] == now
 
 
 def test_a_guest_shuts_down_while_others_vlans_come_and_go() -> None:

@@ -9,10 +9,15 @@ import pytest
 from nm.configdescriptions import Descriptions
 from nm.errors import Denied
 from nm.pools import keeping
+from tests.described.turns import TurnRack
 from tests.rack import rack
 
 INCLUDE = '#include "org/smartfrog/components.sf"\n'
 PRIMS = INCLUDE + "sfConfig extends Compound { a extends Prim { size IPROPERTY size; } }"
+LATE = """
+#include "org/smartfrog/sfcore/workflow/combinators/components.sf"
+sfConfig extends Timeout { time 1; action extends DATA Delay { time 600000; } }
+"""
 SHELL = '#include "org/smartfrog/services/shellscript/components.sf"\nsfConfig extends BashShell;'
 
 
@@ -57,3 +62,19 @@ def test_the_configuration_decides_about_shells_while_nm_runs(tmp_path: Path) ->
         assert here.service is not None
         here.service.reload(replace(here.config, descriptions=Descriptions(shells=True)))
         assert here.call("PlanDescription", "web", SHELL, {})["changes"]
+
+
+def test_a_description_that_runs_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """There is no job that would wake it; what was due meanwhile happens."""
+    here = TurnRack(tmp_path, nodes=0)
+    try:
+        assert here.wait(here.call("ApplyDescription", "web", LATE, {}))["state"] == "done"
+        here.kill()
+
+        def is_late() -> bool:
+            here.turns.turn()
+            return bool(here.call("GetDescriptions", {})[0]["state"] == "failed")
+
+        here.until(is_late, 20)
+    finally:
+        here.stop()

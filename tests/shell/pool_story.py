@@ -13,7 +13,8 @@ from tests.shell.conftest import Nmctl
 COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
 COMBINATORS = '#include "org/smartfrog/sfcore/workflow/combinators/components.sf"\n'
 DOMAINS = '#include "ch/cern/openlab/smartdomains/components.sf"\n'
-XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB'>1048576</memory>
+XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f0000-5c6f-4b1d-9a51-0d5a0f1f2c11</uuid>
+<memory unit='KiB'>1048576</memory>
 <vcpu>2</vcpu><os><type machine='pc'>hvm</type></os><on_crash>preserve</on_crash><devices>
 <disk type='file' device='disk'><source file='/images/"web".img'/><target dev='vda' bus='virtio'/></disk>
 <disk type='file' device='cdrom'/><disk type='block' device='disk'><source dev='/dev/sdb'/></disk>
@@ -223,17 +224,23 @@ def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     pool = folder / "pool.sf"
     nmctl("sf", "import", "--source", "vm", status=2)
     nmctl("sf", "import", "--all", status=2)
-    nmctl("sf", "import", "--source", "vm", "nobody", status=7)
+    nmctl("sf", "import", "--source", "vm", "nobody", status=5)
     nmctl("sf", "import", "--source", "vm", "--all", "-o", str(pool))
     text = pool.read_text()
     assert 'sfProcessHost "vm";' in text and "test extends Domain {" in text
     assert nmctl("sf", "import", "--source", "vm", "test").out == text
     without_disk = re.sub(r"  test-disk .*?\n  }\n|    storageBackend .*?\n", "", text, flags=re.DOTALL)
     pool.write_text(without_disk)  # which is in none of the folders
-    assert "nothing to do" not in nmctl("sf", "plan", "old", str(pool), "--adopt", status=2).out
+    found = nmctl("sf", "plan", "old", str(pool), "--adopt", status=2).out
+    assert "*   adopt test (Domain) on vm" in found and "1 to create, 1 to adopt" in found
+    again = next(line for line in found.split("\n") if "to do just this" in line)
+    assert " --adopt --if-plan " in again
+    changes = nmctl("sf", "plan", "old", str(pool), "--adopt", "--json", status=2).json["result"]["changes"]
+    assert {change["path"]: change["action"] for change in changes} == {"sfConfig": "create", "test": "adopt"}
+    assert "adopt" not in nmctl("sf", "plan", "old", str(pool), status=2).out
     nmctl("sf", "apply", "old", str(pool), "--yes", "--wait", status=7)
     nmctl("sf", "terminate", "old", "--force", "--wait")
-    nmctl("sf", "apply", "old", str(pool), "--yes", "--adopt", "--wait")
+    nmctl(*again.partition("nmctl ")[2].split(), "--wait")
     assert "test (Domain) on vm: running" in nmctl("sf", "status", "old").out
     nmctl("sf", "import", "--source", "vm", "test", status=6)
     nmctl("sf", "import", "--source", "vm", "--all", status=5)
