@@ -114,15 +114,15 @@ def test_what_dies_takes_the_pool_with_it(rack: Rack) -> None:
 
 
 def test_what_cannot_be_made_leaves_nothing_or_what_is_to_be_kept(rack: Rack) -> None:
-    broken = pair().replace('"other"', '"nm-other"')
+    broken = pair().replace('"other";', f'"other"; kernel "{rack.images}/none";')
     job = rack.run(rack.apply("web", broken))
-    assert job["state"] == "failed" and "cannot be a domain's name" in job["error"]["text"]
+    assert job["state"] == "failed" and "there is no" in job["error"]["text"]
     assert (domains("--all"), rack.files()) == ([], [])
     kept = broken.replace("sfSyncTerminate true;", "sfSyncTerminate true; keepOnFailure true;")
     job = rack.run(rack.apply("web", kept))
     assert job["state"] == "failed" and domains("--all") == ["a"]
     pool = rack.pool("web")
-    assert pool is not None and pool["state"] == "running" and "nm-" in pool["error"]
+    assert pool is not None and pool["state"] == "running" and "there is no" in pool["error"]
     assert rack.run(rack.terminate("web"))["state"] == "done"
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
@@ -162,9 +162,9 @@ def test_the_third_of_five_does_not_start(rack: Rack) -> None:
 def test_an_update_that_cannot_be_prepared_changes_nothing(rack: Rack) -> None:
     rack.run(rack.apply("web", pair()))
     number = virsh("domid", "a")
-    more = pair("memory 40;").replace("a extends", 'c extends Small { hostname "nm-c"; } a extends')
-    job = rack.run(rack.apply("web", more))
-    assert job["state"] == "failed" and "cannot be a domain's name" in job["error"]["text"]
+    none = f'c extends Small {{ hostname "c"; kernel "{rack.images}/none"; }}'
+    job = rack.run(rack.apply("web", pair("memory 40;").replace("a extends", f"{none} a extends")))
+    assert job["state"] == "failed" and "there is no" in job["error"]["text"]
     pool = rack.pool("web")
     assert pool is not None and (pool["state"], pool["deployed"], pool["target"]) == ("running", 1, 1)
     assert virsh("domid", "a") == number and xml("a", "--inactive").findtext("currentMemory") == str(32 << 10)
