@@ -19,6 +19,7 @@ ON_HOSTS = (*DOMAINS, *DISKS, "Shell", "Script")  # something of them is on thei
 OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
 DEFAULTS = {"memory": MEMORY, "vcpus": VCPUS}
+ACTIONS, ACTION = "actions", "action"
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
 COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
 SHELLSCRIPT = "org/smartfrog/services/shellscript/components.sf"
@@ -51,6 +52,11 @@ class Kind:
     def known(self) -> Mapping[str, Attribute]:
         """All its attributes by name, with those that every component has."""
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
+
+    @property
+    def acts(self) -> bool:
+        """Whether it makes the components in its `actions`."""
+        return self.inside == "actions" or self.name == "FireBreak"
 
 
 def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
@@ -86,6 +92,7 @@ EVERY = (
         default="keep",
     ),
 )
+COMMON: Mapping[str, Attribute] = {attribute.name: attribute for attribute in EVERY}
 
 COMPOUND = (
     Attribute(

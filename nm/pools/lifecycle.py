@@ -157,12 +157,7 @@ def _ended(life: Life, event: Event) -> None:
 def _unreachable(life: Life, event: Event) -> None:
     if not alive(life.get(event.path)):
         return
-    path: Path | None = event.path
-    while path is not None:
-        if life.tree.parts[path].attributes.get("whenUnreachable") is not None:
-            break
-        path = life.tree.parts[path].parent
-    if path is not None and life.worth(path, "whenUnreachable") == "terminate":
+    if life.tree.around(event.path, "whenUnreachable") == "terminate":
         life.down(event.path, End("abnormal", event.words, event.path))
     else:
         life.write(event.path, unreachable=event.words or "its host cannot be reached")
