@@ -30,7 +30,7 @@ from nm.descriptions.values import (
 )
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy
-from nm.pools.kinds import ACTIONS, COMMON, KINDS
+from nm.pools.kinds import ACTIONS, COMMON, HOST, KINDS
 
 Path = tuple[str, ...]
 ASSERTS = "LAZY ASSERT "
@@ -104,7 +104,7 @@ class Live:
 
     def host(self, path: Path, _name: str) -> Value:
         """The host of a part, as sfHost has it."""
-        return self._parts[path].host or "localhost"
+        return self._parts[path].host or nearest(path, HOST, self._own) or "localhost"
 
     def _scope(self, path: Path, part: Placed | None) -> Scope:
         """The place of a part."""

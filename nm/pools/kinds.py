@@ -20,6 +20,7 @@ OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
 DEFAULTS = {"memory": MEMORY, "vcpus": VCPUS}
 ACTIONS, ACTION = "actions", "action"
+HOST = "sfProcessHost"
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
 COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
 SHELLSCRIPT = "org/smartfrog/services/shellscript/components.sf"
@@ -71,7 +72,7 @@ def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
 
 EVERY = (
     Attribute("sfClass", "String", "what the component is", "replace", must=True),
-    Attribute("sfProcessHost", "String", "the host on which it and all inside it are made", "replace"),
+    Attribute(HOST, "String", "the host on which it and all inside it are made", "replace"),
     Attribute("sfProcessName", "String", "", "replace"),
     Attribute("sfProcessComponentName", "String", "the name under which it is known", "replace"),
     Attribute(

@@ -19,12 +19,11 @@ from nm.descriptions.components import CLASS, Piece, kind_of
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live, nearest
-from nm.pools.kinds import ACTION, ACTIONS, KINDS, OF_GROUPS
+from nm.pools.kinds import ACTION, ACTIONS, HOST, KINDS, OF_GROUPS
 
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
 ROOT: Path = ()
-HOST = "sfProcessHost"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from nm.pools.kinds import ACTIONS
+from nm.pools.kinds import ACTIONS, HOST
 from nm.pools.life import STAGES, Order, alive, timers
 from nm.pools.lifecycle import Event
-from nm.pools.tree import HOST, ROOT, Part, Path, Tree, is_around
+from nm.pools.tree import ROOT, Part, Path, Tree, is_around
 from tests.pools.world import World
 
 KINDS = (
