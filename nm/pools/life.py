@@ -289,9 +289,9 @@ class Life:
             self.go_on(path)
 
     def go_on(self, path: Path) -> None:
-        """Take down what is inside a part that goes, and then the part."""
+        """Take down what is inside a part that goes, and then the part; but first who needs that goes."""
         entry = self.get(path)
-        if self.ways.last_act(self, path):
+        if self.ways.last_act(self, path) or self._waits(path):
             return
         living = [child for child in self.tree.inside(path) if alive(self.get(child))]
         if not living:
@@ -303,20 +303,21 @@ class Life:
                 self.down(child, End.of(path, entry))
 
     def _take_away(self, path: Path) -> None:
-        """Nothing is inside any more; what was never constructed needs no taking down.
-
-        It waits for those that need it, if they go as well.
-        """
-        parent = self.tree.parts[path].parent
-        all_go = parent is not None and self.get(parent).get("going")
-        others = [self.get(other) for other in self.tree.needing(path)]
-        if any(alive(other) and (all_go or other.get("going")) for other in others):
+        """Nothing is inside any more; what was never constructed needs no taking down."""
+        if self._waits(path):
             return
         if self.get(path)["state"] == "":
             self.write(path, doing="terminate")
             self.unmade.append(path)
         else:
             self.order(path, "terminate")
+
+    def _waits(self, path: Path) -> bool:
+        """Whether those are there yet that need it, or something in it, and go as well."""
+        parent = self.tree.parts[path].parent
+        all_go = parent is not None and self.get(parent).get("going")
+        others = [self.get(other) for other in self.tree.needing(path)]
+        return any(alive(other) and (all_go or other.get("going")) for other in others)
 
     def _sync(self, path: Path) -> bool:
         """Whether it and its siblings are taken down one after the other."""
