@@ -248,7 +248,10 @@ class Hypervisor(Protocol):
         """The domains with a mark of that XML namespace. whole: with what those have that run."""
 
     def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
-        """What describes these domains, or all when none is named, and whether each runs. No secrets."""
+        """What describes those of these that are there, or all when none is named, and whether each runs.
+
+        No secrets are told.
+        """
 
     def note(self, domain: str, space: str, element: str | None) -> None:
         """Let a domain, also while it runs, have this element of that namespace in its metadata; None: none.

@@ -16,7 +16,7 @@ from nm.pools.briefs import Brief, Briefing, identity_of
 from nm.pools.differences import Standing, differences
 from nm.pools.life import Entry
 from nm.pools.lifecycle import Outcome
-from nm.pools.tree import Part, Path, Tree, by_place
+from nm.pools.tree import Part, Path, by_place
 from nm.pools.updating import both
 from nm.records import Record, changed, name_of, record_key
 from nm.store import Store, Transaction, portions
@@ -59,8 +59,8 @@ class Book:
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
         self._noted = Noted()
-        self.tree = both(target, self.deployed()) if target is not None else Tree(self.deployed())
         self._briefing: Briefing | None = None
+        self._plant(target if target is not None else self.deployed())
 
     # ---- what is there
 
@@ -128,7 +128,7 @@ class Book:
             if part.path not in self._items:
                 self._put_item(part.path, part=part.record(), begun={}, life=0)
         self._describe(target)
-        self._plant(both(target, self.deployed()))
+        self._plant(target)
 
     def settle(self, parts: list[Part]) -> None:
         """These parts are deployed, and no others; what is not alive is as it is described."""
@@ -140,7 +140,7 @@ class Book:
             if item is None or item["part"] != part.record():
                 self._put_item(path, part=part.record())
         self._describe(None)
-        self._plant(Tree(parts))
+        self._plant(parts)
 
     def take(self, outcome: Outcome) -> None:
         """What followed from an event."""
@@ -192,8 +192,11 @@ class Book:
         self.target = target
         self._described = None if target is None else {part.path for part in target}
 
-    def _plant(self, tree: Tree) -> None:
-        self.tree, self._briefing = tree, None
+    def _plant(self, parts: list[Part]) -> None:
+        """The tree of these, and of what is there beside them."""
+        told = keeping.surroundings_of(self._store, self.pool)
+        self.tree = both(parts, self.deployed(), told)
+        self._briefing = None
 
     def _put_entry(self, path: Path, entry: Entry) -> None:
         number = self._numbers[path]

@@ -5,8 +5,6 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 """
 
 import logging
-import re
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from nm import machine_xml, poolseed
-from nm.errors import DeviceFailed, Invalid
+from nm.errors import DeviceFailed
 from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
 from nm.hypervisor import Nic as Seen
@@ -23,16 +21,15 @@ from nm.making import Maker, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import Base, Disks, refused, seed_disk
-from nm.pools.briefs import Brief, domain_name
+from nm.pools import guests
+from nm.pools.briefs import Brief
+from nm.pools.guests import domain_name
 from nm.pools.kinds import most
 from nm.poolseed import Told
 from nm.poolwires import Wires, move, take_off
 from nm.records import Record
 from nm.waiting import Clock, wait_until
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
-OURS = "nm-"  # begins names of domains that are other hands'
-MAC = re.compile(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}")  # of one NIC, not of many
 ASK_AGAIN = 5.0  # seconds after which a guest is asked again to shut down: it may just have been starting
 SHOWN = ("diskBus", "diskTarget", "machine", "cpu", "graphics", "onCrash", "uuid")
 
@@ -99,8 +96,8 @@ class DomainPlan:
             instance=f"{self.brief.pool}.{self.brief.identity}",
             hostname=str(attributes["hostname"]),
             mac=self.mac,
-            address=poolseed.address_of(attributes),
-            gateway=poolseed.gateway_of(attributes),
+            address=guests.address_of(attributes),
+            gateway=guests.gateway_of(attributes),
             keys=self.brief.keys,
             user_data=attributes.get("userData"),
             meta_data=attributes.get("metaData"),
@@ -187,31 +184,23 @@ class Domains:
 
     def check(self, brief: Brief) -> None:
         """Whether it could be made here, as far as that can be seen beforehand."""
-        name, attributes = domain_name(brief.attributes), brief.attributes
-        if not NAME.fullmatch(name) or name.startswith(OURS):
-            raise refused(
-                brief, f"{name!r} cannot be a domain's name", f"letters, digits, _ . -; not {OURS}…"
-            )
-        try:
-            poolseed.address_of(attributes), poolseed.gateway_of(attributes)
-            uuid.UUID(attributes.get("uuid") or "0" * 32)
-        except (Invalid, ValueError) as error:
-            raise refused(brief, str(error), "correct the description") from error
-        if not MAC.fullmatch(attributes.get("mac") or "02:00:00:00:00:00"):
-            raise refused(brief, f"mac {attributes['mac']!r} is no NIC's", "write it as 52:54:00:12:34:56")
+        for words, hint in guests.wrong(brief.attributes):
+            raise refused(brief, words, hint)
         for word in ("memory", "vcpus"):
             if int(brief.worth(word)) < 1:
                 raise refused(brief, f"{word} is {brief.worth(word)}", "write a positive number")
         if brief.disk is not None:
             self._disks.base(brief.disk)
         mark = self._own(brief)
-        if is_adopted(mark) or (mark is None and brief.adopt):
+        if mark is None and brief.adopt is not None:
+            self._adopter.check_free(brief)
+        if is_adopted(mark) or (mark is None and brief.adopt is not None):
             self._adopter.check(brief)
         self._plan(brief, ()).check()
 
     def _own(self, brief: Brief) -> PoolMark | None:
         """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
-        if brief.adopt and self._adopter.free(domain_name(brief.attributes)):
+        if brief.adopt is not None and self._adopter.free(domain_name(brief.attributes)):
             return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
@@ -227,7 +216,10 @@ class Domains:
     def make(self, brief: Brief) -> None:
         """Described, with its seed; off. One that is there already is taken as it is."""
         mark, plan = self._own(brief), self._plan(brief, self._disks_of(brief))
-        if is_adopted(mark) or (mark is None and brief.adopt and self._adopter.free(plan.domain)):
+        fresh = mark is None and brief.adopt is not None and self._adopter.free(plan.domain)
+        if fresh:
+            self._adopter.check_free(brief)
+        if fresh or is_adopted(mark):
             self._adopter.take(brief, plan.mark(ADOPTED))
         else:
             self._maker.make(plan)

@@ -20,8 +20,9 @@ from nm.pooladopting import Adopter, is_adopted, no_head
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
 from nm.pools import existing
-from nm.pools.briefs import Brief, brief_in, domain_name, what_in
+from nm.pools.briefs import Brief, brief_in, what_in
 from nm.pools.existing import Existing
+from nm.pools.guests import domain_name
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.poolwires import Wires, no_vlan
 from nm.records import Record

@@ -377,7 +377,10 @@ ALL = (
     _combinator("Timeout", "its action, which has failed when it takes longer", TIME),
     _combinator("During", "its action, ended when the time is over", TIME),
     _combinator("Delay", "its action, after a time", TIME),
-    _combinator("Finally", "its action, made now and started when it ends"),
+    _combinator(
+        "Finally",
+        "its action, made now and started when it ends; not when an update takes it away or makes it anew",
+    ),
     Kind(
         "FireBreak",
         "its parts and actions, of which each may end without ending anything else",

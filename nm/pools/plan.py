@@ -13,8 +13,8 @@ hosts need nothing of each other but where lazy references say so.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from nm.pools.attributes import Effect
@@ -23,13 +23,14 @@ from nm.pools.grouping import NETWORK
 from nm.pools.kinds import KINDS, OF_GROUPS, worth
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around, spell
 
-Action = Literal["create", "change", "restart", "replace", "destroy", "later"]
+Action = Literal["create", "adopt", "change", "restart", "replace", "destroy", "later"]
 What = Literal["prepare", "stop", "terminate", "change", "construct", "deploy", "start"]
 STAGES: dict[What, int] = {
     "prepare": 0, "stop": 1, "terminate": 1, "change": 2, "construct": 3, "deploy": 4, "start": 5
 }  # fmt: skip
 STEPS: Mapping[Action, tuple[What, ...]] = {
     "create": ("prepare", "construct", "deploy", "start"),
+    "adopt": ("prepare", "construct", "deploy", "start"),  # what is there is taken, and starts if it is off
     "change": ("prepare", "change"),
     "restart": ("prepare", "stop", "change", "start"),
     "replace": ("prepare", "terminate", "construct", "deploy", "start"),
@@ -39,9 +40,11 @@ STEPS: Mapping[Action, tuple[What, ...]] = {
 BY_EFFECT: Mapping[Effect | None, Action | None] = {
     None: None, "termination": "change", "now": "change", "restart": "restart", "replace": "replace"
 }  # fmt: skip
-MAKING = ("create", "replace", "later")
+MAKING = ("create", "adopt", "replace", "later")
 HARDER: tuple[Action | None, ...] = (None, "change", "restart", "replace")
-SIGNS = {"create": "+", "change": "~", "restart": "~", "replace": "-/+", "destroy": "-", "later": "."}
+SIGNS: Mapping[Action, str] = {
+    "create": "+", "adopt": "*", "change": "~", "restart": "~", "replace": "-/+", "destroy": "-", "later": "."
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,19 +117,32 @@ class Plan:
                 yield f"      {difference} ({difference.effect})"
 
 
-def plan(target: Tree | None, deployed: Mapping[Path, Standing], *, reference: bool = False) -> Plan:
+def plan(
+    target: Tree | None,
+    deployed: Mapping[Path, Standing],
+    *,
+    reference: bool = False,
+    adopted: Collection[Path] = (),
+) -> Plan:
     """What is to be done so that `target` is deployed; None: nothing is to be.
 
-    deployed: what is recorded, by path, around before inside. reference: updates are as strict as those of
+    deployed: what is recorded, by path, around before inside. adopted: of what is not, that which takes what
+    is there already. reference: updates are as strict as those of
     the reference implementation: every component says sfUpdatable true, what begins with sf is not changed.
     """
     if target is None:
         target = Tree(())
     comparison = _Comparison(target, deployed, reference)
-    changes = comparison.changes()
+    changes = {path: _taken(change, adopted) for path, change in comparison.changes().items()}
     steps = tuple(_steps(changes, target, deployed))
     made = [target.parts[one.path].attributes for one in changes.values() if one.action in MAKING]
     return Plan(tuple(changes.values()), steps, tuple(comparison.refused(changes)), tuple(made))
+
+
+def _taken(change: Change, adopted: Collection[Path]) -> Change:
+    """The change, in the word for what is not made but taken."""
+    takes = change.action == "create" and change.path in adopted
+    return replace(change, action="adopt") if takes else change
 
 
 class _Comparison:

@@ -61,15 +61,28 @@ def seen(reader: Reader, pool: str, standings: Standings) -> dict[Path, Standing
 
 def drift(reader: Reader, pool: str, standings: Standings) -> dict[Path, str]:
     """What differs, in words."""
-    found: dict[Path, str] = {}
+    return {path: ", ".join(said.values()) for path, said in _drifted(reader, pool, standings).items()}
+
+
+def mended_with(reader: Reader, pool: str, standings: Standings, path: Path, attribute: str) -> str:
+    """What else is put back when that attribute of a part is changed in place; "" when nothing is.
+
+    standings: of it and of all that is around it.
+    """
+    said = _drifted(reader, pool, standings).get(path, {})
+    return ", ".join(words for name, words in said.items() if name not in (attribute, DISK, VOLUME))
+
+
+def _drifted(reader: Reader, pool: str, standings: Standings) -> dict[Path, dict[str, str]]:
+    """By attribute."""
+    found: dict[Path, dict[str, str]] = {}
     for path, now in seen(reader, pool, standings).items():
         before = standings[path]
         if now.state != before.state:
-            found[path] = "it is not in its group any more"
+            found[path] = {"": "it is not in its group any more"}
         elif now.part is not before.part:
             old, new = before.part.attributes, now.part.attributes
-            said = [_words(name, new[name]) for name in new if new[name] != old.get(name)]
-            found[path] = ", ".join(said)
+            found[path] = {name: _words(name, new[name]) for name in new if new[name] != old.get(name)}
     return found
 
 

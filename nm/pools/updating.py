@@ -12,6 +12,7 @@ there is said by keepOnFailure, as when it was made (see Life.fail).
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import Conflict
 from nm.pools.life import Entry, Life, State, alive, standing
 from nm.pools.plan import STAGES, Step
@@ -21,12 +22,12 @@ LAST = max(STAGES.values())
 WHAT, STAGE, WAITS, THEN = range(4)
 
 
-def both(target: Iterable[Part], deployed: Iterable[Part]) -> Tree:
+def both(target: Iterable[Part], deployed: Iterable[Part], surroundings: Surroundings = NOWHERE) -> Tree:
     """The tree of an update: what is described, and what goes."""
     described = list(target)
     kept = {part.path for part in described}
     leaving = [part for part in deployed if part.path not in kept]
-    return Tree([*described, *leaving], (part.path for part in leaving))
+    return Tree([*described, *leaving], (part.path for part in leaving), surroundings)
 
 
 def check(state: State, steps: Sequence[Step]) -> None:

@@ -98,3 +98,24 @@ def test_what_is_whole_is_let_go_when_it_is_to_be_kept() -> None:
     do("start", kept)
     do("terminate", kept)
     assert domains() == ["a"] and seen(kept) == [None]
+
+
+def given() -> tuple[int, int, int]:
+    """What the domain a has while it runs: libvirt's number of it, its MiB and its processors."""
+    with closing(libvirt.open(HOST["uri"])) as connection:
+        found = connection.lookupByName("a")
+        return found.ID(), found.info()[2] >> 10, found.info()[3]
+
+
+def test_memory_and_processors_change_while_it_runs() -> None:
+    sizes = {"memory": 512, "maxMemory": 1024, "vcpus": 1, "maxVcpus": 2}
+    do("deploy", brief("a", 1, **sizes))
+    do("start", brief("a", 1, **sizes))
+    number, *before = given()
+    do("change", brief("a", 1, **{**sizes, "memory": 768, "vcpus": 2}))
+    assert (before, given()) == ([512, 1], (number, 768, 2))
+
+
+def test_what_may_be_secret_is_not_in_an_orders_own_words() -> None:
+    order = order_of("deploy", brief("a", 1, userData="hush"))
+    assert "web" in repr(order) and "hush" not in repr(order)

@@ -11,11 +11,12 @@ from nm.descriptiondesk import DescriptionDesk
 from nm.lab import archive
 from nm.pools import showing
 from nm.pools.console import get_component_tree
-from tests.hosts.rack.conftest import sh, until
-from tests.pools.lifetime import INCLUDES
+from tests.descriptions.say import INCLUDES
+from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, long, virsh
 from tests.pools.rack.test_adopting import Olds, olds, text  # noqa: F401 - a fixture
 from tests.pools.rack.test_life import xml
+from tests.waiting import until
 
 MAC = "52:54:00:0b:00:01"
 TWO = f"""

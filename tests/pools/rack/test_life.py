@@ -92,14 +92,7 @@ def test_killed_behind_every_order_it_comes_to_the_same(rack: Rack) -> None:
     changed = pair('graphics "vnc";', 'format "raw";')
     for text, orders, end in ((pair(), 12, ["a", "other"]), (changed, 12, ["a", "other"]), (None, 4, [])):
         job = rack.apply("web", text) if text is not None else rack.terminate("web")
-        rack.done.clear()
-        lost: set[str] = set()
-        while rack.queue:
-            ordered = rack.queue[0][0].startswith("domains:")
-            rack.turn()
-            if ordered and rack.done[-1] not in lost:
-                lost.add(rack.done[-1])
-                rack.crash()
+        lost = rack.lose_answers()
         over = rack.run(job)
         assert (over["state"], over["error"]) == ("done", None)
         assert len(lost) >= orders and all(rack.done.count(order) > 1 for order in lost)
@@ -149,9 +142,7 @@ sfConfig extends Compound {{
 
 def test_the_third_of_five_does_not_start(rack: Rack) -> None:
     """What was made before it goes in the reverse order, or stays when the description says so."""
-    kernel = rack.images / "no-kernel"
-    kernel.write_bytes(b"this is none")
-    kernel.chmod(0o644)
+    kernel = rack.no_kernel()
     job = rack.run(rack.apply("web", FIVE.format(more="", kernel=kernel)))
     assert job["state"] == "failed" and "kernel" in job["error"]["text"]
     begun = [f"{what} d{number}" for what in ("construct", "deploy") for number in range(1, 6)]
@@ -191,7 +182,6 @@ def test_shells_and_consoles_are_there_to_be_linked_to(rack: Rack) -> None:
     assert rack.states("web")["myShell"] == "running" and domains() == ["a", "other"]
 
 
-@long
 def test_a_disk_that_is_to_be_kept_stays(rack: Rack) -> None:
     rack.run(rack.apply("web", pair(of_disks="keepOnTerminate true;")))
     rack.run(rack.terminate("web"))

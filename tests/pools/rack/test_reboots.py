@@ -5,9 +5,10 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from tests.hosts.rack.conftest import kill_libvirtd, qemu, start_libvirtd, until
+from tests.hosts.rack.conftest import kill_libvirtd, qemu, start_libvirtd
 from tests.pools.rack.conftest import Rack, domains
 from tests.pools.rack.test_life import pair
+from tests.waiting import until
 
 
 def boot() -> None:

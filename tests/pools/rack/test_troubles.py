@@ -16,7 +16,7 @@ from nm.poolhand import PoolHand
 from nm.pools import keeping
 from nm.pools.briefs import Brief, order_of
 from tests.hosts.rack.conftest import kill_libvirtd, libvirtd, start_libvirtd
-from tests.hosts.rack.test_images import Killed
+from tests.hosts.rack.test_images import Killed, Mortal
 from tests.pools.rack.conftest import LONG, URI, Rack, domains, long, virsh
 from tests.pools.rack.test_life import pair
 
@@ -106,12 +106,15 @@ def test_a_full_disk_leaves_nothing(rack: Rack) -> None:
         subprocess.run(["umount", rack.disks], check=True)
 
 
+def test_what_could_not_be_made_whole_does_not_stay_though_it_is_to_be_kept(rack: Rack) -> None:
+    job = rack.run(rack.apply("web", pair(of_disks="size 4096L; keepOnTerminate true;")))
+    assert job["state"] == "failed" and "its base holds" in job["error"]["text"]
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
 def test_what_cannot_start_is_not_tried_for_long(rack: Rack) -> None:
     """QEMU itself has said why, and would say it again however often it is asked."""
-    kernel = rack.images / "no-kernel"
-    kernel.write_bytes(b"this is none")
-    kernel.chmod(0o644)
-    job = rack.run(rack.apply("web", pair(f'kernel "{kernel}";')))
+    job = rack.run(rack.apply("web", pair(f'kernel "{rack.no_kernel()}";')))
     assert job["state"] == "failed" and "invalid kernel header" in job["error"]["text"]
     assert rack.done.count("start a") == 3  # room may have come meanwhile
     assert (domains("--all"), rack.files()) == ([], [])
@@ -181,28 +184,11 @@ def test_two_hosts_know_nothing_of_each_other(rack: Rack) -> None:
 # ---- a hand that is cut short
 
 
-class Mortal(LibvirtHost):
-    """Ends its process right after the step of that number."""
+class CutShort(Mortal):
+    """What the hand of pools does, step by step."""
 
     STEPS = ("define", "undefine", "set_autostart", "start", "stop")
     OF_DISKS = ("make_from", "copy", "grow", "write", "remove", "make_empty")
-
-    def __init__(self, uri: str, dies_at: int) -> None:
-        super().__init__(uri)
-        self.left = dies_at
-        for owner, names in ((self, self.STEPS), (self.storage, self.OF_DISKS)):
-            for name in names:
-                setattr(owner, name, self._counted(getattr(owner, name)))
-
-    def _counted(self, act: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any) -> Any:
-            answer = act(*arguments)
-            self.left -= 1
-            if self.left == 0:
-                raise Killed
-            return answer
-
-        return counted
 
 
 @long
@@ -214,7 +200,7 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
 
     def hand(at: int = 0) -> PoolHand:
-        connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
+        connect: Any = (lambda uri: CutShort(uri, at)) if at else LibvirtHost
         return PoolHand("h0", host, lambda name: None, (str(images),), connect=connect)
 
     def do(what: str, brief: Brief, at: int = 0) -> None:
