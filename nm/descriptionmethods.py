@@ -34,10 +34,10 @@ DESCRIPTIONS = (
         "struct",
         "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, "
         "why, action (create, adopt, change, restart, replace, destroy, later), differences: list of {name, "
-        "how (added, changed, removed), old, new, effect (now, restart, replace, termination)}}; steps: list "
-        "of {id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in words; "
-        "warnings; ask: where domains may be adopted, what InspectDomains is to be asked before the plan can "
-        "tell which: list of {host, names}}.",
+        "how (added, changed, removed), old, new, effect (now, restart, refused, replace, termination)}}; "
+        "steps: list of {id, path, what, stage, needs}; refused: why it may not be done; lines: the changes "
+        "in words; warnings; ask: where domains may be adopted, what InspectDomains is to be asked before "
+        "the plan can tell which: list of {host, names}}.",
         _NAME,
         _TEXT,
         _FILES,

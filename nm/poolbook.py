@@ -11,17 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm import people
-from nm.pools import chunks, keeping
+from nm.pools import chunks, drifting, keeping
 from nm.pools.briefs import Brief, Briefing, identity_of
 from nm.pools.differences import Standing, differences
 from nm.pools.life import Entry
 from nm.pools.lifecycle import Outcome
 from nm.pools.tree import Part, Path, by_place
-from nm.pools.updating import both
+from nm.pools.updating import both, will_be_made
 from nm.records import Record, changed, name_of, record_key
 from nm.store import Store, Transaction, portions
 
 DOWN = ("stop", "terminate", "abandon")  # what is done for a part as it is deployed, not as it is described
+MADE = ("initialized", "running")  # states of what was deployed
 Item = dict[str, Any]
 Finish = Callable[[Transaction, Record, float], None]
 
@@ -58,6 +59,7 @@ class Book:
         found = chunks.items(store.get, "piece", self.name, pool["count"])
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
+        self._lives: int = pool["lives"]
         self._noted = Noted()
         self._briefing: Briefing | None = None
         self._plant(target if target is not None else self.deployed())
@@ -99,12 +101,28 @@ class Book:
             keys = tuple(account["keys"]) if account is not None else ()
             deployed = frozenset(path for path, item in self._items.items() if item.get("deployed"))
             self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys, deployed)
-        found = self._briefing.of(part, strict=what not in DOWN)
+        found = self._as_it_stands(self._briefing.of(part, strict=what not in DOWN), what)
         if found.group is None:
             return found
         around = found.group.path
         group = found if around == found.path else self._briefing.alone(self.part(around, what))
         return replace(found, group=group, ending=bool(self.state.get(around, {}).get("going")))
+
+    def _as_it_stands(self, brief: Brief, what: str) -> Brief:
+        """With what its life says of what there is of it by now."""
+        entry = self.state.get(brief.path, {})
+        if what == "change":
+            return replace(brief, stands=self._stands(brief.path))
+        if what == "prepare":
+            disk = brief.disk and replace(brief.disk, stands=self._stands(brief.disk.path))
+            lost = entry.get("drift", {}).get(drifting.VOLUME, "") is None
+            return replace(brief, stands=self._stands(brief.path), lost=lost, disk=disk)
+        return replace(brief, half=entry.get("state") not in MADE) if what == "terminate" else brief
+
+    def _stands(self, path: Path) -> bool:
+        """Whether it runs, and the update that is at work makes it not anew."""
+        entry = self.state.get(path, {})
+        return entry.get("state") == "running" and not will_be_made(entry)
 
     def identity(self, path: Path) -> str:
         """By which what is made for this life of a part is called."""
@@ -149,8 +167,12 @@ class Book:
                 self._put_entry(path, entry)
 
     def born(self, path: Path) -> None:
-        """A part is just to be constructed: that is another life of it."""
-        self._put_item(path, life=self._items[path].get("life", 0) + 1, deployed=False)
+        """A part is just to be constructed: that is another life, whose number no part of the pool ever had.
+
+        What a former part of that path left, for it is to be kept, is nothing that is made anew.
+        """
+        self._lives += 1
+        self._put_item(path, life=self._lives, deployed=False)
         self._briefing = None
 
     def to_deploy(self, path: Path) -> None:
@@ -249,8 +271,8 @@ class Book:
                 return False
             self._put(tx, bites[-1], now)
             count = max(self._numbers.values(), default=-1) + 1
-            if count > pool["count"]:
-                pool = changed(pool, now, count=count)
+            if count > pool["count"] or self._lives > pool["lives"]:
+                pool = changed(pool, now, count=max(count, pool["count"]), lives=self._lives)
                 tx.put(pool)
             finish(tx, pool, now)
             return True

@@ -5,22 +5,22 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from nm import machine_xml, poolseed
+from nm import poolseed
 from nm.errors import DeviceFailed
 from nm.facts import Value
-from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
+from nm.hypervisor import DomainState, Hypervisor, NotLive, NotYet, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
-from nm.making import Maker, check_files
+from nm.making import Maker, NotOurs, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
-from nm.pooldisks import Base, Disks, refused, seed_disk
+from nm.pooldisks import AGAIN, Base, Disks, refused, seed_disk, volume
 from nm.pools import guests
 from nm.pools.briefs import Brief
 from nm.pools.guests import domain_name
@@ -28,9 +28,10 @@ from nm.pools.kinds import most
 from nm.poolseed import Told
 from nm.poolwires import Wires, move, take_off
 from nm.records import Record
-from nm.waiting import Clock, wait_until
+from nm.waiting import Clock
 
 ASK_AGAIN = 5.0  # seconds after which a guest is asked again to shut down: it may just have been starting
+GONE = "its domain is not there any more"
 SHOWN = ("diskBus", "diskTarget", "machine", "cpu", "graphics", "onCrash", "uuid")
 
 _log = logging.getLogger(__name__)
@@ -87,8 +88,9 @@ class DomainPlan:
         check_files(self.brief.name, files, self.folders)
 
     def fill(self, storage: Storage, pool: str | None) -> tuple[Volume, ...]:
-        """A seed: the disk is the back end's."""
-        return (storage.write(pool, machine_xml.volume(self.domain, SEED), poolseed.image(self._told())),)
+        """A seed, in place of what is left of one: the disk is the back end's."""
+        storage.remove(pool, [seed_of(self.brief)])
+        return (storage.write(pool, seed_of(self.brief), poolseed.image(self._told())),)
 
     def _told(self) -> Told:
         attributes = self.brief.attributes
@@ -130,10 +132,19 @@ class DomainPlan:
         return {**base, **{key: value for key, value in given.items() if value is not None}}
 
 
+def seed_of(brief: Brief) -> str:
+    """The volume that is the seed of that life of a domain, and of no other."""
+    return volume(brief, SEED)
+
+
 def looks(brief: Brief) -> dict[str, Any]:
     """How its domain looks, with defaults."""
     worth = {name: brief.worth(name) for name in SHOWN}
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
+
+
+def _whole(number: Any) -> int | None:
+    return None if number is None else int(number)
 
 
 def _place(brief: Brief, nic: Seen, adopted: bool = False) -> Value | None:
@@ -174,11 +185,11 @@ class Domains:
         self._disks = disks
         self._folders = folders
         self._clock = clock
-        self._maker = Maker(name, host, hypervisor, PoolMark)
+        self._maker = Maker(name, host, hypervisor, PoolMark, volumes=())
         self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
-        self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down
+        self._asked: dict[str, tuple[float, float]] = {}  # life -> when it was first, and last, asked to stop
 
     # ---- looking
 
@@ -197,19 +208,33 @@ class Domains:
         if is_adopted(mark) or (mark is None and brief.adopt is not None):
             self._adopter.check(brief)
         self._plan(brief, ()).check()
+        self._check_standing(brief, mark)
+
+    def _check_standing(self, brief: Brief, mark: PoolMark | None) -> None:
+        """Whether what is to be changed is there, before anything else is."""
+        if brief.stands and mark is None:
+            raise refused(brief, GONE, AGAIN)
+        if brief.disk is not None and brief.disk.stands:
+            self._disks.of(brief.disk)
 
     def _own(self, brief: Brief) -> PoolMark | None:
-        """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
+        """The mark of its domain, of whichever life; NotOurs when what has its name is another's."""
         if brief.adopt is not None and self._adopter.free(domain_name(brief.attributes)):
             return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
-            raise refused(
-                brief,
-                f"host {self._host} has a domain {domain_name(brief.attributes)}, of {mark.part}",
-                "choose another domainName",
-            )
+            name = domain_name(brief.attributes)
+            text = f"{brief.name}: host {self._host} has a domain {name}, of {mark.part}"
+            raise NotOurs(text, "choose another domainName", passing=False)
         return mark
+
+    def _mine(self, brief: Brief) -> PoolMark | None:
+        """The mark of what this life of the part has; None: nothing, whatever has come in its place since."""
+        try:
+            mark = self._own(brief)
+        except NotOurs:
+            return None
+        return mark if mark is not None and mark.identity == brief.identity else None
 
     # ---- making
 
@@ -229,25 +254,27 @@ class Domains:
 
         One that runs already, for nmd was killed before it knew, follows its group's network.
         """
+        if not self._is_asked(brief):
+            try:
+                return self._start(brief)
+            except NotLive as reason:
+                self._say(brief, reason)
+        return self._restart(brief)
+
+    def _start(self, brief: Brief) -> Value | None:
         name = domain_name(brief.attributes)
         with self._placed(brief) as wanted:
             self._define(brief, wanted)
             if brief.group is not None and self._runs(name):
-                self._follow(brief, name, wanted)
+                move(self._hypervisor, name, wanted)
             self._hypervisor.start(name)
+            self._asked.pop(brief.identity, None)
             state = self._state(name)
             if state is None or not state.running or state.paused:
                 raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
             if brief.group is not None and wanted not in state.nics:
                 raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
         return _place(brief, wanted, is_adopted(self._own(brief)))
-
-    def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
-        try:
-            move(self._hypervisor, name, wanted)
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
@@ -256,10 +283,14 @@ class Domains:
         """
         mark = self._own(brief)
         if mark is None:
-            raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
+            raise refused(brief, GONE, AGAIN)
+        if self._is_asked(brief):
+            return self._restart(brief)
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
+            if brief.stands and not brief.gentle:
+                return self.start(brief)  # a restart was cut short
             return None  # it is described anew when it starts, when its disk is there again
         try:
             with self._placed(brief) as wanted:
@@ -268,12 +299,14 @@ class Domains:
                 self._change_live(brief, name, is_adopted(mark))
             return _place(brief, wanted, is_adopted(mark))
         except NotLive as reason:
-            what = "next start" if brief.gentle else "restart"
-            _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
+            self._say(brief, reason)
             if brief.gentle:
                 return {"waits": reason.message}
-        self.stop(brief)
-        return self.start(brief)
+        return self._restart(brief)
+
+    def _say(self, brief: Brief, reason: NotLive) -> None:
+        what, name = "next start" if brief.gentle else "restart", domain_name(brief.attributes)
+        _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
 
     def wire(self, brief: Brief) -> Value | None:
         """Let its NIC be where its group's network is by now; nothing else changes."""
@@ -310,9 +343,7 @@ class Domains:
     def _change_live(self, brief: Brief, name: str, adopted: bool) -> None:
         """Memory and processors; of one that was adopted those that its component gives."""
         worth = brief.attributes.get if adopted else brief.worth
-        memory, vcpus = worth("memory"), worth("vcpus")
-        if memory is not None and vcpus is not None:
-            self._hypervisor.tuning.give(name, int(memory), int(vcpus))
+        self._hypervisor.tuning.give(name, _whole(worth("memory")), _whole(worth("vcpus")))
 
     def _define(self, brief: Brief, wanted: Seen) -> None:
         """Described anew. On a VLAN it is put behind that, never on a bridge of all VLANs first."""
@@ -320,9 +351,8 @@ class Domains:
         if is_adopted(self._own(brief)):
             self._define_adopted(brief, wanted)
             return
-        seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
-        if not seed:
-            raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
+        storage = self._hypervisor.storage
+        seed = storage.find(self._pool, [seed_of(brief)]) or plan.fill(storage, self._pool)
         self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
         if brief.group is not None:
             self._hypervisor.set_next_nic(plan.domain, wanted)
@@ -364,64 +394,58 @@ class Domains:
 
     # ---- taking down
 
-    def ask(self, briefs: Iterable[Brief]) -> None:
-        """Ask all of these to shut down, so that they do it at the same time; `stop` waits for each."""
-        for brief in briefs:
-            try:
-                name = domain_name(brief.attributes)
-                mark = self._own(brief)
-                if mark is not None and not self._stays(brief, mark) and self._runs(name):
-                    self._hypervisor.ask_to_stop(name)
-                    self._asked[name] = self._clock.now()
-            except DeviceFailed:
-                continue  # `stop` says it
-
     def stop(self, brief: Brief) -> None:
-        """Off: by the guest itself, when it does so in its time."""
-        name = domain_name(brief.attributes)
-        state = self._state(name) if self._own(brief) is not None else None
+        """Off: by the guest itself, when it does so in its time. NotYet while it has time."""
+        name, now = domain_name(brief.attributes), self._clock.now()
+        state = self._state(name) if self._mine(brief) is not None else None
         if state is None or not state.running:
-            self._asked.pop(name, None)
+            self._asked.pop(brief.identity, None)
             return
-        now = self._clock.now()
-        until = self._asked.pop(name, now) + float(brief.worth("shutdownTimeout"))
-        while not state.paused and self._clock.now() < until:
-            self._hypervisor.ask_to_stop(name)
-            left = max(0.0, until - self._clock.now())
-            if wait_until(self._off(name), min(ASK_AGAIN, left), self._clock):
-                return
+        first, last = self._asked.get(brief.identity, (now, -math.inf))
+        if not state.paused and now < first + float(brief.worth("shutdownTimeout")):
+            if now >= last + ASK_AGAIN:
+                self._hypervisor.ask_to_stop(name)
+                last = now
+            self._asked[brief.identity] = first, last
+            raise NotYet(f"domain {name} on host {self._host} was asked to shut down")
+        self._asked.pop(brief.identity, None)
         self._hypervisor.stop(name)
         if self._runs(name):
             raise DeviceFailed(f"domain {name} on host {self._host} runs after it was stopped")
 
+    def _is_asked(self, brief: Brief) -> bool:
+        """Whether what was begun waits for its guest to shut down."""
+        return brief.identity in self._asked
+
+    def _restart(self, brief: Brief) -> Value | None:
+        self.stop(brief)
+        return self._start(brief)
+
     def remove(self, brief: Brief) -> None:
         """Gone, or let go; another's of that name stays."""
-        try:
-            mark = self._own(brief)
-        except DeviceFailed as error:
-            if error.passing:
-                raise
-            return
-        name = domain_name(brief.attributes)
-        if mark is None or mark.identity != brief.identity:
-            return  # what has come in its place since is another life's
-        if self._stays(brief, mark):
+        mark, name = self._mine(brief), domain_name(brief.attributes)
+        if mark is not None and self._stays(brief, mark):
             if brief.network:
                 self._take_off(brief)
             self._adopter.let_go(name)
             return
-        self.stop(brief)
-        self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+        if mark is not None:
+            self.stop(brief)
+            self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+        if mark is not None or brief.attributes.get("keepOnTerminate") is not True:  # it was let go then
+            self._hypervisor.storage.remove(self._pool, [seed_of(brief)])
 
     def _take_off(self, brief: Brief) -> None:
         """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
         name = domain_name(brief.attributes)
-        try:
-            take_off(self._hypervisor, name, self._mac(brief))
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
-            self._hypervisor.start(name)
+        if not self._is_asked(brief):
+            try:
+                take_off(self._hypervisor, name, self._mac(brief))
+                return
+            except NotLive as reason:
+                self._say(brief, reason)
+        self.stop(brief)
+        self._hypervisor.start(name)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends; what is half made is of no use to anybody."""
@@ -439,9 +463,3 @@ class Domains:
     def _runs(self, name: str) -> bool:
         state = self._state(name)
         return state is not None and state.running
-
-    def _off(self, name: str) -> Callable[[], bool]:
-        return partial(self._is_off, name)
-
-    def _is_off(self, name: str) -> bool:
-        return not self._runs(name)

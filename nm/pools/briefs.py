@@ -31,7 +31,9 @@ class Brief:
     of that name that is nobody's is taken as it is, when all its drives are below these folders; None: it is
     not. group: of what is a group's, the brief of that; of a domain, that of the group on whose network it
     is. network: which of the group's. ending: that group is being taken down. shell: of a script, the brief
-    of its shell. deployed: whether this life of the part was to be deployed, ever.
+    of its shell. deployed: whether this life of the part was to be deployed, ever. stands: of what is
+    prepared or changed, whether it is to run and not made anew; lost: whether a look found that it is gone.
+    half: of what goes, whether nobody heard that it is whole.
     """
 
     pool: str
@@ -50,6 +52,9 @@ class Brief:
     ending: bool = False
     shell: "Brief | None" = None
     deployed: bool = False
+    stands: bool = False
+    lost: bool = False
+    half: bool = False
 
     @cached_property
     def identity(self) -> str:

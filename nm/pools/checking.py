@@ -65,21 +65,22 @@ def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
     found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
-    for part in tree.parts.values():
-        if part.kind in DOMAINS:
-            found += _of_guest(part, {**part.attributes, **tree.worths(part)})
-    found += [_error(part, text, hint) for part, text, hint in guests.clashes(tree)]
+    given = guests.given_in(tree)
+    for path, values in given.items():
+        found += _of_guest(tree.parts[path], values)
+    found += [_error(part, text, hint) for part, text, hint in guests.clashes(tree, given)]
     return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
 def of_one(part: Part) -> list[Finding]:
     """What is wrong with one part, for all that is known of it alone."""
-    return [*_of_part(part), *(_of_guest(part, part.attributes) if part.kind in DOMAINS else ())]
+    given = guests.given(part.attributes) if part.kind in DOMAINS else {}
+    return [*_of_part(part), *_of_guest(part, given)]
 
 
-def _of_guest(part: Part, attributes: Mapping[str, Value]) -> Iterator[Finding]:
-    """What a domain cannot be called, or have, by what these are worth."""
-    for text, hint in guests.wrong(guests.given(attributes)):
+def _of_guest(part: Part, given: Mapping[str, Value]) -> Iterator[Finding]:
+    """What a domain cannot be called, or have."""
+    for text, hint in guests.wrong(given):
         yield _error(part, text, hint)
 
 

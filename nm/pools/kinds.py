@@ -220,7 +220,7 @@ STORAGE = (
         "bytes; else as large as the image",
         growing,
         default="the image's",
-        effects=("now", "replace"),
+        effects=("now", "refused"),
     ),
     Attribute("swapSize", "Long", "bytes of a swap disk", "replace"),
     Attribute(

@@ -301,6 +301,11 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
     if known is None:
         return "now"
     effect = known.effect_of(old.started, old.now.get(attribute), value)
+    if effect == "refused":
+        raise Conflict(
+            f"{attribute} of {spell(part.path)} cannot be {value!r}: {COUNTS[effect]}",
+            "leave it as it is, or describe another component",
+        )
     if effect == "replace":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot change while it is there",
@@ -395,6 +400,7 @@ def _new_pool(call: Call, name: str) -> Record:
         job=None,
         error=None,
         count=0,
+        lives=0,
         options={},
         uses={},
     )

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from nm.pools.attributes import Effect
+from nm.pools.attributes import COUNTS, Effect
 from nm.pools.differences import Difference, Standing, differences, worst
 from nm.pools.grouping import NETWORK
 from nm.pools.kinds import KINDS, OF_GROUPS, worth
@@ -38,7 +38,8 @@ STEPS: Mapping[Action, tuple[What, ...]] = {
     "later": (),  # its combinator makes it when its turn comes
 }
 BY_EFFECT: Mapping[Effect | None, Action | None] = {
-    None: None, "termination": "change", "now": "change", "restart": "restart", "replace": "replace"
+    None: None, "termination": "change", "now": "change", "refused": "change", "restart": "restart",
+    "replace": "replace",
 }  # fmt: skip
 MAKING = ("create", "adopt", "replace", "later")
 HARDER: tuple[Action | None, ...] = (None, "change", "restart", "replace")
@@ -281,9 +282,19 @@ class _Comparison:
             kind = KINDS.get(part.kind)
             if strict or (touched and kind is not None and worth(kind, standing.now, "sfUpdatable") is False):
                 yield f"{spell(path)} is not updatable: it does not say sfUpdatable true"
+            yield from _lossy(change)
         root = changes.get(ROOT)
         if self._reference and root is not None and root.action == "replace":
             yield "the whole refuses the update: what begins with sf differs"
+
+
+def _lossy(change: Change | None) -> Iterator[str]:
+    """What of a change would lose something; of what is made anew anyway nothing would."""
+    if change is None or change.action == "replace":
+        return
+    for difference in change.differences:
+        if difference.effect == "refused":
+            yield f"{spell(change.path)}: {difference}: {COUNTS['refused']}; describe another component"
 
 
 def _is_followed(change: Change) -> bool:

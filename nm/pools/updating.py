@@ -161,6 +161,11 @@ def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:
     life.write(ROOT, update=None, abandoned=words)
 
 
+def will_be_made(entry: Entry) -> bool:
+    """Whether an update has yet to make it."""
+    return any(item[WHAT] == "construct" for item in entry.get("todo", ()))
+
+
 def alive_at_all(entry: Entry) -> bool:
     """Whether something was made of a part, or is just being made."""
     return alive(entry) and (entry["state"] != "" or "doing" in entry)

@@ -365,6 +365,8 @@ def test_a_long_is_set_though_the_wire_has_none(bench: Bench) -> None:
     assert pool(bench)["set"] == [[["l"], "size", {"value": 5_000_000_000}]]
     assert type(pool(bench)["set"][0][2]["value"]) is int
     bring_up(bench.memory, "pool", NOW)
+    with refused(bench, Conflict, "something would be lost"):
+        bench.call("SetAttribute", "pool", "l:size", 4e9)
     with refused(bench, Invalid, "size is 5.5"):
         bench.call("SetAttribute", "pool", "l:size", 5.5)
     bench.call("SetAttribute", "pool", "d:ratio", 5e9)
