@@ -1,25 +1,20 @@
 """The console of a large description in a real Chromium: until it is there, unfolded, found in, changed.
 
-A real nmd and a real `nmctl web`, each in a process of its own; 10 and 10,000 components, in Compounds of 50
-and all in one. `daemon` is one GetComponentTree, `tree` from the navigation until the tree is painted,
-`unfold` from the click until what is inside is there, `find` from the last letter until it is found, `live`
-from the end of somebody else's change until the page shows it.
+10 and 10,000 components, in Compounds of 50 and all in one. `daemon` is one GetComponentTree, `tree` from the
+navigation until the tree is painted, `unfold` from the click until what is inside is there, `find` from the
+last letter until it is found, `live` from the end of somebody else's change until the page shows it.
 """
 
-import os
-import shutil
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.nmd import Nmd, place
-from benchmarks.web import served
-from nm.client import connect
+from benchmarks.browsing import chromium, daemon, new_page, served
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 SIZES = (10, 10_000)
 SHOWN = 200  # of what is in one, at first
@@ -100,35 +95,13 @@ def consoles(page: "Page", link: str, nm: Any) -> bool:
     return short
 
 
-def measured(browser: "Browser") -> bool:
-    """The same, of an nmd and an nmctl of their own."""
-    with place() as (folder, lists):
-        nmd = Nmd(folder, lists)
-        nmd.start()
-        try:
-            nm: Any
-            with connect(str(folder / "api.sock")) as nm, served(folder / "api.sock") as url:
-                page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
-                page.goto(url)
-                return consoles(page, url.partition("?")[0], nm)
-        finally:
-            nmd.kill()
-
-
 def main() -> bool:
     """Measure and print; True when a promise is not kept."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        print("chromium is not installed")
-        return False
-    from playwright.sync_api import sync_playwright
-
     print(f"{'ms':9}" + "".join(f"{word:>9}" for word in ("daemon", "tree", "unfold", "find", "live")))
-    with sync_playwright() as playwright:
-        arguments = [] if os.geteuid() else ["--no-sandbox"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        short = measured(browser)
-        browser.close()
+    with chromium() as browser, daemon() as (folder, nm), served(folder) as url:
+        page = new_page(browser)
+        page.goto(url)
+        short = consoles(page, url.partition("?")[0], nm)
     print(f"promised: under {GOAL} ms, live under {LIVE} ms: {'NOT kept' if short else 'kept'}")
     return short
 

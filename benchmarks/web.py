@@ -1,24 +1,17 @@
 """The page in a real Chromium: how long until it shows a rack, and until it shows what has just happened.
 
-A real nmd and a real `nmctl web`, each in a process of its own. The first picture counts from the navigation
-until the ports are painted; an event from the call that makes it until its line is in the page.
+The first picture counts from the navigation until the ports are painted; an event from the call that makes it
+until its line is in the page.
 """
 
-import contextlib
-import json
-import os
-import shutil
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.nmd import Nmd, place
-from nm.client import connect
+from benchmarks.browsing import chromium, daemon, new_page, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -67,32 +60,19 @@ def register(nm: Any, folder: Path, count: int) -> None:
         nm.WaitJob(nm.Deploy(f"project{number:02}"), 60)
 
 
-@contextlib.contextmanager
-def served(socket: Path) -> Iterator[str]:
-    """`nmctl web`; gives its link."""
-    command = [sys.executable, "-m", "nm.shell.main", "--address", str(socket), "web", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())["result"]["url"]
-        finally:
-            process.terminate()
-
-
 def first_pictures(browser: "Browser", url: str, count: int) -> tuple["Page", list[float]]:
     """The page, and the ms of some loads: the first by the link, the others in profiles without its files."""
     times: list[float] = []
     state: Any = None
     for number in range(LOADS):
-        context = browser.new_context(viewport={"width": 1440, "height": 900}, storage_state=state)
-        page = context.new_page()
+        page = new_page(browser, state)
         page.goto(url if number == 0 else url.partition("?")[0])
         page.wait_for_function("() => performance.getEntriesByName('first-picture').length > 0")
         assert page.locator("#switches .port").count() == count
         times.append(page.evaluate("performance.getEntriesByName('first-picture')[0].startTime"))
-        state = context.storage_state()
+        state = page.context.storage_state()
         if number < LOADS - 1:
-            context.close()
+            page.context.close()
     return page, times
 
 
@@ -113,38 +93,23 @@ def events(page: "Page", nm: Any) -> list[float]:
 
 def measure(browser: "Browser", count: int) -> tuple[list[float], list[float]]:
     """The first pictures and the events of a rack of so many ports."""
-    with place() as (folder, lists):
-        nmd = Nmd(folder, lists)
-        nmd.start()
-        try:
-            with connect(str(folder / "api.sock")) as nm:
-                register(nm, folder, count)
-                with served(folder / "api.sock") as url:
-                    page, pictures = first_pictures(browser, url, count)
-                    return pictures, events(page, nm)
-        finally:
-            nmd.kill()
+    with daemon() as (folder, nm):
+        register(nm, folder, count)
+        with served(folder) as url:
+            page, pictures = first_pictures(browser, url, count)
+            return pictures, events(page, nm)
 
 
 def main() -> bool:
     """Measure and print; True when a promise is not kept."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        print("chromium is not installed")
-        return False
-    from playwright.sync_api import sync_playwright
-
     print(f"{'ports':>6} {'first picture ms':>17} {'worst':>6} {'event ms':>9} {'worst':>6}")
     short = False
-    with sync_playwright() as playwright:
-        arguments = [] if os.geteuid() else ["--no-sandbox"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+    with chromium() as browser:
         for count in SIZES:
             pictures, seen = measure(browser, count)
             numbers = (statistics.median(pictures), max(pictures), statistics.median(seen), max(seen))
             print("{:6} {:17.0f} {:6.0f} {:9.0f} {:6.0f}".format(count, *numbers), flush=True)
             short |= max(pictures) >= GOAL or max(seen) >= GOAL
-        browser.close()
     print(f"promised: each under {GOAL} ms: {'NOT kept' if short else 'kept'}")
     return short
 

@@ -20,6 +20,7 @@ class Describing:
     folders: tuple[str, ...] = ()
     components: int = 20_000
     properties: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     script_seconds: float = 3600.0
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nm.configkeys import account_name, between, key, paths
 
 
-def properties(value: tuple[str, ...]) -> str | None:
+def named_texts(value: tuple[str, ...]) -> str | None:
     """The values are of the form NAME=VALUE, each name once."""
     named = [text.partition("=")[0] for text in value]
     fits = all("=" in text and text.partition("=")[0].isprintable() for text in value)
@@ -51,5 +51,8 @@ class Descriptions:
     )
     components: int = key(20_000, "Most components of one description.", between(1, 1_000_000), live=True)
     properties: tuple[str, ...] = key(
-        (), "What PROPERTY finds in a description, each as NAME=VALUE.", properties, live=True
+        (), "What PROPERTY finds in a description, each as NAME=VALUE.", named_texts, live=True
+    )
+    environment: tuple[str, ...] = key(
+        (), "What ENVPROPERTY finds, likewise; it is never nmd's own environment.", named_texts, live=True
     )

@@ -37,9 +37,14 @@ def site_of(config: Config, registry: Registry) -> Site:
 def describing(config: Config) -> Describing:
     """What descriptions may do."""
     found = config.descriptions
-    pairs = (text.partition("=") for text in found.properties)
-    properties = {name: value for name, _, value in pairs}
-    return Describing(found.shells, found.folders, found.components, properties, found.script_seconds)
+    properties, environment = map(_pairs, (found.properties, found.environment))
+    return Describing(
+        found.shells, found.folders, found.components, properties, environment, found.script_seconds
+    )
+
+
+def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def base_folders(config: Config) -> tuple[str, ...]:

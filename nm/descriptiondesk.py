@@ -18,6 +18,7 @@ from nm.descriptions.limits import Limits
 from nm.errors import Conflict, LimitReached
 from nm.pools import drafting, operations, showing
 from nm.pools.drafting import Draft
+from nm.pools.keeping import Text
 from nm.pools.plan import Plan
 from nm.records import Record
 from nm.store import Store, Transaction
@@ -51,8 +52,11 @@ class DescriptionDesk:
         chosen = operations.checked_options(call, options or {})
         with self._drafted(call, name, text, files, chosen) as draft:
             operations.check_draft(self._store, call, draft)
-            found = operations.planned(draft, operations.look(self._store, name), chosen)
-            return showing.planned(draft, found)
+            seen = operations.look(self._store, name)
+            found = operations.planned(self._store, call, draft, seen, chosen)
+            return showing.planned(
+                draft, found, operations.to_ask(self._store, call, draft, found, seen, chosen)
+            )
 
     def apply(
         self,
@@ -67,7 +71,7 @@ class DescriptionDesk:
         with self._drafted(call, name, text, files, chosen) as draft:
             for _ in range(TRIES):
                 seen = operations.look(self._store, name)
-                found = operations.planned(draft, seen, chosen)
+                found = operations.planned(self._store, call, draft, seen, chosen)
                 job = self._store.transact(_applying(call, draft, found, seen, chosen))
                 if job is not None:
                     return job
@@ -79,16 +83,18 @@ class DescriptionDesk:
     ) -> Iterator[Draft]:
         """A place at the desk, and a draft of parts that the caller may describe."""
         with self._place(call.caller), uncollected():  # parts are as many and as lasting as components
-            host = operations.host_for(self._store, name, options)
-            draft = self._draft(call, name, text, files, host)
+            draft = self._draft(call, name, text, files, options)
             operations.check_parts(self._store, call, draft)
             yield draft
 
-    def _draft(self, call: Call, name: str, text: str, files: Mapping[str, Any], host: str) -> Draft:
+    def _draft(
+        self, call: Call, name: str, text: str, files: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> Draft:
         """The draft that the texts mean."""
-        site = call.site.describing
-        library = sflibrary.texts()
-        return drafting.draft(name, text, files, library, site.properties, Limits(), site.components, host)
+        host = operations.host_for(self._store, name, options)
+        told = operations.told(self._store, call, name, options)
+        offered = Text(text, files, sflibrary.texts(), *told)
+        return drafting.draft(name, offered, Limits(), call.site.describing.components, host)
 
     @contextmanager
     def _place(self, caller: Caller) -> Iterator[None]:

@@ -20,7 +20,9 @@ _TEXT = Param("text", DESCRIPTION, "in SmartFrog's language")
 _FILES = Param("files", STRUCT, "what it includes: include path to text")
 _OPTIONS = (
     "host: where those are that name none; reference: updates as strict as the reference's; adopt: domains "
-    "of the same names that nm has not are taken as they are"
+    "of the same names that nm has not are taken as they are; found: ids of jobs of InspectDomains, by which "
+    "the plan tells which these are; decimals: double or reference, as which a number like 1.25 is read; "
+    "else as before"
 )
 _ATTRIBUTE = Param(
     "path", ATTRIBUTE, "the component's path and the attribute, as sfConfig:memory or a:b:memory"
@@ -31,10 +33,11 @@ DESCRIPTIONS = (
         "PlanDescription",
         "struct",
         "What ApplyDescription would do; changes nothing. Answers {hash; changes: list of {path, kind, host, "
-        "why, action (create, change, restart, replace, destroy, later), differences: list of {name, how "
-        "(added, changed, removed), old, new, effect (now, restart, replace, termination)}}; steps: list of "
-        "{id, path, what, stage, needs}; refused: why it may not be done; lines: the changes in words; "
-        "warnings}.",
+        "why, action (create, adopt, change, restart, replace, destroy, later), differences: list of {name, "
+        "how (added, changed, removed), old, new, effect (now, restart, refused, replace, termination)}}; "
+        "steps: list of {id, path, what, stage, needs}; refused: why it may not be done; lines: the changes "
+        "in words; warnings; ask: where domains may be adopted, what InspectDomains is to be asked before "
+        "the plan can tell which: list of {host, names}}.",
         _NAME,
         _TEXT,
         _FILES,
@@ -85,7 +88,7 @@ DESCRIPTIONS = (
         "struct",
         "The text of a deployed description, with what it includes, as it was applied, and what was set "
         "since: {name; revision; text; files: struct of include path to text; set: list of {path, value}, "
-        "without value where it was removed; options: host, reference as it was applied with}.",
+        "without value where it was removed; options: host, reference, decimals as it was applied with}.",
         _NAME,
         since=9,
     ),
@@ -127,7 +130,12 @@ DESCRIPTIONS = (
         "nm has it already), attributes, disk_kind, disk (those of its components; {}: none), left (what "
         "these cannot say)}.",
         Param("host", NAME),
-        Param("names", LIST, "of domains; [] for all", optional=True),
+        Param(
+            "names",
+            LIST,
+            "of domains, of which those are left out that are not there; [] for all that run",
+            optional=True,
+        ),
         since=9,
     ),
     write_row(

@@ -42,14 +42,14 @@ def dry_run(reader: Reader, call: Call, operation: Callable[[Scratch], Any]) -> 
         "jobs": [{"kind": job["kind"], "subject": job["subject"]} for job in jobs],
         "steps": [step for plan in plans for step in plan.get("steps", ())],
         "plan": [change for plan in plans for change in plan.get("changes", ())],
-        "remarks": [*_counts(jobs), *(remark for plan in plans for remark in plan.get("remarks", ()))],
+        "remarks": [*_of_sets(jobs), *(remark for plan in plans for remark in plan.get("remarks", ()))],
     }
 
 
-def _counts(jobs: list[Record]) -> list[str]:
-    """When attributes count that would be set."""
-    effects = [job["arguments"]["effect"] for job in jobs if job["kind"] == "set"]
-    return [COUNTS[effect] for effect in effects]
+def _of_sets(jobs: list[Record]) -> list[str]:
+    """When attributes count that would be set, and what else there is to say of that."""
+    sets = [job["arguments"] for job in jobs if job["kind"] == "set"]
+    return [words for said in sets for words in (COUNTS[said["effect"]], *said["remarks"])]
 
 
 def _keys(before: Record | None, after: Record | None) -> list[str]:

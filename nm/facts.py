@@ -127,6 +127,7 @@ class Outcome:
     error: NMError | None = None
     moot: bool = False  # nothing was done, and nothing was read back
     carriers: tuple[str, ...] = ()  # of a fact vlan/: the switch's ports that carry the VLAN
+    later: bool = False  # it takes its time: the order is to come again soon, and is answered then
     at: float = math.inf  # when it was answered, by the wall clock, where somebody noted that
 
 

@@ -69,6 +69,10 @@ class NotLive(DeviceFailed):
     """The domain cannot change that while it runs; a restart can."""
 
 
+class NotYet(DeviceFailed):
+    """It is under way, and takes as long as a guest does: the same is to be asked again soon."""
+
+
 class Died(DeviceFailed):
     """The domain's own process ended as it was started, and said why: there was no room, or it never can."""
 
@@ -248,7 +252,10 @@ class Hypervisor(Protocol):
         """The domains with a mark of that XML namespace. whole: with what those have that run."""
 
     def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
-        """What describes these domains, or all when none is named, and whether each runs. No secrets."""
+        """What describes those of these that are there, or all when none is named, and whether each runs.
+
+        No secrets are told.
+        """
 
     def note(self, domain: str, space: str, element: str | None) -> None:
         """Let a domain, also while it runs, have this element of that namespace in its metadata; None: none.

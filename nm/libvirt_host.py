@@ -137,7 +137,7 @@ class LibvirtHost:
         """Their stored descriptions; the live one of a domain that is not stored."""
 
         def look(connection: libvirt.virConnect) -> list[tuple[str, bool]]:
-            found = [connection.lookupByName(name) for name in names] or connection.listAllDomains()
+            found = [one for one in connection.listAllDomains() if not names or one.name() in names]
             return [(_stored(one), bool(one.isActive())) for one in sorted(found, key=lambda one: one.name())]
 
         return self.call(look)

@@ -8,7 +8,7 @@ thread of the host or of the guests.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -92,9 +92,18 @@ class Maker(Generic[M]):
     """Makes and removes domains on one host, as its record says where; `kind` is of their marks."""
 
     def __init__(
-        self, name: str, host: Record, hypervisor: Hypervisor, kind: type[M], consoles: bool = True
+        self,
+        name: str,
+        host: Record,
+        hypervisor: Hypervisor,
+        kind: type[M],
+        consoles: bool = True,
+        volumes: Sequence[str] = (DISK, SEED),
     ) -> None:
-        """`consoles`: whether what its domains say is kept, in files of the host's."""
+        """`consoles`: whether what its domains say is kept, in files of the host's.
+
+        `volumes`: what those are for that are called by a domain's name; a plan sees to others.
+        """
         self._host = name
         self._remote = is_remote(host["uri"])
         self._pool: str | None = host.get("pool")  # None: nm's own
@@ -102,6 +111,7 @@ class Maker(Generic[M]):
         self._hypervisor = hypervisor
         self._kind = kind
         self._consoles = consoles
+        self._purposes = volumes
 
     def mark(self, domain: str) -> M | None:
         """The domain's mark; None when there is no such domain. DeviceFailed when it is not nm's own."""
@@ -134,8 +144,9 @@ class Maker(Generic[M]):
 
     def describe_anew(self, plan: Plan[M]) -> None:
         """Let a domain that is there be described as the plan says, from its next start on."""
-        volumes = self._hypervisor.storage.find(self._pool, _volumes(plan.domain))
-        if len(volumes) < len(_volumes(plan.domain)):
+        names = self._volumes(plan.domain)
+        volumes = self._hypervisor.storage.find(self._pool, names)
+        if len(volumes) < len(names):
             raise DeviceFailed(
                 f"a disk of domain {plan.domain} on host {self._host} is not there any more",
                 "put it back, or let nm make the domain anew",
@@ -157,7 +168,8 @@ class Maker(Generic[M]):
         description = self._hypervisor.description(domain)
         if description is not None and mark.state != HALF:
             self._hypervisor.define(machine_xml.half(description, self._kind))
-        self._hypervisor.storage.remove(self._pool, _volumes(domain))
+        if names := self._volumes(domain):
+            self._hypervisor.storage.remove(self._pool, names)
         self._forget_console(domain)
         self._hypervisor.undefine(domain)
         if self.mark(domain) is not None:
@@ -170,16 +182,16 @@ class Maker(Generic[M]):
 
     def _refuse_strangers(self, domain: str) -> None:
         """No domain speaks of these volumes, so they are not nm's to overwrite."""
-        for volume in self._hypervisor.storage.find(self._pool, _volumes(domain)):
+        names = self._volumes(domain)
+        for volume in self._hypervisor.storage.find(self._pool, names) if names else ():
             raise DeviceFailed(
                 f"host {self._host} has a volume {volume.name} ({volume.path}) that is no domain's of nm's",
                 "move it away, or delete it there (virsh vol-delete): nm makes one of that name",
                 passing=False,
             )
 
-
-def _volumes(domain: str) -> list[str]:
-    return [machine_xml.volume(domain, purpose) for purpose in (DISK, SEED)]
+    def _volumes(self, domain: str) -> list[str]:
+        return [machine_xml.volume(domain, purpose) for purpose in self._purposes]
 
 
 def check_files(image: str, record: Mapping[str, Any], folders: tuple[str, ...]) -> None:

@@ -13,7 +13,9 @@ from nm.hypervisor import Hypervisor
 from nm.pool_xml import PoolMark
 from nm.pooldisks import refused
 from nm.pools import existing
-from nm.pools.briefs import Brief, domain_name
+from nm.pools.briefs import Brief
+from nm.pools.files import EVERYWHERE, unnameable
+from nm.pools.guests import domain_name
 
 ADOPTED = "adopted"  # the state of a mark
 
@@ -60,6 +62,17 @@ class Adopter:
                 f"domain {name} is there, and its disk is not that of {brief.disk.name}",
                 "let nmctl sf import describe it: the disk that it has, inPlace true",
             )
+
+    def check_free(self, brief: Brief) -> None:
+        """Whether who takes one that is nobody's yet could have named all its drives."""
+        name, folders = domain_name(brief.attributes), brief.adopt or ()
+        text = self._hypervisor.description(name)
+        for drive in existing.drives(text) if text is not None and folders != EVERYWHERE else ():
+            what = f"domain {name} on host {self._host} cannot be taken"
+            if drive is None:
+                raise refused(brief, f"{what}: a drive of it is no file", "ask an administrator")
+            if (why := unnameable(drive, folders)) is not None:
+                raise refused(brief, f"{what}: {why[0]}", why[1])
 
     def take(self, brief: Brief, mark: PoolMark) -> None:
         """Let it have the mark, read back."""

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm import people
-from nm.pools import chunks, keeping
+from nm.pools import chunks, drifting, keeping
 from nm.pools.briefs import Brief, Briefing, identity_of
 from nm.pools.differences import Standing, differences
 from nm.pools.life import Entry
 from nm.pools.lifecycle import Outcome
-from nm.pools.tree import Part, Path, Tree, by_place
-from nm.pools.updating import both
+from nm.pools.tree import Part, Path, by_place
+from nm.pools.updating import both, will_be_made
 from nm.records import Record, changed, name_of, record_key
 from nm.store import Store, Transaction, portions
 
 DOWN = ("stop", "terminate", "abandon")  # what is done for a part as it is deployed, not as it is described
+MADE = ("initialized", "running")  # states of what was deployed
 Item = dict[str, Any]
 Finish = Callable[[Transaction, Record, float], None]
 
@@ -59,8 +60,8 @@ class Book:
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
         self._noted = Noted()
-        self.tree = both(target, self.deployed()) if target is not None else Tree(self.deployed())
         self._briefing: Briefing | None = None
+        self._plant(target if target is not None else self.deployed())
 
     # ---- what is there
 
@@ -99,12 +100,28 @@ class Book:
             keys = tuple(account["keys"]) if account is not None else ()
             deployed = frozenset(path for path, item in self._items.items() if item.get("deployed"))
             self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys, deployed)
-        found = self._briefing.of(part, strict=what not in DOWN)
+        found = self._as_it_stands(self._briefing.of(part, strict=what not in DOWN), what)
         if found.group is None:
             return found
         around = found.group.path
         group = found if around == found.path else self._briefing.alone(self.part(around, what))
         return replace(found, group=group, ending=bool(self.state.get(around, {}).get("going")))
+
+    def _as_it_stands(self, brief: Brief, what: str) -> Brief:
+        """With what its life says of what there is of it by now."""
+        entry = self.state.get(brief.path, {})
+        if what == "change":
+            return replace(brief, stands=self._stands(brief.path))
+        if what == "prepare":
+            disk = brief.disk and replace(brief.disk, stands=self._stands(brief.disk.path))
+            lost = entry.get("drift", {}).get(drifting.VOLUME, "") is None
+            return replace(brief, stands=self._stands(brief.path), lost=lost, disk=disk)
+        return replace(brief, half=entry.get("state") not in MADE) if what == "terminate" else brief
+
+    def _stands(self, path: Path) -> bool:
+        """Whether it runs, and the update that is at work makes it not anew."""
+        entry = self.state.get(path, {})
+        return entry.get("state") == "running" and not will_be_made(entry)
 
     def identity(self, path: Path) -> str:
         """By which what is made for this life of a part is called."""
@@ -128,7 +145,7 @@ class Book:
             if part.path not in self._items:
                 self._put_item(part.path, part=part.record(), begun={}, life=0)
         self._describe(target)
-        self._plant(both(target, self.deployed()))
+        self._plant(target)
 
     def settle(self, parts: list[Part]) -> None:
         """These parts are deployed, and no others; what is not alive is as it is described."""
@@ -140,7 +157,7 @@ class Book:
             if item is None or item["part"] != part.record():
                 self._put_item(path, part=part.record())
         self._describe(None)
-        self._plant(Tree(parts))
+        self._plant(parts)
 
     def take(self, outcome: Outcome) -> None:
         """What followed from an event."""
@@ -192,8 +209,11 @@ class Book:
         self.target = target
         self._described = None if target is None else {part.path for part in target}
 
-    def _plant(self, tree: Tree) -> None:
-        self.tree, self._briefing = tree, None
+    def _plant(self, parts: list[Part]) -> None:
+        """The tree of these, and of what is there beside them."""
+        told = keeping.surroundings_of(self._store, self.pool)
+        self.tree = both(parts, self.deployed(), told)
+        self._briefing = None
 
     def _put_entry(self, path: Path, entry: Entry) -> None:
         number = self._numbers[path]

@@ -29,6 +29,7 @@ SWAP = "swap"
 QCOW2, RAW = "qcow2", "raw"
 HEAD = 1 << 16  # bytes of a qcow2 file within which it says what it lies upon
 LONGEST_CHAIN = 8
+AGAIN = "apply again when a look has found that"
 Image = Callable[[str], Mapping[str, Any] | None]
 
 
@@ -125,6 +126,10 @@ class Disks:
         if not self._remote and (folder := brief.attributes.get("imageDir")) and not os.path.isdir(folder):
             raise refused(brief, f"there is no folder {folder}", "make it there")
         self._home(brief)
+        if brief.stands:
+            self.of(brief)
+        if brief.lost and self._found(brief) is not None:
+            raise refused(brief, "its disk was gone, and is there again", AGAIN)
         size = brief.attributes.get("size")
         if size is not None and size <= 0:
             raise refused(brief, f"size {size} is no number of bytes", "leave it out, or write one")
@@ -282,7 +287,7 @@ class Disks:
         """The disks of a back end. DeviceFailed when they are not there."""
         main = self._found(brief)
         if main is None:
-            raise refused(brief, "its disk is not there any more", "terminate the pool, and apply it anew")
+            raise refused(brief, "its disk is not there any more", AGAIN)
         kind = RAW if main.block or brief.kind == LVM else str(brief.worth("format"))
         disks = [Disk(replace(main, name=volume(brief)), kind)]
         disks += [Disk(swap, RAW) for swap in self._storage.find(self._home(brief), self._names(brief)[1:])]
@@ -338,7 +343,12 @@ def in_place(brief: Brief) -> bool:
 
 
 def _stays(brief: Brief) -> bool:
-    """Whether its disk stays when the part ends; it does when a domain does that has it."""
+    """Whether its disk stays when the part ends; it does when a domain does that has it.
+
+    What is half made is of no use to anybody, and what was there before was not taken yet.
+    """
+    if brief.half:
+        return in_place(brief)
     if brief.user is not None and brief.user.attributes.get("keepOnTerminate") is True:
         return True
     said = brief.attributes.get("keepOnTerminate")

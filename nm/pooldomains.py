@@ -5,35 +5,33 @@ nm/poolhand.py, on the one worker thread of the host's pools.
 """
 
 import logging
-import re
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from nm import machine_xml, poolseed
-from nm.errors import DeviceFailed, Invalid
+from nm import poolseed
+from nm.errors import DeviceFailed
 from nm.facts import Value
-from nm.hypervisor import DomainState, Hypervisor, NotLive, Storage, Volume
+from nm.hypervisor import DomainState, Hypervisor, NotLive, NotYet, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
 from nm.making import Maker, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
-from nm.pooldisks import Base, Disks, refused, seed_disk
-from nm.pools.briefs import Brief, domain_name
+from nm.pooldisks import AGAIN, Base, Disks, refused, seed_disk, volume
+from nm.pools import guests
+from nm.pools.briefs import Brief
+from nm.pools.guests import domain_name
 from nm.pools.kinds import most
 from nm.poolseed import Told
 from nm.poolwires import Wires, move, take_off
 from nm.records import Record
-from nm.waiting import Clock, wait_until
+from nm.waiting import Clock
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
-OURS = "nm-"  # begins names of domains that are other hands'
-MAC = re.compile(r"[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}")  # of one NIC, not of many
 ASK_AGAIN = 5.0  # seconds after which a guest is asked again to shut down: it may just have been starting
+GONE = "its domain is not there any more"
 SHOWN = ("diskBus", "diskTarget", "machine", "cpu", "graphics", "onCrash", "uuid")
 
 _log = logging.getLogger(__name__)
@@ -90,8 +88,9 @@ class DomainPlan:
         check_files(self.brief.name, files, self.folders)
 
     def fill(self, storage: Storage, pool: str | None) -> tuple[Volume, ...]:
-        """A seed: the disk is the back end's."""
-        return (storage.write(pool, machine_xml.volume(self.domain, SEED), poolseed.image(self._told())),)
+        """A seed, in place of what is left of one: the disk is the back end's."""
+        storage.remove(pool, [seed_of(self.brief)])
+        return (storage.write(pool, seed_of(self.brief), poolseed.image(self._told())),)
 
     def _told(self) -> Told:
         attributes = self.brief.attributes
@@ -99,8 +98,8 @@ class DomainPlan:
             instance=f"{self.brief.pool}.{self.brief.identity}",
             hostname=str(attributes["hostname"]),
             mac=self.mac,
-            address=poolseed.address_of(attributes),
-            gateway=poolseed.gateway_of(attributes),
+            address=guests.address_of(attributes),
+            gateway=guests.gateway_of(attributes),
             keys=self.brief.keys,
             user_data=attributes.get("userData"),
             meta_data=attributes.get("metaData"),
@@ -131,6 +130,11 @@ class DomainPlan:
         given = {"kernel": own.get("kernel"), "initrd": own.get("ramdisk"), "cmdline": own.get("cmdline")}
         base = dict(self.base.boot) if self.base is not None and not given["kernel"] else {}
         return {**base, **{key: value for key, value in given.items() if value is not None}}
+
+
+def seed_of(brief: Brief) -> str:
+    """The volume that is the seed of that life of a domain, and of no other."""
+    return volume(brief, SEED)
 
 
 def looks(brief: Brief) -> dict[str, Any]:
@@ -177,41 +181,41 @@ class Domains:
         self._disks = disks
         self._folders = folders
         self._clock = clock
-        self._maker = Maker(name, host, hypervisor, PoolMark)
+        self._maker = Maker(name, host, hypervisor, PoolMark, volumes=())
         self._adopter = adopter
         network = host.get("network") or {}
         self._ovs = network.get("device") if network.get("kind") == "ovs" else None
-        self._asked: dict[str, float] = {}  # domain -> when it was first asked to shut down
+        self._asked: dict[str, tuple[float, float]] = {}  # life -> when it was first, and last, asked to stop
 
     # ---- looking
 
     def check(self, brief: Brief) -> None:
         """Whether it could be made here, as far as that can be seen beforehand."""
-        name, attributes = domain_name(brief.attributes), brief.attributes
-        if not NAME.fullmatch(name) or name.startswith(OURS):
-            raise refused(
-                brief, f"{name!r} cannot be a domain's name", f"letters, digits, _ . -; not {OURS}…"
-            )
-        try:
-            poolseed.address_of(attributes), poolseed.gateway_of(attributes)
-            uuid.UUID(attributes.get("uuid") or "0" * 32)
-        except (Invalid, ValueError) as error:
-            raise refused(brief, str(error), "correct the description") from error
-        if not MAC.fullmatch(attributes.get("mac") or "02:00:00:00:00:00"):
-            raise refused(brief, f"mac {attributes['mac']!r} is no NIC's", "write it as 52:54:00:12:34:56")
+        for words, hint in guests.wrong(brief.attributes):
+            raise refused(brief, words, hint)
         for word in ("memory", "vcpus"):
             if int(brief.worth(word)) < 1:
                 raise refused(brief, f"{word} is {brief.worth(word)}", "write a positive number")
         if brief.disk is not None:
             self._disks.base(brief.disk)
         mark = self._own(brief)
-        if is_adopted(mark) or (mark is None and brief.adopt):
+        if mark is None and brief.adopt is not None:
+            self._adopter.check_free(brief)
+        if is_adopted(mark) or (mark is None and brief.adopt is not None):
             self._adopter.check(brief)
         self._plan(brief, ()).check()
+        self._check_standing(brief, mark)
+
+    def _check_standing(self, brief: Brief, mark: PoolMark | None) -> None:
+        """Whether what is to be changed is there, before anything else is."""
+        if brief.stands and mark is None:
+            raise refused(brief, GONE, AGAIN)
+        if brief.disk is not None and brief.disk.stands:
+            self._disks.of(brief.disk)
 
     def _own(self, brief: Brief) -> PoolMark | None:
         """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
-        if brief.adopt and self._adopter.free(domain_name(brief.attributes)):
+        if brief.adopt is not None and self._adopter.free(domain_name(brief.attributes)):
             return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
@@ -227,7 +231,10 @@ class Domains:
     def make(self, brief: Brief) -> None:
         """Described, with its seed; off. One that is there already is taken as it is."""
         mark, plan = self._own(brief), self._plan(brief, self._disks_of(brief))
-        if is_adopted(mark) or (mark is None and brief.adopt and self._adopter.free(plan.domain)):
+        fresh = mark is None and brief.adopt is not None and self._adopter.free(plan.domain)
+        if fresh:
+            self._adopter.check_free(brief)
+        if fresh or is_adopted(mark):
             self._adopter.take(brief, plan.mark(ADOPTED))
         else:
             self._maker.make(plan)
@@ -243,6 +250,7 @@ class Domains:
             if brief.group is not None and self._runs(name):
                 self._follow(brief, name, wanted)
             self._hypervisor.start(name)
+            self._asked.pop(brief.identity, None)
             state = self._state(name)
             if state is None or not state.running or state.paused:
                 raise DeviceFailed(f"domain {name} does not run after its start", "see its log on the host")
@@ -251,11 +259,13 @@ class Domains:
         return _place(brief, wanted, is_adopted(self._own(brief)))
 
     def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
-        try:
-            move(self._hypervisor, name, wanted)
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
+        if not self._is_asked(brief):
+            try:
+                move(self._hypervisor, name, wanted)
+                return
+            except NotLive as reason:
+                _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+        self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
@@ -264,10 +274,14 @@ class Domains:
         """
         mark = self._own(brief)
         if mark is None:
-            raise refused(brief, "its domain is not there any more", "terminate the pool, and apply it anew")
+            raise refused(brief, GONE, AGAIN)
+        if self._is_asked(brief):
+            return self._restart(brief)
         name = domain_name(brief.attributes)
         state = self._state(name)
         if state is None or not state.running:
+            if brief.stands and not brief.gentle:
+                return self.start(brief)  # a restart was cut short
             return None  # it is described anew when it starts, when its disk is there again
         try:
             with self._placed(brief) as wanted:
@@ -280,8 +294,7 @@ class Domains:
             _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
             if brief.gentle:
                 return {"waits": reason.message}
-        self.stop(brief)
-        return self.start(brief)
+        return self._restart(brief)
 
     def wire(self, brief: Brief) -> Value | None:
         """Let its NIC be where its group's network is by now; nothing else changes."""
@@ -328,9 +341,8 @@ class Domains:
         if is_adopted(self._own(brief)):
             self._define_adopted(brief, wanted)
             return
-        seed = self._hypervisor.storage.find(self._pool, [machine_xml.volume(plan.domain, SEED)])
-        if not seed:
-            raise refused(brief, "its seed is not there any more", "terminate the pool, and apply it anew")
+        storage = self._hypervisor.storage
+        seed = storage.find(self._pool, [seed_of(brief)]) or plan.fill(storage, self._pool)
         self._hypervisor.define(plan.describe(self._maker.domain_type(), WHOLE, tuple(seed)))
         if brief.group is not None:
             self._hypervisor.set_next_nic(plan.domain, wanted)
@@ -372,64 +384,68 @@ class Domains:
 
     # ---- taking down
 
-    def ask(self, briefs: Iterable[Brief]) -> None:
-        """Ask all of these to shut down, so that they do it at the same time; `stop` waits for each."""
-        for brief in briefs:
-            try:
-                name = domain_name(brief.attributes)
-                mark = self._own(brief)
-                if mark is not None and not self._stays(brief, mark) and self._runs(name):
-                    self._hypervisor.ask_to_stop(name)
-                    self._asked[name] = self._clock.now()
-            except DeviceFailed:
-                continue  # `stop` says it
-
     def stop(self, brief: Brief) -> None:
-        """Off: by the guest itself, when it does so in its time."""
-        name = domain_name(brief.attributes)
+        """Off: by the guest itself, when it does so in its time. NotYet while it has time."""
+        name, now = domain_name(brief.attributes), self._clock.now()
         state = self._state(name) if self._own(brief) is not None else None
         if state is None or not state.running:
-            self._asked.pop(name, None)
+            self._asked.pop(brief.identity, None)
             return
-        now = self._clock.now()
-        until = self._asked.pop(name, now) + float(brief.worth("shutdownTimeout"))
-        while not state.paused and self._clock.now() < until:
-            self._hypervisor.ask_to_stop(name)
-            left = max(0.0, until - self._clock.now())
-            if wait_until(self._off(name), min(ASK_AGAIN, left), self._clock):
-                return
+        first, last = self._asked.get(brief.identity, (now, -math.inf))
+        if not state.paused and now < first + float(brief.worth("shutdownTimeout")):
+            if now >= last + ASK_AGAIN:
+                self._hypervisor.ask_to_stop(name)
+                last = now
+            self._asked[brief.identity] = first, last
+            raise NotYet(f"domain {name} on host {self._host} was asked to shut down")
+        self._asked.pop(brief.identity, None)
         self._hypervisor.stop(name)
         if self._runs(name):
             raise DeviceFailed(f"domain {name} on host {self._host} runs after it was stopped")
 
+    def _is_asked(self, brief: Brief) -> bool:
+        """Whether what was begun waits for its guest to shut down."""
+        return brief.identity in self._asked
+
+    def _restart(self, brief: Brief) -> Value | None:
+        self.stop(brief)
+        return self.start(brief)
+
     def remove(self, brief: Brief) -> None:
         """Gone, or let go; another's of that name stays."""
+        mark, name = self._own_life(brief), domain_name(brief.attributes)
+        if mark is not None and self._stays(brief, mark):
+            if brief.network:
+                self._take_off(brief)
+            self._adopter.let_go(name)
+            return
+        if mark is not None:
+            self.stop(brief)
+            self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+        if mark is not None or brief.attributes.get("keepOnTerminate") is not True:  # it was let go then
+            self._hypervisor.storage.remove(self._pool, [seed_of(brief)])
+
+    def _own_life(self, brief: Brief) -> PoolMark | None:
+        """The mark of the domain of that very life; None when there is none, or it was let go."""
         try:
             mark = self._own(brief)
         except DeviceFailed as error:
             if error.passing:
                 raise
-            return
-        name = domain_name(brief.attributes)
-        if mark is None or mark.identity != brief.identity:
-            return  # what has come in its place since is another life's
-        if self._stays(brief, mark):
-            if brief.network:
-                self._take_off(brief)
-            self._adopter.let_go(name)
-            return
-        self.stop(brief)
-        self._hypervisor.undefine(name) if is_adopted(mark) else self._maker.remove(name)
+            return None
+        return mark if mark is not None and mark.identity == brief.identity else None
 
     def _take_off(self, brief: Brief) -> None:
         """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
         name = domain_name(brief.attributes)
-        try:
-            take_off(self._hypervisor, name, self._mac(brief))
-        except NotLive as reason:
-            _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-            self.stop(brief)
-            self._hypervisor.start(name)
+        if not self._is_asked(brief):
+            try:
+                take_off(self._hypervisor, name, self._mac(brief))
+                return
+            except NotLive as reason:
+                _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+        self.stop(brief)
+        self._hypervisor.start(name)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends; what is half made is of no use to anybody."""
@@ -447,9 +463,3 @@ class Domains:
     def _runs(self, name: str) -> bool:
         state = self._state(name)
         return state is not None and state.running
-
-    def _off(self, name: str) -> Callable[[], bool]:
-        return partial(self._is_off, name)
-
-    def _is_off(self, name: str) -> bool:
-        return not self._runs(name)

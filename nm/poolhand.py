@@ -14,14 +14,15 @@ from functools import partial
 from nm import libvirt_host, machine_xml
 from nm.errors import NMError
 from nm.facts import Order, Outcome, Value
-from nm.hypervisor import Hypervisor, Listed, is_remote
+from nm.hypervisor import Hypervisor, Listed, NotYet, is_remote
 from nm.pool_xml import PoolMark, target_of
 from nm.pooladopting import Adopter, is_adopted, no_head
 from nm.pooldisks import Disks, Image
 from nm.pooldomains import Domains, looks
 from nm.pools import existing
-from nm.pools.briefs import Brief, brief_in, domain_name, what_in
+from nm.pools.briefs import Brief, brief_in, what_in
 from nm.pools.existing import Existing
+from nm.pools.guests import domain_name
 from nm.pools.kinds import DISKS, DOMAINS
 from nm.poolwires import Wires, no_vlan
 from nm.records import Record
@@ -83,14 +84,11 @@ class PoolHand:
     # ---- a hand's face
 
     def run(self, orders: Sequence[Order], epoch: int) -> list[Outcome]:
-        """Carry out the orders, each by itself; guests that are to stop are all asked first.
+        """Carry out the orders, each by itself; one that waits for a guest is to come again.
 
         look is a disk's: how many bytes it holds.
         """
         self._disks.look_around(brief_in(order) for order in orders if what_in(order) == "look")
-        self._domains.ask(
-            brief_in(order) for order in orders if _stops(order) and brief_in(order).kind in DOMAINS
-        )
         return [_outcome(partial(self._one, order)) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
@@ -140,12 +138,10 @@ def _looks(one: Listed, mark: PoolMark) -> Value:
     return {**seen, "listed": one, "adopted": is_adopted(mark)}
 
 
-def _stops(order: Order) -> bool:
-    return what_in(order) in ("stop", "terminate") and not order.moot()
-
-
 def _outcome(act: Callable[[], Value | None]) -> Outcome:
     try:
         return Outcome(seen=act())
+    except NotYet:
+        return Outcome(later=True)
     except NMError as error:
         return Outcome(error=error)

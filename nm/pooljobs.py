@@ -11,6 +11,7 @@ from typing import Any
 
 from nm import jobs
 from nm.converge import Tools
+from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.poolbook import Book, Finish
 from nm.poolprogress import Progress
@@ -84,12 +85,13 @@ class PoolJobs:
             book.begin(target, anew=True)
             return [Event("deploy")]
         reference = bool(pool["options"].get("reference"))
+        told = keeping.surroundings_of(self._store, pool)
         standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
-            _check_assertions(target)
+            _check_assertions(target, told)
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
-            steps = plan(Tree(target), standings, reference=reference).steps
+            steps = plan(Tree(target, surroundings=told), standings, reference=reference).steps
         updating.check(book.state, steps)
         book.begin(target, anew=False)
         return [Event("update", steps=steps)]
@@ -155,7 +157,8 @@ class PoolJobs:
         if now_is == "running" and words is None:
             words = _failures(book)
         if now_is == "running" and str(words or "").startswith(UNPREPARED) and pool["before"] is not None:
-            book.settle(keeping.target_parts(self._store, {**pool, **pool["before"]}))
+            book.pool = {**pool, **pool["before"]}
+            book.settle(keeping.target_parts(self._store, book.pool))
             end: Finish = partial(_given_up, words=str(words))
         else:
             if now_is == "running" and words is None and book.target is not None:
@@ -184,9 +187,10 @@ def _is_over(book: Book, now_is: str) -> bool:
     )
 
 
-def _check_assertions(parts: Sequence[Part]) -> None:
+def _check_assertions(parts: Sequence[Part], told: Surroundings) -> None:
     """Conflict when one does not hold with what is set."""
-    wrong = [f"{spell(path)}: {words}" for path, words in broken({part.path: part for part in parts}).items()]
+    found = broken({part.path: part for part in parts}, told)
+    wrong = [f"{spell(path)}: {words}" for path, words in found.items()]
     if wrong:
         raise Conflict("; ".join(wrong), "set it to what the description allows")
 

@@ -77,7 +77,8 @@ class Orders:
         """To the workers that carry out orders for these parts; what is one change of a group's, together."""
         job = keeping.busy(self._store, book.pool)
         gentle = job is not None and job["kind"] == "set"
-        adopt = book.pool["options"].get("adopt") is True
+        options = book.pool["options"]
+        adopt = tuple(options.get("folders", ())) if options.get("adopt") is True else None
         errands: dict[tuple[str, Path | None], list[tuple[Sent, Order]]] = {}
         for one in sent:
             wanted = one.wanted

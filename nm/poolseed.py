@@ -3,16 +3,11 @@
 cloud-init applies it once for each life of the domain. userData and metaData are taken as they are written.
 """
 
-import ipaddress
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nm import seed
-from nm.errors import Invalid
-
-LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -27,28 +22,6 @@ class Told:
     keys: tuple[str, ...] = ()
     user_data: str | None = field(default=None, repr=False)
     meta_data: str | None = field(default=None, repr=False)
-
-
-def address_of(attributes: Mapping[str, Any]) -> str | None:
-    """Ip with its prefix, which netmask has; None when there is none. Invalid when it is no address."""
-    ip, netmask = attributes.get("ip"), attributes.get("netmask")
-    if ip is None:
-        return None
-    whole = 128 if ":" in str(ip) else 32
-    try:
-        made = ipaddress.ip_interface(f"{ip}/{netmask or whole}")
-    except ValueError as error:
-        raise Invalid(f"ip {ip!r} with netmask {netmask!r}: {error}", "write addresses in full") from error
-    return made.with_prefixlen
-
-
-def gateway_of(attributes: Mapping[str, Any]) -> str | None:
-    """The gateway; None when there is none. Invalid when it is no address."""
-    gateway = attributes.get("gateway")
-    try:
-        return None if gateway is None else str(ipaddress.ip_address(gateway))
-    except ValueError as error:
-        raise Invalid(f"gateway: {error}", "write the address in full") from error
 
 
 def image(told: Told) -> bytes:

@@ -76,6 +76,11 @@ class PoolWatch:
         """Whether a host is asked, and what is known from looks before is needed yet."""
         return bool(self._asked)
 
+    def hasten(self) -> None:
+        """Look at all that there is next: something is not as it was thought to be."""
+        self._next = dict.fromkeys(self._next, self._tools.up())
+        self._looks = dict.fromkeys(self._next, DISKS_EVERY - 1)
+
     def look(self, book: Book) -> None:
         """Ask each host whose time has come."""
         watched = self._watched(book)

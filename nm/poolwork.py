@@ -78,6 +78,8 @@ class PoolWorker:
 
     def _answered(self, book: Book, answer: Answer) -> list[Event]:
         events = self._orders.answered(book, answer)
+        if any((event.name, event.what) == ("failed", "prepare") for event in events):
+            self._watch.hasten()
         if events and answer.outcome.error is None:
             self._follower.answered(book, answer.sent.wanted, answer.outcome)
             self._carried_out(book, answer.sent.wanted, str((answer.outcome.seen or {}).get("waits", "")))

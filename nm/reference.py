@@ -316,7 +316,7 @@ STRUCTS = (
         doing: string or nil; what was ordered for it and is under way
         going: string or nil; it is taken down: normal or abnormal
         attributes: struct; a struct {reference} is followed at run time; what may be secret is not shown
-        effects: struct; attribute to when a change counts: now, restart, replace or termination
+        effects: struct; attribute to when a change counts: now, restart, refused, replace or termination
         begun: struct; the values with which it was started of what was changed since
         needs: struct; attribute to the component it leads to, or nil
         notes: struct; what there is of words (why it goes), trouble, hindered, unreachable, abandoned, drift

@@ -406,8 +406,8 @@ def _volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageV
     except libvirt.libvirtError as error:
         if error.get_error_code() not in _GONE:
             raise
-    folder = str(PurePosixPath(path).parent)
-    _passing_pool(connection, _named(BASES, folder), folder)
+    folder = str(PurePosixPath(path).parent)  # of which there may be a pool already, not up to date
+    _passing_pool(connection, _pool_at(connection, "dir", folder) or _named(BASES, folder), folder)
     return connection.storageVolLookupByPath(path)
 
 

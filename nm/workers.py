@@ -23,6 +23,7 @@ from nm.facts import Hand, Order, Outcome
 T = TypeVar("T")
 log = logging.getLogger("nm.workers")
 
+AGAIN = 0.5  # seconds after which an order that takes its time comes again
 LONGEST_PAUSE = 60.0  # seconds between two tries after unforeseen errors
 
 
@@ -231,24 +232,25 @@ class HandWorker:
         self._epoch = epoch
         self._do_job = do_job
         self._fail_job = fail_job
+        self._late: list[Errand] = []  # of which something takes its time
         self._unsaid: dict[int, NMError] = {}  # jobs that failed when the database took no writes
 
     def handle(self, batch: Sequence[Any]) -> float | None:
-        """Run all errands in one go, then the readings, then the jobs."""
+        """Run all errands in one go, then the readings, then the jobs.
+
+        An errand of which something takes its time is run again soon, so nothing else waits for it.
+        """
         self._say()
         try:
             hand = self._opened()
         except NMError as error:
-            self._refuse(batch, error)
+            self._refuse([*self._late, *batch], error)
+            self._late = []
             self._say()
             return None
         if any(isinstance(item, Job) or (isinstance(item, Reading) and item.urgent) for item in batch):
             self._try_now()
-        errands = [item for item in batch if isinstance(item, Errand)]
-        if errands:
-            outcomes = iter(hand.run([order for errand in errands for order in errand.orders], self._epoch))
-            for errand in errands:
-                errand.reply([next(outcomes) for _ in errand.orders])
+        self._run(hand, [*self._late, *(item for item in batch if isinstance(item, Errand))])
         answer_readings(hand, [item for item in batch if isinstance(item, Reading)])
         for item in batch:
             if isinstance(item, Job):
@@ -258,7 +260,20 @@ class HandWorker:
                     self._unsaid[item.number] = error
         self._say()
         self._note(hand)
-        return None
+        return AGAIN if self._late else None
+
+    def _run(self, hand: Hand, errands: Sequence[Errand]) -> None:
+        if not errands:
+            return
+        outcomes = iter(hand.run([order for errand in errands for order in errand.orders], self._epoch))
+        late = []
+        for errand in errands:
+            found = [next(outcomes) for _ in errand.orders]
+            if any(outcome.later for outcome in found):
+                late.append(errand)
+            else:
+                errand.reply(found)
+        self._late = late
 
     def _opened(self) -> Hand:
         device = self._device()
@@ -277,7 +292,8 @@ class HandWorker:
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Nobody waits for ever: all that was asked is answered with the error."""
-        self._refuse(batch, DeviceFailed(words, "it is tried again"))
+        self._refuse([*self._late, *batch], DeviceFailed(words, "it is tried again"))
+        self._late = []
 
     def _refuse(self, batch: Sequence[Any], error: NMError) -> None:
         for item in batch:

@@ -4,7 +4,6 @@ Everything is the real thing but the switches, which execute what they are told 
 back. Calls go through the real door's dispatcher, so that the arguments are checked as for a client.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from nm.switches.ovs import OpenVSwitch
 from nm.switches.simulated import NO_FAULTS, edit_table, read_table, state_of
 from nm.workers import Crew
 from tests.switches.ovs_rack import OvsRack
+from tests.waiting import until
 
 ROOT = Caller(uid=0, name="root", admin=True)
 
@@ -136,11 +136,7 @@ class Rack:
 
     def until(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until something is so; fails when it does not become so."""
-        deadline = time.monotonic() + seconds
-        pause = threading.Event()
-        while not true():
-            assert time.monotonic() < deadline, "did not come true in time"
-            pause.wait(0.01)
+        until(true, seconds)
 
     # ---- the rack
 

@@ -16,7 +16,7 @@ from nm.descriptions.components import Piece, pieces, plain
 from nm.descriptions.construction import construct_functions
 from nm.descriptions.finding import LazyMet
 from nm.descriptions.limits import Budget, Limits
-from nm.descriptions.linking import Linker, Surroundings
+from nm.descriptions.linking import Linker
 from nm.descriptions.literals import Decimals
 from nm.descriptions.placement import place_attributes
 from nm.descriptions.printer import text_of
@@ -24,6 +24,7 @@ from nm.descriptions.problems import Flawed, Problem, Unresolved
 from nm.descriptions.prototypes import resolve_prototypes
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter, weight
+from nm.descriptions.surroundings import Surroundings
 from nm.descriptions.values import Attribute, Component, Part, Reference, Scope, State, Value, Vector
 
 Phase = Literal["raw", "type", "place", "function", "sfConfig", "link", "compile"]
@@ -39,12 +40,14 @@ class Description:
     """A description that holds together.
 
     tree: what is to be deployed. steps: what compiling it took. warnings: what is probably not meant so.
+    timed: whether it asked for the time, or for chance.
     """
 
     name: str
     tree: Component
     steps: int
     warnings: tuple[Problem, ...] = ()
+    timed: bool = False
 
     def text(self) -> str:
         """The tree in canonical form, a description itself: compiled again it stays as it is."""
@@ -74,7 +77,7 @@ def compile(  # noqa: A001 (what it does; callers say compiler.compile)
     name: for errors. files: the texts that it includes, by the names under which it does. Raises Flawed.
     """
     with _run(name, text, files, limits, library, surroundings, decimals) as run:
-        return Description(name, run.compiled(), run.budget.steps, run.warnings())
+        return Description(name, run.compiled(), run.budget.steps, run.warnings(), run.timed)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class _Run:
         self._name, self._text = name, text
         self.budget = Budget(limits)
         self._root = Scope(Component())
-        self._properties = dict(surroundings.properties or {})
+        self._texts = surroundings.texts()
         self._reader = Reader(files, library, self.budget, decimals)
         self._converter = Converter(self.budget)
         self._linker = Linker(self.budget, self._reader, surroundings, self._converter)
@@ -172,6 +175,11 @@ class _Run:
         """What is no mistake, and probably not meant so."""
         return self._linker.vocabulary.warnings(self.budget.limits.problems)
 
+    @property
+    def timed(self) -> bool:
+        """Whether it asked for the time, or for chance."""
+        return self._linker.timed
+
     def let_go(self) -> None:
         """Scopes hold each other: cut them apart, so that the collector has nothing to do for them later."""
         waiting = [self._root]
@@ -199,9 +207,9 @@ class _Run:
 
     def _phase(self, phase: str, scope: Scope) -> Scope:
         if phase == "type":
-            resolve_prototypes(scope, self.budget, self._properties)
+            resolve_prototypes(scope, self.budget, self._texts)
         elif phase == "place":
-            place_attributes(scope, self.budget, self._properties)
+            place_attributes(scope, self.budget, self._texts)
         elif phase == "function":
             scope = Scope(construct_functions(scope.component, self.budget), scope.parent, scope.name)
             self._root = self._root if scope.parent else scope

@@ -4,8 +4,9 @@ Here the language ends. What the components mean, and what is done for them, oth
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Limits
@@ -41,6 +42,8 @@ KINDS = {
     **{f"nm.{name}": name for name in OWN},
 }
 
+Written = tuple[str, int, int]  # a place in a text: file, line, column
+NO_PLACE: Written = ("", 0, 0)
 PLAIN = (str, bool, bytes)  # what is as plain as it is
 
 
@@ -51,14 +54,23 @@ class Piece:
     path: the names that lead to it; () is the whole. kind: one of KINDS, by its sfClass; "" when it has none
     that nm knows. attributes: as in `plain`, without the components to be deployed inside it. needs: for each
     lazy reference, by the names that lead to it, the path of the component to which it leads, or to one of
-    whose attributes; None when it leads nowhere in this description.
+    whose attributes; None when it leads nowhere in this description. written: where it is described.
+    inside: where the components are that stand in it as data.
     """
 
     path: tuple[str, ...]
     kind: str
     attributes: dict[str, Value]
     needs: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    line: tuple[str, int] = ("", 0)  # the file and the line where it is described
+    written: Written = NO_PLACE
+    inside: Mapping[str, "Inside"] = field(default_factory=dict)
+
+
+class Inside(NamedTuple):
+    """Where a component is described that stands in another as data, and those in it."""
+
+    written: Written
+    inside: Mapping[str, "Inside"]
 
 
 def plain(component: Component) -> dict[str, Value]:
@@ -121,14 +133,14 @@ def pieces(tree: Component) -> list[Piece]:
                 inner[spoken(key)] = value
             else:
                 own[spoken(key)] = value
-        mark = scope.component.mark
         found.append(
             Piece(
                 path,
                 kind_of(own.get(CLASS)),
                 {name: plain_value(value) for name, value in own.items()},
                 dict(_needs(finder, scope, own, "")),
-                (mark.source.name, mark.source.position(mark.offset)[0]) if mark else ("", 0),
+                _written(scope.component),
+                _inside(own.items()),
             )
         )
         for name, component in inner.items():
@@ -136,6 +148,22 @@ def pieces(tree: Component) -> list[Piece]:
 
     visit(Scope(tree), ())
     return found
+
+
+def _written(component: Component) -> Written:
+    mark = component.mark
+    return (mark.source.name, *mark.source.position(mark.offset)) if mark else NO_PLACE
+
+
+def _inside(items: Iterable[tuple[str, Value]]) -> dict[str, Inside]:
+    found = {name: value for name, value in items if isinstance(value, Component)}
+    return {
+        name: Inside(
+            _written(value),
+            _inside((spoken(key), item.value) for key, item in value.attributes.items()),
+        )
+        for name, value in found.items()
+    }
 
 
 class _Through(Finder):

@@ -5,15 +5,25 @@ is not left again when a later part is missing there. Later names are those of t
 come to.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
+from nm.descriptions.constants import constant
 from nm.descriptions.limits import Budget
 from nm.descriptions.printer import reference_text
 from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import TBD, Component, Function, Part, Reference, Scope, Value, Vector
 
 LOCAL = "sfLocal"
+OUTSIDE = {  # what leads out of the description: what it is called, and where the site says it
+    "PROPERTY": ("property", "descriptions.properties"),
+    "ENVPROPERTY": ("environment variable", "descriptions.environment"),
+}
 GUESSES, GUESSED = 200, 60  # names looked at for a hint, and their characters
+
+
+Texts = Mapping[str, Mapping[str, str]]  # by the words of OUTSIDE, then by name
+NOTHING: Texts = {}
 
 
 class LazyMet(Exception):
@@ -21,11 +31,11 @@ class LazyMet(Exception):
 
 
 class Finder:
-    """Follows references in a tree as it stands. `properties`: what PROPERTY names."""
+    """Follows references in a tree as it stands. `outside`: what PROPERTY names, and its like."""
 
-    def __init__(self, budget: Budget, properties: dict[str, str] | None = None) -> None:
+    def __init__(self, budget: Budget, outside: Texts = NOTHING) -> None:
         self.budget = budget
-        self._properties = properties or {}
+        self._texts = outside
 
     def read(self, scope: Scope, name: str) -> Value:
         """What the attribute is worth; a Scope when it is a component. Raises Unresolved, LazyMet."""
@@ -137,20 +147,17 @@ class Finder:
     def _outside(self, part: Part) -> Value:
         """What the machine or the running system would have to say."""
         kind, name = part
-        if kind == "PROPERTY" and name in self._properties:
-            return self._properties[name]
-        if kind == "IPROPERTY" and name in self._properties:
-            return self.property_value(self._properties[name])
-        if kind in {"PROPERTY", "IPROPERTY"}:
-            raise Unresolved(
-                Problem(
-                    f"{kind} {name}: there is no such property", f"write OPTIONAL (default) {kind} {name}"
-                )
-            )
         if kind in {"HOST", "PROCESS"}:
             raise Unresolved(Problem(f"{kind} is known at run time only", f"write LAZY {kind} ..."))
-        hint = "nm gives descriptions no environment variables and no Java constants; write the value"
-        raise Unresolved(Problem(f"{kind} {name} is not to be had", hint))
+        if kind == "CONSTANT":
+            return constant(name)
+        word = kind.removeprefix("I")
+        text = self._texts.get(word, {}).get(name)
+        if text is None:
+            called, key = OUTSIDE[word]
+            hint = f"write OPTIONAL (default) {kind} {name}; where it is deployed, {key} says what there is"
+            raise Unresolved(Problem(f"{kind} {name}: there is no such {called}", hint))
+        return text if kind == word else self.property_value(text)
 
     def property_value(self, text: str) -> Value:
         """The value that a property's text is."""

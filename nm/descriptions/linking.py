@@ -6,18 +6,18 @@ time: it becomes lazy itself.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NoReturn
 
 from nm.descriptions import functions, schemas
 from nm.descriptions.construction import CHECK_ALL, CLASS, DYNAMIC, WHEN
 from nm.descriptions.finding import Finder, LazyMet
 from nm.descriptions.limits import Budget, Exceeded
-from nm.descriptions.literals import refuse_unless, wrapped
+from nm.descriptions.literals import refuse_unless, single, wrapped
 from nm.descriptions.problems import Findings, Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import PENDING, Converter, Failed, in_a_circle, within_itself
+from nm.descriptions.surroundings import Chance, Surroundings
 from nm.descriptions.unknown import Vocabulary
 from nm.descriptions.values import (
     DROPPED,
@@ -36,22 +36,13 @@ SET = frozenset({"setMin", "setMax", "setInc", "setSize", "setElem", "setPrefix"
 A_COMPONENT = 4  # steps: a scope of its own takes the time of so many attributes
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a description may ask of the world; nothing, unless whoever compiles it says so."""
-
-    properties: Mapping[str, str] = ()  # type: ignore[assignment]
-    now: float | None = None  # seconds since 1970, for the function date
-    chance: Callable[[], float] | None = None  # from 0 to 1, for the function random
-
-
 class Linker(Finder):
     """Computes what attributes are worth."""
 
     def __init__(
         self, budget: Budget, reader: Reader, surroundings: Surroundings, converter: Converter
     ) -> None:
-        super().__init__(budget, dict(surroundings.properties or {}))
+        super().__init__(budget, surroundings.texts())
         self.findings = Findings(budget.limits.problems)
         self.vocabulary = Vocabulary()
         self._reader = reader
@@ -62,6 +53,8 @@ class Linker(Finder):
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
         self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
         self._last_number = -1
+        self._chance: Chance | None = None  # once a seed was given
+        self.timed = False  # whether the moment at which it is compiled made a difference
 
     def link(self, scope: Scope) -> None:
         """Compute all that is inside; mistakes go into `findings`."""
@@ -313,22 +306,44 @@ class Linker(Finder):
         self._last_number = max(int(base), self._last_number + 1)
         return wrapped(self._last_number, long=False)
 
-    def random(self, _inner: Scope, _values: Mapping[str, Value]) -> Value:
-        """A number from 0 to 1, where chance is allowed."""
-        return self._surroundings.chance() if self._surroundings.chance else self._not_here("random")
+    def random(self, inner: Scope, values: Mapping[str, Value]) -> Value:
+        """A Float from 0 to below 1; with `integer` an Integer from min to max, both among them.
+
+        The first `seed` begins a series, as it does in the reference; what has none before it is left to
+        chance.
+        """
+        given = {name: values[name] for name in ("min", "max") if name in values}
+        bounded = all(type(bound) is int for bound in given.values())
+        refuse_unless(bounded, "min or max is no Integer", "give them whole numbers")
+        whole = values.get("integer", False)
+        refuse_unless(isinstance(whole, bool), "integer is neither true nor false", "say true for an Integer")
+        drawn = self._drawn(inner, values)
+        if not whole:
+            return single(drawn)
+        low, high = given.get("min", 0), given.get("max", 10)
+        return low + int(drawn * max(high - low + 1, 1))
+
+    def _drawn(self, inner: Scope, values: Mapping[str, Value]) -> float:
+        if "seed" in values and self._chance is None:
+            seed = values["seed"]
+            whole = isinstance(seed, int) and not isinstance(seed, bool)
+            refuse_unless(whole, "seed is no Integer", "give seed a whole number")
+            self._chance = Chance(seed)
+        if self._chance is not None:
+            return self._chance.next()
+        self._moment("random")
+        return self._surroundings.chance(inner.names()).next()
 
     def date(self, _inner: Scope, _values: Mapping[str, Value]) -> Value:
-        """The time, where one is given."""
-        if self._surroundings.now is None:
-            return self._not_here("date")
-        return datetime.fromtimestamp(self._surroundings.now, UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
+        """The time as Java writes it, of Greenwich."""
+        return datetime.fromtimestamp(self._moment("date"), UTC).strftime("%a %b %d %H:%M:%S UTC %Y")
 
-    def _not_here(self, name: str) -> NoReturn:
-        raise Unresolved(
-            Problem(
-                f"{name} is not to be had here", "a description means the same each time; write the value"
-            )
-        )
+    def _moment(self, name: str) -> float:
+        """When it is compiled, where that is told."""
+        if self._surroundings.now is None:
+            raise Unresolved(Problem(f"{name} is not to be had here", "write the value"))
+        self.timed = True
+        return self._surroundings.now
 
     def set_of(self, inner: Scope, values: Mapping[str, Value]) -> Value:
         """The function's own component, with copies of an element that are numbered."""

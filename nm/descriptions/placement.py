@@ -7,7 +7,7 @@ prototypes too.
 
 from dataclasses import replace
 
-from nm.descriptions.finding import Finder, LazyMet
+from nm.descriptions.finding import Finder, LazyMet, Texts
 from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.problems import Findings, Problem, Unresolved
 from nm.descriptions.prototypes import FINAL, OVERRIDE
@@ -16,17 +16,17 @@ from nm.descriptions.values import Attribute, Component, Function, Part, Referen
 Path = tuple[str, ...]
 
 
-def place_attributes(root: Scope, budget: Budget, properties: dict[str, str]) -> None:
+def place_attributes(root: Scope, budget: Budget, outside: Texts) -> None:
     """Place all that is to be placed; raises Flawed with what could not be."""
-    placer = _Placer(root, budget, properties)
+    placer = _Placer(root, budget, outside)
     while placer.round(root):
         pass
     placer.findings.settle()
 
 
 class _Placer(Finder):
-    def __init__(self, root: Scope, budget: Budget, properties: dict[str, str]) -> None:
-        super().__init__(budget, properties)
+    def __init__(self, root: Scope, budget: Budget, outside: Texts) -> None:
+        super().__init__(budget, outside)
         self.findings = Findings(budget.limits.problems)
         # Components with attributes to be placed somewhere inside. They are kept, so that ids stay theirs.
         self._unplaced: dict[int, Component] = {}

@@ -5,7 +5,7 @@ prototype is looked for from the component itself, so in its own attributes firs
 it stands, then what it has is shared. The whole file is resolved, used or not.
 """
 
-from nm.descriptions.finding import Finder, LazyMet
+from nm.descriptions.finding import Finder, LazyMet, Texts
 from nm.descriptions.limits import Budget, Exceeded
 from nm.descriptions.printer import reference_text
 from nm.descriptions.problems import Findings, Mark, Problem, Unresolved, Wrong
@@ -14,16 +14,16 @@ from nm.descriptions.values import Attribute, Component, Function, Key, Referenc
 FINAL, OVERRIDE = "sfFinal", "sfOverride"
 
 
-def resolve_prototypes(root: Scope, budget: Budget, properties: dict[str, str]) -> None:
+def resolve_prototypes(root: Scope, budget: Budget, outside: Texts) -> None:
     """Resolve all prototypes below; raises Flawed with every mistake that was found."""
-    resolver = _Prototypes(budget, properties)
+    resolver = _Prototypes(budget, outside)
     resolver.settle(root)
     resolver.findings.settle()
 
 
 class _Prototypes(Finder):
-    def __init__(self, budget: Budget, properties: dict[str, str]) -> None:
-        super().__init__(budget, properties)
+    def __init__(self, budget: Budget, outside: Texts) -> None:
+        super().__init__(budget, outside)
         self.findings = Findings(budget.limits.problems)
 
     def settle(self, scope: Scope) -> None:

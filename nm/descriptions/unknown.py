@@ -5,7 +5,8 @@ not warned of; neither are components inside, nor what is [sfTemp] and so gone i
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from nm.descriptions.components import CLASS, KINDS
 from nm.descriptions.problems import Problem
@@ -74,13 +75,16 @@ class Vocabulary:
 
 
 def _warning(holder: Scope, name: str, kind: str, known: frozenset[str]) -> Problem:
-    def guess() -> str:
-        near = difflib.get_close_matches(name[:60], sorted(known), 1, 0.7)
-        if near:
-            return f"did you mean {near[0]}?"
-        own = sorted(word for word in known if not word.startswith("sf"))
-        listed = ", ".join(own[:LISTED]) + (", ..." if len(own) > LISTED else "")
-        return f"it knows {listed}" if own else "remove it, or write [sfTemp] before it"
-
     mark = holder.component.attributes[name].mark
+    guess = partial(advice, name, known)
     return Problem(f"{kind} knows no {name}", mark=mark, where=holder.path(), guess=guess)
+
+
+def advice(name: str, known: Iterable[str]) -> str:
+    """What may have been meant by a name that is none of those that are known."""
+    near = difflib.get_close_matches(name[:60], sorted(known), 1, 0.7)
+    if near:
+        return f"did you mean {near[0]}?"
+    own = sorted(word for word in known if not word.startswith("sf"))
+    listed = ", ".join(own[:LISTED]) + (", ..." if len(own) > LISTED else "")
+    return f"it knows {listed}" if own else "remove it, or write [sfTemp] before it"

@@ -11,6 +11,7 @@ from nm.errors import Conflict, Invalid
 from nm.pool import values
 from nm.pool.common import IN_SERVICE, SERVICE, claim, claimed, detail, need, need_new, service, tell, unclaim
 from nm.pool.images import need_kind
+from nm.pools.holders import holder
 from nm.records import Record, changed, name_of, new
 from nm.store import Reader, Transaction
 
@@ -55,6 +56,11 @@ def register_head_node(tx: Transaction, call: Call, name: str, settings: Record)
     if "image" in given:
         need_kind(tx, given["image"], "disk")
     _refuse_strange(name, given, given.get("image"))
+    if (whose := holder(tx, given["host"], given["domain"]) if "domain" in given else None) is not None:
+        raise Conflict(
+            f"domain {given['domain']} of host {given['host']} is that of {whose}",
+            "let the description let go of it (keepOnTerminate true), or name another domain",
+        )
     record = new(
         "headnode",
         name,

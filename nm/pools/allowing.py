@@ -5,7 +5,6 @@ theirs whose right `describe` lists it. All such attributes have to be written a
 leads is seen too late.
 """
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from nm.errors import LimitReached
 from nm.pools import tags
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
+from nm.pools.files import EVERYWHERE, Wrong, unnameable
 from nm.pools.grouping import HOSTS, NETWORK, network_of
 from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, most, worth
 from nm.pools.places import host_of
@@ -30,12 +30,9 @@ DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool",
 ADOPT, IN_PLACE = "adopt", "inPlace"
 LOOPBACK = DISKS[0]
 OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
-MADE = re.compile(r"\+(disk|seed|swap)$")  # ends the names of the volumes that nm makes
 COUNTED = ("pools", "components", "domains", "memory", "disk")
 MIB = 1 << 20
 ASK = "an administrator may, or ask one for this in your right describe"
-
-Wrong = tuple[str, str]  # what is wrong, and what to do
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,14 @@ class Allowed:
         return self.everything or (unsaid if listed is None else name in listed)
 
 
+def folders_of(call: Call) -> tuple[str, ...]:
+    """The folders whose files the caller may name; EVERYWHERE is an administrator's."""
+    allowed = Allowed.to(call)
+    if allowed.everything:
+        return EVERYWHERE
+    return tuple(call.site.describing.folders) if allowed.has("paths") else ()
+
+
 def findings(reader: Reader, call: Call, parts: Iterable[Part]) -> Iterator[Finding]:
     """What the caller may not describe, or nobody may."""
     allowed = Allowed.to(call)
@@ -69,7 +74,7 @@ def findings(reader: Reader, call: Call, parts: Iterable[Part]) -> Iterator[Find
     given = {part.path: part for part in parts}
     for part in given.values():
         for text, hint in _of_part(reader, call, allowed, _looked_at(given, part), hosts):
-            yield Finding("error", part.path, text, hint, part.line)
+            yield Finding("error", part.path, text, hint, part.written)
 
 
 def _looked_at(parts: Mapping[Path, Part], part: Part) -> Part:
@@ -198,24 +203,13 @@ def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Va
             )
     elif not allowed.has("paths"):
         yield f"{call.caller.name} may not name files of hosts ({name})", ASK
-    elif MADE.search(value) and not allowed.everything:
-        yield f"{value} may be the disk of somebody's machine", ASK
-    elif not below(value, call.site.describing.folders):
-        yield (
-            f"{name} is below none of descriptions.folders",
-            "put it there, or let the configuration name it",
-        )
+    elif (why := unnameable(value, call.site.describing.folders, anybodys=allowed.everything)) is not None:
+        yield f"{name}: {why[0]}", why[1]
 
 
 def _is_image(reader: Reader, name: str) -> bool:
     image = reader.get(record_key("image", name))
     return image is not None and image["kind"] == "disk"
-
-
-def below(path: str, folders: Iterable[str]) -> bool:
-    """Whether a path, spelled in just one way, is one of these folders or below one."""
-    plain = path.startswith("/") and posixpath.normpath(path) == path and not path.startswith("//")
-    return plain and any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 # ---- how much

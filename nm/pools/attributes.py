@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Value = Any  # as descriptions.components.plain_value makes them
-Effect = Literal["now", "restart", "replace", "termination"]
+Effect = Literal["now", "restart", "refused", "replace", "termination"]
 Type = Literal["Any", "Boolean", "CD", "Integer", "Long", "Reference", "String", "Vector"]
-# What is changed takes effect: in the running component; when it starts again, which an update sees to; in
-# another component that takes its place; when it ends, which nothing has to be done for.
+# What is changed takes effect: in the running component; when it starts again, which an update sees to; not
+# at all, for something would be lost; in another component that takes its place; when it ends, which nothing
+# has to be done for.
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
 Rule = Callable[[Mapping[str, Value], Value, Value], Effect]
 COUNTS: Mapping[str, str] = {
     "now": "it counts at once",
     "restart": "it counts when the component starts again",
+    "refused": "it is refused, for something would be lost",
     "replace": "it needs another component",
     "termination": "it counts when the component ends",
 }
@@ -103,5 +105,5 @@ def within(most: Callable[[Mapping[str, Value]], int], default: int) -> Rule:
 
 
 def growing(_started: Mapping[str, Value], old: Value, new: Value) -> Effect:
-    """What is larger grows in place; what is smaller is made anew, for nobody can say what may be cut off."""
-    return "now" if _whole(old) and _whole(new) and new >= old else "replace"
+    """What is larger grows in place; nothing is made smaller, for nobody can say what may be cut off."""
+    return "refused" if _whole(old) and _whole(new) and new < old else "now"

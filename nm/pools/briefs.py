@@ -28,10 +28,12 @@ class Brief:
     attributes: plain values, lazy references followed, without those that lead to components. disk: of a
     domain, the brief of its back end. user: of a back end, the brief of the domain that has its disk. keys:
     by which the pool's owner may log in to a guest. gentle: nothing is stopped for a change. adopt: a domain
-    of that name that is nobody's is taken as it is. group: of what is a group's, the brief of that; of a
-    domain, that of the group on whose network it is. network: which of the group's. ending: that group is
-    being taken down. shell: of a script, the brief of its shell. deployed: whether this life of the part was
-    to be deployed, ever.
+    of that name that is nobody's is taken as it is, when all its drives are below these folders; None: it is
+    not. group: of what is a group's, the brief of that; of a domain, that of the group on whose network it
+    is. network: which of the group's. ending: that group is being taken down. shell: of a script, the brief
+    of its shell. deployed: whether this life of the part was to be deployed, ever. stands: of what is
+    prepared or changed, whether it is to run and not made anew; lost: whether a look found that it is gone.
+    half: of what goes, whether nobody heard that it is whole.
     """
 
     pool: str
@@ -44,12 +46,15 @@ class Brief:
     user: "Brief | None" = None
     keys: tuple[str, ...] = ()
     gentle: bool = False
-    adopt: bool = False
+    adopt: tuple[str, ...] | None = None
     group: "Brief | None" = None
     network: str = ""
     ending: bool = False
     shell: "Brief | None" = None
     deployed: bool = False
+    stands: bool = False
+    lost: bool = False
+    half: bool = False
 
     @cached_property
     def identity(self) -> str:
@@ -80,11 +85,6 @@ def identity_of(pool: str, born: float, path: Path, life: int) -> str:
     """The identity of that life of a part."""
     said = "\0".join((pool, repr(born), spell(path), str(life)))
     return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
-
-
-def domain_name(attributes: Mapping[str, Any]) -> str:
-    """What libvirt calls a domain of a pool; "" when nothing says."""
-    return str(attributes.get("domainName") or attributes.get("hostname") or "")
 
 
 @dataclass(frozen=True)

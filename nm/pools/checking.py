@@ -1,16 +1,18 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
-import difflib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nm.descriptions.components import NO_PLACE, Written
+from nm.descriptions.unknown import advice
 from nm.errors import Invalid, NotFound
+from nm.pools import guests
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
 from nm.pools.grouping import wrong, wrong_alone
-from nm.pools.kinds import DOMAINS, KINDS, Kind
+from nm.pools.kinds import DOMAINS, KINDS
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
 from nm.pools.tree import Part, Path, Tree, spell
 
@@ -42,13 +44,13 @@ class Finding:
     path: Path
     text: str
     hint: str
-    line: tuple[str, int] = ("", 0)
+    written: Written = NO_PLACE
 
     @property
     def place(self) -> str:
         """Where it is described, to stand before what is said of it."""
-        file, line = self.line
-        return f"{file}:{line}: " if file else ""
+        file, line, column = self.written
+        return f"{file}:{line}:{column}: " if file else ""
 
     def __str__(self) -> str:
         return f"{self.place}{self.level}: {self.words}"
@@ -63,12 +65,23 @@ def findings(tree: Tree) -> list[Finding]:
     """All of them, in the order in which parts are made; errors forbid to deploy it."""
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
     found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
+    given = guests.given_in(tree)
+    for path, values in given.items():
+        found += _of_guest(tree.parts[path], values)
+    found += [_error(part, text, hint) for part, text, hint in guests.clashes(tree, given)]
     return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
 def of_one(part: Part) -> list[Finding]:
     """What is wrong with one part, for all that is known of it alone."""
-    return list(_of_part(part))
+    given = guests.given(part.attributes) if part.kind in DOMAINS else {}
+    return [*_of_part(part), *_of_guest(part, given)]
+
+
+def _of_guest(part: Part, given: Mapping[str, Value]) -> Iterator[Finding]:
+    """What a domain cannot be called, or have."""
+    for text, hint in guests.wrong(given):
+        yield _error(part, text, hint)
 
 
 def _of_lazy(tree: Tree) -> Iterator[Finding]:
@@ -78,7 +91,7 @@ def _of_lazy(tree: Tree) -> Iterator[Finding]:
         for name, value in part.attributes.items():
             if name in known and not known[name].lazy and is_lazy(value):
                 yield from _of_value_there(tree, part, known[name])
-    for path, words in broken(tree.parts).items():
+    for path, words in broken(tree.parts, tree.surroundings).items():
         yield _error(tree.parts[path], words, "correct what it is about")
 
 
@@ -206,24 +219,19 @@ def unknown(part: Part) -> Iterator[Finding]:
     known = kind.known
     for name, value in part.attributes.items():
         if name not in known and not is_component(value):
-            yield _unknown(part, kind, name, known)
-
-
-def _unknown(part: Part, kind: Kind, name: str, known: Iterable[str]) -> Finding:
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"docs/components.md lists those of {kind.name}"
-    return Finding("warning", part.path, f"{kind.name} knows no attribute {name}", hint, part.line)
+            text = f"{kind.name} knows no {name}"
+            yield Finding("warning", part.path, text, advice(name, known), part.written)
 
 
 def _of_order(tree: Tree) -> Iterator[Finding]:
     for one, other in sorted(tree.misplaced):
         hint = f"describe {spell(other)} before it"
         text = f"it needs {spell(other)}, which stands behind it and is made first"
-        yield Finding("warning", one, text, hint, tree.parts[one].line)
+        yield Finding("warning", one, text, hint, tree.parts[one].written)
     for one, other in sorted(tree.circular):
         text = f"it and {spell(other)} need each other, so one is made without the other"
-        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].line)
+        yield Finding("warning", one, text, "remove one of the two references", tree.parts[one].written)
 
 
 def _error(part: Part, text: str, hint: str) -> Finding:
-    return Finding("error", part.path, text, hint, part.line)
+    return Finding("error", part.path, text, hint, part.written)

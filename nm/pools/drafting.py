@@ -4,7 +4,7 @@ A hostile text costs no more than `bounds` let it; nothing is compiled within a 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from nm.pools.attributes import Value
 from nm.pools.checking import Finding, findings
 from nm.pools.grouping import hosted
 from nm.pools.keeping import Text, on_host
+from nm.pools.plan import Plan
 from nm.pools.tree import Part, Tree, parts_of
 
 MOST_TOLD = 20
@@ -26,7 +27,7 @@ LONGEST_NAME = 255  # of a file that came along
 class Draft:
     """A description that could be deployed, for all that is known without the world.
 
-    host: where those parts are that name none.
+    host: where those parts are that name none. timed: whether it asks for the time, or for chance.
     """
 
     name: str
@@ -34,16 +35,21 @@ class Draft:
     parts: list[Part]
     warnings: list[str] = field(default_factory=list)
     host: str = ""
+    timed: bool = False
 
     @cached_property
     def tree(self) -> Tree:
         """The parts in the order in which they are made."""
-        return Tree(self.parts)
+        return Tree(self.parts, surroundings=self.text.surroundings)
 
     @cached_property
     def uses(self) -> dict[str, int]:
         """What it counts."""
         return allowing.uses(self.parts)
+
+    def hash_of(self, plan: Plan) -> str:
+        """Names a plan of it, with the moment that it was made for where that makes a difference."""
+        return f"{plan.hash()}@{self.text.surroundings.now!r}" if self.timed else plan.hash()
 
 
 class _Noted(dict[str, str]):
@@ -60,32 +66,24 @@ class _Noted(dict[str, str]):
         return super().get(name, default)
 
 
-def draft(
-    name: str,
-    text: str,
-    files: Mapping[str, Any],
-    library: Mapping[str, str],
-    properties: Mapping[str, str],
-    bounds: Limits,
-    most: int,
-    host: str = "",
-) -> Draft:
+def draft(name: str, text: Text, bounds: Limits, most: int, host: str = "") -> Draft:
     """The draft of the pool of that name. Invalid tells all that is wrong with it.
 
-    library: nm's own texts. most: components that it may have. host: where those are that name none.
+    text: with all that it may read. most: components that it may have. host: where those are that name none.
     """
-    check_files(files)
-    ours, theirs = _Noted(library), _Noted(files)
-    description = Text(text, theirs, ours, properties).compiled(name, bounds)
-    parts = hosted(on_host(parts_of(description.pieces()), host))
+    check_files(text.files)
+    ours, theirs = _Noted(text.library), _Noted(text.files)
+    description = replace(text, files=theirs, library=ours).compiled(name, bounds)
+    parts = hosted(on_host(parts_of(description.pieces(), text.surroundings), host))
     if len(parts) > most:
         raise Invalid(
             f"the description has {len(parts)} components; {most} are allowed",
             "make several descriptions of it (descriptions.components)",
         )
     _check_depth(parts)
-    read = Text(text, _those(theirs), _those(ours), properties)
-    made = Draft(name, read, parts, [str(warning) for warning in description.warnings], host)
+    read = replace(text, files=_those(theirs), library=_those(ours))
+    warned = [str(warning) for warning in description.warnings]
+    made = Draft(name, read, parts, warned, host, description.timed)
     noticed = findings(made.tree)
     refuse([finding for finding in noticed if finding.level == "error"])
     made.warnings.extend(f"{finding.place}{finding.words}" for finding in noticed)

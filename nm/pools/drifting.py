@@ -17,6 +17,7 @@ BRIDGE, NETWORK, VLAN = "bridge", "network", "vlan"  # where its interface is; N
 DISK = "storageBackend"  # None: it is detached
 DEFINED = "defined"  # no attribute: whether the host keeps a domain that runs when it ends
 VOLUME = "baseImage"  # None: of what was made of it nothing is there
+SIZE = "size"
 ROUNDED = {"LVMStorageBackend": 64 << 20}  # bytes by which a disk may be larger than was asked for
 SECTOR = 512  # to which all are
 
@@ -67,14 +68,26 @@ def of_domain(standing: Standing, made: Made, listed: Listed, before: Has | None
 def of_disk(standing: Standing, size: int) -> Drift:
     """Of a disk that holds so many bytes, 0: it is not there. A larger one in place was so before."""
     part = standing.part
-    said = standing.now.get("size")
+    said = standing.now.get(SIZE)
     if size == 0:
         return {VOLUME: None}
     if not isinstance(said, int) or size == said:
         return {}
     in_place = worth(KINDS[part.kind], part.attributes, "inPlace") is True
     rounded = size - said < ROUNDED.get(part.kind, SECTOR)
-    return {} if size > said and (in_place or rounded) else {"size": size}
+    return {} if size > said and (in_place or rounded) else {SIZE: size}
+
+
+def mended(standing: Standing) -> Drift:
+    """What of its drift applying its description again mends: all that loses nothing by that."""
+    known = KINDS[standing.part.kind].known
+    said = {name: known[name] for name in standing.drift if name in known}
+    kept = {
+        name
+        for name, attribute in said.items()
+        if attribute.effect_of(standing.started, standing.drift[name], standing.now.get(name)) == "refused"
+    }
+    return {name: value for name, value in standing.drift.items() if name not in kept}
 
 
 def _asked(standing: Standing, adopted: bool) -> Mapping[str, Value]:

@@ -122,6 +122,12 @@ def sources(text: str) -> list[str]:
     return [source for source in found if source is not None]
 
 
+def drives(text: str) -> list[str | None]:
+    """What its drives of any sort hold: files, devices; None: something else, as a disk in the network."""
+    found = fromstring(text, forbid_dtd=True).findall("devices/disk")
+    return [source_of(drive) for drive in found if drive.find("source") is not None]
+
+
 def _disk(root: Element, attributes: dict[str, Value], left: list[str]) -> tuple[str, dict[str, Value]]:
     """The first disk; the others are left out."""
     found = disks(root)

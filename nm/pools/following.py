@@ -13,11 +13,12 @@ from typing import Any, Protocol
 from nm.descriptions.components import KINDS as CLASSES
 from nm.descriptions.components import plain_value
 from nm.descriptions.limits import Budget, Limits
-from nm.descriptions.linking import Linker, Surroundings
+from nm.descriptions.linking import Linker
 from nm.descriptions.problems import Unresolved
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter
 from nm.descriptions.schemas import Rule, absent
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.descriptions.values import (
     TBD,
     Attribute,
@@ -62,11 +63,11 @@ class Led:
 class Live:
     """Parts as they are now. What was found is kept, so a Live is over with the next change."""
 
-    def __init__(self, parts: Mapping[Path, Placed]) -> None:
+    def __init__(self, parts: Mapping[Path, Placed], surroundings: Surroundings = NOWHERE) -> None:
         self._parts = parts
         budget = Budget(Limits())
         reader = Reader({}, {}, budget)
-        self._linker = _RunTime(budget, reader, Surroundings(), Converter(budget))
+        self._linker = _RunTime(budget, reader, surroundings, Converter(budget))
         self._root = Scope(Component(_Place(self, (), parts.get(()))))
 
     def worth(self, path: Path, name: str, part: Placed | None = None) -> Value | Led:
@@ -150,9 +151,9 @@ def is_assertion(value: Value) -> bool:
     return is_lazy(value) and str(value["reference"]).startswith(ASSERTS)
 
 
-def broken(parts: Mapping[Path, Placed]) -> dict[Path, str]:
+def broken(parts: Mapping[Path, Placed], surroundings: Surroundings = NOWHERE) -> dict[Path, str]:
     """The parts of which an assertion does not hold, and the words for it."""
-    live, found = Live(parts), {}
+    live, found = Live(parts, surroundings), {}
     for path, part in parts.items():
         for name in [name for name, value in part.attributes.items() if is_assertion(value)]:
             try:

@@ -13,7 +13,8 @@
                    count      the numbers of its parts are below that
                    options    {"reference": whether updates are as strict as the reference implementation's,
                               "host": where those are made that name no host,
-                              "adopt": whether domains that are there already are taken as they are}
+                              "adopt": whether domains that are there already are taken as they are,
+                              "folders": whose files a domain that is taken may have: those of who applied it}
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
@@ -35,7 +36,8 @@ from typing import Any
 from nm import records
 from nm.descriptions import compiler
 from nm.descriptions.limits import Limits
-from nm.descriptions.linking import Surroundings
+from nm.descriptions.literals import Decimals
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.jobs import OVER
 from nm.pools import chunks
@@ -81,30 +83,71 @@ def find(reader: Reader, name: str) -> Record | None:
 class Text:
     """A description with all that it reads: so it means the same whenever it is read again.
 
-    files: what came with it; library: what it read of nm's own texts; properties: what the site gave it.
+    files: what came with it; library: what it read of nm's own texts; surroundings: what the site gave it,
+    and the moment that all texts of its pool are told; decimals: how numbers are read.
     """
 
     text: str
     files: Mapping[str, str]
     library: Mapping[str, str]
-    properties: Mapping[str, str]
+    surroundings: Surroundings
+    decimals: Decimals = "double"
 
     def record(self, name: str, revision: int, now: float) -> Record:
         """As it is kept."""
-        fields = {key: dict(getattr(self, key)) for key in ("files", "library", "properties")}
-        return records.new("text", f"{name}.{revision}", now, None, text=self.text, **fields)
+        told = self.surroundings
+        return records.new(
+            "text",
+            f"{name}.{revision}",
+            now,
+            None,
+            text=self.text,
+            files=dict(self.files),
+            library=dict(self.library),
+            properties=dict(told.properties),
+            environment=dict(told.environment),
+            now=told.now,
+            decimals=self.decimals,
+        )
 
     @classmethod
     def of(cls, record: Record) -> "Text":
-        """What such a record keeps."""
-        return cls(record["text"], record["files"], record["library"], record["properties"])
+        """What such a record keeps; earlier ones had no moment, no environment and plain numbers."""
+        told = Surroundings(
+            record["properties"], record.get("environment", {}), record.get("now", record["timestamp"])
+        )
+        decimals = record.get("decimals", "double")
+        return cls(record["text"], record["files"], record["library"], told, decimals)
 
     def compiled(self, name: str, limits: Limits | None = None) -> compiler.Description:
         """The description of the pool of that name. Raises Flawed."""
-        surroundings = Surroundings(properties=self.properties)
         return compiler.compile(
-            f"{name}.sf", self.text, self.files, limits, library=self.library, surroundings=surroundings
+            f"{name}.sf",
+            self.text,
+            self.files,
+            limits,
+            library=self.library,
+            surroundings=self.surroundings,
+            decimals=self.decimals,
         )
+
+
+def text_of(reader: Reader, pool: Record) -> Text | None:
+    """The text behind its target, or the last that was."""
+    record = reader.get(text_key(_name(pool), text_revision(pool)))
+    return Text.of(record) if record is not None else None
+
+
+def surroundings_of(reader: Reader, pool: Record) -> Surroundings:
+    """What that text was told."""
+    text = text_of(reader, pool)
+    return text.surroundings if text is not None else NOWHERE
+
+
+def text_revision(pool: Record) -> int:
+    """The revision of that text."""
+    number: int = pool["text"] if pool["text"] is not None else pool["revision"]
+    return number
 
 
 def busy(reader: Reader, pool: Record) -> Record | None:
@@ -128,11 +171,11 @@ def target_parts(reader: Reader, pool: Record) -> list[Part]:
     """
     if pool["target"] is None:
         return []
-    name = _name(pool)
-    text = reader.get(text_key(name, pool["text"]))
+    name, text = _name(pool), text_of(reader, pool)
     if text is None:
         raise NotFound(f"the text of pool {name} is not there", "apply its description anew")
-    parts = on_host(parts_of(Text.of(text).compiled(name).pieces()), pool["options"]["host"])
+    described = parts_of(text.compiled(name).pieces(), text.surroundings)
+    parts = on_host(described, pool["options"]["host"])
     return hosted(with_changes(parts, pool["set"]))
 
 

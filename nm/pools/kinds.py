@@ -212,7 +212,7 @@ STORAGE = (
         "bytes; else as large as the image",
         growing,
         default="the image's",
-        effects=("now", "replace"),
+        effects=("now", "refused"),
     ),
     Attribute("swapSize", "Long", "bytes of a swap disk", "replace"),
     Attribute(
@@ -369,7 +369,10 @@ ALL = (
     _combinator("Timeout", "its action, which has failed when it takes longer", TIME),
     _combinator("During", "its action, ended when the time is over", TIME),
     _combinator("Delay", "its action, after a time", TIME),
-    _combinator("Finally", "its action, made now and started when it ends"),
+    _combinator(
+        "Finally",
+        "its action, made now and started when it ends; not when an update takes it away or makes it anew",
+    ),
     Kind(
         "FireBreak",
         "its parts and actions, of which each may end without ending anything else",

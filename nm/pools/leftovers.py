@@ -1,8 +1,8 @@
 """What a pool may have left on a host that did not answer when it was taken down by force, as records. Pure.
 
     leftover_IDENTITY   pool, path, part (its kind), host (a record's name), born, life, attributes (those by
-                        which a hand finds it), network (of a group, on which it was, or ""), owner,
-                        error (why it could not be taken away), since
+                        which a hand finds it), network (of a group, on which it was, or ""), half (of Brief),
+                        owner, error (why it could not be taken away), since
 
 Made in the name of nm/poolwork.py, and paid by nm/leftoverwork.py. The identity is that of a life of a part
 (nm/pools/briefs.py), so nothing that came later is ever taken for it.
@@ -45,6 +45,7 @@ def owe(tx: Transaction, pool: Record, brief: Brief, host: str, error: str, now:
             life=brief.life,
             attributes=attributes,
             network=brief.network,
+            half=brief.half,
             owner=pool["owner"],
             error=error,
             since=int(now),
@@ -63,6 +64,7 @@ def brief_of(record: Record) -> Brief:
         record["life"],
         record["attributes"],
         network=record["network"],
+        half=record.get("half", False),
     )
 
 

@@ -4,26 +4,31 @@ Compiling and planning are done outside of any transaction, on records that were
 writes sees whether these are still so, and says when they have moved. So a long text holds up nobody.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from nm import jobs
 from nm.calls import Call
+from nm.descriptions.literals import Decimals
+from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, Invalid, NotFound
 from nm.marshal import MAX_INT
-from nm.pools import allowing, keeping, reality
+from nm.pools import adopting, allowing, keeping, reality
 from nm.pools.attributes import COUNTS, Effect
-from nm.pools.checking import Finding, of_one
+from nm.pools.checking import Finding, of_one, unknown
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
-from nm.pools.kinds import KINDS
+from nm.pools.kinds import KINDS, OF_GROUPS
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, spell, spelled
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
 
-OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool}
+OPTIONS = {"if_plan": str, "reference": bool, "host": str, "adopt": bool, "found": list, "decimals": str}
+MOMENT = re.compile(r"[0-9a-f]+@(\d{1,10}(?:\.\d{1,9})?)")  # in the name of a plan
+DECIMALS: tuple[Decimals, ...] = get_args(Decimals)  # the first unless somebody says otherwise
 LONGEST_OPTION = 255  # characters, as of a host's name
 UNWRITABLE = "write a string, an int, a boolean, a double or a list of such"
 
@@ -50,9 +55,32 @@ def look(reader: Reader, name: str) -> Seen:
     return Seen(pool, {key: reader.get(key) for key in keys}, reality.seen(reader, name, standings))
 
 
-def planned(draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
+def planned(reader: Reader, call: Call, draft: Draft, seen: Seen, options: Mapping[str, Any]) -> Plan:
     """What applying it would do."""
-    return plan(draft.tree, seen.standings, reference=options.get("reference") is True)
+    looked = options.get("found", ()) if adopts(call, options, seen.pool) else ()
+    adopted = adopting.adopted(reader, call, draft.tree, looked)
+    return plan(draft.tree, seen.standings, reference=options.get("reference") is True, adopted=adopted)
+
+
+def adopts(call: Call, options: Mapping[str, Any], pool: Record | None) -> bool:
+    """Whether domains that are there already are to be taken.
+
+    Who adopted goes on to, until told otherwise, if still allowed.
+    """
+    before = pool is not None and pool["options"].get("adopt") is True and _may_adopt(call)
+    return options.get("adopt", before) is True
+
+
+def _may_adopt(call: Call) -> bool:
+    return allowing.Allowed.to(call).has(allowing.ADOPT)
+
+
+def to_ask(
+    reader: Reader, call: Call, draft: Draft, found: Plan, seen: Seen, options: Mapping[str, Any]
+) -> list[Record]:
+    """What is to be asked of hosts before the plan can say what is taken; nothing when that was asked."""
+    asks = "found" not in options and adopts(call, options, seen.pool)
+    return adopting.to_ask(reader, draft.tree, found) if asks else []
 
 
 def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,7 +96,9 @@ def checked_options(call: Call, options: Mapping[str, Any]) -> Mapping[str, Any]
             raise Invalid(
                 f"option {name} is longer than {LONGEST_OPTION} characters", "give a hash or a host"
             )
-    if options.get("adopt") is True and not allowing.Allowed.to(call).has(allowing.ADOPT):
+    if options.get("decimals", DECIMALS[0]) not in DECIMALS:
+        raise Invalid("option decimals is something else", f"it is one of {', '.join(DECIMALS)}")
+    if options.get("adopt") is True and not _may_adopt(call):
         raise call.denied("an administrator, or the right describe with adopt")
     return options
 
@@ -79,6 +109,21 @@ def host_for(reader: Reader, name: str, options: Mapping[str, Any]) -> str:
     there = pool is not None and pool["state"] not in keeping.GONE
     host: str = options.get("host", pool["options"].get("host", "") if pool is not None and there else "")
     return "" if host == "localhost" else host
+
+
+def told(reader: Reader, call: Call, name: str, options: Mapping[str, Any]) -> tuple[Surroundings, Decimals]:
+    """What a text for that pool is told of the world, and how its numbers are read.
+
+    The moment is that of the pool's first text, so chance and time are the same in all of them; of a pool
+    that is not there yet the one for which the plan was made that is to be carried out, else now.
+    """
+    pool, site = keeping.find(reader, name), call.site.describing
+    before = keeping.text_of(reader, pool) if pool is not None else None
+    planned_for = MOMENT.fullmatch(options.get("if_plan", ""))
+    first = before.surroundings.now if before is not None else None
+    now = first if first is not None else float(planned_for[1] if planned_for else call.now)
+    decimals: Decimals = options.get("decimals", before.decimals if before is not None else DECIMALS[0])
+    return Surroundings(site.properties, site.environment, now), decimals
 
 
 def check_parts(reader: Reader, call: Call, draft: Draft) -> None:
@@ -105,7 +150,7 @@ def apply(
         return None
     check_draft(tx, call, draft)
     name, pool = draft.name, seen.pool
-    if options.get("if_plan", found.hash()) != found.hash():
+    if options.get("if_plan", named := draft.hash_of(found)) != named:
         raise Conflict(f"the plan of {name} is another one by now", "look at the new plan, then apply that")
     if pool is not None:
         _check_idle(tx, pool)
@@ -192,6 +237,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         change = {"value": _long(old.part.kind, attribute, change["value"])}
     new_part = keeping.changed_part(old.part, {attribute: change})
     effect = _checked_change(tx, call, old, new_part, attribute)
+    remarks = [*_odd(old.part, new_part), *_mended_with(tx, pool, old, attribute)]
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
     uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
     allowing.check_limits(tx, call, name, uses)
@@ -205,6 +251,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         path=list(where),
         attribute=attribute,
         effect=effect,
+        remarks=remarks,
         revision=number,
     )
     after = [*kept, [list(where), attribute, change]]
@@ -214,9 +261,26 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         call,
         name,
         "attribute set" if change else "attribute removed",
-        f"{path}: {COUNTS[effect]}, job {job}",
+        f"{path}: {'; '.join((COUNTS[effect], *remarks))}, job {job}",
     )
     return job
+
+
+def _odd(old: Part, part: Part) -> list[str]:
+    """What is warned of, as it is of descriptions."""
+    known = list(unknown(old))
+    return [f"{one.level}: {one.words}" for one in unknown(part) if one not in known]
+
+
+def _mended_with(reader: Reader, pool: Record, old: Standing, attribute: str) -> Iterator[str]:
+    """What of the component was changed by hand, and is put back by the way."""
+    standings = {old.part.path: old}
+    around = old.part.parent if old.part.kind in OF_GROUPS else None
+    while around is not None and (standing := keeping.standing_of(reader, pool, around)) is not None:
+        standings[around], around = standing, standing.part.parent
+    name = name_of(pool["record_key"])
+    if words := reality.mended_with(reader, name, standings, old.part.path, attribute):
+        yield f"what was changed by hand is put back with it: {words}"
 
 
 def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attribute: str) -> Effect:
@@ -237,6 +301,11 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
     if known is None:
         return "now"
     effect = known.effect_of(old.started, old.now.get(attribute), value)
+    if effect == "refused":
+        raise Conflict(
+            f"{attribute} of {spell(part.path)} cannot be {value!r}: {COUNTS[effect]}",
+            "leave it as it is, or describe another component",
+        )
     if effect == "replace":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot change while it is there",
@@ -337,12 +406,12 @@ def _new_pool(call: Call, name: str) -> Record:
 
 
 def _kept(call: Call, options: Mapping[str, Any], pool: Record, host: str) -> dict[str, Any]:
-    """The options that go with the target. Who adopted goes on to, until told otherwise, if still allowed."""
-    before = pool["options"].get("adopt") is True and allowing.Allowed.to(call).has(allowing.ADOPT)
+    """The options that go with the target."""
     return {
         "reference": options.get("reference") is True,
         "host": host,
-        "adopt": options.get("adopt", before) is True,
+        "adopt": adopts(call, options, pool),
+        "folders": list(allowing.folders_of(call)),
     }
 
 

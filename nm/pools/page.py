@@ -21,6 +21,7 @@ attribute means for a component that runs, when its description is applied again
 |---|---|
 | now | the running component is changed in place |
 | restart | it is stopped, changed, and started again |
+| refused | nothing is done at all, for something would be lost: another component has to be described |
 | replace | it is taken down, with all inside it, and another one is made |
 | termination | nothing has to be done: it counts when the component ends |
 

@@ -13,23 +13,24 @@ hosts need nothing of each other but where lazy references say so.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from nm.pools.attributes import Effect
+from nm.pools.attributes import COUNTS, Effect
 from nm.pools.differences import Difference, Standing, differences, worst
 from nm.pools.grouping import NETWORK
 from nm.pools.kinds import KINDS, OF_GROUPS, worth
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around, spell
 
-Action = Literal["create", "change", "restart", "replace", "destroy", "later"]
+Action = Literal["create", "adopt", "change", "restart", "replace", "destroy", "later"]
 What = Literal["prepare", "stop", "terminate", "change", "construct", "deploy", "start"]
 STAGES: dict[What, int] = {
     "prepare": 0, "stop": 1, "terminate": 1, "change": 2, "construct": 3, "deploy": 4, "start": 5
 }  # fmt: skip
 STEPS: Mapping[Action, tuple[What, ...]] = {
     "create": ("prepare", "construct", "deploy", "start"),
+    "adopt": ("prepare", "construct", "deploy", "start"),  # what is there is taken, and starts if it is off
     "change": ("prepare", "change"),
     "restart": ("prepare", "stop", "change", "start"),
     "replace": ("prepare", "terminate", "construct", "deploy", "start"),
@@ -37,11 +38,14 @@ STEPS: Mapping[Action, tuple[What, ...]] = {
     "later": (),  # its combinator makes it when its turn comes
 }
 BY_EFFECT: Mapping[Effect | None, Action | None] = {
-    None: None, "termination": "change", "now": "change", "restart": "restart", "replace": "replace"
+    None: None, "termination": "change", "now": "change", "refused": "change", "restart": "restart",
+    "replace": "replace",
 }  # fmt: skip
-MAKING = ("create", "replace", "later")
+MAKING = ("create", "adopt", "replace", "later")
 HARDER: tuple[Action | None, ...] = (None, "change", "restart", "replace")
-SIGNS = {"create": "+", "change": "~", "restart": "~", "replace": "-/+", "destroy": "-", "later": "."}
+SIGNS: Mapping[Action, str] = {
+    "create": "+", "adopt": "*", "change": "~", "restart": "~", "replace": "-/+", "destroy": "-", "later": "."
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,19 +118,32 @@ class Plan:
                 yield f"      {difference} ({difference.effect})"
 
 
-def plan(target: Tree | None, deployed: Mapping[Path, Standing], *, reference: bool = False) -> Plan:
+def plan(
+    target: Tree | None,
+    deployed: Mapping[Path, Standing],
+    *,
+    reference: bool = False,
+    adopted: Collection[Path] = (),
+) -> Plan:
     """What is to be done so that `target` is deployed; None: nothing is to be.
 
-    deployed: what is recorded, by path, around before inside. reference: updates are as strict as those of
+    deployed: what is recorded, by path, around before inside. adopted: of what is not, that which takes what
+    is there already. reference: updates are as strict as those of
     the reference implementation: every component says sfUpdatable true, what begins with sf is not changed.
     """
     if target is None:
         target = Tree(())
     comparison = _Comparison(target, deployed, reference)
-    changes = comparison.changes()
+    changes = {path: _taken(change, adopted) for path, change in comparison.changes().items()}
     steps = tuple(_steps(changes, target, deployed))
     made = [target.parts[one.path].attributes for one in changes.values() if one.action in MAKING]
     return Plan(tuple(changes.values()), steps, tuple(comparison.refused(changes)), tuple(made))
+
+
+def _taken(change: Change, adopted: Collection[Path]) -> Change:
+    """The change, in the word for what is not made but taken."""
+    takes = change.action == "create" and change.path in adopted
+    return replace(change, action="adopt") if takes else change
 
 
 class _Comparison:
@@ -267,9 +284,19 @@ class _Comparison:
                 touched and kind is not None and worth(kind, part.attributes, "sfUpdatable") is False
             ):
                 yield f"{spell(path)} is not updatable: it does not say sfUpdatable true"
+            yield from _lossy(change)
         root = changes.get(ROOT)
         if self._reference and root is not None and root.action == "replace":
             yield "the whole refuses the update: what begins with sf differs"
+
+
+def _lossy(change: Change | None) -> Iterator[str]:
+    """What of a change would lose something; of what is made anew anyway nothing would."""
+    if change is None or change.action == "replace":
+        return
+    for difference in change.differences:
+        if difference.effect == "refused":
+            yield f"{spell(change.path)}: {difference}: {COUNTS['refused']}; describe another component"
 
 
 def _is_followed(change: Change) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from nm import specs
 from nm.pools.attributes import Value
 from nm.pools.differences import Standing, same
-from nm.pools.drifting import BRIDGE, DEFINED, DISK, NETWORK, VOLUME
+from nm.pools.drifting import BRIDGE, DEFINED, DISK, NETWORK, VOLUME, mended
 from nm.pools.grouping import (
     GROUP,
     HEADNODE,
@@ -39,6 +39,7 @@ GONE = {
     DEFINED: "it is not defined any more",
     VOLUME: "its volume is not there any more",
 }
+KEPT = "and stays so: write that into the description"
 
 
 def keys(pool: str, standings: Standings) -> Iterator[str]:
@@ -61,16 +62,39 @@ def seen(reader: Reader, pool: str, standings: Standings) -> dict[Path, Standing
 
 def drift(reader: Reader, pool: str, standings: Standings) -> dict[Path, str]:
     """What differs, in words."""
-    found: dict[Path, str] = {}
+    return {path: ", ".join(said.values()) for path, said in _drifted(reader, pool, standings).items()}
+
+
+def mended_with(reader: Reader, pool: str, standings: Standings, path: Path, attribute: str) -> str:
+    """What else is put back when that attribute of a part is changed in place; "" when nothing is.
+
+    standings: of it and of all that is around it.
+    """
+    said = _drifted(reader, pool, standings).get(path, {})
+    kept = {DISK, VOLUME, *standings[path].drift.keys() - mended(standings[path])}
+    return ", ".join(words for name, words in said.items() if name != attribute and name not in kept)
+
+
+def _drifted(reader: Reader, pool: str, standings: Standings) -> dict[Path, dict[str, str]]:
+    """By attribute."""
+    found: dict[Path, dict[str, str]] = {}
     for path, now in seen(reader, pool, standings).items():
         before = standings[path]
         if now.state != before.state:
-            found[path] = "it is not in its group any more"
+            found[path] = {"": "it is not in its group any more"}
+        elif before.up and before.drift:
+            found[path] = dict(_found(before))
         elif now.part is not before.part:
             old, new = before.part.attributes, now.part.attributes
-            said = [_words(name, new[name]) for name in new if new[name] != old.get(name)]
-            found[path] = ", ".join(said)
+            found[path] = {name: _words(name, new[name]) for name in new if new[name] != old.get(name)}
     return found
+
+
+def _found(standing: Standing) -> Iterator[tuple[str, str]]:
+    """What the last look at its host found."""
+    mends = mended(standing)
+    for name, value in standing.drift.items():
+        yield name, _words(name, value) if name in mends else f"{_words(name, value)}, {KEPT}"
 
 
 def _words(name: str, value: Value) -> str:
@@ -80,9 +104,9 @@ def _words(name: str, value: Value) -> str:
 
 
 def _as_found(standing: Standing) -> Standing:
-    """As the last look at its host found it; what it was started with counts as it did."""
-    drift, part = standing.drift, standing.part
-    if not standing.up or not drift:
+    """As the last look at its host found what is mended; what it was started with counts as it did."""
+    part, drift = standing.part, mended(standing) if standing.up else {}
+    if not drift:
         return standing
     before = {name: standing.now.get(name) for name in drift}
     worth = standing.worth

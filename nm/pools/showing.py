@@ -17,7 +17,7 @@ from nm.pools.differences import Standing
 from nm.pools.drafting import Draft
 from nm.pools.kinds import KINDS, QUIET, told
 from nm.pools.life import End, Entry
-from nm.pools.operations import need
+from nm.pools.operations import DECIMALS, OPTIONS, need
 from nm.pools.plan import Plan
 from nm.pools.tree import Path, is_around, spell, spelled
 from nm.records import Record, name_of, natural
@@ -39,16 +39,22 @@ def get_descriptions(reader: Reader, call: Call, filter: Record) -> list[Record]
 def get_description(reader: Reader, _call: Call, name: str) -> Record:
     """The text that is deployed, or just being deployed, with all that it includes of the caller's."""
     pool = need(reader, name)
-    number = pool["text"] if pool["text"] is not None else pool["revision"]
-    kept = reader.get(keeping.text_key(name, number))
+    kept = keeping.text_of(reader, pool)
     if kept is None:
         raise NotFound(f"the text of {name} is not there", "apply it anew")
     changes = [
         {"path": f"{spell(tuple(path))}:{attribute}", **({} if change is None else wire(change))}
         for path, attribute, change in pool["set"]
     ]
-    told = {"revision": number, "text": kept["text"], "files": dict(kept["files"]), "set": changes}
-    return {"name": name, **told, "options": {key: value for key, value in pool["options"].items() if value}}
+    options = {key: value for key, value in pool["options"].items() if value and key in OPTIONS}
+    return {
+        "name": name,
+        "revision": keeping.text_revision(pool),
+        "text": kept.text,
+        "files": dict(kept.files),
+        "set": changes,
+        "options": {**options, **({"decimals": kept.decimals} if kept.decimals != DECIMALS[0] else {})},
+    }
 
 
 def description(
@@ -160,10 +166,11 @@ def effects(attribute: Attribute | None) -> str:
     return attribute.effect if isinstance(attribute.effect, str) else " or ".join(attribute.effects)
 
 
-def planned(draft: Draft, plan: Plan) -> Record:
-    """The plan of a description."""
+def planned(draft: Draft, plan: Plan, ask: list[Record]) -> Record:
+    """The plan of a description, and what to ask of hosts before it can say what is adopted."""
     told: Record = wire(plan.public())
-    return {"hash": plan.hash(), **told, "lines": list(plan.lines()), "warnings": draft.warnings}
+    lines = list(plan.lines())
+    return {"hash": draft.hash_of(plan), **told, "lines": lines, "warnings": draft.warnings, "ask": ask}
 
 
 def wire(value: Value) -> Any:

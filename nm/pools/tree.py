@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from nm.descriptions.components import CLASS, Piece, kind_of
+from nm.descriptions.components import CLASS, NO_PLACE, Piece, Written, kind_of
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live
@@ -35,7 +36,7 @@ class Part:
     parent: the part that it is inside of; None for the whole. role: the attribute of the parent through which
     it is made: ACTIONS, ACTION, a handler's name, or "" for a plain part. attributes: plain values, without
     the components that are parts themselves. needs: as of a Piece. host: where it is made, as sfProcessHost
-    of it or around it says; "" where nmd runs. line: where it is described. place: how many are described
+    of it or around it says; "" where nmd runs. written: where it is described. place: how many are described
     before it.
     """
 
@@ -46,7 +47,7 @@ class Part:
     role: str = ""
     needs: Needs = field(default_factory=dict)
     host: str = ""
-    line: tuple[str, int] = ("", 0)
+    written: Written = NO_PLACE
     place: int = 0
 
     def record(self) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class Part:
             "role": self.role,
             "needs": needs,
             "host": self.host,
-            "line": list(self.line),
+            "line": list(self.written),
             "place": self.place,
         }
 
@@ -70,10 +71,10 @@ class Part:
         """The part that such a record tells of."""
         needs = {name: None if path is None else tuple(path) for name, path in record["needs"].items()}
         parent = None if record["parent"] is None else tuple(record["parent"])
-        file, line = record["line"]
+        file, line, *column = record["line"]
         return cls(
             tuple(record["path"]), parent, record["kind"], record["attributes"], record["role"], needs,
-            record["host"], (file, line), record["place"],
+            record["host"], (file, line, column[0] if column else 1), record["place"],
         )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def is_around(outer: Path, inner: Path) -> bool:
 # ---- from pieces to parts
 
 
-def parts_of(pieces: Sequence[Piece]) -> list[Part]:
+def parts_of(pieces: Sequence[Piece], surroundings: Surroundings = NOWHERE) -> list[Part]:
     """The parts of a description, around before inside, in the order in which they are described."""
     made: dict[Path, Part] = {}
     for piece in pieces:
@@ -109,7 +110,7 @@ def parts_of(pieces: Sequence[Piece]) -> list[Part]:
         role = _role_of_piece(made[parent].kind if parent is not None else "")
         for part in _expanded(piece, parent, role):
             made[part.path] = part
-    return _placed(made)
+    return _placed(made, surroundings)
 
 
 def _role_of_piece(kind: str) -> str:
@@ -122,7 +123,7 @@ def _expanded(piece: Piece, parent: Path | None, role: str) -> Iterator[Part]:
     makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
     own = {name: value for name, value in piece.attributes.items() if name not in makes}
     needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
-    yield Part(piece.path, parent, piece.kind, own, role, needs, line=piece.line)
+    yield Part(piece.path, parent, piece.kind, own, role, needs, written=piece.written)
     for name in piece.attributes if makes else ():
         for inner, its_role in _inside(piece, name) if name in makes else ():
             yield from _expanded(inner, piece.path, its_role)
@@ -158,12 +159,15 @@ def _piece(outer: Piece, names: Path, value: Value) -> Piece:
     before = ":".join(names) + ":"
     needs = {name.removeprefix(before): path for name, path in outer.needs.items() if name.startswith(before)}
     attributes = value["attributes"]
-    return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, outer.line)
+    written, inside = outer.written, outer.inside
+    for name in names:
+        written, inside = inside[name]
+    return Piece((*outer.path, *names), kind_of(attributes.get(CLASS)), attributes, needs, written, inside)
 
 
-def _placed(parts: Mapping[Path, Part]) -> list[Part]:
+def _placed(parts: Mapping[Path, Part], surroundings: Surroundings) -> list[Part]:
     """The parts in their places, each with its own host, else with that of what is around it."""
-    live, hosts = Live(parts), dict[Path | None, str]({None: ""})
+    live, hosts = Live(parts, surroundings), dict[Path | None, str]({None: ""})
     for path, part in parts.items():
         named = part.attributes.get(HOST)
         host = _led_to(live, path) if leads(named) else named
@@ -185,11 +189,14 @@ class Tree:
     """Parts in the order in which they are made; see the module. It is never changed.
 
     leaving: those that an update leaves out, which the tree has until it is done; they are given last, so
-    nothing that is described waits for them.
+    nothing that is described waits for them. surroundings: what its text was told, for what is lazy.
     """
 
-    def __init__(self, parts: Iterable[Part], leaving: Iterable[Path] = ()) -> None:
+    def __init__(
+        self, parts: Iterable[Part], leaving: Iterable[Path] = (), surroundings: Surroundings = NOWHERE
+    ) -> None:
         described = {part.path: part for part in parts}
+        self.surroundings = surroundings
         self.leaving = frozenset(leaving)
         self._children: dict[Path, list[Path]] = {}
         self._chosen: dict[tuple[Path, str], list[Path]] = {}
@@ -271,7 +278,7 @@ class Tree:
     def led(self, path: Path, name: str) -> Path | None:
         """The part to which a part's attribute leads now; None when that is none."""
         try:
-            found = Live(self.parts).worth(path, name)
+            found = self._live().worth(path, name)
         except NotFound:
             return None
         return found.path if isinstance(found, Led) else None
@@ -292,7 +299,7 @@ class Tree:
                 return None
             if target.path[-1:] != (last,) and _is_known(found := target.attributes.get(last)):
                 return found
-        led = Live(self.parts).worth(part.path, name, part)
+        led = self._live().worth(part.path, name, part)
         return None if isinstance(led, Led) else led
 
     def worths(self, part: Part) -> dict[str, Value]:
@@ -301,6 +308,9 @@ class Tree:
         known = KINDS[part.kind].known if led and part.kind in KINDS else {}
         found = {name: self._found(part, name) for name in led if name in known and not known[name].lazy}
         return {name: value for name, value in found.items() if value is not None}
+
+    def _live(self) -> Live:
+        return Live(self.parts, self.surroundings)
 
     def _found(self, part: Part, name: str) -> Value:
         try:

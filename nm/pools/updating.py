@@ -12,6 +12,7 @@ what is left to do is another plan.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import Conflict
 from nm.pools.life import End, Entry, Life, State, alive, standing
 from nm.pools.plan import STAGES, Step
@@ -21,12 +22,12 @@ LAST = max(STAGES.values())
 WHAT, STAGE, WAITS, THEN = range(4)
 
 
-def both(target: Iterable[Part], deployed: Iterable[Part]) -> Tree:
+def both(target: Iterable[Part], deployed: Iterable[Part], surroundings: Surroundings = NOWHERE) -> Tree:
     """The tree of an update: what is described, and what goes."""
     described = list(target)
     kept = {part.path for part in described}
     leaving = [part for part in deployed if part.path not in kept]
-    return Tree([*described, *leaving], (part.path for part in leaving))
+    return Tree([*described, *leaving], (part.path for part in leaving), surroundings)
 
 
 def check(state: State, steps: Sequence[Step]) -> None:
@@ -163,6 +164,11 @@ def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:
         elif not alive_at_all(life.get(path)):
             life.changes[path] = {}
     life.write(ROOT, update=None, abandoned=words)
+
+
+def will_be_made(entry: Entry) -> bool:
+    """Whether an update has yet to make it."""
+    return any(item[WHAT] == "construct" for item in entry.get("todo", ()))
 
 
 def alive_at_all(entry: Entry) -> bool:

@@ -23,6 +23,7 @@ PAGE = 15  # lines
 COUNTS = {
     "now": "at once",
     "restart": "when it starts again",
+    "refused": "not at all",
     "replace": "only in a description that is applied",
     "termination": "when it ends",
 }

@@ -11,8 +11,8 @@ from pathlib import PurePath
 from typing import Any
 
 from nm.shell import columns, jobs, values
-from nm.shell.descriptions import FILE, tell, texts_of
-from nm.shell.failures import DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.descriptions import DECIMALS, FILE, tell, texts_of
+from nm.shell.failures import DENIED, DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
 from nm.shell.run import run_calls, show_answer, show_job, wait_for
@@ -21,10 +21,10 @@ from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, op
 
 LARGEST = (1 << 20) - 1024  # bytes of texts in a request, which has 1 MiB
 MARKS = {
-    "create": ("+", "green"), "change": ("~", "yellow"), "restart": ("~", "yellow"),
+    "create": ("+", "green"), "adopt": ("*", "green"), "change": ("~", "yellow"), "restart": ("~", "yellow"),
     "replace": ("-/+", "yellow"), "destroy": ("-", "red"), "later": (".", ""),
 }  # fmt: skip
-WORDS = ("create", "change", "restart", "replace", "destroy")
+WORDS = ("create", "adopt", "change", "restart", "replace", "destroy")
 NOTHING = "nothing to do: what is described is what is deployed"
 HERE = ("localhost", "127.0.0.1", "::1", "")
 SFCONFIG = "sfConfig"
@@ -37,7 +37,7 @@ Struct = Mapping[str, Any]
 
 def plan(session: Session, _command: Command, options: Options) -> int:
     """Tell what applying a description would do; exit status 2 when that is something."""
-    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
+    found = _planned(session, options, _described(options.file), _options(options))
     if session.output.json:
         session.output.result(found)
     else:
@@ -47,7 +47,7 @@ def plan(session: Session, _command: Command, options: Options) -> int:
 
 def diff(session: Session, _command: Command, options: Options) -> int:
     """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
-    found = _asked(session, options, "PlanDescription", *_described(options.file), _options(options))
+    found = _planned(session, options, _described(options.file), _options(options))
     changes = [change for change in found["changes"] if change["action"] != "later"]
     if session.output.json:
         session.output.result(changes)
@@ -61,8 +61,9 @@ def apply(session: Session, command: Command, options: Options) -> int:
     described, chosen = _described(options.file), _options(options)
     if options.wait:
         _idle(session, options.name)
-    if "if_plan" not in chosen:
-        found = _asked(session, options, "PlanDescription", *described, chosen)
+    given = "if_plan" in chosen
+    found = _planned(session, options, described, chosen) if options.adopt or not given else {}
+    if not given:
         if not session.output.json:
             session.output.show(_plan(found, options))
         if not _counted(found["changes"]):
@@ -88,17 +89,21 @@ def update(session: Session, command: Command, options: Options) -> int:
 
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
-    chosen = {} if options.machine.lower() in HERE else {"host": options.machine}
-    _idle(session, options.name)
-    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
-    return _waited(session, command, options, number)
+    options.on = None if options.machine.lower() in HERE else options.machine
+    return _at_once(session, command, options)
 
 
 def run(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfRun does: under the name of the file."""
     options.name = PurePath(options.file).stem
+    return _at_once(session, command, options)
+
+
+def _at_once(session: Session, command: Command, options: Options) -> int:
+    """Deploy without a plan."""
     _idle(session, options.name)
-    number = _asked(session, options, "ApplyDescription", *_described(options.file), {})
+    chosen = _options(options)
+    number = _asked(session, options, "ApplyDescription", *_described(options.file), chosen)
     return _waited(session, command, options, number)
 
 
@@ -127,6 +132,32 @@ def _asked(session: Session, options: Options, method: str, *arguments: Any) -> 
         raise Failure("nothing was done", "", failure.status, failure.code) from None
 
 
+def _planned(session: Session, options: Options, described: Sequence[Any], chosen: dict[str, Any]) -> Struct:
+    """The plan; when it may take what is there, hosts are asked first, which `chosen` says from then on."""
+    asked = {name: value for name, value in chosen.items() if name != "if_plan"}
+    found: Struct = _asked(session, options, "PlanDescription", *described, asked)
+    if not found["ask"]:
+        return found
+    options.adopt = True  # also where it goes on to, as it was applied before
+    chosen["found"] = [number for one in found["ask"] if (number := _looked(session, **one)) is not None]
+    return dict(_asked(session, options, "PlanDescription", *described, {**asked, "found": chosen["found"]}))
+
+
+def _looked(session: Session, host: str, names: Sequence[str]) -> int | None:
+    """The job that has looked which of these domains a host has; None when that cannot be told."""
+    title = f"look at the domains of host {host}"
+    try:
+        job = jobs.wait(session, session.call("InspectDomains", host, names), title)
+        if failure := jobs.trouble(job, title):
+            raise failure
+    except Failure as failure:
+        if failure.status not in (DENIED, DEVICE):
+            raise
+        session.output.note(f"what is there on host {host} is not known: {failure.message}")
+        return None
+    return int(job["id"])
+
+
 def _placed(told: str, options: Options) -> str:
     """What the daemon tells of NAME.sf, as it calls the text that it was sent, told of the file here."""
     here = re.compile(rf"^{re.escape(options.name)}\.sf(?=:\d)", re.MULTILINE)
@@ -147,8 +178,8 @@ def _described(path: str) -> tuple[str, dict[str, str]]:
 
 def _options(options: Options) -> dict[str, Any]:
     """The options of the call, as far as they are given."""
-    found = {"if_plan": getattr(options, "if_plan", None), "host": options.on, "reference": options.reference}
-    found["adopt"] = options.adopt
+    found = {name: getattr(options, name, None) for name in ("if_plan", "reference", "adopt", "decimals")}
+    found["host"] = getattr(options, "on", None)
     return {name: value for name, value in found.items() if value}
 
 
@@ -194,8 +225,10 @@ def _plan(found: Struct, options: Options) -> list[Block]:
 
 def _chosen(options: Options) -> str:
     """The options that make a plan what it is, as they are given again."""
-    on = f" --on {options.on}" if options.on else ""
-    return f"{on} --reference" if options.reference else on
+    given = (("on", options.on), ("decimals", options.decimals))
+    said = "".join(f" --{word} {value}" for word, value in given if value)
+    flags = ("reference", "adopt")
+    return said + "".join(f" --{flag}" for flag in flags if getattr(options, flag))
 
 
 def _counted(changes: Sequence[Struct]) -> Counter[str]:
@@ -321,16 +354,16 @@ MACHINE = word("machine", "the host on which those are made that name none; loca
 
 COMMANDS = (
     Command("sf plan", "", "tell what applying a description would do; exit status 2: something",
-            (NAME, FILE, ON, STRICT, ADOPT), run=plan, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS), run=plan, uses=("PlanDescription",),
             epilog="nmctl sf plan web pool.sf"),
     Command("sf diff", "", "tell in what a description differs from what is deployed; exit status 2: it does",
-            (NAME, FILE, ON, STRICT, ADOPT), run=diff, uses=("PlanDescription",),
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS), run=diff, uses=("PlanDescription",),
             epilog="nmctl sf diff web pool.sf"),
     Command("sf apply", "", "deploy a description, or change what is deployed into it",
-            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=apply, say="apply {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS, PLANNED, YES, WAIT), run=apply, say="apply {name}",
             uses=("ApplyDescription", "PlanDescription"), epilog="nmctl sf apply web pool.sf --yes --wait"),
     Command("sf update", "", "the same, of one that is deployed already",
-            (NAME, FILE, ON, STRICT, ADOPT, PLANNED, YES, WAIT), run=update, say="update {name}",
+            (NAME, FILE, ON, STRICT, ADOPT, DECIMALS, PLANNED, YES, WAIT), run=update, say="update {name}",
             uses=("ApplyDescription", "PlanDescription", "GetDescriptions"),
             epilog="nmctl sf update web pool.sf --wait"),
     Command("sf status", "", "list deployed descriptions; of one, its components and how they stand",
@@ -360,12 +393,12 @@ COMMANDS = (
              option("detach", "nothing around it follows", flag=True), WAIT),
             job=True, struct=True, say="take {path} of {name} down",
             epilog="nmctl sf end web host1:domain2 --detach"),
-    Command("sf start", "", "deploy as SmartFrog's sfStart does", (MACHINE, NAME, FILE), run=start,
+    Command("sf start", "", "deploy as SmartFrog's sfStart does", (MACHINE, NAME, FILE, DECIMALS), run=start,
             say="start {name}", uses=("ApplyDescription",),
             epilog="nmctl sf start localhost web pool.sf"),
     Command("sf stop", "", "take down as SmartFrog's sfTerminate does", (MACHINE, NAME), run=stop,
             say="terminate {name}", uses=("TerminateDescription",),
             epilog="nmctl sf stop localhost web"),
-    Command("sf run", "", "deploy as SmartFrog's sfRun does, under the file's name", (FILE,), run=run,
-            say="run {name}", uses=("ApplyDescription",), epilog="nmctl sf run pool.sf"),
+    Command("sf run", "", "deploy as SmartFrog's sfRun does, under the file's name", (FILE, DECIMALS),
+            run=run, say="run {name}", uses=("ApplyDescription",), epilog="nmctl sf run pool.sf"),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from that of the including file; and in nm's library.
 """
 
 import math
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from nm.shell.table import Arg, Command, Options, Scene, option, word
 if TYPE_CHECKING:
     from nm.descriptions.components import Piece
     from nm.descriptions.problems import Flawed, Problem
+    from nm.descriptions.surroundings import Surroundings
     from nm.pools.checking import Finding
     from nm.pools.existing import Existing
 
@@ -28,7 +30,7 @@ INVALID_CODE, CONFLICT_CODE, MISSING_CODE = 102, 105, 106
 PHASES = ("raw", "type", "place", "function", "sfConfig", "link", "compile")
 FILE = word("file", "the description")
 DECIMALS = option("decimals", "what a number as 1.25 is; `reference`: a Float without its last digit",
-                  choices=("double", "reference"), default="double")  # fmt: skip
+                  choices=("double", "reference"))  # fmt: skip
 
 
 def check(session: Session, _command: Command, options: Options) -> int:
@@ -37,12 +39,13 @@ def check(session: Session, _command: Command, options: Options) -> int:
     from nm.descriptions.problems import Flawed
 
     text, files, library = texts_of(options.file)
+    terms = _terms(library, options)
     try:
-        made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
+        made = compile_description(options.file, text, files, **terms)
     except Flawed as error:
         return refuse(session, error)
     pieces = made.pieces()
-    wrong, odd = _judged(pieces)
+    wrong, odd = _judged(pieces, terms["surroundings"])
     found = [
         {
             "component": ":".join(piece.path),
@@ -63,12 +66,20 @@ def check(session: Session, _command: Command, options: Options) -> int:
     return USAGE if wrong else show_answer(session, found, _components, options)
 
 
-def _judged(pieces: Sequence["Piece"]) -> tuple[list["Finding"], list["Finding"]]:
+def _terms(library: Any, options: Options) -> dict[str, Any]:
+    """How a text is read here: without what a site tells it, and now."""
+    from nm.descriptions.surroundings import Surroundings
+
+    decimals = options.decimals or "double"
+    return {"library": library, "decimals": decimals, "surroundings": Surroundings(now=time.time())}
+
+
+def _judged(pieces: Sequence["Piece"], told: "Surroundings") -> tuple[list["Finding"], list["Finding"]]:
     """What is wrong with components, and what is odd."""
     from nm.pools.checking import findings
     from nm.pools.tree import Tree, parts_of
 
-    found = findings(Tree(parts_of(pieces)))
+    found = findings(Tree(parts_of(pieces, told), surroundings=told))
     return [one for one in found if one.level == "error"], [one for one in found if one.level != "error"]
 
 
@@ -79,7 +90,7 @@ def resolve(session: Session, _command: Command, options: Options) -> int:
 
     text, files, library = texts_of(options.file)
     try:
-        made = behind(options.file, text, options.phase, files, library=library, decimals=options.decimals)
+        made = behind(options.file, text, options.phase, files, **_terms(library, options))
     except Flawed as error:
         return refuse(session, error)
     if session.output.json:
@@ -126,7 +137,7 @@ def graph(session: Session, _command: Command, options: Options) -> int:
 
     text, files, library = texts_of(options.file)
     try:
-        made = compile_description(options.file, text, files, library=library, decimals=options.decimals)
+        made = compile_description(options.file, text, files, **_terms(library, options))
     except Flawed as error:
         return refuse(session, error)
     drawn = dot_text(Tree(parts_of(made.pieces())), options.file)
@@ -178,6 +189,9 @@ def _asked_for(session: Session, host: str, names: list[str]) -> list["Existing"
     if failure := jobs.trouble(job, title):
         raise failure
     found = [Existing.of(struct) for struct in job["result"]]
+    if missing := sorted(set(names) - {domain.name for domain in found}):
+        hint = "see virsh list --all"
+        raise Failure(f"host {host} has no domain {', '.join(missing)}", hint, NOT_FOUND, MISSING_CODE)
     free = [domain for domain in found if not domain.nm]
     taken = [domain.name for domain in found if domain.nm]
     if names and taken:
@@ -243,8 +257,8 @@ def _document(session: Session, message: str, hint: str, problems: list[dict[str
 
 
 def _told_of_part(finding: "Finding") -> dict[str, Any]:
-    file, line = finding.line
-    return {"file": file, "line": line, "column": 1, "where": ":".join(finding.path) or "sfConfig",
+    file, line, column = finding.written
+    return {"file": file, "line": line, "column": column, "where": ":".join(finding.path) or "sfConfig",
             "message": finding.text, "hint": finding.hint}  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nm.shell import times, wording
-from nm.shell.failures import CONFLICT, INTERRUPTED, Failure, of_fault
+from nm.shell.failures import CONFLICT, INTERRUPTED, UNREACHABLE, Failure, of_fault
 from nm.shell.session import Session
 
 SLICE = 0.5  # seconds that one WaitJob waits; so often is progress shown
@@ -25,6 +25,13 @@ def wait(session: Session, number: int, title: str, seconds: float | None = None
         raise Failure(
             f"stopped watching; job {number} goes on", f"nmctl job wait {number}", INTERRUPTED
         ) from None
+    except Failure as failure:
+        if failure.status != UNREACHABLE:
+            raise
+        hint = f"the job goes on when nmd is back: `nmctl job wait {number}` watches it then"
+        hint = "; ".join(filter(None, (hint, failure.hint)))
+        words = f"job {number} cannot be watched any more: {failure.message}"
+        raise Failure(words, hint, failure.status, failure.code) from None
 
 
 def _watch(session: Session, number: int, title: str, seconds: float | None) -> Job:

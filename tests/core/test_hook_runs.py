@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from nm import hookwork
 from nm.client import ClientError, connect
 from tests.core.site_program import SiteProgram, below
 from tests.rack import Rack, rack
+from tests.waiting import until
 
 # A child that left the program's session, and one of its own; both write as long as they live.
 _LINGERING = """#!/bin/sh
@@ -31,13 +31,6 @@ until [ -e {folder}/finish ]; do sleep 0.02; done
 def program(tmp_path: Path) -> Iterator[SiteProgram]:
     yield SiteProgram(tmp_path)
     assert below(tmp_path) == []
-
-
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)
 
 
 def deploy_one(

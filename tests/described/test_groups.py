@@ -225,6 +225,10 @@ def test_what_a_call_changes_is_drift_that_applying_mends(here: Rack) -> None:
     assert {row["path"]: row["notes"].get("drift") for row in told["rows"]} == notes
     assert told["rows"][0]["below"]["drifted"] == 3 and told["chosen"]["notes"]["drift"] == gone
     assert planned(here, text) == ["change grp vlan", "create grp:n1", "create grp:h"]
+    said = here.call("DryRun", "SetAttribute", ["web", "grp:expires", "+2d"])["remarks"]
+    assert said == ["it counts at once", "what was changed by hand is put back with it: vlan is 111"]
+    assert len(here.call("DryRun", "SetAttribute", ["web", "grp:vlan", 106])["remarks"]) == 1
+    assert gone in here.call("DryRun", "SetAttribute", ["web", "grp:n1:sfLivenessDelay", 5])["remarks"][-1]
     here.call("ClearHeadNode", "h1")
     apply(here, text)
     assert planned(here, text) == []

@@ -20,8 +20,8 @@ from nm.descriptions.compiler import PHASES, Phase, behind
 from nm.descriptions.compiler import compile as compile_description
 from nm.descriptions.layout import laid_out
 from nm.descriptions.limits import Limits
-from nm.descriptions.linking import Surroundings
 from nm.descriptions.problems import Flawed
+from nm.descriptions.surroundings import Surroundings
 from tests.descriptions.conformance import cases
 from tests.descriptions.grammar import Grammar
 from tests.descriptions.say import LIBRARY

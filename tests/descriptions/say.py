@@ -13,6 +13,17 @@ EXAMPLES = int(os.environ.get("NM_EXAMPLES", "100"))  # of a random description
 LIBRARY = sflibrary.texts()
 FUNCTIONS = '#include "org/smartfrog/functions.sf"\n'
 SCHEMAS = '#include "org/smartfrog/predicates.sf"\n'
+# All components that there are.
+INCLUDES = "".join(
+    f'#include "{name}"\n'
+    for name in (
+        "ch/cern/openlab/smartdomains/components.sf",
+        "nm/components.sf",
+        "org/smartfrog/services/shellscript/components.sf",
+        "org/smartfrog/services/management/components.sf",
+        "org/smartfrog/sfcore/workflow/combinators/components.sf",
+    )
+)
 
 
 def meaning(text: str, **files: str) -> str:

@@ -7,21 +7,21 @@ import pytest
 
 from nm.descriptions.collection import uncollected
 from nm.descriptions.compiler import compile as compile_description
-from nm.descriptions.linking import Surroundings
 from nm.descriptions.problems import Flawed
-from tests.descriptions.say import FUNCTIONS, LIBRARY
+from nm.descriptions.surroundings import Surroundings
 
 
 def test_it_stands_still_while_a_description_is_compiled_and_goes_on() -> None:
     seen = []
 
-    def chance() -> float:
-        seen.append(gc.isenabled())
-        return 0.5
+    class Properties(dict[str, str]):
+        def get(self, _name: str, _default: object = None) -> str:
+            seen.append(gc.isenabled())
+            return "x"
 
-    text = f"{FUNCTIONS} sfConfig extends {{ a extends random; }}"
     assert gc.isenabled()
-    compile_description("t", text, library=LIBRARY, surroundings=Surroundings(chance=chance))
+    given = Surroundings(properties=Properties())
+    compile_description("t", "sfConfig extends { a PROPERTY b; }", surroundings=given)
     assert (seen, gc.isenabled()) == ([False], True)
 
 

@@ -41,7 +41,11 @@ def test_every_mistake_has_its_place_its_line_and_what_to_do() -> None:
 
 def test_there_are_a_thousand_and_each_is_there_once() -> None:
     assert len(CASES) >= 1000
-    told = [(case.description(), str(case.files), str(case.properties), case.phase) for case in CASES]
+    told = [
+        (case.description(), case.phase, case.now, case.decimals,
+         str((case.files, case.properties, case.environment)))
+        for case in CASES
+    ]  # fmt: skip
     assert len(set(told)) == len(told)
     assert len(SENTENCES) == len({(case.place.partition(":")[0], case.sentence) for case in CASES})
 

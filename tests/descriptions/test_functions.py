@@ -29,18 +29,6 @@ def test_a_prototype_of_a_function_may_leave_arguments_open() -> None:
     assert meaning(f"{FUNCTIONS} {start} sfConfig extends {{ a extends T {{ x 2; }} }}") == "a 3;"
 
 
-def test_chance_and_time_are_given_or_not_there() -> None:
-    from nm.descriptions.compiler import compile as compile_description
-    from nm.descriptions.linking import Surroundings
-    from tests.descriptions.say import LIBRARY
-
-    text = f"{FUNCTIONS} sfConfig extends {{ a extends random; b extends date; }}"
-    world = Surroundings(now=0.0, chance=lambda: 0.5)
-    made = compile_description("t", text, library=LIBRARY, surroundings=world)
-    assert made.plain()["attributes"] == {"a": 0.5, "b": "Thu Jan 01 00:00:00 UTC 1970"}
-    assert wrong(text) == "random is not to be had here"
-
-
 CHECKED = {
     ("memory extends Integer;", "memory 1;"): "",
     ("memory extends Integer;", ""): "memory is missing",

@@ -76,7 +76,9 @@ def test_a_local_pool() -> None:
         "hostname": "m9-dom1",
         "storageBackend": {"reference": "LAZY loop"},
     }
-    assert pieces[3].line == ("pool.sf", LOCAL[: LOCAL.index("domain1 extends")].count("\n") + 1)
+    line = LOCAL[: LOCAL.index("domain1 extends")].count("\n") + 1
+    column = LOCAL.split("\n")[line - 1].index("extends") + 1
+    assert pieces[3].written == ("pool.sf", line, column)
 
 
 def test_a_domain_is_what_it_would_be_without_its_prototype() -> None:

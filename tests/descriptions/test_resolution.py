@@ -5,7 +5,7 @@ from tests.descriptions.say import inside, meaning, mistakes, wrong
 
 def test_properties_are_those_that_are_given() -> None:
     from nm.descriptions.compiler import compile as compile_description
-    from nm.descriptions.linking import Surroundings
+    from nm.descriptions.surroundings import Surroundings
 
     given = Surroundings({"site": "cern", "count": "3"})
     text = "sfConfig extends { a PROPERTY site; b IPROPERTY count; c PROPERTY count; }"

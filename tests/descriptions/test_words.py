@@ -1,7 +1,5 @@
 """Of the words of the language what the conformance suite does not say."""
 
-import pytest
-
 from tests.descriptions.say import meaning, mistakes, wrong
 
 
@@ -16,14 +14,3 @@ def test_a_file_may_stand_in_extends() -> None:
 def test_a_mark_is_right_behind_decoded_characters() -> None:
     problem = mistakes("sfConfig extends {\n \\u0061 1; \\uuu0062 \\u0063; }").problems[0]
     assert (problem.message, problem.position) == ("no c here, nor in any component around", (2, 12))
-
-
-def test_decimals_can_be_those_of_the_reference() -> None:
-    from nm.descriptions.compiler import compile as compile_description
-
-    for said, worth in {"1.25": "1.2f", "1.5": "1.0f", "1.5d": "1.5d"}.items():
-        made = compile_description("t", f"sfConfig extends {{ a {said}; }}", decimals="reference")
-        assert f"a {worth};" in made.text()
-    for said in ("1e3", ".5"):
-        with pytest.raises(Exception, match=f"{said} is no number for the reference"):
-            compile_description("t", f"sfConfig extends {{ a {said}; }}", decimals="reference")

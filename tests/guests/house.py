@@ -10,9 +10,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.waiting import until
 
 PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -78,14 +78,6 @@ def pytest_in_a_house(
 def sh(*command: str | Path) -> str:
     """What a program says; it must end well."""
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
-
-
-def until(check: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for something to become so; fail when it does not."""
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, "it did not become so in time"
-        time.sleep(0.02)
 
 
 def make_root(folder: Path) -> Path:

@@ -2,9 +2,10 @@
 
 import os
 import subprocess
-import time
 
 import pytest
+
+from tests.waiting import until
 
 if "NM_KERNEL" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
@@ -29,10 +30,8 @@ def libvirtd() -> None:
 
 def wait_for_libvirtd() -> None:
     """Until it answers."""
-    end = time.monotonic() + 100
-    while subprocess.run(["virsh", "-q", "version"], capture_output=True, check=False).returncode:
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    asks = ["virsh", "-q", "version"]
+    until(lambda: subprocess.run(asks, capture_output=True, check=False).returncode == 0, 100)
 
 
 def volume_group(name: str, disk: str) -> None:

@@ -3,9 +3,7 @@
 A machine in an emulated machine takes a minute to boot.
 """
 
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -14,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from nm.lab import guest, pools
-from tests.hosts.rack.conftest import until
+from tests.hosts.rack.conftest import kill_libvirtd
 from tests.kernel.conftest import sh, volume_group, wait_for_libvirtd
 from tests.pools.daemon import Daemon
+from tests.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/localVirtualPool.sf"
 GROUP = "guests"
@@ -50,12 +49,6 @@ def daemon(tmp_path: Path, libvirtd: None) -> Iterator[Daemon]:
         sh(f"virsh destroy {name}; virsh undefine {name}; true")
     sh(f"virsh pool-destroy disks; virsh pool-undefine disks; lvremove -qfy {GROUP}; true")
     sh(f"ip link del {pools.BRIDGE}; umount {pools.FILES}")
-
-
-def kill_libvirtd() -> None:
-    process = int(Path("/run/libvirtd.pid").read_text())
-    os.kill(process, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{process}").exists())
 
 
 def answers(address: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nm.client import ClientError, connect
 from nm.jobs import OVER
-from tests.hosts.rack.conftest import until
+from tests.waiting import until
 
 
 class Daemon:

@@ -4,6 +4,7 @@ from functools import partial
 
 from nm import jobs
 from nm.pools import chunks, keeping
+from nm.pools.tree import Tree
 from nm.records import Record
 from nm.store import Store, Transaction, portions
 
@@ -20,9 +21,13 @@ def bring_up(store: Store, name: str, now: float, state: str = "running") -> Non
     assert pool is not None
     parts = keeping.target_parts(store, pool)
     numbers = chunks.numbered(keeping.numbers(store, pool), [part.path for part in parts])
+    tree = Tree(parts)
     pieces = {
-        numbers[part.path]: {"path": list(part.path), "part": part.record(), "begun": {}} for part in parts
-    }
+        numbers[part.path]: {
+            "path": list(part.path), "part": part.record(), "begun": {}, "worth": tree.worths(part)
+        }
+        for part in parts
+    }  # fmt: skip
     lives = {number: {"state": state} for number in numbers.values()}
     count = max(pool["count"], *(number + 1 for number in numbers.values()))
     gone = dict.fromkeys(set(range(count)) - set(numbers.values()))

@@ -7,10 +7,11 @@ database, as kill -9 does.
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nm import hands, jobs
+from nm import hands, jobs, people
 from nm.calls import Call, Caller, Describing, Site
 from nm.converge import Patience, Tools, Wake
 from nm.database import Database
@@ -18,22 +19,14 @@ from nm.descriptiondesk import DescriptionDesk
 from nm.export import ExportHand
 from nm.leftoverwork import LeftoverWorker
 from nm.pools import keeping, leftovers, operations
+from nm.pools.briefs import Brief, brief_in, what_in
 from nm.pools.tree import spell
 from nm.poolwork import PoolWorker
 from nm.records import Record, name_of, record_key
 from nm.workers import Errand, Handler, Job
+from tests.descriptions.say import INCLUDES
 
 ROOT = Caller(0, "root", admin=True)
-INCLUDES = "".join(
-    f'#include "{name}"\n'
-    for name in (
-        "ch/cern/openlab/smartdomains/components.sf",
-        "nm/components.sf",
-        "org/smartfrog/services/shellscript/components.sf",
-        "org/smartfrog/services/management/components.sf",
-        "org/smartfrog/sfcore/workflow/combinators/components.sf",
-    )
-)
 
 
 class Lifetime:
@@ -41,7 +34,7 @@ class Lifetime:
 
     def __init__(self, folder: Path, site: Site, bases: tuple[str, ...] = ()) -> None:
         self.database = Database.open(folder / "db")
-        self._site, self._bases = site, bases
+        self._site, self._bases, self.caller = site, bases, ROOT
         self.up = 0.0
         self.patience = Patience(deadline=60.0, first_pause=1.0, longest_pause=8.0)
         self._tools = Tools(
@@ -58,7 +51,15 @@ class Lifetime:
     # ---- calls
 
     def call(self, method: str) -> Call:
-        return Call(ROOT, method, time.time(), self._site)
+        rights = people.rights_of(self.database, self.caller)
+        return Call(self.caller, method, time.time(), self._site, rights)
+
+    def grant(self, caller: Caller, folders: tuple[str, ...], **describe: Any) -> None:
+        """Let that be who calls from now on, with that right to describe, where the site allows these."""
+        self._site = replace(self._site, describing=replace(self._site.describing, folders=folders))
+        record = people.machines_own(self.call("Update"), caller.name, caller.uid or 0)
+        self.database.transact(lambda tx: tx.put({**record, "rights": {"describe": describe}}))
+        self.caller = caller
 
     def operate(self, operation: Callable[..., Any], *arguments: Any, method: str = "Update") -> Any:
         call = self.call(method)
@@ -109,7 +110,17 @@ class Lifetime:
     # ---- time
 
     def send(self, subject: str, item: Any) -> None:
+        """What is ordered is written by then, so that a crash right behind this would lose nothing."""
+        for order in item.orders if isinstance(item, Errand) else ():
+            assert self._is_written(what_in(order), brief_in(order)), _said(order)
         self.queue.append((subject, item))
+
+    def _is_written(self, what: str, brief: Brief) -> bool:
+        """Whether records tell of it: the life of a part, or what is owed. Looks are not written."""
+        pool = self.pool(brief.pool)
+        entries = keeping.entries(self.database, pool) if pool is not None else {}
+        owed = self.database.get(leftovers.key(brief)) is not None
+        return what == "look" or owed or entries.get(brief.path, {}).get("doing") == what
 
     def turn(self) -> None:
         """Give the first that waits to whom it is for."""

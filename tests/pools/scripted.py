@@ -12,10 +12,10 @@ from typing import Any
 
 from nm.configdescriptions import Descriptions
 from tests.core.site_program import below
-from tests.core.test_hook_runs import until
+from tests.descriptions.say import INCLUDES
 from tests.pools.daemon import Daemon
-from tests.pools.lifetime import INCLUDES
 from tests.rack import Rack
+from tests.waiting import until
 
 _LINGERING = """\
 trap '' TERM HUP INT

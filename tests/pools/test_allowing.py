@@ -1,13 +1,27 @@
 """What who may describe: plain domains from registered images within limits, and more that is listed."""
 
+from typing import Any
+
 import pytest
 
-from nm.calls import Describing
+from nm.calls import Caller, Describing
 from nm.errors import Conflict, Denied, Invalid, LimitReached
+from nm.records import Record
 from tests.api.test_methods import NOW, Bench
-from tests.pool.world import ALICE
+from tests.pool.world import ALICE, ROOT
 from tests.pools.deployed import bring_up
-from tests.pools.test_described import FOLDERS, allow, apply, describer, domain, plan, pool, refused, run
+from tests.pools.test_described import (
+    FOLDERS,
+    allow,
+    apply,
+    describer,
+    domain,
+    plan,
+    pool,
+    refused,
+    run,
+    text,
+)
 
 
 @pytest.fixture
@@ -164,6 +178,44 @@ def test_disks_that_nm_made_are_not_for_others(bench: Bench) -> None:
         with refused(bench, Denied, "somebody's machine"):
             apply(bench, inside, caller=ALICE, host="h0")
         assert apply(bench, inside, file.partition("+")[0], host="h0")
+
+
+def test_a_plan_tells_what_is_adopted_when_hosts_were_looked_at(bench: Bench) -> None:
+    def planned(inside: str, caller: Caller = ROOT, **options: Any) -> Record:
+        given = {"host": "h0", **options}
+        found: Record = bench.call("PlanDescription", "pool", text(inside), {}, given, caller=caller)
+        return found
+
+    def actions(found: Record) -> dict[str, str]:
+        return {one["path"]: one["action"] for one in found["changes"] if one["path"] != "sfConfig"}
+
+    inside = domain("a") + domain("b", 'domainName "old";') + domain("c")
+    assert planned(inside)["ask"] == []
+    before = planned(inside, adopt=True)
+    assert actions(before) == {"a": "create", "b": "create", "c": "create"}
+    [asked] = before["ask"]
+    assert asked == {"host": "h0", "names": ["a", "c", "old"]}
+    job = bench.call("InspectDomains", asked["host"], asked["names"])
+    with refused(bench, Invalid, "no job that has looked"):
+        planned(inside, adopt=True, found=[job])
+    there = [{"name": "old", "nm": False}, {"name": "c", "nm": True}, {"name": "b", "nm": False}]
+    bench.edit(f"job_{job}", state="done", result=there)
+    options: dict[str, Any] = {"adopt": True, "found": [job]}
+    found = planned(inside, **options)
+    assert actions(found) == {"a": "create", "b": "adopt", "c": "create"} and found["ask"] == []
+    assert "*   adopt b (Domain) on h0: sfConfig is created" in found["lines"]
+    assert [one["what"] for one in found["steps"] if one["path"] == "b"] == ["construct", "deploy", "start"]
+    assert found["hash"] != before["hash"]
+    assert actions(planned(inside, found=[job]))["b"] == "create"
+    describer(bench, hosts=["h0"], adopt=True)
+    with refused(bench, Invalid, "no job that has looked"):
+        planned(inside, ALICE, **options)
+    with refused(bench, Conflict, "another one by now"):
+        apply(bench, inside, host="h0", adopt=True, if_plan=found["hash"])
+    apply(bench, inside, host="h0", if_plan=found["hash"], **options)
+    bring_up(bench.memory, "pool", NOW)
+    more = planned(inside + domain("d"))  # it goes on to adopt
+    assert (actions(more), more["ask"]) == ({"d": "create"}, [{"host": "h0", "names": ["d"]}])
 
 
 def test_who_adopts_goes_on_to(bench: Bench) -> None:

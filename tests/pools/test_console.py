@@ -164,7 +164,7 @@ def test_who_may_look_and_who_may_change(bench: Bench) -> None:
         ("d:memory", 400, "it counts at once"),
         ("d:memory", 9000, "it counts when the component starts again"),
         ("d:shutdownTimeout", 5, "it counts when the component ends"),
-        ("d:colour", "red", "it counts at once"),
+        ("sfConfig:colour", "red", "it counts at once"),
     ],
 )
 def test_a_dry_run_tells_when_a_change_counts(bench: Bench, path: str, value: Any, words: str) -> None:
@@ -172,6 +172,28 @@ def test_a_dry_run_tells_when_a_change_counts(bench: Bench, path: str, value: An
     told = bench.call("DryRun", "SetAttribute", ["pool", path, value])
     assert (told["remarks"], told["jobs"]) == ([words], [{"kind": "set", "subject": "pool:pool"}])
     assert bench.store.get(record_key("pool", "pool"))["set"] == []  # type: ignore[index]  # it is there
+
+
+def remarks(bench: Bench, path: str, value: Any) -> list[str]:
+    found: list[str] = bench.call("DryRun", "SetAttribute", ["pool", path, value])["remarks"]
+    return found
+
+
+def test_what_no_component_knows_is_warned_of_when_it_is_set(bench: Bench) -> None:
+    run(bench, domain(more="colour 5;"))
+    assert remarks(bench, "d:memry", 400) == [
+        "it counts at once", "warning: d: Domain knows no memry; did you mean memory?"
+    ]  # fmt: skip
+    job = bench.get(f"job_{bench.call('SetAttribute', 'pool', 'd:memry', 400)}")
+    assert job["arguments"]["remarks"] == ["warning: d: Domain knows no memry; did you mean memory?"]
+
+
+def test_what_is_put_back_by_the_way_is_told_when_something_is_set(bench: Bench) -> None:
+    run(bench, domain())
+    live(bench, "d", drift={"vcpus": 2, "storageBackend": None, "memory": 80})
+    said = "what was changed by hand is put back with it: "
+    assert remarks(bench, "d:memory", 400)[1:] == [f"{said}vcpus is 2"]
+    assert remarks(bench, "d:autostart", True)[1:] == [f"{said}vcpus is 2, memory is 80"]
 
 
 @pytest.mark.parametrize(

@@ -13,22 +13,16 @@ from nm.calls import Call, Caller, Describing
 from nm.descriptiondesk import DescriptionDesk
 from nm.descriptions.limits import Limits
 from nm.descriptions.problems import Flawed
+from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, Denied, Invalid, LimitReached, NMError, NotFound
 from nm.pools import chunks, drafting, keeping, operations
 from nm.pools.tree import Path
-from nm.records import Record
+from nm.records import Record, new
 from tests.api.test_methods import NOW, Bench
+from tests.descriptions.say import INCLUDES
 from tests.pool.world import ALICE, BOB, ROOT
 from tests.pools.deployed import bring_up
 
-INCLUDES = "".join(
-    f'#include "{name}"\n'
-    for name in (
-        "nm/components.sf",
-        "ch/cern/openlab/smartdomains/components.sf",
-        "org/smartfrog/services/shellscript/components.sf",
-    )
-)
 FOLDERS = Describing(shells=True, folders=("/data",))
 
 
@@ -159,9 +153,10 @@ def test_only_the_plan_that_was_seen_is_carried_out(bench: Bench) -> None:
 def test_what_moves_between_looking_and_applying_is_planned_anew(bench: Bench) -> None:
     run(bench, domain())
     call = Call(ROOT, "ApplyDescription", NOW, bench.api._site)
-    made = drafting.draft("pool", text(domain()), {}, sflibrary.texts(), {}, Limits(), 100)
+    written = keeping.Text(text(domain()), {}, sflibrary.texts(), Surroundings())
+    made = drafting.draft("pool", written, Limits(), 100)
     seen = operations.look(bench.store, "pool")
-    found = operations.planned(made, seen, {})
+    found = operations.planned(bench.store, call, made, seen, {})
     bench.edit("life_pool.0", items={0: {"state": "running"}, 1: {"state": "ended"}})
     assert bench.store.transact(lambda tx: operations.apply(tx, call, made, found, seen, {})) is None
     assert apply(bench, domain())
@@ -370,6 +365,8 @@ def test_a_long_is_set_though_the_wire_has_none(bench: Bench) -> None:
     assert pool(bench)["set"] == [[["l"], "size", {"value": 5_000_000_000}]]
     assert type(pool(bench)["set"][0][2]["value"]) is int
     bring_up(bench.memory, "pool", NOW)
+    with refused(bench, Conflict, "something would be lost"):
+        bench.call("SetAttribute", "pool", "l:size", 4e9)
     with refused(bench, Invalid, "size is 5.5"):
         bench.call("SetAttribute", "pool", "l:size", 5.5)
     bench.call("SetAttribute", "pool", "d:ratio", 5e9)
@@ -449,3 +446,27 @@ def test_numbers_are_those_of_the_parts(bench: Bench) -> None:
     assert numbers == {(): 0, ("e",): 2, ("f",): 1}
     assert chunks.key("piece", "pool", 2) == "piece_pool.0"
     assert set(keeping.standings(bench.store, pool(bench))) == {(), ("e",), ("f",)}
+
+
+# ---- head nodes
+
+
+def test_what_a_description_has_is_no_head_node(bench: Bench) -> None:
+    front = {"host": "h0", "domain": "d"}
+
+    def refuses(domain: str, words: str) -> None:
+        with refused(bench, Conflict, words):
+            bench.call("RegisterHeadNode", "front", {"host": "h0", "domain": domain})
+
+    lazy = 'n "guest"; e extends Domain { hostname "e"; domainName LAZY n; }'
+    apply(bench, domain() + lazy, host="h0")
+    bring_up(bench.memory, "pool", NOW)
+    refuses("d", "domain d of host h0 is that of d of description pool")
+    refuses("guest", "that of e of description pool")
+    bring_up(bench.memory, "pool", NOW, "failed")  # nothing of it is there
+    owed = new("leftover", "1", NOW, pool="old", part="Domain", path=["a", "d"], host="h0", error="",
+               attributes={"hostname": "d"})  # fmt: skip
+    bench.memory.transact(lambda tx: tx.put(owed))
+    refuses("d", "that of a:d of description old, which was ended by force")
+    bench.memory.transact(lambda tx: tx.delete(owed["record_key"]))
+    assert bench.call("RegisterHeadNode", "front", front) == 1

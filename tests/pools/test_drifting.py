@@ -179,17 +179,26 @@ class Nothing:
         return None
 
 
-def changes(drifts: dict[Path, dict[str, Any]], inside: str = PAIR) -> dict[str, tuple[str, ...]]:
+def stands(inside: str, drifts: dict[Path, dict[str, Any]]) -> dict[Path, Standing]:
     tree: Tree = pool(inside)
-    stands = {
+    return {
         path: Standing(part, "running", worth=tree.worths(part), drift=drifts.get(path, {}))
         for path, part in tree.parts.items()
     }
-    found = plan(tree, reality.seen(Nothing(), "web", stands))  # type: ignore[arg-type]
-    said = {":".join(one.path): (one.action, *map(str, one.differences)) for one in found.changes}
-    told = reality.drift(Nothing(), "web", stands)  # type: ignore[arg-type]
-    assert told.keys() == drifts.keys()
-    return said
+
+
+def told(inside: str, drifts: dict[Path, dict[str, Any]]) -> dict[Path, str]:
+    return reality.drift(Nothing(), "web", stands(inside, drifts))  # type: ignore[arg-type]
+
+
+def changes(
+    drifts: dict[Path, dict[str, Any]], inside: str = PAIR, deployed: str = ""
+) -> dict[str, tuple[str, ...]]:
+    """What becomes of what is deployed, with that drift; else that of the same description."""
+    there = deployed or inside
+    assert told(there, drifts).keys() == drifts.keys()
+    found = plan(pool(inside), reality.seen(Nothing(), "web", stands(there, drifts)))  # type: ignore[arg-type]
+    return {":".join(one.path): (one.action, *map(str, one.differences)) for one in found.changes}
 
 
 def test_a_plan_says_what_mends_it() -> None:
@@ -202,9 +211,18 @@ def test_a_plan_says_what_mends_it() -> None:
     assert changes({a: {"defined": False}}) == {"a": ("change", "defined removed: false")}
     assert changes({a: {"storageBackend": None}})["a"][0] == "restart"
     assert changes({one: {"size": 1024}}) == {"one": ("change", "size 1024 -> 4096")}
-    assert changes({one: {"size": 8192}})["one"][0] == "replace"
     gone = changes({one: {"baseImage": None}})
     assert (gone["one"][0], gone["a"]) == ("replace", ("restart",))
+
+
+def test_a_disk_that_was_made_larger_by_hand_stays_so() -> None:
+    """Neither it nor what it holds is touched; it is as described when that says so."""
+    larger: dict[Path, dict[str, Any]] = {("one",): {"size": 8192}}
+    assert changes(larger) == {}
+    for size, said in ((8192, "size 4096 -> 8192"), (6000, "size 4096 -> 6000")):
+        assert changes(larger, PAIR.replace("4096", str(size)), PAIR) == {"one": ("change", said)}
+    words = "size is 8192, and stays so: write that into the description"
+    assert told(PAIR, larger) == {("one",): words}
 
 
 def test_what_is_lazy_is_compared_with_what_it_leads_to() -> None:
@@ -215,8 +233,8 @@ def test_what_is_lazy_is_compared_with_what_it_leads_to() -> None:
 
 def test_words() -> None:
     def words(**found: Any) -> str:
-        stands = {("d",): standing(drift=found)}
-        return reality.drift(Nothing(), "web", stands)["d",]  # type: ignore[arg-type]
+        there = {("d",): standing(drift=found)}
+        return reality.drift(Nothing(), "web", there)["d",]  # type: ignore[arg-type]
 
     assert words(memory=24, autostart=False) == "memory is 24, autostart is False"
     assert words(bridge=None) == "its interface is on nothing"

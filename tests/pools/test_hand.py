@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import libvirt
@@ -92,9 +93,39 @@ def test_what_is_half_made_goes_though_it_is_to_be_kept() -> None:
     assert domains() == []
 
 
+def test_what_is_to_be_changed_has_to_be_there() -> None:
+    """Seen while nothing has changed yet; one that is to be made need not be there."""
+    do("prepare", brief("a", 1))
+    with pytest.raises(DeviceFailed, match="its domain is not there any more"):
+        do("prepare", replace(brief("a", 1), stands=True))
+    do("deploy", brief("a", 1))
+    do("prepare", replace(brief("a", 1), stands=True))
+
+
 def test_what_is_whole_is_let_go_when_it_is_to_be_kept() -> None:
     kept = brief("a", 1, keepOnTerminate=True)
     do("deploy", kept)
     do("start", kept)
     do("terminate", kept)
     assert domains() == ["a"] and seen(kept) == [None]
+
+
+def given() -> tuple[int, int, int]:
+    """What the domain a has while it runs: libvirt's number of it, its MiB and its processors."""
+    with closing(libvirt.open(HOST["uri"])) as connection:
+        found = connection.lookupByName("a")
+        return found.ID(), found.info()[2] >> 10, found.info()[3]
+
+
+def test_memory_and_processors_change_while_it_runs() -> None:
+    sizes = {"memory": 512, "maxMemory": 1024, "vcpus": 1, "maxVcpus": 2}
+    do("deploy", brief("a", 1, **sizes))
+    do("start", brief("a", 1, **sizes))
+    number, *before = given()
+    do("change", brief("a", 1, **{**sizes, "memory": 768, "vcpus": 2}))
+    assert (before, given()) == ([512, 1], (number, 768, 2))
+
+
+def test_what_may_be_secret_is_not_in_an_orders_own_words() -> None:
+    order = order_of("deploy", brief("a", 1, userData="hush"))
+    assert "web" in repr(order) and "hush" not in repr(order)

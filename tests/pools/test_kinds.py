@@ -11,8 +11,9 @@ from nm.descriptions.values import Component, Scope
 from nm.pools.attributes import EFFECTS
 from nm.pools.checking import CHOICES, DISKS, findings, unknown
 from nm.pools.kinds import ALL, KINDS, worth
+from nm.pools.tree import Tree
 from tests.descriptions.say import LIBRARY
-from tests.pools.world import pool
+from tests.pools.world import parts, pool
 
 JAVA = {
     "anyClass": "Any",
@@ -110,8 +111,8 @@ GUEST = 'd extends Domain {{ hostname "h"; {} }}'
 @pytest.mark.parametrize(
     ("inside", "said"),
     [
-        (GUEST.format("memori 5;"), "warning: d: Domain knows no attribute memori; did you mean memory?"),
-        (GUEST.format("xyzzy 5;"), "warning: d: Domain knows no attribute xyzzy; docs/components.md lists"),
+        (GUEST.format("memori 5;"), "warning: d: Domain knows no memori; did you mean memory?"),
+        (GUEST.format("xyzzy 5;"), "warning: d: Domain knows no xyzzy; it knows autostart, bridge,"),
         (GUEST.format("storageBackend LAZY nowhere;"), "error: d: storageBackend leads nowhere; name a"),
         (GUEST.format('graphics "tv";'), "error: d: graphics is 'tv'; it is one of none, vnc, spice"),
         ("p extends P; " + GUEST.format("storageBackend LAZY p;"), "error: d: storageBackend leads to a P"),
@@ -127,6 +128,60 @@ GUEST = 'd extends Domain {{ hostname "h"; {} }}'
 def test_what_is_found(inside: str, said: str) -> None:
     (found,) = said_of(inside)
     assert found.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('ip "10.0.0.300";', "ip '10.0.0.300' with netmask None"),
+        ('ip "10.0.0.3"; netmask "255.0.255.0";', "ip '10.0.0.3' with netmask '255.0.255.0'"),
+        ('n "255.0.255.0"; ip "10.0.0.3"; netmask LAZY n;', "ip '10.0.0.3' with netmask '255.0.255.0'"),
+        ('gateway "home";', "gateway: 'home'"),
+        ('mac "53:00:00:00:00:01";', "mac '53:00:00:00:00:01' is no NIC's"),
+        ('uuid "1234";', "uuid '1234' is none"),
+        ('domainName "my guest";', "'my guest' cannot be a domain's name"),
+        ('domainName "nm-x";', "'nm-x' cannot be a domain's name"),
+        (f'domainName "{"x" * 64}";', "'xxxx"),
+    ],
+)
+def test_what_no_domain_can_have(more: str, said: str) -> None:
+    found = [one for one in findings(pool(GUEST.format(more))) if one.level == "error"]
+    assert [one.text.startswith(said) for one in found] == [True]
+    assert all(one.hint and one.place for one in found)
+
+
+def guest(name: str, more: str = "") -> str:
+    return f'{name} extends Domain {{ hostname "{name}"; {more} }} '
+
+
+ON_BRIDGE = 'bridge "br0"; '
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (guest("a") + guest("b", 'domainName "a";'), "b: domain a is that of a, too"),
+        (guest("a") + "c extends C { " + guest("a") + "}", "c:a: domain a is that of a, too"),
+        (guest("a") + guest("b", 'domainName "a"; sfProcessHost "h1";'), None),
+        (guest("a", 'ip "fd00::1";') + guest("b", 'ip "fd00:0::1";'), "b: ip fd00:0::1 is that of a, too"),
+        (guest("a", 'ip "10.0.0.1";') + guest("b", f'{ON_BRIDGE}ip "10.0.0.1";'), None),
+        (guest("a", 'mac "52:54:00:00:00:0a";') + guest("b", 'mac "52:54:00:00:00:0A";'),
+         "b: mac 52:54:00:00:00:0A is that of a, too"),
+        ('m "52:54:00:00:00:0a"; ' + guest("a", "mac LAZY m;") + guest("b", "mac LAZY m;"),
+         "b: mac 52:54:00:00:00:0a is that of a, too"),
+        ("g extends Group { } " + guest("a", 'network LAZY ATTRIB g; ip "10.0.0.1";')
+         + guest("b", 'network LAZY ATTRIB g; ip "10.0.0.1"; sfProcessHost "h1";'),
+         "b: ip 10.0.0.1 is that of a, too"),
+        (f"s extends Sequence {{ {guest('a')} c extends C {{ {guest('a')} }} }}", None),
+        (f"s extends Parallel {{ {guest('a')} c extends C {{ {guest('a')} }} }}",
+         "s:c:a: domain a is that of s:a, too"),
+        (f"s extends Sequence {{ {guest('a')} }} {guest('a')}", "a: domain a is that of s:a, too"),
+        (f"{guest('a')} s extends Sequence {{ {guest('a')} }}", "s:a: domain a is that of a, too"),
+    ],
+)  # fmt: skip
+def test_what_two_domains_cannot_both_have(inside: str, said: str | None) -> None:
+    errors = [one for one in findings(pool(inside)) if one.level == "error"]
+    assert [f"{':'.join(one.path)}: {one.text}" for one in errors] == ([said] if said else [])
 
 
 def test_circles_are_told_and_made_as_described() -> None:
@@ -150,3 +205,22 @@ def test_secrets_are_not_shown() -> None:
     (found,) = findings(pool('d extends { sfClass "nm.Domain"; hostname "h"; userData [| "pass" |]; }'))
     assert "pass" not in str(found)
     assert "(not shown)" in str(found)
+
+
+def test_what_is_wrong_has_its_line_and_column_wherever_it_stands() -> None:
+    text = """sfConfig extends Sequence {
+  actions extends DATA {
+      a extends Try { action extends DATA P; normal extends DATA Domain { hostname "h"; onCrash "x"; } }
+    b extends Domain { hostname "h"; onCrash "x"; }
+  }
+  handler extends Domain { hostname "h"; onCrash "x"; }
+}"""
+    lines = text.split("\n")
+    wanted = {
+        ("actions", "a", "normal"): (3, lines[2].index("extends DATA Domain")),
+        ("actions", "b"): (4, lines[3].index("extends")),
+        ("handler",): (6, lines[5].index("extends")),
+    }
+    found = findings(Tree(parts(f"\n{text}")))
+    before = parts("\nsfConfig extends C;")[0].written[1] - 1
+    assert {one.path: (one.written[1] - before, one.written[2] - 1) for one in found} == wanted

@@ -247,6 +247,27 @@ def test_what_is_not_updatable_is_refused() -> None:
     ).refused
 
 
+SIZED = 'd extends LoopbackStorageBackend {{ baseImage "{}"; {} }}'
+REFUSED = "d: size 4096 -> 1024: it is refused, for something would be lost; describe another component"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "action", "refused"),
+    [
+        (("x", "size 4096L;"), ("x", "size 8192L;"), "change", ()),
+        (("x", ""), ("x", "size 4096L;"), "change", ()),
+        (("x", "size 4096L;"), ("x", ""), "change", ()),
+        (("x", "size 4096L;"), ("x", "size 1024L;"), "change", (REFUSED,)),
+        (("x", "size 4096L;"), ("y", "size 1024L;"), "replace", ()),
+    ],
+)
+def test_no_size_makes_a_disk_anew(
+    before: tuple[str, str], after: tuple[str, str], action: str, refused: tuple[str, ...]
+) -> None:
+    made = planned(SIZED.format(*before), SIZED.format(*after))
+    assert ([change.action for change in made.changes], made.refused) == ([action], refused)
+
+
 def test_the_reference_is_stricter() -> None:
     before, after = "sfUpdatable true; p extends P { v 1; }", "sfUpdatable true; p extends P { v 2; }"
     made = plan(pool(after), deployed(pool(before)), reference=True)

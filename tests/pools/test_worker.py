@@ -210,6 +210,25 @@ def test_a_text_is_shown_as_it_was_applied(here: Lifetime) -> None:
     assert (found["set"], found["options"], found["revision"]) == ([{"path": "a:v", "value": 2}], {}, 1)
 
 
+def test_what_may_be_secret_is_in_no_log_event_or_job(
+    here: Lifetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    told: list[str] = []
+    here.database.subscribe(lambda published: told.extend(map(str, published.events)))
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
+    guest = 'd extends Domain { hostname "d"; userData "hush %s"; sfLivenessDelay 0; }'
+    run(here, guest % 1)
+    hand.answers = DeviceFailed("its disk is full")
+    job = here.run(here.apply("web", f"{CORE}sfConfig extends Compound {{ {guest % 2} }}"))
+    assert (job["state"], "its disk is full" in job["error"]["text"]) == ("failed", True)
+    hand.answers = None
+    here.run(here.terminate("web"))
+    assert here.left() == [] and told
+    assert "hush" not in f"{caplog.text}{told}{list(here.database.range('job'))}"
+
+
 def ended(here: Lifetime, path: str, **options: bool) -> str:
     """How it stands with the pool when that component was taken down."""
     job: int = here.operate(operations.terminate_component, "web", path, options)
@@ -246,9 +265,7 @@ def test_what_cannot_be_taken_down(here: Lifetime, path: str, options: Any, word
 
 
 def test_what_came_with_an_update_stands_where_it_is_described_after_a_restart_too(here: Lifetime) -> None:
-    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
-    here.database.transact(lambda tx: tx.put(host))
-    here.open_hand = lambda _host: hand
+    _host(here, "lab", Held(), "qemu:///system")
     guests = [f'{name} extends Domain {{ hostname "{name}"; sfLivenessDelay 0; }}' for name in "abc"]
     run(here, f"sfSyncTerminate true; {guests[1]}")
     run(here, f"sfSyncTerminate true; {' '.join(guests)}")
@@ -260,9 +277,7 @@ def test_what_came_with_an_update_stands_where_it_is_described_after_a_restart_t
 
 
 def test_an_update_takes_down_in_the_reverse_order_of_the_description(here: Lifetime) -> None:
-    host, hand = records.new("host", "lab", 0.0, uri="qemu:///system"), Held()
-    here.database.transact(lambda tx: tx.put(host))
-    here.open_hand = lambda _host: hand
+    _host(here, "lab", Held(), "qemu:///system")
     guests = [f'{name} extends Domain {{ hostname "{name}"; sfLivenessDelay 0; }}' for name in "ab"]
     run(here, guests[1])
     run(here, " ".join(guests))

@@ -14,17 +14,7 @@ from nm.pools.lifecycle import Event, Outcome, happened
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, Tree, parts_of
 from nm.pools.updating import both
-from tests.descriptions.say import LIBRARY
-
-INCLUDES = "".join(
-    f'#include "{name}"\n'
-    for name in (
-        "nm/components.sf",
-        "org/smartfrog/services/shellscript/components.sf",
-        "org/smartfrog/services/management/components.sf",
-        "org/smartfrog/sfcore/workflow/combinators/components.sf",
-    )
-)
+from tests.descriptions.say import INCLUDES, LIBRARY
 
 
 @cache

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from nm.errors import DeviceFailed
 from nm.management import KINDS, command
 from nm.power import Manner, act
 from tests.core.site_program import below
+from tests.waiting import until
 
 # A child that left the program's session and ignores signals; it holds the program's streams open.
 _LINGERS = """
@@ -63,13 +64,6 @@ def program(tmp_path: Path) -> Iterator[Program]:
     for pid in (left := below(tmp_path)):
         os.kill(pid, signal.SIGKILL)
     assert left == []
-
-
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "did not come true in time"
-        time.sleep(0.01)
 
 
 def test_what_it_says_is_bounded(program: Program) -> None:

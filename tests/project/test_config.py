@@ -105,6 +105,7 @@ KEYS: dict[str, tuple[object, str, list[str]]] = {
     "descriptions.scripts_at_once": (4, "1", ["0", "1001"]),
     "descriptions.folders": ((), '["/srv/images"]', ['["/"]', '["srv"]']),
     "descriptions.components": (20_000, "100", ["0"]),
+    "descriptions.environment": ((), '["HOME=/srv", "empty="]', ['["HOME"]', '["=/srv"]', '["a=1", "a=2"]']),
     "descriptions.properties": ((), '["site=lab", "empty="]', ['["site"]', '["=lab"]', '["a=1", "a=2"]']),
     "federation.authority": ("", '"example.org:lab"', ['"a b"', '"a+b"', '":a"']),
     "federation.owner": ("root", '"alice"', ['""', '"A"']),

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.shell.conftest import Nmctl
 
 
@@ -29,6 +31,7 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     assert warned.err.splitlines()[0].endswith("Domain knows no mnemory (in sfConfig:a)")
     assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["hint"] == "did you mean memory?"
     _knows_components(nmctl, folder / "disks.sf")
+    _tells_time_and_chance(nmctl, folder / "told.sf")
     tidy = common.read_text().replace("{ memory 512; }", "{\n  memory 512;\n}\n")
     assert nmctl("sf", "fmt", str(common)).out == tidy
     assert nmctl("sf", "fmt", "--check", str(common), str(pool), status=1).out.splitlines() == [
@@ -45,7 +48,7 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     shell = '#include "org/smartfrog/services/shellscript/components.sf"\n'
     pool.write_text(f"{shell}sfConfig extends BashShell {{ exec:cmd 5; }}")
     told = nmctl("sf", "check", str(pool), status=2).err
-    assert told.startswith(f"{pool}:2: error: sfConfig: exec:cmd is no command; ")
+    assert told.startswith(f"{pool}:2:10: error: sfConfig: exec:cmd is no command; ")
     wrong = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"]
     assert [(one["line"], one["where"], one["message"]) for one in wrong] == [
         (2, "sfConfig", "exec:cmd is no command")
@@ -57,14 +60,27 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
         f"{common}:1:15: no Domian here, nor in any component around (in Guest)",
         "    Guest extends Domian { }",
     ]
-    wrong = nmctl("sf", "check", str(pool), "--json", status=2).json
-    first = wrong["problems"][0]
+    first = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"][0]
     assert (first["file"], first["line"], first["column"]) == (str(common), 1, 15)
     common.unlink()
     assert f"no file {common} came with the description" in nmctl("sf", "check", str(pool), status=2).err
     nmctl("sf", "check", str(folder / "none.sf"), status=5)
     pool.write_bytes(b"\xff")
     assert "not a text in UTF-8" in nmctl("sf", "check", str(pool), status=2).err
+
+
+def _tells_time_and_chance(nmctl: Nmctl, pool: Path) -> None:
+    """They are those of the moment, and a site's words are not known here."""
+    pool.write_text(
+        '#include "org/smartfrog/functions.sf"\nsfConfig extends {'
+        ' a extends date; b extends random; c OPTIONAL ("none") ENVPROPERTY HOME; d 1.25; }'
+    )
+    asked = ("sf", "resolve", str(pool), "--json")
+    found = [nmctl(*asked).json["result"]["attributes"] for _ in range(2)]
+    assert found[0]["b"] != found[1]["b"]
+    assert {int(one["a"].rpartition(" ")[2]) > 1970 for one in found} == {True}
+    assert {(one["c"], one["d"]) for one in found} == {("none", 1.25)}
+    assert nmctl(*asked, "--decimals", "reference").json["result"]["attributes"]["d"] == pytest.approx(1.2)
 
 
 def _knows_components(nmctl: Nmctl, pool: Path) -> None:
@@ -75,13 +91,14 @@ def _knows_components(nmctl: Nmctl, pool: Path) -> None:
         f'{start} a extends Domain {{ hostname "a"; storageBackend LAZY ATTRIB e; onCrash "x"; }} {disk} }}'
     )
     assert nmctl("sf", "check", str(pool), status=2).err.splitlines() == [
-        f"{pool}:2: error: a: storageBackend leads nowhere; name a component of this description",
-        f"{pool}:2: error: a: onCrash is 'x'; it is one of destroy, restart",
+        f"{pool}:2:31: error: a: storageBackend leads nowhere; name a component of this description",
+        f"{pool}:2:31: error: a: onCrash is 'x'; it is one of destroy, restart",
     ]
     told = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"]
     assert [problem["message"] for problem in told] == ["storageBackend leads nowhere", "onCrash is 'x'"]
+    assert {(problem["line"], problem["column"]) for problem in told} == {(2, 31)}
     pool.write_text(f'{start} a extends Domain {{ hostname "a"; storageBackend LAZY ATTRIB d; }} {disk} }}')
     warned = nmctl("sf", "check", str(pool)).err
-    assert warned.startswith(f"warning: {pool}:2: a: ")
+    assert warned.startswith(f"warning: {pool}:2:31: a: ")
     assert "a: it needs d, which stands behind it and is made first; describe d before it" in warned
     assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["where"] == "a"

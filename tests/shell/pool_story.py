@@ -4,6 +4,8 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from nm.shell import smartfrog
 from tests import standin
 from tests.shell.conftest import Nmctl
@@ -11,7 +13,8 @@ from tests.shell.conftest import Nmctl
 COMMON = '#include "org/smartfrog/components.sf"\nGuest extends Prim { memory 512; }\n'
 COMBINATORS = '#include "org/smartfrog/sfcore/workflow/combinators/components.sf"\n'
 DOMAINS = '#include "ch/cern/openlab/smartdomains/components.sf"\n'
-XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f</uuid><memory unit='KiB'>1048576</memory>
+XML = """<domain type='kvm'><name>web.1</name><uuid>5e9f0000-5c6f-4b1d-9a51-0d5a0f1f2c11</uuid>
+<memory unit='KiB'>1048576</memory>
 <vcpu>2</vcpu><os><type machine='pc'>hvm</type></os><on_crash>preserve</on_crash><devices>
 <disk type='file' device='disk'><source file='/images/"web".img'/><target dev='vda' bus='virtio'/></disk>
 <disk type='file' device='cdrom'/><disk type='block' device='disk'><source dev='/dev/sdb'/></disk>
@@ -44,6 +47,26 @@ def _is_late(nmctl: Nmctl, pool: Path) -> None:
     nmctl.rack.until(lambda: nmctl.one("GetDescriptions", name="late")["state"] == "failed")
     assert "it took longer than 1 ms" in nmctl("sf", "status", "late", status=7).out
     nmctl("sf", "terminate", "late", "--wait")
+
+
+def _is_told(nmctl: Nmctl, pool: Path) -> None:
+    """Numbers are read as it was said first, and what was planned with time and chance can be applied."""
+    said = "made extends date; x extends random; y 1.25;"
+    pool.write_text(f'#include "org/smartfrog/functions.sf"\n{COMMON}sfConfig extends Compound {{ {said} }}')
+    planned = nmctl("sf", "plan", "told", str(pool), "--decimals", "reference", status=2).out
+    again = planned.splitlines()[-1].partition("nmctl ")[2].split()
+    assert again[-4:-1] == ["--decimals", "reference", "--if-plan"]
+    nmctl(*again, "--wait")
+    before = nmctl.rack.call("GetComponents", "told")[0]["attributes"]
+    assert before["y"] == pytest.approx(1.2)
+    assert "nothing to do" in nmctl("sf", "plan", "told", str(pool)).out
+    nmctl("sf", "update", "told", str(pool), "--decimals", "double", "--yes", "--wait")
+    assert nmctl.rack.call("GetComponents", "told")[0]["attributes"] == {**before, "y": 1.25}
+    nmctl("sf", "terminate", "told", "--wait")
+    nmctl("sf", "start", "localhost", "told", str(pool), "--decimals", "reference")
+    after = nmctl.rack.call("GetComponents", "told")[0]["attributes"]
+    assert after["y"] == pytest.approx(1.2) and after["x"] != before["x"]
+    nmctl("sf", "terminate", "told", "--wait")
 
 
 def pools(nmctl: Nmctl, folder: Path) -> None:
@@ -104,8 +127,8 @@ def pools(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "console", "nowhere", status=5)
     nmctl("sf", "terminate", "web", "--wait")
     assert nmctl.rack.call("GetDescriptions", {}) == []
-    _is_late(nmctl, pool)
-    _tell_all(nmctl, pool)
+    for more in (_is_late, _is_told, _tell_all):
+        more(nmctl, pool)
 
 
 def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
@@ -130,7 +153,9 @@ def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
         f"{COMMON}sfConfig extends Compound {{ a extends Guest {{ x LAZY b; }} b extends Guest; }}"
     )
     warned = nmctl("sf", "plan", "web", str(pool), status=2).out.splitlines()[0]
-    assert warned.startswith(f"warning: {pool}:3: a: it needs b, which stands behind it and is made first; ")
+    assert warned.startswith(
+        f"warning: {pool}:3:31: a: it needs b, which stands behind it and is made first; "
+    )
     pool.write_text(f'a "{"x" * (1 << 20)}";\nsfConfig extends Compound;')
     assert "are the most" in nmctl("sf", "apply", "web", str(pool), "--yes", status=2).err
     nmctl("sf", "status", "web", status=5)
@@ -199,17 +224,23 @@ def _domains_of_hosts(nmctl: Nmctl, folder: Path) -> None:
     pool = folder / "pool.sf"
     nmctl("sf", "import", "--source", "vm", status=2)
     nmctl("sf", "import", "--all", status=2)
-    nmctl("sf", "import", "--source", "vm", "nobody", status=7)
+    nmctl("sf", "import", "--source", "vm", "nobody", status=5)
     nmctl("sf", "import", "--source", "vm", "--all", "-o", str(pool))
     text = pool.read_text()
     assert 'sfProcessHost "vm";' in text and "test extends Domain {" in text
     assert nmctl("sf", "import", "--source", "vm", "test").out == text
     without_disk = re.sub(r"  test-disk .*?\n  }\n|    storageBackend .*?\n", "", text, flags=re.DOTALL)
     pool.write_text(without_disk)  # which is in none of the folders
-    assert "nothing to do" not in nmctl("sf", "plan", "old", str(pool), "--adopt", status=2).out
+    found = nmctl("sf", "plan", "old", str(pool), "--adopt", status=2).out
+    assert "*   adopt test (Domain) on vm" in found and "1 to create, 1 to adopt" in found
+    again = next(line for line in found.split("\n") if "to do just this" in line)
+    assert " --adopt --if-plan " in again
+    changes = nmctl("sf", "plan", "old", str(pool), "--adopt", "--json", status=2).json["result"]["changes"]
+    assert {change["path"]: change["action"] for change in changes} == {"sfConfig": "create", "test": "adopt"}
+    assert "adopt" not in nmctl("sf", "plan", "old", str(pool), status=2).out
     nmctl("sf", "apply", "old", str(pool), "--yes", "--wait", status=7)
     nmctl("sf", "terminate", "old", "--force", "--wait")
-    nmctl("sf", "apply", "old", str(pool), "--yes", "--adopt", "--wait")
+    nmctl(*again.partition("nmctl ")[2].split(), "--wait")
     assert "test (Domain) on vm: running" in nmctl("sf", "status", "old").out
     nmctl("sf", "import", "--source", "vm", "test", status=6)
     nmctl("sf", "import", "--source", "vm", "--all", status=5)

@@ -2,14 +2,16 @@
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from nm.shell import jobs
+from nm.shell.failures import UNREACHABLE
 from nm.shell.main import main
 from nm.shell.output import Output
-from tests.shell.conftest import Nmctl, Terminal
+from tests.shell.conftest import Nmctl, Terminal, run
 
 PARTS = {
     "switch:sw0": {"done": 2, "total": 2, "error": None, "at": 103},
@@ -57,6 +59,23 @@ def test_what_a_switch_rejects_is_told_in_its_part(nmctl: Nmctl) -> None:
     assert found["switch:sw0"]["error"] is None and found["switch:sw1"]["done"] == 0
     nmctl.rack.set_faults("sw1", down=False)
     assert nmctl.rack.wait(job)["parts"]["switch:sw1"]["error"] is None
+
+
+def test_a_job_goes_on_when_the_daemon_does(nmctl: Nmctl) -> None:
+    nmctl.rack.call("CreateGroup", "alpha", {"nodes": ["n0", "n1"]})
+    nmctl.rack.set_faults("sw1", down=True)
+    with ThreadPoolExecutor() as pool:
+        waits = pool.submit(run, "deploy", "alpha", "--wait")
+        nmctl.rack.until(lambda: waits.done() or bool(nmctl.rack.call("GetJobs", {"state": "running"})))
+        job = nmctl.last_job()
+        nmctl.rack.stop()
+        ran = waits.result()
+    assert ran.status == UNREACHABLE
+    assert f"job {job} cannot be watched any more" in ran.err
+    assert f"goes on when nmd is back: `nmctl job wait {job}` watches it then" in ran.err
+    nmctl.rack.set_faults("sw1", down=False)
+    nmctl.rack.start()
+    assert f"job {job}" in nmctl("job", "wait", job).out
 
 
 @pytest.mark.parametrize("colour", ["", "1"])

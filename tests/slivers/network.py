@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -29,14 +29,6 @@ EXEMPT6 = "2001:db8::1"
 NETWORKS = ["10.9.0.0/16", "2001:db8::/32"]
 EVERYWHERE = {"uplink": "up0", "routed": "nm-slivers"}  # way -> where its tree hangs
 _PACKET = 3  # ETH_P_ALL
-
-
-def until(true: Callable[[], Any], seconds: float = 30.0) -> None:
-    """Wait for what is about to be so."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 def mac(number: int) -> str:

@@ -33,10 +33,10 @@ from tests.slivers.network import (
     network,
     send,
     shout,
-    until,
 )
 from tests.slivers.test_shaper import LIVES
 from tests.switches.bridges import own_network, sh
+from tests.waiting import until
 
 T = TypeVar("T")
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]

@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -27,6 +26,7 @@ from tests.switches.conftest import ELSEWHERE, TRIED
 from tests.switches.fakes import FakeSwitch, start
 from tests.switches.fakes.faults import Kind
 from tests.switches.sshd import Sshd, missing
+from tests.waiting import until
 
 PASSWORD, ENABLE = "letmein-4711", "topsecret-4712"
 ISOLATED = PortState()
@@ -58,14 +58,6 @@ def executor(switch: FakeSwitch, timeout: float = 2.0, **record: object) -> Exec
         **record,
     }
     return make_executor(settings, builtin(), lambda name: name, breaker=Breaker(lambda: 0.0))
-
-
-def until(true: Callable[[], bool], seconds: float = 40.0) -> None:
-    """Wait until something is so."""
-    deadline, pause = time.monotonic() + seconds, threading.Event()
-    while not true():
-        assert time.monotonic() < deadline, "did not come true in time"
-        pause.wait(0.01)
 
 
 def error_of(outcome: Outcome) -> DeviceFailed:

@@ -18,7 +18,7 @@ from nm.switches.breaker import Breaker
 from nm.switches.executor import port_state
 from tests.switches.benches import EPOCH, CliBench, executor_of, join, leave, no_trunk, no_vlan, trunk, vlan
 from tests.switches.fakes.faults import Kind
-from tests.switches.test_cli import until
+from tests.waiting import until
 
 ALL = os.environ.get("NM_TEST_SWITCHES") == "all"
 TRIES = 3

@@ -13,8 +13,8 @@ from nm.switch import PortState
 from tests.switches.benches import EPOCH, CliBench, executor_of, vlan
 from tests.switches.cli_rack import CliRack, cli_rack
 from tests.switches.fakes import FakeSwitch, start
-from tests.switches.test_cli import until
 from tests.switches.test_story import introduced
+from tests.waiting import until
 
 SICK, PATIENCE = "sw2", 60.0  # seconds, far more than the healthy ones take
 ILLNESSES: dict[str, Callable[[FakeSwitch], object]] = {

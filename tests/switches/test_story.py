@@ -10,7 +10,7 @@ from nm.switch import PortState
 from nm.switches.reach import reaches
 from tests.shell.conftest import run
 from tests.switches.cli_rack import CliRack, cli_rack
-from tests.switches.test_cli import until
+from tests.waiting import until
 
 ISOLATED = PortState()
 

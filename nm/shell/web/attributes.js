@@ -7,8 +7,8 @@ import {ask, change, mayWrite, saidOf} from "/link.js";
 const PATIENCE = 250; // ms behind the last key until the daemon is asked what a change would mean
 const AGAIN = 400;    // ms between two looks at a job
 const WORDS = {
-  now: "at once", restart: "when it starts again", replace: "only in a description that is applied",
-  termination: "when it ends",
+  now: "at once", restart: "when it starts again", refused: "not at all",
+  replace: "only in a description that is applied", termination: "when it ends",
 };
 const TYPES = {Integer: "number", Long: "number", Boolean: "boolean", String: "text", Vector: "list"};
 const one = (id) => document.getElementById(id);

@@ -12,7 +12,8 @@ from nm import poolgroups
 from nm.pools.briefs import Brief
 from nm.store import Reader
 from tests.described.rack.conftest import House
-from tests.hosts.rack.conftest import sh, until
+from tests.hosts.rack.conftest import sh
+from tests.waiting import until
 
 INCLUDES = '#include "nm/components.sf"\n#include "ch/cern/openlab/smartdomains/components.sf"\n'
 NODE = 'n0 extends Node { node "n0"; }'

@@ -7,6 +7,9 @@ case's lines come first, when there are any,
     @NAME TEXT             a file of that name and text, which the description may include
     @@use NAME             a text of the library that it includes
     @@property NAME TEXT   a property, its text as in JSON
+    @@environment NAME TEXT   a variable of the environment, likewise
+    @@now SECONDS          when it is compiled, since 1970; nothing is told of that otherwise
+    @@decimals WAY         how numbers like 1.25 are read
     @@phase PHASE          what the description is behind that phase, and not behind all
     @@file                 the description is a whole file; so it is, too, when it has an attribute sfConfig
 
@@ -24,8 +27,9 @@ from typing import cast, get_args
 
 from nm import sflibrary
 from nm.descriptions.compiler import Phase, Stage, behind
-from nm.descriptions.linking import Surroundings
+from nm.descriptions.literals import Decimals
 from nm.descriptions.problems import Flawed
+from nm.descriptions.surroundings import Surroundings
 
 FOLDER = Path(__file__).parent
 LIBRARY = sflibrary.texts()
@@ -45,6 +49,9 @@ class Case:
     files: dict[str, str] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
     properties: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    now: float | None = None
+    decimals: Decimals = "double"
     phase: Phase = "compile"
     whole: bool = False
 
@@ -62,7 +69,8 @@ class Case:
             self.phase,
             self.files,
             library=LIBRARY,
-            surroundings=Surroundings(self.properties),
+            surroundings=Surroundings(self.properties, self.environment, self.now),
+            decimals=self.decimals,
         )
 
     def outcome(self) -> tuple[str | None, str | None]:
@@ -111,6 +119,13 @@ def _directive(case: Case, line: str) -> None:
         case.used.append(rest)
     elif word == "@@property":
         case.properties[name] = json.loads(text)
+    elif word == "@@environment":
+        case.environment[name] = json.loads(text)
+    elif word == "@@decimals":
+        assert rest in get_args(Decimals)
+        case.decimals = cast("Decimals", rest)
+    elif word == "@@now":
+        case.now = float(rest)
     elif word == "@@phase":
         assert rest in get_args(Phase)
         case.phase = cast("Phase", rest)

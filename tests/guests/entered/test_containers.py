@@ -10,10 +10,11 @@ import pytest
 
 from nm.container import first_process
 from nm.facts import sliver_domain
-from tests.guests.house import inside, until
+from tests.guests.house import inside
 from tests.guests.inside.conftest import Site, container
 from tests.ssh import slivers
 from tests.ssh.house import ENTER, House
+from tests.waiting import until
 
 WEB = "princeton_web"
 DOMAIN = sliver_domain(WEB)

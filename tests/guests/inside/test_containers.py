@@ -11,9 +11,10 @@ from nm.facts import Order, Outcome, Value
 from nm.guesthand import GuestHand
 from nm.guestmaking import HOST, Brief
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LONG, LXC, inside, make_debian_root, sh, until
+from tests.guests.house import LONG, LXC, inside, make_debian_root, sh
 from tests.guests.inside.conftest import KEY, POOL, URIS, Site, container, names
 from tests.slivers.network import Node
+from tests.waiting import until
 
 DOMAIN = "nm-sliver-a"
 BRIDGE = "slice0"

@@ -9,8 +9,9 @@ from nm.facts import Order, Value
 from nm.guest_xml import GuestMark
 from nm.hypervisor import Hypervisor
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LONG, LXC, inside, kill_libvirtd, sh, start_libvirtd, until
+from tests.guests.house import LONG, LXC, inside, kill_libvirtd, sh, start_libvirtd
 from tests.guests.inside.conftest import Site, container, names
+from tests.waiting import until
 
 DOMAIN = "nm-sliver-a"
 OFF = container("a", running=False)

@@ -11,9 +11,10 @@ from nm import facts, machine_xml
 from nm.facts import Order, Value
 from nm.guestmaking import HOST, MACHINE
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LONG, QEMU, sh, until
+from tests.guests.house import LONG, QEMU, sh
 from tests.guests.inside.conftest import KEY, Site, container, names
 from tests.hosts.rack import guest_image
+from tests.waiting import until
 
 DOMAIN = "nm-sliver-m"
 BRIDGE = "slice0"

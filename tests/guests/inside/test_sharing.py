@@ -10,8 +10,9 @@ from nm import rspec
 from nm.facts import Order, Value
 from nm.guesthand import GuestHand
 from nm.libvirt_host import LibvirtHost
-from tests.guests.house import LONG, LXC, sh, until
+from tests.guests.house import LONG, LXC, sh
 from tests.guests.inside.conftest import Site, container
+from tests.waiting import until
 
 A, B, C = "nm-sliver-a", "nm-sliver-b", "nm-sliver-c"
 BUSY = "while true; do :; done"

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from nm import briefs, config
-from tests.guests.house import LXC, inside, kill_libvirtd, sh, start_libvirtd, until
+from tests.guests.house import LXC, inside, kill_libvirtd, sh, start_libvirtd
 from tests.guests.inside.conftest import POOL, Site, names
 from tests.slivers.node import Node, told
+from tests.waiting import until
 
 SMALL = {"disk_max": str(16 << 10)}
 

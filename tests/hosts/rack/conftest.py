@@ -3,8 +3,7 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from nm.hypervisor import Nic
 from nm.libvirt_host import LibvirtHost
 from nm.records import Record
 from tests.hosts.rack import guest_image
+from tests.waiting import until
 
 if "RACK" not in os.environ:
     collect_ignore_glob = ["test_*.py"]
@@ -28,14 +28,6 @@ _numbers = count(1)
 
 def sh(*command: str | Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
-
-
-def until(check: Callable[[], bool], seconds: float = 40.0) -> None:
-    """Wait for something to become so; fail when it does not."""
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, "it did not become so in time"
-        time.sleep(0.02)
 
 
 def start_libvirtd() -> int:

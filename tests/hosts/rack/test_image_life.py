@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from nm import config, machine_xml, service
-from tests.hosts.rack.conftest import HOST, kill_libvirtd, sh, start_libvirtd, tags, until
+from tests.hosts.rack.conftest import HOST, kill_libvirtd, sh, start_libvirtd, tags
 from tests.rack import Rack, rack
+from tests.waiting import until
 
 MAC = machine_xml.mac_of("vm", "nm-made")
 CONSOLE = Path(machine_xml.console("nm-made"))

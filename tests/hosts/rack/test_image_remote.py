@@ -9,10 +9,11 @@ import pytest
 
 from nm.consoles import Consoles, ConsoleWorker, Look
 from nm.records import new
-from tests.hosts.rack.conftest import kill_libvirtd, sh, start_libvirtd, tags, until
+from tests.hosts.rack.conftest import kill_libvirtd, sh, start_libvirtd, tags
 from tests.hosts.rack.test_images import CONSOLE, DOMAIN, MAC, House, house, on
 from tests.hosts.test_consoles import put
 from tests.memory_store import MemoryStore
+from tests.waiting import until
 
 __all__ = ["house"]  # a fixture
 ADDRESS = "10.9.9.1"

@@ -18,7 +18,8 @@ from nm.machine_xml import Mark
 from nm.making import Blueprint, Maker
 from nm.seed import Door, Seed
 from nm.vm import HostHand
-from tests.hosts.rack.conftest import BRIDGE, HOST, Domains, qemu, sh, tags, until
+from tests.hosts.rack.conftest import BRIDGE, HOST, Domains, qemu, sh, tags
+from tests.waiting import until
 
 DOMAIN = "nm-h1"
 MAC = machine_xml.mac_of("vmhost", DOMAIN)
@@ -35,15 +36,15 @@ class Killed(BaseException):
 class Mortal(LibvirtHost):
     """Ends its process right after the step of that number."""
 
-    STEPS = ("define", "undefine", "set_autostart", "set_next_nic", "start", "stop", "storage")
+    STEPS: tuple[str, ...] = ("define", "undefine", "set_autostart", "set_next_nic", "start", "stop")
+    OF_DISKS: tuple[str, ...] = ("make_from", "write", "remove")
 
     def __init__(self, uri: str, dies_at: int) -> None:
         super().__init__(uri)
         self.left = dies_at
-        for name in self.STEPS[:-1]:
-            setattr(self, name, self._counted(getattr(self, name)))
-        for name in ("make_from", "write", "remove"):
-            setattr(self.storage, name, self._counted(getattr(self.storage, name)))
+        for owner, names in ((self, self.STEPS), (self.storage, self.OF_DISKS)):
+            for name in names:
+                setattr(owner, name, self._counted(getattr(owner, name)))
 
     def _counted(self, act: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:

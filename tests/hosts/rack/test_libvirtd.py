@@ -25,8 +25,8 @@ from tests.hosts.rack.conftest import (
     qemu,
     start_libvirtd,
     tags,
-    until,
 )
+from tests.waiting import until
 
 OURS = "52:54:00:0b:00:02"
 

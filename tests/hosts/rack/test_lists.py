@@ -16,9 +16,10 @@ from nm.facts import Order, Value
 from nm.hypervisor import Share
 from nm.vm import HostHand
 from tests.hosts.rack import guest
-from tests.hosts.rack.conftest import HOST, qemu, sh, until
+from tests.hosts.rack.conftest import HOST, qemu, sh
 from tests.switches.sshd import Sshd
 from tests.switches.sshd import missing as sshd_missing
+from tests.waiting import until
 
 WAYS = {  # 9p: of another name, as the original's head nodes had it
     "virtiofs": '<filesystem type="mount" accessmode="passthrough"><driver type="virtiofs"/>'

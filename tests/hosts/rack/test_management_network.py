@@ -14,7 +14,8 @@ import pytest
 
 from nm import machine_xml
 from nm.machine_xml import HALF, Machine, Mark, Nic
-from tests.hosts.rack.conftest import sh, until
+from tests.hosts.rack.conftest import sh
+from tests.waiting import until
 
 LAN, OVS = "lan0", "lanovs"
 LIMITS = Path(__file__).parents[3] / "docs/limits.md"

@@ -62,6 +62,25 @@ class Rack(Lifetime):
     def files(self) -> list[str]:
         return sorted(path.name for path in self.disks.iterdir())
 
+    def no_kernel(self) -> Path:
+        """A file with which QEMU starts nothing."""
+        made = self.images / "no-kernel"
+        made.write_bytes(b"this is none")
+        made.chmod(0o644)
+        return made
+
+    def lose_answers(self) -> set[str]:
+        """Go on until nothing waits, but be killed before the answer to each order is heard. Those orders."""
+        self.done.clear()
+        lost: set[str] = set()
+        while self.queue:
+            ordered = self.queue[0][0].startswith("domains:")
+            self.turn()
+            if ordered and self.done and self.done[-1] not in lost:
+                lost.add(self.done[-1])
+                self.crash()
+        return lost
+
 
 @pytest.fixture
 def rack(tmp_path: Path, folder: Path, images: Path) -> Iterator[Rack]:

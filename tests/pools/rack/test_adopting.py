@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from nm import pool
+from nm.calls import Caller
 from nm.machine_xml import mark_of
 from nm.pool_xml import PoolMark
 from nm.pools import operations
 from nm.pools.existing import Existing
 from nm.shell.domains import description
 from nm.workers import Job
+from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, virsh
 from tests.pools.rack.test_life import xml
 
@@ -52,10 +54,6 @@ class Olds:
         return sorted(path.name for path in self.images.iterdir() if path.name.startswith(("web", "db")))
 
 
-def sh(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
 @pytest.fixture
 def olds(rack: Rack) -> Iterator[Olds]:
     made = Olds(rack.images)
@@ -90,15 +88,14 @@ def test_domains_are_described_as_they_are(rack: Rack, olds: Olds) -> None:
     assert found[1].attributes["memory"] == 32 and found[1].attributes["vlan"] == 30
     assert found[1].disk["baseImage"] == f"{rack.images}/web.qcow2" and found[1].disk["inPlace"] is True
     assert found[1].left == ("disk 2",)
-    job = rack.operate(operations.inspect_domains, "h0", ["nobody"], method="InspectDomains")
-    rack.send("domains:h0", Job(job))
-    assert rack.run(job)["state"] == "failed"
+    assert [one.name for one in looked(rack, "nobody", "web")] == ["web"] and looked(rack, "nobody") == []
 
 
 def test_they_are_taken_without_a_restart_and_let_go_again(rack: Rack, olds: Olds) -> None:
     described, numbers = text(rack), olds.numbers()
     refused = rack.run(rack.apply("old", described))
     assert "not nm's own" in refused["error"]["text"]
+    assert not any(what.startswith("deploy") for what in rack.done)  # nothing was made
     rack.run(rack.terminate("old"))
     job = rack.run(rack.apply("old", described, adopt=True))
     assert (job["state"], job["error"]) == ("done", None)
@@ -159,10 +156,10 @@ def test_what_is_said_to_go_goes(rack: Rack, olds: Olds) -> None:
 
 def test_a_pool_that_fails_takes_none_of_them_down(rack: Rack, olds: Olds) -> None:
     numbers = olds.numbers()
-    more = '  other extends Domain { hostname "nm-x"; }\n}'
+    more = f'  other extends Domain {{ hostname "x"; kernel "{rack.images}/none"; }}\n}}'
     described = text(rack).rpartition("}")[0] + more
     job = rack.run(rack.apply("old", described, adopt=True))
-    assert job["state"] == "failed" and "cannot be a domain's name" in job["error"]["text"]
+    assert job["state"] == "failed" and "there is no" in job["error"]["text"]
     assert olds.numbers() == numbers and mark("web") is None
     late = 'other extends Domain { hostname "o"; bridge "nowhere"; bridgeKind "ovs"; memory 32; }\n}'
     job = rack.run(rack.apply("old", text(rack).rpartition("}")[0] + late, adopt=True))
@@ -175,9 +172,33 @@ def test_neither_a_stranger_nor_one_with_another_disk_is_taken(rack: Rack, olds:
         ("inPlace true;", "inPlace false;", "its disk is not that of"),
         ('uuid "[^"]*"', f'uuid "{uuid.uuid4()}"', "has another uuid"),
     ):
-        job = rack.run(rack.apply("old", re.sub(old, new, text(rack)), adopt=True))
+        job = rack.run(rack.apply("old", re.sub(old, new, text(rack), count=1), adopt=True))
         assert job["state"] == "failed" and words in job["error"]["text"]
         assert mark("web") is None and domains() == ["db", "web"]
+
+
+def test_others_take_domains_only_whose_drives_they_could_name(rack: Rack, olds: Olds) -> None:
+    described, alice = 'sfConfig extends Domain { hostname "web"; }', Caller(1001, "alice")
+    sub, web = f"{rack.images}/sub", f"{rack.images}/web"
+    for paths, folders, words in (
+        (False, (str(rack.images),), f"{web}.qcow2 is below none of"),
+        (True, (sub,), f"{web}.qcow2 is below none of"),
+        (True, (sub, f"{web}.qcow2"), f"{web}-data.raw is below none of"),
+    ):
+        rack.grant(alice, folders, adopt=True, paths=paths)
+        job = rack.run(rack.apply("old", described, adopt=True))
+        assert job["state"] == "failed" and words in job["error"]["text"]
+        assert mark("web") is None
+        rack.run(rack.terminate("old"))
+    rack.grant(alice, (str(rack.images),), adopt=True, paths=True)
+    assert rack.run(rack.apply("old", described, adopt=True))["error"] is None
+    assert mark("web") is not None
+    rack.run(rack.terminate("old"))
+    (olds.images / "web-data.raw").rename(olds.images / "web+disk")
+    text = virsh("dumpxml", "web").replace("web-data.raw", "web+disk")
+    subprocess.run(["virsh", "-q", "define", "/dev/stdin"], input=text, text=True, check=True)
+    virsh("destroy", "web")
+    assert "somebody's machine" in rack.run(rack.apply("old", described, adopt=True))["error"]["text"]
 
 
 def test_a_head_node_is_not_taken(rack: Rack, olds: Olds) -> None:
@@ -194,14 +215,7 @@ def test_killed_behind_every_order_they_are_taken_all_the_same(rack: Rack, olds:
     described, numbers = text(rack), olds.numbers()
     for job in (rack.apply("old", described, adopt=True), None):
         number = job if job is not None else rack.terminate("old")
-        lost: set[str] = set()
-        rack.done.clear()
-        while rack.queue:
-            ordered = rack.queue[0][0].startswith("domains:")
-            rack.turn()
-            if ordered and rack.done and rack.done[-1] not in lost:
-                lost.add(rack.done[-1])
-                rack.crash()
+        assert rack.lose_answers()
         assert rack.run(number)["state"] == "done"
         assert olds.numbers() == numbers
     assert mark("web") is None and rack.left() == []

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from nm.lab import guest
-from tests.hosts.rack.conftest import sh, until
+from tests.descriptions.say import INCLUDES
+from tests.hosts.rack.conftest import sh
 from tests.pools.daemon import Daemon
-from tests.pools.lifetime import INCLUDES
 from tests.pools.rack.conftest import URI, domains
 from tests.pools.rack.test_life import pair
 from tests.pools.scripted import LINGERING, described, lines, scratch, script, stages
+from tests.waiting import until
 
 KILLS = 12
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,12 @@ from nm.descriptiondesk import DescriptionDesk
 from nm.lab import archive
 from nm.pools import showing
 from nm.pools.console import get_component_tree
-from tests.hosts.rack.conftest import sh, until
-from tests.pools.lifetime import INCLUDES
+from tests.descriptions.say import INCLUDES
+from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, long, virsh
 from tests.pools.rack.test_adopting import Olds, olds, text  # noqa: F401 - a fixture
 from tests.pools.rack.test_life import xml
+from tests.waiting import until
 
 MAC = "52:54:00:0b:00:01"
 TWO = f"""
@@ -70,11 +71,14 @@ def changes(rack: Rack, described: str = TWO, name: str = "web") -> dict[str, li
     }
 
 
-def mended(rack: Rack, described: str = TWO, name: str = "web") -> None:
+def mended(
+    rack: Rack, described: str = TWO, name: str = "web", left: Mapping[str, str] | None = None
+) -> None:
+    """left: the drift that stays."""
     job = rack.run(rack.apply(name, described))
     assert (job["state"], job["error"]) == ("done", None)
     rack.later(LOOK)
-    assert (drift(rack, name), changes(rack, described, name)) == ({}, {})
+    assert (drift(rack, name), changes(rack, described, name)) == (left or {}, {})
 
 
 def numbers() -> dict[str, str]:
@@ -220,16 +224,76 @@ def test_a_disk_that_is_gone_is_made_anew(two: Rack) -> None:
     assert new != disk and str(new) in virsh("domblklist", "a")
 
 
-def test_a_disk_of_another_size_is_told(two: Rack) -> None:
-    virsh("blockresize", "a", "vda", "16M")
+def test_a_disk_that_is_there_again_is_not_lost(two: Rack) -> None:
+    """As where what it lies on was not mounted for a while."""
+    [disk] = two.disks.glob("*+disk")
+    away = two.disks.parent / "away"
+    disk.rename(away)
     two.later(DISKS)
-    assert drift(two) == {"one": "size is 16777216"}
-    assert changes(two)["one"] == ["replace", "size"]
-    larger = TWO.replace("8388608L", "33554432L")
-    assert changes(two, larger) == {"one": ["change", "size"]}
-    before = numbers()
-    mended(two, larger)
-    assert numbers() == before and virsh("domblkinfo", "a", "vda").split()[1] == "33554432"
+    away.rename(disk)
+    job = two.run(two.apply("web", TWO))
+    assert job["state"] == "failed" and "its disk was gone, and is there again" in job["error"]["text"]
+    two.later(1)  # it has been looked at
+    assert (drift(two), changes(two)) == ({}, {}) and disk.exists()
+
+
+MORE = TWO.replace("memory 32;", "memory 40;")
+
+
+def test_a_change_that_finds_its_disk_gone_changes_nothing(two: Rack) -> None:
+    """Nobody had noticed; it is looked at now, and the next plan is of what was found."""
+    before, [disk] = numbers(), two.disks.glob("*+disk")
+    disk.unlink()
+    orders: list[Callable[[], int]] = [
+        lambda: two.apply("web", MORE),
+        lambda: two.set("web", "a:memory", 40),
+    ]
+    for order in orders:
+        over, pool = two.run(order()), two.pool("web")
+        assert over["state"] == "failed" and "its disk is not there any more" in over["error"]["text"]
+        assert pool is not None and pool["state"] == "running" and numbers() == before
+        assert xml("b", "--inactive").findtext("currentMemory") == str(32 << 10)
+    two.later(1)
+    assert drift(two) == {"one": "its volume is not there any more"}
+    mended(two, MORE)
+    assert len(list(two.disks.glob("*+disk"))) == 1
+    assert xml("a", "--inactive").findtext("currentMemory") == str(40 << 10)
+
+
+def gone(name: str) -> None:
+    virsh("destroy", name)
+    virsh("undefine", name)
+
+
+def test_a_domain_that_is_gone_leaves_nothing_in_the_way(two: Rack) -> None:
+    gone("a")
+    two.later(LOOK)
+    assert (domains("--all"), two.files()) == ([], [])
+    assert two.run(two.apply("web", TWO))["error"] is None
+
+
+def test_a_seed_that_is_gone_is_made_anew(two: Rack) -> None:
+    before = numbers(), two.files()
+    for seed in two.disks.glob("*+seed"):
+        seed.unlink()
+    assert two.run(two.apply("web", MORE))["error"] is None
+    assert (numbers(), two.files()) == before
+
+
+def test_a_disk_that_was_made_larger_is_told_and_stays_so(two: Rack) -> None:
+    virsh("blockresize", "a", "vda", "16M")
+    before = numbers(), two.files()
+    two.later(DISKS)
+    told = {"one": "size is 16777216, and stays so: write that into the description"}
+    assert drift(two) == told and changes(two) == {}
+    mended(two, MORE, left=told)  # what else is described is done
+    for size in (16777216, 33554432):
+        larger = TWO.replace("8388608L", f"{size}L")
+        assert changes(two, larger)["one"] == ["change", "size"]
+        mended(two, larger)
+        two.later(DISKS)
+        assert drift(two) == {} and virsh("domblkinfo", "a", "vda").split()[1] == str(size)
+    assert (numbers(), two.files()) == before
 
 
 def test_what_was_adopted_drifts_only_in_what_is_given(rack: Rack, olds: Olds) -> None:  # noqa: F811

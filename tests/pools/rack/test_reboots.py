@@ -5,9 +5,10 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from tests.hosts.rack.conftest import kill_libvirtd, qemu, start_libvirtd, until
+from tests.hosts.rack.conftest import kill_libvirtd, qemu, start_libvirtd
 from tests.pools.rack.conftest import Rack, domains
 from tests.pools.rack.test_life import pair
+from tests.waiting import until
 
 
 def boot() -> None:
@@ -60,10 +61,10 @@ def test_what_is_to_end_then_ends(rack: Rack) -> None:
 
 def test_what_cannot_start_again_has_ended(rack: Rack) -> None:
     rack.run(rack.apply("web", pair()))
-    for disk in rack.disks.glob("*+seed"):
+    for disk in rack.disks.glob("*+disk"):
         disk.unlink()
     boot()
     rack.later(20)
     pool = rack.pool("web")
-    assert pool is not None and pool["state"] == "failed" and "seed is not there any more" in pool["error"]
+    assert pool is not None and pool["state"] == "failed" and "disk is not there any more" in pool["error"]
     assert (domains("--all"), rack.files()) == ([], [])

@@ -5,18 +5,22 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nm import pool
+from nm.errors import NMError
 from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools import keeping
 from nm.pools.briefs import Brief, order_of
+from nm.workers import HandWorker
 from tests.hosts.rack.conftest import kill_libvirtd, libvirtd, start_libvirtd
-from tests.hosts.rack.test_images import Killed
+from tests.hosts.rack.test_images import Killed, Mortal
 from tests.pools.rack.conftest import LONG, URI, Rack, domains, long, virsh
 from tests.pools.rack.test_life import pair
 
@@ -106,12 +110,15 @@ def test_a_full_disk_leaves_nothing(rack: Rack) -> None:
         subprocess.run(["umount", rack.disks], check=True)
 
 
+def test_what_could_not_be_made_whole_does_not_stay_though_it_is_to_be_kept(rack: Rack) -> None:
+    job = rack.run(rack.apply("web", pair(of_disks="size 4096L; keepOnTerminate true;")))
+    assert job["state"] == "failed" and "its base holds" in job["error"]["text"]
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
 def test_what_cannot_start_is_not_tried_for_long(rack: Rack) -> None:
     """QEMU itself has said why, and would say it again however often it is asked."""
-    kernel = rack.images / "no-kernel"
-    kernel.write_bytes(b"this is none")
-    kernel.chmod(0o644)
-    job = rack.run(rack.apply("web", pair(f'kernel "{kernel}";')))
+    job = rack.run(rack.apply("web", pair(f'kernel "{rack.no_kernel()}";')))
     assert job["state"] == "failed" and "invalid kernel header" in job["error"]["text"]
     assert rack.done.count("start a") == 3  # room may have come meanwhile
     assert (domains("--all"), rack.files()) == ([], [])
@@ -138,6 +145,24 @@ def test_ten_pools_at_once_on_a_host(rack: Rack) -> None:
     ends = [rack.terminate(pool) for pool in names]
     assert {rack.run(job)["state"] for job in ends} == {"done"}
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
+
+
+def test_a_guest_that_takes_its_time_holds_up_no_other_pool(rack: Rack) -> None:
+    """There is none that would shut down, so it is its host that ends it."""
+    slow = ONE.format(name="slow").replace("shutdownTimeout 0", "shutdownTimeout 600; vcpus 2")
+    rack.run(rack.apply("slow", slow))
+    number = virsh("domid", "slow")
+    changes = rack.apply("slow", slow.replace("vcpus 2", "vcpus 1"))
+    assert rack.run(rack.apply("first", ONE.format(name="one")))["error"] is None
+    assert rack.job(changes)["state"] == "running" and virsh("domid", "slow") == number
+    virsh("destroy", "slow")
+    assert rack.run(changes)["error"] is None and virsh("domid", "slow") != number
+    rack.later(40)
+    ends = rack.terminate("slow")
+    assert rack.run(rack.apply("second", ONE.format(name="two")))["error"] is None
+    assert rack.job(ends)["state"] == "running" and domains() == ["one", "slow", "two"]
+    virsh("destroy", "slow")
+    assert rack.run(ends)["error"] is None and domains() == ["one", "two"]
 
 
 @long
@@ -181,28 +206,23 @@ def test_two_hosts_know_nothing_of_each_other(rack: Rack) -> None:
 # ---- a hand that is cut short
 
 
-class Mortal(LibvirtHost):
-    """Ends its process right after the step of that number."""
+class CutShort(Mortal):
+    """What the hand of pools does, step by step."""
 
     STEPS = ("define", "undefine", "set_autostart", "start", "stop")
     OF_DISKS = ("make_from", "copy", "grow", "write", "remove", "make_empty")
 
-    def __init__(self, uri: str, dies_at: int) -> None:
-        super().__init__(uri)
-        self.left = dies_at
-        for owner, names in ((self, self.STEPS), (self.storage, self.OF_DISKS)):
-            for name in names:
-                setattr(owner, name, self._counted(getattr(owner, name)))
 
-    def _counted(self, act: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any) -> Any:
-            answer = act(*arguments)
-            self.left -= 1
-            if self.left == 0:
-                raise Killed
-            return answer
-
-        return counted
+def _do(images: Path, what: str, brief: Brief, at: int = 0) -> None:
+    """at: the step at which the hand is killed; 0: never."""
+    host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
+    connect: Any = (lambda uri: CutShort(uri, at)) if at else LibvirtHost
+    one = PoolHand("h0", host, lambda name: None, (str(images),), connect=connect)
+    try:
+        [outcome] = one.run([order_of(what, brief)], 1)
+        assert outcome.error is None
+    finally:
+        one.close()
 
 
 @long
@@ -211,24 +231,12 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
     disk = Brief("web", 1.0, ("disk",), "LoopbackStorageBackend", 1, size)
     small = {"hostname": "a", "memory": 32, "shutdownTimeout": 0}
     domain = Brief("web", 1.0, ("a",), "Domain", 1, small, disk=disk)
-    host = {"uri": URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "pools", "emulate": True}
-
-    def hand(at: int = 0) -> PoolHand:
-        connect: Any = (lambda uri: Mortal(uri, at)) if at else LibvirtHost
-        return PoolHand("h0", host, lambda name: None, (str(images),), connect=connect)
-
-    def do(what: str, brief: Brief, at: int = 0) -> None:
-        one = hand(at)
-        try:
-            [outcome] = one.run([order_of(what, brief)], 1)
-            assert outcome.error is None
-        finally:
-            one.close()
-
-    made = {"a+seed", f"nm-pool-web-{disk.identity}+disk", f"nm-pool-web-{disk.identity}+swap"}
+    do = partial(_do, images)
+    seed = f"nm-pool-web-{domain.identity}+seed"
+    made = {seed, f"nm-pool-web-{disk.identity}+disk", f"nm-pool-web-{disk.identity}+swap"}
     for what, brief, steps in (
         ("deploy", disk, 4),
-        ("deploy", domain, 4),
+        ("deploy", domain, 5),
         ("start", domain, 3),
         ("stop", domain, 1),
         ("terminate", domain, 4),
@@ -241,8 +249,27 @@ def test_a_hand_is_killed_at_every_step(rack: Rack, images: Path) -> None:
                 do(what, brief)
                 _undo(do, what, brief)
         do(what, brief, 99)
-        there = {"deploy": made if brief is domain else made - {"a+seed"}}.get(what)
+        there = {"deploy": made if brief is domain else made - {seed}}.get(what)
         assert there is None or set(rack.files()) == there, what
+    assert (domains("--all"), rack.files()) == ([], [])
+
+
+@long
+def test_a_hand_is_killed_at_every_step_of_a_restart(rack: Rack, images: Path) -> None:
+    """What is stopped for a change runs again: off it would be taken for ended, and all taken down."""
+    given = {"hostname": "a", "memory": 32, "shutdownTimeout": 0, "maxVcpus": 2}
+    two = Brief("web", 1.0, ("a",), "Domain", 1, {**given, "vcpus": 2}, stands=True)
+    one = replace(two, attributes={**given, "vcpus": 1})  # no guest is there that would give one away
+    for what in ("deploy", "start"):
+        _do(images, what, two)
+    for at in range(1, 7):
+        number = virsh("domid", "a")
+        with pytest.raises(Killed):
+            _do(images, "change", one, at)
+        _do(images, "change", one)
+        assert domains() == ["a"] and virsh("domid", "a") != number
+        _do(images, "change", two)
+    _do(images, "terminate", two)
     assert (domains("--all"), rack.files()) == ([], [])
 
 
@@ -251,6 +278,54 @@ def _undo(do: Callable[..., None], what: str, brief: Brief) -> None:
     before = {"start": ("stop",), "stop": ("start",), "deploy": ("terminate",)}
     for other in before.get(what, ("deploy",)):
         do(other, brief)
+
+
+KEPT = """
+sfConfig extends Compound {
+  sfProcessHost "h0";
+  disk extends LoopbackStorageBackend { baseImage "empty"; backing false; keepOnTerminate true; }
+}
+"""
+
+
+@pytest.mark.parametrize("force", [False, pytest.param(True, marks=long)])
+def test_a_disk_that_is_half_made_is_not_kept(rack: Rack, force: bool) -> None:
+    """nmd is killed while it is copied, and nobody wants it any more."""
+    whole = rack.open_hand
+    rack.open_hand = lambda host: HandWorker(lambda: _mortal(rack, 2), 1, lambda hand, number: None, _fail)
+    rack.apply("web", KEPT)
+    while rack.done[-1:] != ["construct disk"] or not rack.queue[0][0].startswith("domains:"):
+        rack.turn()
+    job = rack.terminate("web", force=force)
+    rack.queue.rotate(1)  # before the copy is over
+    with pytest.raises(Killed):
+        rack.settle()
+    assert len(rack.files()) == 1
+    rack.open_hand = whole
+    if force:
+        kill_libvirtd()
+    rack.crash()
+    assert rack.run(job)["state"] == "done"
+    if force:
+        start_libvirtd()
+        rack.owe()
+        rack.later(60)
+    assert (rack.files(), rack.left()) == ([], [])
+    rack.run(rack.apply("web", KEPT))
+    rack.run(rack.terminate("web"))
+    assert len(rack.files()) == 1  # what was made whole is kept
+
+
+def _mortal(rack: Rack, dies_at: int) -> PoolHand:
+    host = rack.database.get("host_h0")
+    image = rack.database.get("image_empty")
+    assert host is not None
+    connect: Any = lambda uri: CutShort(uri, dies_at)  # noqa: E731 - as PoolHand wants it
+    return PoolHand("h0", host, lambda name: image, (str(rack.images),), connect=connect)
+
+
+def _fail(number: int, error: NMError) -> None:
+    raise error
 
 
 @long
@@ -276,6 +351,19 @@ def test_what_is_written_in_a_raw_disk_leads_to_no_other_file(rack: Rack, more: 
     other.unlink()
     assert job["state"] == "failed" and "is to be raw, and what is in it is qcow2" in job["error"]["text"]
     assert rack.files() == []
+
+
+def test_a_base_may_lie_where_somebody_has_a_pool_already(rack: Rack) -> None:
+    """Which knows nothing of a file that came since it was looked at."""
+    place = rack.images / "theirs"
+    place.mkdir()
+    virsh("pool-create-as", "theirs", "dir", "--target", str(place))
+    subprocess.run(["cp", rack.images / "empty.raw", place / "new.raw"], check=True)
+    disk = f'd extends LoopbackStorageBackend {{ baseImage "{place}/new.raw"; backing false; }}'
+    job = rack.run(rack.apply("web", f'sfConfig extends Compound {{ sfProcessHost "h0"; {disk} }}'))
+    assert (job["error"], len(rack.files())) == (None, 1)
+    rack.run(rack.terminate("web"))
+    virsh("pool-destroy", "theirs")
 
 
 def test_folders_of_like_names_are_two(rack: Rack) -> None:

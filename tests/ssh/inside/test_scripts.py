@@ -16,7 +16,6 @@ import pytest
 
 from nm.configdescriptions import Descriptions
 from tests.core.site_program import below
-from tests.core.test_hook_runs import until
 from tests.pools.daemon import Daemon
 from tests.pools.scripted import (
     LINGERING,
@@ -29,6 +28,7 @@ from tests.pools.scripted import (
     stages,
 )
 from tests.ssh.house import SSHD, House, run
+from tests.waiting import until
 
 USER, OTHER, ADDRESS = "worker", "other", "10.77.0.2"
 BARE = 2200  # the port of an sshd whose sessions find no program
