@@ -108,7 +108,8 @@ def test_a_described_domain_on_a_logical_volume(tmp_path: Path, snapshot: bool) 
     try:
         for what in ("prepare", "construct", "deploy", "deploy", "start"):
             do(what, disk, domain)
-        assert hand.read([domain.fact])[0].seen == {"running": True, "shut_down": False}
+        [seen] = [outcome.seen or {} for outcome in hand.read([f"life/{domain.identity}"])]
+        assert (seen["running"], seen["shut_down"]) == (True, False)
         place = f"/dev/heads/{pooldisks.volume(disk)}"
         assert place in sh("virsh -q domblklist guest")
         with open(place, "rb") as copied:

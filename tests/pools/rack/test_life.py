@@ -114,15 +114,15 @@ def test_what_dies_takes_the_pool_with_it(rack: Rack) -> None:
 
 
 def test_what_cannot_be_made_leaves_nothing_or_what_is_to_be_kept(rack: Rack) -> None:
-    broken = pair().replace('"other"', '"nm-other"')
+    broken = pair().replace('"other";', f'"other"; kernel "{rack.images}/none";')
     job = rack.run(rack.apply("web", broken))
-    assert job["state"] == "failed" and "cannot be a domain's name" in job["error"]["text"]
+    assert job["state"] == "failed" and "there is no" in job["error"]["text"]
     assert (domains("--all"), rack.files()) == ([], [])
     kept = broken.replace("sfSyncTerminate true;", "sfSyncTerminate true; keepOnFailure true;")
     job = rack.run(rack.apply("web", kept))
     assert job["state"] == "failed" and domains("--all") == ["a"]
     pool = rack.pool("web")
-    assert pool is not None and pool["state"] == "running" and "nm-" in pool["error"]
+    assert pool is not None and pool["state"] == "running" and "there is no" in pool["error"]
     assert rack.run(rack.terminate("web"))["state"] == "done"
     assert (domains("--all"), rack.files(), rack.left()) == ([], [], [])
 
@@ -162,9 +162,9 @@ def test_the_third_of_five_does_not_start(rack: Rack) -> None:
 def test_an_update_that_cannot_be_prepared_changes_nothing(rack: Rack) -> None:
     rack.run(rack.apply("web", pair()))
     number = virsh("domid", "a")
-    more = pair("memory 40;").replace("a extends", 'c extends Small { hostname "nm-c"; } a extends')
-    job = rack.run(rack.apply("web", more))
-    assert job["state"] == "failed" and "cannot be a domain's name" in job["error"]["text"]
+    none = f'c extends Small {{ hostname "c"; kernel "{rack.images}/none"; }}'
+    job = rack.run(rack.apply("web", pair("memory 40;").replace("a extends", f"{none} a extends")))
+    assert job["state"] == "failed" and "there is no" in job["error"]["text"]
     pool = rack.pool("web")
     assert pool is not None and (pool["state"], pool["deployed"], pool["target"]) == ("running", 1, 1)
     assert virsh("domid", "a") == number and xml("a", "--inactive").findtext("currentMemory") == str(32 << 10)
@@ -187,6 +187,32 @@ def test_a_disk_that_is_to_be_kept_stays(rack: Rack) -> None:
     rack.run(rack.terminate("web"))
     [name] = rack.files()
     assert name.startswith("nm-pool-web-") and name.endswith("+disk")
+
+
+def disks(rack: Rack) -> set[int]:
+    """Their files: another one when one is made anew."""
+    return {path.stat().st_ino for path in rack.disks.glob("*+disk")}
+
+
+def test_what_was_kept_is_not_made_anew_when_what_has_failed_is_applied_again(rack: Rack) -> None:
+    text = pair(of_disks="keepOnTerminate true;")
+    rack.run(rack.apply("web", text))
+    virsh("destroy", "a")
+    rack.later(20)
+    kept = disks(rack)
+    assert len(kept) == 1 and rack.run(rack.apply("web", text))["state"] == "done"
+    assert kept < disks(rack)
+
+
+def test_what_was_kept_is_not_made_anew_for_a_component_that_comes_again(rack: Rack) -> None:
+    disk = 'd extends LoopbackStorageBackend { baseImage "empty"; keepOnTerminate true; }'
+    seen = []
+    for inside in (disk, "", disk):
+        text = f'sfConfig extends Compound {{ sfProcessHost "h0"; p extends Prim; {inside} }}'
+        assert rack.run(rack.apply("web", text))["state"] == "done"
+        seen.append(disks(rack))
+    first, kept, both = seen
+    assert len(first) == 1 and kept == first < both
 
 
 @long
