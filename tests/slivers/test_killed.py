@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import untraced
 from tests.slivers.killed import SLIVERS
 from tests.slivers.node import Node
 
@@ -15,7 +16,8 @@ def live(folder: Path, seed: int, calls: int) -> None:
     """One nmd, killed at some moment after that many calls."""
     asked = folder / "asked"
     before = len(asked.read_text().splitlines()) if asked.exists() else 0
-    with subprocess.Popen([sys.executable, "-m", "tests.slivers.killed", str(folder), str(seed)]) as child:
+    command = [sys.executable, "-m", "tests.slivers.killed", str(folder), str(seed)]
+    with subprocess.Popen(command, env=untraced.environment()) as child:
         try:
             pause = 0.0
             while pause < 60 and child.poll() is None:
