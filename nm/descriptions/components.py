@@ -124,15 +124,12 @@ def pieces(tree: Component) -> list[Piece]:
     found: list[Piece] = []
 
     def visit(scope: Scope, path: tuple[str, ...]) -> None:
-        items = scope.component.attributes
         inner: dict[str, Component] = {}
         own: dict[str, Value] = {}
-        for key, item in items.items():
+        for key, item in scope.component.attributes.items():
             value = item.value
-            if isinstance(value, Component) and not value.data:
-                inner[spoken(key)] = value
-            else:
-                own[spoken(key)] = value
+            held = inner if isinstance(value, Component) and not value.data else own
+            held[spoken(key)] = value
         found.append(
             Piece(
                 path,

@@ -18,6 +18,25 @@ Wrong = tuple[str, str]  # what is wrong, and what to do
 
 def unfit(attributes: Mapping[str, Value]) -> Iterator[Wrong]:
     """What of these could not be kept, told or handed on."""
+    if not _is_plainly_fit(attributes):
+        yield from _unfit(attributes)
+
+
+def _is_plainly_fit(attributes: Mapping[str, Value]) -> bool:
+    """Whether one glance shows it, as it does of nearly all: they are short, and no list or component."""
+    texts = [*attributes]
+    for value in attributes.values():
+        if isinstance(value, str):
+            texts.append(value)
+        elif isinstance(value, dict) and "reference" in value:
+            texts.append(value["reference"])
+        elif isinstance(value, dict | list):
+            return False
+    said = "".join(texts)
+    return len(said) + A_VALUE * len(attributes) <= LARGEST and UNCARRIED.search(said) is None
+
+
+def _unfit(attributes: Mapping[str, Value]) -> Iterator[Wrong]:
     weight = 0
     for name, value in attributes.items():
         items = [*_items(value)]

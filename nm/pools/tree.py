@@ -118,18 +118,20 @@ def _role_of_piece(kind: str) -> str:
 
 def _expanded(piece: Piece, parent: Path | None, role: str) -> Iterator[Part]:
     """The part of a piece, and those of its actions."""
-    makes = {name for name, value in piece.attributes.items() if _makes(piece.kind, name, value)}
-    own = {name: value for name, value in piece.attributes.items() if name not in makes}
-    needs = {name: path for name, path in piece.needs.items() if name.partition(":")[0] in own}
+    own, needs = piece.attributes, piece.needs
+    makes = [name for name, value in own.items() if is_component(value) and _makes(piece.kind, name, value)]
+    if makes:
+        own = {name: value for name, value in own.items() if name not in makes}
+        needs = {name: path for name, path in needs.items() if name.partition(":")[0] in own}
     yield Part(piece.path, parent, piece.kind, own, role, needs, written=piece.written)
-    for name in piece.attributes if makes else ():
-        for inner, its_role in _inside(piece, name) if name in makes else ():
+    for name in makes:
+        for inner, its_role in _inside(piece, name):
             yield from _expanded(inner, piece.path, its_role)
 
 
-def _makes(kind: str, name: str, value: Value) -> bool:
-    """Whether a component makes others of that attribute."""
-    if not is_component(value) or (known := KINDS.get(kind)) is None:
+def _makes(kind: str, name: str, value: Mapping[str, Any]) -> bool:
+    """Whether a component makes others of that one, which is an attribute of it."""
+    if (known := KINDS.get(kind)) is None:
         return False
     return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and known.acts)
 
