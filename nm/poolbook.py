@@ -23,6 +23,7 @@ from nm.store import Store, Transaction, portions
 
 DOWN = ("stop", "terminate", "abandon")  # what is done for a part as it is deployed, not as it is described
 MADE = ("initialized", "running")  # states of what was deployed
+HALF = ("created", "initialized")  # states of what was not started
 Item = dict[str, Any]
 Finish = Callable[[Transaction, Record, float], None]
 
@@ -59,7 +60,7 @@ class Book:
         found = chunks.items(store.get, "piece", self.name, pool["count"])
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
-        self._lives: int = pool["lives"]
+        self._lives = keeping.last_life(pool, self._items.values())
         self._noted = Noted()
         self._briefing: Briefing | None = None
         self._plant(target if target is not None else self.deployed())
@@ -166,11 +167,14 @@ class Book:
             if path in self._numbers:
                 self._put_entry(path, entry)
 
-    def born(self, path: Path) -> None:
+    def construct(self, path: Path) -> None:
         """A part is just to be constructed: that is another life, whose number no part of the pool ever had.
 
-        What a former part of that path left, for it is to be kept, is nothing that is made anew.
+        What a former part of that path left, for it is to be kept, is nothing that is made anew. What was
+        left half made is: its life goes on, else nobody would ever take that away.
         """
+        if self.state.get(path, {}).get("state") in HALF:
+            return
         self._lives += 1
         self._put_item(path, life=self._lives, deployed=False)
         self._briefing = None
@@ -271,7 +275,7 @@ class Book:
                 return False
             self._put(tx, bites[-1], now)
             count = max(self._numbers.values(), default=-1) + 1
-            if count > pool["count"] or self._lives > pool["lives"]:
+            if count > pool["count"] or self._lives > pool.get("lives", 0):
                 pool = changed(pool, now, count=max(count, pool["count"]), lives=self._lives)
                 tx.put(pool)
             finish(tx, pool, now)

@@ -15,11 +15,11 @@ from nm.errors import Conflict, DeviceFailed, NMError
 from nm.poolbook import Book, Finish
 from nm.poolprogress import Progress
 from nm.pools import keeping, leftovers, reality, updating
-from nm.pools.checking import findings, unfit
+from nm.pools.checking import findings
 from nm.pools.life import Entry, alive, standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
-from nm.pools.tree import ROOT, Path, Tree, spell
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 from nm.records import Record, changed, record_key
 from nm.store import Transaction
 
@@ -87,7 +87,7 @@ class PoolJobs:
         told = keeping.surroundings_of(self._store, pool)
         standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
-            _check_findings(Tree(target, surroundings=told), Tree(book.deployed(), surroundings=told))
+            _check_findings(Tree(target, surroundings=told), book.deployed())
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target, surroundings=told), standings, reference=reference).steps
@@ -174,29 +174,32 @@ class PoolJobs:
 
 
 def _is_under_way(entry: Entry) -> bool:
-    """Whether something is being done for a part; what cannot be taken down may last for ever."""
-    return "doing" in entry and "trouble" not in entry
+    """Whether something is being done for a part that comes to an end.
+
+    What cannot be taken down, or not be started after its host was booted, may last for ever.
+    """
+    lasts = "trouble" in entry or {"again", "hindered"} <= entry.keys()
+    return "doing" in entry and not lasts
 
 
 def _is_over(book: Book, now_is: str) -> bool:
     """Whether a job that makes something is; what was given up lets go of what it prepared first."""
     abandoned = "abandoned" in book.state.get(ROOT, {})
     return now_is in ("running", *keeping.GONE) and not (
-        abandoned and any("doing" in entry for entry in book.state.values())
+        abandoned and any(map(_is_under_way, book.state.values()))
     )
 
 
-def _check_findings(tree: Tree, before: Tree) -> None:
+def _check_findings(tree: Tree, deployed: list[Part]) -> None:
     """Conflict when anything would be wrong with what is set that was not before; links lead there."""
     if wrong := _errors(tree):
-        known = set(_errors(before))
+        known = set(_errors(Tree(deployed, surroundings=tree.surroundings)))
         if new := [one for one in wrong if one not in known]:
             raise Conflict("; ".join(new), "set it to what the description allows")
 
 
 def _errors(tree: Tree) -> list[str]:
-    found = [*unfit(tree.parts.values()), *findings(tree)]
-    return [finding.words for finding in found if finding.level == "error"]
+    return [finding.words for finding in findings(tree) if finding.level == "error"]
 
 
 def _is_down(book: Book, path: Path, now_is: str) -> bool:

@@ -113,7 +113,7 @@ class PoolWorker:
             self._orders.call_off(outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
-                    book.born(order.path)
+                    book.construct(order.path)
                 elif order.what == "deploy" and book.tree.parts[order.path].kind == "Script":
                     book.to_deploy(order.path)
                 answer = self._at_once(book, order)

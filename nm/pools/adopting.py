@@ -54,7 +54,7 @@ def _found(reader: Reader, call: Call, number: Any) -> Iterator[tuple[str, str]]
     """The host and the name of each domain that was nobody's. Invalid when that job has not looked."""
     job = reader.get(record_key("job", number)) if type(number) is int else None
     kind, _, host = job["subject"].partition(":") if job is not None else ("", "", "")
-    mine = job is not None and (call.caller.admin or call.caller.uid == job["who"]["uid"])
+    mine = job is not None and (call.caller.admin or call.caller.is_(job["who"]))
     if job is None or not mine or (kind, job["kind"], job["state"]) != ("domains", "inspect", "done"):
         raise Invalid(f"{number!r} is no job that has looked at domains", "InspectDomains begins one")
     yield from ((host, one["name"]) for one in job["result"] if not one["nm"])

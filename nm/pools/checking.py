@@ -65,7 +65,12 @@ class Finding:
 
 
 def findings(tree: Tree) -> list[Finding]:
-    """All of them, in the order in which parts are made; errors forbid to deploy it."""
+    """All of them, in the order in which parts are made; errors forbid to deploy it.
+
+    Where something could not even be kept, told or handed on, nobody looks further.
+    """
+    if unfit := list(_unfit(tree.parts.values())):
+        return unfit
     found = [finding for part in tree.parts.values() for finding in _of_part(part)]
     found += [_error(part, text, hint) for part, text, hint in wrong(tree.parts)]
     given = guests.given_in(tree)
@@ -75,8 +80,7 @@ def findings(tree: Tree) -> list[Finding]:
     return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
-def unfit(parts: Iterable[Part]) -> Iterator[Finding]:
-    """What of them could not be kept, told or handed on: asked first, for nobody looks further then."""
+def _unfit(parts: Iterable[Part]) -> Iterator[Finding]:
     for part in parts:
         for text, hint in shapes.unfit(part.attributes):
             yield _error(part, text, hint)
@@ -85,7 +89,7 @@ def unfit(parts: Iterable[Part]) -> Iterator[Finding]:
 def of_one(part: Part) -> list[Finding]:
     """What is wrong with one part, for all that is known of it alone."""
     given = guests.given(part.attributes) if part.kind in DOMAINS else {}
-    return [*unfit([part]), *_of_part(part), *_of_guest(part, given)]
+    return [*_unfit([part]), *_of_part(part), *_of_guest(part, given)]
 
 
 def _of_guest(part: Part, given: Mapping[str, Value]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import Any
 from nm.descriptions.limits import Limits
 from nm.errors import Denied, Invalid
 from nm.pools import allowing
-from nm.pools.checking import Finding, findings, unfit
+from nm.pools.checking import Finding, findings
 from nm.pools.grouping import hosted
 from nm.pools.keeping import Text, on_host
 from nm.pools.plan import Plan
@@ -84,7 +84,6 @@ def draft(name: str, text: Text, bounds: Limits, most: int, host: str = "") -> D
             f"the description has {len(parts)} components; {most} are allowed",
             "make several descriptions of it (descriptions.components)",
         )
-    refuse(list(unfit(parts)))
     read = replace(text, files=_those(theirs), library=_those(ours))
     warned = [str(warning) for warning in description.warnings]
     made = Draft(name, read, parts, warned, host, description.timed)

@@ -32,7 +32,7 @@ the subject pool:NAME and are of five kinds, of which `KINDS` tells. While one i
 but that "terminate" supersedes any. Pure.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -278,6 +278,12 @@ def tags(reader: Reader, pool: Record) -> list[Tag]:
     found = tags_of((part["kind"], part["host"], part["attributes"]) for part in parts)
     waits = any({"bridge", "vlan"} & item.get("late", {}).keys() for item in items)
     return together(pool.get("tags", ()), found) if waits else found
+
+
+def last_life(pool: Record, items: Iterable[Mapping[str, Any]]) -> int:
+    """The last number of a life; an nm before this counted the lives of each part by themselves."""
+    last: int = pool.get("lives", max((item.get("life", 0) for item in items), default=0))
+    return last
 
 
 def claimed(reader: Reader, pool: Record) -> list[Tag]:

@@ -269,11 +269,8 @@ class Life:
                     self.write(other, failed=True)
                     ends[other] = End("abnormal", f"it needs {spell(needed)}", why.first, why.words)
                     found.append(other)
-        parent = self.tree.parts[path].parent
-        around = self.tree.inside(parent) if len(found) > 1 and parent is not None else ()
-        for other in reversed(around):
-            if other in ends and other != path:
-                self.down(other, ends[other])
+        for other in reversed(found[1:]):
+            self.down(other, ends[other])
 
     # ---- taking down
 

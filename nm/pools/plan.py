@@ -296,8 +296,8 @@ class _Comparison:
 
 
 def _lossy(change: Change | None) -> Iterator[str]:
-    """What of a change would lose something; of what is made anew anyway nothing would."""
-    if change is None or change.action == "replace":
+    """What of a change would lose something; of what is made anew, or was never used, nothing would."""
+    if change is None or change.action in MAKING:
         return
     for difference in change.differences:
         if difference.effect == "refused":

@@ -38,7 +38,8 @@ def check(state: State, steps: Sequence[Step]) -> None:
     for step in steps:
         entry = state.get(step.path, {})
         if "doing" in entry or (alive(entry) and entry.get("going")):
-            why = f": {entry['trouble']}" if "trouble" in entry else ""
+            words = entry.get("trouble") or entry.get("hindered")
+            why = f": {words}" if words else ""
             hint = "wait until that is over; where a host is dead for good, terminate all by force"
             raise Conflict(f"{spell(step.path)} is just made or taken down{why}", hint)
 

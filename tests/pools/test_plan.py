@@ -277,6 +277,8 @@ def test_no_size_makes_a_disk_anew(
 ) -> None:
     made = planned(SIZED.format(*before), SIZED.format(*after))
     assert ([change.action for change in made.changes], made.refused) == ([action], refused)
+    half = planned(SIZED.format(*before), SIZED.format(*after), d="initialized")
+    assert half.refused == ()  # nobody has used it
 
 
 def test_the_reference_is_stricter() -> None:

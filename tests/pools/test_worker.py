@@ -9,8 +9,10 @@ import pytest
 from nm import records
 from nm.calls import Call
 from nm.errors import DeviceFailed, NMError
-from nm.facts import Outcome, Value
+from nm.facts import Order, Outcome, Value
 from nm.pools import console, keeping, operations, showing
+from nm.pools.briefs import brief_in, what_in
+from nm.records import Record
 from nm.store import Transaction
 from nm.workers import Errand, Job, Reading
 from tests.pools.lifetime import Lifetime, site
@@ -100,6 +102,7 @@ def test_who_ended_first_is_told_of_all_that_go_with_it(here: Lifetime) -> None:
     assert ends["a"] == ends["t"] == ends["t:action"] == why
 
 
+GUEST = '%s extends Domain { hostname "%s"; sfLivenessDelay 0; }'
 RUNS: Value = {"running": True, "shut_down": False, "unheard": False}
 
 
@@ -215,6 +218,94 @@ def test_no_change_waits_for_what_cannot_be_taken_down(here: Lifetime) -> None:
     assert here.states("web")["f:d"] == "ended"
     here.run(here.terminate("web"))
     assert here.left() == []
+
+
+def test_no_change_waits_for_what_cannot_start_after_its_host_was_booted(here: Lifetime) -> None:
+    """It is tried for ever; a change of it is refused, and one that cannot be prepared comes to its end."""
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
+    text = 'd extends Domain {{ hostname "{}"; sfLivenessDelay 5; }} a extends Prim {{ v {}; }}'
+
+    def changed(name: str, more: str = "") -> Record:
+        inside = f"{text.format(name, 3)} {more}"
+        return here.run(here.apply("web", f"{CORE}sfConfig extends Compound {{ {inside} }}"))
+
+    run(here, text.format("d", 1))
+    hand.seen = {**RUNS, "running": False, "unheard": True}
+    hand.answers = DeviceFailed("no image", passing=False)
+    here.later(200.0)
+    assert here.run(here.set("web", "a:v", 2))["state"] == "done"
+    job = changed("d", GUEST % ("e", "e"))
+    assert (job["state"], "prepare e failed: no image" in job["error"]["text"]) == ("failed", True)
+    job = changed("f")
+    assert (job["state"], "made or taken down: no image" in job["error"]["text"]) == ("failed", True)
+    hand.seen, hand.answers = RUNS, None
+    here.later(60.0)
+    assert here.states("web") == dict.fromkeys(("sfConfig", "d", "a"), "running")
+    assert changed("f")["state"] == "done"
+
+
+class Made(Held):
+    """One that keeps what it has: the identities of lives. fails: of which components none is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there: set[str] = set()
+        self.fails: set[str] = set()
+        self.lives: list[str] = []  # of which something was made, in order
+
+    def release(self) -> None:
+        while self.waiting:
+            errand = self.waiting.pop(0)
+            errand.reply([self._carried_out(order) for order in errand.orders])
+
+    def _carried_out(self, order: Order) -> Outcome:
+        brief, what = brief_in(order), what_in(order)
+        if what == "deploy" and brief.path[-1] in self.fails:
+            return Outcome(error=DeviceFailed("no room", passing=False))
+        if what == "deploy":
+            self.there.add(brief.identity)
+            self.lives.append(brief.identity)
+        elif what == "terminate":
+            self.there.discard(brief.identity)
+        return Outcome(seen={})
+
+
+def test_what_was_left_half_made_is_completed_and_nothing_of_it_stays(here: Lifetime) -> None:
+    hand = Made()
+    _host(here, "lab", hand, "qemu:///system")
+    run(here, "keepOnFailure true;")
+    hand.fails = {"e"}
+    text = (
+        f"{CORE}sfConfig extends Compound {{ keepOnFailure true; {GUEST % ('d', 'd')} {GUEST % ('e', 'e')} }}"
+    )
+    assert here.run(here.apply("web", text))["state"] == "failed"
+    assert (here.states("web")["d"], here.states("web")["e"]) == ("initialized", "ended")
+    hand.fails = set()
+    assert here.run(here.apply("web", text))["state"] == "done"
+    assert len(hand.there) == 2
+    here.run(here.terminate("web"))
+    assert (here.left(), hand.there) == ([], set())
+
+
+def test_lives_that_were_counted_for_each_component_go_on(here: Lifetime) -> None:
+    """As in a database of an nm that did so: no number comes again."""
+    hand = Made()
+    _host(here, "lab", hand, "qemu:///system")
+    run(here, GUEST % ("d", "d"))
+    run(here, GUEST % ("d", "e"))
+    here.operate(_without, records.record_key("pool", "web"), "lives")
+    here.crash()
+    run(here, GUEST % ("d", "f"))
+    assert len(set(hand.lives)) == len(hand.lives) == 3
+    here.run(here.terminate("web"))
+    assert (here.left(), hand.there) == ([], set())
+
+
+def _without(tx: Transaction, _call: Call, key: str, field: str) -> None:
+    record = tx.get(key)
+    assert record is not None
+    tx.put({name: value for name, value in record.items() if name != field})
 
 
 def test_what_was_set_reaches_what_leads_to_it_with_the_next_update(here: Lifetime) -> None:

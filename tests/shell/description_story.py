@@ -97,6 +97,11 @@ def _knows_components(nmctl: Nmctl, pool: Path) -> None:
     told = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"]
     assert [problem["message"] for problem in told] == ["storageBackend leads nowhere", "onCrash is 'x'"]
     assert {(problem["line"], problem["column"]) for problem in told} == {(2, 31)}
+    pool.write_text(f'{start} a extends Prim {{ v "{"x" * 300_000}"; w "\\u0000"; }} }}')
+    told = nmctl("sf", "check", str(pool), "--json", status=2).json["problems"]
+    assert [problem["message"].partition(",")[0] for problem in told] == [
+        "'w' has the character U+0000", "its attributes have 300"
+    ]  # fmt: skip
     pool.write_text(f'{start} a extends Domain {{ hostname "a"; storageBackend LAZY ATTRIB d; }} {disk} }}')
     warned = nmctl("sf", "check", str(pool)).err
     assert warned.startswith(f"warning: {pool}:2:31: a: ")
