@@ -172,15 +172,12 @@ def _is_as_named(part: Part) -> bool:
 
 def _bridge(reader: Reader, call: Call, part: Part) -> Iterator[Wrong]:
     """What nm itself puts on VLANs is not for those whom a description puts there."""
-    bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
-    if not isinstance(bridge, str):
-        return
-    if OWN_BRIDGE.fullmatch(bridge):
+    bridge = part.attributes.get("bridge")
+    if isinstance(bridge, str) and OWN_BRIDGE.fullmatch(bridge):
         yield f"bridge {bridge} is a group's", tags.NETWORK_HINT
-    if vlan is None and tags.is_shared(reader, part.host, bridge):
-        yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
-    elif isinstance(vlan, int) and (why := tags.why_not(reader, call, [part.host, bridge, vlan])) is not None:
-        yield why
+    for tag in tags.tags_of([(part.kind, part.host, part.attributes)]):
+        if (why := tags.why_not(reader, call, tag)) is not None:
+            yield why
 
 
 def _of_value(reader: Reader, call: Call, allowed: Allowed, name: str, value: Value) -> Iterator[Wrong]:

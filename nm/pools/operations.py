@@ -240,7 +240,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         change = {"value": _long(old.part.kind, attribute, change["value"])}
     new_part = keeping.changed_part(old.part, {attribute: change})
     effect = _checked_change(tx, call, old, new_part, attribute)
-    remarks = [*_odd(old.part, new_part), *_mended_with(tx, pool, old, attribute)]
+    remarks = [*_odd(old.part, new_part, attribute), *_mended_with(tx, pool, old, attribute)]
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
     uses = {word: pool["uses"].get(word, 0) - less[word] + count for word, count in more.items()}
     allowing.check_limits(tx, call, name, uses)
@@ -281,10 +281,11 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
     return job
 
 
-def _odd(old: Part, part: Part) -> list[str]:
-    """What is warned of, as it is of descriptions."""
-    known = list(unknown(old))
-    return [f"{one.level}: {one.words}" for one in unknown(part) if one not in known]
+def _odd(old: Part, part: Part, attribute: str) -> list[str]:
+    """What is warned of an attribute that is new, as it is of descriptions."""
+    given = part.attributes if attribute not in old.attributes else {}
+    new = {name: value for name, value in given.items() if name == attribute}
+    return [f"{one.level}: {one.words}" for one in unknown(replace(part, attributes=new))]
 
 
 def _mended_with(reader: Reader, pool: Record, old: Standing, attribute: str) -> Iterator[str]:

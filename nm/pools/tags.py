@@ -1,7 +1,7 @@
 """VLANs on which descriptions put domains by their tag, on the bridge that a host shares with nm. Pure.
 
-A *tag* is [host as its part has it, bridge, VLAN]. Which are claimed tells nm/pools/claims.py. Whether its
-bridge is one that is shared is asked each time, for hosts change.
+A *tag* is [host as its part has it, bridge, VLAN]; VLAN None: a domain is on all of that bridge. Which are
+claimed tells nm/pools/claims.py. Whether its bridge is one that is shared is asked each time: hosts change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 from nm import views
 from nm.calls import Call
+from nm.pools.attributes import is_lazy
 from nm.pools.kinds import DOMAINS
 from nm.pools.places import host_of
 from nm.records import record_key
@@ -22,19 +23,16 @@ NETWORK_HINT = "let network lead to a Group or Vlan of the description"
 def tags_of(parts: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Tag]:
     """The tags of parts of that kind, on that host, with these attributes; each once."""
     return together(
-        [host, given["bridge"], given["vlan"]]
+        [host, given["bridge"], given.get("vlan")]
         for kind, host, given in parts
-        if kind in DOMAINS and _is_tagged(given)
+        if kind in DOMAINS and isinstance(given.get("bridge"), str) and not is_lazy(given.get("vlan"))
     )
-
-
-def _is_tagged(given: Mapping[str, Any]) -> bool:
-    return isinstance(given.get("bridge"), str) and isinstance(given.get("vlan"), int)
 
 
 def together(*tags: Iterable[Tag]) -> list[Tag]:
     """All of these, each once."""
-    return [list(tag) for tag in sorted({tuple(tag) for some in tags for tag in some})]
+    every = {tuple(tag) for some in tags for tag in some}
+    return [list(tag) for tag in sorted(every, key=lambda tag: (*tag[:2], tag[2] or 0))]
 
 
 def is_shared(reader: Reader, host: str, bridge: str) -> bool:
@@ -49,6 +47,8 @@ def why_not(reader: Reader, call: Call, tag: Tag) -> Why | None:
     host, bridge, vlan = tag
     if not is_shared(reader, host, bridge):
         return None
+    if vlan is None:
+        return f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
     if reader.get(record_key("vlan", vlan)) is not None:
         return f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", NETWORK_HINT
     return reserved(reader, call, vlan)

@@ -40,8 +40,9 @@ def bench() -> Bench:
     return Bench()
 
 
-def on(vlan: int, bridge: str = "br0", host: str = "h0") -> str:
-    return domain(more=f'sfProcessHost "{host}"; bridge "{bridge}"; vlan {vlan};')
+def on(vlan: int | None, bridge: str = "br0", host: str = "h0") -> str:
+    tag = f"vlan {vlan};" if vlan is not None else ""
+    return domain(more=f'sfProcessHost "{host}"; bridge "{bridge}"; {tag}')
 
 
 def claimed(bench: Bench) -> set[int]:
@@ -118,10 +119,20 @@ def test_no_trunk_has_it_as_its_native_vlan(bench: Bench) -> None:
         bench.call("UpdateTrunk", "t9", {"native": 3000})
 
 
-@pytest.mark.parametrize("vlan", [101, 999, 4000])  # a group's, a native one, one for parking
-def test_no_bridge_becomes_a_hosts_own_with_a_domain_on_such_a_vlan(bench: Bench, vlan: int) -> None:
+@pytest.mark.parametrize(
+    ("vlan", "words"),
+    [
+        (101, "VLAN 101 on bridge br1 is one that nm gives to groups"),
+        (999, "VLAN 999 is the native VLAN"),
+        (4000, "parks isolated ports on VLAN 4000"),
+        (None, "without a VLAN it would be on all of them"),
+    ],
+)
+def test_no_bridge_becomes_a_hosts_own_with_a_domain_that_may_not_be_there(
+    bench: Bench, vlan: int | None, words: str
+) -> None:
     apply(bench, on(vlan, "br1", "h1"))
-    with refused(bench, Conflict, f"{TAKEN} its bridge br1: .*{vlan}"):
+    with refused(bench, Conflict, f"{TAKEN} its bridge br1: .*{words}"):
         bench.call("UpdateHost", "h1", {"network": {"kind": "ovs", "device": "br1"}})
     bench.call("UpdateHost", "h1", {"available": False})
 
