@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from nm.shell import columns, jobs, values
+from nm.shell import columns, jobs, literals
 from nm.shell.descriptions import DECIMALS, FILE, tell, texts_of
 from nm.shell.failures import DENIED, DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
@@ -278,7 +278,7 @@ def show(session: Session, _command: Command, options: Options) -> int:
         for name in sorted(found["files"]):
             session.output.note(f"it includes {name}")
         for change in found["set"]:
-            value = values.spell(change["value"]) if "value" in change else "(removed)"
+            value = literals.spell(change["value"]) if "value" in change else "(removed)"
             session.output.note(f"set since: {change['path']} {value}")
     return OK
 
@@ -312,7 +312,7 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     if attributes:
         for key, value in part["attributes"].items():
             begun = f"; it was started {_with(part['begun'][key])}" if key in part["begun"] else ""
-            lines.append(Line(f"{indent}    {key} {values.spell(value)}  ({part['effects'][key]}{begun})"))
+            lines.append(Line(f"{indent}    {key} {literals.spell(value)}  ({part['effects'][key]}{begun})"))
     return lines
 
 
@@ -322,7 +322,7 @@ def _end(end: Struct) -> str:
 
 
 def _with(begun: Any) -> str:
-    return "without it" if begun is None else f"with {values.spell(begun)}"
+    return "without it" if begun is None else f"with {literals.spell(begun)}"
 
 
 def console(session: Session, _command: Command, options: Options) -> int:
@@ -380,7 +380,8 @@ COMMANDS = (
     Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",
-            (NAME, ATTRIBUTE, word("value", "true, 5, text, or JSON", parse=values.typed), WAIT), job=True,
+            (NAME, ATTRIBUTE, word("value", 'as in a description: 5, 1.5, true, NULL, ["a", 5]; else a string',
+                                    parse=literals.read), WAIT), job=True,
             say="set {path} of {name}", run=change, uses=("DryRun",),
             epilog="nmctl sf set web host1:domain2:memory 1024"),
     Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),
