@@ -373,7 +373,10 @@ def _value(component: Struct, name: str, value: Any) -> Iterator[Piece]:
     yield literals.spell(value), ""
     if name in component["begun"]:
         begun = component["begun"][name]
-        yield f"  (it was started {'without it' if begun is None else f'with {literals.spell(begun)}'})", "dim"
+        yield (
+            f"  (it was started {'without it' if begun is None else f'with {literals.spell(begun)}'})",
+            "dim",
+        )
     if name in component["waiting"]:
         yield "  waits for the next start", "moving"
     effects = ["replace"] if name in component["locked"] else component["effects"][name].split(" or ")

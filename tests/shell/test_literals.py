@@ -41,8 +41,8 @@ def test_what_cannot_be_set_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, 0, -7, 2**31, -(2**31) - 1, 1.5, 5e9, 1e-9, "", "web", "true", "NULL", "nil", "5", "1.5", "5L",
-        "a b", "[x", '"', "a\nb", "\\u0041", "ü", "LAZY a", [], [1, 1.0, "1", None, [True, "x y"]],
+        None, True, 0, -7, 2**31, -(2**31) - 1, 1.5, 5e9, 1e-9, "", "web", "true", "NULL", "nil", "5",
+        "1.5", "5L", "a b", "[x", '"', "a\nb", "\\u0041", "ü", "LAZY a", [], [1, 1.0, "1", [True, "x y"]],
     ],
 )  # fmt: skip
 def test_what_is_written_is_read_as_the_same(value: Any) -> None:
