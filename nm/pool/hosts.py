@@ -10,7 +10,7 @@ from nm.calls import NM, Call
 from nm.errors import Conflict
 from nm.pool import uses, values
 from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
-from nm.pools import leftovers
+from nm.pools import claims, leftovers
 from nm.records import Record, changed, in_order, name_of, new
 from nm.store import Reader, Transaction
 
@@ -59,6 +59,7 @@ def register_host(tx: Transaction, call: Call, name: str, settings: Record) -> i
     _check(record)
     _claim_libvirt(tx, call, record)
     tx.put(record)
+    claims.check_hosts(tx, call)
     tell(tx, call, "host", name, "registered")
     return 1
 
@@ -89,6 +90,7 @@ def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
         unclaim(tx, "uri", hypervisor.canonical_uri(record["uri"]))
         _claim_libvirt(tx, call, after)
     tx.put(after)
+    claims.check_hosts(tx, call)
     tell(tx, call, "host", name, "changed", detail(given))
     return 1
 

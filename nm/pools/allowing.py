@@ -174,16 +174,11 @@ def _bridge(reader: Reader, call: Call, part: Part) -> Iterator[Wrong]:
     bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
     if not isinstance(bridge, str):
         return
-    hint = "let network lead to a Group or Vlan of the description"
     if OWN_BRIDGE.fullmatch(bridge):
-        yield f"bridge {bridge} is a group's", hint
-    if not tags.is_shared(reader, part.host, bridge):
-        return
-    if vlan is None:
+        yield f"bridge {bridge} is a group's", tags.NETWORK_HINT
+    if vlan is None and tags.is_shared(reader, part.host, bridge):
         yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
-    elif reader.get(record_key("vlan", vlan)) is not None:
-        yield f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", hint
-    elif isinstance(vlan, int) and (why := tags.reserved(reader, call, vlan)) is not None:
+    elif isinstance(vlan, int) and (why := tags.why_not(reader, call, [part.host, bridge, vlan])) is not None:
         yield why
 
 

@@ -16,6 +16,7 @@ from nm.pools.checking import Finding, findings
 from nm.pools.grouping import hosted
 from nm.pools.keeping import Text, on_host
 from nm.pools.plan import Plan
+from nm.pools.tags import Tag, tags_of
 from nm.pools.tree import Part, Tree, parts_of
 
 MOST_TOLD = 20
@@ -46,6 +47,11 @@ class Draft:
     def uses(self) -> dict[str, int]:
         """What it counts."""
         return allowing.uses(self.parts)
+
+    @cached_property
+    def tags(self) -> list[Tag]:
+        """What it claims."""
+        return tags_of((part.kind, part.host, part.attributes) for part in self.parts)
 
     def hash_of(self, plan: Plan) -> str:
         """Names a plan of it, with the moment that it was made for where that makes a difference."""

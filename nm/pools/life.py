@@ -48,6 +48,11 @@ def alive(entry: Entry) -> bool:
     return bool(entry) and entry["state"] != "ended"
 
 
+def rests(entry: Entry) -> bool:
+    """Whether that part runs, and nobody is at it."""
+    return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
+
+
 def timers_in(whole: Entry) -> dict[Path, float]:
     """When which parts are to be woken, as the entry of the whole has it."""
     return {tuple(path): at for path, at in whole.get("timers", ())}
