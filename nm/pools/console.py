@@ -16,14 +16,14 @@ from typing import Any
 from nm.calls import Call
 from nm.descriptions.collection import uncollected
 from nm.errors import Invalid, NotFound
-from nm.pools import chunks, reality, showing
+from nm.pools import chunks, keeping, reality, showing
 from nm.pools.attributes import Attribute, Value, is_component, of_unknown
 from nm.pools.differences import Standing, waiting
 from nm.pools.grouping import GROUP
 from nm.pools.kinds import KINDS
 from nm.pools.life import Entry
 from nm.pools.operations import need
-from nm.pools.tree import Part, Path, is_around, spell, spelled
+from nm.pools.tree import Path, is_around, spell, spelled
 from nm.records import Record, name_of
 from nm.store import Reader
 
@@ -147,8 +147,8 @@ def _is_bad(entry: Entry) -> bool:
 
 
 def _standing(one: _Kept) -> Standing:
-    part = Part.of({**one.part, "path": list(one.path)})
-    return Standing(part, one.entry.get("state", ""), one.begun, one.worth, one.entry.get("drift", {}))
+    part = {**one.part, "path": list(one.path)}
+    return keeping.standing({"part": part, "begun": one.begun, "worth": one.worth}, one.entry)
 
 
 def _waiting(one: _Kept) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nm.shell import columns, jobs, literals
 from nm.shell.descriptions import DECIMALS, FILE, tell, texts_of
-from nm.shell.failures import DENIED, DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.failures import DENIED, DEVICE, GENERAL, MISSING_CODE, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
 from nm.shell.run import run_calls, show_answer, show_job, wait_for
@@ -80,7 +80,10 @@ def update(session: Session, command: Command, options: Options) -> int:
     """The same of what is deployed already."""
     if not session.call("GetDescriptions", {"name": options.name}):
         raise Failure(
-            f"no description {options.name} is deployed", "nmctl sf apply deploys a new one", NOT_FOUND, 106
+            f"no description {options.name} is deployed",
+            "nmctl sf apply deploys a new one",
+            NOT_FOUND,
+            MISSING_CODE,
         )
     return apply(session, command, options)
 
@@ -265,7 +268,9 @@ def show(session: Session, _command: Command, options: Options) -> int:
         return OK
     if options.file is not None and options.file not in found["files"]:
         names = ", ".join(sorted(found["files"])) or "nothing"
-        raise Failure(f"{options.name} includes no {options.file}", f"it includes {names}", NOT_FOUND, 106)
+        raise Failure(
+            f"{options.name} includes no {options.file}", f"it includes {names}", NOT_FOUND, MISSING_CODE
+        )
     text = found["text"] if options.file is None else found["files"][options.file]
     session.output.show([Line(line) for line in text.split("\n")])
     if options.file is None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from nm.shell import literals
-from nm.shell.failures import UNREACHABLE, USAGE, Failure
+from nm.shell.failures import INVALID_CODE, UNREACHABLE, USAGE, Failure
 from nm.shell.feed import LATE, SILENT
 from nm.shell.run import error_document
 from nm.shell.session import Session
@@ -84,7 +84,7 @@ def value_of(type: str, text: str) -> Any:
     if type in _TYPES and found.__class__ in _TYPES[type]:
         return found
     hint = _HINTS.get(type, "choose another type")
-    raise Failure(f"{text[:60]!r} is no {type}", hint, USAGE, 102)
+    raise Failure(f"{text[:60]!r} is no {type}", hint, USAGE, INVALID_CODE)
 
 
 def _told(ask: Callable[[], Any]) -> Document:
@@ -114,17 +114,17 @@ def _finite(word: str) -> float:
 def _struct(text: str | bytes) -> Mapping[str, Any]:
     found = _json(text)
     if not isinstance(found, dict):
-        raise Failure("the page asked for nothing that makes sense", "load it again", USAGE, 102)
+        raise Failure("the page asked for nothing that makes sense", "load it again", USAGE, INVALID_CODE)
     return found
 
 
 def _text(asked: Mapping[str, Any], key: str) -> str:
     if not isinstance(asked.get(key), str):
-        raise Failure(f"the page did not say {key}", "load it again", USAGE, 102)
+        raise Failure(f"the page did not say {key}", "load it again", USAGE, INVALID_CODE)
     return str(asked[key])
 
 
 def _whole(text: str) -> int:
     if not _WHOLE.fullmatch(text) or len(text) > 9:
-        raise Failure(f"{text[:20]!r} is not the number of a job", "", USAGE, 102)
+        raise Failure(f"{text[:20]!r} is not the number of a job", "", USAGE, INVALID_CODE)
     return int(text)
