@@ -294,6 +294,17 @@ def test_what_is_not_updatable_is_refused() -> None:
     ).refused
 
 
+def test_whether_it_is_updatable_may_be_said_elsewhere() -> None:
+    text = "a extends P {{ k {}; }} p extends P {{ sfUpdatable LAZY a:k; v {}; }}"
+    refused = ("p is not updatable: it does not say sfUpdatable true",)
+    assert planned(text.format("false", 1), text.format("false", 2)).refused == refused
+    assert planned(text.format("true", 1), text.format("true", 2)).refused == ()
+    strict = f"sfUpdatable true; {text}".replace("P {{ k", "P {{ sfUpdatable true; k")
+    for word, expected in (("true", ()), ("false", refused)):
+        before, after = pool(strict.format(word, 1)), pool(strict.format(word, 2))
+        assert plan(after, deployed(before), reference=True).refused == expected
+
+
 SIZED = 'd extends LoopbackStorageBackend {{ baseImage "{}"; {} }}'
 REFUSED = "d: size 4096 -> 1024: it is refused, for something would be lost; describe another component"
 
