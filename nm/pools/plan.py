@@ -207,7 +207,7 @@ class _Comparison:
         old = [
             child
             for child in self._children.get(path, ())
-            if child in described or not self._deployed[child].there
+            if child in described or not self._deployed[child].state
         ]
         kept = (child for child in self._target.inside(path) if child in self._deployed)
         new = sorted(kept, key=lambda child: _as_described(described[child]))
