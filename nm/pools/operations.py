@@ -242,7 +242,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
     effect = _checked_change(tx, call, old, new_part, attribute)
     remarks = [*_odd(old.part, new_part), *_mended_with(tx, pool, old, attribute)]
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
-    uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
+    uses = {word: pool["uses"].get(word, 0) - less[word] + count for word, count in more.items()}
     allowing.check_limits(tx, call, name, uses)
     number = pool["revision"] + 1
     kept = [item for item in pool["set"] if (tuple(item[0]), item[1]) != (where, attribute)]

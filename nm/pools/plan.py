@@ -154,7 +154,7 @@ class _Comparison:
     def __init__(self, target: Tree, deployed: Mapping[Path, Standing], reference: bool) -> None:
         self._target, self._deployed, self._reference = target, deployed, reference
         self._found: dict[Path, Change] = {}
-        self._waiting: set[Path] = set()  # those whose turn has not come, with all inside them
+        self._resting: set[Path] = set()  # what a combinator makes at its turn, or made, with all inside
         self._children: dict[Path | None, list[Path]] = {}  # of those that are deployed
         for path, standing in sorted(deployed.items(), key=lambda item: _as_described(item[1].part)):
             self._children.setdefault(standing.part.parent, []).append(path)
@@ -175,22 +175,26 @@ class _Comparison:
     def _compare(self, path: Path, part: Part) -> None:
         around = self._found.get(part.parent) if part.parent is not None else None
         standing = self._deployed.get(path)
-        inside_waiting = part.parent in self._waiting
-        if around is not None and around.action in MAKES_INSIDE and not inside_waiting:
+        rests_around = part.parent in self._resting
+        if around is not None and around.action in MAKES_INSIDE and not rests_around:
             self._made_with(around, part, standing)
-        elif standing is not None and not standing.state and (inside_waiting or self._has_turn(part)):
-            self._waiting.add(path)
-            if found := self._differences(standing, part):
+        elif self._rests(part, standing):
+            self._resting.add(path)
+            found = self._differences(standing, part) if standing is not None else []
+            if found or standing is None:
                 told = tuple(replace(difference, effect="now") for difference in found)
                 self._found[path] = Change(path, part.kind, "later", part.host, told)
-        elif standing is None and inside_waiting:
-            self._found[path] = Change(path, part.kind, "later", part.host)
         elif standing is None or not standing.up:
             self._make(part, standing)
         elif found := self._differences(standing, part):
             action = BY_EFFECT[worst(found)]
             if action is not None:
                 self._found[path] = Change(path, part.kind, action, part.host, tuple(found))
+
+    def _rests(self, part: Part, standing: Standing | None) -> bool:
+        """Whether its turn has not come, or is over; that of what is inside something is that thing's."""
+        state = standing.state if standing is not None and part.role else None
+        return part.parent in self._resting or state == "ended" or (state == "" and self._has_turn(part))
 
     def _has_turn(self, part: Part) -> bool:
         """Whether a combinator makes it when it comes to it: a Parallel that runs makes it at once."""

@@ -380,3 +380,13 @@ def test_what_is_to_be_on_another_host_is_made_anew_there() -> None:
     ]  # fmt: skip
     text = 'vm extends Domain {{ hostname "h"; sfProcessHost "{}"; }}'
     assert len(planned(text.format("one"), text.format("other")).changes[0].differences) == 1
+
+
+def test_what_had_its_turn_gets_nothing_new() -> None:
+    """Nothing of it is there, so nothing can be made inside it."""
+    text = "s extends Sequence {{ a extends C {{ p extends Prim; {more} }} b extends Prim; }}"
+    before, over = text.format(more=""), {"s_a": "ended", "s_a_p": "ended"}
+    assert planned(before, before, **over).changes == ()
+    made = planned(before, text.format(more="q extends C { r extends Prim; }"), **over)
+    assert [(change.path[-1], change.action) for change in made.changes] == [("q", "later"), ("r", "later")]
+    assert made.steps == ()
