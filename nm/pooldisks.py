@@ -20,11 +20,11 @@ from nm.machine_xml import DISK
 from nm.making import check_files
 from nm.pool_xml import Disk
 from nm.pools.briefs import Brief
+from nm.pools.drifting import ROUNDED
+from nm.pools.kinds import LVM_DISK
 from nm.thin import Tools
 
-LVM = "LVMStorageBackend"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # of groups and volumes of LVM's
-ROUNDED = 64 << 20  # bytes that a volume may be larger than was asked for
 SWAP = "swap"
 QCOW2, RAW = "qcow2", "raw"
 HEAD = 1 << 16  # bytes of a qcow2 file within which it says what it lies upon
@@ -142,7 +142,7 @@ class Disks:
         if self._found(brief) is None:
             hint = "name the disk as it lies on the host; of a thin volume write thinPool, too"
             raise refused(brief, f"there is no {base.path}", hint)
-        if brief.kind != LVM and brief.worth("format") == QCOW2:
+        if brief.kind != LVM_DISK and brief.worth("format") == QCOW2:
             self._check_chain(brief, base.path)
 
     def _check_chain(self, brief: Brief, path: str) -> None:
@@ -172,7 +172,7 @@ class Disks:
     def check_growth(self, brief: Brief) -> None:
         """A logical volume that is there grows by the host's own tools, and only in a group that is named."""
         held, size = self._size(brief), brief.attributes.get("size")
-        if brief.kind == LVM and size is not None and 0 < held < size:
+        if brief.kind == LVM_DISK and size is not None and 0 < held < size:
             self._tools(brief), self._group(brief)
 
     def _tools(self, brief: Brief) -> Tools:
@@ -206,7 +206,7 @@ class Disks:
         name, size = volume(brief), brief.attributes.get("size")
         if brief.attributes.get("thinPool"):
             self._fill_thin(brief, base, name, size)
-        elif brief.kind == LVM:
+        elif brief.kind == LVM_DISK:
             if brief.worth("snapshot") is True:
                 self._storage.snapshot(str(home), name, base.path, size)
             else:
@@ -223,7 +223,7 @@ class Disks:
     def _check_size(self, brief: Brief) -> None:
         """Who says how large a disk is gets no larger one; a group of LVM's rounds up."""
         size = brief.attributes.get("size")
-        if size is not None and self._size(brief) > size + (ROUNDED if brief.kind == LVM else 0):
+        if size is not None and self._size(brief) > size + ROUNDED.get(brief.kind, 0):
             raise refused(
                 brief, f"its base holds {self._size(brief)} bytes", f"write a size larger than {size}"
             )
@@ -248,11 +248,11 @@ class Disks:
         """To the size that it says now, also while a domain runs by it, to which it is `target`."""
         size = brief.attributes.get("size")
         home, name = self._home(brief), self._names(brief)[0]
-        if size is not None and brief.kind == LVM and 0 < self._size(brief) < size:
+        if size is not None and brief.kind == LVM_DISK and 0 < self._size(brief) < size:
             self._tools(brief).grow(self._group(brief), name, size)  # before a domain hears of it
         if size is None or (domain and self._hypervisor.tuning.grow_disk(domain, target, size)):
             return
-        if brief.kind != LVM and self._size(brief) < size:
+        if brief.kind != LVM_DISK and self._size(brief) < size:
             self._storage.grow(home, name, size)
 
     def look_around(self, briefs: Iterable[Brief]) -> None:
@@ -288,7 +288,7 @@ class Disks:
         main = self._found(brief)
         if main is None:
             raise refused(brief, "its disk is not there any more", AGAIN)
-        kind = RAW if main.block or brief.kind == LVM else str(brief.worth("format"))
+        kind = RAW if main.block or brief.kind == LVM_DISK else str(brief.worth("format"))
         disks = [Disk(replace(main, name=volume(brief)), kind)]
         disks += [Disk(swap, RAW) for swap in self._storage.find(self._home(brief), self._names(brief)[1:])]
         return tuple(disks)
@@ -304,7 +304,7 @@ class Disks:
     def _size(self, brief: Brief) -> int:
         """How many bytes the disk itself holds; 0 when there is none."""
         name = self._names(brief)[0]
-        if brief.kind == LVM and self._given_tools is not None and brief.attributes.get("volumeGroup"):
+        if brief.kind == LVM_DISK and self._given_tools is not None and brief.attributes.get("volumeGroup"):
             return self._given_tools.size(self._group(brief), name)
         return self._storage.size(self._home(brief), name)
 
@@ -325,7 +325,7 @@ class Disks:
 
     def _around(self, brief: Brief, folder: str) -> str:
         """The pool that is the folder, or the volume group, in which a disk in place lies."""
-        if brief.kind != LVM:
+        if brief.kind != LVM_DISK:
             return self._storage.folder(folder)
         group = folder.removeprefix("/dev/")
         if not group or "/" in group or group == "mapper":

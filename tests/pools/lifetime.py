@@ -72,6 +72,13 @@ class Lifetime:
         self.send(keeping.subject(name), Job(job))
         return job
 
+    def plan(self, name: str, text: str) -> list[Record]:
+        """The changes that applying it would make."""
+        desk = DescriptionDesk(self.database)
+        found = desk.plan(self.call("PlanDescription"), name, INCLUDES + text, {})
+        changes: list[Record] = found["changes"]
+        return changes
+
     def set(self, name: str, path: str, value: Any) -> int:
         job: int = self.operate(operations.set_attribute, name, path, value)
         self.send(keeping.subject(name), Job(job))
