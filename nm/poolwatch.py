@@ -19,7 +19,7 @@ from nm.poolcarriers import domains_of
 from nm.pooldrift import Drifts
 from nm.pools import keeping
 from nm.pools.briefs import order_of
-from nm.pools.kinds import DISKS, DOMAINS, KINDS, worth
+from nm.pools.kinds import DISKS, DOMAINS
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
 from nm.pools.tree import Path, spell
@@ -121,7 +121,7 @@ class PoolWatch:
             part = book.tree.parts.get(path)
             if part is None or part.kind not in WATCHED or not _runs(entry):
                 continue
-            delay = float(_around(book, path, DELAY))
+            delay = float(book.tree.around(path, DELAY))
             if delay > 0:
                 paths, least = found.setdefault(part.host, ([], delay))
                 paths.append(path)
@@ -140,7 +140,7 @@ class PoolWatch:
         error = next((outcome.error for outcome in item.outcomes if outcome.error is not None), None)
         if error is not None:
             missed = self._misses[item.host] = self._misses.get(item.host, 0) + 1
-            late = [path for path in paths if missed >= _around(book, path, FACTOR)]
+            late = [path for path in paths if missed >= book.tree.around(path, FACTOR)]
             return [
                 Event("unreachable", path, words=str(error))
                 for path in late
@@ -183,13 +183,3 @@ def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:
 def _runs(entry: dict[str, Any]) -> bool:
     """Whether it should run, and nobody is at it."""
     return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
-
-
-def _around(book: Book, path: Path, name: str) -> Any:
-    """An attribute of a part, or of the nearest one around it that has it; else the default."""
-    for depth in range(len(path), -1, -1):
-        if path[:depth] in book.tree.parts:
-            value = book.tree.value(path[:depth], name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return value
-    return worth(KINDS[book.tree.parts[path].kind], {}, name)

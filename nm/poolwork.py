@@ -18,11 +18,12 @@ from nm.poolfollow import Follower
 from nm.pooljobs import PoolJobs
 from nm.poolorders import Answer, Orders
 from nm.pools import lifecycle
-from nm.pools.life import Order
+from nm.pools.life import Order, timers
 from nm.pools.lifecycle import Event
 from nm.poolwatch import PoolWatch
 
 HEAVY = 60  # records that are written before anything else is thought about
+MOST = 5000  # events of one turn; what came meanwhile is heard behind them
 
 
 class PoolWorker:
@@ -33,11 +34,11 @@ class PoolWorker:
         self._orders, self._jobs = Orders(tools, name), PoolJobs(tools, name)
         self._watch, self._follower = PoolWatch(tools, name), Follower(tools, name)
         self._book: Book | None = None
-        self._wake: float | None = None  # when time matters next, since 1970
+        self._answers: deque[Event] = deque()  # of what needed nobody, and not heard yet
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Take in what came, do what is due, say when to look again."""
-        events: deque[Event] = deque()
+        events, self._answers = self._answers, deque()
         book = self._book
         if book is None:
             book = self._book = open_book(self._tools.store, self._name, self._tools.now)
@@ -64,7 +65,7 @@ class PoolWorker:
         self._forget()
 
     def _forget(self) -> None:
-        self._book, self._wake = None, None
+        self._book, self._answers = None, deque()
         for helper in (self._orders, self._jobs, self._watch, self._follower):
             helper.forget()
 
@@ -90,23 +91,25 @@ class PoolWorker:
         self._jobs.one()
 
     def _due(self, book: Book) -> list[Event]:
-        """What is not tried any more; and the time itself."""
-        late = self._wake is not None and self._wake <= self._tools.now()
-        return [*self._orders.due(book), *([Event("time")] if late else [])]
+        """What is not tried any more; and who waited for the time that it is."""
+        late = [path for at, path in timers(book.state) if at <= self._tools.now()]
+        return [*self._orders.due(book), *(Event("time", path) for path in late)]
 
     # ---- what follows
 
     def _live(self, book: Book, events: deque[Event]) -> bool:
         """Let all that has come have its consequences, then write them, then send the orders.
 
-        False when the pool is gone.
+        What needs nobody may go on for ever, so the rest of that is for the next turn. False when the pool is
+        gone.
         """
         orders: list[Order] = []
-        while events:
+        most = max(MOST, len(events))
+        while events and most:
+            most -= 1
             event = events.popleft()
             outcome = lifecycle.happened(book.tree, book.state, event, self._tools.now())
             book.take(outcome)
-            self._wake = outcome.wake
             self._orders.call_off(outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
@@ -120,6 +123,7 @@ class PoolWorker:
                     events.append(answer)
             if book.weight >= HEAVY and events:
                 self._jobs.put(book)
+        self._answers += events
         if not self._jobs.write(book):
             return False
         going = [order for order in orders if book.state.get(order.path, {}).get("doing") == order.what]
@@ -136,8 +140,8 @@ class PoolWorker:
 
     def _pause(self, book: Book) -> float | None:
         waits = self._orders.waits(book)
-        if self._wake is not None:
-            waits.append(self._wake - self._tools.now())
+        waits += [0.0] if self._answers else []
+        waits += [at - self._tools.now() for at, _ in timers(book.state)[:1]]
         looks = (self._watch.next_look, self._follower.next_look)
         waits += [look - self._tools.up() for look in looks if look is not None]
         if not waits and any(helper.awaited for helper in (self._orders, self._watch, self._follower)):

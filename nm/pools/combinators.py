@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nm.pools import updating
-from nm.pools.life import NOTHING, STAGES, End, Life, Status, alive, timers_in
-from nm.pools.tree import ACTION, ACTIONS, ROOT, Path, spell
+from nm.pools.kinds import ACTION, ACTIONS
+from nm.pools.life import NOTHING, STAGES, End, Life, Status, alive
+from nm.pools.tree import Path, spell
 
 Step = Callable[[Life, Path], None]
 
@@ -64,12 +65,12 @@ def _number(life: Life, path: Path, name: str) -> float:
 
 
 def _in_time(life: Life, path: Path) -> None:
-    life.timer(path, life.now + _number(life, path, "time") / 1000)
+    life.write(path, wake=life.now + _number(life, path, "time") / 1000)
     _one_action(life, path)
 
 
 def _delayed(life: Life, path: Path) -> None:
-    life.timer(path, life.now + _number(life, path, "time") / 1000)
+    life.write(path, wake=life.now + _number(life, path, "time") / 1000)
     life.passed(path)
 
 
@@ -211,17 +212,12 @@ def _without(life: Life, path: Path, child: Path) -> None:
         return
     stage: str = _run(life, path).get("group") or around["stage"]
     for other in life.tree.needing(child):
-        entry = life.get(other)
-        if entry.get("state") == "ended":
+        if life.get(other).get("state") == "ended":
             continue
         why = End.of(child, life.get(child))
         end = End("abnormal", f"it needs {spell(child)}", why.first, why.words)
         life.fail_with(other, end)
-        if alive(entry):
-            life.down(other, end)
-        else:
-            life.write(other, going="abnormal", words=end.words, first=end.first, cause=end.cause or None)
-            life.gone(other)
+        life.down(other, end)
     if life.get(child).get("passed") != stage:
         life.count(path, child, stage)
 
@@ -333,9 +329,13 @@ def acted(life: Life, path: Path) -> None:
 def updated(life: Life) -> None:
     """An update has come to its end: what it left out may have been somebody's turn."""
     for path, part in life.tree.parts.items():
-        entry = life.get(path)
-        if part.kind in ENDED and entry.get("state") == "running" and not entry.get("going"):
+        if part.kind in ENDED and life.get(path).get("state") == "running" and not _is_to_go(life, path):
             _without_those(life, path)
+
+
+def _is_to_go(life: Life, path: Path) -> bool:
+    """Whether it, or something around it, goes."""
+    return any(life.get(path[:depth]).get("going") for depth in range(len(path) + 1))
 
 
 def _without_those(life: Life, path: Path) -> None:
@@ -345,7 +345,7 @@ def _without_those(life: Life, path: Path) -> None:
     if _kind(life, path) == "Parallel":
         _remember(life, path, over=len(ended) or None)
         over = bool(ended) and len(ended) == len(actions)
-    elif path in timers_in(life.get(ROOT)) and _kind(life, path) == "Delay":
+    elif "wake" in life.get(path) and _kind(life, path) == "Delay":
         return
     else:
         over = bool(ended) and actions[-1] == ended[-1]

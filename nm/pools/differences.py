@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nm.pools.attributes import EFFECTS, Attribute, Effect, Value, is_lazy
-from nm.pools.kinds import KINDS, ON_HOSTS, QUIET, SHOWN_NOT, told
-from nm.pools.tree import HOST, Part
+from nm.pools.kinds import HOST, KINDS, ON_HOSTS, QUIET, SHOWN_NOT, told
+from nm.pools.tree import Part
 
 How = Literal["added", "changed", "removed"]
 WAITING = ("restart", "replace")  # a change that counts when the component starts again

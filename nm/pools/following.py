@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
-from nm.descriptions.components import KINDS as CLASSES
-from nm.descriptions.components import plain_value
+from nm.descriptions.components import CLASS, kind_of, plain_value
 from nm.descriptions.limits import Budget, Limits
 from nm.descriptions.linking import Linker
 from nm.descriptions.problems import Unresolved
@@ -32,13 +31,12 @@ from nm.descriptions.values import (
 )
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy
+from nm.pools.kinds import ACTIONS, COMMON, HOST, KINDS
 
 Path = tuple[str, ...]
-ACTIONS = "actions"
 ASSERTS = "LAZY ASSERT "
 INT_MAX = 2**31 - 1
 WIDER: Mapping[type, str] = {int: "java.lang.Long", float: "java.lang.Float"}  # it may have been that
-LIVENESS: Mapping[str, Value] = {"sfLivenessDelay": 15, "sfLivenessFactor": 2}  # without anything around
 
 
 class Placed(Protocol):
@@ -97,19 +95,17 @@ class Live:
         return None
 
     def around(self, path: Path, name: str) -> Value:
-        """A number of a part, or of the nearest one around it that says it."""
-        for depth in range(len(path), -1, -1):
-            part = self._parts.get(path[:depth])
-            value = part.attributes.get(name) if part is not None else None
-            if is_lazy(value):
-                value = self._linker.read(self._scope(path[:depth], None), name)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return value
-        return LIVENESS[name]
+        """What is looked for upwards."""
+        return nearest(path, name, self._own)
+
+    def _own(self, path: Path, name: str) -> Value:
+        part = self._parts.get(path)
+        value = part.attributes.get(name) if part is not None else None
+        return self._linker.read(self._scope(path, None), name) if is_lazy(value) else value
 
     def host(self, path: Path, _name: str) -> Value:
         """The host of a part, as sfHost has it."""
-        return self._parts[path].host or "localhost"
+        return self._parts[path].host or nearest(path, HOST, self._own) or "localhost"
 
     def _scope(self, path: Path, part: Placed | None) -> Scope:
         """The place of a part."""
@@ -142,8 +138,21 @@ class Live:
 
 GIVEN: Mapping[str, Callable[[Live, Path, str], Value]] = {
     "sfHost": Live.host,
-    **dict.fromkeys(LIVENESS, Live.around),
+    **dict.fromkeys(("sfLivenessDelay", "sfLivenessFactor"), Live.around),
 }
+
+
+def nearest(path: Path, name: str, own: Callable[[Path, str], Value]) -> Value:
+    """What one of COMMON is worth for a part: its own, or that of the nearest around it; else the default.
+
+    own: what it is worth of a part itself; None when that has none.
+    """
+    known = COMMON[name]
+    for depth in range(len(path), -1, -1):
+        value = own(path[:depth], name)
+        if value is not None and known.fits(value):
+            return value
+    return known.default
 
 
 def is_assertion(value: Value) -> bool:
@@ -164,8 +173,8 @@ def broken(parts: Mapping[Path, Placed], surroundings: Surroundings = NOWHERE) -
 
 
 def _acts(part: Placed) -> bool:
-    kind = CLASSES.get(str(part.attributes.get("sfClass")), "")
-    return kind not in {"", "Prim", "Compound"}
+    kind = KINDS.get(kind_of(part.attributes.get(CLASS)))
+    return kind is not None and kind.acts
 
 
 class _Place(dict[Key, Attribute]):

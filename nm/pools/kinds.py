@@ -19,6 +19,8 @@ ON_HOSTS = (*DOMAINS, *DISKS, "Shell", "Script")  # something of them is on thei
 OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
 DEFAULTS = {"memory": MEMORY, "vcpus": VCPUS}
+ACTIONS, ACTION = "actions", "action"
+HOST = "sfProcessHost"
 SMARTDOMAINS = "ch/cern/openlab/smartdomains/components.sf"
 COMBINATORS = "org/smartfrog/sfcore/workflow/combinators/components.sf"
 SHELLSCRIPT = "org/smartfrog/services/shellscript/components.sf"
@@ -52,6 +54,11 @@ class Kind:
         """All its attributes by name, with those that every component has."""
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
 
+    @property
+    def acts(self) -> bool:
+        """Whether it makes the components in its `actions`."""
+        return self.inside == "actions" or self.name == "FireBreak"
+
 
 def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
     """What an attribute of a component is worth: as given, else its default."""
@@ -65,7 +72,7 @@ def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
 
 EVERY = (
     Attribute("sfClass", "String", "what the component is", "replace", must=True),
-    Attribute("sfProcessHost", "String", "the host on which it and all inside it are made", "replace"),
+    Attribute(HOST, "String", "the host on which it and all inside it are made", "replace"),
     Attribute("sfProcessName", "String", "", "replace"),
     Attribute("sfProcessComponentName", "String", "the name under which it is known", "replace"),
     Attribute(
@@ -86,6 +93,7 @@ EVERY = (
         default="keep",
     ),
 )
+COMMON: Mapping[str, Attribute] = {attribute.name: attribute for attribute in EVERY}
 
 COMPOUND = (
     Attribute(

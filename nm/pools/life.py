@@ -4,6 +4,7 @@ lifecycle.py says what the state is and what the rules are. What combinators do 
 the `ways` that are given.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -15,7 +16,7 @@ Entry = dict[str, Any]
 State = Mapping[Path, Entry]
 Status = Literal["normal", "abnormal"]
 STAGES = ("construct", "deploy", "start")
-OF_WHOLE = ("timers", "update", "abandoned")  # in the entry of the whole, and not about that part itself
+OF_WHOLE = ("update", "abandoned")  # in the entry of the whole, and not about that part itself
 NOTHING: Entry = {}
 
 
@@ -48,9 +49,9 @@ def alive(entry: Entry) -> bool:
     return bool(entry) and entry["state"] != "ended"
 
 
-def timers_in(whole: Entry) -> dict[Path, float]:
-    """When which parts are to be woken, as the entry of the whole has it."""
-    return {tuple(path): at for path, at in whole.get("timers", ())}
+def timers(state: State) -> list[tuple[float, Path]]:
+    """When which parts are to be woken, the first first."""
+    return sorted((entry["wake"], path) for path, entry in state.items() if "wake" in entry)
 
 
 def standing(state: State) -> str:
@@ -102,6 +103,7 @@ class Life:
         self.tree, self._state, self.now, self.ways = tree, state, now, ways
         self.changes: dict[Path, Entry] = {}
         self.orders: list[Order] = []
+        self.unmade: deque[Path] = deque()  # of these nothing was made, and they go: what follows is next
 
     # ---- the state
 
@@ -131,7 +133,6 @@ class Life:
 
     def clear(self, path: Path) -> None:
         """There is nothing of a part any more, and it has more to become."""
-        self.timer(path, None)
         kept = self.get(path)
         self.changes[path] = {"state": "", **{key: kept[key] for key in OF_WHOLE if key in kept}}
 
@@ -139,15 +140,6 @@ class Life:
         """Let that be done; the answer is an event."""
         self.write(path, doing=what, hindered=None)
         self.orders.append(Order(what, path))
-
-    def timer(self, path: Path, at: float | None) -> None:
-        """Wake that part at that time, or not at all."""
-        timers = timers_in(self.get(ROOT))
-        if timers.pop(path, at) is None:
-            return
-        if at is not None:
-            timers[path] = at
-        self.write(ROOT, timers=[[list(other), time] for other, time in timers.items()] or None)
 
     # ---- making
 
@@ -262,13 +254,21 @@ class Life:
         self.down(head, end)
 
     def fail_with(self, path: Path, end: End) -> None:
-        """It has failed, and so have those that need it; they go first."""
+        """It has failed, and so have all that need it, or need those; they go first."""
         self.write(path, failed=True)
-        needing = End("abnormal", f"it needs {spell(path)}", end.first, end.words)
-        for other in self.tree.needing(path):
-            if alive(self.get(other)) and not self.get(other).get("going"):
-                self.fail_with(other, needing)
-                self.down(other, needing)
+        ends, found = {path: end}, [path]
+        for needed in found:
+            why = ends[needed]
+            for other in self.tree.needing(needed):
+                if other not in ends and alive(self.get(other)) and not self.get(other).get("going"):
+                    self.write(other, failed=True)
+                    ends[other] = End("abnormal", f"it needs {spell(needed)}", why.first, why.words)
+                    found.append(other)
+        parent = self.tree.parts[path].parent
+        around = self.tree.inside(parent) if len(found) > 1 and parent is not None else ()
+        for other in reversed(around):
+            if other in ends and other != path:
+                self.down(other, ends[other])
 
     # ---- taking down
 
@@ -289,9 +289,9 @@ class Life:
             self.go_on(path)
 
     def go_on(self, path: Path) -> None:
-        """Take down what is inside a part that goes, and then the part."""
+        """Take down what is inside a part that goes, and then the part; but first who needs that goes."""
         entry = self.get(path)
-        if self.ways.last_act(self, path):
+        if self.ways.last_act(self, path) or self._waits(path):
             return
         living = [child for child in self.tree.inside(path) if alive(self.get(child))]
         if not living:
@@ -303,19 +303,21 @@ class Life:
                 self.down(child, End.of(path, entry))
 
     def _take_away(self, path: Path) -> None:
-        """Nothing is inside any more; what was never constructed needs no taking down.
+        """Nothing is inside any more; what was never constructed needs no taking down."""
+        if self._waits(path):
+            return
+        if self.get(path)["state"] == "":
+            self.write(path, doing="terminate")
+            self.unmade.append(path)
+        else:
+            self.order(path, "terminate")
 
-        It waits for those that need it, if they go as well.
-        """
+    def _waits(self, path: Path) -> bool:
+        """Whether those are there yet that need it, or something in it, and go as well."""
         parent = self.tree.parts[path].parent
         all_go = parent is not None and self.get(parent).get("going")
         others = [self.get(other) for other in self.tree.needing(path)]
-        if any(alive(other) and (all_go or other.get("going")) for other in others):
-            return
-        if self.get(path)["state"] == "":
-            self.gone(path)
-        else:
-            self.order(path, "terminate")
+        return any(alive(other) and (all_go or other.get("going")) for other in others)
 
     def _sync(self, path: Path) -> bool:
         """Whether it and its siblings are taken down one after the other."""
@@ -341,8 +343,9 @@ class Life:
 
     def gone(self, path: Path) -> None:
         """A part is down; what waited for that goes on."""
-        entry = self.write(path, state="ended", doing=None, left=None, stage=None, unreachable=None)
-        self.timer(path, None)
+        entry = self.write(
+            path, state="ended", doing=None, left=None, stage=None, unreachable=None, wake=None
+        )
         parent = self.tree.parts[path].parent
         if parent is None:
             return

@@ -17,8 +17,7 @@ An entry, of which keys that say nothing are left out (an empty one: there is no
   words    why it goes, or what is in the way; trouble: what taking it down met; hindered: what was in the
            way of what is ordered, which is tried again
   first    the part that ended first, when that was another one; cause: why that one did (see life.End)
-  run      what its combinator remembers (see combinators); timers: [path, time] of all parts, in the whole's
-           entry
+  run      what its combinator remembers (see combinators); wake: when that is to be told the time
   todo     what an update still has to do for it; update: how far it is, in the whole's entry (see updating);
            abandoned: there too, why the last one came to its end before it was done
   again    it starts again, for its host was booted
@@ -39,7 +38,7 @@ from typing import Literal
 
 from nm.pools import combinators, updating
 from nm.pools.attributes import Value
-from nm.pools.life import End, Entry, Life, Order, State, Status, alive, timers_in
+from nm.pools.life import End, Entry, Life, Order, State, Status, alive
 from nm.pools.plan import Step
 from nm.pools.tree import ROOT, Path, Tree
 
@@ -56,7 +55,7 @@ class Event:
     rebooted: the host of a part was booted, so that part is off and is to start again.
     looked: what of a part was changed by hand (`drift`), or nothing any more.
     terminate: somebody wants a part taken down, the whole mostly; alone: nothing around it follows.
-    time: it passes. resumed: after a restart.
+    time: that for which a part waits has come. resumed: after a restart.
     update: the steps of a plan are to be done; the tree has what goes as well as what comes (`both`).
     """
 
@@ -86,19 +85,19 @@ class Event:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What follows: entries that have changed, orders, and when time matters next."""
+    """What follows: entries that have changed, and orders."""
 
     changes: dict[Path, Entry]
     orders: list[Order]
-    wake: float | None = None
 
 
 def happened(tree: Tree, state: State, event: Event, now: float) -> Outcome:
     """What follows from an event. now: seconds since 1970. Neither argument is changed."""
     life = Life(tree, state, now, combinators)
     TAKERS[event.name](life, event)
-    timers = timers_in(life.get(ROOT))
-    return Outcome(life.changes, life.orders, min(timers.values(), default=None))
+    while life.unmade:
+        _done(life, Event("done", life.unmade.popleft(), "terminate"))
+    return Outcome(life.changes, life.orders)
 
 
 def _deploy(life: Life, _event: Event) -> None:
@@ -157,12 +156,7 @@ def _ended(life: Life, event: Event) -> None:
 def _unreachable(life: Life, event: Event) -> None:
     if not alive(life.get(event.path)):
         return
-    path: Path | None = event.path
-    while path is not None:
-        if life.tree.parts[path].attributes.get("whenUnreachable") is not None:
-            break
-        path = life.tree.parts[path].parent
-    if path is not None and life.worth(path, "whenUnreachable") == "terminate":
+    if life.tree.around(event.path, "whenUnreachable") == "terminate":
         life.down(event.path, End("abnormal", event.words, event.path))
     else:
         life.write(event.path, unreachable=event.words or "its host cannot be reached")
@@ -185,12 +179,13 @@ def _looked(life: Life, event: Event) -> None:
         life.write(event.path, drift=dict(event.drift) or None)
 
 
-def _time(life: Life, _event: Event) -> None:
-    for path, at in sorted(timers_in(life.get(ROOT)).items(), key=lambda item: item[1]):
-        if at <= life.now:
-            life.timer(path, None)
-            if alive(life.get(path)) and not life.get(path).get("going"):
-                combinators.due(life, path)
+def _time(life: Life, event: Event) -> None:
+    entry = life.get(event.path)
+    if "wake" not in entry or entry["wake"] > life.now:
+        return
+    life.write(event.path, wake=None)
+    if alive(entry) and not entry.get("going"):
+        combinators.due(life, event.path)
 
 
 def _resumed(life: Life, _event: Event) -> None:

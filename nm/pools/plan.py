@@ -276,13 +276,11 @@ class _Comparison:
         for path, standing in self._deployed.items():
             part, change = standing.part, changes.get(path)
             strict = (
-                self._reference and changes and standing.up and part.attributes.get("sfUpdatable") is not True
+                self._reference and changes and standing.up and standing.now.get("sfUpdatable") is not True
             )
             touched = change is not None and change.action in {"change", "restart", "replace"}
             kind = KINDS.get(part.kind)
-            if strict or (
-                touched and kind is not None and worth(kind, part.attributes, "sfUpdatable") is False
-            ):
+            if strict or (touched and kind is not None and worth(kind, standing.now, "sfUpdatable") is False):
                 yield f"{spell(path)} is not updatable: it does not say sfUpdatable true"
             yield from _lossy(change)
         root = changes.get(ROOT)

@@ -19,14 +19,12 @@ from nm.descriptions.components import CLASS, NO_PLACE, Piece, Written, kind_of
 from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
-from nm.pools.following import Led, Live
-from nm.pools.kinds import KINDS, OF_GROUPS
+from nm.pools.following import Led, Live, nearest
+from nm.pools.kinds import ACTION, ACTIONS, HOST, KINDS, OF_GROUPS
 
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
 ROOT: Path = ()
-HOST = "sfProcessHost"
-ACTIONS, ACTION = "actions", "action"
 
 
 @dataclass(frozen=True)
@@ -133,15 +131,11 @@ def _makes(kind: str, name: str, value: Value) -> bool:
     """Whether a component makes others of that attribute."""
     if not is_component(value) or (known := KINDS.get(kind)) is None:
         return False
-    return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and _acts(kind))
+    return not value["data"] or name in known.handlers or (name in {ACTIONS, ACTION} and known.acts)
 
 
 def _is_known(value: Value) -> bool:
     return value is not None and not isinstance(value, dict)
-
-
-def _acts(kind: str) -> bool:
-    return KINDS[kind].inside == "actions" or kind == "FireBreak"
 
 
 def _inside(piece: Piece, name: str) -> Iterator[tuple[Piece, str]]:
@@ -274,6 +268,10 @@ class Tree:
     def value(self, path: Path, name: str) -> Value:
         """The value of a part's attribute, or of that to which a lazy one leads; None: none."""
         return self._found(self.parts[path], name)
+
+    def around(self, path: Path, name: str) -> Value:
+        """What an attribute that every component has is worth: a part's own, or the nearest around it."""
+        return nearest(path, name, lambda at, name: self.value(at, name) if at in self.parts else None)
 
     def led(self, path: Path, name: str) -> Path | None:
         """The part to which a part's attribute leads now; None when that is none."""

@@ -5,8 +5,8 @@ many steps it still waits for, and the parts whose steps of that stage wait for 
 the stage and how many steps each stage still has. So a step that is done costs the entries that it concerns.
 
 When something cannot be prepared, all that was prepared is told to forget it, and nothing has changed. When
-something fails later the whole is taken down; or, when it says keepOnFailure, the update ends there, and
-what is left to do is another plan.
+something fails later the update ends there, and what is left to do is another plan; what becomes of what is
+there is said by keepOnFailure, as when it was made (see Life.fail).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from typing import Any
 
 from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import Conflict
-from nm.pools.life import End, Entry, Life, State, alive, standing
+from nm.pools.life import Entry, Life, State, alive, standing
 from nm.pools.plan import STAGES, Step
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
@@ -141,13 +141,8 @@ def failed(life: Life, path: Path, what: str, words: str) -> None:
         _give_up(life, words)
         return
     _give_up(life, words, prepared=False)
-    if life.worth(ROOT, "keepOnFailure") is True:
-        end = End("abnormal", words, path)
-        life.fail_with(path, end)
-        life.down(path, end)
-        life.ways.updated(life)
-    else:
-        life.down(ROOT, End("abnormal", words, path))
+    life.fail(path, words)
+    life.ways.updated(life)
 
 
 def _give_up(life: Life, words: str, *, prepared: bool = True) -> None:

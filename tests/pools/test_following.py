@@ -78,6 +78,17 @@ def test_what_place_gives_is_looked_for_upwards() -> None:
     assert tree.parts["c",].needs == {"at": ("h", "a")}
 
 
+def test_what_is_made_where_another_is() -> None:
+    tree = pool(
+        'a extends P { sfProcessHost "one"; } b extends P { sfProcessHost LAZY a:sfHost; }'
+        ' h extends C { sfProcessHost LAZY n; n "two"; c extends P;'
+        " d extends P { sfProcessHost LAZY c:sfHost; } }"
+        " e extends P { sfProcessHost LAZY f:sfHost; } f extends P { sfProcessHost LAZY e:sfHost; }"
+    )
+    hosts = {path[-1]: part.host for path, part in tree.parts.items() if path}
+    assert hosts == {"a": "one", "b": "one", "h": "two", "c": "two", "d": "two", "e": "", "f": ""}
+
+
 def test_actions_are_found_by_their_paths() -> None:
     tree = pool(
         "s extends Sequence { actions extends DATA { x extends P { v 1; } y extends P { w LAZY x:v; } } }"

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from nm.pools.life import STAGES, Order, alive
+from nm.pools.kinds import ACTIONS, HOST
+from nm.pools.life import STAGES, Order, alive, timers
 from nm.pools.lifecycle import Event
-from nm.pools.tree import ACTIONS, HOST, ROOT, Part, Path, Tree, is_around
+from nm.pools.tree import ROOT, Part, Path, Tree, is_around
 from tests.pools.world import World
 
 KINDS = (
@@ -186,3 +188,56 @@ def test_a_tree_of_a_thousand_costs_each_event_little() -> None:
     assert world.widest <= 3
     world.tell(Event("terminate"))
     assert world.widest <= 4
+
+
+def chain(count: int, kind: str, **said: Any) -> Tree:
+    """Parts of which each needs the one before it."""
+    role = ACTIONS if kind in RUNNERS else ""
+    made = [Part(ROOT, None, kind, {"sfShouldTerminate": False, **said})]
+    needs = [None, *((f"p{n}",) for n in range(count - 1))]
+    parts = (Part((f"p{n}",), ROOT, "Prim", {}, role, {"n": need}) for n, need in enumerate(needs))
+    return Tree([*made, *parts])
+
+
+CHAIN = 1100  # more than Python calls functions within each other
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("Compound", "keepOnFailure"), ("Parallel", "terminateOnAbnormalChildDeploy")]
+)
+def test_a_long_chain_of_needs_goes_with_its_first(stage: str, kind: str, kept: str) -> None:
+    tree = chain(CHAIN, kind, **{kept: kind == "Compound"})
+    world = World(tree, [f"{stage} p0"])
+    world.tell(Event("deploy"))
+    settled(world)
+    assert (world.standing, world.made) == ("running", {ROOT})
+    words = {entry["words"] for path, entry in world.state.items() if path}
+    assert words == {"no room", *(f"it needs p{n}" for n in range(CHAIN - 1))}
+    assert {entry["cause"] for path, entry in world.state.items() if len(path) and path != ("p0",)} == {
+        "no room", *(f"it needs p{n}" for n in range(CHAIN - 2))
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_what_an_update_has_not_begun_to_make_may_be_much_when_all_goes(sync: bool) -> None:
+    world = World(chain(1, "Compound", sfSyncTerminate=sync))
+    world.tell(Event("deploy"))
+    world.begin_update(list(chain(CHAIN, "Compound", sfSyncTerminate=sync).parts.values()))
+    world.work(CHAIN // 2)
+    world.happen(Event("terminate"))
+    world.work()
+    assert (world.standing, world.made) == ("ended", set())
+
+
+def test_no_entry_grows_with_the_parts_that_wait_for_a_time() -> None:
+    made = [Part(ROOT, None, "Parallel", {"asynchCreateChild": True})]
+    made += [Part((f"p{n}",), ROOT, "Delay", {"time": n}, ACTIONS) for n in range(500)]
+    world = World(Tree(made))
+    world.tell(Event("deploy"))
+    assert [path for _, path in timers(world.state)] == [(f"p{n}",) for n in range(500)]
+    assert max(len(entry) for entry in map(repr, world.state.values())) < 200
+    world.pass_time(0.25)
+    assert (world.standing, len(timers(world.state))) == ("running", 249)
+    world.pass_time(0.25)
+    assert (world.standing, timers(world.state)) == ("ended", [])

@@ -268,6 +268,17 @@ def test_no_size_makes_a_disk_anew(
     assert ([change.action for change in made.changes], made.refused) == ([action], refused)
 
 
+def test_whether_it_is_updatable_may_be_said_elsewhere() -> None:
+    text = "a extends P {{ k {}; }} p extends P {{ sfUpdatable LAZY a:k; v {}; }}"
+    refused = ("p is not updatable: it does not say sfUpdatable true",)
+    assert planned(text.format("false", 1), text.format("false", 2)).refused == refused
+    assert planned(text.format("true", 1), text.format("true", 2)).refused == ()
+    strict = f"sfUpdatable true; {text}".replace("P {{ k", "P {{ sfUpdatable true; k")
+    for word, expected in (("true", ()), ("false", refused)):
+        before, after = pool(strict.format(word, 1)), pool(strict.format(word, 2))
+        assert plan(after, deployed(before), reference=True).refused == expected
+
+
 def test_the_reference_is_stricter() -> None:
     before, after = "sfUpdatable true; p extends P { v 1; }", "sfUpdatable true; p extends P { v 2; }"
     made = plan(pool(after), deployed(pool(before)), reference=True)

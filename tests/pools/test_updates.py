@@ -4,7 +4,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from nm.pools.differences import Standing
-from nm.pools.life import alive
+from nm.pools.life import alive, timers
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around
@@ -96,7 +96,5 @@ def test_a_timeout_that_is_made_anew_has_all_its_time() -> None:
     world.now = 4.0
     world.begin_update(list(pool(text.format(2)).parts.values()))
     world.work(3)  # it is down
-    world.now = 6.0
-    world.happen(Event("time"))
-    world.work()
-    assert (world.standing, world.running, world.wake) == ("running", ". t t:a", 11.0)
+    world.pass_time(2.0)
+    assert (world.standing, world.running, timers(world.state)) == ("running", ". t t:a", [(11.0, ("t",))])

@@ -57,6 +57,15 @@ def test_a_job_tells_how_far_it_is(here: Lifetime) -> None:
     assert (job["done"], job["total"]) == (501, 501)
 
 
+def test_what_goes_on_at_once_for_ever_can_be_ended(here: Lifetime) -> None:
+    turns = "r extends Repeat { repeat 2147483647; action extends DATA Sequence; }"
+    here.apply("web", f"{CORE}sfConfig extends Compound {{ {turns} a extends Prim {{ v 1; }} }}")
+    here.turn()
+    job = here.terminate("web")
+    here.later(0.05)
+    assert (here.job(job)["state"], here.left()) == ("done", [])
+
+
 def test_who_ended_first_is_told_of_all_that_go_with_it(here: Lifetime) -> None:
     inside = "t extends Timeout { time 1; action extends DATA Delay { time 60000; } } a extends Prim;"
     run(here, inside)

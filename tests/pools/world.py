@@ -9,7 +9,7 @@ from functools import cache
 
 from nm.descriptions.compiler import compile as compile_description
 from nm.pools.differences import Standing
-from nm.pools.life import Entry, Order, standing
+from nm.pools.life import Entry, Order, standing, timers
 from nm.pools.lifecycle import Event, Outcome, happened
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, Tree, parts_of
@@ -51,7 +51,6 @@ class World:
         self.state: dict[Path, Entry] = {}
         self.made: set[Path] = set()  # what is there, whatever the state says
         self.now = 0.0
-        self.wake: float | None = None
         self.fails, self._silent = list(fails), set(silent)
         self.waiting: list[Order] = []
         self.pick: Callable[[int], int] = lambda count: 0  # which of so many is answered next
@@ -106,7 +105,6 @@ class World:
     def happen(self, event: Event) -> None:
         outcome: Outcome = happened(self.tree, self.state, event, self.now)
         self.state = {path: entry for path, entry in {**self.state, **outcome.changes}.items() if entry}
-        self.wake = outcome.wake
         self.widest = max(self.widest, len(outcome.changes))
         self.waiting.extend(outcome.orders)
         if outcome.orders:
@@ -115,7 +113,10 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
-        self.tell(Event("time"))
+        for at, path in timers(self.state):
+            if at <= self.now:
+                self.happen(Event("time", path))
+        self.work()
 
     def update(self, text: Sequence[Part]) -> Plan:
         """Change what runs to what is described; the plan of that."""
