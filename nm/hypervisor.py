@@ -6,7 +6,7 @@ A host's one worker thread uses it; it holds no lock of nm's.
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
@@ -168,8 +168,8 @@ class Tuning(Protocol):
     def limit_memory(self, domain: str, kib: int) -> None:
         """Let it have so much at most. NotLive when only its next start can do that."""
 
-    def give(self, domain: str, mib: int, vcpus: int) -> None:
-        """Let a running machine have so much memory, and so many processors.
+    def give(self, domain: str, mib: int | None, vcpus: int | None) -> None:
+        """Let a running machine have so much memory, and so many processors; None: as many as it has.
 
         Both up to what it was started with at most. NotLive when a restart must do it.
         """
@@ -248,8 +248,11 @@ class Hypervisor(Protocol):
     def tuning(self) -> Tuning:
         """What its domains get of the host."""
 
-    def listed(self, space: str, whole: bool = False) -> list[Listed]:
-        """The domains with a mark of that XML namespace. whole: with what those have that run."""
+    def listed(self, space: str, asked: Callable[[str], bool] | None = None) -> list[Listed]:
+        """The domains with a mark of that XML namespace.
+
+        asked: only those that are asked for, by the elements of their marks; with what those have that run.
+        """
 
     def descriptions(self, names: Sequence[str]) -> list[tuple[str, bool]]:
         """What describes those of these that are there, or all when none is named, and whether each runs.

@@ -256,7 +256,7 @@ def main() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         answer = _run(_request())
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:  # ValueError: what no text here holds
         words = getattr(error, "strerror", None) or str(error)
         answer = {"how": "error", "status": 0, "said": [words]}
     with contextlib.suppress(BrokenPipeError):

@@ -117,18 +117,20 @@ class LibvirtHost:
         running, paused, now, later = seen
         return DomainState(running, domain_xml.nics(now), domain_xml.nics(later), paused)
 
-    def listed(self, space: str, whole: bool = False) -> list[Listed]:
+    def listed(self, space: str, asked: Callable[[str], bool] | None = None) -> list[Listed]:
         """By one listing, and a look at each domain's metadata; and one for all that start with the host."""
 
         def look(connection: libvirt.virConnect) -> list[Listed]:
             found = ((one, _metadata(one, space)) for one in connection.listAllDomains())
-            marked = [_listed(one, mark) for one, mark in found if mark is not None]
-            if not whole:
-                return [one for _, one in marked]
+            marked = [(one, mark) for one, mark in found if mark is not None]
+            if asked is None:
+                return [_listed(one, mark) for one, mark in marked]
             flag = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
             starting = {one.name() for one in connection.listAllDomains(flag)}
             return [
-                _with_all(domain, one, one.name in starting) if one.running else one for domain, one in marked
+                _with_all(domain, _listed(domain, mark), domain.name() in starting)
+                for domain, mark in marked
+                if asked(mark)
             ]
 
         return self.call(look)
@@ -436,14 +438,15 @@ def _stored(domain: libvirt.virDomain) -> str:
     return str(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if domain.isPersistent() else 0))
 
 
-def _listed(domain: libvirt.virDomain, mark: str) -> tuple[libvirt.virDomain, Listed]:
+def _listed(domain: libvirt.virDomain, mark: str) -> Listed:
     runs = bool(domain.isActive()) and _in_hand(domain)
-    how = _is_paused(domain), mark, _shut_down(domain), _unheard(domain)
-    return domain, Listed(domain.name(), runs, *how)
+    return Listed(domain.name(), runs, _is_paused(domain), mark, _shut_down(domain), _unheard(domain))
 
 
 def _with_all(domain: libvirt.virDomain, listed: Listed, autostart: bool) -> Listed:
-    """With what it has; without, when it has just ended."""
+    """With what it has; without, when it does not run, or has just ended."""
+    if not listed.running:
+        return listed
     try:
         stored = domain.isPersistent()
         later = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) if stored else None

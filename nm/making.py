@@ -22,6 +22,10 @@ M = TypeVar("M", bound=Marked)
 N_contra = TypeVar("N_contra", bound=Marked, contravariant=True)
 
 
+class NotOurs(DeviceFailed):
+    """There is a domain of that name, and somebody else has it."""
+
+
 class Plan(Protocol[N_contra]):
     """What a domain is made from, and as what it is described."""
 
@@ -114,11 +118,11 @@ class Maker(Generic[M]):
         self._purposes = volumes
 
     def mark(self, domain: str) -> M | None:
-        """The domain's mark; None when there is no such domain. DeviceFailed when it is not nm's own."""
+        """The domain's mark; None when there is no such domain. NotOurs when it is not nm's own."""
         description = self._hypervisor.description(domain)
         mark = machine_xml.mark_of(description, self._kind)
         if description is not None and mark is None:
-            raise DeviceFailed(
+            raise NotOurs(
                 f"host {self._host} has a domain {domain} that is not nm's own",
                 "rename it there (virsh domrename), or remove it: nm makes one of that name",
                 passing=False,

@@ -59,6 +59,7 @@ class Book:
         found = chunks.items(store.get, "piece", self.name, pool["count"])
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
+        self._lives: int = pool["lives"]
         self._noted = Noted()
         self._briefing: Briefing | None = None
         self._plant(target if target is not None else self.deployed())
@@ -166,8 +167,12 @@ class Book:
                 self._put_entry(path, entry)
 
     def born(self, path: Path) -> None:
-        """A part is just to be constructed: that is another life of it."""
-        self._put_item(path, life=self._items[path].get("life", 0) + 1, deployed=False)
+        """A part is just to be constructed: that is another life, whose number no part of the pool ever had.
+
+        What a former part of that path left, for it is to be kept, is nothing that is made anew.
+        """
+        self._lives += 1
+        self._put_item(path, life=self._lives, deployed=False)
         self._briefing = None
 
     def to_deploy(self, path: Path) -> None:
@@ -266,8 +271,8 @@ class Book:
                 return False
             self._put(tx, bites[-1], now)
             count = max(self._numbers.values(), default=-1) + 1
-            if count > pool["count"]:
-                pool = changed(pool, now, count=count)
+            if count > pool["count"] or self._lives > pool["lives"]:
+                pool = changed(pool, now, count=max(count, pool["count"]), lives=self._lives)
                 tx.put(pool)
             finish(tx, pool, now)
             return True

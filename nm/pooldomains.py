@@ -17,7 +17,7 @@ from nm.facts import Value
 from nm.hypervisor import DomainState, Hypervisor, NotLive, NotYet, Storage, Volume
 from nm.hypervisor import Nic as Seen
 from nm.machine_xml import HALF, SEED, WHOLE, Nic, mac_of
-from nm.making import Maker, check_files
+from nm.making import Maker, NotOurs, check_files
 from nm.pool_xml import Disk, Guest, PoolMark, description
 from nm.pooladopting import ADOPTED, Adopter, is_adopted
 from nm.pooldisks import AGAIN, Base, Disks, refused, seed_disk, volume
@@ -143,6 +143,10 @@ def looks(brief: Brief) -> dict[str, Any]:
     return worth | {"diskTarget": brief.attributes.get("diskTarget")}
 
 
+def _whole(number: Any) -> int | None:
+    return None if number is None else int(number)
+
+
 def _place(brief: Brief, nic: Seen, adopted: bool = False) -> Value | None:
     """Which NIC it has, and where that is; of one that was adopted only when its component says."""
     if adopted and not _says(brief, nic):
@@ -214,17 +218,23 @@ class Domains:
             self._disks.of(brief.disk)
 
     def _own(self, brief: Brief) -> PoolMark | None:
-        """The mark of its domain, if it has one; DeviceFailed when that is another's, or may not be taken."""
+        """The mark of its domain, of whichever life; NotOurs when what has its name is another's."""
         if brief.adopt is not None and self._adopter.free(domain_name(brief.attributes)):
             return None
         mark = self._maker.mark(domain_name(brief.attributes))
         if mark is not None and (mark.pool, mark.part) != (brief.pool, brief.fact.partition("/")[2]):
-            raise refused(
-                brief,
-                f"host {self._host} has a domain {domain_name(brief.attributes)}, of {mark.part}",
-                "choose another domainName",
-            )
+            name = domain_name(brief.attributes)
+            text = f"{brief.name}: host {self._host} has a domain {name}, of {mark.part}"
+            raise NotOurs(text, "choose another domainName", passing=False)
         return mark
+
+    def _mine(self, brief: Brief) -> PoolMark | None:
+        """The mark of what this life of the part has; None: nothing, whatever has come in its place since."""
+        try:
+            mark = self._own(brief)
+        except NotOurs:
+            return None
+        return mark if mark is not None and mark.identity == brief.identity else None
 
     # ---- making
 
@@ -244,11 +254,19 @@ class Domains:
 
         One that runs already, for nmd was killed before it knew, follows its group's network.
         """
+        if not self._is_asked(brief):
+            try:
+                return self._start(brief)
+            except NotLive as reason:
+                self._say(brief, reason)
+        return self._restart(brief)
+
+    def _start(self, brief: Brief) -> Value | None:
         name = domain_name(brief.attributes)
         with self._placed(brief) as wanted:
             self._define(brief, wanted)
             if brief.group is not None and self._runs(name):
-                self._follow(brief, name, wanted)
+                move(self._hypervisor, name, wanted)
             self._hypervisor.start(name)
             self._asked.pop(brief.identity, None)
             state = self._state(name)
@@ -257,15 +275,6 @@ class Domains:
             if brief.group is not None and wanted not in state.nics:
                 raise DeviceFailed(f"NIC {wanted.mac} of domain {name} is not where it was put")
         return _place(brief, wanted, is_adopted(self._own(brief)))
-
-    def _follow(self, brief: Brief, name: str, wanted: Seen) -> None:
-        if not self._is_asked(brief):
-            try:
-                move(self._hypervisor, name, wanted)
-                return
-            except NotLive as reason:
-                _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
-        self.stop(brief)
 
     def change(self, brief: Brief) -> Value | None:
         """Let it be as its attributes say now: at once where it runs and can, else by a restart.
@@ -290,11 +299,14 @@ class Domains:
                 self._change_live(brief, name, is_adopted(mark))
             return _place(brief, wanted, is_adopted(mark))
         except NotLive as reason:
-            what = "next start" if brief.gentle else "restart"
-            _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
+            self._say(brief, reason)
             if brief.gentle:
                 return {"waits": reason.message}
         return self._restart(brief)
+
+    def _say(self, brief: Brief, reason: NotLive) -> None:
+        what, name = "next start" if brief.gentle else "restart", domain_name(brief.attributes)
+        _log.info("%s of domain=%s host=%s: %s", what, name, self._host, reason.message)
 
     def wire(self, brief: Brief) -> Value | None:
         """Let its NIC be where its group's network is by now; nothing else changes."""
@@ -331,9 +343,7 @@ class Domains:
     def _change_live(self, brief: Brief, name: str, adopted: bool) -> None:
         """Memory and processors; of one that was adopted those that its component gives."""
         worth = brief.attributes.get if adopted else brief.worth
-        memory, vcpus = worth("memory"), worth("vcpus")
-        if memory is not None and vcpus is not None:
-            self._hypervisor.tuning.give(name, int(memory), int(vcpus))
+        self._hypervisor.tuning.give(name, _whole(worth("memory")), _whole(worth("vcpus")))
 
     def _define(self, brief: Brief, wanted: Seen) -> None:
         """Described anew. On a VLAN it is put behind that, never on a bridge of all VLANs first."""
@@ -387,7 +397,7 @@ class Domains:
     def stop(self, brief: Brief) -> None:
         """Off: by the guest itself, when it does so in its time. NotYet while it has time."""
         name, now = domain_name(brief.attributes), self._clock.now()
-        state = self._state(name) if self._own(brief) is not None else None
+        state = self._state(name) if self._mine(brief) is not None else None
         if state is None or not state.running:
             self._asked.pop(brief.identity, None)
             return
@@ -409,11 +419,11 @@ class Domains:
 
     def _restart(self, brief: Brief) -> Value | None:
         self.stop(brief)
-        return self.start(brief)
+        return self._start(brief)
 
     def remove(self, brief: Brief) -> None:
         """Gone, or let go; another's of that name stays."""
-        mark, name = self._own_life(brief), domain_name(brief.attributes)
+        mark, name = self._mine(brief), domain_name(brief.attributes)
         if mark is not None and self._stays(brief, mark):
             if brief.network:
                 self._take_off(brief)
@@ -425,16 +435,6 @@ class Domains:
         if mark is not None or brief.attributes.get("keepOnTerminate") is not True:  # it was let go then
             self._hypervisor.storage.remove(self._pool, [seed_of(brief)])
 
-    def _own_life(self, brief: Brief) -> PoolMark | None:
-        """The mark of the domain of that very life; None when there is none, or it was let go."""
-        try:
-            mark = self._own(brief)
-        except DeviceFailed as error:
-            if error.passing:
-                raise
-            return None
-        return mark if mark is not None and mark.identity == brief.identity else None
-
     def _take_off(self, brief: Brief) -> None:
         """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
         name = domain_name(brief.attributes)
@@ -443,7 +443,7 @@ class Domains:
                 take_off(self._hypervisor, name, self._mac(brief))
                 return
             except NotLive as reason:
-                _log.info("restart of domain=%s host=%s: %s", name, self._host, reason.message)
+                self._say(brief, reason)
         self.stop(brief)
         self._hypervisor.start(name)
 

@@ -23,6 +23,7 @@ from nm.pools.briefs import Brief, order_of
 from nm.pools.grouping import Network, network_of
 from nm.pools.kinds import DOMAINS
 from nm.pools.life import Order as Wanted
+from nm.pools.life import rests
 from nm.pools.places import host_of
 from nm.pools.tree import Path
 from nm.records import name_of
@@ -108,9 +109,8 @@ class Follower:
             return
         places: dict[tuple[Network, str], Place | None] = {}  # by network and host, for there are few
         for path, entry in book.state.items():
-            rests = entry.get("state") == "running" and "doing" not in entry and "going" not in entry
             kind = book.tree.parts[path].kind if path in book.tree.parts else ""
-            if kind not in DOMAINS or not rests or path in self._asked:
+            if kind not in DOMAINS or not rests(entry) or path in self._asked:
                 self._again.pop(path, None)
                 continue
             part = book.part(path, "stop")

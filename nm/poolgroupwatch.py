@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from nm import poolgroups
 from nm.poolbook import Book
 from nm.pools.grouping import network_of
-from nm.pools.life import Entry, Status
+from nm.pools.life import Status, rests
 from nm.pools.lifecycle import Event
 from nm.pools.tree import Path, spell
 from nm.records import Record, record_key
@@ -24,15 +24,11 @@ def ended(reader: Reader, book: Book, now: float) -> Iterator[Event]:
     going = ends | {path: end for path in book.tree.groups if (end := _going(book, path)) is not None}
     for path, part in book.tree.parts.items() if going else ():
         network = network_of(book.tree.parts, part)
-        if network is not None and network[0] in going and _runs(book.state.get(path, {})):
+        if network is not None and network[0] in going and rests(book.state.get(path, {})):
             status, words = going[network[0]]
             yield Event("ended", path, status=status, words=words)
     for path, (status, words) in ends.items():
         yield Event("ended", path, status=status, words=words)
-
-
-def _runs(entry: Entry) -> bool:
-    return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
 
 
 def _going(book: Book, path: Path) -> tuple[Status, str] | None:
@@ -45,7 +41,7 @@ def _going(book: Book, path: Path) -> tuple[Status, str] | None:
 
 def _end(reader: Reader, book: Book, path: Path, now: float) -> tuple[Status, str] | None:
     """How and why a Group ended; None when it did not, or goes already."""
-    if not _runs(book.state.get(path, {})):
+    if not rests(book.state.get(path, {})):
         return None
     brief = book.brief(book.part(path, "stop"), "stop")
     group: Record | None = reader.get(record_key("group", brief.group_name))

@@ -6,13 +6,13 @@ running domain on its group's VLAN, terminate leaves nothing but what is to be k
 worker thread of the host's pools; holds no lock.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 
 from nm import libvirt_host, machine_xml
-from nm.errors import NMError
+from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
 from nm.hypervisor import Hypervisor, Listed, NotYet, is_remote
 from nm.pool_xml import PoolMark, target_of
@@ -28,6 +28,8 @@ from nm.poolwires import Wires, no_vlan
 from nm.records import Record
 from nm.thin import Tools
 from nm.waiting import REAL, Clock
+
+log = logging.getLogger("nm.poolhand")
 
 Act = Callable[[Brief], Value | None]
 
@@ -89,20 +91,22 @@ class PoolHand:
         look is a disk's: how many bytes it holds.
         """
         self._disks.look_around(brief_in(order) for order in orders if what_in(order) == "look")
-        return [_outcome(partial(self._one, order)) for order in orders]
+        return [_outcome(order, self._one) for order in orders]
 
     def read(self, facts: Sequence[str]) -> list[Outcome]:
         """Of a life's domain {"running", "shut_down", "unheard"}, or None: there is none; by one listing.
 
         Of one that runs also what it has (a Listed), and whether it was there before: "listed", "adopted".
         """
+        lives = [fact.partition("/")[2] for fact in facts]
+        asked = frozenset(lives)
         try:
-            listed = self._hypervisor.listed(PoolMark.SPACE, whole=True)
+            listed = self._hypervisor.listed(PoolMark.SPACE, lambda mark: _mark(mark).identity in asked)
         except NMError as error:
             return [Outcome(error=error) for _ in facts]
-        marks = ((machine_xml.mark_in(one.mark, PoolMark), one) for one in listed)
+        marks = ((_mark(one.mark), one) for one in listed)
         found = {mark.identity: _looks(one, mark) for mark, one in marks}
-        return [Outcome(seen=found.get(fact.partition("/")[2])) for fact in facts]
+        return [Outcome(seen=found.get(life)) for life in lives]
 
     def domains(self, names: Sequence[str]) -> list[Existing]:
         """The domains of these names as they are; all that run, when none is named."""
@@ -133,15 +137,24 @@ class PoolHand:
         self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
 
 
+def _mark(element: str) -> PoolMark:
+    return machine_xml.mark_in(element, PoolMark)
+
+
 def _looks(one: Listed, mark: PoolMark) -> Value:
     seen = {"running": one.running, "shut_down": one.shut_down, "unheard": one.unheard}
     return {**seen, "listed": one, "adopted": is_adopted(mark)}
 
 
-def _outcome(act: Callable[[], Value | None]) -> Outcome:
+def _outcome(order: Order, act: Callable[[Order], Value | None]) -> Outcome:
+    """What comes of one order, which is nobody else's trouble."""
     try:
-        return Outcome(seen=act())
+        return Outcome(seen=act(order))
     except NotYet:
         return Outcome(later=True)
     except NMError as error:
         return Outcome(error=error)
+    except ValueError as error:  # neither libvirt nor a file takes every character
+        name = brief_in(order).name
+        log.warning("what is described cannot be told to the host", extra={"part": name}, exc_info=error)
+        return Outcome(error=DeviceFailed(f"{name}: {error}", "correct the description", passing=False))

@@ -20,6 +20,7 @@ from nm.pooldrift import Drifts
 from nm.pools import keeping
 from nm.pools.briefs import order_of
 from nm.pools.kinds import DISKS, DOMAINS
+from nm.pools.life import rests
 from nm.pools.lifecycle import Event
 from nm.pools.places import host_of
 from nm.pools.tree import Path, spell
@@ -119,7 +120,7 @@ class PoolWatch:
         found: dict[str, tuple[list[Path], float]] = {}
         for path, entry in book.state.items():
             part = book.tree.parts.get(path)
-            if part is None or part.kind not in WATCHED or not _runs(entry):
+            if part is None or part.kind not in WATCHED or not rests(entry):
                 continue
             delay = float(book.tree.around(path, DELAY))
             if delay > 0:
@@ -136,7 +137,7 @@ class PoolWatch:
             return []
         self._asked.discard(item.host)
         self._next.pop(item.host, None)
-        paths = [path for path in item.paths if _runs(book.state.get(path, {}))]
+        paths = [path for path in item.paths if rests(book.state.get(path, {}))]
         error = next((outcome.error for outcome in item.outcomes if outcome.error is not None), None)
         if error is not None:
             missed = self._misses[item.host] = self._misses.get(item.host, 0) + 1
@@ -157,7 +158,7 @@ class PoolWatch:
         """Of disks that are still those that were asked for."""
         events: list[Event] = []
         for (path, identity), outcome in zip(seen.identities.items(), seen.outcomes, strict=True):
-            there = _runs(book.state.get(path, {})) and book.identity(path) == identity
+            there = rests(book.state.get(path, {})) and book.identity(path) == identity
             if there and outcome.error is None and outcome.seen is not None:
                 events += self._drifts.of_disk(book, path, outcome.seen["size"])
         return events
@@ -178,8 +179,3 @@ def _events(book: Book, path: Path, outcome: Outcome) -> list[Event]:
         words = f"{spell(path)} {'shut down' if well else 'does not run any more'}"
         return [*events, Event("ended", path, status="normal" if well else "abnormal", words=words)]
     return events
-
-
-def _runs(entry: dict[str, Any]) -> bool:
-    """Whether it should run, and nobody is at it."""
-    return entry.get("state") == "running" and "doing" not in entry and "going" not in entry

@@ -106,20 +106,20 @@ class LibvirtTuning:
 
         self._of(domain, change)
 
-    def give(self, domain: str, mib: int, vcpus: int) -> None:
+    def give(self, domain: str, mib: int | None, vcpus: int | None) -> None:
         """Memory by the balloon; a processor less is up to the guest, which is waited for by libvirt."""
 
         def change(found: libvirt.virDomain) -> None:
             try:
-                if found.info()[2] != mib << 10:
+                if mib is not None and found.info()[2] != mib << 10:
                     found.setMemoryFlags(mib << 10, _LIVE)
-                if found.vcpusFlags(_LIVE) != vcpus:
+                if vcpus is not None and found.vcpusFlags(_LIVE) != vcpus:
                     found.setVcpusFlags(vcpus, _LIVE)
             except libvirt.libvirtError as error:
                 if error.get_error_code() in _GONE or not found.connect().isAlive():
                     raise
                 raise NotLive(f"domain {domain}: {error.get_error_message()}") from error
-            if found.vcpusFlags(_LIVE) != vcpus:
+            if vcpus is not None and found.vcpusFlags(_LIVE) != vcpus:
                 raise NotLive(f"domain {domain} has {found.vcpusFlags(_LIVE)} processors yet, not {vcpus}")
 
         self._of(domain, change)

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -205,6 +205,24 @@ def answer_readings(hand: Hand, readings: Sequence[Reading]) -> None:
         reading.reply([seen[fact] for fact in reading.facts])
 
 
+@dataclass
+class _Begun:
+    """An errand, and what came of its orders so far."""
+
+    errand: Errand
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def left(self) -> list[int]:
+        """Which of its orders are to be carried out yet."""
+        return [number for number in range(len(self.errand.orders)) if number not in self.outcomes]
+
+    def answer(self, error: NMError | None = None) -> None:
+        """Tell what came of it; of what is not done the error."""
+        numbers = range(len(self.errand.orders))
+        self.errand.reply([self.outcomes.get(number, Outcome(error=error)) for number in numbers])
+
+
 class HandWorker:
     """The handler of a subject that has a hand: merges the errands that wait into one run."""
 
@@ -232,25 +250,25 @@ class HandWorker:
         self._epoch = epoch
         self._do_job = do_job
         self._fail_job = fail_job
-        self._late: list[Errand] = []  # of which something takes its time
+        self._begun: list[_Begun] = []  # of which something takes its time
         self._unsaid: dict[int, NMError] = {}  # jobs that failed when the database took no writes
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Run all errands in one go, then the readings, then the jobs.
 
-        An errand of which something takes its time is run again soon, so nothing else waits for it.
+        What takes its time comes again soon, so nothing else waits for it.
         """
+        self._begun += [_Begun(item) for item in batch if isinstance(item, Errand)]
         self._say()
         try:
             hand = self._opened()
         except NMError as error:
-            self._refuse([*self._late, *batch], error)
-            self._late = []
+            self._refuse(batch, error)
             self._say()
             return None
         if any(isinstance(item, Job) or (isinstance(item, Reading) and item.urgent) for item in batch):
             self._try_now()
-        self._run(hand, [*self._late, *(item for item in batch if isinstance(item, Errand))])
+        self._run(hand)
         answer_readings(hand, [item for item in batch if isinstance(item, Reading)])
         for item in batch:
             if isinstance(item, Job):
@@ -260,20 +278,20 @@ class HandWorker:
                     self._unsaid[item.number] = error
         self._say()
         self._note(hand)
-        return AGAIN if self._late else None
+        return AGAIN if self._begun else None
 
-    def _run(self, hand: Hand, errands: Sequence[Errand]) -> None:
-        if not errands:
-            return
-        outcomes = iter(hand.run([order for errand in errands for order in errand.orders], self._epoch))
-        late = []
-        for errand in errands:
-            found = [next(outcomes) for _ in errand.orders]
-            if any(outcome.later for outcome in found):
-                late.append(errand)
-            else:
-                errand.reply(found)
-        self._late = late
+    def _run(self, hand: Hand) -> None:
+        """Carry out what is not done yet, and answer the errands of which all is."""
+        todo = [(one, number) for one in self._begun for number in one.left]
+        if todo:
+            outcomes = hand.run([one.errand.orders[number] for one, number in todo], self._epoch)
+            for (one, number), outcome in zip(todo, outcomes, strict=True):
+                if not outcome.later:
+                    one.outcomes[number] = outcome
+        begun, self._begun = self._begun, [one for one in self._begun if one.left]
+        for one in begun:
+            if not one.left:
+                one.answer()
 
     def _opened(self) -> Hand:
         device = self._device()
@@ -292,14 +310,14 @@ class HandWorker:
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Nobody waits for ever: all that was asked is answered with the error."""
-        self._refuse([*self._late, *batch], DeviceFailed(words, "it is tried again"))
-        self._late = []
+        self._refuse(batch, DeviceFailed(words, "it is tried again"))
 
     def _refuse(self, batch: Sequence[Any], error: NMError) -> None:
+        begun, self._begun = self._begun, []
+        for one in begun:
+            one.answer(error)
         for item in batch:
-            if isinstance(item, Errand):
-                item.reply([Outcome(error=error) for _ in item.orders])
-            elif isinstance(item, Reading):
+            if isinstance(item, Reading):
                 item.reply([Outcome(error=error) for _ in item.facts])
             elif isinstance(item, Job):
                 self._unsaid.setdefault(item.number, error)

@@ -103,7 +103,7 @@ def clashes(tree: Tree, values: Mapping[Path, Mapping[str, Any]]) -> Iterator[tu
     """
     own: dict[tuple[Any, ...], Part] = {}  # what is taken, by whom, in which turn
     within: dict[tuple[Any, ...], Part] = {}  # the same, or in a turn within that one
-    known: dict[Path | None, tuple[Path, ...]] = {}
+    known: dict[Path, tuple[Path, ...]] = {}
     for path, given_here in values.items():
         part, turns = tree.parts[path], _turns(tree, path, known)
         for words, hint, taken in _taken(tree, part, given_here):
@@ -138,14 +138,16 @@ def _plain(ip: str) -> str:
         return ip
 
 
-def _turns(tree: Tree, path: Path | None, known: dict[Path | None, tuple[Path, ...]]) -> tuple[Path, ...]:
+def _turns(tree: Tree, path: Path | None, known: dict[Path, tuple[Path, ...]]) -> tuple[Path, ...]:
     """In whose turns it is made, the nearest first: of actions and handlers around it, and of the whole.
 
     known: those that were asked for before.
     """
+    if path is None:
+        return (ROOT,)
     if path not in known:
-        part = tree.parts[path] if path is not None else None
-        around = _turns(tree, part.parent, known) if part is not None else (ROOT,)
-        own = part is not None and part.role and tree.parts[part.parent or ROOT].kind != JOINING
-        known[path] = (part.path, *around) if part is not None and own else around
+        part = tree.parts[path]
+        around = _turns(tree, part.parent, known)
+        own = part.role and tree.parts[part.parent or ROOT].kind != JOINING
+        known[path] = (path, *around) if own else around
     return known[path]

@@ -11,6 +11,7 @@
                    state      of life.standing, as the worker last saw it
                    job, error the job that is at it, or None; why it is as it is, or None
                    count      the numbers of its parts are below that
+                   lives      the last number that was given to a life of a part, of any
                    options    {"reference": whether updates are as strict as the reference implementation's,
                               "host": where those are made that name no host,
                               "adopt": whether domains that are there already are taken as they are,
@@ -18,7 +19,7 @@
                    uses       what it counts in the limits of its owner (allowing.uses)
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
-                   Standing, "life": which of its lives it is, "deployed": of a Script, whether that life was
+                   Standing, "life": the number of its life, "deployed": of a Script, whether that life was
                    to be, "late": attributes that were changed and could not be in place, with why, "placed":
                    of a domain, the MAC of its interface, and the bridge and tag where a hand put that}
     life_NAME.N    by number the entry of a life

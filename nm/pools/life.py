@@ -54,6 +54,11 @@ def timers(state: State) -> list[tuple[float, Path]]:
     return sorted((entry["wake"], path) for path, entry in state.items() if "wake" in entry)
 
 
+def rests(entry: Entry) -> bool:
+    """Whether that part runs, and nobody is at it."""
+    return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
+
+
 def standing(state: State) -> str:
     """How it stands with the whole: absent, deploying, updating, running, terminating, ended, failed."""
     root = state.get(ROOT, {})

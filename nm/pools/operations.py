@@ -400,6 +400,7 @@ def _new_pool(call: Call, name: str) -> Record:
         job=None,
         error=None,
         count=0,
+        lives=0,
         options={},
         uses={},
     )

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nm import hookwork
+from nm import hookwork, kept
 from nm.client import ClientError, connect
 from tests.core.site_program import SiteProgram, below
 from tests.rack import Rack, rack
@@ -97,6 +98,15 @@ def test_a_program_whose_keeper_is_killed_ends_with_it(program: SiteProgram) -> 
         os.kill(parent, signal.SIGKILL)
         assert "somebody killed its keeper" in lab.wait(job)["error"]["text"]
         lab.until(lambda: below(program.folder) == [])
+
+
+@pytest.mark.parametrize("given", [{"command": ["echo", "a\0b"]}, {"input": "a\ud800"}])
+def test_what_no_program_can_be_told_is_an_error_of_its_run(tmp_path: Path, given: dict[str, Any]) -> None:
+    lock = str(tmp_path / "runs" / "lock")
+    told = {"command": ["echo"], "environment": {}, "input": "", "seconds": 20.0, "lock": lock, **given}
+    ended = kept.keep(kept.Run(**told))
+    assert (ended.how, "null byte" in ended.said[0] or "surrogate" in ended.said[0]) == ("error", True)
+    assert not Path(lock).exists()
 
 
 def test_what_a_program_leaves_behind_ends_with_it(program: SiteProgram) -> None:

@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import libvirt
 import pytest
 
-from nm import libvirt_host
 from nm.errors import DeviceFailed
-from nm.facts import Value
+from nm.facts import Outcome, Value
 from nm.hypervisor import Hypervisor
+from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief, order_of
+from nm.pools.files import EVERYWHERE
+from nm.waiting import Clock
+from nm.workers import Errand, HandWorker
 from tests import standin
 
 HOST = {"uri": standin.URI, "network": {"kind": "ovs", "device": "br0"}, "pool": "default-pool"}
@@ -47,6 +51,8 @@ def do(what: str, of: Brief, hand: PoolHand | None = None) -> Value | None:
     one = hand or PoolHand("h0", HOST, lambda name: None, ())
     try:
         [outcome] = one.run([order_of(what, of)], 1)
+        while outcome.later:
+            [outcome] = one.run([order_of(what, of)], 1)
         if outcome.error is not None:
             raise outcome.error
         return outcome.seen
@@ -79,7 +85,7 @@ def test_what_is_half_made_goes_though_it_is_to_be_kept() -> None:
     kept = brief("a", 1, keepOnTerminate=True)
 
     def full(uri: str) -> Hypervisor:
-        made: Any = libvirt_host.LibvirtHost(uri)
+        made: Any = LibvirtHost(uri)
 
         def write(*arguments: Any) -> None:
             raise DeviceFailed("no space left")
@@ -110,10 +116,10 @@ def test_what_is_whole_is_let_go_when_it_is_to_be_kept() -> None:
     assert domains() == ["a"] and seen(kept) == [None]
 
 
-def given() -> tuple[int, int, int]:
-    """What the domain a has while it runs: libvirt's number of it, its MiB and its processors."""
+def has(name: str) -> tuple[int, int, int]:
+    """What a domain has while it runs: libvirt's number of it, its MiB and its processors."""
     with closing(libvirt.open(HOST["uri"])) as connection:
-        found = connection.lookupByName("a")
+        found = connection.lookupByName(name)
         return found.ID(), found.info()[2] >> 10, found.info()[3]
 
 
@@ -121,11 +127,132 @@ def test_memory_and_processors_change_while_it_runs() -> None:
     sizes = {"memory": 512, "maxMemory": 1024, "vcpus": 1, "maxVcpus": 2}
     do("deploy", brief("a", 1, **sizes))
     do("start", brief("a", 1, **sizes))
-    number, *before = given()
+    number, *before = has("a")
     do("change", brief("a", 1, **{**sizes, "memory": 768, "vcpus": 2}))
-    assert (before, given()) == ([512, 1], (number, 768, 2))
+    assert (before, has("a")) == ([512, 1], (number, 768, 2))
 
 
 def test_what_may_be_secret_is_not_in_an_orders_own_words() -> None:
     order = order_of("deploy", brief("a", 1, userData="hush"))
     assert "web" in repr(order) and "hush" not in repr(order)
+
+
+@pytest.mark.parametrize("what", ["stop", "terminate"])
+def test_what_another_life_has_by_that_name_is_left_alone(what: str) -> None:
+    """Its guest shuts down at once when it is asked to."""
+    do("deploy", brief("a", 2))
+    do("start", brief("a", 2))
+    do(what, brief("a", 1, shutdownTimeout=10))
+    [found] = seen(brief("a", 2))
+    assert found is not None and found["running"]
+
+
+def test_what_a_host_refuses_to_tell_is_not_gone() -> None:
+    """Its disk would be taken away while it runs."""
+    refused = "qemu+nobody:///system"
+    refusing = PoolHand("h0", HOST, lambda name: None, (), connect=lambda uri: LibvirtHost(refused))
+    with pytest.raises(DeviceFailed) as refusal:
+        do("terminate", brief("a", 1), refusing)
+    assert not refusal.value.passing
+
+
+def test_what_others_have_by_that_name_is_left_alone() -> None:
+    xml = "<domain type='test'><name>a</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+    with closing(libvirt.open(standin.URI)) as connection:  # which forgets it with the last one
+        connection.defineXML(xml)
+        do("terminate", brief("a", 1))
+        assert domains() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("given", "now"),
+    [
+        ({}, (256, 2)),
+        ({"memory": 128}, (128, 2)),
+        ({"vcpus": 1}, (256, 1)),
+        ({"memory": 64, "vcpus": 1}, (64, 1)),
+    ],
+)
+def test_what_was_there_before_gets_what_its_component_gives_and_no_more(
+    given: dict[str, int], now: tuple[int, int]
+) -> None:
+    """At once."""
+    xml = (
+        "<domain type='test'><name>old</name><memory unit='MiB'>256</memory><vcpu>2</vcpu>"
+        "<os><type>hvm</type></os></domain>"
+    )
+    with closing(libvirt.open(standin.URI)) as connection:
+        connection.defineXML(xml).create()
+        old = replace(brief("old", 1), adopt=EVERYWHERE)
+        do("deploy", old)
+        do("change", replace(old, attributes={**old.attributes, **given}))
+        assert has("old")[1:] == now
+
+
+def test_a_guest_shuts_down_while_others_vlans_come_and_go() -> None:
+    """One that has to be restarted for its group's VLAN; nobody waits for its shutdown."""
+    held: list[bool] = []
+    gate = Lock()
+
+    def now() -> float:
+        held.append(gate.locked())
+        return 0.0
+
+    def hand(vlan: int) -> PoolHand:
+        clock = Clock(now, lambda seconds: None)
+        return PoolHand("h0", HOST, lambda name: None, (), clock=clock, vlan=lambda brief: vlan, gate=gate)
+
+    group = Brief("web", 1.0, ("group",), "Group", 1)
+    one = replace(brief("a", 1, shutdownTimeout=10), group=group, network="main")
+    do("deploy", one, hand(101))
+    do("start", one, hand(101))
+    assert held == []
+    place = (do("start", one, hand(102)) or {})["place"]
+    assert place == ["br0", 102] and held and not any(held)
+    [found] = seen(one)
+    assert found is not None and found["running"]
+
+
+@pytest.mark.parametrize("given", [{"userData": "a\ud800"}, {"network": "a\0b"}])
+def test_what_no_host_can_be_told_is_refused_alone(given: dict[str, Any]) -> None:
+    one = PoolHand("h0", HOST, lambda name: None, ())
+    orders = [order_of("deploy", life) for life in (brief("a", 1, **given), brief("b", 1))]
+    refused, made = one.run(orders, 1)
+    one.close()
+    assert isinstance(refused.error, DeviceFailed) and not refused.error.passing
+    assert "vm of web" in refused.error.message
+    assert made.error is None and "b" in domains()
+
+
+def test_a_look_describes_those_alone_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host may have many pools' domains."""
+    for name in ("a", "b"):
+        do("deploy", brief(name, ord(name)))
+        do("start", brief(name, ord(name)))
+    described: set[str] = set()
+    as_ever = libvirt.virDomain.XMLDesc
+
+    def counted(domain: libvirt.virDomain, flags: int = 0) -> str:
+        described.add(domain.name())
+        return str(as_ever(domain, flags))
+
+    monkeypatch.setattr(libvirt.virDomain, "XMLDesc", counted)
+    [found] = seen(brief("a", ord("a")))
+    assert found is not None and found["listed"].now is not None
+    assert described == {"a"}
+
+
+def test_what_is_done_is_not_done_again_while_a_guest_shuts_down() -> None:
+    """Nothing of an errand is answered before that."""
+    do("deploy", brief("a", 1))
+    do("start", brief("a", 1))
+    hand = PoolHand("h0", HOST, lambda name: None, ())
+    worker = HandWorker(lambda: hand, 1, lambda hand, job: None, lambda job, error: None)
+    heard: list[Outcome] = []
+    orders = [order_of("stop", brief("a", 1, shutdownTimeout=10)), order_of("deploy", brief("b", 1))]
+    again = worker.handle([Errand(orders, heard.extend)])
+    assert again is not None and heard == [] and domains() == ["a", "b"]
+    hand.run([order_of("terminate", brief("b", 1))], 1)
+    assert worker.handle([]) is None
+    assert [outcome.error for outcome in heard] == [None, None] and domains() == ["a"]
+    worker.close()

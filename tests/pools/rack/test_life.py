@@ -189,6 +189,32 @@ def test_a_disk_that_is_to_be_kept_stays(rack: Rack) -> None:
     assert name.startswith("nm-pool-web-") and name.endswith("+disk")
 
 
+def disks(rack: Rack) -> set[int]:
+    """Their files: another one when one is made anew."""
+    return {path.stat().st_ino for path in rack.disks.glob("*+disk")}
+
+
+def test_what_was_kept_is_not_made_anew_when_what_has_failed_is_applied_again(rack: Rack) -> None:
+    text = pair(of_disks="keepOnTerminate true;")
+    rack.run(rack.apply("web", text))
+    virsh("destroy", "a")
+    rack.later(20)
+    kept = disks(rack)
+    assert len(kept) == 1 and rack.run(rack.apply("web", text))["state"] == "done"
+    assert kept < disks(rack)
+
+
+def test_what_was_kept_is_not_made_anew_for_a_component_that_comes_again(rack: Rack) -> None:
+    disk = 'd extends LoopbackStorageBackend { baseImage "empty"; keepOnTerminate true; }'
+    seen = []
+    for inside in (disk, "", disk):
+        text = f'sfConfig extends Compound {{ sfProcessHost "h0"; p extends Prim; {inside} }}'
+        assert rack.run(rack.apply("web", text))["state"] == "done"
+        seen.append(disks(rack))
+    first, kept, both = seen
+    assert len(first) == 1 and kept == first < both
+
+
 @long
 def test_domains_of_others_stay(rack: Rack) -> None:
     rack.run(rack.apply("web", pair()))
