@@ -29,6 +29,10 @@ class Patience:
     first_pause: float = 1.0
     longest_pause: float = 60.0
 
+    def pause(self, tries: int) -> float:
+        """Seconds before it is tried again what failed so often already: twice as long each time."""
+        return min(self.first_pause * 2.0 ** min(tries, 60), self.longest_pause)
+
 
 @dataclass
 class Tools:

@@ -49,11 +49,6 @@ def alive(entry: Entry) -> bool:
     return bool(entry) and entry["state"] != "ended"
 
 
-def timers(state: State) -> list[tuple[float, Path]]:
-    """When which parts are to be woken, the first first."""
-    return sorted((entry["wake"], path) for path, entry in state.items() if "wake" in entry)
-
-
 def rests(entry: Entry) -> bool:
     """Whether that part runs, and nobody is at it."""
     return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
