@@ -263,8 +263,7 @@ class GroupWorker:
         if not any(_passing(error) for _, error in failures):
             self._give_up(text, code)
             return None
-        patience = self._tools.patience
-        pause = min(patience.first_pause * 2.0**self._tries, patience.longest_pause)
+        pause = self._tools.patience.pause(self._tries)
         self._tries += 1
         self._retry_at = self._tools.up() + pause
         self._tell(text, code, final=self._too_long(group, now))
