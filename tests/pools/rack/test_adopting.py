@@ -141,7 +141,8 @@ def test_what_was_taken_changes_and_keeps_what_is_not_described(rack: Rack, olds
 
 def test_a_disk_grows_by_whatever_name_its_domain_has_it(rack: Rack, olds: Olds) -> None:
     """Also where its component does not say that name."""
-    renamed = OLD.format(name="web", images=rack.images, number=1).replace("'vda'", "'vdc'")
+    renamed = OLD.format(name="web", images=rack.images, number=1)
+    renamed = renamed.replace("'vda'", "'vdc'").replace("'vdb'", "'vdd'")
     for command in ("destroy", "undefine"):
         virsh(command, "web")
     subprocess.run(["virsh", "-q", "define", "/dev/stdin"], input=renamed, text=True, check=True)
