@@ -25,8 +25,8 @@ MAX_DEPTH = 32  # lists and structs within each other
 LONGEST_TAG = 1000  # bytes; XML-RPC has no attributes, and a parser lets nobody else work meanwhile
 _TAG = re.compile(rb"<(?![!?])[^<>]{%d}" % LONGEST_TAG)
 _EXACT = 2**53  # up to here a double holds every int
-_NONE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # which XML 1.0 has no place for
-_SPECIAL = re.compile(f"[&<>\r{_NONE.pattern[1:]}")
+UNCARRIED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # in XML 1.0
+_SPECIAL = re.compile(f"[&<>\r{UNCARRIED.pattern[1:]}")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}  # in this order
 _NO_CHARACTER = "\ufffd"
 
@@ -171,7 +171,7 @@ def escape(text: str) -> str:
     for sign, written in _ESCAPES.items():
         text = text.replace(sign, written)
     # What is printable has a place in XML; that is known sooner than which characters have none.
-    return text if text.isprintable() else _NONE.sub(_NO_CHARACTER, text)
+    return text if text.isprintable() else UNCARRIED.sub(_NO_CHARACTER, text)
 
 
 def _write(value: Any, out: Callable[[str], None]) -> None:

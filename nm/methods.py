@@ -143,11 +143,17 @@ _POOL = (
         _NAME,
         Param("settings", STRUCT, "uri, network: {kind, device}, [host_key, secrets, pool, emulate]"),
     ),
-    _write("UpdateHost", pool.update_host, "Changes a host. Answers 1.", _NAME, _CHANGES),
+    _write(
+        "UpdateHost",
+        pool.update_host,
+        "Changes a host; what leads to it only while nobody uses it. Answers 1.",
+        _NAME,
+        _CHANGES,
+    ),
     _write(
         "UnregisterHost",
         pool.unregister_host,
-        "Forgets a host that has no head node and no trunk. Answers 1.",
+        "Forgets a host that has no head node, no trunk and no component of a description. Answers 1.",
         _NAME,
     ),
     _read(

@@ -25,7 +25,14 @@ OF_GROUPS = (GROUP, HEADNODE)  # they come and go by their group's deploys
 OF_SLIVERS = ("sliver.QEMU", "sliver.LXC", "controller")  # by their sliver's record; types of slivers, too
 CONTROLLER = OF_SLIVERS[2]  # the one that calls the API, and has no guest
 LIMITS = ("groups", "nodes", "lease")
-DESCRIBED = ("pools", "components", "domains", "memory", "disk")  # limits of describe that are numbers
+DESCRIBED = (
+    "pools",
+    "components",
+    "domains",
+    "memory",
+    "vcpus",
+    "disk",
+)  # limits of describe that are numbers
 LISTED = ("images", "hosts")  # lists of names
 LET = ("shells", "paths", "devices", "adopt")  # what it does not allow unless it says so
 LIMITED: Mapping[str, tuple[str, ...]] = {"reserve": LIMITS, "describe": (*DESCRIBED, *LISTED, *LET)}
@@ -123,8 +130,8 @@ def parse_rights(given: Any) -> dict[str, Any]:
     """Rights as records keep them, from a list of their names or a struct of name to limits.
 
     `reserve` takes limits of groups, nodes and lease (seconds), `describe` of pools, components, domains,
-    memory and disk (MiB) and images; one that is not named does not limit. `describe` lists hosts, and says
-    what else is allowed.
+    vcpus, memory and disk (MiB) and images; one that is not named does not limit. `describe` lists hosts, and
+    says what else is allowed.
     """
     pairs = dict.fromkeys(given, True) if _is_words(given) else given
     if not isinstance(pairs, Mapping):

@@ -425,7 +425,7 @@ class Domains:
         """Gone, or let go; another's of that name stays."""
         mark, name = self._mine(brief), domain_name(brief.attributes)
         if mark is not None and self._stays(brief, mark):
-            if brief.network:
+            if brief.network or (not is_adopted(mark) and self._is_on_shared(name)):
                 self._take_off(brief)
             self._adopter.let_go(name)
             return
@@ -436,7 +436,7 @@ class Domains:
             self._hypervisor.storage.remove(self._pool, [seed_of(brief)])
 
     def _take_off(self, brief: Brief) -> None:
-        """Off its group's network, which goes to others: nobody would look for a domain that was let go."""
+        """Off its VLAN, which may go to others: nobody would look for a domain that was let go."""
         name = domain_name(brief.attributes)
         if not self._is_asked(brief):
             try:
@@ -446,6 +446,12 @@ class Domains:
                 self._say(brief, reason)
         self.stop(brief)
         self._hypervisor.start(name)
+
+    def _is_on_shared(self, name: str) -> bool:
+        """Whether it is, or would be, on the bridge that the host shares with nm."""
+        state = self._state(name)
+        nics = (*state.nics, *state.next_nics) if state is not None else ()
+        return self._ovs is not None and any(nic.bridge == self._ovs for nic in nics)
 
     def _stays(self, brief: Brief, mark: PoolMark) -> bool:
         """Whether it stays as it is when its part ends; what is half made is of no use to anybody."""

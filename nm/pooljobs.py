@@ -11,16 +11,15 @@ from typing import Any
 
 from nm import jobs
 from nm.converge import Tools
-from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.poolbook import Book, Finish
 from nm.poolprogress import Progress
 from nm.pools import keeping, leftovers, reality, updating
-from nm.pools.following import broken
+from nm.pools.checking import findings, unfit
 from nm.pools.life import Entry, alive, standing
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Step, plan, step_id
-from nm.pools.tree import ROOT, Part, Path, Tree, spell
+from nm.pools.tree import ROOT, Path, Tree, spell
 from nm.records import Record, changed, record_key
 from nm.store import Transaction
 
@@ -88,7 +87,7 @@ class PoolJobs:
         told = keeping.surroundings_of(self._store, pool)
         standings = reality.seen(self._store, self._name, book.standings())
         if job["kind"] == "set":
-            _check_assertions(target, told)
+            _check_findings(Tree(target, surroundings=told), Tree(book.deployed(), surroundings=told))
             steps: Sequence[Step] = _in_place(tuple(job["arguments"]["path"]))
         else:
             steps = plan(Tree(target, surroundings=told), standings, reference=reference).steps
@@ -187,12 +186,17 @@ def _is_over(book: Book, now_is: str) -> bool:
     )
 
 
-def _check_assertions(parts: Sequence[Part], told: Surroundings) -> None:
-    """Conflict when one does not hold with what is set."""
-    found = broken({part.path: part for part in parts}, told)
-    wrong = [f"{spell(path)}: {words}" for path, words in found.items()]
-    if wrong:
-        raise Conflict("; ".join(wrong), "set it to what the description allows")
+def _check_findings(tree: Tree, before: Tree) -> None:
+    """Conflict when anything would be wrong with what is set that was not before; links lead there."""
+    if wrong := _errors(tree):
+        known = set(_errors(before))
+        if new := [one for one in wrong if one not in known]:
+            raise Conflict("; ".join(new), "set it to what the description allows")
+
+
+def _errors(tree: Tree) -> list[str]:
+    found = [*unfit(tree.parts.values()), *findings(tree)]
+    return [finding.words for finding in found if finding.level == "error"]
 
 
 def _is_down(book: Book, path: Path, now_is: str) -> bool:

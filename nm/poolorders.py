@@ -139,11 +139,12 @@ class Orders:
         path, what = sent.wanted.path, sent.wanted.what
         if self._sent.get(path) is not sent:
             return []  # it was ordered anew since
-        goes = bool(book.state.get(path, {}).get("going"))
+        entry = book.state.get(path, {})
+        goes = bool(entry.get("going"))
         if error is None or (goes and self._forgo(book, sent, str(error))):
             self._forget(path)
             return [Event("done", path, what)]
-        if self._patient(sent, error, goes):
+        if self._patient(sent, error, goes, "again" in entry):
             self._again.set(path, self._tools.up() + self._tools.patience.pause(sent.tries))
             sent.tries, sent.error = sent.tries + 1, str(error)
             return [Event("failed" if goes else "hindered", path, what, words=str(error))]
@@ -165,12 +166,17 @@ class Orders:
             self._tools.send(leftovers.SUBJECT, Wake())
         return True
 
-    def _patient(self, sent: Sent, error: NMError, goes: bool) -> bool:
-        """Whether it is tried again: what has to go, always; else what may pass, for a time."""
+    def _patient(self, sent: Sent, error: NMError, goes: bool, again: bool) -> bool:
+        """Whether it is tried again: what has to go, always; else what may pass, for a time.
+
+        Also always what ran before its host was booted: what it lacks may come yet, and its disk would go.
+        """
         if goes:
             return sent.wanted.what == "terminate"
-        late = self._tools.up() - sent.begun > self._tools.patience.deadline
         dead = isinstance(error, Died) and sent.tries + 1 >= STARTS
+        if again:
+            return not dead
+        late = self._tools.up() - sent.begun > self._tools.patience.deadline
         return isinstance(error, DeviceFailed) and error.passing and not late and not dead
 
     # ---- time

@@ -2,7 +2,8 @@
 
 A helper of the pool's worker. A domain that is off, and should run, has ended: well, when its guest shut
 down, else badly. A host that does not answer a few times in a row cannot be reached, which ends nothing by
-itself (see whenUnreachable). What was changed by hand is noted (see nm/pooldrift.py). Disks are looked at
+itself (see whenUnreachable). One that is out of service is not looked at: it may just be shutting its guests
+down, to be booted. What was changed by hand is noted (see nm/pooldrift.py). Disks are looked at
 once in so many looks at their host, for that costs more.
 """
 
@@ -93,7 +94,7 @@ class PoolWatch:
             self._note(book, path)
         for host in self._next.due(self._tools.up()):
             record = host_of(self._tools.store, host)
-            if record is None:
+            if record is None or not record["available"]:
                 self._plan(host)
                 continue
             self._asked.add(host)

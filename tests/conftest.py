@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from coverage import Coverage
 
 # Where nm keeps things on a real machine; a test that writes there has no rack of its own.
 DISKS = Path("/var/lib/nm-disks")
@@ -21,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_BEFORE] = _present()
+    if hasattr(config, "workerinput"):
+        _trace_once()
 
 
 @pytest.hookimpl(trylast=True)  # when they are in this run's random order
@@ -32,6 +35,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     usual = float(config.getini("timeout"))
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     items[:] = in_turn(items, lambda item: _patience(item, usual) > usual, workers)
+
+
+def _trace_once() -> None:
+    """End what traces a worker before pytest-cov does: it would go on where that pauses."""
+    while (running := Coverage.current()) is not None:
+        running.stop()
 
 
 def in_turn(items: Sequence[T], is_long: Callable[[T], bool], workers: int) -> list[T]:

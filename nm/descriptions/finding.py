@@ -15,6 +15,7 @@ from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.values import TBD, Component, Function, Part, Reference, Scope, Value, Vector
 
 LOCAL = "sfLocal"
+WITHIN = "refer to a component of this description, or write the value: nm follows links no further"
 OUTSIDE = {  # what leads out of the description: what it is called, and where the site says it
     "PROPERTY": ("property", "descriptions.properties"),
     "ENVPROPERTY": ("environment variable", "descriptions.environment"),
@@ -148,7 +149,7 @@ class Finder:
         """What the machine or the running system would have to say."""
         kind, name = part
         if kind in {"HOST", "PROCESS"}:
-            raise Unresolved(Problem(f"{kind} is known at run time only", f"write LAZY {kind} ..."))
+            raise Unresolved(Problem(f"{kind} is known at run time only", WITHIN))
         if kind == "CONSTANT":
             return constant(name)
         word = kind.removeprefix("I")

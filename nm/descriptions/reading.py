@@ -116,11 +116,11 @@ class Reader:
 
 
 def included_names(text: str) -> list[str]:
-    """The names that a text includes, for who sends them along; none when it is no description."""
+    """The names that a text includes, for who sends them along; also of one with mistakes, told elsewhere."""
     from nm.descriptions.lexer import unescaped
 
     try:
-        words = list(tokens(source("", text)))
+        words = list(tokens(source("", text), lambda _problem: None))
     except Wrong:
         return []
     after = pairwise(words)

@@ -10,7 +10,7 @@ from nm.calls import NM, Call
 from nm.errors import Conflict
 from nm.pool import uses, values
 from nm.pool.common import IN_SERVICE, SERVICE, claim, detail, need, need_new, service, tell, unclaim
-from nm.pools import leftovers
+from nm.pools import claims, holders, leftovers
 from nm.records import Record, changed, in_order, name_of, new
 from nm.store import Reader, Transaction
 
@@ -59,6 +59,7 @@ def register_host(tx: Transaction, call: Call, name: str, settings: Record) -> i
     _check(record)
     _claim_libvirt(tx, call, record)
     tx.put(record)
+    claims.check_hosts(tx, call)
     tell(tx, call, "host", name, "registered")
     return 1
 
@@ -70,7 +71,7 @@ def _claim_libvirt(tx: Transaction, call: Call, record: Record) -> None:
 
 
 def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
-    """Change how a host is reached while no group uses it, or take it out of service."""
+    """Change how a host is reached while nobody uses it, or take it out of service."""
     record = need(tx, "host", name)
     given = values.changes(changes, f"host {name}", _HOST, {"reason": "", **_DEFAULTS})
     after = changed(record, call.now, **{**given, **service(record, given)})
@@ -89,6 +90,7 @@ def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
         unclaim(tx, "uri", hypervisor.canonical_uri(record["uri"]))
         _claim_libvirt(tx, call, after)
     tx.put(after)
+    claims.check_hosts(tx, call)
     tell(tx, call, "host", name, "changed", detail(given))
     return 1
 
@@ -102,7 +104,7 @@ def pin_host_key_of_host(tx: Transaction, name: str, key: str, now: float) -> No
 
 
 def unregister_host(tx: Transaction, call: Call, name: str) -> int:
-    """Forget a host that has no head nodes and no trunk."""
+    """Forget a host that has no head nodes, no trunk, and nothing of a description."""
     record = need(tx, "host", name)
     for head in _head_nodes(tx, name):
         raise Conflict(f"host {name} has head node {views.named(head)}", "UnregisterHeadNode first")
@@ -117,11 +119,16 @@ def unregister_host(tx: Transaction, call: Call, name: str) -> int:
 
 
 def _check_unused(tx: Transaction, name: str) -> None:
-    """Conflict while a group has its network there."""
+    """Conflict while a group has its network there, or a description a component."""
     if (group := uses.host(tx, name)) is not None:
         raise Conflict(
             f"host {name} has the network of group {group}",
             "take its head node or domains away, or destroy it",
+        )
+    if (component := holders.on_host(tx, name)) is not None:
+        raise Conflict(
+            f"host {name} has component {component}",
+            "terminate that, or describe it on another host; available and reason can change meanwhile",
         )
 
 

@@ -16,6 +16,7 @@ from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import values
 from nm.pool.common import need, need_new, tell
+from nm.pools import holders
 from nm.records import Record, name_of, new
 from nm.store import Reader, Transaction
 
@@ -118,7 +119,8 @@ def user_of(reader: Reader, name: str) -> str | None:
     for group in reader.range("group"):
         if any(name in specs.image_names(spec) for spec in (group["wanted"], group["target"])):
             return f"group {name_of(group['record_key'])}"
-    return None
+    component = holders.made_from(reader, name)
+    return None if component is None else f"component {component}"
 
 
 def need_kind(reader: Reader, name: str, kind: str) -> Record:

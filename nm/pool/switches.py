@@ -27,6 +27,7 @@ from nm.pool.common import (
     tell,
     unclaim,
 )
+from nm.pools import claims
 from nm.records import Record, changed, in_order, new, port_key, record_key
 from nm.store import Reader, Transaction
 
@@ -239,6 +240,8 @@ def _refuse_parked(tx: Transaction, call: Call, name: str, kind: str) -> None:
             f"switch {name} would park isolated ports on VLAN {parking}, which is in the pool",
             f"UnregisterVlan {parking}, then register the switch",
         )
+    if parking is not None:
+        claims.check_free(tx, parking)
 
 
 def _another_device(tx: Transaction, call: Call, name: str, keys: str) -> None:

@@ -11,6 +11,7 @@ from nm.calls import Call
 from nm.errors import Conflict, Invalid
 from nm.pool import uses, values
 from nm.pool.common import claim, detail, need, need_free_port, need_new, need_port, spelled, tell, unclaim
+from nm.pools import claims
 from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
@@ -119,6 +120,7 @@ def _check_trunk(tx: Transaction, call: Call, name: str, record: Record, ends: l
             f"the native VLAN {record['native']} of trunk {name} is in the pool",
             "use another native VLAN, or UnregisterVlan it",
         )
+    claims.check_free(tx, record["native"])
 
 
 def unregister_trunk(tx: Transaction, call: Call, name: str) -> int:

@@ -10,7 +10,7 @@ from nm.calls import Call
 from nm.errors import Conflict, NotFound
 from nm.pool import values
 from nm.pool.common import IN_SERVICE, SERVICE, detail, service, tell
-from nm.pools import tags
+from nm.pools import claims, tags
 from nm.records import Record, changed, new, record_key
 from nm.store import Reader, Transaction
 
@@ -25,8 +25,7 @@ def register_vlan(tx: Transaction, call: Call, id: int, settings: Record | None 
     given = values.struct({} if settings is None else settings, f"VLAN {id}", _CHECKS)
     if (why := tags.reserved(tx, call, id)) is not None:
         raise Conflict(*why)
-    if (name := tags.tagged(tx, id)) is not None:
-        raise Conflict(f"a domain of description {name} is on VLAN {id}", "let it leave, or use another VLAN")
+    claims.check_free(tx, id)
     tx.put(
         new(
             "vlan",

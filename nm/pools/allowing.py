@@ -12,12 +12,13 @@ from typing import Any
 
 from nm.calls import Call
 from nm.errors import LimitReached
+from nm.people import DESCRIBED
 from nm.pools import tags
 from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.files import EVERYWHERE, Wrong, unnameable
 from nm.pools.grouping import HOSTS, NETWORK, network_of
-from nm.pools.kinds import DISKS, DOMAINS, KINDS, OF_GROUPS, most, worth
+from nm.pools.kinds import DEFAULTS, DISKS, DOMAINS, KINDS, OF_GROUPS, limit_of, most, worth
 from nm.pools.places import host_of
 from nm.pools.scripting import TIMEOUT
 from nm.pools.tree import Part, Path
@@ -30,7 +31,7 @@ DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool",
 ADOPT, IN_PLACE = "adopt", "inPlace"
 LOOPBACK = DISKS[0]
 OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
-COUNTED = ("pools", "components", "domains", "memory", "disk")
+SIZES = tuple(name for word in DEFAULTS for name in (word, limit_of(word)))
 MIB = 1 << 20
 ASK = "an administrator may, or ask one for this in your right describe"
 
@@ -101,8 +102,8 @@ def _of_part(reader: Reader, call: Call, allowed: Allowed, part: Part, hosts: se
     for name, value in part.attributes.items() if part.kind not in OF_GROUPS else ():
         if name == IMAGE or name in FILES or name in DEVICES:
             yield from _of_value(reader, call, allowed, name, value)
-        elif name in ("memory", "maxMemory") and is_lazy(value) and not allowed.everything:
-            yield f"{name} is a reference", "write the number of MiB, for it is counted"
+        elif name in SIZES and is_lazy(value) and not allowed.everything:
+            yield f"{name} is a reference", "write the number, for it is counted"
 
 
 def _of_kind(call: Call, allowed: Allowed, part: Part) -> Iterator[Wrong]:
@@ -174,16 +175,11 @@ def _bridge(reader: Reader, call: Call, part: Part) -> Iterator[Wrong]:
     bridge, vlan = part.attributes.get("bridge"), part.attributes.get("vlan")
     if not isinstance(bridge, str):
         return
-    hint = "let network lead to a Group or Vlan of the description"
     if OWN_BRIDGE.fullmatch(bridge):
-        yield f"bridge {bridge} is a group's", hint
-    if not tags.is_shared(reader, part.host, bridge):
-        return
-    if vlan is None:
+        yield f"bridge {bridge} is a group's", tags.NETWORK_HINT
+    if vlan is None and tags.is_shared(reader, part.host, bridge):
         yield f"on bridge {bridge} without a VLAN it would be on all of them", "write vlan"
-    elif reader.get(record_key("vlan", vlan)) is not None:
-        yield f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", hint
-    elif isinstance(vlan, int) and (why := tags.reserved(reader, call, vlan)) is not None:
+    elif isinstance(vlan, int) and (why := tags.why_not(reader, call, [part.host, bridge, vlan])) is not None:
         yield why
 
 
@@ -217,12 +213,13 @@ def _is_image(reader: Reader, name: str) -> bool:
 
 def uses(parts: Iterable[Part]) -> dict[str, int]:
     """What a pool counts in its owner's limits; memory and disks in MiB. Disks in place were there before."""
-    counts = dict.fromkeys(COUNTED, 0) | {"pools": 1}
+    counts = dict.fromkeys(DESCRIBED, 0) | {"pools": 1}
     for part in parts:
         counts["components"] += 1
         if part.kind in DOMAINS:
             counts["domains"] += 1
-            counts["memory"] += most(part.attributes, "memory")
+            for word in DEFAULTS:
+                counts[word] += most(part.attributes, word)
         if part.kind in DISKS and part.attributes.get(IN_PLACE) is not True:
             held = (part.attributes.get(name) for name in ("size", "swapSize"))
             counts["disk"] += sum(-(-value // MIB) for value in held if isinstance(value, int))
@@ -232,14 +229,14 @@ def uses(parts: Iterable[Part]) -> dict[str, int]:
 def check_limits(reader: Reader, call: Call, name: str, wanted: Mapping[str, int]) -> None:
     """LimitReached when all that the caller describes would be more than the right allows."""
     limits = {} if call.caller.admin else call.rights.get("describe", {})
-    if not any(word in limits for word in COUNTED):
+    if not any(word in limits for word in DESCRIBED):
         return
     others: list[Record] = [
         pool
         for pool in reader.range("pool")
         if call.caller.is_(pool["owner"]) and name_of(pool["record_key"]) != name
     ]
-    for word in COUNTED:
+    for word in DESCRIBED:
         count = wanted[word] + sum(pool["uses"].get(word, 0) for pool in others)
         if word in limits and count > limits[word]:
             unit = f"MiB of {word}" if word in ("memory", "disk") else word

@@ -80,12 +80,16 @@ def _whole(value: Value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _within(bits: int) -> Callable[[Value], bool]:
+    return lambda value: _whole(value) and -(1 << bits) <= value < 1 << bits
+
+
 _FITS: Mapping[Type, Callable[[Value], bool]] = {
     "Any": lambda value: True,
     "Boolean": lambda value: isinstance(value, bool),
     "CD": is_component,
-    "Integer": _whole,
-    "Long": _whole,
+    "Integer": _within(31),
+    "Long": _within(63),
     "String": lambda value: isinstance(value, str),
     "Vector": lambda value: isinstance(value, list),
 }

@@ -1,20 +1,20 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nm.descriptions.components import NO_PLACE, Written
 from nm.descriptions.unknown import advice
 from nm.errors import Invalid, NotFound
-from nm.pools import guests
+from nm.pools import guests, shapes
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
 from nm.pools.grouping import wrong, wrong_alone
 from nm.pools.kinds import DOMAINS, KINDS
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
-from nm.pools.tree import Part, Path, Tree, spell
+from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
 NO_VALUE_SHOWN = "(not shown)"
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -26,9 +26,12 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "diskBus": ("virtio", "scsi", "sata", "ide"),
     "bridgeKind": ("linux", "ovs"),
 }
+PROCESSORS = 512  # as of images; libvirtd itself ends of two thousand million
 BOUNDS: Mapping[str, tuple[int, int]] = {
-    **dict.fromkeys(("memory", "vcpus", "size"), (1, sys.maxsize)),
-    **dict.fromkeys(("maxMemory", "maxVcpus", "swapSize"), (0, sys.maxsize)),
+    **dict.fromkeys(("memory", "size", "sfLivenessFactor"), (1, sys.maxsize)),
+    **dict.fromkeys(("maxMemory", "swapSize", "sfLivenessDelay"), (0, sys.maxsize)),
+    "vcpus": (1, PROCESSORS),
+    "maxVcpus": (0, PROCESSORS),
     "shutdownTimeout": (0, 600),  # the host's other pools wait meanwhile
 }
 LAST_VLAN = 4094
@@ -72,10 +75,17 @@ def findings(tree: Tree) -> list[Finding]:
     return [*found, *_of_shells(tree), *_of_disks(tree), *_of_lazy(tree), *_of_order(tree)]
 
 
+def unfit(parts: Iterable[Part]) -> Iterator[Finding]:
+    """What of them could not be kept, told or handed on: asked first, for nobody looks further then."""
+    for part in parts:
+        for text, hint in shapes.unfit(part.attributes):
+            yield _error(part, text, hint)
+
+
 def of_one(part: Part) -> list[Finding]:
     """What is wrong with one part, for all that is known of it alone."""
     given = guests.given(part.attributes) if part.kind in DOMAINS else {}
-    return [*_of_part(part), *_of_guest(part, given)]
+    return [*unfit([part]), *_of_part(part), *_of_guest(part, given)]
 
 
 def _of_guest(part: Part, given: Mapping[str, Value]) -> Iterator[Finding]:
@@ -106,6 +116,7 @@ def _of_value_there(tree: Tree, part: Part, attribute: Attribute) -> Iterator[Fi
 
 
 def _of_part(part: Part) -> Iterator[Finding]:
+    yield from _of_name(part)
     kind = KINDS.get(part.kind)
     if kind is None:
         hint = "let it extend one, such as Compound, or say DATA when it is not to be deployed"
@@ -122,6 +133,13 @@ def _of_part(part: Part) -> Iterator[Finding]:
         yield from _of_nic(part)
     for text, hint in wrong_alone(part):
         yield _error(part, text, hint)
+
+
+def _of_name(part: Part) -> Iterator[Finding]:
+    """What is made for a part is called by its path as it is spelled, so no two may be spelled alike."""
+    name = part.path[-1] if part.path else ""
+    if part.path and (not name.isprintable() or ":" in name or spell((name,)) == spell(ROOT)):
+        yield _error(part, f"{name!r} cannot be a component's name", "choose another one, without a colon")
 
 
 def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Finding]:

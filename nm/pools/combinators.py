@@ -314,10 +314,17 @@ def last_act(life: Life, path: Path) -> bool:
         return False
     _remember(life, path, acted=True)
     actions = life.tree.actions(path)
-    if not actions or life.get(actions[0]).get("state") != "initialized" or "doing" in life.get(actions[0]):
+    if not actions or not _is_ready(life, actions[0]):
         return False
     life.begin(actions[0], "start")
     return True
+
+
+def _is_ready(life: Life, path: Path) -> bool:
+    """Whether a part, and all inside it, could start now."""
+    entry = life.get(path)
+    deployed = entry.get("state") == "initialized" and entry.get("passed") == "deploy"
+    return deployed and not any("doing" in life.get(inner) for inner in life.tree.below(path))
 
 
 def acted(life: Life, path: Path) -> None:

@@ -3,7 +3,7 @@
 A hostile text costs no more than `bounds` let it; nothing is compiled within a transaction.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,15 +11,14 @@ from typing import Any
 from nm.descriptions.limits import Limits
 from nm.errors import Denied, Invalid
 from nm.pools import allowing
-from nm.pools.attributes import Value
-from nm.pools.checking import Finding, findings
+from nm.pools.checking import Finding, findings, unfit
 from nm.pools.grouping import hosted
 from nm.pools.keeping import Text, on_host
 from nm.pools.plan import Plan
+from nm.pools.tags import Tag, tags_of
 from nm.pools.tree import Part, Tree, parts_of
 
 MOST_TOLD = 20
-DEEPEST = 12  # components within components of one attribute: records and answers are not nested deeper
 LONGEST_NAME = 255  # of a file that came along
 
 
@@ -46,6 +45,11 @@ class Draft:
     def uses(self) -> dict[str, int]:
         """What it counts."""
         return allowing.uses(self.parts)
+
+    @cached_property
+    def tags(self) -> list[Tag]:
+        """What it claims."""
+        return tags_of((part.kind, part.host, part.attributes) for part in self.parts)
 
     def hash_of(self, plan: Plan) -> str:
         """Names a plan of it, with the moment that it was made for where that makes a difference."""
@@ -80,7 +84,7 @@ def draft(name: str, text: Text, bounds: Limits, most: int, host: str = "") -> D
             f"the description has {len(parts)} components; {most} are allowed",
             "make several descriptions of it (descriptions.components)",
         )
-    _check_depth(parts)
+    refuse(list(unfit(parts)))
     read = replace(text, files=_those(theirs), library=_those(ours))
     warned = [str(warning) for warning in description.warnings]
     made = Draft(name, read, parts, warned, host, description.timed)
@@ -109,21 +113,3 @@ def refuse(wrong: list[Finding], *, denied: bool = False) -> None:
 
 def _those(noted: _Noted) -> dict[str, str]:
     return {name: noted[name] for name in sorted(noted.read)}
-
-
-def _check_depth(parts: list[Part]) -> None:
-    for part in parts:
-        for name, value in part.attributes.items():
-            if isinstance(value, (dict, list)) and any(depth > DEEPEST for depth in _depths(value, 0)):
-                raise Invalid(
-                    f"{name} of {':'.join(part.path) or 'sfConfig'} is nested more than {DEEPEST} deep",
-                    "make it flatter",
-                )
-
-
-def _depths(value: Value, depth: int) -> Iterator[int]:
-    inner = value["attributes"].values() if isinstance(value, dict) and "attributes" in value else value
-    if isinstance(value, dict | list) and not (isinstance(value, dict) and "attributes" not in value):
-        yield depth + 1
-        for item in inner if depth <= DEEPEST else ():
-            yield from _depths(item, depth + 1)

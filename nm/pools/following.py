@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from nm.descriptions.components import CLASS, kind_of, plain_value
+from nm.descriptions.finding import WITHIN
 from nm.descriptions.limits import Budget, Limits
 from nm.descriptions.linking import Linker
-from nm.descriptions.problems import Unresolved
+from nm.descriptions.problems import Problem, Unresolved, Wrong
 from nm.descriptions.reading import Reader
 from nm.descriptions.result import Converter
 from nm.descriptions.schemas import Rule, absent
@@ -29,6 +30,7 @@ from nm.descriptions.values import (
     Scope,
     Vector,
 )
+from nm.descriptions.values import Part as Step
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy
 from nm.pools.kinds import ACTIONS, COMMON, HOST, KINDS
@@ -65,7 +67,7 @@ class Live:
         self._parts = parts
         budget = Budget(Limits())
         reader = Reader({}, {}, budget)
-        self._linker = _RunTime(budget, reader, surroundings, Converter(budget))
+        self._linker = _RunTime(budget, reader, surroundings, _Texts(budget))
         self._root = Scope(Component(_Place(self, (), parts.get(()))))
 
     def worth(self, path: Path, name: str, part: Placed | None = None) -> Value | Led:
@@ -199,8 +201,23 @@ class _Place(dict[Key, Attribute]):
         return found
 
 
+class _Texts(Converter):
+    """The texts of components; a part has none, for it would tell all that is around as well."""
+
+    def _made(self, scope: Scope) -> tuple[Component, int]:
+        if isinstance(scope.component.attributes, _Place):
+            words = f"{scope.path() or 'the whole'} is a component that runs, of which there is no text"
+            raise Wrong(Problem(words, "name the attribute of it that is meant"))
+        return super()._made(scope)
+
+
 class _RunTime(Linker):
     """The linker when nothing is lazy any more, and numbers have lost by what name they were written."""
+
+    def _outside(self, part: Step) -> Any:
+        if part.kind in {"HOST", "PROCESS"}:
+            raise Unresolved(Problem(f"LAZY {part.kind} leads nowhere", WITHIN))
+        return super()._outside(part)
 
     def _check(self, holder: Scope, rule: Rule) -> None:
         attribute = holder.component.attributes.get(rule.name)

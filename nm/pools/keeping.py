@@ -17,6 +17,8 @@
                               "adopt": whether domains that are there already are taken as they are,
                               "folders": whose files a domain that is taken may have: those of who applied it}
                    uses       what it counts in the limits of its owner (allowing.uses)
+                   tags       on which VLANs a domain of it is, or may come to be (claims): only added to
+                              until a job has come to its end
     text_NAME.REV  a text with all that it included, and was told: read again it means the same
     piece_NAME.N   by number {"path", "part": Part.record() as it is deployed or None, "begun", "worth": of
                    Standing, "life": the number of its life, "deployed": of a Script, whether that life was
@@ -44,6 +46,7 @@ from nm.jobs import OVER
 from nm.pools import chunks
 from nm.pools.differences import Standing
 from nm.pools.grouping import hosted
+from nm.pools.tags import Tag, tags_of, together
 from nm.pools.tree import Part, Path, by_place, parts_of
 from nm.records import Record, changed, record_key
 from nm.store import Reader, Transaction
@@ -211,8 +214,10 @@ def reached(tx: Transaction, pool: Record, now: float, state: str, error: str | 
     before = pool["before"]
     if before is not None and before["text"] not in (None, pool["text"]):
         tx.delete(text_key(_name(pool), before["text"]))
-    deployed = pool["target"] if error is None else pool["deployed"]
-    tx.put(changed(pool, now, before=None, deployed=deployed, state=state, error=error, job=None))
+    reached: Record = {}
+    if error is None:
+        reached = {"deployed": pool["target"], "tags": tags(tx, pool)}
+    tx.put(changed(pool, now, before=None, state=state, error=error, job=None, **reached))
 
 
 def given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
@@ -220,7 +225,8 @@ def given_up(tx: Transaction, pool: Record, now: float, words: str) -> None:
     before = pool["before"]
     if before is not None and before["text"] != pool["text"] and pool["text"] is not None:
         tx.delete(text_key(_name(pool), pool["text"]))
-    tx.put(changed(pool, now, **(before or {}), before=None, state="running", error=words, job=None))
+    own = {**(before or {}), "before": None, "state": "running", "error": words, "job": None}
+    tx.put(changed(pool, now, **own, tags=tags(tx, pool)))
 
 
 # ---- what is there
@@ -263,6 +269,20 @@ def standings(reader: Reader, pool: Record | None) -> dict[Path, Standing]:
     ]
     found.sort(key=lambda standing: by_place(standing.part))
     return {standing.part.path: standing for standing in found}
+
+
+def tags(reader: Reader, pool: Record) -> list[Tag]:
+    """Those of what is deployed. While one waits for its next start to be elsewhere, none is let go."""
+    items = [item for _, item in _pieces(reader, pool) if item["part"] is not None]
+    parts = [item["part"] for item in items]
+    found = tags_of((part["kind"], part["host"], part["attributes"]) for part in parts)
+    waits = any({"bridge", "vlan"} & item.get("late", {}).keys() for item in items)
+    return together(pool.get("tags", ()), found) if waits else found
+
+
+def claimed(reader: Reader, pool: Record) -> list[Tag]:
+    """Those of the pool's record; what is deployed, where an nm before this wrote it without."""
+    return list(pool["tags"]) if "tags" in pool else tags(reader, pool)
 
 
 def standing_of(reader: Reader, pool: Record, path: Path) -> Standing | None:

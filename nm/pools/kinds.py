@@ -118,9 +118,14 @@ def most(attributes: Mapping[str, Value], name: str) -> int:
 
     A guest can take that at any time: what it has less is only asked of it.
     """
-    given, limit = attributes.get(name), attributes.get(f"max{name.capitalize()}")
+    given, limit = attributes.get(name), attributes.get(limit_of(name))
     now = given if isinstance(given, int) else DEFAULTS[name]
     return max(now, limit if isinstance(limit, int) else 2 * now)
+
+
+def limit_of(name: str) -> str:
+    """The attribute that says up to how much that can be."""
+    return f"max{name.capitalize()}"
 
 
 def _growing(name: str) -> Rule:

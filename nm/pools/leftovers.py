@@ -2,7 +2,8 @@
 
     leftover_IDENTITY   pool, path, part (its kind), host (a record's name), born, life, attributes (those by
                         which a hand finds it), network (of a group, on which it was, or ""), half (of Brief),
-                        owner, error (why it could not be taken away), since
+                        tags (on which VLANs it may be: all that its pool claims there), owner, error (why it
+                        could not be taken away), since
 
 Made in the name of nm/poolwork.py, and paid by nm/leftoverwork.py. The identity is that of a life of a part
 (nm/pools/briefs.py), so nothing that came later is ever taken for it.
@@ -11,6 +12,9 @@ Made in the name of nm/poolwork.py, and paid by nm/leftoverwork.py. The identity
 from typing import Any
 
 from nm.pools.briefs import Brief
+from nm.pools.kinds import DOMAINS
+from nm.pools.places import host_of
+from nm.pools.tags import Tag
 from nm.pools.tree import spell
 from nm.records import Record, new, record_key
 from nm.store import Event, Reader, Transaction
@@ -46,12 +50,20 @@ def owe(tx: Transaction, pool: Record, brief: Brief, host: str, error: str, now:
             attributes=attributes,
             network=brief.network,
             half=brief.half,
+            tags=_tags(tx, pool, host) if brief.kind in DOMAINS else [],
             owner=pool["owner"],
             error=error,
             since=int(now),
         )
     )
     tx.tell(Event("nm", f"pool {brief.pool}", "left behind", f"{said(brief.path)} on host {host}: {error}"))
+
+
+def _tags(reader: Reader, pool: Record, host: str) -> list[Tag]:
+    """Those of the pool's on that host: what was just being changed may be on either."""
+    found = (reader.get(pool["record_key"]) or pool).get("tags", [])
+    key = record_key("host", host)
+    return [tag for tag in found if (there := host_of(reader, tag[0])) and there["record_key"] == key]
 
 
 def brief_of(record: Record) -> Brief:

@@ -15,13 +15,14 @@ from nm.descriptions.literals import Decimals
 from nm.descriptions.surroundings import Surroundings
 from nm.errors import Conflict, Invalid, NotFound
 from nm.marshal import MAX_INT
-from nm.pools import adopting, allowing, keeping, reality
+from nm.pools import adopting, allowing, claims, keeping, reality
 from nm.pools.attributes import COUNTS, Effect
 from nm.pools.checking import Finding, of_one, unknown
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft, refuse
 from nm.pools.kinds import KINDS, OF_GROUPS
 from nm.pools.plan import Plan, plan
+from nm.pools.tags import tags_of, together
 from nm.pools.tree import Part, Path, spell, spelled
 from nm.records import Record, changed, name_of, new, record_key
 from nm.store import Event, Reader, Transaction
@@ -149,6 +150,7 @@ def apply(
     if not seen.still(tx):
         return None
     check_draft(tx, call, draft)
+    claims.check(tx, call, draft.tags)
     name, pool = draft.name, seen.pool
     if options.get("if_plan", named := draft.hash_of(found)) != named:
         raise Conflict(f"the plan of {name} is another one by now", "look at the new plan, then apply that")
@@ -161,6 +163,7 @@ def apply(
     number = record["revision"] + 1
     job = jobs.submit(tx, call, keeping.subject(name), "update" if there else "apply", revision=number)
     fields = {"revision": number, "target": number, "text": number, "set": [], "uses": draft.uses}
+    fields["tags"] = together(keeping.claimed(tx, record) if there else (), draft.tags)
     if pool is not None and pool["state"] != "running" and pool["text"] is not None:
         tx.delete(keeping.text_key(name, pool["text"]))
     tx.put(draft.text.record(name, number, call.now))
@@ -239,7 +242,7 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
     effect = _checked_change(tx, call, old, new_part, attribute)
     remarks = [*_odd(old.part, new_part), *_mended_with(tx, pool, old, attribute)]
     less, more = allowing.uses([old.part]), allowing.uses([new_part])
-    uses = {word: count - less[word] + more[word] for word, count in pool["uses"].items()}
+    uses = {word: pool["uses"].get(word, 0) - less[word] + count for word, count in more.items()}
     allowing.check_limits(tx, call, name, uses)
     number = pool["revision"] + 1
     kept = [item for item in pool["set"] if (tuple(item[0]), item[1]) != (where, attribute)]
@@ -254,8 +257,20 @@ def _set(tx: Transaction, call: Call, name: str, path: str, change: Mapping[str,
         remarks=remarks,
         revision=number,
     )
-    after = [*kept, [list(where), attribute, change]]
-    _begin(tx, call, pool, job, "updating", revision=number, target=number, set=after, uses=uses)
+    _begin(
+        tx,
+        call,
+        pool,
+        job,
+        "updating",
+        revision=number,
+        target=number,
+        set=[*kept, [list(where), attribute, change]],
+        uses=uses,
+        tags=together(
+            keeping.claimed(tx, pool), tags_of([(new_part.kind, new_part.host, new_part.attributes)])
+        ),
+    )
     _tell(
         tx,
         call,
@@ -403,6 +418,7 @@ def _new_pool(call: Call, name: str) -> Record:
         lives=0,
         options={},
         uses={},
+        tags=[],
     )
 
 

@@ -152,6 +152,7 @@ class _Comparison:
     def __init__(self, target: Tree, deployed: Mapping[Path, Standing], reference: bool) -> None:
         self._target, self._deployed, self._reference = target, deployed, reference
         self._found: dict[Path, Change] = {}
+        self._over: set[Path] = set()  # what had its turn in a combinator, and all inside it
 
     def changes(self) -> dict[Path, Change]:
         """The changes by path, in the order of the tree."""
@@ -171,6 +172,10 @@ class _Comparison:
         standing = self._deployed.get(path)
         if around is not None and around.action in {"create", "replace", "later", "destroy"}:
             self._made_with(around, part, standing)
+        elif part.parent in self._over:
+            self._over.add(path)
+            if standing is None:
+                self._found[path] = Change(path, part.kind, "later", part.host)
         elif standing is None or not standing.up:
             self._make(part, standing)
         elif found := self._differences(standing, part):
@@ -192,8 +197,10 @@ class _Comparison:
     def _make(self, part: Part, standing: Standing | None) -> None:
         """What is not there, or did not get to run. What ended in a combinator had its turn."""
         state = standing.state if standing is not None else ""
-        if part.role and state:
-            return  # its combinator sees to it
+        if part.role and state:  # its combinator sees to it
+            if state == "ended":
+                self._over.add(part.path)
+            return
         around = self._deployed.get(part.parent) if part.parent is not None else None
         joins = around is not None and around.part.kind == "Parallel"
         action: Action = "later" if part.role and not joins else "create"

@@ -1,20 +1,57 @@
-"""VLANs on which a description puts domains by their tag, on the bridge that a host shares with nm. Pure.
+"""VLANs on which descriptions put domains by their tag, on the bridge that a host shares with nm. Pure.
 
-Nobody keeps groups from such a domain but these two questions: who describes one asks the first, and who
-registers a VLAN both.
+A *tag* is [host as its part has it, bridge, VLAN]. Which are claimed tells nm/pools/claims.py. Whether its
+bridge is one that is shared is asked each time, for hosts change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nm import views
 from nm.calls import Call
-from nm.pools import chunks
 from nm.pools.kinds import DOMAINS
 from nm.pools.places import host_of
+from nm.records import record_key
 from nm.store import Reader
 
 Why = tuple[str, str]  # and what to do
+Tag = list[Any]
+NETWORK_HINT = "let network lead to a Group or Vlan of the description"
+
+
+def tags_of(parts: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Tag]:
+    """The tags of parts of that kind, on that host, with these attributes; each once."""
+    return together(
+        [host, given["bridge"], given["vlan"]]
+        for kind, host, given in parts
+        if kind in DOMAINS and _is_tagged(given)
+    )
+
+
+def _is_tagged(given: Mapping[str, Any]) -> bool:
+    return isinstance(given.get("bridge"), str) and isinstance(given.get("vlan"), int)
+
+
+def together(*tags: Iterable[Tag]) -> list[Tag]:
+    """All of these, each once."""
+    return [list(tag) for tag in sorted({tuple(tag) for some in tags for tag in some})]
+
+
+def is_shared(reader: Reader, host: str, bridge: str) -> bool:
+    """Whether that bridge is the host's own of Open vSwitch, on which are all VLANs."""
+    found = host_of(reader, host)
+    network = found["network"] if found is not None else {}
+    return network.get("kind") == "ovs" and network.get("device") == bridge
+
+
+def why_not(reader: Reader, call: Call, tag: Tag) -> Why | None:
+    """Why no domain may be there."""
+    host, bridge, vlan = tag
+    if not is_shared(reader, host, bridge):
+        return None
+    if reader.get(record_key("vlan", vlan)) is not None:
+        return f"VLAN {vlan} on bridge {bridge} is one that nm gives to groups", NETWORK_HINT
+    return reserved(reader, call, vlan)
 
 
 def reserved(reader: Reader, call: Call, vlan: int) -> Why | None:
@@ -28,25 +65,3 @@ def reserved(reader: Reader, call: Call, vlan: int) -> Why | None:
         if switch["driver"] in parking:
             return f"switch {views.named(switch)} parks isolated ports on VLAN {vlan}", "use another VLAN"
     return None
-
-
-def is_shared(reader: Reader, host: str, bridge: str) -> bool:
-    """Whether that bridge is the host's own of Open vSwitch, on which are all VLANs."""
-    found = host_of(reader, host)
-    network = found["network"] if found is not None else {}
-    return network.get("kind") == "ovs" and network.get("device") == bridge
-
-
-def tagged(reader: Reader, vlan: int) -> str | None:
-    """A description that has a domain on that VLAN by its tag; None: none has."""
-    for record in reader.range("piece"):
-        for item in record["items"].values():
-            if item["part"] is not None and _is_on(reader, item["part"], vlan):
-                return chunks.pool_of(record["record_key"])
-    return None
-
-
-def _is_on(reader: Reader, part: Mapping[str, Any], vlan: int) -> bool:
-    given = part["attributes"]
-    there = part["kind"] in DOMAINS and given.get("vlan") == vlan
-    return there and is_shared(reader, part["host"], str(given.get("bridge")))

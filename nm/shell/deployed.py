@@ -89,7 +89,7 @@ def update(session: Session, command: Command, options: Options) -> int:
 
 def start(session: Session, command: Command, options: Options) -> int:
     """Deploy as sfStart does: at once, with what names no host on that host, and wait for it."""
-    options.on = None if options.machine.lower() in HERE else options.machine
+    options.on = "localhost" if options.machine.lower() in HERE else options.machine
     return _at_once(session, command, options)
 
 

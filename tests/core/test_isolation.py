@@ -309,7 +309,7 @@ class OpenLife(Life):
         return found
 
 
-def _live(life: type[Life], lives: int, steps: int) -> None:
+def _live(life: type[RuleBasedStateMachine], lives: int, steps: int) -> None:
     # A failing life is shown as it was: shrinking it takes minutes, NM_SHRINK=1 asks for that.
     phases = tuple(Phase) if "NM_SHRINK" in os.environ else (Phase.explicit, Phase.reuse, Phase.generate)
     run_state_machine_as_test(

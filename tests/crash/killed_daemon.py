@@ -23,6 +23,7 @@ from nm.calls import Call, Caller, Site
 from nm.client import ClientError, connect
 from nm.database import Database
 from nm.database_tools import dump
+from tests import untraced
 from tests.crash.kill9 import run
 
 NAMES = tuple(f"w{number}" for number in range(8))
@@ -65,6 +66,7 @@ class DaemonTarget:
             [sys.executable, "-m", "nm.daemon", "--config", str(self._config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=untraced.environment(),
         )
         self._clients = [threading.Thread(target=self._count_up, args=(name,)) for name in NAMES]
         for client in self._clients:

@@ -14,6 +14,7 @@ from typing import Any
 from nm.client import ClientError, connect
 from nm.database import Database
 from nm.errors import Conflict
+from tests import untraced
 from tests.core.isolation import crossings, promised_wrongly
 from tests.rack import Rack, rack
 
@@ -30,7 +31,9 @@ def killed_nmd(lab: Rack, folder: Path) -> Iterator[Any]:
         "[jobs]\nretry_first_seconds = 0.02\nretry_longest_seconds = 0.2\n"
     )
     command = [sys.executable, "-m", "nm.daemon", "--config", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=untraced.environment()
+    )
     try:
         with contextlib.ExitStack() as stack:
             proxies: list[Any] = []

@@ -19,6 +19,7 @@ from nm.database import Database
 from nm.database_tools import dump
 from nm.errors import DeviceFailed
 from nm.records import Record
+from tests import untraced
 from tests.database import ledger
 
 NAMES = tuple(f"w{number}" for number in range(8))
@@ -55,7 +56,8 @@ class Writers:
 
     def __init__(self, folder: Path, journal_limit: int) -> None:
         command = [sys.executable, "-m", "tests.crash.writer", str(folder), str(journal_limit)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=untraced.environment())
         self._said = b""
 
     def listen(self, seconds: float) -> None:

@@ -151,6 +151,7 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@pytest.mark.no_cover  # a text goes through the same code thousands of times
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("phase", PHASES)
 def test_hostile_texts_cost_what_is_counted(name: str, phase: Phase) -> None:

@@ -29,6 +29,7 @@ def _plainly(text: str) -> tuple[str | None, str]:
         return None, mistake.phase
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("first", range(0, 20 * EXAMPLES, 4 * EXAMPLES))
 def test_what_is_tangled(first: int) -> None:
     good = 0
@@ -44,6 +45,7 @@ def test_what_is_tangled(first: int) -> None:
     assert good > EXAMPLES / 10
 
 
+@pytest.mark.no_cover
 def test_what_holds_together() -> None:
     for seed in range(EXAMPLES):
         text = sound.description(seed)

@@ -9,6 +9,7 @@ from typing import Any
 
 from nm.client import ClientError, connect
 from nm.jobs import OVER
+from tests import untraced
 from tests.waiting import until
 
 
@@ -32,7 +33,9 @@ class Daemon:
         """Start it where none runs."""
         command = [sys.executable, "-m", "nm.daemon", "--config", str(self._config)]
         with open(self._said, "a") as said:
-            self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=said, env=untraced.environment()
+            )
         until(self._answers, self._patience)
 
     def _answers(self) -> bool:

@@ -254,3 +254,24 @@ def test_limits_count_all_pools_of_the_owner(bench: Bench) -> None:
     with refused(bench, LimitReached, "MiB of memory"):
         bench.call("SetAttribute", "two", "b:memory", 1100, caller=ALICE)
     assert apply(bench, domain("a", "memory 600;"), "two", ALICE)
+
+
+def test_processors_are_limited_by_what_domains_can_have(bench: Bench) -> None:
+    describer(bench, vcpus=8)
+    run(bench, domain(more="vcpus 2;"), "one", ALICE)
+    with refused(bench, LimitReached, "8 vcpus at most, and this makes 9"):
+        apply(bench, domain("a", "maxVcpus 5;"), "two", ALICE)
+    with refused(bench, LimitReached, "this makes 10"):
+        bench.call("SetAttribute", "one", "d:vcpus", 5, caller=ALICE)
+    with refused(bench, Denied, "maxVcpus is a reference"):
+        apply(bench, domain(more="maxVcpus LAZY x; x 5;"), "two", ALICE)
+    assert apply(bench, domain("a", "maxVcpus 4;"), "two", ALICE)
+
+
+def test_a_limit_counts_what_was_deployed_before_there_was_one(bench: Bench) -> None:
+    describer(bench)
+    run(bench, domain(), caller=ALICE)
+    bench.edit("pool_pool", uses={"pools": 1, "components": 2, "domains": 1, "memory": 1024, "disk": 0})
+    describer(bench, vcpus=8)
+    assert bench.call("SetAttribute", "pool", "d:vcpus", 2, caller=ALICE)
+    assert pool(bench)["uses"]["vcpus"] == 2

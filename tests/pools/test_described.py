@@ -23,6 +23,7 @@ from tests.descriptions.say import INCLUDES
 from tests.pool.world import ALICE, BOB, ROOT
 from tests.pools.deployed import bring_up
 
+NESTED: Any = [[[[[[[[[[[[[5]]]]]]]]]]]]]
 FOLDERS = Describing(shells=True, folders=("/data",))
 
 
@@ -53,8 +54,8 @@ def apply(bench: Bench, inside: str, name: str = "pool", caller: Caller = ROOT, 
     return number
 
 
-def run(bench: Bench, inside: str, name: str = "pool", caller: Caller = ROOT) -> None:
-    apply(bench, inside, name, caller)
+def run(bench: Bench, inside: str, name: str = "pool", caller: Caller = ROOT, **options: Any) -> None:
+    apply(bench, inside, name, caller, **options)
     bring_up(bench.memory, name, NOW)
 
 
@@ -86,7 +87,14 @@ def test_what_is_applied_is_kept_with_the_job_that_deploys_it(bench: Bench) -> N
     record = pool(bench)
     assert (record["target"], record["deployed"], record["state"]) == (1, None, "deploying")
     assert record["owner"] == {"name": "root", "uid": 0}
-    assert record["uses"] == {"pools": 1, "components": 2, "domains": 1, "memory": 1024, "disk": 0}
+    assert record["uses"] == {
+        "pools": 1,
+        "components": 2,
+        "domains": 1,
+        "memory": 1024,
+        "vcpus": 2,
+        "disk": 0,
+    }
     parts = keeping.target_parts(bench.store, record)
     assert [(part.path, part.kind) for part in parts] == [((), "Compound"), (("d",), "Domain")]
 
@@ -248,7 +256,7 @@ def test_what_is_wrong_is_told(bench: Bench, written: str, words: str) -> None:
 @pytest.mark.parametrize(
     "inside",
     [
-        *(domain(more=f"{name};") for name in ("memory -9", "memory 0", "maxMemory -1", "vcpus 0")),
+        *(domain(more=f"{name};") for name in ("memory -9", "memory 0", "maxMemory -1")),
         domain(more="memory LAZY x; x (0 - 9);"),
         *(f'l extends LoopbackStorageBackend {{ baseImage "spare"; {size}; }}'
           for size in ("size -9L", "size 0L", "size 9L; swapSize -9L")),
@@ -260,9 +268,47 @@ def test_nothing_is_less_than_nothing(bench: Bench, inside: str) -> None:
         apply(bench, inside)
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("vcpus 2000000000;", "it is 1 to 512"),
+        ("vcpus 0;", "it is 1 to 512"),
+        ("maxVcpus 513;", "it is 0 to 512"),
+        ("vcpus LAZY x; x 600;", "it is 1 to 512"),
+        ("sfLivenessDelay (0 - 5);", "it is 0 at least"),
+        ("sfLivenessDelay LAZY x; x 0.00001;", "must be an Integer"),
+        ("sfLivenessFactor 0;", "it is 1 at least"),
+        ("memory LAZY x; x 5000000000L;", "must be an Integer"),
+        (r'cmdline "a\u0000b";', r"'cmdline' has the character U\+0000"),
+        (r'x [["\ud800"]];', r"'x' has the character U\+D800"),
+        (r'"a\ud800" 1;', r"has the character U\+D800"),
+        (r'x extends DATA { "\uffff" 1; };', r"'x' has the character U\+FFFF"),
+    ],
+)
+def test_what_no_host_can_carry_is_refused(bench: Bench, more: str, words: str) -> None:
+    """Of so many processors libvirtd itself ends, and so does a whole batch of orders of such a text."""
+    with refused(bench, Invalid, words):
+        apply(bench, domain(more=more))
+
+
+def test_a_small_text_makes_no_large_records(bench: Bench) -> None:
+    doubled = " ".join(f"s{n + 1} (s{n} ++ s{n});" for n in range(9))
+    with refused(bench, Invalid, "p: its attributes have 523,.* characters, and 262,144 are allowed"):
+        apply(bench, f'p extends Prim {{ s0 "{"x" * 512}"; {doubled} }}')
+
+
 def test_how_long_a_host_may_be_held_up_is_bounded(bench: Bench) -> None:
     with refused(bench, Invalid, "it is 0 to 600"):
         apply(bench, domain(more="shutdownTimeout 2000000000;"))
+
+
+@pytest.mark.parametrize("name", ["a:b", "", "sfConfig", "a\\nb", "a\\u0000"])
+def test_no_two_components_are_spelled_alike(bench: Bench, name: str) -> None:
+    """What hands make is called by that: one would have the other's disk."""
+    with refused(bench, Invalid, "cannot be a component's name"):
+        apply(bench, f'"{name}" extends Domain {{ hostname "x"; }} a extends Compound {{ {domain("b")} }}')
+    with refused(bench, Invalid, "cannot be a component's name"):
+        apply(bench, f's extends Parallel {{ actions extends DATA {{ "{name}" extends DATA Prim; }} }}')
 
 
 def test_too_many_components(bench: Bench) -> None:
@@ -351,6 +397,11 @@ def test_bytes_of_disks_are_a_limit_and_have_to_be_said(bench: Bench) -> None:
         ("e:memory", 5, NotFound, "no component e runs"),
         ("d:kernel", "/etc/shadow", Denied, "descriptions.folders"),
         ("d:bridge", [{"a": 1}], Invalid, "bridge cannot be that"),
+        ("d:memory", float(1 << 40), Invalid, "must be an Integer"),
+        ("d:vcpus", 513, Invalid, "it is 1 to 512"),
+        ("d:x", NESTED, Invalid, "nested more than 12 deep"),
+        ("d:cmdline", "\0", Invalid, r"U\+0000"),
+        ("d:x", "x" * 300_000, Invalid, "262,144 are allowed"),
     ],
 )
 def test_what_cannot_be_set(bench: Bench, path: str, value: Any, error: type[NMError], words: str) -> None:
@@ -470,3 +521,34 @@ def test_what_a_description_has_is_no_head_node(bench: Bench) -> None:
     refuses("d", "that of a:d of description old, which was ended by force")
     bench.memory.transact(lambda tx: tx.delete(owed["record_key"]))
     assert bench.call("RegisterHeadNode", "front", front) == 1
+
+
+# ---- what it stands on
+
+
+def test_a_host_stays_what_it_is_while_a_description_has_something_there(bench: Bench) -> None:
+    bench.call(
+        "RegisterHost", "h5", {"uri": "qemu+ssh://h5/system", "network": {"kind": "linux", "device": "eth0"}}
+    )
+    run(bench, f"a extends Compound {{ {domain()} }}", host="h5")
+    for changes in (
+        {"uri": "qemu+ssh://h6/system"},
+        {"network": {"kind": "ovs", "device": "br9"}},
+        {"pool": "x"},
+    ):
+        with refused(bench, Conflict, "host h5 has component a:d of description pool"):
+            bench.call("UpdateHost", "h5", changes)
+    with refused(bench, Conflict, "host h5 has component a:d of description pool"):
+        bench.call("UnregisterHost", "h5")
+    assert bench.call("UpdateHost", "h5", {"available": False})
+    bring_up(bench.memory, "pool", NOW, "failed")  # nothing of it is there
+    assert bench.call("UpdateHost", "h5", {"uri": "qemu+ssh://h6/system"})
+    assert bench.call("UnregisterHost", "h5")
+
+
+def test_an_image_stays_while_a_disk_is_made_from_it(bench: Bench) -> None:
+    run(bench, 'l extends LoopbackStorageBackend { baseImage "spare"; }')
+    with refused(bench, Conflict, "image spare is used by component l of description pool"):
+        bench.call("UnregisterImage", "spare")
+    bring_up(bench.memory, "pool", NOW, "ended")
+    assert bench.call("UnregisterImage", "spare")

@@ -18,7 +18,8 @@ PREDICATES = '#include "org/smartfrog/predicates.sf"\n'
 
 def worth(value: str, inside: str = A) -> Any:
     """What b:x is worth."""
-    return Live(pool(f"{inside} b extends P {{ x {value}; y LAZY a:v; }}").parts).worth(("b",), "x")
+    held = "held extends DATA { n 1; o LAZY a; }"
+    return Live(pool(f"{inside} b extends P {{ x {value}; y LAZY a:v; {held} }}").parts).worth(("b",), "x")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ def worth(value: str, inside: str = A) -> Any:
         ("LAZY OPTIONAL nowhere", None),
         ("(LAZY a:v + 1)", 4),
         ('("x" ++ LAZY a:v)', "x3"),
+        ('("x" ++ LAZY a:d)', "xextends DATA {\n  w 5;\n}"),
+        ("IF (LAZY a:v > 2) THEN LAZY a ELSE LAZY b FI", Led(("a",))),
         ("[LAZY a:v, 2]", [3, 2]),
         ("IF (LAZY a:v > 2) THEN 1 ELSE 2 FI", 1),
         ("(LAZY a:v == y)", True),
@@ -54,7 +57,10 @@ def test_what_it_is_worth(value: str, expected: Any) -> None:
         ("LAZY a:nowhere", "a has no nowhere"),
         ("LAZY a:v:more", "a:v is no component"),
         ("(LAZY a:v / 0)", "division by zero"),
-        ("LAZY HOST one:x", "run time"),
+        ("LAZY HOST one:x", "LAZY HOST leads nowhere"),
+        ("LAZY PROCESS", "LAZY PROCESS leads nowhere"),
+        ('("x" ++ LAZY a)', "a is a component that runs, of which there is no text"),
+        ('("x" ++ LAZY held)', "a is a component that runs"),
         ("LAZY b:x", "circle"),
     ],
 )

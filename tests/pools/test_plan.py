@@ -247,6 +247,17 @@ def test_what_is_not_updatable_is_refused() -> None:
     ).refused
 
 
+def test_whether_it_is_updatable_may_be_said_elsewhere() -> None:
+    text = "a extends P {{ k {}; }} p extends P {{ sfUpdatable LAZY a:k; v {}; }}"
+    refused = ("p is not updatable: it does not say sfUpdatable true",)
+    assert planned(text.format("false", 1), text.format("false", 2)).refused == refused
+    assert planned(text.format("true", 1), text.format("true", 2)).refused == ()
+    strict = f"sfUpdatable true; {text}".replace("P {{ k", "P {{ sfUpdatable true; k")
+    for word, expected in (("true", ()), ("false", refused)):
+        before, after = pool(strict.format(word, 1)), pool(strict.format(word, 2))
+        assert plan(after, deployed(before), reference=True).refused == expected
+
+
 SIZED = 'd extends LoopbackStorageBackend {{ baseImage "{}"; {} }}'
 REFUSED = "d: size 4096 -> 1024: it is refused, for something would be lost; describe another component"
 
@@ -266,17 +277,6 @@ def test_no_size_makes_a_disk_anew(
 ) -> None:
     made = planned(SIZED.format(*before), SIZED.format(*after))
     assert ([change.action for change in made.changes], made.refused) == ([action], refused)
-
-
-def test_whether_it_is_updatable_may_be_said_elsewhere() -> None:
-    text = "a extends P {{ k {}; }} p extends P {{ sfUpdatable LAZY a:k; v {}; }}"
-    refused = ("p is not updatable: it does not say sfUpdatable true",)
-    assert planned(text.format("false", 1), text.format("false", 2)).refused == refused
-    assert planned(text.format("true", 1), text.format("true", 2)).refused == ()
-    strict = f"sfUpdatable true; {text}".replace("P {{ k", "P {{ sfUpdatable true; k")
-    for word, expected in (("true", ()), ("false", refused)):
-        before, after = pool(strict.format(word, 1)), pool(strict.format(word, 2))
-        assert plan(after, deployed(before), reference=True).refused == expected
 
 
 def test_the_reference_is_stricter() -> None:
@@ -333,3 +333,13 @@ def test_what_is_to_be_on_another_host_is_made_anew_there() -> None:
     ]  # fmt: skip
     text = 'vm extends Domain {{ hostname "h"; sfProcessHost "{}"; }}'
     assert len(planned(text.format("one"), text.format("other")).changes[0].differences) == 1
+
+
+def test_what_had_its_turn_gets_nothing_new() -> None:
+    """Nothing of it is there, so nothing can be made inside it."""
+    text = "s extends Sequence {{ a extends C {{ p extends Prim; {more} }} b extends Prim; }}"
+    before, over = text.format(more=""), {"s_a": "ended", "s_a_p": "ended"}
+    assert planned(before, before, **over).changes == ()
+    made = planned(before, text.format(more="q extends C { r extends Prim; }"), **over)
+    assert [(change.path[-1], change.action) for change in made.changes] == [("q", "later"), ("r", "later")]
+    assert made.steps == ()

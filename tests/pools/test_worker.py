@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from nm import records
+from nm.calls import Call
 from nm.errors import DeviceFailed, NMError
-from nm.facts import Outcome
+from nm.facts import Outcome, Value
 from nm.pools import console, keeping, operations, showing
-from nm.workers import Errand, Job
+from nm.store import Transaction
+from nm.workers import Errand, Job, Reading
 from tests.pools.lifetime import Lifetime, site
 
 CORE = '#include "org/smartfrog/predicates.sf"\n'
@@ -35,6 +37,27 @@ def test_what_is_set_may_break_no_assertion(here: Lifetime) -> None:
     pool = here.pool("web")
     assert pool is not None and (pool["state"], pool["set"]) == ("running", [])
     job = here.run(here.set("web", "a:v", 4))
+    assert (job["state"], job["error"]) == ("done", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "value", "words"),
+    [
+        ("shutdownTimeout LAZY ATTRIB t; t 5;", "t", 2_000_000_000, "it is 0 to 600"),
+        ("sfLivenessDelay LAZY ATTRIB k; k 5;", "k", 0.00001, "must be an Integer"),
+        ("sfLivenessDelay LAZY ATTRIB k; k 5;", "k", -5, "it is 0 at least"),
+    ],
+)
+def test_what_is_set_counts_where_it_is_led_to(
+    here: Lifetime, written: str, path: str, value: Any, words: str
+) -> None:
+    _host(here, "lab", Held(), "qemu:///system")
+    run(here, f'd extends Domain {{ hostname "d"; {written} }}')
+    job = here.run(here.set("web", f"d:{path}", value))
+    assert job["state"] == "failed" and words in job["error"]["text"]
+    pool = here.pool("web")
+    assert pool is not None and (pool["state"], pool["set"]) == ("running", [])
+    job = here.run(here.set("web", f"d:{path}", 6))
     assert (job["state"], job["error"]) == ("done", None)
 
 
@@ -77,15 +100,22 @@ def test_who_ended_first_is_told_of_all_that_go_with_it(here: Lifetime) -> None:
     assert ends["a"] == ends["t"] == ends["t:action"] == why
 
 
+RUNS: Value = {"running": True, "shut_down": False, "unheard": False}
+
+
 class Held:
-    """A host's worker that does all at once, until it is held."""
+    """A host's worker that does all at once, until it is held. All domains are as `seen`."""
 
     def __init__(self) -> None:
         self.held = False
+        self.seen: Value = RUNS
         self.answers: NMError | None = None
         self.waiting: list[Errand] = []
 
     def handle(self, batch: Sequence[Any]) -> float | None:
+        for item in batch:
+            if isinstance(item, Reading):
+                item.reply([Outcome(seen=self.seen) for _ in item.facts])
         self.waiting += [item for item in batch if isinstance(item, Errand)]
         if not self.held:
             self.release()
@@ -111,7 +141,7 @@ ONE_THAT_ENDS = f"x extends FireBreak {{ {END} }} f extends FireBreak {{ {FIRE} 
 
 def _host(here: Lifetime, name: str, hand: Held, uri: str = "") -> None:
     """A host, whose worker is that."""
-    record = records.new("host", name, 0.0, uri=uri or f"qemu+ssh://{name}/system")
+    record = records.new("host", name, 0.0, uri=uri or f"qemu+ssh://{name}/system", available=True)
     here.database.transact(lambda tx: tx.put(record))
     here.open_hand = lambda _host: hand
 
@@ -122,6 +152,31 @@ def _one_that_ends(here: Lifetime) -> Held:
     _host(here, "lab", hand, "qemu:///system")
     run(here, ONE_THAT_ENDS)
     return hand
+
+
+def test_guests_of_a_host_out_of_service_end_nothing(here: Lifetime) -> None:
+    """It is booted in good order: its guests are shut down first, and are off behind that."""
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
+    run(here, 'd extends Domain { hostname "d"; sfLivenessDelay 5; }')
+    here.operate(_edit_host, "lab", {"available": False})
+    hand.seen = {**RUNS, "running": False, "shut_down": True}
+    here.later(60.0)
+    assert here.states("web")["d"] == "running"
+    hand.seen = {**RUNS, "running": False, "unheard": True}
+    here.operate(_edit_host, "lab", {"available": True})
+    here.done.clear()
+    here.later(6.0)
+    assert set(here.done) == {"start d"} and here.states("web")["d"] == "running"
+    hand.seen = {**RUNS, "running": False, "shut_down": True}
+    here.later(6.0)
+    assert here.states("web")["d"] == "ended"
+
+
+def _edit_host(tx: Transaction, call: Call, name: str, fields: dict[str, Any]) -> None:
+    record = tx.get(records.record_key("host", name))
+    assert record is not None
+    tx.put(records.changed(record, call.now, **fields))
 
 
 def test_a_change_waits_for_what_is_just_taken_down(here: Lifetime) -> None:

@@ -141,6 +141,10 @@ def mistakes_in_pools(nmctl: Nmctl, folder: Path) -> None:
     assert said[3:] == ["    define Compuond, or include the file that does", "nmctl: nothing was done"]
     told = nmctl("sf", "plan", "web", str(pool), "--json", status=2).json
     assert told["error"]["code"] == 102 and told["error"]["message"].startswith(f"{pool}:1:18: ")
+    (folder / "common.sf").write_text(COMMON)
+    pool.write_text(f'a "\\q";\n#include "{folder}/common.sf"\nsfConfig extends Guest;')
+    heard = nmctl("sf", "plan", "web", str(pool), status=2).err
+    assert f"{pool}:1:" in heard and "no file" not in heard
     inside = 'a extends Domain { hostname "a"; memroy 5; }'
     pool.write_text(f"{DOMAINS}sfConfig extends Compound {{ {inside} }}")
     assert nmctl("sf", "plan", "web", str(pool), status=2).out.splitlines()[:4] == [
@@ -168,8 +172,10 @@ def smartfrogs_words(nmctl: Nmctl, folder: Path) -> None:
     pool.write_text(f'{COMMON}sfConfig extends Guest {{ hostname "a"; }}')
     nmctl("sf", "start", "nowhere", "web", str(pool), status=4)
     assert nmctl.rack.service is not None
-    nmctl("sf", "start", "localhost", "web", str(pool))
-    assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
+    for host in ("vm", "localhost"):
+        nmctl("sf", "start", host, "web", str(pool))
+        assert nmctl.one("GetDescriptions", name="web")["state"] == "running"
+        assert nmctl.rack.call("GetComponents", "web")[0]["host"] == host.replace("localhost", "")
     nmctl("sf", "run", str(pool))
     assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
     nmctl("sf", "stop", "localhost", "web")

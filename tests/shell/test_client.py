@@ -14,6 +14,7 @@ import pytest
 
 from nm import client, marshal
 from nm.client import JSON, Address, BadAddress, Busy, Unreachable, connect, parse_address
+from tests import untraced
 from tests.rack import Rack, rack
 
 NO_ANSWERS = (b"", b"{", b"[]", b"{}", b"\xff", b'{"fault": 1}', b'{"fault": {"faultCode": "1"}}')  # in JSON
@@ -318,8 +319,9 @@ def test_a_socket_that_may_not_be_opened(tmp_path: Path) -> None:
         folder.chmod(0o755)
     command = [sys.executable, "-c", script]
     # The other account may not write where coverage is measured.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, env=environment)
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=20, check=False, env=untraced.environment()
+    )
     assert "permission denied" in ran.stderr
 
 

@@ -427,9 +427,8 @@ def test_nothing_stands_in_the_way_of_anybody(
     assert tab.evaluate("document.documentElement.scrollWidth") == viewport["width"]
 
 
-@pytest.mark.timeout(400)
-def test_ten_thousand_components(rack: Described, page: Page, open_page: Open) -> None:
-    inside = "".join(f"p{number} extends Prim {{ memory 512; }} " for number in range(10_000))
+def test_a_thousand_components(rack: Described, page: Page, open_page: Open) -> None:
+    inside = "".join(f"p{number} extends Prim {{ memory 512; }} " for number in range(1000))
     rack.apply("wide", f"sfConfig extends Compound {{ {inside} }}")
     tab = open_page(page)
     told: list[int] = []
@@ -437,21 +436,21 @@ def test_ten_thousand_components(rack: Described, page: Page, open_page: Open) -
         "response", lambda answer: told.append(len(answer.body())) if "components" in answer.url else None
     )
     console(tab, page, "wide")
-    tab.wait_for_selector('[role=treeitem].more:has-text("9,800 components more")')
+    tab.wait_for_selector('[role=treeitem].more:has-text("800 components more")')
     assert len(lines(tab)) == 202
-    assert told and max(told) < 200_000
+    assert told and max(told) < 100_000
     tab.click("[role=treeitem].more")
-    tab.wait_for_selector('[role=treeitem].more:has-text("9,600 components more")')
+    tab.wait_for_selector('[role=treeitem].more:has-text("600 components more")')
     assert len(lines(tab)) == 402
-    tab.fill("#search", "p77")
+    tab.fill("#search", "p7")
     tab.wait_for_selector('#found:has-text("111 of 111 found")')
-    tab.fill("#search", "p7777")
+    tab.fill("#search", "p777")
     tab.wait_for_selector('#found:has-text("1 of 1 found")')
     tab.press("#search", "Enter")
     tab.keyboard.press("Enter")
-    tab.wait_for_selector('#component-title:text-is("p7777")')
+    tab.wait_for_selector('#component-title:text-is("p777")')
     tab.click('button[aria-label="Change memory"]')
     tab.fill("#edit-text", "513")
     tab.click("#do")
-    tab.wait_for_selector('#said:has-text("is done")', timeout=60_000)
-    assert rack.attributes("wide", "p7777")["memory"] == 513
+    tab.wait_for_selector('#said:has-text("is done")')
+    assert rack.attributes("wide", "p777")["memory"] == 513

@@ -1,5 +1,6 @@
 """A bridge of Open vSwitch and tiny domains; only inside rackns.sh, which sets RACK."""
 
+import json
 import os
 import signal
 import subprocess
@@ -52,18 +53,14 @@ def qemu(domain: str) -> int:
     return int(Path(f"/run/libvirt/qemu/{domain}.pid").read_text())
 
 
-def tag_of(nic_name: str) -> str:
-    return sh("ovs-vsctl", "get", "port", nic_name, "tag")
-
-
 def tags() -> dict[str, str]:
-    """The tag of each port of a domain, by the domain NIC's MAC."""
-    found = {}
-    for line in sh("ovs-vsctl", "-f", "csv", "--no-headings", "--columns=name", "list", "port").splitlines():
-        if line != BRIDGE:
-            mac = sh("ovs-vsctl", "get", "interface", line, "external_ids:attached-mac").strip('"')
-            found[mac] = tag_of(line)
-    return found
+    """The tag of each port of a domain, by the domain NIC's MAC; asked at once, for ports come and go."""
+    ports = ("--columns=name,tag", "list", "port")
+    nics = ("--columns=name,external_ids", "list", "interface")
+    told = sh("ovs-vsctl", "-f", "json", *ports, "--", *nics).splitlines()
+    tag, ids = (dict(json.loads(line)["data"]) for line in told)
+    macs = {name: dict(pairs).get("attached-mac") for name, (_, pairs) in ids.items()}
+    return {mac: "[]" if isinstance(tag[name], list) else str(tag[name]) for name, mac in macs.items() if mac}
 
 
 def interface(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nm.errors import Denied
+from nm import pool
+from nm.errors import Conflict, Denied
 from nm.pools import operations, showing
 from tests.hosts.rack.conftest import sh
 from tests.pools.rack.conftest import Rack, domains, virsh
@@ -59,6 +60,18 @@ def test_it_starts_on_a_bridge_without_a_tag_and_where_it_was_put_last(rack: Rac
     assert "openvswitch" in virsh("dumpxml", "--inactive", "a")
     rack.run(rack.terminate("web"))
     assert ports(other) == []
+
+
+def test_one_that_is_let_go_is_off_its_vlan_which_may_be_a_groups_then(rack: Rack) -> None:
+    kept = one('bridge "rack0"; vlan 3000; keepOnTerminate true;')
+    assert rack.run(rack.apply("web", kept))["error"] is None
+    with pytest.raises(Conflict, match="web is on VLAN 3000"):
+        rack.operate(pool.register_vlan, 3000, method="RegisterVlan")
+    rack.run(rack.terminate("web"))
+    assert (domains(), rack.left()) == (["a"], [])
+    assert "3000" not in "".join(sh("ovs-vsctl", "get", "port", port, "tag") for port in ports("rack0"))
+    assert "rack0" not in virsh("dumpxml", "--inactive", "a")
+    rack.operate(pool.register_vlan, 3000, method="RegisterVlan")
 
 
 def test_none_is_put_on_all_vlans_of_the_hosts_own_bridge(rack: Rack) -> None:

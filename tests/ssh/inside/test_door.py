@@ -435,7 +435,7 @@ def slow_sessions(house: House) -> Iterator[Path]:
 
 def test_who_had_shown_a_key_when_it_went_is_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last look is sooner than it is, and that is all."""
-    monkeypatch.setattr("nm.accounts.LOOKS", (2.0, 8.0))
+    monkeypatch.setattr("nm.accounts.LOOKS", (2.0, 15.0))
     house.delegate("slow", house.key("taken"))
     uid, ending = uid_of(house, "slow"), Path("/var/lib/nm-homes/slow/.ssh/.ending")
     with slow_sessions(house) as go, started(house.ssh_command("slow", house.key("taken"))) as late:
