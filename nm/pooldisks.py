@@ -12,13 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nm import machine_xml
 from nm.errors import DeviceFailed
 from nm.facts import Value
 from nm.hypervisor import Hypervisor, Storage, Volume
 from nm.machine_xml import DISK
 from nm.making import check_files
-from nm.pool_xml import Disk
+from nm.pool_xml import Disk, volume_of
 from nm.pools.briefs import Brief
 from nm.pools.drifting import ROUNDED
 from nm.pools.kinds import LVM_DISK
@@ -49,11 +48,6 @@ def below_of(path: str, head: bytes) -> str | None:
     start, length = int.from_bytes(head[8:16]), int.from_bytes(head[16:20])
     said = head[start : start + length].decode(errors="replace")
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), said)) if start else None
-
-
-def volume_of(pool: str, identity: str, purpose: str = DISK) -> str:
-    """The name of a volume of that life of a part; it tells people whose it is."""
-    return machine_xml.volume(f"nm-pool-{pool}-{identity}", purpose)
 
 
 def volume(brief: Brief, purpose: str = DISK) -> str:
@@ -133,6 +127,9 @@ class Disks:
         size = brief.attributes.get("size")
         if size is not None and size <= 0:
             raise refused(brief, f"size {size} is no number of bytes", "leave it out, or write one")
+        if size is not None and brief.worth("snapshot") is True and not _is_thin(brief):
+            words = "a snapshot that is not thin is as large as its base, whatever room it has"
+            raise refused(brief, f"size says nothing of it: {words}", "leave size out, or write thinPool")
 
     def _check_place(self, brief: Brief, base: Base) -> None:
         if not str(brief.attributes["baseImage"]).startswith("/"):
@@ -208,7 +205,7 @@ class Disks:
             self._fill_thin(brief, base, name, size)
         elif brief.kind == LVM_DISK:
             if brief.worth("snapshot") is True:
-                self._storage.snapshot(str(home), name, base.path, size)
+                self._storage.snapshot(str(home), name, base.path)
             else:
                 self._storage.copy(home, name, base.path, base.kind, RAW, size)
         elif self._shares(brief):
@@ -244,13 +241,15 @@ class Disks:
         """Only a qcow2 file can share its base."""
         return brief.worth("format") == QCOW2 and brief.worth("backing") is not False
 
-    def grow(self, brief: Brief, domain: str | None, target: str) -> None:
-        """To the size that it says now, also while a domain runs by it, to which it is `target`."""
-        size = brief.attributes.get("size")
+    def grow(self, brief: Brief, domain: str | None) -> None:
+        """To the size that it says now, also while a domain runs by it."""
+        size, found = brief.attributes.get("size"), self._found(brief)
         home, name = self._home(brief), self._names(brief)[0]
         if size is not None and brief.kind == LVM_DISK and 0 < self._size(brief) < size:
             self._tools(brief).grow(self._group(brief), name, size)  # before a domain hears of it
-        if size is None or (domain and self._hypervisor.tuning.grow_disk(domain, target, size)):
+        if size is None or found is None:
+            return
+        if domain and self._hypervisor.tuning.grow_disk(domain, found.path, size):
             return
         if brief.kind != LVM_DISK and self._size(brief) < size:
             self._storage.grow(home, name, size)

@@ -45,7 +45,7 @@ class Lifetime:
         self.wakes: dict[str, float] = {}  # subject -> when it is to be called again, by `up`
         self.done: list[str] = []  # orders that were carried out, as "what path"
         self.open_hand: Callable[[str], Handler] = lambda host: hands.pools_worker(
-            host, self.database, lambda: self._bases
+            host, self.database, lambda: self._bases, str
         )
 
     # ---- calls
