@@ -220,7 +220,7 @@ class AccountsWorker:
     def _failed(self, task: _Task, error: NMError) -> list[Write]:
         """Tell of a failure. What may pass is tried again, also after its jobs were called failed."""
         patience = self._tools.patience
-        pause = min(patience.first_pause * 2.0**task.tries, patience.longest_pause)
+        pause = patience.pause(task.tries)
         task.tries, task.at = task.tries + 1, self._tools.up() + pause
         writes = []
         for number in sorted(task.jobs):

@@ -29,6 +29,10 @@ class Patience:
     first_pause: float = 1.0
     longest_pause: float = 60.0
 
+    def pause(self, tries: int) -> float:
+        """Seconds before it is tried again what failed so often already: twice as long each time."""
+        return min(self.first_pause * 2.0 ** min(tries, 60), self.longest_pause)
+
 
 @dataclass
 class Tools:
@@ -259,8 +263,7 @@ class GroupWorker:
         if not any(_passing(error) for _, error in failures):
             self._give_up(text, code)
             return None
-        patience = self._tools.patience
-        pause = min(patience.first_pause * 2.0**self._tries, patience.longest_pause)
+        pause = self._tools.patience.pause(self._tries)
         self._tries += 1
         self._retry_at = self._tools.up() + pause
         self._tell(text, code, final=self._too_long(group, now))

@@ -88,7 +88,8 @@ DESCRIPTIONS = (
         "struct",
         "The text of a deployed description, with what it includes, as it was applied, and what was set "
         "since: {name; revision; text; files: struct of include path to text; set: list of {path, value}, "
-        "without value where it was removed; options: host, reference, decimals as it was applied with}.",
+        "without value where it was removed; options: host, reference, adopt, decimals as it was applied "
+        "with}.",
         _NAME,
         since=9,
     ),

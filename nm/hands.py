@@ -81,8 +81,8 @@ def pools_worker(
     name: str,
     store: Store,
     folders: Callable[[], tuple[str, ...]],
+    secret: Callable[[str], str],
     gate: Gate | None = None,
-    secret: Callable[[str], str] = str,
     locks: Path = LOCKS,
 ) -> HandWorker:
     """The handler of what described pools have on a host. `folders`: where bases of disks may lie now.

@@ -22,8 +22,8 @@ class Login:
     """
 
     host: Mapping[str, Any]
-    who: str = "host"
-    secret: Callable[[str], str] = field(default=str, repr=False)
+    who: str
+    secret: Callable[[str], str] = field(repr=False)
     meet: Callable[[str], None] = lambda key: None
 
     def machine(self) -> "Remote":

@@ -159,8 +159,11 @@ class Tuning(Protocol):
     def pin(self, domain: str, processors: frozenset[int]) -> None:
         """Let it use just these. NotLive when only its next start can do that."""
 
-    def grow_disk(self, domain: str, target: str, size: int) -> bool:
-        """Let a running machine's disk hold so many bytes, if it holds less. False when it does not run."""
+    def grow_disk(self, domain: str, disk: str, size: int) -> bool:
+        """Let a running machine's disk hold so many bytes, if it holds less. False when it does not run.
+
+        disk: the target by which the machine has it, or the path of its volume.
+        """
 
     def memory(self, domain: str) -> int | None:
         """How many KiB it may have at most; None when nothing tells."""
@@ -196,7 +199,7 @@ class Storage(Protocol):
         the base's data looks like another kind.
         """
 
-    def snapshot(self, pool: str, name: str, base: str, size: int | None = None) -> Volume:
+    def snapshot(self, pool: str, name: str, base: str) -> Volume:
         """A new volume of a logical pool that is a snapshot of another one there, by its path."""
 
     def folder(self, path: str) -> str:

@@ -2,6 +2,7 @@
 
 So nothing has to be installed there but Python. sshd closes the keeper's input when the connection ends,
 however it ends, and then the keeper ends the run; what is cut off without a word ends at its time limit.
+Nobody waits here that long: a machine that says nothing any more is given up after a minute.
 """
 
 import json
@@ -22,7 +23,7 @@ def keep_there(machine: Remote, run: Run, unwanted: Callable[[], bool] = never) 
     folder = "/run/nm-runs" if machine.user == "root" else f"/dev/shm/nm-runs-{machine.user}"  # noqa: S108
     line = replace(run, lock=f"{folder}/{run.lock}").line
     text = json.dumps(KEEPER.read_text()).encode() + b"\n" + line
-    answer = machine.hold(COMMAND, text, 2 * run.seconds + LATE, unwanted)
+    answer = machine.hold(COMMAND, text, 2 * run.seconds + LATE, unwanted, LATE)
     if answer.status != 0:
         said = answer.errors.strip().rpartition("\n")[2][:200] or f"exit status {answer.status}"
         raise DeviceFailed(

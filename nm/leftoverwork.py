@@ -90,8 +90,7 @@ class LeftoverWorker:
             else:
                 self._write(partial(leftovers.paid, record_key=key))
         tries = self._tries[answer.host] = self._tries.get(answer.host, 0) + 1 if failed else 0
-        patience = self._tools.patience
-        pause = min(patience.first_pause * 2.0 ** min(tries, 60), patience.longest_pause) if failed else 0.0
+        pause = self._tools.patience.pause(tries) if failed else 0.0
         self._next[answer.host] = self._tools.up() + pause
 
     def _forget(self, records: Sequence[Record]) -> None:

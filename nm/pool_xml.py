@@ -23,6 +23,11 @@ DEVICES = {
 SPARE = "abcdefgh"
 
 
+def volume_of(pool: str, identity: str, purpose: str = machine_xml.DISK) -> str:
+    """The name of a volume of that life of a part; it tells people whose it is."""
+    return machine_xml.volume(f"nm-pool-{pool}-{identity}", purpose)
+
+
 @dataclass(frozen=True)
 class PoolMark:
     """Which part of which pool a domain is, in which life, and how far it is made."""
@@ -96,11 +101,6 @@ def description(guest: Guest) -> str:
         machine_xml.add_console(devices, guest.name)
     _graphics(devices, str(guest.attributes["graphics"]))
     return ET.tostring(root, encoding="unicode")
-
-
-def target_of(attributes: dict[str, Any]) -> str:
-    """What a domain's first disk is called."""
-    return str(attributes.get("diskTarget") or f"{DEVICES[attributes['diskBus']]}a")
 
 
 def _targets(guest: Guest, bus: str) -> list[str]:

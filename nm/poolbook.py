@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nm import people
+from nm.alarms import Alarms
 from nm.pools import chunks, drifting, keeping
 from nm.pools.briefs import Brief, Briefing, identity_of
 from nm.pools.differences import Standing, differences
@@ -57,12 +58,14 @@ class Book:
         self.name = name_of(pool["record_key"])
         self._describe(target)
         self.state = keeping.entries(store, pool)
+        self.wakes = Alarms[Path]()  # when which parts are to be told the time
+        self._news: dict[Path, None] = {}
         found = chunks.items(store.get, "piece", self.name, pool["count"])
         self._items = {tuple(item["path"]): item for _, item in found}
         self._numbers = keeping.numbers(store, pool)
+        self._count: int = pool["count"]
         self._lives = keeping.last_life(pool, self._items.values())
         self._noted = Noted()
-        self._briefing: Briefing | None = None
         self._plant(target if target is not None else self.deployed())
 
     # ---- what is there
@@ -96,17 +99,14 @@ class Book:
 
     def brief(self, part: Part, what: str) -> Brief:
         """What a hand is told for that order. Raises what Briefing.of does, but for what goes."""
-        if self._briefing is None:
-            lives = {path: item.get("life", 0) for path, item in self._items.items()}
-            account = self._store.get(people.account_key(str(self.pool["owner"]["name"])))
-            keys = tuple(account["keys"]) if account is not None else ()
-            deployed = frozenset(path for path, item in self._items.items() if item.get("deployed"))
-            self._briefing = Briefing(self.name, self.pool["created"], self.tree, lives, keys, deployed)
-        found = self._as_it_stands(self._briefing.of(part, strict=what not in DOWN), what)
+        account = self._store.get(people.account_key(str(self.pool["owner"]["name"])))
+        keys = tuple(account["keys"]) if account is not None else ()
+        briefing = Briefing(self.name, self.pool["created"], self.tree, self._items, keys)
+        found = self._as_it_stands(briefing.of(part, strict=what not in DOWN), what)
         if found.group is None:
             return found
         around = found.group.path
-        group = found if around == found.path else self._briefing.alone(self.part(around, what))
+        group = found if around == found.path else briefing.alone(self.part(around, what))
         return replace(found, group=group, ending=bool(self.state.get(around, {}).get("going")))
 
     def _as_it_stands(self, brief: Brief, what: str) -> Brief:
@@ -137,12 +137,14 @@ class Book:
             for number in self._numbers.values():
                 self._noted.put("piece", number, None)
                 self._noted.put("life", number, None)
-            self._items, self._numbers, self.state = {}, {}, {}
+            gone, self._items, self._numbers, self.state = [*self.state], {}, {}, {}
+            self._changed(*gone)
         stale = [path for path, entry in self.state.items() if "todo" in entry]
         for path in stale:  # of a beginning that was cut short
             self._put_entry(path, {key: value for key, value in self.state[path].items() if key != "todo"})
         paths = [*self._numbers, *(part.path for part in target if part.path not in self._numbers)]
         self._numbers = chunks.numbered(self._numbers, paths)
+        self._count = max(self._count, *(number + 1 for number in self._numbers.values()))
         for part in target:
             if part.path not in self._items:
                 self._put_item(part.path, part=part.record(), begun={}, life=0)
@@ -177,12 +179,10 @@ class Book:
             return
         self._lives += 1
         self._put_item(path, life=self._lives, deployed=False)
-        self._briefing = None
 
     def to_deploy(self, path: Path) -> None:
         """A part is just to be deployed, so something may be there from now on."""
         self._put_item(path, deployed=True)
-        self._briefing = None
 
     def placed(self, path: Path, mac: str, place: list[Any]) -> None:
         """A hand has put a domain's interface there: on a bridge, with a tag or None."""
@@ -211,7 +211,6 @@ class Book:
             self._put_item(
                 path, part=part.record(), begun={**before, **item["begun"]}, late=late, worth=worth
             )
-        self._briefing = None
 
     def _describe(self, target: list[Part] | None) -> None:
         """Parts to be there, while that is not so yet; what is none of them is forgotten when it is gone."""
@@ -222,16 +221,18 @@ class Book:
         """The tree of these, and of what is there beside them."""
         told = keeping.surroundings_of(self._store, self.pool)
         self.tree = both(parts, self.deployed(), told)
-        self._briefing = None
+        self.stir()
 
     def _put_entry(self, path: Path, entry: Entry) -> None:
         number = self._numbers[path]
         if entry:
             self.state[path] = entry
             self._noted.put("life", number, entry)
+            self._changed(path)
             return
         self.state.pop(path, None)
         self._noted.put("life", number, None)
+        self._changed(path)
         if self._described is not None and path not in self._described:
             self._forget(path)
 
@@ -246,6 +247,27 @@ class Book:
         self.state.pop(path, None)
         self._noted.put("piece", number, None)
         self._noted.put("life", number, None)
+        self._changed(path)
+
+    def _changed(self, *paths: Path) -> None:
+        for path in paths:
+            self.wakes.set(path, self.state.get(path, {}).get("wake"))
+            self._news[path] = None
+
+    # ---- what has changed
+
+    def news(self) -> list[Path]:
+        """The parts whose entries have changed since this was asked last, or whose surroundings have."""
+        news, self._news = [*self._news], {}
+        return news
+
+    def stir(self) -> None:
+        """Let all be looked at anew: it is not known what has changed."""
+        self._changed(*self.state)
+
+    def in_order(self, paths: Iterable[Path]) -> list[Path]:
+        """As they were described first."""
+        return sorted(paths, key=self._numbers.__getitem__)
 
     # ---- writing
 
@@ -274,9 +296,8 @@ class Book:
             if pool is None:
                 return False
             self._put(tx, bites[-1], now)
-            count = max(self._numbers.values(), default=-1) + 1
-            if count > pool["count"] or self._lives > pool.get("lives", 0):
-                pool = changed(pool, now, count=max(count, pool["count"]), lives=self._lives)
+            if self._count > pool["count"] or self._lives > pool.get("lives", 0):
+                pool = changed(pool, now, count=self._count, lives=self._lives)
                 tx.put(pool)
             finish(tx, pool, now)
             return True

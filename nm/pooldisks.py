@@ -12,19 +12,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nm import machine_xml
 from nm.errors import DeviceFailed
 from nm.facts import Value
 from nm.hypervisor import Hypervisor, Storage, Volume
 from nm.machine_xml import DISK
 from nm.making import check_files
-from nm.pool_xml import Disk
+from nm.pool_xml import Disk, volume_of
 from nm.pools.briefs import Brief
+from nm.pools.drifting import ROUNDED
+from nm.pools.kinds import LVM_DISK
 from nm.thin import Tools
 
-LVM = "LVMStorageBackend"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # of groups and volumes of LVM's
-ROUNDED = 64 << 20  # bytes that a volume may be larger than was asked for
 SWAP = "swap"
 QCOW2, RAW = "qcow2", "raw"
 HEAD = 1 << 16  # bytes of a qcow2 file within which it says what it lies upon
@@ -49,11 +48,6 @@ def below_of(path: str, head: bytes) -> str | None:
     start, length = int.from_bytes(head[8:16]), int.from_bytes(head[16:20])
     said = head[start : start + length].decode(errors="replace")
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), said)) if start else None
-
-
-def volume_of(pool: str, identity: str, purpose: str = DISK) -> str:
-    """The name of a volume of that life of a part; it tells people whose it is."""
-    return machine_xml.volume(f"nm-pool-{pool}-{identity}", purpose)
 
 
 def volume(brief: Brief, purpose: str = DISK) -> str:
@@ -133,6 +127,9 @@ class Disks:
         size = brief.attributes.get("size")
         if size is not None and size <= 0:
             raise refused(brief, f"size {size} is no number of bytes", "leave it out, or write one")
+        if size is not None and brief.worth("snapshot") is True and not _is_thin(brief):
+            words = "a snapshot that is not thin is as large as its base, whatever room it has"
+            raise refused(brief, f"size says nothing of it: {words}", "leave size out, or write thinPool")
 
     def _check_place(self, brief: Brief, base: Base) -> None:
         if not str(brief.attributes["baseImage"]).startswith("/"):
@@ -142,7 +139,7 @@ class Disks:
         if self._found(brief) is None:
             hint = "name the disk as it lies on the host; of a thin volume write thinPool, too"
             raise refused(brief, f"there is no {base.path}", hint)
-        if brief.kind != LVM and brief.worth("format") == QCOW2:
+        if brief.kind != LVM_DISK and brief.worth("format") == QCOW2:
             self._check_chain(brief, base.path)
 
     def _check_chain(self, brief: Brief, path: str) -> None:
@@ -172,7 +169,7 @@ class Disks:
     def check_growth(self, brief: Brief) -> None:
         """A logical volume that is there grows by the host's own tools, and only in a group that is named."""
         held, size = self._size(brief), brief.attributes.get("size")
-        if brief.kind == LVM and size is not None and 0 < held < size:
+        if brief.kind == LVM_DISK and size is not None and 0 < held < size:
             self._tools(brief), self._group(brief)
 
     def _tools(self, brief: Brief) -> Tools:
@@ -206,9 +203,9 @@ class Disks:
         name, size = volume(brief), brief.attributes.get("size")
         if brief.attributes.get("thinPool"):
             self._fill_thin(brief, base, name, size)
-        elif brief.kind == LVM:
+        elif brief.kind == LVM_DISK:
             if brief.worth("snapshot") is True:
-                self._storage.snapshot(str(home), name, base.path, size)
+                self._storage.snapshot(str(home), name, base.path)
             else:
                 self._storage.copy(home, name, base.path, base.kind, RAW, size)
         elif self._shares(brief):
@@ -223,7 +220,7 @@ class Disks:
     def _check_size(self, brief: Brief) -> None:
         """Who says how large a disk is gets no larger one; a group of LVM's rounds up."""
         size = brief.attributes.get("size")
-        if size is not None and self._size(brief) > size + (ROUNDED if brief.kind == LVM else 0):
+        if size is not None and self._size(brief) > size + ROUNDED.get(brief.kind, 0):
             raise refused(
                 brief, f"its base holds {self._size(brief)} bytes", f"write a size larger than {size}"
             )
@@ -244,15 +241,17 @@ class Disks:
         """Only a qcow2 file can share its base."""
         return brief.worth("format") == QCOW2 and brief.worth("backing") is not False
 
-    def grow(self, brief: Brief, domain: str | None, target: str) -> None:
-        """To the size that it says now, also while a domain runs by it, to which it is `target`."""
-        size = brief.attributes.get("size")
+    def grow(self, brief: Brief, domain: str | None) -> None:
+        """To the size that it says now, also while a domain runs by it."""
+        size, found = brief.attributes.get("size"), self._found(brief)
         home, name = self._home(brief), self._names(brief)[0]
-        if size is not None and brief.kind == LVM and 0 < self._size(brief) < size:
+        if size is not None and brief.kind == LVM_DISK and 0 < self._size(brief) < size:
             self._tools(brief).grow(self._group(brief), name, size)  # before a domain hears of it
-        if size is None or (domain and self._hypervisor.tuning.grow_disk(domain, target, size)):
+        if size is None or found is None:
             return
-        if brief.kind != LVM and self._size(brief) < size:
+        if domain and self._hypervisor.tuning.grow_disk(domain, found.path, size):
+            return
+        if brief.kind != LVM_DISK and self._size(brief) < size:
             self._storage.grow(home, name, size)
 
     def look_around(self, briefs: Iterable[Brief]) -> None:
@@ -288,7 +287,7 @@ class Disks:
         main = self._found(brief)
         if main is None:
             raise refused(brief, "its disk is not there any more", AGAIN)
-        kind = RAW if main.block or brief.kind == LVM else str(brief.worth("format"))
+        kind = RAW if main.block or brief.kind == LVM_DISK else str(brief.worth("format"))
         disks = [Disk(replace(main, name=volume(brief)), kind)]
         disks += [Disk(swap, RAW) for swap in self._storage.find(self._home(brief), self._names(brief)[1:])]
         return tuple(disks)
@@ -304,7 +303,7 @@ class Disks:
     def _size(self, brief: Brief) -> int:
         """How many bytes the disk itself holds; 0 when there is none."""
         name = self._names(brief)[0]
-        if brief.kind == LVM and self._given_tools is not None and brief.attributes.get("volumeGroup"):
+        if brief.kind == LVM_DISK and self._given_tools is not None and brief.attributes.get("volumeGroup"):
             return self._given_tools.size(self._group(brief), name)
         return self._storage.size(self._home(brief), name)
 
@@ -325,7 +324,7 @@ class Disks:
 
     def _around(self, brief: Brief, folder: str) -> str:
         """The pool that is the folder, or the volume group, in which a disk in place lies."""
-        if brief.kind != LVM:
+        if brief.kind != LVM_DISK:
             return self._storage.folder(folder)
         group = folder.removeprefix("/dev/")
         if not group or "/" in group or group == "mapper":

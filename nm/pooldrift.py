@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nm.hypervisor import Listed
+from nm.pool_xml import volume_of
 from nm.poolbook import Book, Item
-from nm.pooldisks import volume_of
 from nm.pools import drifting
 from nm.pools.briefs import BACKEND
 from nm.pools.drifting import Drift, Made

@@ -7,11 +7,13 @@ tried again later. A group that waits for a domain to be off its VLAN is told wh
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nm import poolgroups
+from nm.alarms import Alarms
 from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed
 from nm.facts import Outcome
@@ -55,7 +57,7 @@ class Follower:
         """Begin anew: where a domain is, is asked of its host."""
         self._places: dict[Path, Place] = {}
         self._asked: set[Path] = set()
-        self._again: dict[Path, float] = {}  # what failed, and when to try it again, by Tools.up
+        self._again = Alarms[Path]()  # when to look again at what failed, or was answered; by Tools.up
 
     def answered(self, book: Book, order: Wanted, outcome: Outcome) -> None:
         """An order of the pool's life was carried out."""
@@ -72,7 +74,7 @@ class Follower:
     @property
     def next_look(self) -> float | None:
         """When to try again what failed, by Tools.up."""
-        return min(self._again.values(), default=None)
+        return self._again.next
 
     @property
     def awaited(self) -> bool:
@@ -94,30 +96,32 @@ class Follower:
         if not isinstance(item, _Moved):
             return
         self._asked.discard(item.path)
-        self._again.pop(item.path, None)
+        self._again.set(item.path, self._tools.up())
         self._placed(book, item.path, item.outcome)
         self._wake(item.brief)
         if item.outcome.error is not None:
             why = str(item.outcome.error)
             log.warning("a domain does not follow its group", extra={"pool": self._name, "why": why})
         if "place" not in (item.outcome.seen or {}):  # it failed, or the domain is off
-            self._again[item.path] = self._tools.up() + self._tools.patience.longest_pause
+            self._again.set(item.path, self._tools.up() + self._tools.patience.longest_pause)
 
-    def look(self, book: Book) -> None:
-        """Let those be moved that are not where they should be."""
+    def look(self, book: Book, news: Sequence[Path]) -> None:
+        """Let those be moved that are not where they should be, of those of which there is something new."""
         if not book.tree.groups:
             return
+        due = self._again.due(self._tools.up())
+        for path in due:
+            self._again.set(path, None)
         places: dict[tuple[Network, str], Place | None] = {}  # by network and host, for there are few
-        for path, entry in book.state.items():
+        for path in dict.fromkeys([*news, *due]):
             kind = book.tree.parts[path].kind if path in book.tree.parts else ""
-            if kind not in DOMAINS or not rests(entry) or path in self._asked:
-                self._again.pop(path, None)
+            if kind not in DOMAINS or not rests(book.state.get(path, {})) or path in self._asked:
+                self._again.set(path, None)
                 continue
             part = book.part(path, "stop")
             network = network_of(book.tree.parts, part)
-            if network is None or self._again.get(path, 0.0) > self._tools.up():
+            if network is None or path in self._again:
                 continue
-            self._again.pop(path, None)
             if (network, part.host) not in places:
                 places[network, part.host] = self._place(book.brief(part, "stop"), part.host)
             if places[network, part.host] not in (None, self._places.get(path)):

@@ -6,29 +6,41 @@ keeps its VLANs as long as one of them is there; and so do those that were just 
 networks of a group that goes for another reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from nm import poolgroups
 from nm.poolbook import Book
-from nm.pools.grouping import network_of
+from nm.pools.grouping import GROUP, NETWORK, network_of
 from nm.pools.life import Status, rests
 from nm.pools.lifecycle import Event
-from nm.pools.tree import Path, spell
+from nm.pools.tree import Path, Tree, spell
 from nm.records import Record, record_key
 from nm.store import Reader
 
 
-def ended(reader: Reader, book: Book, now: float) -> Iterator[Event]:
-    """What ran and is no more, or goes: domains first, then their groups."""
-    ends = {path: end for path in book.tree.groups if (end := _end(reader, book, path, now)) is not None}
-    going = ends | {path: end for path in book.tree.groups if (end := _going(book, path)) is not None}
-    for path, part in book.tree.parts.items() if going else ():
+def ended(reader: Reader, book: Book, news: Iterable[Path], now: float) -> Iterator[Event]:
+    """What ran and is no more, or goes: domains first, then their groups. news: what may be so since."""
+    if not book.tree.groups:
+        return
+    parts = [part for path in news if (part := book.tree.parts.get(path)) is not None]
+    groups = [part.path for part in parts if part.kind == GROUP]
+    ends = {path: end for path in groups if (end := _end(reader, book, path, now)) is not None}
+    going = ends | {path: end for path in groups if (end := _going(book, path)) is not None}
+    parts += [book.tree.parts[path] for group in going for path in _connected(book.tree, group)]
+    for part in {part.path: part for part in parts}.values():
         network = network_of(book.tree.parts, part)
-        if network is not None and network[0] in going and rests(book.state.get(path, {})):
-            status, words = going[network[0]]
-            yield Event("ended", path, status=status, words=words)
+        if network is not None and rests(book.state.get(part.path, {})):
+            why = going.get(network[0]) or _going(book, network[0])
+            if why is not None:
+                yield Event("ended", part.path, status=why[0], words=why[1])
     for path, (status, words) in ends.items():
         yield Event("ended", path, status=status, words=words)
+
+
+def _connected(tree: Tree, group: Path) -> Iterator[Path]:
+    """The domains on networks of a group."""
+    for path in tree.below(group):
+        yield from tree.users(path, NETWORK)
 
 
 def _going(book: Book, path: Path) -> tuple[Status, str] | None:

@@ -15,10 +15,10 @@ from nm import libvirt_host, machine_xml
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
 from nm.hypervisor import Hypervisor, Listed, NotYet, is_remote
-from nm.pool_xml import PoolMark, target_of
+from nm.pool_xml import PoolMark
 from nm.pooladopting import Adopter, is_adopted, no_head
 from nm.pooldisks import Disks, Image
-from nm.pooldomains import Domains, looks
+from nm.pooldomains import Domains
 from nm.pools import existing
 from nm.pools.briefs import Brief, brief_in, what_in
 from nm.pools.existing import Existing
@@ -134,7 +134,7 @@ class PoolHand:
     def _grow(self, brief: Brief) -> None:
         user = brief.user
         domain = domain_name(user.attributes) if user is not None else None
-        self._disks.grow(brief, domain, target_of(looks(user)) if user is not None else "")
+        self._disks.grow(brief, domain)
 
 
 def _mark(element: str) -> PoolMark:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from nm.alarms import Alarms
 from nm.converge import Tools, Wake
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
@@ -38,7 +39,6 @@ class Sent:
     begun: float  # by Tools.up
     unwanted: bool = False  # whoever is at it may end it
     tries: int = 0
-    again: float | None = None  # when, by Tools.up; None: it is under way
     error: str = ""
 
     def called_off(self) -> bool:
@@ -59,18 +59,24 @@ class Orders:
 
     def __init__(self, tools: Tools, name: str) -> None:
         self._name, self._tools, self._store = name, tools, tools.store
-        self._sent: dict[Path, Sent] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Nothing is under way any more; answers that come yet count for nothing."""
-        self._sent = {}
+        self._sent: dict[Path, Sent] = {}
+        self._again = Alarms[Path]()  # when what waits is tried again, by Tools.up
+        self._loose: set[Path] = set()  # what goes, and nobody is at its order
 
     # ---- giving
 
     def give(self, book: Book, orders: Iterable[Wanted]) -> None:
         """Each replaces the one for the same part that was given before."""
         sent = {order.path: Sent(order, self._tools.up()) for order in orders}
+        for path in sent:
+            self._forget(path)
         self._sent |= sent
+        for one in sent.values():
+            self._note(book, one)
         self._send(book, sent.values())
 
     def _send(self, book: Book, sent: Iterable[Sent]) -> None:
@@ -104,11 +110,26 @@ class Orders:
         for one, outcome in zip(sent, outcomes, strict=True):
             self._tools.send(keeping.subject(self._name), Answer(one, outcome))
 
-    def call_off(self, changes: Mapping[Path, Entry]) -> None:
+    def call_off(self, book: Book, changes: Mapping[Path, Entry]) -> None:
         """What is just being made, and goes, is not wanted any more; whether that is ended is the hand's."""
         for path, entry in changes.items():
             if entry.get("going") and (sent := self._sent.get(path)) is not None:
                 sent.unwanted = sent.wanted.what in STAGES
+                self._note(book, sent)
+
+    def _note(self, book: Book, sent: Sent) -> None:
+        """Whether nobody wants it any more, and it is not just being done by a hand."""
+        path, what = sent.wanted.path, sent.wanted.what
+        if what == "terminate" or not book.state.get(path, {}).get("going"):
+            return
+        if path in self._again or book.part(path, what).kind in LET_GO:
+            self._loose.add(path)
+
+    def _forget(self, path: Path) -> None:
+        """Of what was ordered for that part."""
+        self._sent.pop(path, None)
+        self._again.set(path, None)
+        self._loose.discard(path)
 
     # ---- answers
 
@@ -121,13 +142,13 @@ class Orders:
         entry = book.state.get(path, {})
         goes = bool(entry.get("going"))
         if error is None or (goes and self._forgo(book, sent, str(error))):
-            del self._sent[path]
+            self._forget(path)
             return [Event("done", path, what)]
         if self._patient(sent, error, goes, "again" in entry):
-            sent.again = self._tools.up() + self._growing(sent)
+            self._again.set(path, self._tools.up() + self._tools.patience.pause(sent.tries))
             sent.tries, sent.error = sent.tries + 1, str(error)
             return [Event("failed" if goes else "hindered", path, what, words=str(error))]
-        del self._sent[path]
+        self._forget(path)
         return [Event("failed", path, what, words=str(error))]
 
     def _forgo(self, book: Book, sent: Sent, error: str) -> bool:
@@ -158,44 +179,37 @@ class Orders:
         late = self._tools.up() - sent.begun > self._tools.patience.deadline
         return isinstance(error, DeviceFailed) and error.passing and not late and not dead
 
-    def _growing(self, sent: Sent) -> float:
-        patience = self._tools.patience
-        return min(patience.first_pause * 2.0 ** min(sent.tries, 60), patience.longest_pause)
-
     # ---- time
 
     def due(self, book: Book) -> list[Event]:
         """What is tried again, or not any more."""
         found = []
-        for path, sent in list(self._sent.items()):
-            what = sent.wanted.what
-            if sent.again is not None and self._forgo(book, sent, sent.error):
-                del self._sent[path]
-                found.append(Event("done", path, what))
-            elif self._is_let_go(book, sent):
-                del self._sent[path]
-                found.append(Event("failed", path, what, words=sent.error))
-            elif sent.again is not None and sent.again <= self._tools.up():
-                sent.again = None
-                self._send(book, [sent])
+        for path in self._forgone(book):
+            sent = self._sent[path]
+            if self._forgo(book, sent, sent.error):
+                self._forget(path)
+                found.append(Event("done", path, sent.wanted.what))
+        for path in [*self._loose]:
+            sent = self._sent[path]
+            self._forget(path)
+            found.append(Event("failed", path, sent.wanted.what, words=sent.error))
+        for path in self._again.due(self._tools.up()):
+            self._again.set(path, None)
+            self._send(book, [self._sent[path]])
         return found
 
-    def _is_let_go(self, book: Book, sent: Sent) -> bool:
-        """Whether nobody wants it any more, and it is not just being done by a hand."""
-        path, what = sent.wanted.path, sent.wanted.what
-        if what == "terminate" or not book.state.get(path, {}).get("going"):
-            return False
-        return sent.again is not None or book.part(path, what).kind in LET_GO
+    def _forgone(self, book: Book) -> list[Path]:
+        """What waits to be tried again, and is not, for it is taken down by force."""
+        if not keeping.forced(keeping.busy(self._store, book.pool)):
+            return []
+        ends = [path for path in self._again if self._sent[path].wanted.what == "terminate"]
+        return [path for path in ends if _may_forgo(book, path)]
 
     def waits(self, book: Book) -> list[float]:
         """Seconds after which there is something to do, as far as that is known."""
-        tried = [sent for sent in self._sent.values() if sent.again is not None]
-        waits = [sent.again - self._tools.up() for sent in tried if sent.again is not None]
-        waits += [0.0 for sent in self._sent.values() if self._is_let_go(book, sent)]
-        if keeping.forced(keeping.busy(self._store, book.pool)):
-            ends = (sent.wanted.path for sent in tried if sent.wanted.what == "terminate")
-            waits += [0.0 for path in ends if _may_forgo(book, path)]
-        return waits
+        if self._loose or self._forgone(book):
+            return [0.0]
+        return [self._again.next - self._tools.up()] if self._again.next is not None else []
 
     @property
     def awaited(self) -> bool:

@@ -7,12 +7,13 @@ down, to be booted. What was changed by hand is noted (see nm/pooldrift.py). Dis
 once in so many looks at their host, for that costs more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nm import facts
+from nm.alarms import Alarms
 from nm.converge import Tools
 from nm.facts import Outcome
 from nm.poolbook import Book
@@ -62,7 +63,9 @@ class PoolWatch:
 
     def forget(self) -> None:
         """Begin anew; what is asked already may yet be answered."""
-        self._next: dict[str, float] = {}  # host -> when to look, by Tools.up
+        self._delays: dict[str, dict[Path, float]] = {}  # by host, the seconds between two looks
+        self._where: dict[Path, str] = {}  # the host of each that is looked at
+        self._next = Alarms[str]()  # when to look at a host that is not asked, by Tools.up
         self._asked: set[str] = set()
         self._misses: dict[str, int] = {}
         self._looks: dict[str, int] = {}
@@ -71,7 +74,7 @@ class PoolWatch:
     @property
     def next_look(self) -> float | None:
         """When to look next, by Tools.up; None when there is nothing to look at."""
-        return min((at for host, at in self._next.items() if host not in self._asked), default=None)
+        return self._next.next
 
     @property
     def awaited(self) -> bool:
@@ -80,23 +83,46 @@ class PoolWatch:
 
     def hasten(self) -> None:
         """Look at all that there is next: something is not as it was thought to be."""
-        self._next = dict.fromkeys(self._next, self._tools.up())
-        self._looks = dict.fromkeys(self._next, DISKS_EVERY - 1)
+        for host in self._delays:
+            self._looks[host] = DISKS_EVERY - 1
+            if host not in self._asked:
+                self._next.set(host, self._tools.up())
 
-    def look(self, book: Book) -> None:
-        """Ask each host whose time has come."""
-        watched = self._watched(book)
-        self._next = {host: at for host, at in self._next.items() if host in watched}
-        for host, (paths, delay) in watched.items():
-            at = self._next.setdefault(host, self._tools.up() + delay)
-            if host in self._asked or at > self._tools.up():
-                continue
+    def look(self, book: Book, news: Iterable[Path]) -> None:
+        """Ask each host whose time has come. news: parts whose entries have changed since the last look."""
+        for path in news:
+            self._note(book, path)
+        for host in self._next.due(self._tools.up()):
             record = host_of(self._tools.store, host)
             if record is None or not record["available"]:
-                self._next[host] = self._tools.up() + delay
+                self._plan(host)
                 continue
             self._asked.add(host)
+            self._next.set(host, None)
+            paths = book.in_order(self._delays[host])
             self._ask(book, host, domains_of(name_of(record["record_key"])), paths)
+
+    def _note(self, book: Book, path: Path) -> None:
+        """Whether a part is looked at from now on, where, and how often."""
+        before = self._where.pop(path, None)
+        if before is not None:
+            del self._delays[before][path]
+        part = book.tree.parts.get(path)
+        if part is not None and part.kind in WATCHED and rests(book.state.get(path, {})):
+            delay = float(book.tree.around(path, DELAY))
+            if delay > 0:
+                self._where[path] = part.host
+                self._delays.setdefault(part.host, {})[path] = delay
+                if part.host not in self._next:
+                    self._plan(part.host)
+        if before is not None and not self._delays[before]:
+            del self._delays[before]
+            self._next.set(before, None)
+
+    def _plan(self, host: str) -> None:
+        """When to look there next, if it is not asked just now."""
+        if host in self._delays and host not in self._asked:
+            self._next.set(host, self._tools.up() + min(self._delays[host].values()))
 
     def _ask(self, book: Book, host: str, subject: str, paths: Sequence[Path]) -> None:
         domains = [path for path in paths if book.tree.parts[path].kind in DOMAINS]
@@ -116,20 +142,6 @@ class PoolWatch:
     def _reply_disks(self, identities: Mapping[Path, str], outcomes: list[Outcome]) -> None:
         self._tools.send(keeping.subject(self._name), _SeenDisks(identities, outcomes))
 
-    def _watched(self, book: Book) -> dict[str, tuple[list[Path], float]]:
-        """Host -> domains and disks that should be there, and the seconds between two looks."""
-        found: dict[str, tuple[list[Path], float]] = {}
-        for path, entry in book.state.items():
-            part = book.tree.parts.get(path)
-            if part is None or part.kind not in WATCHED or not rests(entry):
-                continue
-            delay = float(book.tree.around(path, DELAY))
-            if delay > 0:
-                paths, least = found.setdefault(part.host, ([], delay))
-                paths.append(path)
-                found[part.host] = (paths, min(least, delay))
-        return found
-
     def heard(self, book: Book, item: Any) -> list[Event]:
         """What follows from an answer; nothing from other things."""
         if isinstance(item, _SeenDisks):
@@ -137,7 +149,7 @@ class PoolWatch:
         if not isinstance(item, _Seen):
             return []
         self._asked.discard(item.host)
-        self._next.pop(item.host, None)
+        self._plan(item.host)
         paths = [path for path in item.paths if rests(book.state.get(path, {}))]
         error = next((outcome.error for outcome in item.outcomes if outcome.error is not None), None)
         if error is not None:

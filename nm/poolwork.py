@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from nm import poolgroupwatch
-from nm.converge import Tools
+from nm.converge import Tools, Wake
 from nm.poolbook import Book, open_book
 from nm.poolcarriers import CARRIERS
 from nm.poolfollow import Follower
 from nm.pooljobs import PoolJobs
 from nm.poolorders import Answer, Orders
 from nm.pools import lifecycle
-from nm.pools.life import Order, timers
+from nm.pools.life import Order
 from nm.pools.lifecycle import Event
 from nm.poolwatch import PoolWatch
 
@@ -47,14 +47,19 @@ class PoolWorker:
             return None
         self._jobs.take_up(book)
         events.extend(event for item in batch for event in self._heard(book, item))
-        events.extend(poolgroupwatch.ended(self._tools.store, book, self._tools.now()))
         events.extend(self._due(book))
         if not self._live(book, events) or not self._live(book, deque(self._jobs.next(book))):
             self._forget()  # it is gone
             return None
-        self._watch.look(book)
-        self._follower.look(book)
+        self._look(book)
         return self._pause(book)
+
+    def _look(self, book: Book) -> None:
+        """See to what has changed, and to nothing else: there is an event for each of many thousand parts."""
+        news = book.news()
+        self._answers.extend(poolgroupwatch.ended(self._tools.store, book, news, self._tools.now()))
+        self._watch.look(book, news)
+        self._follower.look(book, news)
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Begin from the records the next time; answers that were lost are asked for again."""
@@ -72,6 +77,8 @@ class PoolWorker:
     # ---- what came
 
     def _heard(self, book: Book, item: Any) -> list[Event]:
+        if isinstance(item, Wake):
+            book.stir()  # it is about something outside: a group
         if isinstance(item, Answer):
             return self._answered(book, item)
         self._follower.heard(book, item)
@@ -92,7 +99,7 @@ class PoolWorker:
 
     def _due(self, book: Book) -> list[Event]:
         """What is not tried any more; and who waited for the time that it is."""
-        late = [path for at, path in timers(book.state) if at <= self._tools.now()]
+        late = book.wakes.due(self._tools.now())
         return [*self._orders.due(book), *(Event("time", path) for path in late)]
 
     # ---- what follows
@@ -110,7 +117,7 @@ class PoolWorker:
             event = events.popleft()
             outcome = lifecycle.happened(book.tree, book.state, event, self._tools.now())
             book.take(outcome)
-            self._orders.call_off(outcome.changes)
+            self._orders.call_off(book, outcome.changes)
             for order in outcome.orders:
                 if order.what == "construct" and event.name != "resumed":
                     book.construct(order.path)
@@ -141,7 +148,7 @@ class PoolWorker:
     def _pause(self, book: Book) -> float | None:
         waits = self._orders.waits(book)
         waits += [0.0] if self._answers else []
-        waits += [at - self._tools.now() for at, _ in timers(book.state)[:1]]
+        waits += [book.wakes.next - self._tools.now()] if book.wakes.next is not None else []
         looks = (self._watch.next_look, self._follower.next_look)
         waits += [look - self._tools.up() for look in looks if look is not None]
         if not waits and any(helper.awaited for helper in (self._orders, self._watch, self._follower)):

@@ -329,7 +329,7 @@ STRUCTS = (
         root: string; the component from which it is shown
         title: string; what a console is called, else the path
         editable: boolean; false where a console is for looking only
-        rows: list of components, with waiting, inside and below instead of attributes, effects, begun, needs
+        rows: list of components, with waiting, inside, below, without attributes, effects, begun, needs, end
         matching: int; of how many that match `find` these rows are the first
         chosen: nil, or a component with waiting, locked and known""",
     ),

@@ -25,6 +25,8 @@ from nm.keys import bare
 SSH_PORT = 22
 CHUNK = 1 << 16
 LOOK = 0.2  # seconds between two looks whether a command is still wanted
+LOOKS_ALIVE = 150  # looks between two questions whether the machine is still there
+ALIVE = "keepalive@openssh.com"  # what no server knows, so each answers at once
 LARGEST = 1 << 26  # bytes that a command may say
 KINDS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)  # of private keys
 
@@ -55,7 +57,7 @@ class Remote:
         self._secrets = secrets
         self._socket: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
-        self._late = False
+        self._late = 0.0  # the seconds for which was waited in vain
 
     @property
     def is_open(self) -> bool:
@@ -87,17 +89,32 @@ class Remote:
                 channel.shutdown_write()
             return self._answer(channel)
 
-    def hold(self, command: str, text: bytes, seconds: float, unwanted: Callable[[], bool]) -> Answer:
-        """As `run`, for a command that takes up to `seconds`, and ends when its input does.
+    def hold(
+        self, command: str, text: bytes, seconds: float, unwanted: Callable[[], bool], late: float
+    ) -> Answer:
+        """As `run`, for a command that takes up to `seconds`, and ends when its input does, within `late`.
 
         That stays open behind the text until `unwanted`, which is asked all the while, says so.
         """
         with self._in_time("carry out a command", seconds), self._carried_out(command) as channel:
             channel.sendall(text)
-            while not channel.status_event.wait(LOOK):
-                if unwanted():
-                    channel.shutdown_write()
-            return self._answer(channel)
+            if self._ends(channel, unwanted):
+                return self._answer(channel)
+            with self._within(late):
+                channel.shutdown_write()
+                return self._answer(channel)
+
+    def _ends(self, channel: paramiko.Channel, unwanted: Callable[[], bool]) -> bool:
+        """Wait until the command has ended, or is not wanted any more, while the machine is there."""
+        looks, transport = 0, channel.get_transport()
+        while not channel.status_event.wait(LOOK):
+            looks += 1
+            if unwanted():
+                return False
+            if looks % LOOKS_ALIVE == 0:
+                with self._within(2 * self._timeout):
+                    transport.global_request(ALIVE)
+        return True
 
     @contextlib.contextmanager
     def _carried_out(self, command: str) -> Iterator[paramiko.Channel]:
@@ -183,17 +200,15 @@ class Remote:
     @contextlib.contextmanager
     def _in_time(self, what: str, seconds: float | None = None) -> Iterator[None]:
         """Paramiko does not wait everywhere with a deadline; so the connection ends when the time is over."""
-        self._late = False
+        self._late = 0.0
         limit = self._timeout if seconds is None else seconds
-        timer = threading.Timer(limit, self._give_up)
-        timer.daemon = True
-        timer.start()
         try:
-            yield
+            with self._within(limit):
+                yield
         except (OSError, EOFError, paramiko.SSHException) as error:
             self.close()
-            late = self._is_late(error)
-            words = f"no answer within {limit:g} s" if late else _reason(error)
+            late = self._late or (limit if isinstance(error, TimeoutError) else 0.0)
+            words = f"no answer within {late:g} s" if late else _reason(error)
             message = f"{self._who}: {self.host} port {self._port} cannot {what}: {words}"
             hint = "look whether sshd runs there and lets this machine in"
             failed = Unanswered(message, hint, limit) if late else DeviceFailed(message, hint)
@@ -201,15 +216,21 @@ class Remote:
         except BaseException:
             self.close()
             raise
+
+    @contextlib.contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Hang up when that takes longer."""
+        timer = threading.Timer(seconds, self._give_up, [seconds])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
         finally:
             timer.cancel()
             timer.join()
 
-    def _is_late(self, error: Exception) -> bool:
-        return self._late or isinstance(error, TimeoutError)
-
-    def _give_up(self) -> None:
-        self._late = True
+    def _give_up(self, seconds: float) -> None:
+        self._late = seconds
         self._hang_up()
 
     def _hang_up(self) -> None:

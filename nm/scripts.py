@@ -15,7 +15,8 @@ from nm import kept
 from nm.configdescriptions import Descriptions
 from nm.errors import DeviceFailed, NMError
 from nm.facts import Order, Outcome
-from nm.hostlogin import Login, log_in
+from nm.hostlogin import Login
+from nm.keptat import keep_at
 from nm.pools.briefs import Brief, brief_in, called_off, what_in
 from nm.pools.scripting import SCRIPTS, TIMEOUT, Shell, script_text, shell_of
 from nm.pools.tree import spell
@@ -111,23 +112,10 @@ class ScriptHand:
             folder=shell.folder,
             user=settings.user,
         )
-        ended = self._kept(run, unwanted)
+        ended = keep_at(self._login(), self._locks, run, unwanted)
         if (failure := plain(ended).failure(run.seconds)) is not None:
             hint = f"see what {SCRIPTS[stage]} of {spell(brief.path)} does"
             raise DeviceFailed(f"{SCRIPTS[stage]} {failure}", hint, passing=ended.how == "busy")
-
-    def _kept(self, run: kept.Run, unwanted: Callable[[], bool]) -> kept.Ended:
-        login = self._login()
-        if login is None:
-            return kept.keep(replace(run, lock=str(self._locks / run.lock)), unwanted)
-        from nm.keptthere import keep_there  # SSH's library is loaded where a host needs it
-
-        machine = login.machine()
-        log_in(machine, login.meet)
-        try:
-            return keep_there(machine, run, unwanted)
-        finally:
-            machine.close()
 
 
 def _shell(brief: Brief) -> Shell:

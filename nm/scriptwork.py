@@ -1,12 +1,14 @@
 """Runs described pools' scripts on one host: the handler of "scripts:HOST".
 
 Some at once, each in a thread of its own, so that a slow script holds up no other pool's, and no domain. What
-waits is begun in the order in which it came. Nobody is answered when nmd ends: the next one begins anew.
+waits is begun in the order in which it came. Nobody is answered when nmd ends: the next one begins anew. It
+waits for no thread then, for the machine of a host may be cut off.
 """
 
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from nm.errors import DeviceFailed
@@ -23,29 +25,24 @@ class ScriptWorker:
 
     def __init__(self, hand: Hand, epoch: int, at_once: Callable[[], int], ends: Callable[[], bool]) -> None:
         self._hand, self._epoch, self._at_once, self._ends = hand, epoch, at_once, ends
-        self._threads: ThreadPoolExecutor | None = None  # while there is work
-        self._running: list[tuple[Errand, Future[None]]] = []
+        self._waiting: deque[Errand] = deque()
+        self._threads: list[threading.Thread] = []  # each runs what waits, until nothing does
 
     @property
     def depth(self) -> int:
         """How much waits, or runs."""
-        return len(self._running)
+        return len(self._waiting) + len(self._threads)
 
     def handle(self, batch: Sequence[Any]) -> float | None:
         """Begin what came; look again while something runs."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._at_once(), "script")
-        for item in batch:
-            if isinstance(item, Errand):
-                self._running.append((item, self._threads.submit(self._run, item)))
+        self._waiting += [item for item in batch if isinstance(item, Errand)]
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        for _ in range(min(len(self._waiting), self._at_once() - len(self._threads))):
+            thread = threading.Thread(target=self._work, name="script", daemon=True)
+            thread.start()
+            self._threads.append(thread)
         answer_readings(self._hand, [item for item in batch if isinstance(item, Reading)])
-        over = [one for one in self._running if one[1].done()]
-        self._running = [one for one in self._running if not one[1].done()]
-        for errand, future in over:
-            if (error := future.exception()) is not None:
-                log.error("unforeseen error with a script", exc_info=error)
-                _refuse(errand, "unforeseen error with a script; the log tells more")
-        return LOOK if self._running else None
+        return LOOK if self._threads or self._waiting else None
 
     def failed(self, batch: Sequence[Any], words: str) -> None:
         """Nobody waits for ever."""
@@ -55,12 +52,28 @@ class ScriptWorker:
 
     def close(self) -> None:
         """Let all end that still runs: `ends` says so to them, else nothing does any more."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-            self._threads = None
+        self._waiting.clear()
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
+
+    def _work(self) -> None:
+        while (errand := self._next()) is not None:
+            self._run(errand)
+
+    def _next(self) -> Errand | None:
+        try:
+            return self._waiting.popleft()
+        except IndexError:
+            return None
 
     def _run(self, errand: Errand) -> None:
-        outcomes = self._hand.run(errand.orders, self._epoch)
+        try:
+            outcomes = self._hand.run(errand.orders, self._epoch)
+        except Exception:
+            log.exception("unforeseen error with a script")
+            _refuse(errand, "unforeseen error with a script; the log tells more")
+            return
         if not self._ends():
             errand.reply(outcomes)
 

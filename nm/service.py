@@ -495,7 +495,7 @@ class Service:
             folders = partial(configured.base_folders, self._config)
             locks = Path(self._config.daemon.database) / "runs"
             gate, secret = self._host_gates[name], self._secrets.lookup
-            return hands.pools_worker(name, self.database, folders, gate, secret, locks)
+            return hands.pools_worker(name, self.database, folders, secret, gate, locks)
         if kind == poolcarriers.SCRIPTS:
             locks = Path(self._config.daemon.database) / "scripts"
             settings = lambda: self._config.descriptions  # noqa: E731 - as it is when a script runs

@@ -137,7 +137,7 @@ class SliverWatch:
         key = record["record_key"]
         self._book.write(partial(slivermarks.tell_of, key=key, what="changed by itself", detail=words))
         self._book.note(name, **fields)
-        return float(min(patience.first_pause * 2.0 ** (deaths.count - 1), patience.longest_pause))
+        return patience.pause(deaths.count - 1)
 
 
 def _tell(tx: Transaction, told: Event) -> None:

@@ -89,12 +89,12 @@ class LibvirtStorage:
 
         return self._in(pool, make, COPY_SECONDS)
 
-    def snapshot(self, pool: str, name: str, base: str, size: int | None = None) -> Volume:
+    def snapshot(self, pool: str, name: str, base: str) -> Volume:
         """What is written to either takes room of its own, of which there is as much as the base has."""
 
         def make(found: libvirt.virStoragePool) -> Volume:
             source = found.connect().storageVolLookupByPath(base)
-            capacity = f"<capacity>{max(int(source.info()[1]), size or 0)}</capacity>"
+            capacity = f"<capacity>{int(source.info()[1])}</capacity>"
             backing = f"<backingStore><path>{escape(base)}</path></backingStore>"
             return _told(found.createXML(f"<volume><name>{name}</name>{capacity}{backing}</volume>"))
 
@@ -183,7 +183,7 @@ class LibvirtStorage:
                 _blank(volume, 0)
             return _told(volume)
 
-        return self._in(pool, make)
+        return self._in(pool, make, COPY_SECONDS)
 
     def size(self, pool: str | None, name: str) -> int:
         """As libvirt has it."""

@@ -7,13 +7,12 @@ Called by nm/pooldisks.py.
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from nm.errors import DeviceFailed
-from nm.hostlogin import Login, log_in
-from nm.kept import Ended, Run, keep
-from nm.keptthere import keep_there
+from nm.hostlogin import Login
+from nm.kept import Run
+from nm.keptat import keep_at
 
 SECONDS = 60.0  # for a change of lvm's
 COPY_SECONDS = 1800.0  # for a whole copy
@@ -74,20 +73,9 @@ class Tools:
 
     def _said(self, *command: str, seconds: float = SECONDS) -> str:
         """What the command says. DeviceFailed with its last words when it fails."""
-        ended = self._run(Run(command, ENVIRONMENT, "", seconds, f"lvm-{self._host}", apart=True))
+        run = Run(command, ENVIRONMENT, "", seconds, f"lvm-{self._host}", apart=True)
+        ended = keep_at(self._login() if self._login is not None else None, self._locks, run)
         if (why := ended.failure(seconds)) is not None:
             words = f"host {self._host}: {command[0]} {why}"
             raise DeviceFailed(words, WHERE if self._login is None else "", passing=ended.how != "exit")
         return ended.said[0]
-
-    def _run(self, run: Run) -> Ended:
-        if self._login is None:
-            lock = str(self._locks / run.lock)
-            return keep(replace(run, lock=lock))
-        login = self._login()
-        machine = login.machine()
-        try:
-            log_in(machine, login.meet)
-            return keep_there(machine, run)
-        finally:
-            machine.close()

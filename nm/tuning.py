@@ -76,12 +76,12 @@ class LibvirtTuning:
 
         self._of(domain, change)
 
-    def grow_disk(self, domain: str, target: str, size: int) -> bool:
+    def grow_disk(self, domain: str, disk: str, size: int) -> bool:
         """Its driver has the file open, so no one else may change it."""
 
         def change(found: libvirt.virDomain) -> bool:
-            if int(found.blockInfo(target)[0]) < size:
-                found.blockResize(target, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+            if int(found.blockInfo(disk)[0]) < size:
+                found.blockResize(disk, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
             return True
 
         return self._of(domain, change) or False

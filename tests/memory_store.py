@@ -1,6 +1,7 @@
 """The second, trivial implementation of the database's face: a dict and a lock."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -36,19 +37,16 @@ class MemoryTransaction:
 
 
 class MemoryStore:
-    """Records in memory; durable as long as the process."""
+    """Records in memory; durable as long as the process. history: transactions that are remembered."""
 
     epoch = 1
 
-    def __init__(self) -> None:
+    def __init__(self, history: int | None = None) -> None:
+        self.revision = 0
         self._records: dict[str, Record] = {}
-        self._log: list[Published] = []
+        self._log = deque[Published](maxlen=history)
         self._listeners: list[Callable[[Published], None]] = []
         self._lock = threading.Lock()
-
-    @property
-    def revision(self) -> int:
-        return len(self._log)
 
     def get(self, key: str) -> Record | None:
         return self._records.get(key)
@@ -66,14 +64,16 @@ class MemoryStore:
                     self._records.pop(key, None)
                 else:
                     self._records[key] = record
-            published = Published(self.revision + 1, transaction.writes, tuple(transaction.events))
+            self.revision += 1
+            published = Published(self.revision, transaction.writes, tuple(transaction.events))
             self._log.append(published)
             for listener in self._listeners:
                 listener(published)
         return answer
 
     def changes(self, after: int) -> list[Published] | None:
-        return self._log[after:]
+        unknown = self.revision - len(self._log)
+        return list(self._log)[after - unknown :] if after >= unknown else None
 
     def subscribe(self, listener: Callable[[Published], None]) -> None:
         self._listeners.append(listener)

@@ -48,7 +48,7 @@ class Linker(Finder):
         self._reader = reader
         self._surroundings = surroundings
         self._converter = converter
-        self._walked: set[int] = set()
+        self._walked: set[Scope] = set()
         self._open: set[int] = set()  # those whose insides are just computed
         self._schemas: dict[int, list[schemas.Rule] | None] = {}
         self._kept: dict[schemas.Rule, tuple[schemas.Rule]] = {}
@@ -58,9 +58,9 @@ class Linker(Finder):
 
     def link(self, scope: Scope) -> None:
         """Compute all that is inside; mistakes go into `findings`."""
-        if id(scope) in self._walked:
+        if scope in self._walked:
             return
-        self._walked.add(id(scope))
+        self._walked.add(scope)
         self._open.add(id(scope))
         self.budget.step(A_COMPONENT + len(scope.component.attributes))
         self.budget.down()

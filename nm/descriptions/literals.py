@@ -13,7 +13,6 @@ INTEGERS, LONGS = 1 << 31, 1 << 63
 BASES = {"HEX": (2, 16), "DEC": (3, 10), "OCT": (3, 8), "BIN": (8, 2)}
 DIGITS = frozenset("0123456789abcdef")
 PLAIN_FROM, PLAIN_TO = -3, 7  # powers of ten; between them Java writes none
-BYTE = 256
 EXACT = 48  # bits of an int that a Double holds, and far more than a Float does
 
 

@@ -106,6 +106,12 @@ class Parser:
         self._expect(END, "one value is wanted")
         return value
 
+    def constant(self) -> Value:
+        """The one value that the text is, with nothing to be computed: a primitive, or a list of such."""
+        value = self._constant()
+        self._expect(END, "one value is wanted")
+        return value
+
     def reference(self) -> Reference | Function:
         """The one reference that the text is."""
         value = self._reference()
@@ -455,7 +461,7 @@ class Parser:
             self._next()
             return replace(self._base(), data=True)
         if kind == "[|":
-            return self._constants()
+            return self._constants("|]", self._primitive)
         if kind == "VAR":
             self._fail("VAR needs a solver of constraints, which nm has not", "give the attribute a value")
         return self._fail(f"{self._said()} is no value", self._hint_for_value())
@@ -476,14 +482,17 @@ class Parser:
             self._report(error.problem.at(Mark(self._source, token.offset)))
             return None
 
-    def _constants(self) -> Vector:
+    def _constant(self) -> Value:
+        return self._constants("]", self._constant) if self._peek().kind == "[" else self._primitive()
+
+    def _constants(self, end: str, one: Callable[[], Value]) -> Vector:
         self._next()
         values: list[Value] = []
         self._budget.down()
-        while self._peek().kind != "|]":
+        while self._peek().kind != end:
             if values:
-                self._expect(",", "values of [| |] stand between commas, |] ends them")
-            values.append(self._primitive())
+                self._expect(",", f"values of a list stand between commas, {end} ends them")
+            values.append(one())
         self._budget.up()
         self._next()
         return Vector(values)

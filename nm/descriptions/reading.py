@@ -49,6 +49,10 @@ class Reader:
         """The value that a property's text is."""
         return self._parser(source("property", text)).primitive()
 
+    def constant(self, text: str) -> Value:
+        """The value that a text is which has nothing to be computed."""
+        return self._parser(source("value", text)).constant()
+
     def reference(self, text: str) -> Reference | Call:
         """The reference that a string is."""
         return self._parser(source("reference", text)).reference()

@@ -18,7 +18,7 @@ from nm.pools.attributes import Value, is_lazy
 from nm.pools.checking import Finding
 from nm.pools.files import EVERYWHERE, Wrong, unnameable
 from nm.pools.grouping import HOSTS, NETWORK, network_of
-from nm.pools.kinds import DEFAULTS, DISKS, DOMAINS, KINDS, OF_GROUPS, limit_of, most, worth
+from nm.pools.kinds import DEFAULTS, DISKS, DOMAINS, FILE_DISK, KINDS, OF_GROUPS, limit_of, most, worth
 from nm.pools.places import host_of
 from nm.pools.scripting import TIMEOUT
 from nm.pools.tree import Part, Path
@@ -29,7 +29,6 @@ IMAGE = "baseImage"
 FILES = ("kernel", "ramdisk", "imageDir")
 DEVICES = ("bridge", "bridgeKind", "vlan", "network", "volumeGroup", "thinPool", "keepOnTerminate")
 ADOPT, IN_PLACE = "adopt", "inPlace"
-LOOPBACK = DISKS[0]
 OWN_BRIDGE = re.compile(r"nmbr[0-9]+")  # as nm/hostnet.py calls those of VLANs
 SIZES = tuple(name for word in DEFAULTS for name in (word, limit_of(word)))
 MIB = 1 << 20
@@ -157,7 +156,7 @@ def _in_place(reader: Reader, call: Call, allowed: Allowed, part: Part) -> Itera
             f"{base} is an image ({images.get(base, base)}), and cannot be a domain's disk {IN_PLACE}",
             f"leave {IN_PLACE} out: then a disk is made of it",
         )
-    if part.kind == LOOPBACK and not allowed.everything and not _is_as_named(part):
+    if part.kind == FILE_DISK and not allowed.everything and not _is_as_named(part):
         yield (
             f"of the file {base} only its name is known: it is qcow2 if that ends so, else raw",
             'write format "raw" or "qcow2", or ask an administrator',

@@ -54,6 +54,11 @@ class Attribute:
         return not self.lazy and self.type != "Reference" and _FITS[self.type](value)
 
 
+def of_unknown(name: str) -> Effect:
+    """What a change of an attribute means that a component does not know."""
+    return "replace" if name.startswith("sf") else "now"
+
+
 def is_lazy(value: Value) -> bool:
     """Whether a plain value is a reference, or something computed, that is followed at run time."""
     return isinstance(value, dict) and "reference" in value

@@ -89,20 +89,13 @@ def identity_of(pool: str, born: float, path: Path, life: int) -> str:
 
 @dataclass(frozen=True)
 class Briefing:
-    """Makes the briefs of one pool. lives: by path; keys: the owner's; deployed: parts that were to be."""
+    """Makes the briefs of one pool. pieces: what is kept of its parts, by path; keys: the owner's."""
 
     pool: str
     born: float
     tree: Tree
-    lives: Mapping[Path, int]
+    pieces: Mapping[Path, Mapping[str, Any]]
     keys: tuple[str, ...] = ()
-    deployed: frozenset[Path] = frozenset()
-
-    @cached_property
-    def _users(self) -> dict[Path, Path]:
-        """Back ends, and the domain that has the disk of each."""
-        domains = (part for part in self.tree.parts.values() if part.kind in DOMAINS)
-        return {disk: part.path for part in domains if (disk := part.needs.get(BACKEND)) is not None}
 
     def of(self, part: Part, *, strict: bool = True) -> Brief:
         """The brief of a part as it is given; references are followed in the tree.
@@ -114,10 +107,10 @@ class Briefing:
             other = self.tree.parts.get(part.needs.get(BACKEND) or part.path)
             if other is not None and other.kind in DISKS:
                 return replace(made, disk=self.alone(other))
-        if part.kind in DISKS and (user := self._users.get(part.path)) is not None:
-            return replace(made, user=self.alone(self.tree.parts[user]))
+        if part.kind in DISKS and (users := self.tree.users(part.path, BACKEND)):
+            return replace(made, user=self.alone(self.tree.parts[users[-1]]))
         if part.kind == "Script" and (shell := self.tree.parts.get(part.needs.get(SHELL) or part.path)):
-            return replace(made, shell=self.alone(shell), deployed=part.path in self.deployed)
+            return replace(made, shell=self.alone(shell), deployed=bool(self._piece(part).get("deployed")))
         return made
 
     def _grouped(self, part: Part, made: Brief) -> Brief:
@@ -134,9 +127,12 @@ class Briefing:
 
     def alone(self, part: Part, *, strict: bool = False) -> Brief:
         """The brief of a part without those of others."""
-        life = self.lives.get(part.path, 0)
+        life = self._piece(part).get("life", 0)
         attributes = resolved(self.tree, part, strict=strict)
         return Brief(self.pool, self.born, part.path, part.kind, life, attributes, keys=self.keys)
+
+    def _piece(self, part: Part) -> Mapping[str, Any]:
+        return self.pieces.get(part.path, {})
 
 
 def resolved(tree: Tree, part: Part, *, strict: bool = False) -> dict[str, Any]:

@@ -1,22 +1,21 @@
 """What is wrong with the parts of a description, and what is merely odd, before anything is made of them."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from nm.descriptions.components import NO_PLACE, Written
-from nm.descriptions.unknown import advice
+from nm.descriptions.unknown import GENERAL, advice
 from nm.errors import Invalid, NotFound
 from nm.pools import guests, shapes
 from nm.pools.attributes import Attribute, Value, is_component, is_lazy, leads
 from nm.pools.following import broken
 from nm.pools.grouping import wrong, wrong_alone
-from nm.pools.kinds import DOMAINS, KINDS
+from nm.pools.kinds import DISKS, DOMAINS, KINDS, SHOWN_NOT
 from nm.pools.scripting import SCRIPTS, script_text, shell_of
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
 
-NO_VALUE_SHOWN = "(not shown)"
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "whenUnreachable": ("keep", "terminate"),
     "format": ("raw", "qcow2"),
@@ -35,7 +34,6 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
     "shutdownTimeout": (0, 600),  # the host's other pools wait meanwhile
 }
 LAST_VLAN = 4094
-DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
 A = {"Integer": "an Integer", "Any": "a value", "CD": "a component"}
 
 
@@ -162,7 +160,7 @@ def _of_value(part: Part, attribute: Attribute, value: Value) -> Iterator[Findin
 
 
 def _shown(attribute: Attribute, value: Value) -> str:
-    return NO_VALUE_SHOWN if attribute.quiet else repr(value)[:60]
+    return SHOWN_NOT if attribute.quiet else repr(value)[:60]
 
 
 def _outside(name: str, value: Value) -> str | None:
@@ -183,7 +181,7 @@ def _of_shells(tree: Tree) -> Iterator[Finding]:
                 value = part.attributes.get(name)
                 if value is not None and not leads(value):
                     yield from _read(part, script_text, value, f"{name}: ")
-            yield from _of_shell(part, tree.parts.get(part.needs.get("shell") or part.path))
+            yield from _of_need(tree, part, "shell", ("Shell",), ("script", "shell", "BashShell"))
 
 
 def _read(part: Part, read: Callable[[Any], object], value: Value, before: str = "") -> Iterator[Finding]:
@@ -193,28 +191,28 @@ def _read(part: Part, read: Callable[[Any], object], value: Value, before: str =
         yield _error(part, f"{before}{error.message}", error.hint)
 
 
-def _of_shell(part: Part, shell: Part | None) -> Iterator[Finding]:
-    """The shell of a script; what leads nowhere is told already."""
-    if shell is None or shell is part:
-        return
-    if shell.kind != "Shell":
-        yield _error(part, f"shell leads to a {shell.kind}", "let it lead to a BashShell")
-    elif shell.host != part.host:
-        text = f"its shell is on {shell.host or 'another host'}"
-        yield _error(part, text, "a script runs where its shell is: describe both on one host")
-
-
 def _of_disks(tree: Tree) -> Iterator[Finding]:
-    """A domain's disk is one, and where the domain is."""
     for part in tree.parts.values():
-        disk = tree.parts.get(part.needs.get("storageBackend") or part.path, part)
-        if disk is part or part.kind not in ("Domain", "XenDomain"):
-            continue
-        if disk.kind not in DISKS:
-            yield _error(part, f"storageBackend leads to a {disk.kind}", f"let it lead to a {DISKS[0]}")
-        elif disk.host != part.host:
-            text = f"its disk is on {disk.host or 'another host'}"
-            yield _error(part, text, "a domain runs where its disk is: describe both on one host")
+        if part.kind in DOMAINS:
+            yield from _of_need(tree, part, "storageBackend", DISKS, ("domain", "disk", DISKS[0]))
+
+
+def _of_need(
+    tree: Tree, part: Part, name: str, kinds: Sequence[str], called: tuple[str, str, str]
+) -> Iterator[Finding]:
+    """What a part needs is of such a kind, and where that is; what leads nowhere is told already.
+
+    called: how people call the part, what it needs, and what they write to have one.
+    """
+    other = tree.parts.get(part.needs.get(name) or part.path, part)
+    user, need, prototype = called
+    if other is part:
+        return
+    if other.kind not in kinds:
+        yield _error(part, f"{name} leads to a {other.kind}", f"let it lead to a {prototype}")
+    elif other.host != part.host:
+        hint = f"a {user} runs where its {need} is: describe both on one host"
+        yield _error(part, f"its {need} is on {other.host or 'another host'}", hint)
 
 
 def _of_nic(part: Part) -> Iterator[Finding]:
@@ -236,7 +234,7 @@ def unknown(part: Part) -> Iterator[Finding]:
     Of descriptions the compiler tells them, with their columns; this is for attributes that are set by calls.
     """
     kind = KINDS.get(part.kind)
-    if kind is None or kind.open:
+    if kind is None or kind.name in GENERAL:
         return
     known = kind.known
     for name, value in part.attributes.items():

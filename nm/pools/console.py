@@ -16,14 +16,14 @@ from typing import Any
 from nm.calls import Call
 from nm.descriptions.collection import uncollected
 from nm.errors import Invalid, NotFound
-from nm.pools import chunks, reality, showing
-from nm.pools.attributes import Attribute, Value, is_component
+from nm.pools import chunks, keeping, reality, showing
+from nm.pools.attributes import Attribute, Value, is_component, of_unknown
 from nm.pools.differences import Standing, waiting
 from nm.pools.grouping import GROUP
 from nm.pools.kinds import KINDS
 from nm.pools.life import Entry
 from nm.pools.operations import need
-from nm.pools.tree import Part, Path, is_around, spell, spelled
+from nm.pools.tree import Path, is_around, spell, spelled
 from nm.records import Record, name_of
 from nm.store import Reader
 
@@ -147,8 +147,8 @@ def _is_bad(entry: Entry) -> bool:
 
 
 def _standing(one: _Kept) -> Standing:
-    part = Part.of({**one.part, "path": list(one.path)})
-    return Standing(part, one.entry.get("state", ""), one.begun, one.worth, one.entry.get("drift", {}))
+    part = {**one.part, "path": list(one.path)}
+    return keeping.standing({"part": part, "begun": one.begun, "worth": one.worth}, one.entry)
 
 
 def _waiting(one: _Kept) -> list[str]:
@@ -234,7 +234,8 @@ def _chosen(one: _Kept) -> Record:
 def _is_locked(known: Mapping[str, Attribute], name: str, value: Value) -> bool:
     """Whether no value can be set in its place while the component is there."""
     attribute = known.get(name)
-    return name == "sfClass" or is_component(value) or (attribute is not None and not _may_be_set(attribute))
+    free = _may_be_set(attribute) if attribute is not None else of_unknown(name) != "replace"
+    return is_component(value) or not free
 
 
 def _may_be_set(attribute: Attribute) -> bool:
@@ -249,6 +250,6 @@ def _known(attribute: Attribute) -> Record:
         "type": attribute.type,
         "must": attribute.must,
         "default": "" if attribute.default is None else str(attribute.default),
-        "effect": showing.effects(attribute),
+        "effect": showing.effects(attribute.name, attribute),
         "text": attribute.text,
     }

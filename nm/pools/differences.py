@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nm.pools.attributes import EFFECTS, Attribute, Effect, Value, is_lazy
+from nm.pools.attributes import EFFECTS, Attribute, Effect, Value, is_lazy, of_unknown
 from nm.pools.kinds import HOST, KINDS, ON_HOSTS, QUIET, SHOWN_NOT, told
 from nm.pools.tree import Part
 
@@ -144,7 +144,6 @@ def _differences(
     old: Standing, new: Part, worth: Mapping[str, Value], reference: bool
 ) -> Iterator[Difference]:
     before, after = old.part.attributes, new.attributes
-    known = KINDS[new.kind].known if new.kind in KINDS else {}
     moved = new.kind in ON_HOSTS and old.part.host != new.host
     for name in (*after, *(name for name in before if name not in after)):
         how: How = "added" if name not in before else "removed" if name not in after else "changed"
@@ -153,18 +152,20 @@ def _differences(
         worth_alike = old.worth is None or same(old.worth.get(name), worth.get(name))
         if how == "changed" and leads_alike and worth_alike and same(one, other):
             continue
-        attribute = known.get(name)
-        was, becomes = old.now.get(name), worth.get(name, other)
-        if name.startswith("sf") and (reference or attribute is None):
-            effect: Effect = "now" if how == "removed" else "replace"
-        elif attribute is None or _as_good(attribute.default, was, becomes):
-            effect = "now"
-        else:
-            effect = attribute.effect_of(old.started, was, becomes)
+        effect = effect_of(old, name, worth.get(name, other), reference=reference)
         moved = moved and name != HOST
         yield Difference(name, how, one, other, effect, name in QUIET)
     if moved:
         yield Difference(HOST, "changed", old.part.host, new.host, "replace")
+
+
+def effect_of(old: Standing, name: str, new: Value, *, reference: bool = False) -> Effect:
+    """What it means that an attribute is worth that from now on; None: that it is not given."""
+    kind, was = KINDS.get(old.part.kind), old.now.get(name)
+    known = kind.known.get(name) if kind is not None else None
+    if known is None or (reference and name.startswith("sf")):
+        return of_unknown(name) if new is not None else "now"
+    return "now" if _as_good(known.default, was, new) else known.effect_of(old.started, was, new)
 
 
 def _as_good(default: Value, one: Value, other: Value) -> bool:

@@ -11,14 +11,14 @@ from typing import Any
 from nm.hypervisor import Has, Listed
 from nm.pools.attributes import Value
 from nm.pools.differences import Standing, waiting
-from nm.pools.kinds import KINDS, worth
+from nm.pools.kinds import KINDS, LVM_DISK, worth
 
 BRIDGE, NETWORK, VLAN = "bridge", "network", "vlan"  # where its interface is; None: on nothing
 DISK = "storageBackend"  # None: it is detached
 DEFINED = "defined"  # no attribute: whether the host keeps a domain that runs when it ends
 VOLUME = "baseImage"  # None: of what was made of it nothing is there
 SIZE = "size"
-ROUNDED = {"LVMStorageBackend": 64 << 20}  # bytes by which a disk may be larger than was asked for
+ROUNDED = {LVM_DISK: 64 << 20}  # bytes by which a disk may be larger than was asked for
 SECTOR = 512  # to which all are
 
 Drift = dict[str, Value]

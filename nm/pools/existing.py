@@ -13,8 +13,8 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from nm.errors import Invalid
+from nm.pools.kinds import FILE_DISK, LVM_DISK
 
-LOOPBACK, LVM = "LoopbackStorageBackend", "LVMStorageBackend"
 SPACE = "urn:nm:"  # begins the namespaces of all marks of nm's
 UNITS = {"b": 1, "bytes": 1, "k": 1 << 10, "kib": 1 << 10, "kb": 1000, "m": 1 << 20, "mib": 1 << 20,
          "mb": 10**6, "g": 1 << 30, "gib": 1 << 30, "gb": 10**9, "t": 1 << 40, "tib": 1 << 40}  # fmt: skip
@@ -42,7 +42,7 @@ class Existing:
 
     name: str
     attributes: Mapping[str, Value]
-    disk_kind: str = LOOPBACK
+    disk_kind: str = FILE_DISK
     disk: Mapping[str, Value] = field(default_factory=dict)
     left: tuple[str, ...] = ()
     running: bool = False
@@ -135,7 +135,7 @@ def _disk(root: Element, attributes: dict[str, Value], left: list[str]) -> tuple
     path = source_of(found[0]) if found else None
     if path is None:
         left += ["disk 1"] if found else []
-        return LOOPBACK, {}
+        return FILE_DISK, {}
     target, driver = found[0].find("target"), found[0].find("driver")
     if target is not None:
         attributes["diskTarget"] = target.get("dev", "vda")
@@ -146,13 +146,13 @@ def _disk(root: Element, attributes: dict[str, Value], left: list[str]) -> tuple
     if found[0].get("type") == "block":
         if not VOLUME.fullmatch(path):
             left.append("disk 1, which is no logical volume")
-            return LOOPBACK, {}
-        return LVM, told
+            return FILE_DISK, {}
+        return LVM_DISK, told
     form = driver.get("type", "raw") if driver is not None else "raw"
     if form not in FORMATS:
         left.append(f"disk 1, whose format is {form}")
-        return LOOPBACK, {}
-    return LOOPBACK, {**told, "format": form}
+        return FILE_DISK, {}
+    return FILE_DISK, {**told, "format": form}
 
 
 def _interface(root: Element, attributes: dict[str, Value], left: list[str]) -> None:

@@ -68,11 +68,6 @@ def subject(name: str) -> str:
     return f"{SUBJECT}{name}"
 
 
-def name_in(subject: str) -> str:
-    """The pool whose subject it is; "" for that of none, as `pool:` itself, of all audits and ends."""
-    return subject.removeprefix(SUBJECT) if subject.startswith(SUBJECT) else ""
-
-
 def text_key(name: str, revision: int) -> str:
     """The key of a text's record."""
     return record_key("text", f"{name}.{revision}")

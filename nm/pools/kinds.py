@@ -14,7 +14,7 @@ from nm.pools.attributes import Attribute, Rule, Value, growing, within
 Inside = Literal["nothing", "parts", "actions"]
 
 DOMAINS = ("Domain", "XenDomain")
-DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
+FILE_DISK, LVM_DISK = DISKS = ("LoopbackStorageBackend", "LVMStorageBackend")
 ON_HOSTS = (*DOMAINS, *DISKS, "Shell", "Script")  # something of them is on their host
 OF_GROUPS = ("Group", "Node", "Vlan", "HeadNode")  # nm's own things, made on no host
 MEMORY, VCPUS, CORE = 512, 1, "org/smartfrog/components.sf"
@@ -35,8 +35,8 @@ class Kind:
     name: as descriptions.components.KINDS has it. written: the prototypes that make one; else its name.
     include: the file that has them. inside: whether components inside it are made with it ("parts"), or by it
     when it has started ("actions"). handlers: attributes whose components it makes when it comes to that.
-    open: whether it may hold attributes of any name, for what is inside to link to. privileged: whether it
-    acts on a host as no plain domain does, so that an administrator or a listed allowance is needed.
+    privileged: whether it acts on a host as no plain domain does, so that an administrator or a listed
+    allowance is needed.
     """
 
     name: str
@@ -46,7 +46,6 @@ class Kind:
     written: tuple[str, ...] = ()
     inside: Inside = "nothing"
     handlers: tuple[str, ...] = ()
-    open: bool = False
     privileged: bool = False
 
     @cached_property
@@ -73,8 +72,13 @@ def worth(kind: Kind, attributes: Mapping[str, Value], name: str) -> Value:
 EVERY = (
     Attribute("sfClass", "String", "what the component is", "replace", must=True),
     Attribute(HOST, "String", "the host on which it and all inside it are made", "replace"),
-    Attribute("sfProcessName", "String", "", "replace"),
-    Attribute("sfProcessComponentName", "String", "the name under which it is known", "replace"),
+    Attribute("sfProcessName", "String", "SmartFrog's process for it; nothing comes of it here", "replace"),
+    Attribute(
+        "sfProcessComponentName",
+        "String",
+        "SmartFrog's name of it; nothing comes of it here, where the description's name counts",
+        "replace",
+    ),
     Attribute(
         "sfLivenessDelay",
         "Integer",
@@ -314,7 +318,7 @@ DETACHING = tuple(
 
 def _combinator(name: str, text: str, *attributes: Attribute, handlers: tuple[str, ...] = ()) -> Kind:
     own = (*COMPOUND, *attributes)
-    return Kind(name, text, COMBINATORS, own, inside="actions", handlers=handlers, open=True)
+    return Kind(name, text, COMBINATORS, own, inside="actions", handlers=handlers)
 
 
 # ---- nm's own
@@ -342,14 +346,13 @@ VLAN = (
 HEADNODE = (Attribute("headNode", "String", "the head node, by its name in the pool", "replace", must=True),)
 
 ALL = (
-    Kind("Prim", "nothing by itself: a place for attributes", CORE, open=True),
+    Kind("Prim", "nothing by itself: a place for attributes", CORE),
     Kind(
         "Compound",
         "its parts, made in their order and taken down in the reverse order",
         CORE,
         COMPOUND,
         inside="parts",
-        open=True,
     ),
     Kind("Domain", "a virtual machine of libvirt's", SMARTDOMAINS, DOMAIN, ("Domain", "XenDomain")),
     Kind("XenDomain", "the same, under the name that SmartDomains gave it", SMARTDOMAINS, DOMAIN),
@@ -392,7 +395,6 @@ ALL = (
         COMBINATORS,
         COMPOUND,
         inside="parts",
-        open=True,
     ),
     _combinator("Terminator", "the end of another component", KILL),
     Kind(
@@ -401,7 +403,6 @@ ALL = (
         COMBINATORS,
         (*COMPOUND, *DETACHING),
         inside="parts",
-        open=True,
     ),
     _combinator("Run", "its action, made where it is described"),
     _combinator("Deployer", "the same"),
@@ -411,7 +412,6 @@ ALL = (
         OWN,
         (*COMPOUND, *GROUP),
         inside="parts",
-        open=True,
     ),
     Kind("Node", "a machine of the pool, in the group around", OWN, NODE),
     Kind("Vlan", "a VLAN of the group around", OWN, VLAN),

@@ -54,11 +54,6 @@ def rests(entry: Entry) -> bool:
     return entry.get("state") == "running" and "doing" not in entry and "going" not in entry
 
 
-def timers(state: State) -> list[tuple[float, Path]]:
-    """When which parts are to be woken, the first first."""
-    return sorted((entry["wake"], path) for path, entry in state.items() if "wake" in entry)
-
-
 def standing(state: State) -> str:
     """How it stands with the whole: absent, deploying, updating, running, terminating, ended, failed."""
     root = state.get(ROOT, {})

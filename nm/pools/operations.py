@@ -18,7 +18,7 @@ from nm.marshal import MAX_INT
 from nm.pools import adopting, allowing, claims, keeping, reality
 from nm.pools.attributes import COUNTS, Effect
 from nm.pools.checking import Finding, of_one, unknown
-from nm.pools.differences import Standing
+from nm.pools.differences import Standing, effect_of
 from nm.pools.drafting import Draft, refuse
 from nm.pools.kinds import KINDS, OF_GROUPS
 from nm.pools.plan import Plan, plan
@@ -312,11 +312,7 @@ def _checked_change(reader: Reader, call: Call, old: Standing, part: Part, attri
     wrong = [one for one in _findings(part) if one.level == "error" and one not in _findings(old.part)]
     refuse(wrong)
     refuse(list(allowing.findings(reader, call, [part])), denied=True)
-    kind = KINDS.get(part.kind)
-    known = kind.known.get(attribute) if kind is not None else None
-    if known is None:
-        return "now"
-    effect = known.effect_of(old.started, old.now.get(attribute), value)
+    effect = effect_of(old, attribute, value)
     if effect == "refused":
         raise Conflict(
             f"{attribute} of {spell(part.path)} cannot be {value!r}: {COUNTS[effect]}",

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 
+from nm.descriptions.unknown import GENERAL
 from nm.pools.attributes import EFFECTS, Attribute
 from nm.pools.checking import CHOICES
 from nm.pools.kinds import ALL, COMPOUND, EVERY, Kind
@@ -57,7 +58,7 @@ def _kind(kind: Kind) -> Iterator[str]:
         "Its actions stand in it, or as data in `actions`, or one in `action`."
         if kind.inside == "actions"
         else "",
-        "It may hold attributes of any name." if kind.open else "",
+        "It may hold attributes of any name." if kind.name in GENERAL else "",
         "It acts on a host, so it needs an administrator or an allowance of the site's."
         if kind.privileged
         else "",

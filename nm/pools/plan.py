@@ -41,6 +41,8 @@ BY_EFFECT: Mapping[Effect | None, Action | None] = {
     None: None, "termination": "change", "now": "change", "refused": "change", "restart": "restart",
     "replace": "replace",
 }  # fmt: skip
+MAKES_INSIDE = ("create", "replace", "later", "destroy")
+INSIDE = "the order inside"  # a name that no attribute has
 MAKING = ("create", "adopt", "replace", "later")
 HARDER: tuple[Action | None, ...] = (None, "change", "restart", "replace")
 SIGNS: Mapping[Action, str] = {
@@ -152,7 +154,10 @@ class _Comparison:
     def __init__(self, target: Tree, deployed: Mapping[Path, Standing], reference: bool) -> None:
         self._target, self._deployed, self._reference = target, deployed, reference
         self._found: dict[Path, Change] = {}
-        self._over: set[Path] = set()  # what had its turn in a combinator, and all inside it
+        self._resting: set[Path] = set()  # what a combinator makes at its turn, or made, with all inside
+        self._children: dict[Path | None, list[Path]] = {}  # of those that are deployed
+        for path, standing in sorted(deployed.items(), key=lambda item: _as_described(item[1].part)):
+            self._children.setdefault(standing.part.parent, []).append(path)
 
     def changes(self) -> dict[Path, Change]:
         """The changes by path, in the order of the tree."""
@@ -170,12 +175,15 @@ class _Comparison:
     def _compare(self, path: Path, part: Part) -> None:
         around = self._found.get(part.parent) if part.parent is not None else None
         standing = self._deployed.get(path)
-        if around is not None and around.action in {"create", "replace", "later", "destroy"}:
+        rests_around = part.parent in self._resting
+        if around is not None and around.action in MAKES_INSIDE and not rests_around:
             self._made_with(around, part, standing)
-        elif part.parent in self._over:
-            self._over.add(path)
-            if standing is None:
-                self._found[path] = Change(path, part.kind, "later", part.host)
+        elif self._rests(part, standing):
+            self._resting.add(path)
+            found = self._differences(standing, part) if standing is not None else []
+            if found or standing is None:
+                told = tuple(replace(difference, effect="now") for difference in found)
+                self._found[path] = Change(path, part.kind, "later", part.host, told)
         elif standing is None or not standing.up:
             self._make(part, standing)
         elif found := self._differences(standing, part):
@@ -183,8 +191,33 @@ class _Comparison:
             if action is not None:
                 self._found[path] = Change(path, part.kind, action, part.host, tuple(found))
 
+    def _rests(self, part: Part, standing: Standing | None) -> bool:
+        """Whether its turn has not come, or is over; that of what is inside something is that thing's."""
+        state = standing.state if standing is not None and part.role else None
+        return part.parent in self._resting or state == "ended" or (state == "" and self._has_turn(part))
+
+    def _has_turn(self, part: Part) -> bool:
+        """Whether a combinator makes it when it comes to it: a Parallel that runs makes it at once."""
+        around = self._deployed.get(part.parent) if part.parent is not None else None
+        return bool(part.role) and not (around is not None and around.part.kind == "Parallel")
+
     def _differences(self, standing: Standing, part: Part) -> list[Difference]:
-        return differences(standing, part, self._target.worths(part), reference=self._reference)
+        found = differences(standing, part, self._target.worths(part), reference=self._reference)
+        return [*found, *self._reordered(part.path)]
+
+    def _reordered(self, path: Path) -> Iterator[Difference]:
+        """That what is inside is in another order, or that something goes which is not there yet."""
+        described = self._target.parts
+        old = [
+            child
+            for child in self._children.get(path, ())
+            if child in described or not self._deployed[child].state
+        ]
+        kept = (child for child in self._target.inside(path) if child in self._deployed)
+        new = sorted(kept, key=lambda child: _as_described(described[child]))
+        if old != new:
+            before, after = ([child[-1] for child in some] for some in (old, new))
+            yield Difference(INSIDE, "changed", before, after, "now")
 
     def _made_with(self, around: Change, part: Part, standing: Standing | None) -> None:
         """What is inside something new is new as well; a combinator makes its actions when it has started."""
@@ -197,13 +230,9 @@ class _Comparison:
     def _make(self, part: Part, standing: Standing | None) -> None:
         """What is not there, or did not get to run. What ended in a combinator had its turn."""
         state = standing.state if standing is not None else ""
-        if part.role and state:  # its combinator sees to it
-            if state == "ended":
-                self._over.add(part.path)
-            return
-        around = self._deployed.get(part.parent) if part.parent is not None else None
-        joins = around is not None and around.part.kind == "Parallel"
-        action: Action = "later" if part.role and not joins else "create"
+        if part.role and state:
+            return  # its combinator sees to it
+        action: Action = "later" if self._has_turn(part) else "create"
         found: list[Difference] = []
         if standing is not None and state in {"created", "initialized"}:
             found = self._differences(standing, part)
@@ -293,6 +322,10 @@ class _Comparison:
         root = changes.get(ROOT)
         if self._reference and root is not None and root.action == "replace":
             yield "the whole refuses the update: what begins with sf differs"
+
+
+def _as_described(part: Part) -> tuple[int, Path]:
+    return part.place, part.path
 
 
 def _lossy(change: Change | None) -> Iterator[str]:

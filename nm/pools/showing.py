@@ -12,7 +12,7 @@ from nm.calls import Call
 from nm.errors import NotFound
 from nm.marshal import MAX_INT
 from nm.pools import chunks, keeping, reality
-from nm.pools.attributes import Attribute, Value
+from nm.pools.attributes import Attribute, Value, of_unknown
 from nm.pools.differences import Standing
 from nm.pools.drafting import Draft
 from nm.pools.kinds import KINDS, QUIET, told
@@ -137,7 +137,7 @@ def component(standing: Standing, entry: Entry, drift: str | None = None) -> Rec
         "doing": entry.get("doing"),
         "going": entry.get("going"),
         "attributes": wire(told(part.attributes)),
-        "effects": {name: effects(known.get(name)) for name in part.attributes},
+        "effects": {name: effects(name, known.get(name)) for name in part.attributes},
         "begun": {name: wire(told(value)) for name, value in standing.begun.items() if name not in QUIET},
         "needs": {name: None if to is None else spell(to) for name, to in part.needs.items()},
         "notes": {**notes(entry), **({"drift": drift} if drift is not None else {})},
@@ -159,10 +159,10 @@ def notes(entry: Entry) -> Record:
     return {key: str(entry[key]) for key in OF_LIFE if key in entry}
 
 
-def effects(attribute: Attribute | None) -> str:
+def effects(name: str, attribute: Attribute | None) -> str:
     """When a change of it takes effect, in one word or several."""
     if attribute is None:
-        return "now"
+        return of_unknown(name)
     return attribute.effect if isinstance(attribute.effect, str) else " or ".join(attribute.effects)
 
 

@@ -20,7 +20,7 @@ from nm.descriptions.surroundings import NOWHERE, Surroundings
 from nm.errors import NotFound
 from nm.pools.attributes import Value, is_component, is_lazy, last_name, leads
 from nm.pools.following import Led, Live, nearest
-from nm.pools.kinds import ACTION, ACTIONS, HOST, KINDS, OF_GROUPS
+from nm.pools.kinds import ACTION, ACTIONS, DOMAINS, HOST, KINDS, OF_GROUPS
 
 Path = tuple[str, ...]
 Needs = dict[str, Path | None]
@@ -217,6 +217,19 @@ class Tree:
     def groups(self) -> tuple[Path, ...]:
         """Where its Groups are; found once."""
         return tuple(path for path, part in self.parts.items() if part.kind == OF_GROUPS[0])
+
+    def users(self, path: Path, name: str) -> Sequence[Path]:
+        """The domains of which the attribute of that name leads to a part, as to a disk or a network."""
+        return self._users.get((path, name), ())
+
+    @cached_property
+    def _users(self) -> dict[tuple[Path | None, str], list[Path]]:
+        found: dict[tuple[Path | None, str], list[Path]] = {}
+        for part in self.parts.values():
+            if part.kind in DOMAINS:
+                for name, target in part.needs.items():
+                    found.setdefault((target, name), []).append(part.path)
+        return found
 
     def inside(self, path: Path) -> Sequence[Path]:
         """The parts directly inside one, in their order."""

@@ -5,12 +5,11 @@ anything: a change is tried first, which tells when it would count, and done whe
 is given what the daemon answered; `draw` makes lines of it, pieces of text with a style each.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm.shell import values
+from nm.shell import literals
 from nm.shell.failures import Failure
 from nm.shell.output import clean
 
@@ -167,7 +166,7 @@ class View:
             self.typed = Typed("value", name=typed.text)
             return None
         try:
-            value = values.typed(typed.text)
+            value = literals.read(typed.text)
         except Failure as failure:
             self.typed = typed
             self.say(failure.message, wrong=True)
@@ -192,7 +191,7 @@ class View:
     def spoken(self, ask: Ask) -> str:
         """A change in words."""
         way = ask.arguments[1].removeprefix("sfConfig:")
-        return f"set {way} {values.spell(ask.arguments[2])}" if len(ask.arguments) > 2 else f"delete {way}"
+        return f"set {way} {literals.spell(ask.arguments[2])}" if len(ask.arguments) > 2 else f"delete {way}"
 
     def _walk_tree(self, key: str) -> None:
         rows = self.answer["rows"]
@@ -247,7 +246,7 @@ class View:
             self.say(f"{name} changes {COUNTS['replace']}", wrong=True)
         elif key == "c":
             value = component["attributes"][name]
-            self.typed = Typed("value", "" if isinstance(value, dict) else written(value), name)
+            self.typed = Typed("value", literals.written(value), name)
         else:
             return self._try("RemoveAttribute", name)
         return None
@@ -371,10 +370,13 @@ def _component(view: View) -> tuple[list[Line], int]:
 
 
 def _value(component: Struct, name: str, value: Any) -> Iterator[Piece]:
-    yield values.spell(value), ""
+    yield literals.spell(value), ""
     if name in component["begun"]:
         begun = component["begun"][name]
-        yield f"  (it was started {'without it' if begun is None else f'with {values.spell(begun)}'})", "dim"
+        yield (
+            f"  (it was started {'without it' if begun is None else f'with {literals.spell(begun)}'})",
+            "dim",
+        )
     if name in component["waiting"]:
         yield "  waits for the next start", "moving"
     effects = ["replace"] if name in component["locked"] else component["effects"][name].split(" or ")
@@ -389,10 +391,3 @@ def _cut(line: Line, width: int) -> Line:
         width -= len(piece)
         cut.append((piece, style))
     return cut
-
-
-def written(value: Any) -> str:
-    """A value as it is typed, so that it is the same again."""
-    if value is None:
-        return "nil"
-    return value if isinstance(value, str) and values.typed_plainly(value) else json.dumps(value)

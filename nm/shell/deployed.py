@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from nm.shell import columns, jobs, values
+from nm.shell import columns, jobs, literals
 from nm.shell.descriptions import DECIMALS, FILE, tell, texts_of
-from nm.shell.failures import DENIED, DEVICE, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.failures import DENIED, DEVICE, GENERAL, MISSING_CODE, NOT_FOUND, OK, USAGE, Failure, Usage
 from nm.shell.output import Block, Line
 from nm.shell.plan import TO_DO
 from nm.shell.run import run_calls, show_answer, show_job, wait_for
@@ -20,11 +20,10 @@ from nm.shell.session import Session
 from nm.shell.table import FILTER, WAIT, Arg, Command, Options, Scene, names, option, parameters, word
 
 LARGEST = (1 << 20) - 1024  # bytes of texts in a request, which has 1 MiB
-MARKS = {
-    "create": ("+", "green"), "adopt": ("*", "green"), "change": ("~", "yellow"), "restart": ("~", "yellow"),
-    "replace": ("-/+", "yellow"), "destroy": ("-", "red"), "later": (".", ""),
-}  # fmt: skip
-WORDS = ("create", "adopt", "change", "restart", "replace", "destroy")
+STYLES = {"create": "green", "adopt": "green", "change": "yellow", "restart": "yellow", "replace": "yellow",
+          "destroy": "red"}  # fmt: skip
+WORDS = {"create": "to create", "adopt": "to adopt", "change": "to change", "restart": "to restart",
+         "replace": "to replace", "destroy": "to destroy", "later": "to make later"}  # fmt: skip
 NOTHING = "nothing to do: what is described is what is deployed"
 HERE = ("localhost", "127.0.0.1", "::1", "")
 SFCONFIG = "sfConfig"
@@ -42,18 +41,17 @@ def plan(session: Session, _command: Command, options: Options) -> int:
         session.output.result(found)
     else:
         session.output.show(_plan(found, options))
-    return TO_DO if _counted(found["changes"]) else OK
+    return TO_DO if found["changes"] else OK
 
 
 def diff(session: Session, _command: Command, options: Options) -> int:
     """Tell in which attributes a description differs from what is deployed; exit status 2 when it does."""
     found = _planned(session, options, _described(options.file), _options(options))
-    changes = [change for change in found["changes"] if change["action"] != "later"]
     if session.output.json:
-        session.output.result(changes)
+        session.output.result(found["changes"])
     else:
         session.output.show(_changes(found["lines"]) or [Line(NOTHING)])
-    return TO_DO if changes else OK
+    return TO_DO if found["changes"] else OK
 
 
 def apply(session: Session, command: Command, options: Options) -> int:
@@ -66,7 +64,7 @@ def apply(session: Session, command: Command, options: Options) -> int:
     if not given:
         if not session.output.json:
             session.output.show(_plan(found, options))
-        if not _counted(found["changes"]):
+        if not found["changes"]:
             if session.output.json:
                 session.output.result(None)
             return OK
@@ -82,7 +80,10 @@ def update(session: Session, command: Command, options: Options) -> int:
     """The same of what is deployed already."""
     if not session.call("GetDescriptions", {"name": options.name}):
         raise Failure(
-            f"no description {options.name} is deployed", "nmctl sf apply deploys a new one", NOT_FOUND, 106
+            f"no description {options.name} is deployed",
+            "nmctl sf apply deploys a new one",
+            NOT_FOUND,
+            MISSING_CODE,
         )
     return apply(session, command, options)
 
@@ -214,10 +215,10 @@ def _plan(found: Struct, options: Options) -> list[Block]:
         for line in f"warning: {_placed(warning, options)}".split("\n")
     ]
     refused = [Line(f"it may not be done: {words}", "red") for words in found["refused"]]
-    if not _counted(found["changes"]):
+    if not found["changes"]:
         return [*warned, Line(NOTHING)]
-    counts = _counted(found["changes"])
-    said = ", ".join(f"{counts[word]} to {word}" for word in WORDS if counts[word])
+    counts = Counter(change["action"] for change in found["changes"])
+    said = ", ".join(f"{counts[action]} {words}" for action, words in WORDS.items() if counts[action])
     again = f"nmctl sf apply {options.name} {options.file}{_chosen(options)} --if-plan {found['hash']}"
     last = [Line(f"Plan: {said}.", "bold"), Line(f"to do just this: {again}")]
     return [*warned, *_changes(found["lines"]), *refused, *last]
@@ -231,17 +232,13 @@ def _chosen(options: Options) -> str:
     return said + "".join(f" --{flag}" for flag in flags if getattr(options, flag))
 
 
-def _counted(changes: Sequence[Struct]) -> Counter[str]:
-    return Counter(change["action"] for change in changes if change["action"] != "later")
-
-
 def _changes(lines: Sequence[str]) -> list[Line]:
     """The lines of a plan, each change in its colour."""
     shown: list[Line] = []
     style = ""
     for line in lines:
         if not line.startswith(" "):
-            style = next((colour for mark, colour in MARKS.values() if line.split()[0] == mark), "")
+            style = STYLES.get(line.split()[1], "")  # behind the sign
         shown.append(Line(f"  {line}", style))
     return shown
 
@@ -271,14 +268,16 @@ def show(session: Session, _command: Command, options: Options) -> int:
         return OK
     if options.file is not None and options.file not in found["files"]:
         names = ", ".join(sorted(found["files"])) or "nothing"
-        raise Failure(f"{options.name} includes no {options.file}", f"it includes {names}", NOT_FOUND, 106)
+        raise Failure(
+            f"{options.name} includes no {options.file}", f"it includes {names}", NOT_FOUND, MISSING_CODE
+        )
     text = found["text"] if options.file is None else found["files"][options.file]
     session.output.show([Line(line) for line in text.split("\n")])
     if options.file is None:
         for name in sorted(found["files"]):
             session.output.note(f"it includes {name}")
         for change in found["set"]:
-            value = values.spell(change["value"]) if "value" in change else "(removed)"
+            value = literals.spell(change["value"]) if "value" in change else "(removed)"
             session.output.note(f"set since: {change['path']} {value}")
     return OK
 
@@ -312,7 +311,7 @@ def _part(part: Struct, indent: str, attributes: bool) -> list[Line]:
     if attributes:
         for key, value in part["attributes"].items():
             begun = f"; it was started {_with(part['begun'][key])}" if key in part["begun"] else ""
-            lines.append(Line(f"{indent}    {key} {values.spell(value)}  ({part['effects'][key]}{begun})"))
+            lines.append(Line(f"{indent}    {key} {literals.spell(value)}  ({part['effects'][key]}{begun})"))
     return lines
 
 
@@ -322,7 +321,7 @@ def _end(end: Struct) -> str:
 
 
 def _with(begun: Any) -> str:
-    return "without it" if begun is None else f"with {values.spell(begun)}"
+    return "without it" if begun is None else f"with {literals.spell(begun)}"
 
 
 def console(session: Session, _command: Command, options: Options) -> int:
@@ -349,6 +348,8 @@ YES = Arg("--yes", "do not ask", flag=True)
 FORCED = Arg("--force", "what cannot be taken away now is left, and taken away later", flag=True,
              spare=True)  # fmt: skip
 ATTRIBUTE = word("path", "the component's path and the attribute, as a:b:memory")
+VALUE = word("value", 'as in a description: 5, 1.5, true, NULL, ["a", 5], "text"; else a string',
+             parse=literals.read)  # fmt: skip
 MACHINE = word("machine", "the host on which those are made that name none; localhost: nmd's own",
                metavar="HOST")  # fmt: skip
 
@@ -380,7 +381,7 @@ COMMANDS = (
     Command("sf list", "GetDescriptions", "list deployed descriptions", (FILTER,), struct=True,
             show=columns.listed("descriptions")),
     Command("sf set", "SetAttribute", "set an attribute of a component that runs; nothing is stopped for it",
-            (NAME, ATTRIBUTE, word("value", "true, 5, text, or JSON", parse=values.typed), WAIT), job=True,
+            (NAME, ATTRIBUTE, VALUE, WAIT), job=True,
             say="set {path} of {name}", run=change, uses=("DryRun",),
             epilog="nmctl sf set web host1:domain2:memory 1024"),
     Command("sf unset", "RemoveAttribute", "remove one: its default counts again", (NAME, ATTRIBUTE, WAIT),

@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nm.counted import counted
-from nm.shell.failures import CONFLICT, GENERAL, NOT_FOUND, OK, USAGE, Failure, Usage
+from nm.shell.failures import (
+    CONFLICT,
+    CONFLICT_CODE,
+    GENERAL,
+    INVALID_CODE,
+    MISSING_CODE,
+    NOT_FOUND,
+    OK,
+    USAGE,
+    Failure,
+    Usage,
+)
 from nm.shell.output import Block, Line, Table, clean
 from nm.shell.replacing import replace
 from nm.shell.run import show_answer
@@ -26,7 +37,6 @@ if TYPE_CHECKING:
     from nm.pools.checking import Finding
     from nm.pools.existing import Existing
 
-INVALID_CODE, CONFLICT_CODE, MISSING_CODE = 102, 105, 106
 PHASES = ("raw", "type", "place", "function", "sfConfig", "link", "compile")
 FILE = word("file", "the description")
 DECIMALS = option("decimals", "what a number as 1.25 is; `reference`: a Float without its last digit",
@@ -67,11 +77,19 @@ def check(session: Session, _command: Command, options: Options) -> int:
 
 
 def _terms(library: Any, options: Options) -> dict[str, Any]:
-    """How a text is read here: without what a site tells it, and now."""
+    """How a text is read here: with what is said instead of what a site tells it, and now."""
     from nm.descriptions.surroundings import Surroundings
 
-    decimals = options.decimals or "double"
-    return {"library": library, "decimals": decimals, "surroundings": Surroundings(now=time.time())}
+    told = Surroundings(dict(options.property or ()), dict(options.environment or ()), time.time())
+    return {"library": library, "decimals": options.decimals or "double", "surroundings": told}
+
+
+def _named_text(text: str) -> tuple[str, str]:
+    """NAME=TEXT."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Usage(f"{text!r} is not NAME=TEXT", "as site.disks=/srv/disks")
+    return name, value
 
 
 def _judged(pieces: Sequence["Piece"], told: "Surroundings") -> tuple[list["Finding"], list["Finding"]]:
@@ -136,11 +154,13 @@ def graph(session: Session, _command: Command, options: Options) -> int:
     from nm.shell.graph import dot_text, svg
 
     text, files, library = texts_of(options.file)
+    terms = _terms(library, options)
     try:
-        made = compile_description(options.file, text, files, **_terms(library, options))
+        made = compile_description(options.file, text, files, **terms)
     except Flawed as error:
         return refuse(session, error)
-    drawn = dot_text(Tree(parts_of(made.pieces())), options.file)
+    told = terms["surroundings"]
+    drawn = dot_text(Tree(parts_of(made.pieces(), told), surroundings=told), options.file)
     return _drawn(session, drawn if options.dot else svg(drawn), options)
 
 
@@ -308,16 +328,22 @@ def _without_bytes(value: Any) -> Any:
 
 OUTPUT = Arg("--output", "the file to write; else it is shown", short="-o", metavar="FILE")
 
+PROPERTY = option("property", "what PROPERTY NAME is here; on a site it is descriptions.properties",
+                  repeat=True, parse=_named_text, metavar="NAME=TEXT")  # fmt: skip
+ENVIRONMENT = option("environment", "what ENVPROPERTY NAME is here; on a site it is descriptions.environment",
+                     repeat=True, parse=_named_text, metavar="NAME=TEXT")  # fmt: skip
+TERMS = (DECIMALS, PROPERTY, ENVIRONMENT)
+
 COMMANDS = (
-    Command("sf check", "", "check a description; tells what it would deploy", (FILE, DECIMALS), run=check,
+    Command("sf check", "", "check a description; tells what it would deploy", (FILE, *TERMS), run=check,
             epilog="nmctl sf check pool.sf"),
     Command("sf graph", "", "draw a description as SVG: components, and what needs what",
-            (FILE, DECIMALS, OUTPUT, Arg("--dot", "as text for Graphviz's dot, which draws it", flag=True)),
+            (FILE, *TERMS, OUTPUT, Arg("--dot", "as text for Graphviz's dot, which draws it", flag=True)),
             run=graph, epilog="nmctl sf graph pool.sf -o pool.svg"),
     Command("sf import", "", "describe domains that a host has, or files of what virsh dumpxml writes",
             (word("names", "domains, or without --source files with their XML", count="*", metavar="NAME"),
              Arg("--source", "the host that has them; it is asked", metavar="HOST"),
-             Arg("--all", "all of its domains that nm has not", flag=True), OUTPUT,
+             Arg("--all", "all that run there and that nm has not", flag=True), OUTPUT,
              option("on", "the host on which they are to be", key="", metavar="HOST")),
             run=import_domains, uses=("InspectDomains",),
             epilog="nmctl sf import --source h1 web db -o pool.sf"),
@@ -327,7 +353,7 @@ COMMANDS = (
              Arg("--check", "only tell which are not; exit status 1 when there are some", flag=True)),
             run=layout, epilog="nmctl sf fmt --write pool.sf"),
     Command("sf resolve", "", "show a description resolved, or as it is behind a phase",
-            (FILE, DECIMALS,
+            (FILE, *TERMS,
              option("phase", "the last phase to go through", choices=PHASES, default=PHASES[-1])),
             run=resolve, epilog="nmctl sf resolve pool.sf --phase type"),
 )  # fmt: skip

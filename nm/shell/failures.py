@@ -29,6 +29,7 @@ STATUS_OF_FAULT = {
     109: CONFLICT,  # a limit: try later, as with busy
 }
 UNKNOWN_METHOD = 100
+INVALID_CODE, CONFLICT_CODE, MISSING_CODE = 102, 105, 106  # what nmctl finds itself, as the API would say it
 LIMIT = 109
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nm.counted import counted
 from nm.shell import jobs, wording
-from nm.shell.failures import CONFLICT, GENERAL, OK, USAGE, Failure, Usage
+from nm.shell.failures import CONFLICT, CONFLICT_CODE, GENERAL, INVALID_CODE, OK, USAGE, Failure, Usage
 from nm.shell.output import Line, clean
 from nm.shell.replacing import replace
 from nm.shell.session import Session
@@ -19,7 +19,6 @@ from nm.shell.table import DRY_RUN, Arg, Command, Options, option, word
 if TYPE_CHECKING:
     from nm.site import Loaded, Problem
 
-CONFLICT_CODE, INVALID_CODE = 105, 102
 SHOWN = 12  # names in one line
 LARGEST = (1 << 20) - 1024  # bytes of a site in a request, which has 1 MiB
 NOUNS = {"headnode": "head node", "vlan": "VLAN", "account": "account with rights"}

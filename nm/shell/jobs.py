@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nm.shell import times, wording
-from nm.shell.failures import CONFLICT, INTERRUPTED, UNREACHABLE, Failure, of_fault
+from nm.shell.failures import CONFLICT, CONFLICT_CODE, INTERRUPTED, UNREACHABLE, Failure, of_fault
 from nm.shell.session import Session
 
 SLICE = 0.5  # seconds that one WaitJob waits; so often is progress shown
@@ -156,7 +156,7 @@ def trouble(job: Job, title: str) -> Failure | None:
     """Why a job that is over counts as failed; None when it is done (or still going on)."""
     if job["state"] == "superseded":
         hint = "`nmctl group status` shows the job that took over"
-        return Failure(f"job {job['id']} {title}: a newer command took over", hint, CONFLICT, 105)
+        return Failure(f"job {job['id']} {title}: a newer command took over", hint, CONFLICT, CONFLICT_CODE)
     if job["state"] == "failed":
         error = job["error"] or {"code": 107, "text": "no reason was told"}
         failure = of_fault(error["code"], error["text"])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from nm.shell import columns, values
-from nm.shell.failures import NOT_FOUND, Failure, Usage
+from nm.shell.failures import MISSING_CODE, NOT_FOUND, Failure, Usage
 from nm.shell.registering import register_ports
 from nm.shell.table import (
     CHANGES,
@@ -39,7 +39,9 @@ def first(what: str) -> Any:
     def take(answer: Any, options: Options) -> Any:
         if not answer:
             name = getattr(options, what)
-            raise Failure(f"no {what} {name}", f"`nmctl {what} list` shows what there is", NOT_FOUND, 106)
+            raise Failure(
+                f"no {what} {name}", f"`nmctl {what} list` shows what there is", NOT_FOUND, MISSING_CODE
+            )
         return answer[0]
 
     return take
@@ -52,7 +54,7 @@ def some(what: str) -> Any:
         if not answer and (missed := named(options)):
             said = f"no {_SPOKEN.get(what, what)} {', '.join(map(str, missed))} to list"
             hint = f"`nmctl {what} list` shows what there is; a filter is KEY=VALUE, as free=true"
-            raise Failure(said, hint, NOT_FOUND, 106)
+            raise Failure(said, hint, NOT_FOUND, MISSING_CODE)
         return answer
 
     return take
@@ -117,7 +119,7 @@ def left_alone(result: dict[str, str]) -> dict[str, str]:
 def _driver(answer: Any, options: Options) -> Any:
     if options.driver not in answer:
         raise Failure(
-            f"no driver {options.driver}", "`nmctl driver list` shows what there is", NOT_FOUND, 106
+            f"no driver {options.driver}", "`nmctl driver list` shows what there is", NOT_FOUND, MISSING_CODE
         )
     return answer[options.driver]
 

@@ -11,12 +11,7 @@ def start() -> int:
 
 
 def terminate() -> int:
-    """Take it down: sfTerminate HOST NAME."""
-    return main(["sf", "stop", *sys.argv[1:]])
-
-
-def detach_and_terminate() -> int:
-    """The same: sfDetachAndTerminate HOST NAME. What is deployed has nothing around it that would follow."""
+    """Take it down: sfTerminate HOST NAME; also sfDetachAndTerminate, for nothing around it would follow."""
     return main(["sf", "stop", *sys.argv[1:]])
 
 

@@ -39,21 +39,6 @@ def typed(text: str) -> Any:
     return int(text)
 
 
-def spell(value: Any) -> str:
-    """A component's value as it is written in a description, or nearly."""
-    if isinstance(value, dict):
-        return str(value.get("reference", "{...}"))
-    return "NULL" if value is None else json.dumps(value)
-
-
-def typed_plainly(text: str) -> bool:
-    """Whether a text, typed as it is, is that text."""
-    try:
-        return bool(typed(text) == text)
-    except Usage:
-        return False
-
-
 def parse_json(text: str) -> Any:
     """A JSON value."""
     try:

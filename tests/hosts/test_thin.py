@@ -62,7 +62,7 @@ def test_what_is_refused_is_told_in_its_words(tools: Tools, name: str) -> None:
 
 def test_a_machine_that_does_not_answer_passes(sshd: Sshd, tmp_path: Path) -> None:
     host = {"uri": f"qemu+ssh://root@{HOST}:1/system"}
-    tools = Tools("h1", tmp_path, lambda: Login(host, "host h1"))
+    tools = Tools("h1", tmp_path, lambda: Login(host, "host h1", str))
     with pytest.raises(DeviceFailed) as failed:
         tools.is_thin_pool("group", "pool")
     assert failed.value.passing

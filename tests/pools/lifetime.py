@@ -45,7 +45,7 @@ class Lifetime:
         self.wakes: dict[str, float] = {}  # subject -> when it is to be called again, by `up`
         self.done: list[str] = []  # orders that were carried out, as "what path"
         self.open_hand: Callable[[str], Handler] = lambda host: hands.pools_worker(
-            host, self.database, lambda: self._bases
+            host, self.database, lambda: self._bases, str
         )
 
     # ---- calls
@@ -71,6 +71,13 @@ class Lifetime:
         job = desk.apply(self.call("ApplyDescription"), name, INCLUDES + text, {}, options)
         self.send(keeping.subject(name), Job(job))
         return job
+
+    def plan(self, name: str, text: str) -> list[Record]:
+        """The changes that applying it would make."""
+        desk = DescriptionDesk(self.database)
+        found = desk.plan(self.call("PlanDescription"), name, INCLUDES + text, {})
+        changes: list[Record] = found["changes"]
+        return changes
 
     def set(self, name: str, path: str, value: Any) -> int:
         job: int = self.operate(operations.set_attribute, name, path, value)

@@ -164,7 +164,7 @@ def test_who_may_look_and_who_may_change(bench: Bench) -> None:
         ("d:memory", 400, "it counts at once"),
         ("d:memory", 9000, "it counts when the component starts again"),
         ("d:shutdownTimeout", 5, "it counts when the component ends"),
-        ("sfConfig:colour", "red", "it counts at once"),
+        ("sfConfig:keepOnFailure", True, "it counts at once"),
     ],
 )
 def test_a_dry_run_tells_when_a_change_counts(bench: Bench, path: str, value: Any, words: str) -> None:

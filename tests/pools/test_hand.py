@@ -1,8 +1,9 @@
 """The hand of pools on libvirt's stand-in: several lives of one part, and what is half made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -16,6 +17,7 @@ from nm.libvirt_host import LibvirtHost
 from nm.poolhand import PoolHand
 from nm.pools.briefs import Brief, order_of
 from nm.pools.files import EVERYWHERE
+from nm.storage import COPY_SECONDS, LibvirtStorage
 from nm.waiting import Clock
 from nm.workers import Errand, HandWorker
 from tests import standin
@@ -256,3 +258,28 @@ def test_what_is_done_is_not_done_again_while_a_guest_shuts_down() -> None:
     assert worker.handle([]) is None
     assert [outcome.error for outcome in heard] == [None, None] and domains() == ["a"]
     worker.close()
+
+
+def test_a_snapshot_that_is_not_thin_has_the_size_of_its_base(tmp_path: Path) -> None:
+    """What LVM would be told is the room for changes, and no guest would see it."""
+    base = tmp_path / "base.raw"
+    base.write_bytes(bytes(4096))
+    given = {"baseImage": str(base), "snapshot": True}
+    disk = Brief("web", 1.0, ("disk",), "LVMStorageBackend", 1, given)
+    do("construct", disk, PoolHand("h0", HOST, lambda name: None, (str(tmp_path),)))
+    larger = replace(disk, attributes={**given, "size": 1 << 20})
+    with pytest.raises(DeviceFailed, match="size says nothing of it"):
+        do("construct", larger, PoolHand("h0", HOST, lambda name: None, (str(tmp_path),)))
+
+
+def test_what_is_filled_has_the_time_of_a_copy() -> None:
+    """An empty volume of LVM's is, too: with zeros."""
+    given: list[float | None] = []
+
+    def call(action: Callable[[libvirt.virConnect], Any], seconds: float | None = None) -> Any:
+        given.append(seconds)
+        with closing(libvirt.open(HOST["uri"])) as connection:
+            return action(connection)
+
+    LibvirtStorage(call).make_empty("default-pool", "swap", 1 << 20)
+    assert given == [COPY_SECONDS]

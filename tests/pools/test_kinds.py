@@ -9,8 +9,8 @@ from nm.descriptions.prototypes import resolve_prototypes
 from nm.descriptions.reading import Reader
 from nm.descriptions.values import Component, Scope
 from nm.pools.attributes import EFFECTS
-from nm.pools.checking import CHOICES, DISKS, findings, unknown
-from nm.pools.kinds import ALL, KINDS, worth
+from nm.pools.checking import CHOICES, findings, unknown
+from nm.pools.kinds import ALL, DISKS, KINDS, worth
 from nm.pools.tree import Tree
 from tests.descriptions.say import LIBRARY
 from tests.pools.world import parts, pool

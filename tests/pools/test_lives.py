@@ -8,10 +8,10 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from nm.pools.kinds import ACTIONS, HOST
-from nm.pools.life import STAGES, Order, alive, timers
+from nm.pools.life import STAGES, Order, alive
 from nm.pools.lifecycle import Event
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around
-from tests.pools.world import World
+from tests.pools.world import World, timers
 
 KINDS = (
     "Prim",

@@ -1,5 +1,7 @@
 """Plans: what becomes of each part when a description changes, why, and in which order."""
 
+from dataclasses import replace
+
 import pytest
 
 from nm.pools.differences import Standing, same
@@ -211,6 +213,51 @@ def test_what_is_not_there_is_created_and_what_is_half_made_is_completed() -> No
     ]  # fmt: skip
     half = planned(text, text.replace("/one", "/two"), disk="created", vm="")
     assert half.changes[0].action == "replace"
+
+
+SEQUENCE = "s extends Sequence { x extends P; y extends Compound { a extends P { v 1; } } z extends P; }"
+
+
+def waiting(after: str) -> Plan:
+    """Of that sequence, whose first action runs."""
+    tree = pool(SEQUENCE)
+    behind = {path for path in tree.parts if path[:2] in (("s", "y"), ("s", "z"))}
+    turns = {path: replace(one, state="") for path, one in deployed(tree).items() if path in behind}
+    return plan(pool(after), {**deployed(tree), **turns})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("v 1;", "v 2;", [".   later s:y:a (Prim)", "v 1 -> 2 (now)"]),
+        ("z extends P;", "z extends P; w extends P;", [".   later s:w (Prim)"]),
+        ("a extends P {", "b extends P; a extends P {", [".   later s:y:b (Prim)"]),
+        (
+            "y extends Compound {", "y extends Compound { syncTerminate true;",
+            [".   later s:y (Compound)", "syncTerminate added: true (now)"],
+        ),
+        (
+            " z extends P;", "",
+            ["~   change s (Sequence)", "the order inside ['x', 'y', 'z'] -> ['x', 'y'] (now)"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_combinator_makes_later_is_a_change_when_it_differs(
+    old: str, new: str, expected: list[str]
+) -> None:
+    assert waiting(SEQUENCE).changes == ()
+    made = waiting(SEQUENCE.replace(old, new))
+    assert said(made) == expected
+    assert all(step.path == ("s",) for step in made.steps)
+    assert made.hash() != waiting(SEQUENCE).hash()
+
+
+def test_another_order_of_components_is_a_change_of_what_is_around_them() -> None:
+    made = planned("a extends P; b extends P; c extends P;", "c extends P; a extends P; d extends P;")
+    assert said(made) == [
+        "~   change sfConfig (Compound)", "the order inside ['a', 'c'] -> ['c', 'a'] (now)",
+        "+   create d (Prim)", "-   destroy b (Prim)",
+    ]  # fmt: skip
 
 
 def test_a_combinator_makes_its_actions_itself() -> None:

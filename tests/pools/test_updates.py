@@ -4,12 +4,12 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from nm.pools.differences import Standing
-from nm.pools.life import alive, timers
+from nm.pools.life import alive
 from nm.pools.lifecycle import Event
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import ROOT, Part, Path, Tree, is_around
 from nm.pools.updating import both
-from tests.pools.world import World, pool
+from tests.pools.world import World, pool, timers
 
 
 @st.composite

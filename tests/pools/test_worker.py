@@ -8,7 +8,7 @@ import pytest
 
 from nm import records
 from nm.calls import Call
-from nm.errors import DeviceFailed, NMError
+from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
 from nm.pools import console, keeping, operations, showing
 from nm.pools.briefs import brief_in, what_in
@@ -27,8 +27,12 @@ def here(tmp_path: Path) -> Iterator[Lifetime]:
     made.close()
 
 
+def described(inside: str) -> str:
+    return f"{CORE}sfConfig extends Compound {{ {inside} }}"
+
+
 def run(here: Lifetime, inside: str) -> None:
-    job = here.run(here.apply("web", f"{CORE}sfConfig extends Compound {{ {inside} }}"))
+    job = here.run(here.apply("web", described(inside)))
     assert (job["state"], job["error"]) == ("done", None)
 
 
@@ -40,6 +44,37 @@ def test_what_is_set_may_break_no_assertion(here: Lifetime) -> None:
     assert pool is not None and (pool["state"], pool["set"]) == ("running", [])
     job = here.run(here.set("web", "a:v", 4))
     assert (job["state"], job["error"]) == ("done", None)
+
+
+def test_what_a_combinator_makes_later_is_changed_before_its_turn(here: Lifetime) -> None:
+    text = "s extends Sequence {{ a extends Prim; {} }} {}"
+    before = text.format("b extends Prim { v 1; } c extends Prim;", "x extends Prim; y extends Prim;")
+    after = text.format("b extends Prim { v 2; }", "y extends Prim; x extends Prim;")
+    run(here, before)
+    assert here.plan("web", described(before)) == []
+    changes = here.plan("web", described(after))
+    assert [(one["path"], one["action"]) for one in changes] == [
+        ("sfConfig", "change"), ("s", "change"), ("s:b", "later")
+    ]  # fmt: skip
+    run(here, after)
+    assert here.plan("web", described(after)) == []
+    assert here.states("web").keys() == {"sfConfig", "s", "s:a", "x", "y"}
+    job = here.operate(operations.terminate_component, "web", "s:a")
+    here.send(keeping.subject("web"), Job(job))
+    here.run(job)
+    told = {one["path"]: one for one in here.operate(showing.get_components, "web")}
+    assert "s:c" not in told
+    assert (told["s:b"]["state"], told["s:b"]["attributes"]["v"]) == ("running", 2)
+
+
+def test_what_begins_with_sf_and_is_not_known_needs_another_component(here: Lifetime) -> None:
+    run(here, "a extends Prim { sfMine 1; }")
+    with pytest.raises(Conflict, match="sfMine of a cannot change while it is there"):
+        here.set("web", "a:sfMine", 2)
+    [told] = here.operate(showing.get_components, "web", "a")
+    assert told["effects"]["sfMine"] == "replace"
+    chosen = here.operate(console.get_component_tree, "web", {"chosen": "a"})["chosen"]
+    assert chosen["locked"] == ["sfClass", "sfMine"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from functools import cache
 
 from nm.descriptions.compiler import compile as compile_description
 from nm.pools.differences import Standing
-from nm.pools.life import Entry, Order, standing, timers
+from nm.pools.life import Entry, Order, State, standing
 from nm.pools.lifecycle import Event, Outcome, happened
 from nm.pools.plan import Plan, plan
 from nm.pools.tree import Part, Path, Tree, parts_of
@@ -41,6 +41,11 @@ def path_of(name: str) -> Path:
 def name_of(path: Path) -> str:
     """The name of a path in a trace."""
     return ":".join(path) or "."
+
+
+def timers(state: State) -> list[tuple[float, Path]]:
+    """When which parts are to be told the time, the first first."""
+    return sorted((entry["wake"], path) for path, entry in state.items() if "wake" in entry)
 
 
 class World:

@@ -21,6 +21,7 @@ CATCH_ALL = {
     "nm/database.py": "an operation's failure is its caller's, a listener's must not end the journal",
     "nm/geni/amapi.py": "a call's failure is the answer to it",
     "nm/http.py": "one client's or tick's failure must not close the door for all",
+    "nm/scriptwork.py": "a script's failure is the answer to it, in another thread",
     "nm/workers.py": "a job's failure must not end its subject's worker",
     "nm/waiting.py": "a question's failure is raised where it was asked, in another thread",
 }

@@ -31,7 +31,7 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     assert warned.err.splitlines()[0].endswith("Domain knows no mnemory (in sfConfig:a)")
     assert nmctl("sf", "check", str(pool), "--json").json["warnings"][0]["hint"] == "did you mean memory?"
     _knows_components(nmctl, folder / "disks.sf")
-    _tells_time_and_chance(nmctl, folder / "told.sf")
+    _is_told_of_the_world(nmctl, folder / "told.sf")
     tidy = common.read_text().replace("{ memory 512; }", "{\n  memory 512;\n}\n")
     assert nmctl("sf", "fmt", str(common)).out == tidy
     assert nmctl("sf", "fmt", "--check", str(common), str(pool), status=1).out.splitlines() == [
@@ -67,6 +67,23 @@ def descriptions(nmctl: Nmctl, folder: Path) -> None:
     nmctl("sf", "check", str(folder / "none.sf"), status=5)
     pool.write_bytes(b"\xff")
     assert "not a text in UTF-8" in nmctl("sf", "check", str(pool), status=2).err
+
+
+def _is_told_of_the_world(nmctl: Nmctl, pool: Path) -> None:
+    _tells_time_and_chance(nmctl, pool)
+    _is_told_what_a_site_tells(nmctl, pool)
+
+
+def _is_told_what_a_site_tells(nmctl: Nmctl, pool: Path) -> None:
+    asks = "a PROPERTY site.a; b IPROPERTY b; c ENVPROPERTY c;"
+    pool.write_text(f'#include "org/smartfrog/components.sf"\nsfConfig extends Prim {{ {asks} }}')
+    assert "PROPERTY site.a: there is no such property" in nmctl("sf", "check", str(pool), status=2).err
+    told = ("--property", "site.a=x=1", "--property", "b=5", "--environment", "c=")
+    assert nmctl("sf", "check", str(pool), *told).err == ""
+    assert nmctl("sf", "graph", str(pool), "--dot", *told).out
+    attributes = nmctl("sf", "resolve", str(pool), "--json", *told).json["result"]["attributes"]
+    assert [attributes[name] for name in "abc"] == ["x=1", 5, ""]
+    assert "is not NAME=TEXT" in nmctl("sf", "check", str(pool), "--property", "b", status=2).err
 
 
 def _tells_time_and_chance(nmctl: Nmctl, pool: Path) -> None:

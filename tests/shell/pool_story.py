@@ -180,7 +180,7 @@ def smartfrogs_words(nmctl: Nmctl, folder: Path) -> None:
     assert nmctl.one("GetDescriptions", name="pool")["state"] == "running"
     nmctl("sf", "stop", "localhost", "web")
     assert [one["name"] for one in nmctl.rack.call("GetDescriptions", {})] == ["pool"]
-    words = ("start", "terminate", "detach_and_terminate", "parse", "run")
+    words = ("start", "terminate", "parse", "run")
     assert all(callable(getattr(smartfrog, word)) for word in words)
 
 

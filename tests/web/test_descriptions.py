@@ -167,7 +167,7 @@ def test_what_is_refused_is_told_and_changes_nothing(rack: Described, tab: "Tab"
     tab.click("#do")
     tab.wait_for_selector("#effect.bad")
     tab.select_option("#edit-type", "number")
-    meant(tab, "'often' is no number; as 5 or 0.5")
+    meant(tab, "'often' is no number; as 5, 5000000000L or 0.5")
     assert tab.is_visible("#edit")  # what was typed is still there
     assert rack.attributes("web", "front:balancer") == before
     assert tab.locator('button[aria-label="Change sfClass"]').is_hidden()
@@ -180,6 +180,9 @@ def test_what_waits_for_the_next_start_and_what_is_in_trouble(rack: Described, t
     tab.wait_for_selector(f'{line("back:deep")}:has-text("1 in trouble")')
     unfold(tab, "back:deep")
     tab.wait_for_selector(f'{line("back:deep:one")}.bad:has-text("it <b>broke</b>")')
+    rack.live("web", "back:store", hindered="there is no bridge br7")
+    choose(tab, "back:store")
+    tab.wait_for_selector('#facts:has-text("In the way"):has-text("there is no bridge br7")')
     choose(tab, "back:deep:one")
     assert "attributes are changed while the component runs" in str(tab.text_content("#why"))
     assert tab.locator("#component button:visible").all_text_contents() == ["Close"]

@@ -7,7 +7,7 @@ shell; it is recorded as soon as it is whole, and who leaves before is told.
 from dataclasses import dataclass, field
 from typing import Any
 
-from nm.shell.failures import CONFLICT, NOT_FOUND, Failure
+from nm.shell.failures import CONFLICT, CONFLICT_CODE, MISSING_CODE, NOT_FOUND, Failure
 from nm.shell.session import Session
 from nm.shell.spl.own import say
 from nm.shell.table import Command, Options, word
@@ -56,14 +56,16 @@ class Sketch:
     def create_node(self, session: Session, _command: Command, options: Options) -> int:
         """Note a node."""
         if options.node in self.nodes or session.call("GetNodes", {"name": options.node}):
-            raise Failure(f"node {options.node} is there already", "choose another name", CONFLICT, 105)
+            raise Failure(
+                f"node {options.node} is there already", "choose another name", CONFLICT, CONFLICT_CODE
+            )
         self.nodes.add(options.node)
         return say(session, f"node {options.node} is recorded when its first NIC is added")
 
     def create_nic(self, session: Session, _command: Command, options: Options) -> int:
         """Note a NIC."""
         if options.nic in self.nics:
-            raise Failure(f"NIC {options.nic} is there already", "choose another id", CONFLICT, 105)
+            raise Failure(f"NIC {options.nic} is there already", "choose another id", CONFLICT, CONFLICT_CODE)
         if ":" in options.nic:
             raise Failure("the id of a new NIC has no colon", "nic create 71 52:54:00:00:00:07 pxe", 2)
         self.nics[options.nic] = Loose(options.mac, options.name)
@@ -75,7 +77,9 @@ class Sketch:
         if nic is None:
             raise _missing(f"no NIC {options.nic}", "`nic create` makes one: nic create 71 MAC pxe")
         if nic.node:
-            raise Failure(f"NIC {options.nic} is in node {nic.node}", "nic destroy it first", CONFLICT, 105)
+            raise Failure(
+                f"NIC {options.nic} is in node {nic.node}", "nic destroy it first", CONFLICT, CONFLICT_CODE
+            )
         if options.node not in self.nodes:
             self._add_to_known(session, nic, options.node)
         elif not self._record(session, nic, options.node):
@@ -134,7 +138,7 @@ class Sketch:
 
 
 def _missing(message: str, hint: str) -> Failure:
-    return Failure(message, hint, NOT_FOUND, 106)
+    return Failure(message, hint, NOT_FOUND, MISSING_CODE)
 
 
 def _node(session: Session, name: str) -> Struct:

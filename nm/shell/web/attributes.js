@@ -70,7 +70,8 @@ function factsOf({kind, host, state, doing, going, notes, needs}) {
   const leads = Object.entries(needs).map(([name, to]) => `${name} → ${to ?? "nowhere"}`);
   return [
     ["Kind", kind], ["Host", host], ["State", state + (going ? `, ${going}` : "")], ["Under way", doing],
-    ["Why", notes.words], ["Trouble", notes.trouble], ["Unreachable", notes.unreachable],
+    ["Why", notes.words], ["Trouble", notes.trouble], ["In the way", notes.hindered],
+    ["Unreachable", notes.unreachable],
     ["Last update", notes.abandoned], ["Waits", notes.waits], ["Changed by hand", notes.drift],
     ["Needs", leads.join(", ")],
   ];

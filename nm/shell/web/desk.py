@@ -12,14 +12,15 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from nm.shell.failures import UNREACHABLE, USAGE, Failure
+from nm.shell import literals
+from nm.shell.failures import INVALID_CODE, UNREACHABLE, USAGE, Failure
 from nm.shell.feed import LATE, SILENT
 from nm.shell.run import error_document
 from nm.shell.session import Session
 
 _WHOLE = re.compile(r"[+-]?\d+")
-_DIGITS = 300  # of a number at most: the wire carries none that is larger
-_WORDS = {"true": True, "false": False}
+_TYPES = {"number": (int, float), "boolean": (bool,), "list": (list,)}
+_HINTS = {"number": "as 5, 5000000000L or 0.5", "boolean": "write true or false", "list": 'as ["a", 5, true]'}
 
 Document = dict[str, Any]
 
@@ -76,16 +77,14 @@ def value_of(type: str, text: str) -> Any:
     """What somebody typed as a value of that type: text, number, boolean or list. Failure when it is none."""
     if type == "text":
         return text
-    word = text.strip()
-    if type == "boolean" and word in _WORDS:
-        return _WORDS[word]
-    if type == "number" and _WHOLE.fullmatch(word) and len(word) <= _DIGITS:
-        return int(word)
-    found = _json(word) if type in ("number", "list") else None
-    if (type == "number" and isinstance(found, float)) or (type == "list" and isinstance(found, list)):
+    try:
+        found = literals.read(text.strip())
+    except Failure:
+        found = None
+    if type in _TYPES and found.__class__ in _TYPES[type]:
         return found
-    hints = {"number": "as 5 or 0.5", "boolean": "write true or false", "list": 'as ["a", 5, true]'}
-    raise Failure(f"{text[:60]!r} is no {type}", hints.get(type, "choose another type"), USAGE, 102)
+    hint = _HINTS.get(type, "choose another type")
+    raise Failure(f"{text[:60]!r} is no {type}", hint, USAGE, INVALID_CODE)
 
 
 def _told(ask: Callable[[], Any]) -> Document:
@@ -115,17 +114,17 @@ def _finite(word: str) -> float:
 def _struct(text: str | bytes) -> Mapping[str, Any]:
     found = _json(text)
     if not isinstance(found, dict):
-        raise Failure("the page asked for nothing that makes sense", "load it again", USAGE, 102)
+        raise Failure("the page asked for nothing that makes sense", "load it again", USAGE, INVALID_CODE)
     return found
 
 
 def _text(asked: Mapping[str, Any], key: str) -> str:
     if not isinstance(asked.get(key), str):
-        raise Failure(f"the page did not say {key}", "load it again", USAGE, 102)
+        raise Failure(f"the page did not say {key}", "load it again", USAGE, INVALID_CODE)
     return str(asked[key])
 
 
 def _whole(text: str) -> int:
     if not _WHOLE.fullmatch(text) or len(text) > 9:
-        raise Failure(f"{text[:20]!r} is not the number of a job", "", USAGE, 102)
+        raise Failure(f"{text[:20]!r} is not the number of a job", "", USAGE, INVALID_CODE)
     return int(text)

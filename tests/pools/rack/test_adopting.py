@@ -139,6 +139,22 @@ def test_what_was_taken_changes_and_keeps_what_is_not_described(rack: Rack, olds
     assert domains() == ["db", "web"] and len(olds.files()) == 4
 
 
+def test_a_disk_grows_by_whatever_name_its_domain_has_it(rack: Rack, olds: Olds) -> None:
+    """Also where its component does not say that name."""
+    renamed = OLD.format(name="web", images=rack.images, number=1)
+    renamed = renamed.replace("'vda'", "'vdc'").replace("'vdb'", "'vdd'")
+    for command in ("destroy", "undefine"):
+        virsh(command, "web")
+    subprocess.run(["virsh", "-q", "define", "/dev/stdin"], input=renamed, text=True, check=True)
+    virsh("start", "web")
+    described = re.sub(r'diskTarget "[a-z]*";', "", text(rack))
+    assert rack.run(rack.apply("old", described, adopt=True))["error"] is None
+    numbers = olds.numbers()
+    job = rack.run(rack.apply("old", described.replace("inPlace true;", "inPlace true; size 16777216L;")))
+    assert (job["error"], olds.numbers()) == (None, numbers)
+    assert virsh("domblkinfo", "web", "vdc").split()[1] == "16777216"
+
+
 def test_what_is_said_to_go_goes(rack: Rack, olds: Olds) -> None:
     described = text(rack)
     before, _, web = described.partition("  web extends")
