@@ -39,6 +39,7 @@ class Sent:
     begun: float  # by Tools.up
     unwanted: bool = False  # whoever is at it may end it
     tries: int = 0
+    died: int = 0  # how often the domain's own process ended at that
     error: str = ""
 
     def called_off(self) -> bool:
@@ -144,6 +145,7 @@ class Orders:
         if error is None or (goes and self._forgo(book, sent, str(error))):
             self._forget(path)
             return [Event("done", path, what)]
+        sent.died += isinstance(error, Died)
         if self._patient(sent, error, goes, "again" in entry):
             self._again.set(path, self._tools.up() + self._tools.patience.pause(sent.tries))
             sent.tries, sent.error = sent.tries + 1, str(error)
@@ -173,7 +175,7 @@ class Orders:
         """
         if goes:
             return sent.wanted.what == "terminate"
-        dead = isinstance(error, Died) and sent.tries + 1 >= STARTS
+        dead = sent.died >= STARTS
         if again:
             return not dead
         late = self._tools.up() - sent.begun > self._tools.patience.deadline

@@ -10,6 +10,7 @@ from nm import records
 from nm.calls import Call
 from nm.errors import Conflict, DeviceFailed, NMError
 from nm.facts import Order, Outcome, Value
+from nm.hypervisor import Died
 from nm.pools import console, keeping, operations, showing
 from nm.pools.briefs import brief_in, what_in
 from nm.records import Record
@@ -278,6 +279,21 @@ def test_no_change_waits_for_what_cannot_start_after_its_host_was_booted(here: L
     here.later(60.0)
     assert here.states("web") == dict.fromkeys(("sfConfig", "d", "a"), "running")
     assert changed("f")["state"] == "done"
+
+
+def test_a_start_counts_as_one_only_when_the_domains_process_ended_at_it(here: Lifetime) -> None:
+    """What lacked something before has not been started: behind a boot storage comes late, then memory."""
+    hand = Held()
+    _host(here, "lab", hand, "qemu:///system")
+    run(here, 'd extends Domain { hostname "d"; sfLivenessDelay 5; }')
+    hand.seen = {**RUNS, "running": False, "unheard": True}
+    hand.answers = DeviceFailed("no image", passing=False)
+    here.later(100.0)
+    hand.answers = Died("no memory")
+    here.later(9.0)
+    assert here.done[-1] == "start d"
+    here.later(60.0)
+    assert here.done[-1] == "terminate d"
 
 
 class Made(Held):
