@@ -90,7 +90,8 @@ def update_host(tx: Transaction, call: Call, name: str, changes: Record) -> int:
         unclaim(tx, "uri", hypervisor.canonical_uri(record["uri"]))
         _claim_libvirt(tx, call, after)
     tx.put(after)
-    claims.check_hosts(tx, call)
+    if {"uri", "network"} & given.keys():
+        claims.check_hosts(tx, call)
     tell(tx, call, "host", name, "changed", detail(given))
     return 1
 

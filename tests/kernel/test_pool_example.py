@@ -58,7 +58,11 @@ def answers(address: str) -> bool:
 
 def all_answer() -> None:
     for address in ADDRESSES:
-        until(partial(answers, address), PATIENCE)
+        try:
+            until(partial(answers, address), PATIENCE)
+        except AssertionError as error:
+            error.add_note(sh("ip -br link; virsh list --all; tail -n 12 /var/log/libvirt/qemu/*"))
+            raise
 
 
 def killed(daemon: Daemon, job: int) -> None:
