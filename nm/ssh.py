@@ -382,7 +382,7 @@ class Connection:
         # The kinds we know of come first, so that a host with several keys shows the one that we can compare.
         options = self._transport.get_security_options()
         options.key_types = sorted(options.key_types, key=lambda kind: _kind_of(kind) not in kinds)
-        self._transport.start_client(timeout=self._seconds)
+        self._transport.start_client()  # with a timeout of its own it would only return, as if it had agreed
         check_host_key(self._target, known, self._transport.get_remote_server_key())
 
     def _log_in(self) -> None:
