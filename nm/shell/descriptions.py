@@ -31,6 +31,7 @@ from nm.shell.session import Session
 from nm.shell.table import Arg, Command, Options, Scene, option, word
 
 if TYPE_CHECKING:
+    from nm.descriptions.compiler import Description
     from nm.descriptions.components import Piece
     from nm.descriptions.problems import Flawed, Problem
     from nm.descriptions.surroundings import Surroundings
@@ -45,17 +46,14 @@ DECIMALS = option("decimals", "what a number as 1.25 is; `reference`: a Float wi
 
 def check(session: Session, _command: Command, options: Options) -> int:
     """Tell whether a description holds together, and what it would deploy."""
-    from nm.descriptions.compiler import compile as compile_description
     from nm.descriptions.problems import Flawed
 
-    text, files, library = texts_of(options.file)
-    terms = _terms(library, options)
     try:
-        made = compile_description(options.file, text, files, **terms)
+        made, told_of = _compiled(options)
     except Flawed as error:
         return refuse(session, error)
     pieces = made.pieces()
-    wrong, odd = _judged(pieces, terms["surroundings"])
+    wrong, odd = _judged(pieces, told_of)
     found = [
         {
             "component": ":".join(piece.path),
@@ -74,6 +72,15 @@ def check(session: Session, _command: Command, options: Options) -> int:
     warned = [*map(str, made.warnings), *(f"{one.place}{one.words}" for one in odd)]
     tell(session, "\n".join([*(f"warning: {words}" for words in warned), *map(str, wrong)]))
     return USAGE if wrong else show_answer(session, found, _components, options)
+
+
+def _compiled(options: Options) -> tuple["Description", "Surroundings"]:
+    """What the text means, and what it was told. Raises Flawed."""
+    from nm.descriptions.compiler import compile as compile_description
+
+    text, files, library = texts_of(options.file)
+    terms = _terms(library, options)
+    return compile_description(options.file, text, files, **terms), terms["surroundings"]
 
 
 def _terms(library: Any, options: Options) -> dict[str, Any]:
@@ -148,18 +155,14 @@ def layout(session: Session, _command: Command, options: Options) -> int:
 
 def graph(session: Session, _command: Command, options: Options) -> int:
     """Draw a description's components and what needs what."""
-    from nm.descriptions.compiler import compile as compile_description
     from nm.descriptions.problems import Flawed
     from nm.pools.tree import Tree, parts_of
     from nm.shell.graph import dot_text, svg
 
-    text, files, library = texts_of(options.file)
-    terms = _terms(library, options)
     try:
-        made = compile_description(options.file, text, files, **terms)
+        made, told = _compiled(options)
     except Flawed as error:
         return refuse(session, error)
-    told = terms["surroundings"]
     drawn = dot_text(Tree(parts_of(made.pieces(), told), surroundings=told), options.file)
     return _drawn(session, drawn if options.dot else svg(drawn), options)
 
