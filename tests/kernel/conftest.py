@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -34,8 +36,14 @@ def wait_for_libvirtd() -> None:
     until(lambda: subprocess.run(asks, capture_output=True, check=False).returncode == 0, 100)
 
 
-def volume_group(name: str, disk: str) -> None:
-    """A volume group of that name on a loop device, and libvirt's pool of it."""
+@contextmanager
+def volume_group(name: str, disk: str) -> Iterator[None]:
+    """A volume group of that name on a loop device, and libvirt's pool of it. The disk is in memory."""
     device = sh(f"truncate -s 256M {disk} && losetup --find --show {disk}")
     sh(f"pvcreate -q {device} && vgcreate -q {name} {device}")
     sh(f"virsh -q pool-define-as {name} logical --source-name {name} --target /dev/{name}")
+    try:
+        yield
+    finally:
+        sh(f"virsh pool-destroy {name}; virsh pool-undefine {name}; vgremove -qfy {name}; true")
+        sh(f"pvremove -qfy {device}; losetup -d {device}; rm {disk}")

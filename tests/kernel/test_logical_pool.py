@@ -35,13 +35,12 @@ VALUE: Value = {"host": "vmhost", "domain": DOMAIN, "vlan": 101, "image": "tiny"
 @pytest.fixture(scope="module", autouse=True)
 def group(tmp_path_factory: pytest.TempPathFactory, libvirtd: None) -> Iterator[None]:
     """A volume group, with what others wrote there before, and a trunk."""
-    volume_group("heads", str(tmp_path_factory.mktemp("lvm") / "disk"))
-    sh("ip link show trunk0 >/dev/null 2>&1 || ip link add trunk0 type dummy; ip link set trunk0 up")
-    sh("lvcreate -q -Wn -Zn -n former -l 100%FREE heads")  # what another group wrote there
-    sh("tr '\\0' X </dev/zero | dd of=/dev/heads/former bs=1M iflag=fullblock 2>/dev/null; true")
-    sh("lvremove -qfy heads/former")
-    yield
-    sh("virsh pool-destroy heads; virsh pool-undefine heads; vgremove -qfy heads; true")
+    with volume_group("heads", str(tmp_path_factory.mktemp("lvm") / "disk")):
+        sh("ip link show trunk0 >/dev/null 2>&1 || ip link add trunk0 type dummy; ip link set trunk0 up")
+        sh("lvcreate -q -Wn -Zn -n former -l 100%FREE heads")  # what another group wrote there
+        sh("tr '\\0' X </dev/zero | dd of=/dev/heads/former bs=1M iflag=fullblock 2>/dev/null; true")
+        sh("lvremove -qfy heads/former")
+        yield
 
 
 @pytest.mark.timeout(300)

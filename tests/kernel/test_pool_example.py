@@ -26,9 +26,15 @@ PATIENCE = 1200.0
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, libvirtd: None) -> Iterator[Daemon]:
-    """nmd, a volume group and what the example names."""
-    volume_group(GROUP, str(tmp_path / "disk"))
+def group(tmp_path: Path, libvirtd: None) -> Iterator[None]:
+    """The volume group."""
+    with volume_group(GROUP, str(tmp_path / "disk")):
+        yield
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, group: None) -> Iterator[Daemon]:
+    """nmd, and what the example names."""
     disks = tmp_path / "disks"
     disks.mkdir(mode=0o711)
     sh(f"chmod a+x {tmp_path} {tmp_path.parent} {tmp_path.parent.parent}")
