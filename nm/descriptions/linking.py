@@ -29,6 +29,7 @@ from nm.descriptions.values import (
     Scope,
     Value,
     Vector,
+    is_lazy,
 )
 
 STATIC, STATIC_LAZY = "static", "staticLazy"
@@ -174,7 +175,7 @@ class Linker(Finder):
         }
         for value in values.values():
             self._complete(value)
-        return values, any(map(_is_lazy, values.values()))
+        return values, any(map(is_lazy, values.values()))
 
     def _complete(self, value: Value) -> None:
         """Compute all that is in a function's argument: a mistake in there is one, whatever comes of it."""
@@ -241,7 +242,7 @@ class Linker(Finder):
         values = {
             key: self.read(inner, key) for key in items if isinstance(key, str) and key not in {CLASS, WHEN}
         }
-        if any(map(_is_lazy, values.values())):
+        if any(map(is_lazy, values.values())):
             return True
         holds = functions.compute(self._class(inner), values, self.budget)
         if holds is not True:
@@ -400,12 +401,6 @@ def _numbers(values: Mapping[str, Value]) -> range:
     count = given[0] if "setSize" in values else 1 + int((given[0] - low) / step)
     refuse_unless(count >= 0, "a set of less than nothing", "correct setSize, setMax or setInc")
     return range(low, low + count * step, step)
-
-
-def _is_lazy(value: Value) -> bool:
-    if isinstance(value, Vector):
-        return any(map(_is_lazy, value))
-    return isinstance(value, Reference | Function) and value.lazy and not value.data
 
 
 SPECIAL: dict[str, Callable[[Linker, Scope, Mapping[str, Value]], Value]] = {

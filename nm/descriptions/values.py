@@ -37,28 +37,31 @@ class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
     """A list of values.
 
     weight: about its characters when it is written, components in it aside. depth: of lists in lists.
-    components: whether there are any in it, or in lists in it.
+    components, lazy: whether any are in it, or in lists in it. All are known from the first, for lists may
+    share what they hold, and looking through it would take as long as if each had its own.
     """
 
     weight: int
     depth: int
     components: bool
+    lazy: bool
 
     def __new__(cls, items: Iterable[Value] = ()) -> Self:
         """A vector of these."""
         vector = super().__new__(cls, items)
-        weight, depth, components = 2, 0, False
+        weight, depth, components, lazy = 2, 0, False, False
         for item in vector:
             if type(item) is int:  # by far the most in long ones
                 weight += 8
-            else:
-                weight += weight_of(item)
-                if isinstance(item, Vector):
-                    depth = max(depth, item.depth)
-                    components |= item.components
-                elif isinstance(item, Scope | Component):
-                    components = True
-        vector.weight, vector.depth, vector.components = weight, depth + 1, components
+                continue
+            weight += weight_of(item)
+            lazy |= is_lazy(item)
+            if isinstance(item, Vector):
+                depth = max(depth, item.depth)
+                components |= item.components
+            elif isinstance(item, Scope | Component):
+                components = True
+        vector.weight, vector.depth, vector.components, vector.lazy = weight, depth + 1, components, lazy
         return vector
 
     @classmethod
@@ -68,7 +71,15 @@ class Vector(tuple[Value, ...]):  # noqa: SLOT001 (tuples cannot have any)
         joined.weight = 2 + sum(vector.weight - 2 for vector in vectors)
         joined.depth = max((vector.depth for vector in vectors), default=1)
         joined.components = any(vector.components for vector in vectors)
+        joined.lazy = any(vector.lazy for vector in vectors)
         return joined
+
+
+def is_lazy(value: Value) -> bool:
+    """Whether it is known at run time only."""
+    if isinstance(value, Vector):
+        return value.lazy
+    return isinstance(value, Reference | Function) and value.lazy and not value.data
 
 
 def weight_of(value: Value) -> int:

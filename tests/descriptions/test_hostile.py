@@ -167,6 +167,16 @@ def test_hostile_texts_cost_what_is_counted(name: str, phase: Phase) -> None:
     assert calls_of(work) < CALLS_A_STEP * STEPS
 
 
+def test_lists_that_share_what_they_hold_are_not_looked_through() -> None:
+    text = HOSTILE["lists that double"]
+
+    def work() -> None:
+        with pytest.raises(Flawed, match="more than"):
+            compile_description("hostile", text)
+
+    assert calls_of(work) < 50_000  # 2**22 ones would be in the last of them
+
+
 def test_texts_that_include_each_other_twice_are_bounded() -> None:
     twice = '-- extends {{ #include "{0}" }} #include "{0}"'
     files = {f"f{n}": twice.format(f"f{n + 1}") for n in range(25)} | {"f25": "x 1;"}
