@@ -16,7 +16,7 @@ class Limits:
     name: int = 500  # characters of a name: errors and paths repeat them
     depth: int = 64  # components in components, prototypes of prototypes, links to links
     steps: int = 10_000_000  # words read, attributes copied, links followed
-    steps_at_first: int = 4_000_000  # of which a short text may take so many,
+    steps_at_first: int = 2_500_000  # of which a short text may take so many,
     steps_a_character: int = 40  # and so many more for each character that is read
     weight: int = 20_000_000  # characters of the result, or of one value
     problems: int = 20  # mistakes that are told at once
