@@ -50,13 +50,8 @@ class DescriptionDesk:
     ) -> Record:
         """What applying it would do."""
         chosen = operations.checked_options(call, options or {})
-        with self._drafted(call, name, text, files, chosen) as draft:
-            operations.check_draft(self._store, call, draft)
-            seen = operations.look(self._store, name)
-            found = operations.planned(self._store, call, draft, seen, chosen)
-            return showing.planned(
-                draft, found, operations.to_ask(self._store, call, draft, found, seen, chosen)
-            )
+        with self._reading(call.caller):
+            return self._plan(call, name, text, files, chosen)
 
     def apply(
         self,
@@ -68,33 +63,49 @@ class DescriptionDesk:
     ) -> int:
         """Let it be deployed. Answers the job's id."""
         chosen = operations.checked_options(call, options or {})
-        with self._drafted(call, name, text, files, chosen) as draft:
-            for _ in range(TRIES):
-                seen = operations.look(self._store, name)
-                found = operations.planned(self._store, call, draft, seen, chosen)
-                job = self._store.transact(_applying(call, draft, found, seen, chosen))
-                if job is not None:
-                    return job
+        with self._reading(call.caller):
+            return self._apply(call, name, text, files, chosen)
+
+    def _plan(
+        self, call: Call, name: str, text: str, files: Mapping[str, Any], chosen: Mapping[str, Any]
+    ) -> Record:
+        draft = self._drafted(call, name, text, files, chosen)
+        operations.check_draft(self._store, call, draft)
+        seen = operations.look(self._store, name)
+        found = operations.planned(self._store, call, draft, seen, chosen)
+        return showing.planned(draft, found, operations.to_ask(self._store, call, draft, found, seen, chosen))
+
+    def _apply(
+        self, call: Call, name: str, text: str, files: Mapping[str, Any], chosen: Mapping[str, Any]
+    ) -> int:
+        draft = self._drafted(call, name, text, files, chosen)
+        for _ in range(TRIES):
+            seen = operations.look(self._store, name)
+            found = operations.planned(self._store, call, draft, seen, chosen)
+            job = self._store.transact(_applying(call, draft, found, seen, chosen))
+            if job is not None:
+                return job
         raise Conflict(f"description {name} is just changing", "try again, or wait for what is at it")
 
-    @contextmanager
     def _drafted(
         self, call: Call, name: str, text: str, files: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Iterator[Draft]:
-        """A place at the desk, and a draft of parts that the caller may describe."""
-        with self._place(call.caller), uncollected():  # parts are as many and as lasting as components
-            draft = self._draft(call, name, text, files, options)
-            operations.check_parts(self._store, call, draft)
-            yield draft
-
-    def _draft(
-        self, call: Call, name: str, text: str, files: Mapping[str, Any], options: Mapping[str, Any]
     ) -> Draft:
-        """The draft that the texts mean."""
+        """A draft of parts that the caller may describe."""
         host = operations.host_for(self._store, name, options)
         told = operations.told(self._store, call, name, options)
         offered = Text(text, files, sflibrary.texts(), *told)
-        return drafting.draft(name, offered, Limits(), call.site.describing.components, host)
+        draft = drafting.draft(name, offered, Limits(), call.site.describing.components, host)
+        operations.check_parts(self._store, call, draft)
+        return draft
+
+    @contextmanager
+    def _reading(self, caller: Caller) -> Iterator[None]:
+        """A place at the desk. The collector stands still: parts are as many and as lasting as components.
+
+        Who reads lets go of its draft when it returns, so that nothing of that is there to be looked through.
+        """
+        with self._place(caller), uncollected():
+            yield
 
     @contextmanager
     def _place(self, caller: Caller) -> Iterator[None]:

@@ -126,20 +126,18 @@ def pieces(tree: Component) -> list[Piece]:
     def visit(scope: Scope, path: tuple[str, ...]) -> None:
         inner: dict[str, Component] = {}
         own: dict[str, Value] = {}
+        others: dict[str, Value] = {}  # those of own that are not as plain as they are
         for key, item in scope.component.attributes.items():
-            value = item.value
-            held = inner if isinstance(value, Component) and not value.data else own
-            held[spoken(key)] = value
-        found.append(
-            Piece(
-                path,
-                kind_of(own.get(CLASS)),
-                {name: plain_value(value) for name, value in own.items()},
-                dict(_needs(finder, scope, own, "")),
-                _written(scope.component),
-                _inside(own.items()),
-            )
-        )
+            value, name = item.value, spoken(key)
+            if value is None or isinstance(value, PLAIN):
+                own[name] = value
+            elif isinstance(value, Component) and not value.data:
+                inner[name] = value
+            else:
+                own[name], others[name] = plain_value(value), value
+        its_kind, needs = kind_of(own.get(CLASS)), dict(_needs(finder, scope, others, ""))
+        written, inside = _written(scope.component), _inside(others.items())
+        found.append(Piece(path, its_kind, own, needs, written, inside))
         for name, component in inner.items():
             visit(scope.below(component, name), (*path, name))
 

@@ -101,7 +101,7 @@ def _of_lazy(tree: Tree) -> Iterator[Finding]:
     for part in tree.parts.values():
         known = KINDS[part.kind].known if part.kind in KINDS else {}
         for name, value in part.attributes.items():
-            if name in known and not known[name].lazy and is_lazy(value):
+            if isinstance(value, dict) and is_lazy(value) and name in known and not known[name].lazy:
                 yield from _of_value_there(tree, part, known[name])
     for path, words in broken(tree.parts, tree.surroundings).items():
         yield _error(tree.parts[path], words, "correct what it is about")
@@ -125,9 +125,10 @@ def _of_part(part: Part) -> Iterator[Finding]:
         yield _error(part, "nm knows no such kind of component", hint)
         return
     known = kind.known
-    for name, attribute in known.items():
-        if attribute.must and name not in part.attributes:
-            yield _error(part, f"{name} is missing", attribute.text or f"give it a {attribute.type}")
+    for attribute in kind.musts:
+        if attribute.name not in part.attributes:
+            text = attribute.text or f"give it a {attribute.type}"
+            yield _error(part, f"{attribute.name} is missing", text)
     for name, value in part.attributes.items():
         if name in known:
             yield from _of_value(part, known[name], value)

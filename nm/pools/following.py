@@ -166,7 +166,9 @@ def broken(parts: Mapping[Path, Placed], surroundings: Surroundings = NOWHERE) -
     """The parts of which an assertion does not hold, and the words for it."""
     live, found = Live(parts, surroundings), {}
     for path, part in parts.items():
-        for name in [name for name, value in part.attributes.items() if is_assertion(value)]:
+        for name, value in part.attributes.items():
+            if not isinstance(value, dict) or not is_assertion(value):
+                continue  # as nearly all
             try:
                 live.worth(path, name)
             except NotFound as error:

@@ -53,6 +53,11 @@ class Kind:
         """All its attributes by name, with those that every component has."""
         return {attribute.name: attribute for attribute in (*EVERY, *self.attributes)}
 
+    @cached_property
+    def musts(self) -> tuple[Attribute, ...]:
+        """Those that have to be given."""
+        return tuple(attribute for attribute in self.known.values() if attribute.must)
+
     @property
     def acts(self) -> bool:
         """Whether it makes the components in its `actions`."""

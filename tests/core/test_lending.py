@@ -121,7 +121,8 @@ def test_a_lent_node_joins_at_once_and_comes_back_by_itself(lab: Rack) -> None:
         {"node": node, "group": "a", "until": int(until)} for node in ("n1", "n2")
     ]
     assert lab.call("GetStatus", "b")["borrowed"] == shown(lab, "b")["borrowed"]
-    assert shown(lab, "a")["nodes"] == ["n0"] and not shown(lab, "a")["pending"]
+    assert shown(lab, "a")["nodes"] == ["n0"]
+    lab.until(lambda: not shown(lab, "a")["pending"])
     over(lab, "n1", "n2")
     lab.until(at_home(lab, "n1"))
     lab.until(at_home(lab, "n2"))

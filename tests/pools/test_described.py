@@ -472,14 +472,14 @@ def test_nobody_waits_for_a_description_that_is_read(bench: Bench) -> None:
     """A call that is answered while another thread is at the desk."""
     began, go_on = threading.Event(), threading.Event()
     desk = DescriptionDesk(bench.store)
-    reading = desk._draft
+    reading = desk._drafted
 
     def slow(*arguments: Any) -> Any:
         began.set()
         assert go_on.wait(60)
         return reading(*arguments)
 
-    desk._draft = slow  # type: ignore[method-assign, assignment]  # as slow as the test wants
+    desk._drafted = slow  # type: ignore[method-assign, assignment]  # as slow as the test wants
     call = Call(ROOT, "ApplyDescription", NOW, bench.api._site)
     thread = threading.Thread(target=desk.apply, args=(call, "new", text(domain()), {}))
     thread.start()
