@@ -121,28 +121,25 @@ def pieces(tree: Component) -> list[Piece]:
     finder = _Through(
         Budget(Limits(steps=sys.maxsize))
     )  # each walk is short, and there are as many as lazy references
-    found: list[Piece] = []
+    return list(_pieces(finder, Scope(tree), ()))
 
-    def visit(scope: Scope, path: tuple[str, ...]) -> None:
-        inner: dict[str, Component] = {}
-        own: dict[str, Value] = {}
-        others: dict[str, Value] = {}  # those of own that are not as plain as they are
-        for key, item in scope.component.attributes.items():
-            value, name = item.value, spoken(key)
-            if value is None or isinstance(value, PLAIN):
-                own[name] = value
-            elif isinstance(value, Component) and not value.data:
-                inner[name] = value
-            else:
-                own[name], others[name] = plain_value(value), value
-        its_kind, needs = kind_of(own.get(CLASS)), dict(_needs(finder, scope, others, ""))
-        written, inside = _written(scope.component), _inside(others.items())
-        found.append(Piece(path, its_kind, own, needs, written, inside))
-        for name, component in inner.items():
-            visit(scope.below(component, name), (*path, name))
 
-    visit(Scope(tree), ())
-    return found
+def _pieces(finder: Finder, scope: Scope, path: tuple[str, ...]) -> Iterator[Piece]:
+    inner: dict[str, Component] = {}
+    own: dict[str, Value] = {}
+    others: dict[str, Value] = {}  # those of own that are not as plain as they are
+    for key, item in scope.component.attributes.items():
+        value, name = item.value, spoken(key)
+        if value is None or isinstance(value, PLAIN):
+            own[name] = value
+        elif isinstance(value, Component) and not value.data:
+            inner[name] = value
+        else:
+            own[name], others[name] = plain_value(value), value
+    its_kind, needs = kind_of(own.get(CLASS)), dict(_needs(finder, scope, others, ""))
+    yield Piece(path, its_kind, own, needs, _written(scope.component), _inside(others.items()))
+    for name, component in inner.items():
+        yield from _pieces(finder, scope.below(component, name), (*path, name))
 
 
 def _written(component: Component) -> Written:
