@@ -14,9 +14,9 @@ from nm.calls import Call
 from nm.errors import LimitReached
 from nm.people import DESCRIBED
 from nm.pools import tags
-from nm.pools.attributes import Value, is_lazy
+from nm.pools.attributes import Value, Wrong, is_lazy
 from nm.pools.checking import Finding
-from nm.pools.files import EVERYWHERE, Wrong, unnameable
+from nm.pools.files import EVERYWHERE, unnameable
 from nm.pools.grouping import HOSTS, NETWORK, network_of
 from nm.pools.kinds import DEFAULTS, DISKS, DOMAINS, FILE_DISK, KINDS, OF_GROUPS, limit_of, most, worth
 from nm.pools.places import host_of

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Value = Any  # as descriptions.components.plain_value makes them
+Wrong = tuple[str, str]  # what is wrong, and what to do
 Effect = Literal["now", "restart", "refused", "replace", "termination"]
 Type = Literal["Any", "Boolean", "CD", "Integer", "Long", "Reference", "String", "Vector"]
 # What is changed takes effect: in the running component; when it starts again, which an update sees to; not

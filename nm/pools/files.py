@@ -4,10 +4,10 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from nm.pools.attributes import Wrong
+
 MADE = re.compile(r"\+(disk|seed|swap)$")  # ends the names of the volumes that nm makes
 EVERYWHERE = ("/",)  # the folders of who may name any file
-
-Wrong = tuple[str, str]  # what is wrong, and what to do
 
 
 def below(path: str, folders: Iterable[str]) -> bool:

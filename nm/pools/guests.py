@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from nm.errors import Invalid
-from nm.pools.attributes import is_lazy
+from nm.pools.attributes import Wrong, is_lazy
 from nm.pools.grouping import network_of
 from nm.pools.kinds import DOMAINS
 from nm.pools.tree import ROOT, Part, Path, Tree, spell
@@ -20,8 +20,6 @@ WORDS = ("hostname", "domainName", "ip", "netmask", "gateway", "mac", "uuid")
 ZERO = {4: str(ipaddress.IPv4Address(0)), 6: str(ipaddress.IPv6Address(0))}
 PLACE = ("bridge", "vlan", "network")  # where its interface is
 JOINING = "Parallel"  # the combinator whose actions are there at the same time
-
-Wrong = tuple[str, str]  # what is wrong, and what to do
 
 
 def domain_name(attributes: Mapping[str, Any]) -> str:

@@ -7,13 +7,11 @@ descriptions of domains have it, both as XML.
 from collections.abc import Iterator, Mapping
 
 from nm.marshal import UNCARRIED
-from nm.pools.attributes import Value, is_component
+from nm.pools.attributes import Value, Wrong, is_component
 
 DEEPEST = 12  # components and lists in one another
 LARGEST = 1 << 18  # characters of all attributes of a component; the compiler bounds all components together
 A_VALUE = 8  # characters for which one counts that is no text
-
-Wrong = tuple[str, str]  # what is wrong, and what to do
 
 
 def unfit(attributes: Mapping[str, Value]) -> Iterator[Wrong]:

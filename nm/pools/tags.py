@@ -9,13 +9,12 @@ from typing import Any
 
 from nm import views
 from nm.calls import Call
-from nm.pools.attributes import is_lazy
+from nm.pools.attributes import Wrong, is_lazy
 from nm.pools.kinds import DOMAINS
 from nm.pools.places import host_of
 from nm.records import record_key
 from nm.store import Reader
 
-Why = tuple[str, str]  # and what to do
 Tag = list[Any]
 NETWORK_HINT = "let network lead to a Group or Vlan of the description"
 
@@ -42,8 +41,8 @@ def is_shared(reader: Reader, host: str, bridge: str) -> bool:
     return network.get("kind") == "ovs" and network.get("device") == bridge
 
 
-def why_not(reader: Reader, call: Call, tag: Tag) -> Why | None:
-    """Why no domain may be there."""
+def why_not(reader: Reader, call: Call, tag: Tag) -> Wrong | None:
+    """Wrong no domain may be there."""
     host, bridge, vlan = tag
     if not is_shared(reader, host, bridge):
         return None
@@ -54,8 +53,8 @@ def why_not(reader: Reader, call: Call, tag: Tag) -> Why | None:
     return reserved(reader, call, vlan)
 
 
-def reserved(reader: Reader, call: Call, vlan: int) -> Why | None:
-    """Why nobody's machine may be on that VLAN: what belongs to no group is there."""
+def reserved(reader: Reader, call: Call, vlan: int) -> Wrong | None:
+    """Wrong nobody's machine may be on that VLAN: what belongs to no group is there."""
     for trunk in reader.range("trunk"):
         if trunk["native"] == vlan:
             hint = "use another VLAN; a native one must carry nothing of a group's"
